@@ -1,0 +1,37 @@
+"""What every test shares: a clean environment, a fresh directory for doctests, quick and long runs."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="soaks, large cases, and 50 times as many generated examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.load_profile("long" if config.getoption("--long") else "quick")
+    config.pluginmanager.register(Places())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "long" in item.keywords and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="runs only with --long"))
+
+
+class Places:
+    """A plugin rather than plain fixtures, because the doctests of tracklake/ lie outside this folder."""
+
+    @pytest.fixture(autouse=True)
+    def _no_lake_from_outside(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("TRACKLAKE_DIR", raising=False)
+
+    @pytest.fixture(autouse=True)
+    def _doctests_in_a_fresh_directory(self, request: pytest.FixtureRequest) -> None:
+        if isinstance(request.node, pytest.DoctestItem):
+            request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))

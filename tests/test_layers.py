@@ -1,0 +1,105 @@
+"""The Architecture table of README.md, held against what the modules import."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tracklake"
+FRONT = {"cli", "demo"}
+"""The modules that may import at their top what only a terminal needs."""
+AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
+"""What any module may import at its top; everything else loads when it is used."""
+
+
+def table() -> list[tuple[str, int]]:
+    text = (ROOT / "README.md").read_text()
+    section = text.split("\n## Architecture\n", 1)[1].split("\n## ", 1)[0]
+    return [
+        (module, int(layer))
+        for layer, module in re.findall(r"^\| *(\d+) *\| *`(\w+)` *\| *\S.*\|$", section, re.MULTILINE)
+    ]
+
+
+def modules() -> dict[str, ast.Module]:
+    return {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
+
+
+def imports(node: ast.AST, *, inside: bool = False, checking: bool = False):
+    """Yield (import, whether it stands inside a function, whether only a type checker sees it)."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, inside, checking
+        else:
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            only_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            yield from imports(child, inside=inside or function, checking=checking or only_types)
+
+
+def named(statement: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the dotted modules a statement names; `from tracklake import keys` names tracklake.keys."""
+    if isinstance(statement, ast.Import):
+        return [alias.name for alias in statement.names]
+    module = "." * statement.level + (statement.module or "")
+    if module != "tracklake":
+        return [module]
+    known = modules()
+    return [f"tracklake.{alias.name}" if alias.name in known else "tracklake" for alias in statement.names]
+
+
+def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
+    """Return the modules of this package that a statement imports."""
+    parts = [name.split(".") for name in named(statement)]
+    return {(p[1] if len(p) > 1 else "__init__") for p in parts if p[0] == "tracklake"}
+
+
+GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) for name, tree in modules().items()}
+
+
+def test_table_names_every_module_once():
+    """The Architecture table and the folder hold the same modules, each once."""
+    names = [module for module, _ in table()]
+    assert sorted(names) == sorted(modules())
+
+
+@pytest.mark.parametrize("module", sorted(GRAPH))
+def test_imports_point_down(module: str):
+    """A module imports from its own layer and those below it."""
+    layer = dict(table())
+    assert {other: layer[other] for other in GRAPH[module] if layer[other] > layer[module]} == {}
+
+
+def test_imports_have_no_cycle():
+    """The modules can be read in an order in which each needs only those before it."""
+    order = list(graphlib.TopologicalSorter(GRAPH).static_order())
+    assert sorted(order) == sorted(GRAPH)
+
+
+@pytest.mark.parametrize(("module", "tree"), modules().items())
+def test_own_imports_are_absolute_and_at_the_top(module: str, tree: ast.Module):
+    """The package imports itself by full name, and never inside a function."""
+    found = list(imports(tree))
+    assert [ast.unparse(s) for s, _, _ in found if getattr(s, "level", 0)] == [], module
+    assert [ast.unparse(s) for s, inside, _ in found if inside and own(s)] == [], module
+
+
+@pytest.mark.parametrize(("module", "tree"), [(n, t) for n, t in modules().items() if n not in FRONT])
+def test_engines_are_imported_where_they_are_used(module: str, tree: ast.Module):
+    """At the top of a module stand the standard library, numpy and polars; engines load inside the function."""
+    at_top = [s for s, inside, checking in imports(tree) if not inside and not checking]
+    assert {name.split(".")[0] for s in at_top for name in named(s)} - AT_TOP == set(), module
+
+
+def test_importing_tracklake_loads_no_engine():
+    """`import tracklake` is light: no duckdb, pyarrow, scikit-learn, pandas, click or rich."""
+    heavy = {"duckdb", "pyarrow", "sklearn", "pandas", "deltalake", "click", "rich"}
+    code = f"import sys, tracklake; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,80 @@
+"""tracklake: a columnar analytics layer over Parquet history, for everyone who compares machine-learning runs.
+
+Training code logs (`init`, `log`, `define_metric`); a lake answers (`open`): summaries, histories, best rows of all runs as
+DataFrames. Offline, embedded, no server, no account.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracklake.errors import TracklakeError
+from tracklake.lake import Lake, open  # noqa: A004 - tl.open is the public name
+from tracklake.process import open_runs as _open_runs
+from tracklake.starting import init
+from tracklake.values import Histogram
+from tracklake.writer import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracklake.mappings import Config, Summary
+    from tracklake.writer import Definition
+
+    run: Run | None
+    config: Config
+    summary: Summary
+
+__all__ = [
+    "Histogram",
+    "Lake",
+    "Run",
+    "TracklakeError",
+    "config",
+    "define_metric",
+    "finish",
+    "init",
+    "log",
+    "login",
+    "open",
+    "run",
+    "summary",
+]
+__version__ = "0.1.0"
+
+
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+    """Log a row of the current run; see `Run.log`."""
+    _current().log(data, step=step, commit=commit)
+
+
+def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:  # noqa: ANN401 - those of Run.define_metric
+    """Define a metric of the current run; see `Run.define_metric`."""
+    return _current().define_metric(name, *args, **kwargs)
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+    """Finish the current run, if there is one; see `Run.finish`."""
+    if _open_runs.current is not None:
+        _open_runs.current.finish(exit_code=exit_code, quiet=quiet)
+
+
+def login(*_: object, **__: object) -> bool:
+    """Do nothing and return True: there is no account. Here for scripts written for W&B."""
+    return True
+
+
+def _current() -> Run:
+    if _open_runs.current is None:
+        msg = "there is no current run: call tracklake.init() first"
+        raise TracklakeError(msg)
+    return _open_runs.current
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - run, summary, config: they change with the current run
+    if name == "run":
+        return _open_runs.current
+    if name in ("config", "summary"):
+        return getattr(_current(), name)
+    msg = f"module 'tracklake' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,89 @@
+"""The catalog: which partitions there are, what their sessions said, and how far each journal file is sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake import journal, partitions, statements
+from tracklake.delta_log import DeltaLog, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracklake.statements import Said
+    from tracklake.storage import Entry, Storage
+
+NOTHING = Version(-1, 0, {})
+
+
+class Mark(NamedTuple):
+    """How far one journal file is sealed."""
+
+    through: int = 0
+    complete: bool = False
+
+
+class JournalFile(NamedTuple):
+    """One journal file of a listing."""
+
+    name: journal.FileName
+    entry: Entry
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(session, n), unique in the lake."""
+        return self.name.session, self.name.n
+
+
+class Catalog:
+    """The committed part of a lake, kept up to date at the cost of what is new.
+
+    Partitions are immutable, so what was read of one is remembered as long as it belongs to the lake.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.log = DeltaLog(storage)
+        self.version = NOTHING
+        self._said: dict[str, Said] = {}
+        self._all: Said | None = None
+
+    def list_journals(self) -> list[JournalFile]:
+        """List the journal files. To be called before `refresh`: what leaves the listing is then in the log."""
+        entries = self.storage.list(journal.FOLDER, suffix=journal.SUFFIX)
+        parsed = ((journal.FileName.parse(entry.name), entry) for entry in entries)
+        return [JournalFile(name, entry) for name, entry in parsed if name is not None]
+
+    def refresh(self, *, to: Version | None = None) -> Version:
+        """Take over the newest version (or `to`) and return it."""
+        version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
+        if version.number != self.version.number:
+            kept = {name: said for name, said in self._said.items() if name in version.partitions}
+            fresh = {n: partitions.read_said(self.storage, p) for n, p in version.partitions.items() if n not in kept}
+            self._said = {name: kept.get(name) or fresh[name] for name in version.partitions}
+            self._all = None
+            self.version = version
+        return self.version
+
+    @property
+    def said(self) -> Said:
+        """What the sessions of all partitions said."""
+        if self._all is None:
+            self._all = statements.concat(list(self._said.values()))
+        return self._all
+
+    def partitions_of(self, run_ids: Iterable[str] | None) -> list[str]:
+        """Return the ids of the partitions that hold something of these runs (None: of any)."""
+        if run_ids is None:
+            return list(self._said)
+        wanted = pl.Series(list(run_ids), dtype=pl.String)
+        return [name for name, said in self._said.items() if said.files["run_id"].is_in(wanted.implode()).any()]
+
+    def marks(self, files: Iterable[JournalFile]) -> dict[tuple[int, int], Mark]:
+        """Return the largest mark of each of these journal files that has one."""
+        sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
+        known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
+        largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
+        return {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}

@@ -1,0 +1,197 @@
+"""The command `tracklake`: a thin layer over the library."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+from typing import Any
+
+import click
+import polars as pl
+
+import tracklake as tl
+from tracklake import demo as demonstration
+from tracklake.errors import TracklakeError
+
+ROWS = 30
+"""Runs that a table shows unless --limit says otherwise."""
+CELL = 32
+"""Characters of a cell in a table."""
+
+
+class Refusal(click.ClickException):
+    """An error that tracklake raised on purpose: one line, no traceback."""
+
+    exit_code = 2
+
+
+class _Commands(click.Group):
+    """A group whose commands turn TracklakeError into a Refusal."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TracklakeError as error:
+            raise Refusal(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tracklake")
+def main() -> None:
+    """Compare training runs: everything logged lies as Parquet in one folder, the lake.
+
+    \b
+    Start here:
+      tracklake demo                     train a real sweep into ./lake and look at it
+      tracklake runs --limit 5           the newest runs
+      tracklake check                    is everything sound?
+
+    The lake is --dir, else $TRACKLAKE_DIR, else ./lake. Exit code 1: check found something wrong; 2: the command
+    could not be done.
+    """
+
+
+directory_option = click.option(
+    "--dir", "directory", envvar="TRACKLAKE_DIR", default="lake", show_default=True, show_envvar=True, help="The lake."
+)
+
+
+@main.command()
+@directory_option
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Runs of each configuration.")
+@click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1), help="Epochs of each run.")
+def demo(directory: str, seeds: int, epochs: int) -> None:
+    """Train a real sweep on scikit-learn's digits and show what the lake knows of it.
+
+    25 configurations x 3 seeds x 30 epochs, under a minute on two cores; one configuration diverges. Run it again and
+    it adds runs with new seeds. Needs `pip install 'tracklake[demo]'`.
+
+    \b
+    Examples:
+      tracklake demo
+      tracklake demo --dir /tmp/lake --seeds 1
+    """
+    demonstration.demo(directory, seeds=seeds, epochs=epochs)
+
+
+@main.command()
+@directory_option
+def refresh(directory: str) -> None:
+    """Seal what running and ended trainings have logged so far into Parquet.
+
+    Readers see live data without it; it makes reading faster and lets other tools read all of it. Safe at any time,
+    from any number of processes.
+
+    \b
+    Example:
+      tracklake refresh --dir /data/lake
+    """
+    tl.open(directory).refresh()
+    click.echo(f"{directory}: all that is logged is in Parquet now")
+
+
+@main.command()
+@directory_option
+@click.option("--full", is_flag=True, help="Compare every summary with its points, not only a sample.")
+@click.pass_context
+def check(ctx: click.Context, directory: str, *, full: bool) -> None:
+    """Verify what can be verified on disk: checksums, the log, states against points, stray files.
+
+    Exit code 0 if all is sound, 1 if something is wrong.
+
+    \b
+    Examples:
+      tracklake check
+      tracklake check --full --dir /data/lake || echo "look at it"
+    """
+    report = tl.open(directory).check(full=full)
+    click.echo(str(report))
+    ctx.exit(0 if report.ok else 1)
+
+
+@main.command()
+@directory_option
+@click.option("--project", help="Only this project.")
+@click.option("--where", help="A SQL condition over the runs' columns; names with a dot or slash in double quotes.")
+@click.option("--columns", help="Names and globs, separated by commas: 'name,config.*,summary.val/acc.max'.")
+@click.option("--order-by", help="A column; with a minus in front, the largest first.")
+@click.option("--limit", type=click.IntRange(min=0), help=f"This many runs; 0 for all. [default: {ROWS} in a table]")
+@click.option("--json", "form", flag_value="json", help="One JSON object a line.")
+@click.option("--csv", "form", flag_value="csv", help="CSV with a head line.")
+def runs(directory: str, form: str | None, limit: int | None, columns: str | None, **question: str | None) -> None:
+    """Show the runs, one a line: id, project, state, config and summary.
+
+    \b
+    Examples:
+      tracklake runs
+      tracklake runs --order-by=-summary.val/acc.max --limit 5
+      tracklake runs --where "state = 'finished' AND \\"config.lr\\" < 0.1" --columns "name,config.*,summary.*"
+      tracklake runs --columns run_id,summary.val/loss.min --csv > losses.csv
+    """
+    wanted = [c.strip() for c in columns.split(",")] if columns else None
+    most = limit or (None if form or limit == 0 else ROWS)
+    frame = tl.open(directory).runs(columns=wanted, limit=most and most + 1, **question)
+    shown = frame.head(most) if most else frame
+    if form == "json":
+        click.echo(shown.write_ndjson(), nl=False)
+    elif form == "csv":
+        click.echo(_flat(shown).write_csv(), nl=False)
+    else:
+        width = shutil.get_terminal_size((100, 0)).columns
+        click.echo("\n".join(table(shown, width=width)))
+        if shown.height < frame.height:
+            click.echo(f"... more than {shown.height} runs: --limit 0 shows them all")
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with lists as text, which is what CSV can hold."""
+    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List]
+    return frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(",") for name in lists)
+
+
+def table(frame: pl.DataFrame, *, width: int) -> list[str]:
+    """Return the lines of a plain table of at most `width` characters; what has no room is named below it.
+
+    >>> for line in table(pl.DataFrame({"name": ["a", "b"], "lr": [0.1, None], "long": ["x" * 9] * 2}), width=12):
+    ...     print(line)
+    name   lr
+    a     0.1
+    b
+    2 rows; no room for 1 column: long
+    """
+    columns = {name: _column(name, frame[name]) for name in frame.columns}
+    shown, left = [], width
+    for cells in columns.values():
+        left -= len(cells[0]) + 2 * bool(shown)
+        if left < 0 and shown:
+            break
+        shown.append(cells)
+    lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
+    hidden = frame.columns[len(shown) :]
+    count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
+    room = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
+    return [*lines, count + (room if hidden else "")]
+
+
+def _column(name: str, values: pl.Series) -> list[str]:
+    """Return heading and cells of one column, all of one width."""
+    cells = [_cell(name), *map(_cell, values)]
+    width = max(map(len, cells))
+    return [cell.rjust(width) if values.dtype.is_numeric() else cell.ljust(width) for cell in cells]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = ", ".join(map(str, value)) if isinstance(value, pl.Series) else str(value)
+    text = "".join(c if c.isprintable() else " " for c in text)  # a name may hold line ends and terminal codes
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,349 @@
+"""The commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a commit.
+
+Each commit names the history files that it adds and removes; a history file stands for its siblings in states/ and
+runs/ too. Every Delta reader can read the table. The writer feature `tracklake` keeps foreign writers out, because
+they know nothing of the siblings.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.errors import LakeError
+from tracklake.schema import FORMAT_VERSION, POINTS, STAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tracklake.storage import Storage
+
+_DELTA_TYPES = {
+    pl.String: "string",
+    pl.Int64: "long",
+    pl.Float64: "double",
+    pl.Int8: "byte",
+    STAMP: "timestamp",
+}
+_PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
+_PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
+_PATIENCE = 3  # losses before a committer begins to pause
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One committed trio of sibling files.
+
+    >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))
+    >>> part.history, part.states, part.runs
+    ('history/part-7f3a.parquet', 'states/part-7f3a.parquet', 'runs/part-7f3a.parquet')
+    """
+
+    id: str
+    n_points: int
+    created: int
+    """Milliseconds since the epoch."""
+    sizes: tuple[int, int, int]
+    """Bytes of the history, states and runs file."""
+    crcs: tuple[int, int, int]
+    """zlib.crc32 of the same three."""
+
+    @property
+    def history(self) -> str:
+        """Name of the file of points."""
+        return f"history/part-{self.id}.parquet"
+
+    @property
+    def states(self) -> str:
+        """Name of the file of states."""
+        return f"states/part-{self.id}.parquet"
+
+    @property
+    def runs(self) -> str:
+        """Name of the file of sessions and their statements."""
+        return f"runs/part-{self.id}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What one commit and all before it leave in the lake."""
+
+    number: int = -1
+    """-1 where nothing was ever committed."""
+    timestamp: int = 0
+    """Milliseconds since the epoch; never below that of an earlier version."""
+    partitions: dict[str, Partition] = field(default_factory=dict)
+    """By id, in the order of their commits."""
+
+
+class _Commit(NamedTuple):
+    """What one file of the log says."""
+
+    timestamp: int
+    add: Sequence[Partition]
+    remove: Sequence[str]  # ids
+
+
+class DeltaLog:
+    """Reads and extends the log of one lake.
+
+    >>> import pathlib, tempfile
+    >>> from tracklake.storage import Storage
+    >>> log = DeltaLog(Storage(pathlib.Path(tempfile.mkdtemp())))
+    >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))
+    >>> version = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
+    >>> version.number, list(version.partitions)
+    (1, ['7f3a'])
+    >>> log.read(at=0).partitions
+    {}
+    """
+
+    __slots__ = ("storage",)
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def create(self) -> None:
+        """Begin the log with version 0 unless there is one: of several creators one wins, and all are content."""
+        self._put(0, _lines(_creation(_now())))
+
+    def read(self, *, since: Version | None = None, at: int | None = None) -> Version:
+        """Return the newest version, or version number `at`; Version(-1, 0, {}) where there is no log.
+
+        With `since`, a version read before, only newer commits are read, and `since` itself comes back if there are
+        none. Raises LakeError for a version that is not there, and for a commit that cannot be understood.
+        """
+        known = since if since is not None and (at is None or since.number <= at) else Version()
+        newer: list[_Commit] = []
+        while at is None or known.number + len(newer) < at:
+            commit = self._read_commit(known.number + len(newer) + 1)
+            if commit is None:
+                break
+            newer.append(commit)
+        version = _after(known, newer)
+        if at is not None and at != version.number:
+            raise LakeError(
+                f"the lake {self.storage.root} has no version {at}; the newest of those before is {version.number}"
+            )
+        return version
+
+    def commit(
+        self,
+        *,
+        base: Version,
+        add: Sequence[Partition] = (),
+        remove: Sequence[str] = (),
+        operation: str,
+        still_valid: Callable[[Version], bool],
+        data_change: bool = True,
+    ) -> Version | None:
+        """Add and remove partitions (by id) in one commit on top of `base`; return the version it makes.
+
+        If others committed since, it goes on top of theirs, provided that the partitions to remove are all there and
+        `still_valid(newer)` is true. Else it returns None: nothing is committed, and the caller builds anew.
+        `data_change` is False for a commit that only rearranges. Raises CommitError where the file system cannot
+        publish atomically, and the OSError of a commit that did not come to be.
+        """
+        if base.number < 0:
+            self.create()
+        first = self.read(at=0) if base.number < 0 else base
+        newest, losses = first, 0
+        while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
+            commit = _Commit(max(_now(), newest.timestamp), add, remove)
+            if self._put(newest.number + 1, _lines(_actions(commit, operation, data_change=data_change))):
+                return _after(newest, [commit])
+            losses += 1
+            _pause(losses)
+            newest = self.read(since=newest)
+        return None
+
+    def _put(self, number: int, data: bytes) -> bool:
+        """Publish a commit; False if the number is taken by another's."""
+        name = _name(number)
+        try:
+            won = self.storage.put_if_absent(name, data)
+        except OSError:
+            if self._is_there(name, data):
+                return True
+            raise
+        # A network file system may call a name taken by what it has just published itself.
+        return won or self._is_there(name, data)
+
+    def _is_there(self, name: str, data: bytes) -> bool:
+        """Tell whether the commit of this name is our own: each one holds a random id."""
+        try:
+            return self.storage.read(name) == data
+        except FileNotFoundError:
+            return False
+
+    def _read_commit(self, number: int) -> _Commit | None:
+        name = _name(number)
+        try:
+            data = self.storage.read(name)
+        except FileNotFoundError:
+            return None
+        try:
+            return _parse(data)
+        except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise LakeError(
+                f"{self.storage.path(name)} cannot be read as a commit of a lake: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _after(version: Version, commits: Sequence[_Commit]) -> Version:
+    """Return the version that these commits make of another one."""
+    if not commits:
+        return version
+    partitions = dict(version.partitions)
+    for commit in commits:
+        for key in commit.remove:
+            partitions.pop(key, None)
+        partitions.update((part.id, part) for part in commit.add)
+    timestamp = max(version.timestamp, *(commit.timestamp for commit in commits))
+    return Version(version.number + len(commits), timestamp, partitions)
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def _name(number: int) -> str:
+    return f"history/_delta_log/{number:020d}.json"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _lines(actions: Sequence[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(action, separators=(",", ":")) + "\n" for action in actions).encode()
+
+
+def _commit_info(timestamp: int, operation: str) -> dict[str, Any]:
+    """Return the first action of every commit; its random id makes each commit's bytes unique."""
+    info = {
+        "timestamp": timestamp,
+        "operation": operation,
+        "operationParameters": {},
+        "engineInfo": f"tracklake format {FORMAT_VERSION}",
+        "tracklake": {"commit": secrets.token_hex(16)},
+    }
+    return {"commitInfo": info}
+
+
+def _creation(timestamp: int) -> list[dict[str, Any]]:
+    """Return the actions of version 0."""
+    columns = [
+        {"name": name, "type": _DELTA_TYPES[dtype], "nullable": True, "metadata": {}} for name, dtype in POINTS.items()
+    ]
+    metadata = {
+        "id": str(uuid.uuid4()),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": json.dumps({"type": "struct", "fields": columns}),
+        "partitionColumns": [],
+        "configuration": {},
+        "createdTime": timestamp,
+    }
+    return [_commit_info(timestamp, "CREATE TABLE"), {"protocol": _PROTOCOL}, {"metaData": metadata}]
+
+
+def _actions(commit: _Commit, operation: str, *, data_change: bool) -> list[dict[str, Any]]:
+    """Return the actions of a later version."""
+    return [
+        _commit_info(commit.timestamp, operation),
+        *(_remove(key, commit.timestamp, data_change=data_change) for key in commit.remove),
+        *(_add(part, data_change=data_change) for part in commit.add),
+    ]
+
+
+def _add(part: Partition, *, data_change: bool) -> dict[str, Any]:
+    action = {
+        "path": f"part-{part.id}.parquet",
+        "partitionValues": {},
+        "size": part.sizes[0],
+        "modificationTime": part.created,
+        "dataChange": data_change,
+        # Only the count: bounds of doubles would let engines prune the files that hold NaN.
+        "stats": json.dumps({"numRecords": part.n_points}),
+        "tags": {
+            "tracklake.id": part.id,
+            "tracklake.sizes": json.dumps(part.sizes),
+            "tracklake.crcs": json.dumps(part.crcs),
+        },
+    }
+    return {"add": action}
+
+
+def _remove(key: str, timestamp: int, *, data_change: bool) -> dict[str, Any]:
+    action = {
+        "path": f"part-{key}.parquet",
+        "deletionTimestamp": timestamp,
+        "dataChange": data_change,
+        "extendedFileMetadata": False,
+    }
+    return {"remove": action}
+
+
+def _pause(losses: int) -> None:
+    """Let others go first for a moment, after several losses."""
+    if losses > _PATIENCE:
+        time.sleep(random.uniform(0, min(losses, 25) * 0.002))  # noqa: S311 - spreads committers, keeps no secret
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def _parse(data: bytes) -> _Commit:
+    """Return what a commit says; actions that are none of ours are passed over, as Delta wants it."""
+    actions = [action for line in data.splitlines() for action in json.loads(line).items()]
+    if not actions:
+        raise ValueError("it is empty")
+    for kind, action in actions:
+        if kind == "protocol":
+            _check_protocol(action)
+    return _Commit(
+        timestamp=max((int(action.get("timestamp", 0)) for kind, action in actions if kind == "commitInfo"), default=0),
+        add=[_partition(action) for kind, action in actions if kind == "add"],
+        remove=[_id(action["path"]) for kind, action in actions if kind == "remove"],
+    )
+
+
+def _check_protocol(protocol: dict[str, Any]) -> None:
+    if {key: value for key, value in protocol.items() if value != []} != _PROTOCOL:
+        raise LakeError(
+            f"this table's protocol is {json.dumps(protocol)}, and this version of tracklake knows only "
+            f"{json.dumps(_PROTOCOL)}: it is no lake of tracklake, or one of a newer version; upgrade tracklake"
+        )
+
+
+def _partition(add: dict[str, Any]) -> Partition:
+    """Return the partition that an add action names, or raise the LakeError of a file that tracklake did not write."""
+    path, tags = add["path"], add.get("tags") or {}
+    if _id(path) != tags.get("tracklake.id"):
+        raise LakeError(
+            f"{path!r} was added by something other than tracklake, so its states and sessions are not known"
+        )
+    history, states, runs = json.loads(tags["tracklake.sizes"])
+    of_history, of_states, of_runs = json.loads(tags["tracklake.crcs"])
+    return Partition(
+        id=_id(path),
+        n_points=json.loads(add["stats"])["numRecords"],
+        created=add["modificationTime"],
+        sizes=(history, states, runs),
+        crcs=(of_history, of_states, of_runs),
+    )
+
+
+def _id(path: str) -> str:
+    """Return the id in a file's path, which is checked since files are opened and deleted by it."""
+    match = _PART.fullmatch(path)
+    if match is None:
+        raise LakeError(f"{path!r} is no history file of tracklake (part-<id>.parquet)")
+    return match[1]

@@ -1,0 +1,318 @@
+"""`tracklake demo`: a real sweep on scikit-learn's digits, logged and read through the public API alone."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import importlib.util
+import multiprocessing
+import os
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+import tracklake as tl
+from tracklake.errors import TracklakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PROJECT = "digits"
+METRICS = ["train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc"]
+SHOWN = 8
+"""Configurations in the printed table, and best epochs in a row of it."""
+
+
+class Configuration(NamedTuple):
+    """One point of the sweep; with a seed it is a run."""
+
+    hidden: int
+    lr: float
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        """The group under which the seeds of a configuration are found, such as h64-lr0.1-b16."""
+        return f"h{self.hidden}-lr{self.lr:g}-b{self.batch_size}"
+
+
+SWEEP = [Configuration(*point) for point in product((16, 64), (0.01, 0.03, 0.1, 0.3), (16, 64, 256))]
+DIVERGING = Configuration(hidden=32, lr=1e5, batch_size=64)
+"""Its weights leave the finite numbers within a few epochs, and scikit-learn gives up."""
+
+Part = tuple[np.ndarray, np.ndarray]
+"""Images (n, 64) scaled to 0..1, and digits (n,)."""
+
+
+def demo(
+    directory: str,
+    *,
+    configurations: Sequence[Configuration] = (*SWEEP, DIVERGING),
+    seeds: int = 3,
+    epochs: int = 30,
+    console: Console | None = None,
+) -> None:
+    """Train the sweep into the lake at `directory` and print what it found.
+
+    New seeds are taken each time, so that a second call adds runs that say something new.
+    Raises TracklakeError without scikit-learn.
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        raise TracklakeError("the demo trains with scikit-learn, which is not installed: pip install 'tracklake[demo]'")
+    console = console or Console(highlight=False)
+    lake = tl.open(directory, create=True)
+    there = lake.runs(project=PROJECT)
+    first = 0 if there.is_empty() else int(there["config.seed"].max()) + 1  # type: ignore[arg-type]  # a column of ints
+    jobs = list(product(range(first, first + seeds), configurations))
+    began = time.perf_counter()
+    train_all(jobs, directory=directory, epochs=epochs, console=console)
+    console.print(
+        f"{len(jobs)} runs in {time.perf_counter() - began:.0f} s into {directory}:"
+        f" {len(configurations)} configurations x {seeds} seeds x {epochs} epochs, {len(METRICS)} metrics each."
+    )
+    if not there.is_empty():
+        console.print(f"{there.height} runs were there; {len(jobs)} added, with seeds from {first}.")
+    lake.refresh()
+    report(lake, console=console, directory=directory)
+
+
+# Training
+
+
+def train_all(jobs: Sequence[tuple[int, Configuration]], *, directory: str, epochs: int, console: Console) -> None:
+    """Train each (seed, configuration) in a process per core: they all write into one lake, and need not know it."""
+    spawn = multiprocessing.get_context("spawn")
+    workers = min(os.cpu_count() or 1, 8)
+    pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=spawn, initializer=_one_thread)
+    columns = [TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn()]
+    try:
+        futures = [pool.submit(train, point, seed=seed, epochs=epochs, directory=directory) for seed, point in jobs]
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("training", total=len(jobs))
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                progress.advance(task)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """Hold the linear algebra of a worker to one thread: the workers already take every core."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+def train(point: Configuration, *, seed: int, epochs: int, directory: str) -> None:
+    """Train one run and log every epoch. This is all the tracklake that training code needs."""
+    from sklearn.neural_network import MLPClassifier
+
+    parts = digits()
+    model = MLPClassifier((point.hidden,), solver="sgd", learning_rate_init=point.lr, batch_size=point.batch_size,
+                          random_state=seed)  # fmt: skip
+    config = {**point._asdict(), "seed": seed, "epochs": epochs}
+    name = f"{point.name}-seed{seed}"
+    with tl.init(project=PROJECT, name=name, group=point.name, config=config, dir=directory) as run:
+        run.define_metric("val/acc", summary="max", goal="max")
+        run.define_metric("val/loss", summary="min", goal="min")
+        for _ in range(epochs):
+            learning = _epoch(model, parts["train"])
+            run.log({name: value for part, data in parts.items() for name, value in measure(model, part, data)})
+            if not learning:
+                run.finish(exit_code=1)
+                return
+
+
+@functools.cache
+def digits() -> dict[str, Part]:
+    """Return the 1797 digits as train (60%), val and test (20% each), the same for every seed."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    images = images / 16.0
+    train_x, rest_x, train_y, rest_y = train_test_split(images, labels, train_size=0.6, random_state=0, stratify=labels)
+    val_x, test_x, val_y, test_y = train_test_split(rest_x, rest_y, train_size=0.5, random_state=0, stratify=rest_y)
+    return {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
+
+
+def _epoch(model: Any, data: Part) -> bool:
+    """Show the model the data once; False if its weights left the finite numbers, where scikit-learn gives up."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            model.partial_fit(*data, classes=range(10))
+    except ValueError:
+        if all(np.isfinite(weights).all() for weights in model.coefs_):
+            raise
+        return False
+    return True
+
+
+def measure(model: Any, part: str, data: Part) -> Iterator[tuple[str, float]]:
+    """Yield the cross entropy and the accuracy of the model on one part, as they are: inf and NaN too."""
+    images, labels = data
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        chances = model.predict_proba(images)
+        yield f"{part}/loss", float(-np.log(chances[np.arange(len(labels)), labels]).mean())
+    yield f"{part}/acc", float((chances.argmax(axis=1) == labels).mean())
+
+
+# Reading
+
+
+def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
+    """Print the best configurations, the rows at their best epochs, what diverged, the files, and what to type next."""
+    runs = lake.runs(project=PROJECT, columns=["name", "group", "config.seed"])
+    best = at_best(lake, runs)
+    leaders = leaderboard(best)
+    console.print(_leaders(leaders.head(SHOWN), total=leaders.height))
+    console.print(_rows_at_best(best.filter(pl.col("group") == leaders["group"][0]).sort("config.seed")))
+    console.print(diverged(lake, runs))
+    console.print("\n[bold]Where it lies[/]")
+    for line in tree(Path(directory)):
+        console.print(line, markup=False)
+    console.print(f"\n[bold]Next[/] (paste into {_interpreter()} or a notebook)")
+    for title, code in next_things(directory).items():
+        console.print(f"\n[dim]# {title}[/]")
+        console.print(code, markup=False, soft_wrap=True)
+
+
+def at_best(lake: tl.Lake, runs: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a run: its group and seed, its best epoch by val/acc, and every metric at that epoch."""
+    rows = lake.at_best("val/acc", goal="max", take=[m for m in METRICS if m != "val/acc"], runs=runs)
+    return rows.join(runs, on="run_id")
+
+
+def leaderboard(best: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a configuration, best mean first: over its seeds n, mean and std, and the best epochs."""
+    return (
+        best.group_by("group")
+        .agg(
+            pl.len().alias("n"),
+            pl.col("val/acc").mean().alias("val_mean"),
+            pl.col("val/acc").std().alias("val_std"),
+            pl.col("test/acc").mean().alias("test_mean"),
+            pl.col("test/acc").std().alias("test_std"),
+            pl.col("step").sort_by("config.seed").alias("epochs"),
+        )
+        .sort(["val_mean", "group"], descending=[True, False])
+    )
+
+
+def _leaders(leaders: pl.DataFrame, *, total: int) -> Table:
+    title = (
+        f"\n[bold]Best configurations[/] (first {leaders.height} of {total};"
+        " mean ± std over seeds, each run at its own best epoch)"
+    )
+    table = _table(title, ["configuration", "seeds", "val/acc", "test/acc there", "best epochs"])
+    for row in leaders.iter_rows(named=True):
+        epochs = ", ".join(map(str, row["epochs"][:SHOWN])) + (", ..." if row["n"] > SHOWN else "")
+        table.add_row(row["group"], str(row["n"]), _spread(row["val_mean"], row["val_std"]),
+                      _spread(row["test_mean"], row["test_std"]), epochs)  # fmt: skip
+    return table
+
+
+def _rows_at_best(rows: pl.DataFrame) -> Table:
+    table = _table("\n[bold]The winner's seeds, all metrics at the best epoch[/]", ["run", "epoch", *METRICS])
+    for row in rows.iter_rows(named=True):
+        table.add_row(row["name"], str(row["step"]), *(f"{row[metric]:.4f}" for metric in METRICS))
+    return table
+
+
+def _table(title: str, headings: list[str]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        box=None,
+        header_style="dim",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for heading in headings:
+        table.add_column(
+            heading, justify="left" if heading in {"configuration", "run", "best epochs"} else "right", no_wrap=True
+        )
+    return table
+
+
+def _spread(mean: float, std: float | None) -> str:
+    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"  # one seed has no spread
+
+
+def diverged(lake: tl.Lake, runs: pl.DataFrame) -> str:
+    """Say in a sentence which runs had a val/loss that was not finite, and how often."""
+    counts = lake.summaries(["val/loss.n_nan", "val/loss.n_inf"], runs=runs).join(runs, on="run_id")
+    bad = counts.filter(pl.col("val/loss.n_nan") + pl.col("val/loss.n_inf") > 0)
+    if bad.is_empty():
+        return "\n[bold]Diverged[/]: none."
+    nan, inf = bad["val/loss.n_nan"].sum(), bad["val/loss.n_inf"].sum()
+    groups = ", ".join(sorted(set(bad["group"])))
+    return (
+        f"\n[bold]Diverged[/]: {bad.height} of {runs.height} runs ({groups}). Their val/loss was inf in {inf}"
+        f" epochs and NaN in {nan}: kept in history and counted apart, so that no minimum is poisoned by them."
+    )
+
+
+def tree(root: Path) -> Iterator[str]:
+    """Yield a line for the lake and one for each part of it: files and bytes."""
+    yield f"{root}{os.sep}".ljust(24) + _size([f for f in root.rglob("*") if f.is_file()])
+    entries = sorted(root.iterdir(), key=lambda path: (path.is_dir(), path.name))
+    for entry in entries:
+        branch = "└── " if entry == entries[-1] else "├── "
+        inner = [f for f in entry.rglob("*") if f.is_file()] if entry.is_dir() else [entry]
+        name = f"{branch}{entry.name}{os.sep if entry.is_dir() else ''}".ljust(24)
+        yield name + _size(inner) + ABOUT.get(entry.name, "")
+
+
+ABOUT = {
+    "history": "  points as Parquet, a Delta Lake table",
+    "journal": "  what training logged; sealed ones stay 10 minutes",
+    "runs": "  what was said of the runs",
+    "states": "  aggregates, ready for any definition",
+}
+
+
+def _size(files: list[Path]) -> str:
+    kilobytes = sum(f.stat().st_size for f in files) / 1000
+    return f"{len(files):>4} file{'s' if len(files) != 1 else ' '} {kilobytes:>9,.1f} kB"
+
+
+NEXT = {
+    "Ask SQL: at each epoch, how many runs were above 97 %?": """\
+import duckdb
+duckdb.read_parquet({points}).query("points", '''
+    SELECT step, count(*) AS runs FROM points
+    WHERE metric = 'val/acc' AND value > 0.97 GROUP BY step ORDER BY step''').show()""",
+    "Ask in a notebook: the best runs, and what each scored on test at its lowest val/loss": """\
+import tracklake as tl
+lake = tl.open({directory})
+top = lake.runs(where='"config.lr" < 1', order_by="-summary.val/acc.max", limit=5)
+print(lake.at_best("val/loss", take=["test/acc"], runs=top))""",
+    "Read the Parquet with plain polars: no tracklake needed": """\
+import polars as pl
+points = pl.scan_parquet({points}).filter(pl.col("metric") == "val/acc")
+print(points.group_by("run_id").agg(pl.col("value").max()).sort("value").collect())""",
+}
+"""The three next things to type: title and Python."""
+
+
+def next_things(directory: str) -> dict[str, str]:
+    """Return the three next things to type: title and Python that runs as it stands."""
+    points = f"{Path(directory).as_posix()}/history/*.parquet"
+    return {title: code.format(points=repr(points), directory=repr(directory)) for title, code in NEXT.items()}
+
+
+def _interpreter() -> str:
+    """Return the Python that has tracklake, as one would type it from here."""
+    here = Path.cwd()
+    python = Path(sys.executable)
+    return str(python.relative_to(here) if python.is_relative_to(here) else python)

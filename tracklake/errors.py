@@ -1,0 +1,98 @@
+"""Every error tracklake raises on purpose.
+
+TracklakeError
+├── LakeError                  the place: it is missing, not a lake, read-only, or written by a newer version
+├── RunError                   a run: its id, its life
+│   ├── RunNotFoundError       (also a KeyError)
+│   ├── RunExistsError
+│   └── RunFinishedError
+├── UnknownNameError           a metric, column, statistic or query that is not there (also a KeyError)
+├── ConfigError                a config value that would change without allow_val_change (also a ValueError)
+├── DefinitionError            a metric definition that cannot be (also a ValueError)
+├── UnstorableValueError       a value that has no stored form (also a TypeError)
+├── HistoryTooLargeError       more points than the caller's limit
+├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
+└── CommitError                a commit that could not be made
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TracklakeError(Exception):
+    """Base of every error that tracklake raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the message as written (a KeyError would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+    @classmethod
+    def nearest(cls, what: str, name: str, available: Iterable[str]) -> Self:
+        """Build the error that names the nearest of the available names.
+
+        >>> print(UnknownNameError.nearest("metric", "val_loss", ["val/loss", "lr"]))
+        unknown metric 'val_loss'; did you mean 'val/loss'?
+        """
+        known = sorted(set(available))
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if close:
+            hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
+        elif known:
+            shown = ", ".join(repr(k) for k in known[:8]) + (", ..." if len(known) > 8 else "")  # noqa: PLR2004 - a line's worth
+            hint = f"there are {shown}"
+        else:
+            hint = "there are none yet"
+        return cls(f"unknown {what} {name!r}; {hint}")
+
+
+class LakeError(TracklakeError):
+    """The place is missing, not a lake, read-only, or written by a newer version."""
+
+
+class RunError(TracklakeError):
+    """Something about one run."""
+
+
+class RunNotFoundError(RunError, KeyError):
+    """No run has this id."""
+
+
+class RunExistsError(RunError):
+    """The run id is taken and `resume` does not allow to go on with it."""
+
+
+class RunFinishedError(RunError):
+    """The run object was finished and takes no more statements."""
+
+
+class UnknownNameError(TracklakeError, KeyError):
+    """A metric, column, statistic or query that is not there."""
+
+
+class ConfigError(TracklakeError, ValueError):
+    """A config value that would change without `allow_val_change=True`, or a config that is no mapping."""
+
+
+class DefinitionError(TracklakeError, ValueError):
+    """A metric definition that cannot be."""
+
+
+class UnstorableValueError(TracklakeError, TypeError):
+    """A value that has no stored form."""
+
+
+class HistoryTooLargeError(TracklakeError):
+    """A history read would return more points than its limit."""
+
+
+class UnsavedRowsError(TracklakeError, OSError):
+    """The disk stayed full until the bound of rows held in memory was reached."""
+
+
+class CommitError(TracklakeError):
+    """A commit that could not be made."""

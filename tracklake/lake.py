@@ -1,0 +1,290 @@
+"""The lake: everything a reader asks of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import polars as pl
+
+from tracklake import definitions, health, keys, lake_files, recorded, sealing
+from tracklake.clock import Clock
+from tracklake.errors import DefinitionError, RunNotFoundError
+from tracklake.run_table import RunTable
+from tracklake.schema import LAKE_RUN
+from tracklake.series import SeriesTable
+from tracklake.snapshot import PSEUDO, SnapshotReader
+from tracklake.summaries import Summaries
+from tracklake.values import Kind, Stored
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from tracklake.health import Report
+    from tracklake.recorded import RecordedRun
+    from tracklake.run_table import Runs, Where
+    from tracklake.sealing import Sealed
+    from tracklake.series import Shape, Steps
+    from tracklake.snapshot import Snapshot
+
+StatisticPath = str | tuple[str, str]
+Goal = Literal["min", "max"] | None
+
+
+class _View(NamedTuple):
+    """What is computed over one snapshot, kept as long as nothing changes."""
+
+    snapshot: Snapshot
+    runs: RunTable
+    series: SeriesTable
+
+
+class Lake:
+    """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
+
+    Made by `tracklake.open`. Reading never writes.
+    """
+
+    def __init__(self, root: os.PathLike[str] | str | None = None, *, create: bool = False) -> None:
+        path = lake_files.root_of(root)
+        self._storage = lake_files.create(path) if create else lake_files.open_existing(path)
+        self._last: _View | None = None
+
+    @cached_property
+    def _reader(self) -> SnapshotReader:
+        return SnapshotReader(self._storage)
+
+    @property
+    def dir(self) -> str:
+        """The folder of the lake."""
+        return str(self._storage.root)
+
+    def runs(
+        self,
+        project: str | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        columns: Sequence[str] | None = None,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Which runs are there, and how did they do? One row a run, the oldest first.
+
+        Columns: run_id, project, name, group, job_type, state, created_at (UTC), runtime (seconds), tags, notes,
+        config.<path>, summary.<path>. `columns` takes names and globs; a summary column may name any statistic
+        ("summary.val/acc.max", "summary.*.max"), defined or not; without it the definitions choose. `where` is a polars
+        expression or SQL text over these columns, `order_by` a column or several, "-" for descending, nulls and NaN last.
+        Raises UnknownNameError, which names the nearest column.
+
+        >>> lake = example()
+        >>> lake.runs(columns=["config.lr", "summary.loss.min"], order_by="-summary.loss.min").rows()
+        [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+        """
+        return self._view.runs.select(
+            project=project, runs=runs, where=where, wanted=columns, order_by=order_by, limit=limit
+        )
+
+    def summaries(
+        self,
+        paths: StatisticPath | Sequence[StatisticPath],
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        shape: Shape = "wide",
+    ) -> pl.DataFrame:
+        """What is this statistic of that metric, for each run? Any statistic of any metric, defined or not.
+
+        A path is a metric's name (its last value), or a name and a statistic: min max mean std sum count first last
+        argmin argmax best best_step n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is always exact.
+        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where there
+        is any. A run without the metric has null. Raises UnknownNameError.
+
+        >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
+        [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
+        """
+        view = self._view
+        asked = [paths] if isinstance(paths, str | tuple) else list(paths)
+        known = {*view.snapshot.metrics, *PSEUDO}
+        parsed = {_label(p): keys.parse_statistic(p, metrics=known) for p in asked}
+        parsed = {name: s._replace(stat=s.stat or "last") for name, s in parsed.items()}
+        ids = view.runs.ids(runs=runs, where=where)
+        run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
+        found = {series.name: series for series in view.runs.statistics(run_ids, parsed)}
+        order = [column for name in parsed for column in (name, f"{name}.text") if column in found]
+        wide = pl.DataFrame([run_ids, *(found[name] for name in order)])
+        return wide if shape == "wide" else _lengthened(wide, parsed)
+
+    def history(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        x: str | None = None,
+        shape: Shape = "long",
+        downsample: int | None = None,
+        raw: bool = False,
+        limit: int = 100_000_000,
+    ) -> pl.DataFrame:
+        """How did these metrics go? Every point, never a sample unless asked.
+
+        long: run_id, metric, step, time (UTC), value (Float64), and text where there is any, in order of run, metric and
+        step. wide: run_id, step, time, and a typed column a metric. `steps=(first, last)`, both included. `x` adds a
+        metric as x axis, its latest value at or before each step (by default the metric's step_metric). `downsample=n`
+        keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as well.
+        Raises UnknownNameError; HistoryTooLargeError rather than fill the memory.
+
+        >>> example().history("loss", runs="fast").select("step", "value").rows()
+        [(0, 1.0), (1, 0.25), (2, 0.75)]
+        """
+        names = [metrics] if isinstance(metrics, str) else metrics
+        return self._view.series.read(
+            names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
+        )
+
+    def scan_history(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        raw: bool = False,
+    ) -> pl.LazyFrame:
+        """Return the history as a LazyFrame without limit: run_id, metric, step, time, kind, value, ival, text; unsorted.
+
+        >>> example().scan_history("loss").select(pl.col("value").max()).collect().item()
+        2.0
+        """
+        names = [metrics] if isinstance(metrics, str) else metrics
+        return self._view.series.scan(names, runs=runs, where=where, steps=steps, raw=raw)
+
+    def at_best(
+        self,
+        metric: str,
+        *,
+        goal: Goal = None,
+        take: Sequence[str] | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """What else did each run have at its own best step of this metric? One row a run that has a number of it.
+
+        Columns: run_id, step, the metric, and the metrics of `take` (None: all) as logged at just that step, null where a
+        run logged none there. `goal` is "min" or "max", by default that of the metric's definition (else DefinitionError).
+
+        >>> example().at_best("loss", goal="min", take=["acc"]).rows()
+        [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
+        """
+        return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+
+    def run(self, run_id: str) -> RecordedRun:
+        """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
+
+        Raises RunNotFoundError, which names the nearest id.
+
+        >>> example().run("fast").summary["loss"]
+        0.75
+        """
+        known = self._view.runs.summaries.runs["run_id"]
+        if run_id not in known:
+            raise RunNotFoundError.nearest("run", run_id, known.to_list())
+        return recorded.RecordedRun(run_id, storage=self._storage, table=lambda: self._view.runs)
+
+    def define_metric(
+        self,
+        name: str,
+        *,
+        summary: str | Sequence[str] | None = None,
+        goal: str | None = None,
+        step_metric: str | None = None,
+        hidden: bool | None = None,
+        project: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Say how a metric, or all that a glob matches, is summarized in every run of the lake, or of one project.
+
+        It counts for past and future runs and costs no rescan. It merges with what a run said of the same name; with
+        `overwrite` it replaces that. `goal` ("min" or "max") is the default of at_best and of the statistic best.
+        Raises DefinitionError.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min", goal="min")
+        >>> lake.runs(columns=["summary.loss.best"]).rows()
+        [('slow', 0.5), ('fast', 0.25)]
+        """
+        said = definitions.statement(
+            name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
+        )
+        if project is not None:
+            keys.check_project(project)
+        if LAKE_RUN == name:
+            raise DefinitionError(f"{name!r} is reserved")
+        newest = self._view.snapshot.files["last"].dt.epoch("us").max()
+        recorded.write_session(
+            lake_files.create(self._storage.root),
+            run_id=LAKE_RUN,
+            project=project or "",
+            changes=[("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))],
+            clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
+        )
+
+    def refresh(self) -> Sealed:
+        """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
+
+        Returns how many partitions, journals and points that were, and the faults found in journals.
+        """
+        return sealing.seal(self._reader.catalog, live=True)
+
+    def check(self, *, full: bool = False) -> Report:
+        """Is everything sound? Verifies checksums, the log, the journals, and the states against points.
+
+        A sample of the series, or all with `full`. The report has .ok, .findings, .checked, and prints as text.
+        """
+        return health.check(self._storage, full=full)
+
+    def __repr__(self) -> str:
+        view = self._view
+        runs = view.runs.summaries.runs.height
+        return f"Lake({self.dir!r}: {runs:,} runs, {len(view.snapshot.metrics):,} metrics)"
+
+    @property
+    def _view(self) -> _View:
+        """The view over the newest snapshot; the last one again if nothing has changed."""
+        snapshot = self._reader.snapshot()
+        if self._last is None or self._last.snapshot is not snapshot:
+            table = RunTable(Summaries(snapshot))
+            self._last = _View(snapshot, table, SeriesTable(table))
+        return self._last
+
+
+def open(root: os.PathLike[str] | str | None = None, *, create: bool = False) -> Lake:  # noqa: A001 - tl.open
+    """Open a lake for reading: a folder, else $TRACKLAKE_DIR, else ./lake.
+
+    Raises LakeError if there is none (create=True makes an empty one), or if a newer version wrote it.
+    """
+    return Lake(root, create=create)
+
+
+def _label(path: StatisticPath) -> str:
+    return path if isinstance(path, str) else ".".join(path)
+
+
+def _lengthened(wide: pl.DataFrame, parsed: dict[str, keys.Statistic]) -> pl.DataFrame:
+    """Put one column below the other: run_id, metric, stat, value, and text where there is any."""
+    parts = []
+    for name, path in parsed.items():
+        column = wide[name]
+        rest = wide.get_column(
+            f"{name}.text", default=pl.Series(f"{name}.text", [None], dtype=pl.String).new_from_index(0, len(column))
+        )
+        is_text = column.dtype == pl.String
+        number = pl.lit(None, pl.Float64) if is_text or column.dtype == pl.Boolean else column.cast(pl.Float64)
+        text = column if is_text else column.cast(pl.String) if column.dtype == pl.Boolean else rest
+        whose = [pl.lit(path.metric).alias("metric"), pl.lit(path.stat).alias("stat")]
+        parts.append(wide.select("run_id", *whose, pl.lit(number).alias("value"), pl.lit(text).alias("text")))
+    found = pl.concat(parts)
+    return found.drop("text") if found["text"].null_count() == found.height else found

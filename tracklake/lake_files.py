@@ -1,0 +1,75 @@
+"""The root of a lake: the file that makes a folder a lake, and its folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from tracklake.errors import LakeError
+from tracklake.journal import FOLDER
+from tracklake.schema import FORMAT_VERSION
+from tracklake.storage import Storage
+
+MARKER = "tracklake.json"
+
+
+def root_of(given: str | os.PathLike[str] | None) -> Path:
+    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake."""
+    return Path(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
+
+
+def create(root: Path) -> Storage:
+    """Make a folder a lake if it is none yet, and return its storage.
+
+    Raises LakeError if the place is a file, cannot be written, or holds a lake of a newer version.
+    """
+    storage = Storage(root)
+    if root.exists() and not root.is_dir():
+        msg = f"{root} is a file; a lake is a folder. Give another dir."
+        raise LakeError(msg)
+    try:
+        if not (root / MARKER).exists():
+            root.mkdir(parents=True, exist_ok=True)
+            content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
+            storage.put_if_absent(MARKER, json.dumps(content).encode())
+        (root / FOLDER).mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"cannot make a lake at {root}: {error.strerror or error}. Give a folder that can be written."
+        raise LakeError(msg) from error
+    read_id(storage)
+    return storage
+
+
+def open_existing(root: Path) -> Storage:
+    """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version."""
+    if root.exists() and not root.is_dir():
+        msg = f"{root} is a file; a lake is a folder"
+        raise LakeError(msg)
+    if not (root / MARKER).exists():
+        msg = (
+            f"there is no lake at {root}: log a run with tracklake.init(dir={str(root)!r}), or open it with create=True"
+        )
+        raise LakeError(msg)
+    storage = Storage(root)
+    read_id(storage)
+    return storage
+
+
+def read_id(storage: Storage) -> str:
+    """Return the lake's id; LakeError if the format is newer than this version of tracklake knows."""
+    try:
+        content: dict[str, Any] = json.loads(storage.read(MARKER))
+        found, lake_id = int(content["format"]), str(content["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
+        raise LakeError(msg) from error
+    if found > FORMAT_VERSION:
+        msg = (
+            f"the lake at {storage.root} has format {found}; this version of tracklake knows {FORMAT_VERSION}. "
+            "Upgrade: pip install -U tracklake"
+        )
+        raise LakeError(msg)
+    return lake_id

@@ -1,0 +1,165 @@
+"""The long frame of points: its order, which points count, and the series that every run has without logging them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tracklake.schema import POINTS, STAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+ORDER = ("project", "run_id", "metric", "step", "ts", "session")
+MARKER = "_step"
+"""The metric of the points that stand for empty rows; a user's `_step` is never stored."""
+
+_ROW = ["project", "run_id", "session", "step"]
+_MICROSECONDS = 1e6
+_FLOAT, _INT = 0, 1  # values.Kind
+
+
+def changes(frame: pl.DataFrame, *, by: Sequence[str]) -> NDArray[np.bool_]:
+    """Say of each row whether it differs from the row before it in one of the columns; the first row does.
+
+    >>> changes(pl.DataFrame({"a": ["x", "x", "y"]}), by=["a"]).tolist()
+    [True, False, True]
+    """
+    new = np.zeros(frame.height, dtype=np.bool_)
+    new[:1] = True
+    for name in by:
+        column = frame[name]
+        new[1:] |= (column.slice(1) != column.head(-1)).to_numpy()
+    return new
+
+
+def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
+    """Say whether the rows ascend by these columns (none of them null), without sorting.
+
+    >>> is_sorted(pl.DataFrame({"a": [1, 1, 2], "b": [5, 7, 0]}), by=["a", "b"])
+    True
+    """
+    equal = np.ones(max(frame.height - 1, 0), dtype=np.bool_)
+    for name in by:
+        before, after = frame[name].head(-1), frame[name].slice(1)
+        if (equal & (before > after).to_numpy()).any():
+            return False
+        equal &= (before == after).to_numpy()
+        if not equal.any():
+            break
+    return True
+
+
+def ranks(strings: pl.Series) -> tuple[NDArray[np.int64], int]:
+    """Give each string's rank among the distinct ones, and how many these are.
+
+    >>> ranks(pl.Series(["b", "a", "b"]))
+    (array([1, 0, 1]), 2)
+    """
+    distinct = strings.unique().sort()
+    return strings.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy(), len(distinct)
+
+
+def sort(points: pl.DataFrame) -> pl.DataFrame:
+    """Order points by (project, run_id, metric, step, ts, session); equal ones stay as they stand.
+
+    >>> rows = [("p", "a", "x", 1, 2, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 1, 11, 1.5, None, None, 0)]
+    >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
+    [1, 2]
+    """
+    if is_sorted(points, by=ORDER):
+        return points
+    together = points[_by_series(points)]  # enough for sorted parts of several runs, and far faster than a full sort
+    return together if is_sorted(together, by=ORDER) else together.sort(ORDER, maintain_order=True)
+
+
+def _by_series(points: pl.DataFrame) -> pl.Series:
+    series = np.zeros(points.height, dtype=np.int64)
+    for name in ("project", "run_id", "metric"):
+        rank, distinct = ranks(points[name])
+        series = series * distinct + rank
+    return pl.Series(np.argsort(series, kind="stable"))
+
+
+def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Keep the points that count, sorted: of each (run_id, metric, step) the one said last.
+
+    The last is the one with the largest (ts, session), and of equal ones the last row. `cutoffs` masks what a rewind
+    took back: with its columns run_id, session, cutoff, a point of that session with step >= cutoff is dropped first.
+
+    >>> rows = [("p", "a", "x", 1, 7, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 7, 11, 1.5, None, None, 0)]
+    >>> resolve(pl.DataFrame(rows, schema=POINTS, orient="row"))["value"].to_list()
+    [1.5]
+    """
+    said = sort(points)
+    if cutoffs is not None:
+        said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
+    last = np.roll(changes(said, by=("run_id", "metric", "step")), -1)  # the next row is another step's
+    return said if last.all() else said.filter(last)
+
+
+def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    if cutoffs.is_empty():
+        return points
+    new = changes(points, by=("run_id", "session"))  # join pieces of (run, session), not points: they are few
+    least = cutoffs.group_by("run_id", "session").agg(pl.col("cutoff").min())
+    pieces = points.filter(new).select("run_id", "session")
+    limit = pieces.join(least, on=["run_id", "session"], how="left", maintain_order="left")["cutoff"]
+    piece = pl.Series(np.cumsum(new) - 1)
+    return points.filter(limit.is_null()[piece] | (points["step"] < limit[piece]))
+
+
+def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Add the series `_step`, `_timestamp` and `_runtime` of every (run, session), sorted, in place of the markers.
+
+    Each gets one point at every step of the session that has any point, stamped with the largest ts there: `_step` the
+    step (int), `_timestamp` that ts in epoch seconds (not where the user logged one), `_runtime` the seconds from the
+    session's start to that ts, plus `runtime_base`. `sessions` has the columns run_id, session, start, runtime_base;
+    sessions that it lacks get no `_runtime`.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
+    [('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
+    """
+    said = sort(points)
+    logged = said.filter(pl.col("metric") != MARKER)
+    rows = _rows(said)
+    timed = rows.join(logged.filter(pl.col("metric") == "_timestamp"), on=_ROW, how="anti")
+    made = [
+        _series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")),
+        _series(timed, "_timestamp", pl.col("ts").dt.epoch("us") / _MICROSECONDS),
+    ]
+    if sessions is not None:
+        begun = rows.join(sessions, on=["run_id", "session"])
+        ran = (pl.col("ts") - pl.col("start")).dt.total_microseconds() / _MICROSECONDS
+        made.append(_series(begun, "_runtime", ran + pl.col("runtime_base")))
+    return sort(pl.concat([logged, *made]))
+
+
+def _rows(points: pl.DataFrame) -> pl.DataFrame:
+    """Give each (project, run_id, session, step) once, with its largest ts."""
+    new = changes(points, by=("run_id",))  # group by a number: strings take several times as long
+    runs = points.filter(new).select("project", "run_id")
+    numbered = points.select(pl.lit(pl.Series("run", np.cumsum(new) - 1)), "session", "step", "ts")
+    rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
+    return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
+
+
+def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | None = None) -> pl.DataFrame:
+    exact = pl.lit(None, pl.Int64) if ival is None else ival
+    return rows.select(
+        "project",
+        "run_id",
+        pl.lit(metric).alias("metric"),
+        "session",
+        "step",
+        pl.col("ts").cast(STAMP),
+        value.alias("value"),
+        exact.alias("ival"),
+        pl.lit(None, pl.String).alias("text"),
+        pl.lit(_FLOAT if ival is None else _INT, pl.Int8).alias("kind"),
+    ).cast(POINTS)  # type: ignore[arg-type] # the stubs want an invariant mapping

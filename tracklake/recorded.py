@@ -1,0 +1,123 @@
+"""A run as a reader sees it: its config, its summary (writable), its history."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake import host, keys, lake_files, values
+from tracklake.clock import Clock
+from tracklake.journal import FOLDER, Journal
+from tracklake.mappings import Summary
+from tracklake.series import SeriesTable
+from tracklake.snapshot import PSEUDO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tracklake.mappings import Change
+    from tracklake.run_table import RunTable
+    from tracklake.storage import Storage
+
+
+class RecordedRun:
+    """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`."""
+
+    def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
+        self.id = run_id
+        self._storage = storage
+        self._table = table
+        self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config as a nested dict."""
+        found = self._table().config.filter(pl.col("run_id") == self.id)
+        items = found.select("key", "kind", "value", "ival", "text").iter_rows()
+        return keys.nest((keys.split(key), values.restore(*stored)) for key, *stored in items)
+
+    @property
+    def state(self) -> str:
+        """Say running, finished, failed, killed or crashed."""
+        return str(self._base("state"))
+
+    @property
+    def project(self) -> str:
+        """The project it belongs to."""
+        return str(self._base("project"))
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return str(self._base("name"))
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags; assign to change them."""
+        return list(self._base("tags") or [])
+
+    @tags.setter
+    def tags(self, tags: Sequence[str]) -> None:
+        self._say([("field", "tags", values.store_exact(list(tags), name="tags"))])
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics that it logged, sorted."""
+        found = self._table().snapshot.states(runs=[self.id])["metric"]
+        return sorted(set(found) - set(PSEUDO))
+
+    def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds)."""
+        table = SeriesTable(self._table())
+        names = self.metrics if metrics is None else table.known(metrics)
+        wide = table.read(
+            [*names, *PSEUDO],
+            runs=[self.id],
+            where=None,
+            steps=None,
+            x=None,
+            shape="wide",
+            downsample=None,
+            raw=False,
+            limit=1 << 62,
+        )
+        shown = [c for c in wide.columns if c not in ("run_id", "step", "time", "x", *PSEUDO)]
+        return wide.select("_step", *shown, "_timestamp", "_runtime").sort("_step")
+
+    def __repr__(self) -> str:
+        return f"RecordedRun(id={self.id!r}, project={self.project!r}, state={self.state!r})"
+
+    def _base(self, name: str) -> Any:  # noqa: ANN401 - a column of any type
+        return self._table().select(runs=[self.id], wanted=[name])[name][0]
+
+    def _tree(self) -> dict[str, Any]:
+        return self._table().summaries.tree(self.id)
+
+    def _say(self, changes: list[Change]) -> None:
+        """Write statements about the run at once, as a small session of it."""
+        newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
+        write_session(
+            self._storage,
+            run_id=self.id,
+            project=self.project,
+            changes=changes,
+            clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type]
+        )
+
+
+def write_session(storage: Storage, *, run_id: str, project: str, changes: list[Change], clock: Clock) -> None:
+    """Write statements as a session that begins and ends here; it does not count for the run's state."""
+    header: dict[str, object] = {
+        "lake": lake_files.read_id(storage),
+        "node": host.NODE,
+        "pid": os.getpid(),
+        "edits_only": True,
+    }
+    journal = Journal(
+        storage.path(FOLDER), run_id=run_id, project=project, clock=clock, durability="fsync", header=header
+    )
+    for said, key, stored in changes:
+        journal.say(said, [(key, stored)])
+    journal.finish([])

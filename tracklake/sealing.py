@@ -1,0 +1,165 @@
+"""Sealing: what journals say becomes a partition, by whoever comes first."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake import host, journal, partitions, points, rows, statements
+from tracklake.catalog import Mark
+from tracklake.partitions import Contents
+from tracklake.schema import POINTS
+from tracklake.statements import Part
+from tracklake.tail import TailReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tracklake.catalog import Catalog, JournalFile
+    from tracklake.delta_log import Version
+    from tracklake.tail import Fault
+    from tracklake.storage import Storage
+
+MAX_POINTS = 8_000_000
+"""Points of one partition: what is sealed at once must fit in memory."""
+GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
+"""Complete journals newer than the last commit that make it worth while to seal."""
+KEEP_SECONDS = 600
+"""How long a journal stays after it was sealed to its end, for readers that have listed it."""
+ABANDON_SECONDS = 3600
+"""Files of a seal that took longer may have been taken for orphans: they are not committed."""
+
+
+class Sealed(NamedTuple):
+    """What a call of `seal` did."""
+
+    partitions: int
+    journals: int
+    points: int
+    faults: list[Fault]
+
+
+class Unsealed(NamedTuple):
+    """One journal file and what it says beyond its mark."""
+
+    file: JournalFile
+    mark: Mark
+    part: Part
+    faults: list[Fault]
+
+
+def seal(catalog: Catalog, *, live: bool) -> Sealed:
+    """Seal every journal that is complete, and with `live` what the others hold so far too.
+
+    Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
+    what was written is dropped and the rest is looked at anew.
+    """
+    done = Sealed(0, 0, 0, [])
+    while True:
+        files = catalog.list_journals()
+        catalog.refresh()
+        batch = list(_batch(catalog, [f for f in files if live or not f.entry.writable]))
+        if not batch:
+            _delete_sealed(catalog, files)
+            return done
+        if _commit(catalog, batch):
+            n_points = sum(u.part.tail.n_points for u in batch)
+            faults = [fault for u in batch for fault in u.faults]
+            done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
+
+
+def is_gathered(storage: Storage) -> bool:
+    """Tell whether enough complete journals lie there that a finishing process should seal them."""
+    commits = storage.list("history/_delta_log", suffix=".json")
+    since = commits[-1].mtime if commits else 0.0
+    complete = [e for e in storage.list(journal.FOLDER, suffix=journal.SUFFIX) if not e.writable and e.mtime > since]
+    return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
+
+
+def read_part(storage: Storage, file: JournalFile, mark: Mark) -> Unsealed:
+    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile."""
+    reader = TailReader(storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+    if mark.through:
+        reader.read(through=mark.through)
+    tail = reader.read()
+    header = reader.header or fallback_header(file)
+    part = Part(header, file.name.n, tail, reader.offset, reader.closed is not None)
+    return Unsealed(file, mark, part, tail.faults)
+
+
+def fallback_header(file: JournalFile) -> dict[str, object]:
+    """Stand in for a header that is damaged: the rows are kept under the name that the file has."""
+    start = int(file.entry.mtime * 1e6)
+    return {"run": file.name.run, "project": "uncategorized", "session": file.name.session, "start": start}
+
+
+def points_of(part: Part) -> pl.DataFrame:
+    """Return the points of a part (schema POINTS), sorted."""
+    header = part.header
+    return rows.points_of(part.tail, project=header["project"], run_id=header["run"], session=header["session"])
+
+
+def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]:
+    """Yield journals that say something beyond their mark, until they fill a partition."""
+    marks = catalog.marks(files)
+    n_points = 0
+    for file in files:
+        mark = marks.get(file.key, Mark())
+        if mark.complete or file.entry.size <= mark.through:
+            continue
+        with contextlib.suppress(FileNotFoundError):  # sealed and deleted by another process
+            unsealed = read_part(catalog.storage, file, mark)
+            if unsealed.part.through > mark.through:
+                n_points += unsealed.part.tail.n_points
+                yield unsealed
+        if n_points >= MAX_POINTS:
+            return
+
+
+def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
+    """Write and commit one partition; False if somebody else sealed any of it first."""
+    began = time.monotonic()
+    ordered = sorted(batch, key=lambda u: (u.part.header["project"], u.part.header["run"]))
+    found = pl.concat([pl.DataFrame(schema=POINTS), *(points_of(u.part) for u in ordered)])
+    contents = Contents(points.sort(found), statements.of_parts([u.part for u in batch]))
+    base = catalog.version
+    partition = partitions.write(catalog.storage, contents)
+    files = [u.file for u in batch]
+    before = catalog.marks(files)
+
+    def still_valid(newer: Version) -> bool:
+        catalog.refresh(to=newer)
+        return catalog.marks(files) == before and time.monotonic() - began < ABANDON_SECONDS
+
+    committed = catalog.log.commit(base=base, add=[partition], operation="SEAL", still_valid=still_valid)
+    if committed is None:
+        partitions.discard(catalog.storage, partition)
+        return False
+    catalog.refresh(to=committed)
+    return True
+
+
+def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
+    """Delete journals that are sealed to their end, sound, and old enough that no reader waits for them."""
+    marks = catalog.marks(files)
+    now = time.time()
+    for file in files:
+        mark = marks.get(file.key)
+        if mark is None or now - file.entry.mtime < KEEP_SECONDS:
+            continue
+        path = catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}")
+        with contextlib.suppress(FileNotFoundError):
+            if _is_spent(path, mark):
+                path.unlink()
+
+
+def _is_spent(path: Path, mark: Mark) -> bool:
+    """Tell whether all of the file is sealed and nobody can append to it; a damaged file is kept as evidence."""
+    reader = TailReader(path)
+    sound = not reader.read().faults
+    over = mark.complete or (reader.header.get("node") == host.NODE and not journal.is_locked(path))
+    return sound and over and reader.offset <= mark.through

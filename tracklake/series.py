@@ -1,0 +1,231 @@
+"""History of many runs as frames: long, wide, and each run's row at its best step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from tracklake import columns
+from tracklake.errors import DefinitionError, HistoryTooLargeError, UnknownNameError
+from tracklake.keys import Statistic
+from tracklake.snapshot import PSEUDO
+from tracklake.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from tracklake.run_table import RunTable, Runs, Where
+
+Shape = Literal["long", "wide"]
+Steps = tuple[int | None, int | None] | range | None
+"""The first and the last step wanted (None: open), both included; or a range."""
+
+_SERIES = ["run_id", "metric"]
+_STORED = ["kind", "value", "ival", "text"]
+
+
+class SeriesTable:
+    """Reads points that count, for the runs and metrics asked for."""
+
+    def __init__(self, table: RunTable) -> None:
+        self.table = table
+        self.snapshot = table.snapshot
+
+    def scan(
+        self,
+        metrics: Sequence[str] | None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        raw: bool = False,
+    ) -> pl.LazyFrame:
+        """Return the points (run_id, metric, step, time, stored columns), lazily where nothing has to be resolved."""
+        names = self.known(metrics)
+        ids = self.table.ids(runs=runs, where=where)
+        return _between(self._points(names, ids, raw=raw), steps)
+
+    def _points(self, names: Collection[str], ids: Collection[str] | None, *, raw: bool) -> pl.LazyFrame:
+        stored = [name for name in names if name not in PSEUDO]
+        frames = []
+        if stored:
+            found = self.snapshot.points(stored, runs=ids)
+            unclean = (
+                pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
+                if raw
+                else self.snapshot.unclean(stored, runs=ids)
+            )
+            if not unclean.is_empty():
+                found = found.join(unclean.lazy(), on=_SERIES, how="anti")
+                frames.append(self._shaped(self.snapshot.resolved_series(unclean).lazy()))
+            frames.append(self._shaped(found))
+        pseudo = [name for name in names if name in PSEUDO]
+        if pseudo:
+            frames.append(self._shaped(self.snapshot.resolved(pseudo, runs=ids).lazy()))
+        return pl.concat(frames) if frames else self._shaped(self.snapshot.points([]))
+
+    @staticmethod
+    def _shaped(found: pl.LazyFrame) -> pl.LazyFrame:
+        return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *_STORED)
+
+    def read(
+        self,
+        metrics: Sequence[str] | None,
+        *,
+        runs: Runs,
+        where: Where,
+        steps: Steps,
+        x: str | None,
+        shape: Shape,
+        downsample: int | None,
+        raw: bool,
+        limit: int,
+    ) -> pl.DataFrame:
+        """Return the points in order of run, metric and step."""
+        names = self.known(metrics)
+        ids = self.table.ids(runs=runs, where=where)
+        if downsample is None and steps is None:
+            self._refuse_too_many(names, ids, limit)
+        found = (
+            _between(self._points(names, ids, raw=raw), steps)
+            .sort([*_SERIES, "step", "time"], maintain_order=True)
+            .collect()
+        )
+        if found.height > limit and downsample is None:
+            raise _too_large(found.height, limit)
+        if downsample is not None:
+            found = thinned(found, downsample)
+        if x is not None or self._step_metrics(names):
+            found = self._with_x(found, x, ids)
+        return _wide(found) if shape == "wide" else _long(found)
+
+    def known(self, metrics: Sequence[str] | None) -> list[str]:
+        """Return the names of metrics that are there, or raise the error that names the nearest."""
+        available = self.snapshot.metrics
+        if metrics is None:
+            return [name for name in available if not name.startswith("_")]
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        for name in names:
+            if name not in available and name not in PSEUDO:
+                raise UnknownNameError.nearest("metric", name, available)
+        return list(dict.fromkeys(names))
+
+    def at_best(
+        self, metric: str, *, goal: Literal["min", "max"] | None, take: Sequence[str] | None, runs: Runs, where: Where
+    ) -> pl.DataFrame:
+        """Return each run's row at its own best step of the metric: run_id, step, the metric, and those of `take`."""
+        (metric,) = self.known([metric])
+        taken = [name for name in self.known(take) if name != metric]
+        ids = self.table.ids(runs=runs, where=where)
+        run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
+        stat = {"min": "argmin", "max": "argmax", None: "best_step"}.get(goal)
+        if stat is None:
+            msg = f"goal is {goal!r}; accepted are 'min', 'max', or None for the goal of the metric's definition"
+            raise DefinitionError(msg)
+        (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})
+        best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
+        rows = self._points([metric, *taken], best["run_id"].to_list(), raw=False)
+        rows = rows.join(best.lazy(), on=["run_id", "step"], how="semi")
+        parts = rows.collect().partition_by("metric", as_dict=True)
+        built = [best["run_id"], best["step"]]
+        for name in (metric, *taken):
+            mine = parts.get((name,))
+            if mine is not None:
+                order = mine.select("run_id").join(best.with_row_index("at"), on="run_id", maintain_order="left")["at"]
+                built += columns.typed(name, mine, order.to_numpy().astype(np.int64), best.height)
+        return pl.DataFrame(built)
+
+    def _refuse_too_many(self, names: Sequence[str], ids: Collection[str] | None, limit: int) -> None:
+        stored = [name for name in names if name not in PSEUDO]
+        count = self.snapshot.states(stored, columns=["n_points"], runs=ids)["n_points"].sum()
+        if count > limit:
+            raise _too_large(count, limit)
+
+    def _step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
+        """Return the step metric of each (metric, group of runs) that has one."""
+        definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
+        return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
+
+    def _with_x(self, found: pl.DataFrame, x: str | None, ids: Collection[str] | None) -> pl.DataFrame:
+        """Add the column x: the latest value of the x metric at or before each step, by default of its step metric."""
+        if x is not None:
+            (x,) = self.known([x])
+            keyed = found.with_columns(pl.lit(x).alias("x_metric"))
+        else:
+            groups = self.table.summaries.defined.groups
+            of = self._step_metrics(found["metric"].unique().to_list())
+            rows = [(name, group, axis) for (name, group), axis in of.items()]
+            axes = pl.DataFrame(
+                rows, schema={"metric": pl.String, "group": groups.schema["group"], "x_metric": pl.String}, orient="row"
+            )
+            keyed = found.join(groups, on="run_id", how="left", maintain_order="left")
+            keyed = keyed.join(axes, on=["metric", "group"], how="left", maintain_order="left").drop("group")
+        wanted = [name for name in keyed["x_metric"].drop_nulls().unique() if name in {*self.snapshot.metrics, *PSEUDO}]
+        axis = self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()).collect()
+        right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
+        left = keyed.with_row_index("at").sort("step")
+        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], strategy="backward")
+        return joined.sort("at").drop("at", "x_metric")
+
+
+def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
+    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between."""
+    if size < 4:  # noqa: PLR2004 - first, last and the two extremes
+        msg = f"downsample={size}; a series keeps its first, last and extremes, so 4 is the least"
+        raise ValueError(msg)
+    whole = pl.len().over(_SERIES)
+    place = pl.int_range(pl.len()).over(_SERIES)
+    buckets = max(1, (size - 2) // 2)
+    marked = found.with_columns(place.alias("place"), whole.alias("whole")).with_columns(
+        (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
+    )
+    number = pl.col("value").fill_nan(None)
+    within = [*_SERIES, "bucket"]
+    first_extreme = ((pl.col("place") == pl.col("place").get(number.arg_max()).over(within)).fill_null(value=False)) | (
+        (pl.col("place") == pl.col("place").get(number.arg_min()).over(within)).fill_null(value=False)
+    )
+    kept = first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
+    return marked.filter(kept).drop("place", "whole", "bucket")
+
+
+def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
+    if steps is None:
+        return found
+    if isinstance(steps, range):
+        return found.filter(pl.col("step").is_in(list(steps)))
+    first, last = steps
+    if first is not None:
+        found = found.filter(pl.col("step") >= first)
+    return found if last is None else found.filter(pl.col("step") <= last)
+
+
+def _long(found: pl.DataFrame) -> pl.DataFrame:
+    """Return run_id, metric, step, (x), time, value, and text where there is any."""
+    truth = pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
+    text = pl.when(pl.col("kind") == Kind.BOOL).then(truth).otherwise(pl.col("text")).alias("text")
+    shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
+    if found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
+        return found.select(shown)
+    return found.with_columns(text).select(*shown, "text")
+
+
+def _wide(found: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric."""
+    shared = [pl.col("time").max(), *([pl.col("x").drop_nulls().first()] if "x" in found.columns else [])]
+    rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
+    placed = found.join(
+        rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left"
+    )
+    built = rows.get_columns()
+    for (name,), part in placed.partition_by("metric", as_dict=True, maintain_order=True).items():
+        built += columns.typed(str(name), part, part["at"].to_numpy().astype(np.int64), rows.height)
+    return pl.DataFrame(built)
+
+
+def _too_large(count: int, limit: int) -> HistoryTooLargeError:
+    return HistoryTooLargeError(
+        f"this history has {count:,} points, more than limit={limit:,}. Ask for fewer metrics or runs, "
+        "thin it with downsample=1000, read it lazily with scan_history(...), or raise the limit"
+    )

@@ -1,0 +1,284 @@
+"""A snapshot: what one reader sees of the lake at one moment, committed and live data alike."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake import host, journal, keys, partitions, points, sealing, states, statements
+from tracklake.catalog import Catalog, Mark
+from tracklake.schema import LAKE_RUN, POINTS, STATES
+from tracklake.tail import TailReader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from tracklake.catalog import JournalFile
+    from tracklake.delta_log import Version
+    from tracklake.statements import Said
+    from tracklake.storage import Storage
+    from tracklake.tail import Fault
+
+PSEUDO = ("_step", "_timestamp", "_runtime")
+"""Series that every run has without logging them; their states are stored, their points are not."""
+HEARTBEAT_LIMIT = 300.0
+"""Seconds without a sign of life after which a session elsewhere is taken for crashed."""
+_PIECE = ["run_id", "metric", "session", "lo", "hi"]
+_LISTINGS = 20
+
+
+class Live:
+    """The unsealed part of one journal file, read forward as it grows."""
+
+    def __init__(self, storage: Storage, file: JournalFile, mark: Mark) -> None:
+        self.file = file
+        self.mark = mark
+        self.points: list[pl.DataFrame] = []
+        self.states: list[pl.DataFrame] = []
+        self.said: list[Said] = []
+        self.faults: dict[int, Fault] = {}
+        self._reader = TailReader(storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+        if mark.through:
+            self._reader.read(through=mark.through)
+
+    def read(self) -> bool:
+        """Take over what was appended; tell whether that was anything."""
+        tail = self._reader.read()
+        header = self._reader.header or sealing.fallback_header(self.file)
+        self.faults |= {fault.offset: fault for fault in tail.faults}
+        if not tail and self.said:
+            return False
+        part = statements.Part(header, self.file.name.n, tail, self._reader.offset, self._reader.closed is not None)
+        self.said.append(statements.of_parts([part]))
+        found = sealing.points_of(part)
+        if not found.is_empty():
+            self.points.append(found)
+            starts = partitions.session_starts(statements.concat(self.said))
+            self.states.append(states.of(points.with_pseudo(found, sessions=starts)))
+        return True
+
+
+class SnapshotReader:
+    """Takes snapshots of one lake, or of one run alone (`only`), each at the cost of what is new since the last."""
+
+    def __init__(self, storage: Storage, *, only: str | None = None) -> None:
+        self.catalog = Catalog(storage)
+        self._names = None if only is None else {keys.safe_name(only), keys.safe_name(LAKE_RUN)}
+        self._live: dict[tuple[int, int], Live] = {}
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Return the newest snapshot; the same object again if nothing has changed.
+
+        The journals are listed first and the log is read after, so that what leaves the one is in the other. A gap in
+        a session's files, or one that is gone when opened, means that the listing is too old: list again.
+        """
+        for _ in range(_LISTINGS):
+            files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
+            before = self.catalog.version
+            version = self.catalog.refresh()
+            marks = self.catalog.marks(files)
+            try:
+                changed = self._read_live(files, marks)
+            except (FileNotFoundError, BlockingIOError):
+                continue
+            if _has_gap(files, marks):
+                time.sleep(0.01)
+                continue
+            if self._snapshot is None or changed or version.number != before.number:
+                self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            return self._snapshot
+        return Snapshot(self.catalog, self.catalog.version, list(self._live.values()))
+
+    def _read_live(self, files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+        """Read on in every journal that is not sealed to its end; tell whether anything changed."""
+        changed = False
+        live: dict[tuple[int, int], Live] = {}
+        for file in files:
+            mark = marks.get(file.key, Mark())
+            known = self._live.get(file.key)
+            if mark.complete:
+                changed |= known is not None
+                continue
+            if known is None or known.mark != mark:
+                known = Live(self.catalog.storage, file, mark)
+                changed |= known.read()
+            elif known.file.entry.size != file.entry.size:
+                changed |= known.read()
+            known.file = file
+            live[file.key] = known
+        changed |= live.keys() != self._live.keys()
+        self._live = live
+        return changed
+
+
+def _has_gap(files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+    """Tell whether a session lacks a file before one that is there and not even its end is sealed."""
+    present = {file.key for file in files}
+    before = {(file.name.session, file.name.n - 1) for file in files if file.name.n and file.key not in marks}
+    return bool({key for key in before - present if key not in marks})
+
+
+class Snapshot:
+    """What a reader sees: immutable, so everything derived from it is computed once."""
+
+    def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
+        self.version = version
+        self._storage = catalog.storage
+        self._catalog_partitions = catalog.partitions_of
+        self._live_files = [item.file for item in live]
+        self._live_points = [frame for item in live for frame in item.points]
+        self._live_states = [frame for item in live for frame in item.states]
+        self.faults = [fault for item in live for fault in item.faults.values()]
+        said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
+        self.files = said.files
+        self.statements = said.statements
+
+    @cached_property
+    def sessions(self) -> pl.DataFrame:
+        """One row a session: project, run_id, session, start, last."""
+        grouped = self.files.group_by(["run_id", "session"], maintain_order=True)
+        return grouped.agg(pl.col("project").first(), pl.col("start").min(), pl.col("last").max()).sort(
+            "start", "session"
+        )
+
+    @cached_property
+    def cutoffs(self) -> pl.DataFrame:
+        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked)."""
+        rewinds = self.facts("from_step").select(
+            "run_id", pl.col("ival").alias("cutoff"), pl.col("session").alias("by")
+        )
+        begun = self.sessions.select("run_id", "session", "start")
+        rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
+        masked = begun.join(rewinds, on="run_id").filter(
+            (pl.col("start") < pl.col("since"))
+            | ((pl.col("start") == pl.col("since")) & (pl.col("session") < pl.col("by")))
+        )
+        return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
+
+    def facts(self, key: str) -> pl.DataFrame:
+        """Return the statements of sessions about themselves under one key, one row a session."""
+        found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
+        return found.unique(["run_id", "session"], keep="last", maintain_order=True)
+
+    @property
+    def alive(self) -> pl.DataFrame:
+        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere."""
+        nodes = dict(self.facts("node").select("session", "text").iter_rows())
+        newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
+        living = [session for session, file in newest.items() if self._shows_life(file, nodes.get(session))]
+        return self.sessions.filter(pl.col("session").is_in(living)).select("run_id", "session")
+
+    def _shows_life(self, file: JournalFile, node: str | None) -> bool:
+        path = self._storage.path(f"{journal.FOLDER}/{file.entry.name}")
+        if not file.entry.writable:
+            return False
+        try:
+            if node == host.NODE:
+                return journal.is_locked(path)
+            return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
+        except FileNotFoundError:
+            return False
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
+        frames = [self._scan_states(None).select("metric").unique().collect()]
+        frames += [frame.select("metric").unique() for frame in self._live_states]
+        return sorted(set(pl.concat(frames)["metric"].to_list()))
+
+    def states(
+        self,
+        metrics: Collection[str] | None = None,
+        *,
+        columns: Iterable[str] = (),
+        runs: Collection[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return one merged state a (run_id, metric), with the columns asked for.
+
+        Pieces merge without looking at a point where their step intervals are disjoint; where they are not, or where
+        a rewind cuts inside one, that series alone is computed again from its points.
+        """
+        wanted = list(dict.fromkeys([*_PIECE, *columns]))
+        pieces = self._pieces(metrics, wanted, runs)
+        pieces, cut = self._mask(pieces)
+        broken = pl.concat([states.overlapping(pieces), cut]).unique()
+        if broken.is_empty():
+            return states.merge(pieces)
+        whole = pieces.join(broken, on=["run_id", "metric"], how="anti")
+        again = self._recompute(broken).select(wanted)
+        return states.merge(pl.concat([whole, again]))
+
+    def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
+        """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted."""
+        files = [self._path(self.version.partitions[p].history) for p in self._catalog_partitions(runs)]
+        frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
+        frames += [frame.lazy() for frame in self._live_points]
+        found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
+        return _only(found, metrics, runs)
+
+    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
+        if metrics is None or not set(metrics).intersection(PSEUDO):
+            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").collect()
+            return points.resolve(points.sort(found), cutoffs=self.cutoffs)
+        rows = points.resolve(points.sort(self.points(runs=runs).collect()), cutoffs=self.cutoffs)
+        return points.resolve(_only(points.with_pseudo(rows, sessions=self.starts).lazy(), metrics, None).collect())
+
+    def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked."""
+        pieces = self._pieces(metrics, [*_PIECE, "n_raw", "n_points"], runs)
+        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
+        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
+        return pl.concat([states.overlapping(pieces), twice, masked.select("run_id", "metric")]).unique()
+
+    def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
+        """Return the points that count of these (run_id, metric)."""
+        found = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
+        return found.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
+
+    @cached_property
+    def starts(self) -> pl.DataFrame:
+        """Return run_id, session, start and runtime_base of every session."""
+        return partitions.session_starts(statements.Said(self.files, self.statements))
+
+    def _path(self, name: str) -> str:
+        return str(self._storage.path(name))
+
+    def _scan_states(self, runs: Collection[str] | None) -> pl.LazyFrame:
+        files = [self._path(self.version.partitions[p].states) for p in self._catalog_partitions(runs)]
+        return pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+
+    def _pieces(
+        self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
+    ) -> pl.DataFrame:
+        frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
+        lazy = [_only(frame, metrics, runs).select(columns) for frame in frames]
+        return pl.concat(pl.collect_all(lazy))
+
+    def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
+        cut = pieces.select("run_id", "metric").clear()
+        if self.cutoffs.is_empty() or pieces.is_empty():
+            return pieces, cut
+        marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
+        limit = pl.col("cutoff").fill_null(1 << 62)
+        kept = marked.filter(pl.col("lo") < limit)
+        cut = kept.filter(pl.col("hi") >= limit).select("run_id", "metric").unique()
+        return kept.drop("cutoff"), cut
+
+    def _recompute(self, series: pl.DataFrame) -> pl.DataFrame:
+        """Compute the states of these (run_id, metric) from their points."""
+        return states.of(self.resolved_series(series).with_columns(pl.lit(0, pl.Int64).alias("session")))
+
+
+def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
+    """Keep the named metrics and runs."""
+    if metrics is not None:
+        frame = frame.filter(pl.col("metric").is_in(list(metrics)))
+    if runs is not None:
+        frame = frame.filter(pl.col("run_id").is_in(list(runs)))
+    return frame

@@ -1,0 +1,308 @@
+"""States: what one pass over a series leaves behind, and how such remains of disjoint pieces merge.
+
+A state answers every statistic but the quantiles, knows no definition, and is never wrong: it can be made again from
+the points at any time. queries/summaries_from_history.sql says the same in SQL.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+
+from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.points import changes, is_sorted, ranks
+from tracklake.schema import STAMP, STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+    Columns = dict[str, pl.Series]
+
+_NULL = 5  # values.Kind
+_SERIES = ("run_id", "metric")
+_VALUE = ("step", "value", "ival", "text", "kind")
+_COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
+_EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
+_LAST = {"session": "session", "hi": "hi"}  # merged, these two are the last piece's
+_NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
+
+
+@dataclass(frozen=True, slots=True)
+class _Segments:
+    """Rows cut into consecutive non-empty segments; every method answers with one element a segment."""
+
+    starts: Ints
+    size: int
+
+    @property
+    def stops(self) -> Ints:
+        return np.append(self.starts[1:], self.size)
+
+    @property
+    def lengths(self) -> Ints:
+        return self.stops - self.starts
+
+    def total(self, x: Floats) -> Floats:
+        return np.add.reduceat(x, self.starts)  # pairwise within a segment, so that long ones stay exact to 1e-15
+
+    def count(self, x: Bools | Ints) -> Ints:
+        return np.add.reduceat(x, self.starts, dtype=np.int64)
+
+    def spread(self, x: Floats) -> Floats:
+        """Repeat each segment's element for each of its rows."""
+        return np.repeat(x, self.lengths)
+
+    def first(self, mask: Bools) -> Ints:
+        """Give the position of the first True, -1 if there is none."""
+        at = np.append(np.flatnonzero(mask), self.size)
+        found = at[np.searchsorted(at, self.starts)]
+        return np.where(found < self.stops, found, -1)
+
+    def last(self, mask: Bools) -> Ints:
+        """Give the position of the last True, -1 if there is none."""
+        at = np.append(-1, np.flatnonzero(mask))
+        found = at[np.searchsorted(at, self.stops) - 1]
+        return np.where(found >= self.starts, found, -1)
+
+    def extreme(self, x: Floats, which: Literal["min", "max"]) -> Ints:
+        """Give the position of the earliest least or greatest number, -1 if all are NaN."""
+        pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
+        return self.first(x == self.spread(pick.reduceat(x, self.starts)))
+
+
+def of(points: pl.DataFrame) -> pl.DataFrame:
+    """Make the states of points that stand in POINTS order: one row a (run, session, metric), in STATES order.
+
+    Of points of one session at one step only the last counts; `n_raw` counts all. Points of several sessions that were
+    resolved together become one state a series once `session` is set to one number.
+
+    >>> from tracklake.schema import POINTS
+    >>> rows = [("p", "a", "x", 1, step, step, float(step), None, None, 0) for step in (1, 2, 3)]
+    >>> of(pl.DataFrame(rows, schema=POINTS, orient="row")).select("n", "sum", "m2", "max", "max_step", "hi").row(0)
+    (3, 6.0, 2.0, 3.0, 3, 3)
+    """
+    if points.is_empty():
+        return pl.DataFrame(schema=STATES)
+    raw, new = _by_session(points)
+    every = _Segments(np.flatnonzero(new), raw.height)
+    last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
+    lengths = every.lengths if last.all() else every.count(last)
+    kept = raw if last.all() else raw.filter(last)
+    segments = _Segments(np.cumsum(lengths) - lengths, kept.height)
+    columns = _take(kept, segments.starts, {name: name for name in ("project", "run_id", "session", "metric")})
+    columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
+    columns |= _number_columns(kept, segments) | _value_columns(kept, segments)
+    return _sorted(pl.DataFrame(columns, schema=STATES), then="session")
+
+
+def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
+    """Bring the points of each (run, metric, session) together, else as they stand, and mark its first."""
+    new = changes(points, by=_SERIES)
+    session = points["session"].to_numpy()
+    switch = np.append(False, np.diff(session) != 0)
+    if (switch & ~new).any():
+        order = np.lexsort((session, np.cumsum(new)))  # moves points within a series only: `new` stays true
+        points, switch = points[pl.Series(order)], np.append(False, np.diff(session[order]) != 0)
+    return points, new | switch
+
+
+def _number_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
+    number = points["value"].is_not_null().to_numpy()
+    x = points["value"].to_numpy()  # null as NaN
+    finite = np.isfinite(x)
+    n = segments.count(finite)
+    sums, means, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, segments)
+    columns = {"n": n, "n_nan": segments.count(np.isnan(x) & number), "sum": sums, "mean": means, "m2": m2}
+    columns |= {"n_pos_inf": segments.count(x == math.inf), "n_neg_inf": segments.count(x == -math.inf)}
+    return {name: pl.Series(column) for name, column in columns.items()}
+
+
+def _moments(x: Floats, finite: Bools, n: Ints, segments: _Segments) -> tuple[Floats, Floats, Floats]:
+    """Sum, mean and sum of squared differences, in two passes; `x` is 0.0 where it is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 they are inf and NaN, as IEEE has it
+        total = segments.total(x)
+        mean = total / np.maximum(n, 1)
+        off = x - segments.spread(mean)
+        off *= finite
+        off *= off
+        return total, mean, segments.total(off)
+
+
+def _value_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
+    said = points["kind"].to_numpy() != _NULL
+    x = points["value"].to_numpy()
+    columns: Columns = {}
+    for which in _EXTREMES:
+        columns |= _take(points, segments.extreme(x, which), {which: "value", f"{which}_step": "step"})
+    for end, at in (("first", segments.first(said)), ("last", segments.last(said))):
+        columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
+    columns |= _take(points, segments.starts, {"lo": "step"}) | _take(points, segments.stops - 1, {"hi": "step"})
+    return columns | {"ts": _latest(points["ts"], segments)}
+
+
+def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
+    """Take the rows `at` of the columns {new name: old name}, null where `at` is -1."""
+    rows = pl.Series(at).cast(pl.get_index_type(), strict=False)  # -1 becomes null, and a null row is all null
+    return {new: frame[old][rows] for new, old in names.items()}
+
+
+def _latest(ts: pl.Series, segments: _Segments) -> pl.Series:
+    return pl.Series(np.maximum.reduceat(ts.to_numpy().view(np.int64), segments.starts)).cast(STAMP)
+
+
+def merge(states: pl.DataFrame) -> pl.DataFrame:
+    """Merge the states of each (run_id, metric) into one row, sorted by (metric, run_id).
+
+    Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
+    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is that of the piece
+    with the last step.
+
+    >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "session": [1, 2], "lo": [0, 5], "hi": [4, 9]}
+    >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
+    [('a', 'x', 2, 0, 9, 10, 3.0, 6)]
+    """
+    pieces, segments = _pieces(states)
+    if len(segments.starts) == pieces.height:
+        return pieces
+    merged = _merged_numbers(pieces, segments) | _merged_values(pieces, segments)
+    rest = {name: name for name in pieces.columns if name not in merged and name not in _LAST}
+    merged |= _take(pieces, segments.starts, rest) | _take(pieces, segments.stops - 1, _LAST)
+    return pl.DataFrame(merged, schema=pieces.schema)
+
+
+def overlapping(states: pl.DataFrame) -> pl.DataFrame:
+    """Give each (run_id, metric) whose states cannot merge, because two of their step intervals share a step.
+
+    >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "lo": [0, 4], "hi": [4, 9]}
+    >>> overlapping(pl.DataFrame(pieces)).rows()
+    [('a', 'x')]
+    """
+    pieces, segments = _pieces(states.select(*_SERIES, "lo", "hi"))
+    clash = pieces["lo"].to_numpy()[1:] <= pieces["hi"].to_numpy()[:-1]  # in order of lo, neighbours suffice
+    clash[segments.starts[1:] - 1] = False
+    return pieces.select(_SERIES)[1:].filter(clash).unique(maintain_order=True)
+
+
+def _pieces(states: pl.DataFrame) -> tuple[pl.DataFrame, _Segments]:
+    """Order states by (metric, run_id, lo), and cut them where a new series begins."""
+    pieces = _sorted(states, then="lo")
+    return pieces, _Segments(np.flatnonzero(changes(pieces, by=_SERIES)), pieces.height)
+
+
+def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
+    """Sort by (metric, run_id, then), by integers that rank the strings: far faster than polars on the strings."""
+    if is_sorted(states, by=("metric", "run_id", then)):
+        return states
+    (metric, _), (run, runs) = (ranks(states[name]) for name in ("metric", "run_id"))
+    return states[pl.Series(np.lexsort((states[then].to_numpy(), metric * runs + run)))]
+
+
+def _merged_numbers(pieces: pl.DataFrame, segments: _Segments) -> Columns:
+    there = set(pieces.columns)
+    merged: dict[str, Ints | Floats] = {
+        name: segments.count(pieces[name].to_numpy()) for name in _COUNTS if name in there
+    }
+    if "sum" in there:
+        merged["sum"] = segments.total(pieces["sum"].to_numpy())
+    if "mean" in there:
+        n, means = pieces["n"].to_numpy(), pieces["mean"].to_numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = segments.total(n * means) / np.maximum(merged["n"], 1)
+            merged["mean"] = mean
+            if "m2" in there:
+                off = means - segments.spread(mean)
+                merged["m2"] = segments.total(pieces["m2"].to_numpy() + n * off * off)
+    columns = {name: pl.Series(column) for name, column in merged.items()}
+    return columns | ({"ts": _latest(pieces["ts"], segments)} if "ts" in there else {})
+
+
+def _merged_values(pieces: pl.DataFrame, segments: _Segments) -> Columns:
+    merged: Columns = {}
+    for which in _EXTREMES:
+        names = {name: name for name in (which, f"{which}_step") if name in pieces.columns}
+        if names:
+            merged |= _take(pieces, segments.extreme(pieces[which].to_numpy(), which), names)
+    for end, choose in (("first", segments.first), ("last", segments.last)):
+        names = {name: name for name in pieces.columns if name.startswith(f"{end}_")}
+        if names:  # a piece that says nothing but None has no such value, and so no such step
+            merged |= _take(pieces, choose(pieces[f"{end}_step"].is_not_null().to_numpy()), names)
+    return merged
+
+
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "count": _NUMBERS,
+    "n_nan": ("n_nan",),
+    "n_inf": ("n_pos_inf", "n_neg_inf"),
+    "sum": (*_NUMBERS, "sum"),
+    "mean": (*_NUMBERS, "mean"),
+    "std": (*_NUMBERS, "mean", "m2"),
+    "min": ("min",),
+    "max": ("max",),
+    "argmin": ("min", "min_step"),
+    "argmax": ("max", "max_step"),
+    "best": ("min", "max"),
+    "best_step": ("min", "min_step", "max", "max_step"),
+    "first": tuple(f"first_{name}" for name in _VALUE),
+    "last": tuple(f"last_{name}" for name in _VALUE),
+}
+
+
+def columns(stat: str) -> tuple[str, ...]:
+    """Name the state columns that a statistic needs, to merge states and to compute it.
+
+    Raises UnknownNameError if states do not answer it (quantiles are read from points).
+
+    >>> columns("argmin")
+    ('min', 'min_step')
+    """
+    if stat not in _NEEDS:
+        raise UnknownNameError.nearest("statistic", stat, _NEEDS)
+    return _NEEDS[stat]
+
+
+def expression(stat: str, *, goal: Literal["min", "max"] | None = None) -> pl.Expr:
+    """Give a statistic of numbers as an expression over the columns of merged states; null where there is none.
+
+    Every one is a Float64, but count, n_nan, n_inf, argmin, argmax and best_step are Int64. `best` and `best_step` need
+    the goal. `first` and `last` are values of any kind, so they are columns, not one expression.
+
+    >>> states = pl.DataFrame({"n": [3], "n_pos_inf": [1], "n_neg_inf": [0], "mean": [2.0]})
+    >>> states.select(count=expression("count"), mean=expression("mean")).row(0)
+    (4, inf)
+    """
+    columns(stat)
+    if stat in {"best", "best_step"}:
+        if goal is None:
+            msg = f"{stat} needs a goal: 'min' or 'max' (define_metric(..., goal='min'))"
+            raise DefinitionError(msg)
+        stat = {"best": goal, "best_step": f"arg{goal}"}[stat]
+    return _expressions()[stat]
+
+
+def _expressions() -> dict[str, pl.Expr]:
+    infinite = pl.col("n_pos_inf") + pl.col("n_neg_inf")
+    count = pl.col("n") + infinite
+    above = pl.when(pl.col("n_pos_inf") > 0).then(math.inf).otherwise(0.0)
+    below = pl.when(pl.col("n_neg_inf") > 0).then(-math.inf).otherwise(0.0)  # inf - inf is NaN, as IEEE has it
+    deviation = pl.when(infinite > 0).then(math.nan).otherwise((pl.col("m2") / (pl.col("n") - 1)).sqrt())
+    return {
+        "count": count,
+        "n_nan": pl.col("n_nan"),
+        "n_inf": infinite,
+        "sum": pl.when(count != 0).then(pl.col("sum") + above + below),
+        "mean": pl.when(count != 0).then(pl.col("mean") + above + below),
+        "std": pl.when(count > 1).then(deviation),
+        "min": pl.col("min"),
+        "max": pl.col("max"),
+        "argmin": pl.col("min_step"),
+        "argmax": pl.col("max_step"),
+    }

@@ -1,0 +1,240 @@
+"""The local directory under a lake's root: read, list, put-if-absent, sync, delete.
+
+Names are relative to the root and written with "/": "history/part-x.parquet". There are no lock files; the one
+operation that decides between processes is `put_if_absent`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import stat
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracklake.errors import CommitError, LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+_LINK_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_RENAME_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_RENAME_EXCL = 4
+
+
+class Entry(NamedTuple):
+    """One file of a listing."""
+
+    name: str
+    """Within the folder that was listed."""
+    size: int
+    """Bytes."""
+    mtime: float
+    """Seconds since the epoch."""
+    writable: bool
+    """The owner's write bit."""
+
+
+class Storage:
+    """The files of one lake, by name.
+
+    >>> import pathlib, tempfile
+    >>> storage = Storage(pathlib.Path(tempfile.mkdtemp()))
+    >>> storage.put_if_absent("files/a.txt", b"hello")
+    True
+    >>> storage.put_if_absent("files/a.txt", b"other")
+    False
+    >>> storage.read("files/a.txt", offset=1, length=3)
+    b'ell'
+    >>> [(entry.name, entry.size) for entry in storage.list("files", suffix=".txt")]
+    [('a.txt', 5)]
+    >>> storage.delete("files/a.txt"), storage.delete("files/a.txt")
+    (True, False)
+    """
+
+    __slots__ = ("root",)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """Return the absolute or root-relative path of a name; LakeError if the name leads out of the root."""
+        if name.startswith("/") or ".." in name.split("/"):
+            raise LakeError(f"the name {name!r} leads out of the lake {self.root}; names are relative, without '..'")
+        return self.root / name
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Return `length` bytes (None: all) from `offset`, fewer if the file ends; FileNotFoundError if it is gone."""
+        with self.path(name).open("rb") as file:
+            file.seek(offset)
+            return file.read(-1 if length is None else length)
+
+    def list(self, folder: str, *, suffix: str = "") -> list[Entry]:
+        """Return the files of a folder whose names end in `suffix`, sorted by name; a missing folder has none.
+
+        Hidden files, which are unfinished puts, and folders are left out, and so is a file that vanishes meanwhile.
+        """
+        try:
+            with os.scandir(self.path(folder)) as found:
+                wanted = (e for e in found if e.name.endswith(suffix) and not e.name.startswith("."))
+                return sorted(entry for e in wanted for entry in _entry(e))
+        except FileNotFoundError:
+            return []
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        """Write a new file, atomically and durably; False if the name is taken.
+
+        A reader sees nothing or all of it. Folders are made as needed. Raises CommitError where the file system has
+        no atomic way to publish a file, and OSError as it comes; after an OSError the file may be there.
+        """
+        target = self.path(name)
+        if os.path.lexists(target):
+            return False
+        _make_folder(target.parent)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        try:
+            _write_synced(temporary, data)
+            won = _publish(temporary, target, data)
+        finally:
+            temporary.unlink(missing_ok=True)
+        if won:
+            _sync_folder(target.parent)
+        return won
+
+    def sync(self, names: Iterable[str]) -> None:
+        """Return once these files, and the folders that hold them, have reached the disk."""
+        folders = {self.root}
+        for name in names:
+            path = self.path(name)
+            _sync_file(path)
+            folders.update(folder for folder in path.parents if folder.is_relative_to(self.root))
+        for folder in folders:
+            _sync_folder(folder)
+
+    def delete(self, name: str) -> bool:
+        """Delete a file; False if it was gone already."""
+        try:
+            self.path(name).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _entry(found: os.DirEntry[str]) -> Iterator[Entry]:
+    """Yield the entry of a regular file, and nothing for a folder or a file that has just vanished."""
+    try:
+        status = found.stat()
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ESTALE}:
+            return
+        raise
+    if stat.S_ISREG(status.st_mode):
+        writable = bool(status.st_mode & stat.S_IWUSR)
+        yield Entry(found.name, status.st_size, status.st_mtime, writable)
+
+
+def _publish(temporary: Path, target: Path, data: bytes) -> bool:
+    """Give the written file its name; False if the name is taken."""
+    try:
+        return _link_if_absent(temporary, target)
+    except OSError:
+        # A network file system may fail after the deed: what counts is what is there now.
+        if _holds(target, data):
+            return True
+        raise
+
+
+def _link_if_absent(source: Path, target: Path) -> bool:
+    """Link `source` as `target`, or rename it where links are refused; False if `target` is taken."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        # NFS repeats a request whose answer was lost, and then meets its own link.
+        return source.samefile(target)
+    except OSError as error:
+        if error.errno in _LINK_REFUSED:
+            return _rename_if_absent(source, target)
+        raise
+    return True
+
+
+def _rename_if_absent(source: Path, target: Path) -> bool:
+    """Rename `source` to `target`, False if `target` is taken; CommitError where that cannot be done atomically."""
+    try:
+        _rename_exclusively(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _RENAME_REFUSED:
+            raise
+        raise CommitError(
+            f"the file system of {target.parent} cannot publish a file atomically (it has neither hard links nor a "
+            f"rename that spares an existing file), so sealing is not possible here; logging is. "
+            f"Copy the lake to another file system to seal it"
+        ) from error
+    return True
+
+
+def _rename_exclusively(source: Path, target: Path) -> None:
+    """Rename by the system call that never replaces: FileExistsError if `target` is taken, ENOSYS if there is none."""
+    if sys.platform == "win32":
+        source.rename(target)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        names = (_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target))
+        failed = libc.renameat2(*names, _RENAME_NOREPLACE)
+    elif hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(os.fsencode(source), os.fsencode(target), _RENAME_EXCL)
+    else:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(target))
+    if failed:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(target))
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each durably."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_file(path: Path) -> None:
+    file = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # it has no handle of a folder to sync, and keeps names durable by itself
+        return
+    try:
+        _sync_file(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise

@@ -1,0 +1,223 @@
+"""Summaries: states projected by metric definitions, and overlaid with what was set by hand.
+
+An entry is what a summary holds under one key. It is what was said of that key last, in the order of the statements:
+the view over history, if rows with the key came last, or the edit. Writing a key hides what was said before of the keys
+above and under it; erasing hides the key and what is under it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import keys, states, values
+from tracklake.definitions import Definitions, Statement
+from tracklake.schema import LAKE_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tracklake.definitions import MetricDefinition
+    from tracklake.snapshot import Snapshot
+
+STORED = ("value", "ival", "text", "kind")
+LAST = tuple(f"last_{name}" for name in STORED)
+_EVENT = ["run_id", "key", "ts", "session", "said", *STORED]
+
+
+class Defined(NamedTuple):
+    """The definitions in force: runs that share them share one object. groups: run_id, group (index into sets)."""
+
+    groups: pl.DataFrame
+    sets: list[Definitions]
+
+    def of_run(self, run_id: str) -> Definitions:
+        """Return the definitions of one run."""
+        found = self.groups.filter(pl.col("run_id") == run_id)
+        return self.sets[found["group"][0]] if found.height else Definitions([])
+
+
+class Summaries:
+    """The view over one snapshot: definitions, entries, statistics."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def defined(self) -> Defined:
+        """The definitions of every run: its own and the lake's, in the order in which they were said."""
+        said = self.snapshot.statements.filter(pl.col("said") == "define")
+        common = said.filter(pl.col("run_id") == LAKE_RUN).sort("ts", "session")
+        scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
+        shared = [
+            (ts, scope[session], text) for ts, session, text in common.select("ts", "session", "text").iter_rows()
+        ]
+        own = said.filter(pl.col("run_id") != LAKE_RUN).sort("ts", "session")
+        rank = np.searchsorted(common["ts"].to_numpy(), own["ts"].to_numpy())
+        tagged = own.select("run_id", pl.format("{} {}", pl.Series("rank", rank), "text").alias("said"))
+        lists = tagged.group_by("run_id", maintain_order=True).agg(pl.col("said").str.join("\n"))
+        runs = self.runs.select("run_id", "project").join(lists, on="run_id", how="left", maintain_order="left")
+        distinct = runs.select("project", "said").unique(maintain_order=True).with_row_index("group")
+        sets = [_fold(shared, project, said) for _, project, said in distinct.iter_rows()]
+        groups = runs.join(distinct, on=["project", "said"], nulls_equal=True, how="left", maintain_order="left")
+        return Defined(groups.select("run_id", "group"), sets)
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """run_id, project and created_at of every run, the oldest first."""
+        sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
+        grouped = sessions.group_by("run_id", maintain_order=True)
+        return grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at")).sort(
+            "created_at", "run_id"
+        )
+
+    @cached_property
+    def edits(self) -> pl.DataFrame:
+        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, said, stored."""
+        said = self.snapshot.statements.filter(pl.col("said").is_in(["edit", "erase"]) & (pl.col("run_id") != LAKE_RUN))
+        if not self.snapshot.cutoffs.is_empty():
+            said = said.join(self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left")
+        return said.select(_EVENT).sort("ts", "session", maintain_order=True)
+
+    @cached_property
+    def entry_keys(self) -> list[str]:
+        """Every key that a summary of this lake may hold: metrics and keys set by hand."""
+        return sorted({*self.snapshot.metrics, *self.edits.filter(pl.col("said") == "edit")["key"]})
+
+    def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
+        """Return the definition that serves a metric in each group of runs."""
+        return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
+
+    def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).
+
+        Definitions are not looked at: a view of a metric whose definition says none is here as well.
+        """
+        wanted = self.entry_keys if wanted is None else wanted
+        edits = _of_runs(self.edits, runs)
+        related = _related(wanted, {*self.snapshot.metrics, *edits["key"].unique()})
+        views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
+        if edits.is_empty() and set(related) == set(wanted) and not _pairs(wanted):
+            return views
+        edits = edits.filter(pl.col("key").is_in(list(related)))
+        events = pl.concat([views, edits]).sort("ts", "session", maintain_order=True)
+        last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
+        shown = last.filter((pl.col("said") != "erase") & pl.col("key").is_in(list(wanted)))
+        return _unhidden(shown, events, _pairs(related))
+
+    def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the last value of each metric as an event, stamped with what was logged of it last."""
+        found = self.snapshot.states(metrics, columns=[*LAST, "last_step", "ts"], runs=runs)
+        shaped = found.filter(pl.col("last_kind").is_not_null()).select(
+            "run_id",
+            pl.col("metric").alias("key"),
+            "ts",
+            "session",
+            pl.lit("view").alias("said"),
+            *(pl.col(f"last_{name}").alias(name) for name in STORED),
+        )
+        return shaped.select(_EVENT)
+
+    def tree(self, run_id: str) -> dict[str, Any]:
+        """Return the summary of one run as a nested dict, as its definitions shape it."""
+        definitions = self.defined.of_run(run_id)
+        found = self.entries(runs=[run_id])
+        views = found.filter(pl.col("said") == "view")["key"].to_list()
+        shaped = {m: d for m in views if (d := definitions.resolve(m)) is not None and (d.none or d.kinds)}
+        numbers = self._statistics_of(run_id, shaped)
+        items = []
+        for key, said, *stored in found.select("key", "said", *STORED).iter_rows():
+            if said == "view" and key in shaped:
+                if numbers.get(key) is not None:
+                    items.append((key.split("."), numbers[key]))
+            else:
+                value, ival, text, kind = stored
+                items.append((key.split("."), values.restore(kind, value, ival, text)))
+        return keys.nest(items)
+
+    def _statistics_of(self, run_id: str, shaped: dict[str, MetricDefinition]) -> dict[str, dict[str, Any] | None]:
+        """Return the entry of each defined metric of one run: a dict of the kinds asked for, None where none is shown."""
+        wanted = {m: d for m, d in shaped.items() if not d.none}
+        if not wanted:
+            return {}
+        kinds = sorted({k for d in wanted.values() for k in _shown(d)} - {"first", "last", "best", "best_step"})
+        columns = {c for k in [*kinds, "min", "max", "argmin", "argmax"] for c in states.columns(k)}
+        ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
+        found = self.snapshot.states(list(wanted), columns=[*columns, *ends], runs=[run_id])
+        goals = ["min", "max", "argmin", "argmax"]
+        table = found.with_columns(*(states.expression(k).alias(f"= {k}") for k in {*kinds, *goals}))
+        return {row["metric"]: _entry(wanted[row["metric"]], row) for row in table.iter_rows(named=True)}
+
+
+def _shown(definition: MetricDefinition) -> tuple[str, ...]:
+    """Return the parts of the entry of a defined metric."""
+    return tuple(part for kind in definition.kinds for part in (("best", "best_step") if kind == "best" else (kind,)))
+
+
+def _entry(definition: MetricDefinition, row: dict[str, Any]) -> dict[str, Any] | None:
+    goal = definition.goal
+    entry = {}
+    for part in _shown(definition):
+        if part in ("first", "last"):
+            entry[part] = values.restore(*(row[f"{part}_{name}"] for name in ("kind", "value", "ival", "text")))
+        elif part == "best":
+            entry[part] = row[f"= {goal}"]
+        elif part == "best_step":
+            entry[part] = row[f"= arg{goal}"]
+        else:
+            entry[part] = row[f"= {part}"]
+    return {k: v for k, v in entry.items() if v is not None} or None
+
+
+def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:
+    """Put the lake's statements for a project between a run's own, in the order of their stamps."""
+    own = [line.split(" ", 1) for line in said.split("\n")] if said else []
+    result: list[str] = []
+    for i, (_, scope, text) in enumerate(shared):
+        result += [line for rank, line in own if int(rank) == i]
+        if scope in ("", project):
+            result.append(text)
+    result += [line for rank, line in own if int(rank) == len(shared)]
+    return Definitions([Statement.from_json(text) for text in result])
+
+
+def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+    return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
+
+
+def _related(wanted: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the keys above, under and among those wanted."""
+    wanted = set(wanted)
+    above = {parent for key in wanted for parent in _parents(key)} & set(known)
+    under = {key for key in known if not wanted.isdisjoint(_parents(key))}
+    return sorted(wanted | above | under)
+
+
+def _parents(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
+
+
+def _pairs(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return (key above, key under) of all names that stand so to each other."""
+    known = set(names)
+    return [(parent, key) for key in known for parent in _parents(key) if parent in known]
+
+
+def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, str]]) -> pl.DataFrame:
+    """Drop entries over which a key above or under them was written later, or a key above erased."""
+    if not pairs:
+        return shown
+    kin = pl.DataFrame(pairs, schema={"above": pl.String, "under": pl.String}, orient="row")
+    hides_under = kin.rename({"above": "by", "under": "key"}).with_columns(erasing=pl.lit(value=True))
+    hides_above = kin.rename({"under": "by", "above": "key"}).with_columns(erasing=pl.lit(value=False))
+    hiding = pl.concat([hides_under, hides_above.select(hides_under.columns)])
+    moments = events.with_row_index("at").select("run_id", "key", "said", "at")
+    by = hiding.join(moments.rename({"key": "by"}), on="by").filter((pl.col("said") != "erase") | pl.col("erasing"))
+    latest = by.group_by(["run_id", "key"]).agg(pl.col("at").max().alias("hidden_at"))
+    own = moments.group_by(["run_id", "key"]).agg(pl.col("at").max())
+    kept = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")
+    return kept.filter(pl.col("hidden_at").is_null() | (pl.col("at") > pl.col("hidden_at"))).select(_EVENT)

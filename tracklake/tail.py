@@ -1,0 +1,230 @@
+"""The reading side of a journal file: what it says beyond a given offset, and what in it is damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from tracklake import wire
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracklake.values import Stored
+
+
+class Fault(NamedTuple):
+    """Damage in a journal file: where it begins and what is wrong there."""
+
+    file: str
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        """Name file, offset and damage."""
+        return f"{self.file}: damaged at byte {self.offset}: {self.reason}"
+
+
+class RowBlock(NamedTuple):
+    """Rows of one key set: stamps[i], steps[i] and the eight raw bytes of each value, values[i, j]."""
+
+    names: tuple[str, ...]
+    kinds: str
+    stamps: np.ndarray[Any, np.dtype[np.int64]]
+    steps: np.ndarray[Any, np.dtype[np.int64]]
+    values: np.ndarray[Any, np.dtype[np.int64]]
+
+
+class OddPoint(NamedTuple):
+    """A point whose value is no plain number or bool."""
+
+    stamp: int
+    step: int
+    metric: str
+    stored: Stored
+
+
+class Item(NamedTuple):
+    """One statement other than a row."""
+
+    stamp: int
+    said: str
+    key: str
+    stored: Stored
+
+
+@dataclass(slots=True)
+class Tail:
+    """What a journal file says between two offsets."""
+
+    blocks: list[RowBlock] = field(default_factory=list)
+    odd: list[OddPoint] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    last: int = 0
+    """The largest stamp seen."""
+
+    @property
+    def n_points(self) -> int:
+        """How many points its rows hold."""
+        return sum(b.values.size for b in self.blocks) + len(self.odd)
+
+    def __bool__(self) -> bool:
+        """Tell whether anything was said."""
+        return bool(self.last)
+
+
+class TailReader:
+    """Reads one journal file forward, remembering what later frames need: the header and the key sets.
+
+    `read` returns what was appended since the last call, up to the last whole sound frame. An incomplete frame at the
+    end is a torn tail, no fault: its writer has not finished it, or died in it before `log` returned.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header: dict[str, Any] = {}
+        self.offset = 0
+        self.closed: str | None = None
+        """"finish" or "rotate" once the file has said that nothing follows."""
+        self.key_sets: dict[int, wire.KeySet] = {}
+
+    def read(self, *, through: int | None = None) -> Tail:
+        """Return what was appended since the last call (through: up to this byte offset).
+
+        A file that is gone raises FileNotFoundError: list again.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            data = file.readall() if through is None else file.read(max(0, through - self.offset))
+        frames = _Frames(data or b"", self)
+        frames.walk()
+        self.offset += frames.sound
+        return frames.tail
+
+    def said_header(self, content: dict[str, Any]) -> None:
+        """Take over the header that opens the file."""
+        self.header = content
+
+
+class _Frames:
+    """One pass over the bytes of a file: frame boundaries first, then rows of equal length together with numpy."""
+
+    def __init__(self, data: bytes, reader: TailReader) -> None:
+        self.data = data
+        self.view = memoryview(data)
+        self.reader = reader
+        self.tail = Tail()
+        self.sound = 0
+        """Everything before this position was read or told as damaged."""
+        self.rows: dict[int, list[int]] = {}
+        """Positions of row frames by their whole length."""
+
+    def walk(self) -> None:
+        """Go from frame to frame to the end of the last whole one."""
+        position = 0
+        known: dict[bytes, int] = {}  # prefixes of rows seen, to their frame's length
+        while len(self.data) - position >= wire.PREFIX_SIZE:
+            head = self.data[position : position + wire.PREFIX_SIZE]
+            size = known.get(head)
+            if size is not None and crc32(self.view[position : position + size]) == wire.RESIDUE:
+                self.rows[size].append(position)
+                position += size
+                continue
+            following = self._frame(position, head, known)
+            if following is None:
+                break
+            position = following
+        self.sound = position
+        for size, positions in self.rows.items():
+            self._take_rows(size, positions)
+
+    def _frame(self, position: int, head: bytes, known: dict[bytes, int]) -> int | None:
+        """Read the frame that begins here and return where the next begins, or None at a torn tail."""
+        parsed = wire.parse_prefix(head)
+        if parsed is None:
+            return self._resume(position)
+        kind, length = parsed
+        size = wire.PREFIX_SIZE + length + wire.CRC_SIZE
+        if position + size > len(self.data):
+            return None
+        if crc32(self.view[position : position + size]) != wire.RESIDUE:
+            self._fault(position, "the frame's checksum does not match")
+            return position + size
+        body = self.data[position + wire.PREFIX_SIZE : position + size - wire.CRC_SIZE]
+        if kind == wire.ROW:
+            known[head] = size
+            self.rows.setdefault(size, []).append(position)
+        elif kind == wire.KEYSET:
+            declared = wire.KeySet.parse(body)
+            self.reader.key_sets[declared.id] = declared
+        elif kind == wire.STATEMENT:
+            self._take_statement(body)
+        else:
+            self._fault(position, f"unknown frame kind {kind}")
+        return position + size
+
+    def _resume(self, position: int) -> int | None:
+        """Tell the damage and return the next place where a frame's prefix checks, or None if there is none yet."""
+        self._fault(position, "no frame begins here")
+        found = self.data.find(wire.MAGIC, position + 1)
+        while found >= 0:
+            if wire.parse_prefix(self.data[found : found + wire.PREFIX_SIZE]):
+                return found
+            found = self.data.find(wire.MAGIC, found + 1)
+        return None
+
+    def _fault(self, position: int, reason: str) -> None:
+        self.tail.faults.append(Fault(self.reader.path.name, self.reader.offset + position, reason))
+
+    def _take_statement(self, body: bytes) -> None:
+        stamp, content = wire.parse_statement(body)
+        said = content["said"]
+        items = content.get("items", [])
+        self.tail.last = max(self.tail.last, stamp + max(0, len(items) - 1))
+        if said == "header":
+            self.reader.said_header(content)
+        elif said == "row":
+            step = content["step"]
+            self.tail.odd += [OddPoint(stamp, step, key, wire.stored(kind, x)) for key, kind, x in items]
+        else:
+            self.tail.items += [
+                Item(stamp + i, said, key, wire.stored(kind, x)) for i, (key, kind, x) in enumerate(items)
+            ]
+        if said in ("finish", "rotate"):
+            self.reader.closed = said
+
+    def _take_rows(self, size: int, positions: list[int]) -> None:
+        """Gather the rows of one length, split them by key set."""
+        starts = np.asarray(positions, dtype=np.int64) + wire.PREFIX_SIZE
+        width = size - wire.PREFIX_SIZE - wire.CRC_SIZE
+        raw = np.frombuffer(self.data, dtype=np.uint8)
+        bodies = _gather(raw, starts, width, size)
+        stamps = bodies[:, :8].copy().view("<i8").ravel()
+        steps = bodies[:, 8:16].copy().view("<i8").ravel()
+        ids = bodies[:, 16:20].copy().view("<u4").ravel()
+        values = bodies[:, wire.ROW_HEAD :].copy().view("<i8")
+        self.tail.last = max(self.tail.last, int(stamps.max()))
+        present = np.unique(ids)
+        for number in present.tolist():
+            key_set = self.reader.key_sets.get(number)
+            if key_set is None:
+                first = positions[int(np.argmax(ids == number))]
+                self._fault(first, f"a row of key set {number}, which is not declared (its declaration is damaged)")
+                continue
+            of_set = slice(None) if len(present) == 1 else ids == number
+            block = RowBlock(key_set.names, key_set.kinds, stamps[of_set], steps[of_set], values[of_set])
+            self.tail.blocks.append(block)
+
+
+def _gather(
+    raw: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]], width: int, size: int
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the `width` bytes at each start as rows of a matrix; without a copy where the frames follow each other."""
+    if len(starts) > 1 and int(starts[-1] - starts[0]) == size * (len(starts) - 1):
+        inside = raw[starts[0] : starts[-1] + width]
+        return np.lib.stride_tricks.as_strided(inside, shape=(len(starts), width), strides=(size, 1), writeable=False)
+    return np.lib.stride_tricks.sliding_window_view(raw, width)[starts]

@@ -1,0 +1,349 @@
+"""What a value is when it is stored: its kind, a float64, an int64 and a text; and the way back.
+
+Every accepted value is first made plain (float, int, bool, str, None, or a list or dict of these); the plain
+value has one stored form. A plain list or dict is JSON text, in which NaN and Infinity are literals.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum, IntEnum
+from functools import partial, singledispatch
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from tracklake.arrays import CONVERSION_ERRORS, as_numpy, count_in_bins, finite_numbers
+from tracklake.errors import UnstorableValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+Plain: TypeAlias = "float | str | list[Any] | dict[str, Any] | None"  # int and bool are floats to a type checker
+
+LIST_LIMIT = 32
+"""Elements up to which an array is stored as a nested list; a larger one is a histogram, or a file."""
+
+MAX_BINS = 512
+
+ACCEPTED = (
+    "accepted are numbers, bool, str, None, bytes, date, datetime, Decimal, complex, Enum, Histogram, scalars and "
+    "arrays of numpy, torch, tensorflow, jax and pandas, and list, tuple, set and dict of these"
+)
+
+
+class Kind(IntEnum):
+    """What a stored value was.
+
+    >>> Kind(store("adam", name="optimizer").kind).name
+    'TEXT'
+    """
+
+    FLOAT = 0
+    INT = 1
+    BOOL = 2
+    TEXT = 3
+    JSON = 4
+    NULL = 5
+
+
+FLOAT, INT, BOOL, TEXT, JSON, NULL = (int(kind) for kind in Kind)  # plain ints: what goes into the column
+
+
+class Stored(NamedTuple):
+    """The stored form: `value` is set for FLOAT and INT, `ival` for INT and BOOL, `text` for TEXT and JSON."""
+
+    kind: int
+    value: float | None
+    ival: int | None
+    text: str | None
+
+
+class Histogram:
+    """Counts of numbers in bins, stored as one value.
+
+    Takes either `sequence`, numbers to count in `num_bins` equal bins as `numpy.histogram` does it, or
+    `np_histogram`, a pair of counts and edges. NaN and infinities are left out and counted in `nonfinite`.
+    Raises ValueError for more than 512 bins or a pair that does not fit, UnstorableValueError for other than numbers.
+
+    >>> Histogram([1, 2, 3, 4], num_bins=2).to_json()
+    {'_type': 'histogram', 'values': [2, 2], 'bins': [1.0, 2.5, 4.0]}
+    >>> Histogram(np_histogram=([1, 2], [0.0, 1.0, 2.0])).histogram
+    [1, 2]
+    """
+
+    __slots__ = ("bins", "histogram", "nonfinite")
+
+    histogram: list[float]
+    bins: list[float]
+    nonfinite: int
+
+    def __init__(self, sequence: object = None, *, np_histogram: object = None, num_bins: int = 64) -> None:
+        if (sequence is None) == (np_histogram is None):
+            raise ValueError("a Histogram takes a sequence of numbers or np_histogram=(counts, edges), one of the two")
+        if np_histogram is None:
+            _check_bins(num_bins)
+            numbers, self.nonfinite = finite_numbers(_numbers(sequence))
+            counts, edges = count_in_bins(numbers, num_bins=num_bins)
+        else:
+            counts, edges = _pair(np_histogram)
+            self.nonfinite = 0
+        self.histogram = counts.tolist()
+        self.bins = edges.tolist()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored mapping: `_type`, `values` (n counts), `bins` (n + 1 edges), `nonfinite` if there are any.
+
+        >>> Histogram([1, float("nan")], num_bins=1).to_json()
+        {'_type': 'histogram', 'values': [1], 'bins': [0.5, 1.5], 'nonfinite': 1}
+        """
+        left_out = {"nonfinite": self.nonfinite} if self.nonfinite else {}
+        return {"_type": "histogram", "values": self.histogram, "bins": self.bins, **left_out}
+
+
+def store(value: object, *, name: str) -> Stored:
+    """Return the stored form of a logged value.
+
+    An int beyond int64 becomes a float. Numeric arrays and tensors: one element is a scalar, up to 32 are a nested
+    list, more are a histogram of 32 bins; arrays of text and of dates are nested lists whatever their length.
+    Surrogates without a partner in a string, and bytes that are not UTF-8, become U+FFFD.
+    Raises UnstorableValueError (a TypeError), which names the key `name`, for anything else.
+
+    >>> store(3, name="epoch")
+    Stored(kind=1, value=3.0, ival=3, text=None)
+    >>> store([1, {"a": None}], name="l").text
+    '[1, {"a": null}]'
+    """
+    scalar = _SCALARS.get(type(value))
+    return scalar(value) if scalar is not None else _store_other(value, name=name, exact=False)
+
+
+def store_exact(value: object, *, name: str) -> Stored:
+    """Return the stored form of a value set by hand (config, summary): like `store`, but nothing is abridged.
+
+    Raises UnstorableValueError also for a dict with a key that is no string, and for arrays of more than 32 elements.
+
+    >>> store_exact({"a": {1: 2}}, name="layers")
+    Traceback (most recent call last):
+    tracklake.errors.UnstorableValueError: 'layers' cannot be stored: the key 1 of a dict is not a str
+    """
+    scalar = _SCALARS.get(type(value))
+    return scalar(value) if scalar is not None else _store_other(value, name=name, exact=True)
+
+
+def restore(kind: int, value: float | None, ival: int | None, text: str | None) -> Any:
+    """Return the value of a stored form: float, int, bool, str, None, or the list or dict of a JSON text.
+
+    Raises ValueError for a kind that is none of `Kind`.
+
+    >>> restore(*store((1, 2.5, True), name="t"))
+    [1, 2.5, True]
+    """
+    if kind == FLOAT:
+        return value
+    if kind == INT:
+        return ival
+    if kind == BOOL:
+        return bool(ival)
+    if kind == TEXT:
+        return text
+    if kind == JSON:
+        return json.loads(text or "null")
+    if kind == NULL:
+        return None
+    raise ValueError(f"{kind!r} is no kind of value; there are {', '.join(f'{k.value} ({k.name})' for k in Kind)}")
+
+
+_new = partial(tuple.__new__, Stored)  # the constructor of a NamedTuple is a Python function: this is twice as fast
+
+
+def _float(value: Any) -> Stored:
+    return _new((FLOAT, float(value), None, None))
+
+
+def _int(value: Any) -> Stored:
+    whole = _within_int64(int(value))
+    return _new((INT, float(whole), whole, None)) if isinstance(whole, int) else _float(whole)
+
+
+def _bool(value: Any) -> Stored:
+    return _new((BOOL, None, int(value), None))
+
+
+def _text(value: Any) -> Stored:
+    return _new((TEXT, None, None, _utf8(value)))
+
+
+def _null(_: object) -> Stored:
+    return _new((NULL, None, None, None))
+
+
+def _json(value: Any) -> Stored:
+    return _new((JSON, None, None, json.dumps(value, ensure_ascii=False)))
+
+
+_SCALARS: dict[type, Callable[[Any], Stored]] = {
+    **dict.fromkeys((float, np.float64, np.float32), _float),
+    **dict.fromkeys((int, np.int64, np.int32), _int),
+    **dict.fromkeys((bool, np.bool_), _bool),
+    **dict.fromkeys((str, np.str_), _text),
+    type(None): _null,
+}
+"""By exact type: the values of nearly every row, one look-up away."""
+
+
+def _store_other(value: object, *, name: str, exact: bool) -> Stored:
+    try:
+        plain = _plain(value, exact=exact)
+        return _SCALARS.get(type(plain), _json)(plain)
+    except UnstorableValueError as error:
+        raise UnstorableValueError(f"{name!r} cannot be stored: {error}") from None
+    except CONVERSION_ERRORS as error:
+        raise UnstorableValueError(
+            f"{name!r} cannot be stored: reading a {_type_name(value)} raised {type(error).__name__}; {ACCEPTED}"
+        ) from error
+
+
+def _within_int64(whole: int) -> float:
+    if -(2**63) <= whole < 2**63:
+        return whole
+    try:
+        return float(whole)
+    except OverflowError:
+        return math.inf if whole > 0 else -math.inf  # as rounding to the nearest float64 has it
+
+
+def _utf8(text: str) -> str:
+    """Return `text` fit for UTF-8: pairs of surrogates joined, lone ones replaced by U+FFFD."""
+    if text.isascii():
+        return str.__str__(text)
+    return str.encode(text, "utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+# --- plain values; the first registered class of the value's MRO decides
+
+
+@singledispatch
+def _plain(value: object, *, exact: bool) -> Plain:
+    array = as_numpy(value)
+    if array is None:
+        raise UnstorableValueError(
+            f"a value of type {_type_name(value)} has no stored form; {ACCEPTED}; or log str(value)"
+        )
+    return _plain_array(array, exact=exact)
+
+
+_LEAVES: dict[type, Callable[[Any], Plain]] = {
+    type(None): lambda _: None,
+    bool: bool,
+    float: float,
+    int: lambda number: _within_int64(int(number)),
+    str: _utf8,
+    **dict.fromkeys((bytes, bytearray, memoryview), lambda data: bytes(data).decode("utf-8", "replace")),
+    date: lambda day: day.isoformat(),  # datetime too
+    Decimal: str,
+    complex: lambda number: str(complex(number)).strip("()"),
+    Histogram: Histogram.to_json,
+}
+
+for _kind, _leaf in _LEAVES.items():
+    _plain.register(_kind, lambda value, *, exact, leaf=_leaf: leaf(value))  # noqa: ARG005 - one signature for all
+
+
+@_plain.register
+def _(value: Enum, *, exact: bool) -> Plain:
+    try:
+        return _plain(value.value, exact=exact)
+    except UnstorableValueError:
+        return value.name  # a member that stands for an object
+
+
+@_plain.register
+def _(value: np.generic, *, exact: bool) -> Plain:
+    kind = value.dtype.kind
+    if kind == "M":
+        return str(value)
+    if kind == "f" or (kind == "V" and not isinstance(value, np.void)):  # V: bfloat16 and its like
+        return float(value)
+    if kind in "biuc":
+        return _plain({"b": bool, "c": complex}.get(kind, int)(value), exact=exact)
+    raise UnstorableValueError(f"a numpy scalar of dtype {value.dtype} has no stored form; {ACCEPTED}")
+
+
+@_plain.register
+def _(value: Mapping, *, exact: bool) -> Plain:  # type: ignore[type-arg]  # singledispatch takes a bare class
+    return {_key(key, exact=exact): _plain(item, exact=exact) for key, item in value.items()}
+
+
+@_plain.register(list)
+@_plain.register(tuple)
+def _(value: list[Any] | tuple[Any, ...], *, exact: bool) -> Plain:
+    return [item if type(item) is float else _plain(item, exact=exact) for item in value]
+
+
+@_plain.register(set)
+@_plain.register(frozenset)
+def _(value: set[Any] | frozenset[Any], *, exact: bool) -> Plain:
+    items: list[Any] = [_plain(item, exact=exact) for item in value]
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=json.dumps)  # of mixed types: any order that is always the same
+
+
+def _key(key: object, *, exact: bool) -> str:
+    if exact and not isinstance(key, str):
+        raise UnstorableValueError(f"the key {key!r} of a dict is not a str")
+    return _utf8(key if isinstance(key, str) else str(key))
+
+
+def _plain_array(array: npt.NDArray[Any], *, exact: bool) -> Plain:
+    kind = array.dtype.kind
+    if array.dtype.hasobject or kind in "mV":
+        raise UnstorableValueError(
+            f"an array of dtype {array.dtype} has no stored form; its .tolist() has one if its elements have"
+        )
+    if array.size == 1:
+        return _plain(array.reshape(-1)[0], exact=exact)
+    if exact and array.size > LIST_LIMIT:
+        raise UnstorableValueError(
+            f"an array of {array.size} elements, and up to {LIST_LIMIT} are kept here; "
+            "run.summary[key] = array keeps a larger one whole, its .tolist() is stored as it is"
+        )
+    if array.size > LIST_LIMIT and kind not in "USM":
+        return Histogram(array, num_bins=LIST_LIMIT).to_json()
+    return _plain(array.astype(str).tolist() if kind == "M" else array.tolist(), exact=exact)
+
+
+def _numbers(value: object) -> npt.NDArray[Any]:
+    array = as_numpy(value)
+    array = np.asarray(value) if array is None else array
+    if array.dtype.kind not in "biuf":
+        raise UnstorableValueError(f"a Histogram takes real numbers, not dtype {array.dtype}")
+    return array
+
+
+def _check_bins(num_bins: int) -> None:
+    if not 1 <= num_bins <= MAX_BINS:
+        raise ValueError(f"a Histogram has 1 to {MAX_BINS} bins, not {num_bins}")
+
+
+def _pair(np_histogram: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    counts, edges = (_numbers(part) for part in np_histogram)
+    _check_bins(len(counts))
+    if len(edges) != len(counts) + 1:
+        raise ValueError(
+            f"np_histogram is (counts, edges) with one edge more than counts, not {len(counts)} and {len(edges)}"
+        )
+    return counts, edges
