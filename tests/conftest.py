@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import hypothesis
 import pytest
+
+import tracklake
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
@@ -35,3 +42,20 @@ class Places:
     def _doctests_in_a_fresh_directory(self, request: pytest.FixtureRequest) -> None:
         if isinstance(request.node, pytest.DoctestItem):
             request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
+
+    @pytest.fixture(autouse=True)
+    def _example_lake(self, request: pytest.FixtureRequest) -> None:
+        """`example()` of the doctests: a small lake of two runs."""
+        if isinstance(request.node, pytest.DoctestItem):
+            namespace = request.getfixturevalue("doctest_namespace")
+            namespace["example"] = lambda: example_lake(request.getfixturevalue("tmp_path"))
+
+
+def example_lake(folder: Path) -> tracklake.Lake:
+    """Return a lake of two runs, each with three steps of two metrics."""
+    curves = {"slow": (0.01, [2.0, 1.0, 0.5], [0.4, 0.5, 0.6]), "fast": (0.1, [1.0, 0.25, 0.75], [0.7, 0.9, 0.8])}
+    for run_id, (lr, losses, accuracies) in curves.items():
+        with tracklake.init("example", id=run_id, config={"lr": lr}, dir=folder / "lake") as run:
+            for loss, acc in zip(losses, accuracies, strict=True):
+                run.log({"loss": loss, "acc": acc})
+    return tracklake.open(folder / "lake")

@@ -69,7 +69,7 @@ def demo(
         raise TracklakeError("the demo trains with scikit-learn, which is not installed: pip install 'tracklake[demo]'")
     console = console or Console(highlight=False)
     lake = tl.open(directory, create=True)
-    there = lake.runs(project=PROJECT)
+    there = lake.runs(where=pl.col("project") == PROJECT)  # project= would refuse a project that is not there yet
     first = 0 if there.is_empty() else int(there["config.seed"].max()) + 1  # type: ignore[arg-type]  # a column of ints
     jobs = list(product(range(first, first + seeds), configurations))
     began = time.perf_counter()
