@@ -78,7 +78,6 @@ class SnapshotReader:
         """
         for _ in range(_LISTINGS):
             files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
-            before = self.catalog.version
             version = self.catalog.refresh()
             marks = self.catalog.marks(files)
             try:
@@ -88,7 +87,7 @@ class SnapshotReader:
             if _has_gap(files, marks):
                 time.sleep(0.01)
                 continue
-            if self._snapshot is None or changed or version.number != before.number:
+            if self._snapshot is None or changed or version.number != self._snapshot.version.number:
                 self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
             return self._snapshot
         return Snapshot(self.catalog, self.catalog.version, list(self._live.values()))
