@@ -236,8 +236,22 @@ def test_best_follows_the_goal():
     """The best is the min or the max, at its step, as the goal says."""
     assert [stat(name, 3.0, 1.0, 5.0, goal="min") for name in ("best", "best_step")] == [1.0, 1]
     assert [stat(name, 3.0, 1.0, 5.0, goal="max") for name in ("best", "best_step")] == [5.0, 2]
-    with pytest.raises(DefinitionError, match="best needs a goal"):
+    with pytest.raises(DefinitionError, match="best needs a goal, 'min' or 'max', not None"):
         states.expression("best")
+
+
+def test_first_and_last_are_columns():
+    """A value of any kind is no expression, and the error names the columns to read."""
+    with pytest.raises(
+        UnknownNameError, match="read the columns last_step, last_value, last_ival, last_text, last_kind"
+    ):
+        states.expression("last")
+
+
+def test_sums_beyond_the_doubles_are_infinite_without_a_warning():
+    """Finite values whose sum overflows give inf, at once and merged."""
+    assert of(1e308, 1e308)["sum"] == INF
+    assert states.merge(pl.concat([states.of(series({0: 1e308})), states.of(series({1: 1e308}))]))["sum"][0] == INF
 
 
 def test_a_missing_state_has_no_statistics():

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.schema import POINTS, STAMP
+from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,6 @@ MARKER = "_step"
 
 _ROW = ["project", "run_id", "session", "step"]
 _MICROSECONDS = 1e6
-_FLOAT, _INT = 0, 1  # values.Kind
 
 
 def changes(frame: pl.DataFrame, *, by: Sequence[str]) -> NDArray[np.bool_]:
@@ -161,5 +161,5 @@ def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | 
         value.alias("value"),
         exact.alias("ival"),
         pl.lit(None, pl.String).alias("text"),
-        pl.lit(_FLOAT if ival is None else _INT, pl.Int8).alias("kind"),
+        pl.lit(Kind.FLOAT if ival is None else Kind.INT, pl.Int8).alias("kind"),
     ).cast(POINTS)  # type: ignore[arg-type] # the stubs want an invariant mapping

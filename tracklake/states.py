@@ -16,6 +16,7 @@ import polars as pl
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.points import changes, is_sorted, ranks
 from tracklake.schema import STAMP, STATES
+from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
     Columns = dict[str, pl.Series]
 
-_NULL = 5  # values.Kind
 _SERIES = ("run_id", "metric")
 _VALUE = ("step", "value", "ival", "text", "kind")
 _COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
@@ -138,7 +138,7 @@ def _moments(x: Floats, finite: Bools, n: Ints, segments: _Segments) -> tuple[Fl
 
 
 def _value_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
-    said = points["kind"].to_numpy() != _NULL
+    said = points["kind"].to_numpy() != Kind.NULL
     x = points["value"].to_numpy()
     columns: Columns = {}
     for which in _EXTREMES:
@@ -211,13 +211,12 @@ def _merged_numbers(pieces: pl.DataFrame, segments: _Segments) -> Columns:
     merged: dict[str, Ints | Floats] = {
         name: segments.count(pieces[name].to_numpy()) for name in _COUNTS if name in there
     }
-    if "sum" in there:
-        merged["sum"] = segments.total(pieces["sum"].to_numpy())
-    if "mean" in there:
-        n, means = pieces["n"].to_numpy(), pieces["mean"].to_numpy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = segments.total(n * means) / np.maximum(merged["n"], 1)
-            merged["mean"] = mean
+    with np.errstate(over="ignore", invalid="ignore"):  # as in _moments
+        if "sum" in there:
+            merged["sum"] = segments.total(pieces["sum"].to_numpy())
+        if "mean" in there:
+            n, means = pieces["n"].to_numpy(), pieces["mean"].to_numpy()
+            merged["mean"] = mean = segments.total(n * means) / np.maximum(merged["n"], 1)
             if "m2" in there:
                 off = means - segments.spread(mean)
                 merged["m2"] = segments.total(pieces["m2"].to_numpy() + n * off * off)
@@ -273,7 +272,8 @@ def expression(stat: str, *, goal: Literal["min", "max"] | None = None) -> pl.Ex
     """Give a statistic of numbers as an expression over the columns of merged states; null where there is none.
 
     Every one is a Float64, but count, n_nan, n_inf, argmin, argmax and best_step are Int64. `best` and `best_step` need
-    the goal. `first` and `last` are values of any kind, so they are columns, not one expression.
+    the goal, else DefinitionError. `first` and `last` are values of any kind, so they are columns, not one expression:
+    they and unknown names raise UnknownNameError.
 
     >>> states = pl.DataFrame({"n": [3], "n_pos_inf": [1], "n_neg_inf": [0], "mean": [2.0]})
     >>> states.select(count=expression("count"), mean=expression("mean")).row(0)
@@ -281,11 +281,15 @@ def expression(stat: str, *, goal: Literal["min", "max"] | None = None) -> pl.Ex
     """
     columns(stat)
     if stat in {"best", "best_step"}:
-        if goal is None:
-            msg = f"{stat} needs a goal: 'min' or 'max' (define_metric(..., goal='min'))"
-            raise DefinitionError(msg)
-        stat = {"best": goal, "best_step": f"arg{goal}"}[stat]
-    return _expressions()[stat]
+        if goal not in _EXTREMES:
+            raise DefinitionError(f"{stat} needs a goal, 'min' or 'max', not {goal!r}: define_metric(..., goal='min')")
+        return expression(goal if stat == "best" else f"arg{goal}")
+    found = _expressions()
+    if stat not in found:
+        raise UnknownNameError(
+            f"{stat} is a value of any kind, not a number: read the columns {', '.join(columns(stat))}"
+        )
+    return found[stat]
 
 
 def _expressions() -> dict[str, pl.Expr]:
