@@ -108,7 +108,7 @@ def _compare_states(storage: Storage, partition: Partition, *, full: bool, repor
     found = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
     if not full:
         found = found.filter(pl.col("run_id").is_in(chosen["run_id"].unique().implode()))
-    again = states.of(points.with_pseudo(points.sort(found.collect()), sessions=partitions.session_starts(said)))
+    again = states.of_rows(points.sort(found.collect()), sessions=partitions.session_starts(said))
     old = kept.collect().join(chosen, on=_SERIES, how="semi")
     new = again.join(chosen, on=_SERIES, how="semi")
     pairs = old.join(new, on=_SERIES, how="full", suffix=" again", coalesce=True)

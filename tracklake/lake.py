@@ -13,7 +13,8 @@ from tracklake.errors import DefinitionError, RunNotFoundError
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable
-from tracklake.snapshot import PSEUDO, SnapshotReader
+from tracklake.points import PSEUDO
+from tracklake.snapshot import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 

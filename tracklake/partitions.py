@@ -8,8 +8,7 @@ from zlib import crc32
 
 import polars as pl
 
-from tracklake import points as point_frames
-from tracklake import states, statements
+from tracklake import statements, states
 from tracklake.delta_log import Partition
 from tracklake.schema import POINTS, SESSIONS, STATES
 
@@ -51,7 +50,7 @@ class Contents(NamedTuple):
 def write(storage: Storage, contents: Contents) -> Partition:
     """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so."""
     name = secrets.token_hex(8)
-    found = states.of(point_frames.with_pseudo(contents.points, sessions=session_starts(contents.said)))
+    found = states.of_rows(contents.points, sessions=session_starts(contents.said))
     tables = (
         (f"history/part-{name}.parquet", contents.points.select(list(POINTS))),
         (f"states/part-{name}.parquet", found.select(list(STATES))),
@@ -108,7 +107,7 @@ def checksum(path: Path) -> tuple[int, int]:
 
 
 def _write_parquet(table: pl.DataFrame, path: Path) -> None:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - 0.1 s that only sealing needs
+    import pyarrow.parquet as pq
 
     arrow = table.to_arrow()
     encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS}

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ORDER = ("project", "run_id", "metric", "step", "ts", "session")
-MARKER = "_step"
-"""The metric of the points that stand for empty rows; a user's `_step` is never stored."""
+PSEUDO = ("_step", "_timestamp", "_runtime")
+"""Series that every run has without logging them: their states are stored, their points are not. A stored `_step` is
+the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _ROW = ["project", "run_id", "session", "step"]
 _MICROSECONDS = 1e6
@@ -125,19 +126,25 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
     >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
     [('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
-    said = sort(points)
-    logged = said.filter(pl.col("metric") != MARKER)
-    rows = _rows(said)
-    timed = rows.join(logged.filter(pl.col("metric") == "_timestamp"), on=_ROW, how="anti")
+    logged = points.filter(~pl.col("metric").is_in(PSEUDO))
+    return sort(pl.concat([logged, pseudo(sort(points), sessions=sessions)]))
+
+
+def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Make only the series that `with_pseudo` adds, of points that stand in order; the user's own `_timestamp` among them."""
+    rows = _rows(points)
+    user = points.filter(pl.col("metric") == "_timestamp")
+    timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
     made = [
         _series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")),
         _series(timed, "_timestamp", pl.col("ts").dt.epoch("us") / _MICROSECONDS),
+        user,
     ]
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"])
         ran = (pl.col("ts") - pl.col("start")).dt.total_microseconds() / _MICROSECONDS
         made.append(_series(begun, "_runtime", ran + pl.col("runtime_base")))
-    return sort(pl.concat([logged, *made]))
+    return sort(pl.concat(made))
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:

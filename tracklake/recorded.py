@@ -12,7 +12,7 @@ from tracklake.clock import Clock
 from tracklake.journal import FOLDER, Journal
 from tracklake.mappings import Summary
 from tracklake.series import SeriesTable
-from tracklake.snapshot import PSEUDO
+from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from tracklake import columns, keys, states
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.schema import LAKE_RUN
-from tracklake.snapshot import PSEUDO
+from tracklake.points import PSEUDO
 from tracklake.summaries import STORED
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import polars as pl
 from tracklake import columns
 from tracklake.errors import DefinitionError, HistoryTooLargeError, UnknownNameError
 from tracklake.keys import Statistic
-from tracklake.snapshot import PSEUDO
+from tracklake.points import PSEUDO
 from tracklake.values import Kind
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, points, sealing, states, statements
+from tracklake import host, journal, keys, partitions, points, sealing, statements, states
 from tracklake.catalog import Catalog, Mark
+from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tracklake.storage import Storage
     from tracklake.tail import Fault
 
-PSEUDO = ("_step", "_timestamp", "_runtime")
-"""Series that every run has without logging them; their states are stored, their points are not."""
 HEARTBEAT_LIMIT = 300.0
 """Seconds without a sign of life after which a session elsewhere is taken for crashed."""
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
@@ -57,7 +56,7 @@ class Live:
         if not found.is_empty():
             self.points.append(found)
             starts = partitions.session_starts(statements.concat(self.said))
-            self.states.append(states.of(points.with_pseudo(found, sessions=starts)))
+            self.states.append(states.of_rows(found, sessions=starts))
         return True
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.points import changes, is_sorted, ranks
+from tracklake.points import PSEUDO, changes, is_sorted, pseudo, ranks
 from tracklake.schema import STAMP, STATES
 from tracklake.values import Kind
 
@@ -102,6 +102,13 @@ def of(points: pl.DataFrame) -> pl.DataFrame:
     columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
     columns |= _number_columns(kept, segments) | _value_columns(kept, segments)
     return _sorted(pl.DataFrame(columns, schema=STATES), then="session")
+
+
+def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Make the states of points as `of` does, and those of the series that every run has without logging them."""
+    logged = points.filter(~pl.col("metric").is_in(PSEUDO))
+    found = pl.concat([of(logged), of(pseudo(points, sessions=sessions))])
+    return _sorted(found, then="session")
 
 
 def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
