@@ -109,9 +109,14 @@ def test_table_fits_the_width():
 
 
 def test_check_of_a_sound_lake(place: str):
-    """`check` of a sound lake exits with 0."""
-    assert lines("refresh", "--dir", place) == [f"{place}: all that is logged is in Parquet now"]
-    assert lines("check", "--full", "--dir", place)
+    """`check` of a sound lake exits with 0, and tells what it looked at."""
+    assert lines("check", "--full", "--dir", place)[-1] == "all is sound"
+
+
+def test_refresh(place: str):
+    """`refresh` seals what was logged, once."""
+    assert lines("refresh", "--dir", place) == [f"{place}: 6 points of 3 journal files are Parquet now"]
+    assert lines("refresh", "--dir", place) == [f"{place}: nothing new to seal"]
 
 
 def test_check_of_a_damaged_lake(place: str):

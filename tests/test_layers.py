@@ -17,6 +17,7 @@ FRONT = {"cli", "demo"}
 """The modules that may import at their top what only a terminal needs."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
+MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
 
 
 def table() -> list[tuple[str, int]]:
@@ -26,10 +27,6 @@ def table() -> list[tuple[str, int]]:
         (module, int(layer))
         for layer, module in re.findall(r"^\| *(\d+) *\| *`(\w+)` *\| *\S.*\|$", section, re.MULTILINE)
     ]
-
-
-def modules() -> dict[str, ast.Module]:
-    return {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
 
 
 def imports(node: ast.AST, *, inside: bool = False, checking: bool = False):
@@ -50,8 +47,7 @@ def named(statement: ast.Import | ast.ImportFrom) -> list[str]:
     module = "." * statement.level + (statement.module or "")
     if module != "tracklake":
         return [module]
-    known = modules()
-    return [f"tracklake.{alias.name}" if alias.name in known else "tracklake" for alias in statement.names]
+    return [f"tracklake.{alias.name}" if alias.name in MODULES else "tracklake" for alias in statement.names]
 
 
 def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
@@ -60,13 +56,13 @@ def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
     return {(p[1] if len(p) > 1 else "__init__") for p in parts if p[0] == "tracklake"}
 
 
-GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) for name, tree in modules().items()}
+GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) for name, tree in MODULES.items()}
 
 
 def test_table_names_every_module_once():
     """The Architecture table and the folder hold the same modules, each once."""
     names = [module for module, _ in table()]
-    assert sorted(names) == sorted(modules())
+    assert sorted(names) == sorted(MODULES)
 
 
 @pytest.mark.parametrize("module", sorted(GRAPH))
@@ -82,7 +78,7 @@ def test_imports_have_no_cycle():
     assert sorted(order) == sorted(GRAPH)
 
 
-@pytest.mark.parametrize(("module", "tree"), modules().items())
+@pytest.mark.parametrize(("module", "tree"), MODULES.items())
 def test_own_imports_are_absolute_and_at_the_top(module: str, tree: ast.Module):
     """The package imports itself by full name, and never inside a function."""
     found = list(imports(tree))
@@ -90,7 +86,7 @@ def test_own_imports_are_absolute_and_at_the_top(module: str, tree: ast.Module):
     assert [ast.unparse(s) for s, inside, _ in found if inside and own(s)] == [], module
 
 
-@pytest.mark.parametrize(("module", "tree"), [(n, t) for n, t in modules().items() if n not in FRONT])
+@pytest.mark.parametrize(("module", "tree"), [(n, t) for n, t in MODULES.items() if n not in FRONT])
 def test_engines_are_imported_where_they_are_used(module: str, tree: ast.Module):
     """At the top of a module stand the standard library, numpy and polars; engines load inside the function."""
     at_top = [s for s, inside, checking in imports(tree) if not inside and not checking]

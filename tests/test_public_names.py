@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import inspect
 import types
+import typing
+from pathlib import Path
 
 import pytest
 
 import tracklake as tl
+
+CURRENT = {"run", "config", "summary"}
+"""They change with the current run, so the module answers for them when they are asked for."""
 
 
 def test_all_is_sorted():
@@ -16,21 +21,24 @@ def test_all_is_sorted():
 
 
 def test_all_is_what_can_be_imported():
-    """`__all__` names every public name, and nothing leaks beside it."""
+    """`__all__` names every public name, and nothing leaks beside it but what typing brings."""
     inner = (types.ModuleType, type(annotations))
-    exposed = {name for name in dir(tl) if not name.startswith("_") and not isinstance(getattr(tl, name), inner)}
-    assert exposed == set(tl.__all__)
+    exposed = {name for name, thing in vars(tl).items() if name[0] != "_" and not isinstance(thing, inner)}
+    assert exposed - set(vars(typing)) | CURRENT == set(tl.__all__)
 
 
-@pytest.mark.parametrize("name", tl.__all__)
+def test_names_of_the_current_run(tmp_path: Path):
+    """`tl.run`, `tl.config` and `tl.summary` are those of the run that was begun last."""
+    with tl.init(dir=tmp_path) as run:
+        assert (tl.run, tl.config, tl.summary) == (run, run.config, run.summary)
+    assert tl.run is None
+
+
+@pytest.mark.parametrize("name", sorted(set(tl.__all__) - CURRENT))
 def test_public_name_has_a_docstring(name: str):
     """Every public function and class says what it is, and so does every public method."""
     thing = getattr(tl, name)
-    if not (inspect.isclass(thing) or inspect.isfunction(thing)):
-        return  # the current run, its config, its summary: objects, described by their classes
-    assert thing.__doc__, name
+    assert thing.__doc__
     members = vars(thing).items() if inspect.isclass(thing) else ()
-    undocumented = [
-        n for n, m in members if not n.startswith("_") and (callable(m) or isinstance(m, property)) and not m.__doc__
-    ]
-    assert undocumented == []
+    methods = [(n, m) for n, m in members if n[0] != "_" and isinstance(m, types.FunctionType | property)]
+    assert [n for n, method in methods if not method.__doc__] == []

@@ -1,7 +1,7 @@
 """tracklake: a columnar analytics layer over Parquet history, for everyone who compares machine-learning runs.
 
-Training code logs (`init`, `log`, `define_metric`); a lake answers (`open`): summaries, histories, best rows of all runs as
-DataFrames. Offline, embedded, no server, no account.
+Training code logs (`init`, `log`, `define_metric`); a lake answers (`open`): summaries, histories, best rows of all
+runs as DataFrames. Offline, embedded, no server, no account.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
     _current().log(data, step=step, commit=commit)
 
 
-def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:  # noqa: ANN401 - those of Run.define_metric
+def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
     """Define a metric of the current run; see `Run.define_metric`."""
     return _current().define_metric(name, *args, **kwargs)
 
@@ -71,7 +71,7 @@ def _current() -> Run:
     return _open_runs.current
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - run, summary, config: they change with the current run
+def __getattr__(name: str) -> Any:
     if name == "run":
         return _open_runs.current
     if name in ("config", "summary"):

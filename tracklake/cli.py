@@ -87,8 +87,11 @@ def refresh(directory: str) -> None:
     Example:
       tracklake refresh --dir /data/lake
     """
-    tl.open(directory).refresh()
-    click.echo(f"{directory}: all that is logged is in Parquet now")
+    sealed = tl.open(directory).refresh()
+    said = f"{sealed.points:,} points of {sealed.journals:,} journal files are Parquet now"
+    click.echo(f"{directory}: {said if sealed.journals else 'nothing new to seal'}")
+    for fault in sealed.faults:
+        click.echo(str(fault), err=True)
 
 
 @main.command()
@@ -126,7 +129,8 @@ def runs(directory: str, form: str | None, limit: int | None, columns: str | Non
     Examples:
       tracklake runs
       tracklake runs --order-by=-summary.val/acc.max --limit 5
-      tracklake runs --where "state = 'finished' AND \\"config.lr\\" < 0.1" --columns "name,config.*,summary.*"
+      tracklake runs --where "state = 'finished' AND \\"config.lr\\" < 0.1"
+      tracklake runs --columns "name,config.*,summary.*loss*.min"
       tracklake runs --columns run_id,summary.val/loss.min --csv > losses.csv
     """
     wanted = [c.strip() for c in columns.split(",")] if columns else None
@@ -161,7 +165,8 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     2 rows; no room for 1 column: long
     """
     columns = {name: _column(name, frame[name]) for name in frame.columns}
-    shown, left = [], width
+    shown: list[list[str]] = []
+    left = width
     for cells in columns.values():
         left -= len(cells[0]) + 2 * bool(shown)
         if left < 0 and shown:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -45,7 +46,7 @@ class Configuration(NamedTuple):
 
 
 SWEEP = [Configuration(*point) for point in product((16, 64), (0.01, 0.03, 0.1, 0.3), (16, 64, 256))]
-DIVERGING = Configuration(hidden=32, lr=1e5, batch_size=64)
+DIVERGING = Configuration(hidden=32, lr=1e5, batch_size=32)
 """Its weights leave the finite numbers within a few epochs, and scikit-learn gives up."""
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -75,8 +76,8 @@ def demo(
     began = time.perf_counter()
     train_all(jobs, directory=directory, epochs=epochs, console=console)
     console.print(
-        f"{len(jobs)} runs in {time.perf_counter() - began:.0f} s into {directory}:"
-        f" {len(configurations)} configurations x {seeds} seeds x {epochs} epochs, {len(METRICS)} metrics each."
+        f"{len(jobs)} runs in {time.perf_counter() - began:.0f} s: {len(configurations)} configurations x {seeds} seeds"
+        f" x {epochs} epochs, {len(METRICS)} metrics"
     )
     if not there.is_empty():
         console.print(f"{there.height} runs were there; {len(jobs)} added, with seeds from {first}.")
@@ -173,16 +174,17 @@ def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
     runs = lake.runs(project=PROJECT, columns=["name", "group", "config.seed"])
     best = at_best(lake, runs)
     leaders = leaderboard(best)
-    console.print(_leaders(leaders.head(SHOWN), total=leaders.height))
-    console.print(_rows_at_best(best.filter(pl.col("group") == leaders["group"][0]).sort("config.seed")))
-    console.print(diverged(lake, runs))
+    winner = leaders["group"][0]
+    console.print(f"\n[bold]The best of {leaders.height} configurations[/], each run at its own best epoch by val/acc")
+    console.print(_leaders(leaders.head(SHOWN)))
+    console.print(f"\n[bold]{winner}[/]: all metrics at the best epoch of each seed")
+    console.print(_rows_at_best(best.filter(pl.col("group") == winner).sort("config.seed")))
+    console.print(f"\n[bold]Diverged[/]: {diverged(lake, runs)}")
     console.print("\n[bold]Where it lies[/]")
-    for line in tree(Path(directory)):
-        console.print(line, markup=False)
-    console.print(f"\n[bold]Next[/] (paste into {_interpreter()} or a notebook)")
+    console.print("\n".join(tree(Path(directory))), markup=False, soft_wrap=True)
+    console.print(f"\n[bold]Next[/], in {_interpreter()} or a notebook:", soft_wrap=True)
     for title, code in next_things(directory).items():
-        console.print(f"\n[dim]# {title}[/]")
-        console.print(code, markup=False, soft_wrap=True)
+        console.print(f"\n[dim]# {title}[/]\n{escape(code)}", soft_wrap=True)
 
 
 def at_best(lake: tl.Lake, runs: pl.DataFrame) -> pl.DataFrame:
@@ -207,40 +209,26 @@ def leaderboard(best: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _leaders(leaders: pl.DataFrame, *, total: int) -> Table:
-    title = (
-        f"\n[bold]Best configurations[/] (first {leaders.height} of {total};"
-        " mean ± std over seeds, each run at its own best epoch)"
-    )
-    table = _table(title, ["configuration", "seeds", "val/acc", "test/acc there", "best epochs"])
+def _leaders(leaders: pl.DataFrame) -> Table:
+    table = _table("configuration", "n", "val/acc", "test/acc there", "best epochs")
     for row in leaders.iter_rows(named=True):
-        epochs = ", ".join(map(str, row["epochs"][:SHOWN])) + (", ..." if row["n"] > SHOWN else "")
-        table.add_row(row["group"], str(row["n"]), _spread(row["val_mean"], row["val_std"]),
-                      _spread(row["test_mean"], row["test_std"]), epochs)  # fmt: skip
+        epochs = " ".join(map(str, row["epochs"][:SHOWN])) + (" ..." if row["n"] > SHOWN else "")
+        val, test = _spread(row["val_mean"], row["val_std"]), _spread(row["test_mean"], row["test_std"])
+        table.add_row(row["group"], str(row["n"]), val, test, epochs)
     return table
 
 
 def _rows_at_best(rows: pl.DataFrame) -> Table:
-    table = _table("\n[bold]The winner's seeds, all metrics at the best epoch[/]", ["run", "epoch", *METRICS])
+    table = _table("seed", "epoch", *METRICS)
     for row in rows.iter_rows(named=True):
-        table.add_row(row["name"], str(row["step"]), *(f"{row[metric]:.4f}" for metric in METRICS))
+        table.add_row(str(row["config.seed"]), str(row["step"]), *(f"{row[metric]:.4f}" for metric in METRICS))
     return table
 
 
-def _table(title: str, headings: list[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(
-            heading, justify="left" if heading in {"configuration", "run", "best epochs"} else "right", no_wrap=True
-        )
+        table.add_column(heading, justify="left" if heading == "configuration" else "right", no_wrap=True)
     return table
 
 
@@ -249,35 +237,34 @@ def _spread(mean: float, std: float | None) -> str:
 
 
 def diverged(lake: tl.Lake, runs: pl.DataFrame) -> str:
-    """Say in a sentence which runs had a val/loss that was not finite, and how often."""
+    """Say which runs had a val/loss that was not finite, and how often."""
     counts = lake.summaries(["val/loss.n_nan", "val/loss.n_inf"], runs=runs).join(runs, on="run_id")
     bad = counts.filter(pl.col("val/loss.n_nan") + pl.col("val/loss.n_inf") > 0)
     if bad.is_empty():
-        return "\n[bold]Diverged[/]: none."
-    nan, inf = bad["val/loss.n_nan"].sum(), bad["val/loss.n_inf"].sum()
+        return "none."
     groups = ", ".join(sorted(set(bad["group"])))
     return (
-        f"\n[bold]Diverged[/]: {bad.height} of {runs.height} runs ({groups}). Their val/loss was inf in {inf}"
-        f" epochs and NaN in {nan}: kept in history and counted apart, so that no minimum is poisoned by them."
+        f"{bad.height} of {runs.height} runs, all of them {groups}.\nTheir val/loss was inf in"
+        f" {bad['val/loss.n_inf'].sum()} epochs, then NaN in {bad['val/loss.n_nan'].sum()}: kept, and counted apart."
     )
 
 
 def tree(root: Path) -> Iterator[str]:
     """Yield a line for the lake and one for each part of it: files and bytes."""
-    yield f"{root}{os.sep}".ljust(24) + _size([f for f in root.rglob("*") if f.is_file()])
+    yield f"{root}{os.sep}".ljust(20) + _size([f for f in root.rglob("*") if f.is_file()])
     entries = sorted(root.iterdir(), key=lambda path: (path.is_dir(), path.name))
     for entry in entries:
         branch = "└── " if entry == entries[-1] else "├── "
         inner = [f for f in entry.rglob("*") if f.is_file()] if entry.is_dir() else [entry]
-        name = f"{branch}{entry.name}{os.sep if entry.is_dir() else ''}".ljust(24)
+        name = f"{branch}{entry.name}{os.sep if entry.is_dir() else ''}".ljust(20)
         yield name + _size(inner) + ABOUT.get(entry.name, "")
 
 
 ABOUT = {
-    "history": "  points as Parquet, a Delta Lake table",
-    "journal": "  what training logged; sealed ones stay 10 minutes",
-    "runs": "  what was said of the runs",
-    "states": "  aggregates, ready for any definition",
+    "history": "  points: Parquet, a Delta Lake table",
+    "journal": "  as logged; kept 10 minutes after sealing",
+    "runs": "  configs, names, how they ended",
+    "states": "  aggregates: any summary without a scan",
 }
 
 
@@ -287,20 +274,20 @@ def _size(files: list[Path]) -> str:
 
 
 NEXT = {
-    "Ask SQL: at each epoch, how many runs were above 97 %?": """\
+    "Ask SQL: which runs were the first to reach 97 %?": """\
 import duckdb
 duckdb.read_parquet({points}).query("points", '''
-    SELECT step, count(*) AS runs FROM points
-    WHERE metric = 'val/acc' AND value > 0.97 GROUP BY step ORDER BY step''').show()""",
+    SELECT run_id, min(step) AS epoch, count(*) AS epochs_above FROM points
+    WHERE metric = 'val/acc' AND value > 0.97 GROUP BY run_id ORDER BY epoch, run_id LIMIT 5''')""",
     "Ask in a notebook: the best runs, and what each scored on test at its lowest val/loss": """\
 import tracklake as tl
 lake = tl.open({directory})
 top = lake.runs(where='"config.lr" < 1', order_by="-summary.val/acc.max", limit=5)
-print(lake.at_best("val/loss", take=["test/acc"], runs=top))""",
-    "Read the Parquet with plain polars: no tracklake needed": """\
+lake.at_best("val/loss", take=["val/acc", "test/acc"], runs=top)""",
+    "Read the Parquet with plain polars, without tracklake": """\
 import polars as pl
 points = pl.scan_parquet({points}).filter(pl.col("metric") == "val/acc")
-print(points.group_by("run_id").agg(pl.col("value").max()).sort("value").collect())""",
+points.group_by("run_id").agg(pl.col("value").max()).sort("value").tail(5).collect()""",
 }
 """The three next things to type: title and Python."""
 

@@ -1,4 +1,4 @@
-"""This machine, as far as the life of its processes is concerned."""
+"""The machine, as far as the life of its processes is concerned."""
 
 from __future__ import annotations
 

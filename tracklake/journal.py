@@ -187,7 +187,7 @@ class Journal:
     def _begin(self, name: FileName) -> int:
         """Create a file that can be read alone: header, key sets; return its descriptor."""
         path = self._folder / str(name)
-        head = wire.statement(self.clock.tick(), "header", format=1, n=name.n, step=self.step(), **self._header)
+        head = wire.statement(self.clock.tick(), "header", (), format=1, n=name.n, step=self.step(), **self._header)
         opening = head + b"".join(k.declaration() for k in self._key_sets)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
         try:

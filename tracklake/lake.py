@@ -10,10 +10,10 @@ import polars as pl
 from tracklake import definitions, health, keys, lake_files, recorded, sealing
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError
+from tracklake.points import PSEUDO
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable
-from tracklake.points import PSEUDO
 from tracklake.snapshot import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
@@ -76,8 +76,8 @@ class Lake:
         Columns: run_id, project, name, group, job_type, state, created_at (UTC), runtime (seconds), tags, notes,
         config.<path>, summary.<path>. `columns` takes names and globs; a summary column may name any statistic
         ("summary.val/acc.max", "summary.*.max"), defined or not; without it the definitions choose. `where` is a polars
-        expression or SQL text over these columns, `order_by` a column or several, "-" for descending, nulls and NaN last.
-        Raises UnknownNameError, which names the nearest column.
+        expression or SQL text over these columns, `order_by` a column or several, "-" for descending, nulls and NaN
+        last. Raises UnknownNameError, which names the nearest column.
 
         >>> lake = example()
         >>> lake.runs(columns=["config.lr", "summary.loss.min"], order_by="-summary.loss.min").rows()
@@ -99,8 +99,8 @@ class Lake:
 
         A path is a metric's name (its last value), or a name and a statistic: min max mean std sum count first last
         argmin argmax best best_step n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is always exact.
-        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where there
-        is any. A run without the metric has null. Raises UnknownNameError.
+        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where
+        there is any. A run without the metric has null. Raises UnknownNameError.
 
         >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
@@ -132,11 +132,11 @@ class Lake:
     ) -> pl.DataFrame:
         """How did these metrics go? Every point, never a sample unless asked.
 
-        long: run_id, metric, step, time (UTC), value (Float64), and text where there is any, in order of run, metric and
-        step. wide: run_id, step, time, and a typed column a metric. `steps=(first, last)`, both included. `x` adds a
-        metric as x axis, its latest value at or before each step (by default the metric's step_metric). `downsample=n`
-        keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as well.
-        Raises UnknownNameError; HistoryTooLargeError rather than fill the memory.
+        long: run_id, metric, step, time (UTC), value (Float64), and text where there is any, in order of run, metric
+        and step. wide: run_id, step, time, and a typed column a metric. `steps=(first, last)`, both included. `x` adds
+        a metric as x axis, its latest value at or before each step (by default the metric's step_metric).
+        `downsample=n` keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as
+        well. Raises UnknownNameError; HistoryTooLargeError rather than fill the memory.
 
         >>> example().history("loss", runs="fast").select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
@@ -155,7 +155,9 @@ class Lake:
         steps: Steps = None,
         raw: bool = False,
     ) -> pl.LazyFrame:
-        """Return the history as a LazyFrame without limit: run_id, metric, step, time, kind, value, ival, text; unsorted.
+        """Return the history as a LazyFrame, without limit and unsorted.
+
+        Columns: run_id, metric, step, time, kind (of the value), value, ival (the exact integer), text.
 
         >>> example().scan_history("loss").select(pl.col("value").max()).collect().item()
         2.0
@@ -174,8 +176,9 @@ class Lake:
     ) -> pl.DataFrame:
         """What else did each run have at its own best step of this metric? One row a run that has a number of it.
 
-        Columns: run_id, step, the metric, and the metrics of `take` (None: all) as logged at just that step, null where a
-        run logged none there. `goal` is "min" or "max", by default that of the metric's definition (else DefinitionError).
+        Columns: run_id, step, the metric, and the metrics of `take` (None: all) as logged at just that step, null where
+        a run logged none there. `goal` is "min" or "max", by default that of the metric's definition (else
+        DefinitionError).
 
         >>> example().at_best("loss", goal="min", take=["acc"]).rows()
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
@@ -222,7 +225,7 @@ class Lake:
         )
         if project is not None:
             keys.check_project(project)
-        if LAKE_RUN == name:
+        if name == LAKE_RUN:
             raise DefinitionError(f"{name!r} is reserved")
         newest = self._view.snapshot.files["last"].dt.epoch("us").max()
         recorded.write_session(

@@ -42,7 +42,7 @@ class Summary(MutableMapping[str, Any]):
         self._folder = folder
         self._path = path
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - a summary holds values of any kind
+    def __getitem__(self, key: str) -> Any:
         found = _find(self._here(), key)
         if isinstance(found, dict):
             return Summary(read=self._read, say=self._say, folder=self._folder, path=(*self._path, *key.split(".")))
@@ -68,7 +68,7 @@ class Summary(MutableMapping[str, Any]):
             return False
         return True
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as __getitem__
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in Summary._INTERNAL:
             raise AttributeError(name)
         try:
@@ -98,7 +98,7 @@ class Summary(MutableMapping[str, Any]):
         """The entries as a plain nested dict."""
         return self._here()
 
-    def update(self, other: Any = (), /, **more: object) -> None:  # noqa: ANN401 - as MutableMapping
+    def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries; a dict replaces what stands under its key whole."""
         given = {**dict(other), **more}
         changes = [change for key, value in given.items() for change in self._changes(key, value)]
@@ -136,7 +136,7 @@ class Summary(MutableMapping[str, Any]):
             msg = "a summary key must not be empty"
             raise ValueError(msg)
         name = self._full(key)
-        shown = self._saved(name, value)
+        shown = self._saved(value)
         if shown is None or isinstance(shown, Mapping):  # what stands under the key goes, too
             yield "erase", name, NOTHING
         for path, leaf in _leaves(shown, name=name):
@@ -144,7 +144,7 @@ class Summary(MutableMapping[str, Any]):
             if stored.kind != Kind.NULL:
                 yield "edit", ".".join((name, *path)), stored
 
-    def _saved(self, name: str, value: object) -> object:
+    def _saved(self, value: object) -> object:
         """Save a large array and return what the summary holds in its place."""
         found = arrays.as_array(value)
         if found is None or found[0].size <= NESTED_AT_MOST:
@@ -164,7 +164,7 @@ class Config(Mapping[str, Any]):
         self._values = current
         self._say = say
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - a config holds values of any kind
+    def __getitem__(self, key: str) -> Any:
         return self._values[key]
 
     def __setitem__(self, key: str, value: object) -> None:
@@ -176,7 +176,7 @@ class Config(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as __getitem__
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in Config._INTERNAL:
             raise AttributeError(name)
         try:
@@ -272,7 +272,7 @@ def _columns(stored: Stored) -> tuple[int, float | None, int | None, str | None]
     return stored.kind, stored.value, stored.ival, stored.text
 
 
-def _find(tree: dict[str, Any], key: str) -> Any:  # noqa: ANN401 - an entry of any kind
+def _find(tree: dict[str, Any], key: str) -> Any:
     """Return the entry under a name or a dotted path; KeyError if there is none."""
     if not isinstance(key, str):
         raise KeyError(key)

@@ -131,7 +131,7 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Make only the series that `with_pseudo` adds, of points that stand in order; the user's own `_timestamp` among them."""
+    """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them."""
     rows = _rows(points)
     user = points.filter(pl.col("metric") == "_timestamp")
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows

@@ -11,8 +11,8 @@ from tracklake import host, keys, lake_files, values
 from tracklake.clock import Clock
 from tracklake.journal import FOLDER, Journal
 from tracklake.mappings import Summary
-from tracklake.series import SeriesTable
 from tracklake.points import PSEUDO
+from tracklake.series import SeriesTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ class RecordedRun:
     def __repr__(self) -> str:
         return f"RecordedRun(id={self.id!r}, project={self.project!r}, state={self.state!r})"
 
-    def _base(self, name: str) -> Any:  # noqa: ANN401 - a column of any type
+    def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]
 
     def _tree(self) -> dict[str, Any]:

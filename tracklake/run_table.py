@@ -11,8 +11,8 @@ import polars as pl
 from tracklake import columns, keys, states
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
-from tracklake.schema import LAKE_RUN
 from tracklake.points import PSEUDO
+from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class RunTable:
         if bare:
             entries = self.summaries.entries(list(bare.values()), runs=self._limited(rows))
             parts = entries.partition_by("key", as_dict=True)
-            for name, key in bare.items():
+            for key in bare.values():
                 found, at = _positions(parts.get((key,), entries.clear()), rows["run_id"])
                 yield from columns.typed(f"summary.{key}", found, at, rows.height)
         yield from self.statistics(rows["run_id"], {name: path for name, path in asked.items() if path.stat})

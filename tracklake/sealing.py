@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tracklake.catalog import Catalog, JournalFile
     from tracklake.delta_log import Version
-    from tracklake.tail import Fault
     from tracklake.storage import Storage
+    from tracklake.tail import Fault
 
 MAX_POINTS = 8_000_000
 """Points of one partition: what is sealed at once must fit in memory."""

@@ -16,7 +16,7 @@ from tracklake.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from tracklake.run_table import RunTable, Runs, Where
+    from tracklake.run_table import Runs, RunTable, Where
 
 Shape = Literal["long", "wide"]
 Steps = tuple[int | None, int | None] | range | None
@@ -139,7 +139,7 @@ class SeriesTable:
 
     def _refuse_too_many(self, names: Sequence[str], ids: Collection[str] | None, limit: int) -> None:
         stored = [name for name in names if name not in PSEUDO]
-        count = self.snapshot.states(stored, columns=["n_points"], runs=ids)["n_points"].sum()
+        count = int(self.snapshot.states(stored, columns=["n_points"], runs=ids)["n_points"].sum())
         if count > limit:
             raise _too_large(count, limit)
 

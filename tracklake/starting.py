@@ -20,12 +20,13 @@ from tracklake.process import open_runs
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.snapshot import SnapshotReader
-from tracklake.storage import Storage
 from tracklake.summaries import Summaries
 from tracklake.writer import Run, Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tracklake.storage import Storage
 
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
@@ -68,9 +69,10 @@ def init(
     The lake is `dir`, else $TRACKLAKE_DIR, else ./lake; it is made if it is not there. `id` is unique in the lake and
     random if not given. An id that has a live session is joined; one that has ended needs `resume="allow"` (or "must",
     which wants it to be there; "never" wants it not to be) and goes on after its last step, or with `from_step=k` from
-    there, masking what it had logged from that step on. `durability`: "write" survives the death of the process, "fsync"
-    that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is thrown away.
-    `reinit=True` finishes the run that was current. Raises RunExistsError, RunNotFoundError, LakeError, ConfigError.
+    there, masking what it had logged from that step on. `durability`: "write" survives the death of the process,
+    "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
+    thrown away. `reinit=True` finishes the run that was current. Raises RunExistsError, RunNotFoundError, LakeError,
+    ConfigError.
 
     >>> import tempfile
     >>> with init("quickstart", config={"lr": 0.1}, dir=tempfile.mkdtemp()) as run:
@@ -152,9 +154,9 @@ def _before(storage: Storage, run_id: str) -> Before | None:
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=keys.nest((keys.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
         definitions=tuple(Statement.from_json(text) for text in said["text"]),
-    )
-    last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
-    return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
+    ) last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type:
+    ignore[arg-type] return Before(real_id, found["project"], found["state"] == "running", start, last,
+    found["runtime"])
 
 
 def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step: int | None, project: str) -> None:

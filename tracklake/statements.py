@@ -77,7 +77,7 @@ def unnest(stored: pl.DataFrame) -> Said:
     """Return the flat frames of the stored form; the inverse of `nest`."""
     lists = stored.select([*_OWNER, "statements"]).filter(pl.col("statements").list.len() > 0)
     flat = lists.explode("statements").unnest("statements")
-    return Said(stored.select(list(FILES)), flat.select(list(STATEMENTS)).cast(STATEMENTS))
+    return Said(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
 
 
 def _file_row(part: Part) -> tuple[object, ...]:

@@ -139,7 +139,7 @@ class Summaries:
         return keys.nest(items)
 
     def _statistics_of(self, run_id: str, shaped: dict[str, MetricDefinition]) -> dict[str, dict[str, Any] | None]:
-        """Return the entry of each defined metric of one run: a dict of the kinds asked for, None where none is shown."""
+        """Return the entry of each defined metric of one run: a dict of the kinds asked for, or None."""
         wanted = {m: d for m, d in shaped.items() if not d.none}
         if not wanted:
             return {}

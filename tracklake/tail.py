@@ -227,4 +227,5 @@ def _gather(
     if len(starts) > 1 and int(starts[-1] - starts[0]) == size * (len(starts) - 1):
         inside = raw[starts[0] : starts[-1] + width]
         return np.lib.stride_tricks.as_strided(inside, shape=(len(starts), width), strides=(size, 1), writeable=False)
-    return np.lib.stride_tricks.sliding_window_view(raw, width)[starts]
+    found: np.ndarray[Any, np.dtype[np.uint8]] = np.lib.stride_tricks.sliding_window_view(raw, width)[starts]
+    return found

@@ -20,7 +20,6 @@ from zlib import crc32
 
 from tracklake.values import Kind, Stored
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -56,7 +55,7 @@ def close(frame: bytes) -> bytes:
     return frame + crc32(frame).to_bytes(4, "little")
 
 
-def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), **extra: object) -> bytes:
+def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
     """Pack a statement; item i is stamped `stamp + i`."""
     content: dict[str, object] = {"said": said, **extra}
     if items:
@@ -84,7 +83,7 @@ def plain(stored: Stored) -> float | int | str | None:
     return stored.text
 
 
-def stored(kind: int, value: Any) -> Stored:  # noqa: ANN401 - a float, int, str or None, as `kind` says
+def stored(kind: int, value: Any) -> Stored:
     """Return the stored columns of a plain value; the inverse of `plain`."""
     if kind == Kind.FLOAT:
         return Stored(kind, value, None, None)

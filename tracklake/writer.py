@@ -90,6 +90,7 @@ class Run:
         self.config = Config(start.config or {}, say=self._say)
         self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
         self._begin(forked=False)
+        open_runs.add(self)
         if fields:
             self._field_items(fields)
 
@@ -156,7 +157,8 @@ class Run:
         """Rows held in memory because the disk is full; they are written as soon as there is room."""
         return self._journal.unsaved if self._journal else 0
 
-    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001
+    - as W&B
         """Log the values of one row.
 
         Without `step` the row is committed and the step advances by one. With it the row stays open for more values
@@ -199,8 +201,8 @@ class Run:
 
         `summary`: min, max, mean, best, last, first, none, std, sum or count, several with commas; best needs `goal`
         (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
-        axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the metric
-        out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
+        axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
+        metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
         """
         with self._lock:
             text = name if isinstance(name, str) else name.name
@@ -283,14 +285,14 @@ class Run:
             except OSError as error:
                 self._warn_once("keep_alive", f"tracklake: {error}")
 
-    def _begin(self, *, forked: bool) -> None:
+    def _begin(self, *, forked: bool) -> Journal:
         """Open this process's journal."""
-        self._journal = self._open_journal(forked)
-        self._journal.step = lambda: self._step
-        self._journal.on_rotate = self._seal_aside
+        journal = self._journal = self._open_journal(forked)
+        journal.step = lambda: self._step
+        journal.on_rotate = self._seal_aside
         self._plans.clear()
         self._key_sets.clear()
-        open_runs.add(self) if not forked else None
+        return journal
 
     def _open(self) -> Journal:
         if self._finished:
@@ -298,10 +300,7 @@ class Run:
                 f"run {self._id!r} is finished: it takes no more; init(id={self._id!r}, resume='allow') goes on with it"
             )
             raise RunFinishedError(msg)
-        if self._journal is None:
-            self._begin(forked=True)
-        assert self._journal is not None
-        return self._journal
+        return self._journal or self._begin(forked=True)
 
     def _say(self, changes: list[Change]) -> None:
         with self._lock:
