@@ -154,9 +154,9 @@ def _before(storage: Storage, run_id: str) -> Before | None:
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=keys.nest((keys.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
         definitions=tuple(Statement.from_json(text) for text in said["text"]),
-    ) last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type:
-    ignore[arg-type] return Before(real_id, found["project"], found["state"] == "running", start, last,
-    found["runtime"])
+    )
+    last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
+    return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
 
 
 def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step: int | None, project: str) -> None:

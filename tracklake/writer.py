@@ -157,8 +157,7 @@ class Run:
         """Rows held in memory because the disk is full; they are written as soon as there is room."""
         return self._journal.unsaved if self._journal else 0
 
-    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001
-    - as W&B
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Log the values of one row.
 
         Without `step` the row is committed and the step advances by one. With it the row stays open for more values
