@@ -36,7 +36,7 @@ class _Commands(click.Group):
             raise Refusal(str(error)) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tracklake")
 def main() -> None:
     """Compare training runs: everything logged lies as Parquet in one folder, the lake.
@@ -44,7 +44,7 @@ def main() -> None:
     \b
     Start here:
       tracklake demo                     train a real sweep into ./lake and look at it
-      tracklake runs --limit 5           the newest runs
+      tracklake runs --limit 5           look at the newest runs
       tracklake check                    is everything sound?
 
     The lake is --dir, else $TRACKLAKE_DIR, else ./lake. Exit code 1: check found something wrong; 2: the command
@@ -57,7 +57,7 @@ directory_option = click.option(
 )
 
 
-@main.command()
+@main.command(short_help="Train a real sweep and look at it.")
 @directory_option
 @click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Runs of each configuration.")
 @click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1), help="Epochs of each run.")
@@ -75,7 +75,7 @@ def demo(directory: str, seeds: int, epochs: int) -> None:
     demonstration.demo(directory, seeds=seeds, epochs=epochs)
 
 
-@main.command()
+@main.command(short_help="Seal what is logged into Parquet.")
 @directory_option
 def refresh(directory: str) -> None:
     """Seal what running and ended trainings have logged so far into Parquet.
@@ -94,7 +94,7 @@ def refresh(directory: str) -> None:
         click.echo(str(fault), err=True)
 
 
-@main.command()
+@main.command(short_help="Is everything sound?")
 @directory_option
 @click.option("--full", is_flag=True, help="Compare every summary with its points, not only a sample.")
 @click.pass_context
@@ -113,17 +113,21 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
     ctx.exit(0 if report.ok else 1)
 
 
-@main.command()
+@main.command(short_help="Show the runs.")
 @directory_option
 @click.option("--project", help="Only this project.")
 @click.option("--where", help="A SQL condition over the runs' columns; names with a dot or slash in double quotes.")
 @click.option("--columns", help="Names and globs, separated by commas: 'name,config.*,summary.val/acc.max'.")
-@click.option("--order-by", help="A column; with a minus in front, the largest first.")
+@click.option(
+    "--order-by", default="-created_at", show_default=True, help="A column; with a minus in front, the largest first."
+)
 @click.option("--limit", type=click.IntRange(min=0), help=f"This many runs; 0 for all. [default: {ROWS} in a table]")
 @click.option("--json", "form", flag_value="json", help="One JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="CSV with a head line.")
 def runs(directory: str, form: str | None, limit: int | None, columns: str | None, **question: str | None) -> None:
-    """Show the runs, one a line: id, project, state, config and summary.
+    """Show the runs, one a line, the newest first.
+
+    A table has as many columns as the terminal has room for, name, summary and config first; --columns chooses others.
 
     \b
     Examples:
@@ -143,15 +147,24 @@ def runs(directory: str, form: str | None, limit: int | None, columns: str | Non
         click.echo(_flat(shown).write_csv(), nl=False)
     else:
         width = shutil.get_terminal_size((100, 0)).columns
-        click.echo("\n".join(table(shown, width=width)))
+        click.echo("\n".join(table(shown if wanted else _telling(shown), width=width)))
         if shown.height < frame.height:
             click.echo(f"... more than {shown.height} runs: --limit 0 shows them all")
+
+
+def _telling(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns that hold anything, those first that tell most of a run."""
+    held = [name for name in frame.columns if frame[name].null_count() < frame.height]
+    if frame["name"].equals(frame["run_id"]):
+        held = [name for name in held if name != "name"]  # what a run is called that was given no name
+    first = [name for start in ("run_id", "name", "summary.", "config.") for name in held if name.startswith(start)]
+    return frame[list(dict.fromkeys([*first, *held]))]
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with lists as text, which is what CSV can hold."""
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List]
-    return frame.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join(",") for name in lists)
+    return frame.with_columns(frame[name].cast(pl.List(pl.String)).list.join(",") for name in lists)
 
 
 def table(frame: pl.DataFrame, *, width: int) -> list[str]:

@@ -23,10 +23,9 @@ def place(values: pl.Series, at: Positions, size: int) -> pl.Series:
     """
     if len(at) == size and size and bool((at == np.arange(size)).all()):
         return values
-    source = np.full(size, -1, dtype=np.int64)
+    source = np.full(size, len(at), dtype=np.int64)  # past the end: the null put there
     source[at] = np.arange(len(at))
-    index = pl.Series(source).replace(-1, None) if (source < 0).any() else pl.Series(source)
-    return values.gather(index)
+    return values.extend_constant(None, 1).gather(pl.Series(source))
 
 
 def typed(name: str, stored: pl.DataFrame, at: Positions, size: int) -> Iterator[pl.Series]:
@@ -35,10 +34,11 @@ def typed(name: str, stored: pl.DataFrame, at: Positions, size: int) -> Iterator
     All integers give Int64, numbers Float64, bools Boolean, strings and JSON String. A mix keeps the numbers (else the
     bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently.
     """
-    kinds = set(stored["kind"].unique().to_list()) - {Kind.NULL}
-    main = _main(kinds)
-    yield place(stored.select(main).to_series(), at, size).alias(name)
-    if rest := kinds - _covered(kinds):
+    kinds = _kinds(stored["kind"]) - {Kind.NULL}
+    rest = kinds - _covered(kinds)
+    main = stored.select(_main(kinds)).to_series() if rest else _pure(stored, kinds)
+    yield place(main, at, size).alias(name)
+    if rest:
         text = pl.when(pl.col("kind").is_in(list(rest))).then(_as_text())
         yield place(stored.select(text).to_series(), at, size).alias(f"{name}.text")
 
@@ -58,6 +58,19 @@ def _covered(kinds: set[int]) -> set[int]:
         if kinds & family:
             return {int(kind) for kind in family}
     return set()
+
+
+def _kinds(kind: pl.Series) -> set[int]:
+    return set(np.flatnonzero(np.bincount(kind.to_numpy(), minlength=1)).tolist())
+
+
+def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:
+    """Return the column that holds values of one family of kinds; null is null in each of them."""
+    if Kind.FLOAT in kinds:
+        return stored["value"]
+    if Kind.INT in kinds:
+        return stored["ival"]
+    return stored["ival"].cast(pl.Boolean) if Kind.BOOL in kinds else stored["text"]
 
 
 def _main(kinds: set[int]) -> pl.Expr:

@@ -175,8 +175,9 @@ def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
     best = at_best(lake, runs)
     leaders = leaderboard(best)
     winner = leaders["group"][0]
-    console.print(f"\n[bold]The best of {leaders.height} configurations[/], each run at its own best epoch by val/acc")
-    console.print(_leaders(leaders.head(SHOWN)))
+    shown = leaders.head(SHOWN)
+    console.print(f"\n[bold]The best {shown.height} of {leaders.height} configurations[/], at each run's best val/acc")
+    console.print(_leaders(shown))
     console.print(f"\n[bold]{winner}[/]: all metrics at the best epoch of each seed")
     console.print(_rows_at_best(best.filter(pl.col("group") == winner).sort("config.seed")))
     console.print(f"\n[bold]Diverged[/]: {diverged(lake, runs)}")

@@ -5,20 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
-from tracklake import columns, keys, states
-from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake import keys
+from tracklake.errors import UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
+from tracklake.summary_columns import Cells, Rows, SummaryColumns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from tracklake.columns import Positions
     from tracklake.definitions import MetricDefinition
     from tracklake.summaries import Summaries
 
@@ -38,6 +37,7 @@ class RunTable:
     def __init__(self, summaries: Summaries) -> None:
         self.summaries = summaries
         self.snapshot = summaries.snapshot
+        self._columns = SummaryColumns(summaries)
 
     def select(
         self,
@@ -98,10 +98,11 @@ class RunTable:
                 built[name] = self._base(rows, name)
             elif name not in summary and name not in config:
                 raise UnknownNameError.nearest("column", name, self.available)
-        for series in (*self._config(rows, config), *self._summary(rows, summary)):
-            built[series.name] = series
+        if config or summary:
+            at, ids = self._rows_of(rows["run_id"]), self._limited(rows["run_id"])
+            built |= {series.name: series for series in (*self._config(at, config), *self._summary(at, summary, ids))}
         order = [column for name in dict.fromkeys(names) for column in (name, name + _TEXT) if column in built]
-        return pl.DataFrame([built[name].alias(name) for name in dict.fromkeys(order)])
+        return pl.DataFrame([built[name] for name in dict.fromkeys(order)])
 
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:
         table = self._states if name == "state" else self._runtimes if name == "runtime" else self._fields[name]
@@ -154,76 +155,41 @@ class RunTable:
         )
 
     @cached_property
-    def _config_columns(self) -> dict[str, pl.DataFrame]:
+    def _config_cells(self) -> dict[str, Cells]:
         parts = self.config.partition_by("column", as_dict=True, maintain_order=True)
-        return {str(name): part for (name,), part in sorted(parts.items())}
+        return {
+            str(name): Cells(self._columns.places(part["run_id"]), part.select(STORED))
+            for (name,), part in sorted(parts.items())
+        }
 
-    def _config(self, rows: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Series]:
+    def _config(self, rows: Rows, names: Sequence[str]) -> Iterator[pl.Series]:
         for name in names:
-            known = name if name in self._config_columns else name.removesuffix(_TEXT)
-            if known not in self._config_columns:
+            known = name if name in self._config_cells else name.removesuffix(_TEXT)
+            if known not in self._config_cells:
                 raise UnknownNameError.nearest("column", name, self.available)
-            found, at = _positions(self._config_columns[known], rows["run_id"])
-            yield from columns.typed(known, found, at, rows.height)
+            yield from rows.column(known, self._config_cells[known])
 
-    def _summary(self, rows: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Series]:
+    def _summary(self, rows: Rows, names: Sequence[str], runs: Collection[str] | None) -> Iterator[pl.Series]:
         """Yield summary columns: bare entries, and statistics that always read history."""
         asked = {name: self._parse(name) for name in names}
-        bare = {name: path.metric for name, path in asked.items() if path.stat is None}
+        bare = list(dict.fromkeys(path.metric for path in asked.values() if path.stat is None))
         if bare:
-            entries = self.summaries.entries(list(bare.values()), runs=self._limited(rows))
-            parts = entries.partition_by("key", as_dict=True)
-            for key in bare.values():
-                found, at = _positions(parts.get((key,), entries.clear()), rows["run_id"])
-                yield from columns.typed(f"summary.{key}", found, at, rows.height)
-        yield from self.statistics(rows["run_id"], {name: path for name, path in asked.items() if path.stat})
+            entries = self._columns.entries(bare, runs=runs)
+            for key in bare:
+                yield from rows.column(f"summary.{key}", entries[key])
+        yield from self._statistics(rows, {name: path for name, path in asked.items() if path.stat}, runs)
 
     def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> Iterator[pl.Series]:
         """Yield one column a named statistic, over history alone, for these runs in their order."""
-        metrics = sorted({path.metric for path in asked.values()})
-        stats = {str(path.stat) for path in asked.values() if not _is_quantile(path.stat)}
-        needed = sorted({column for stat in stats for column in states.columns(stat)})
-        if not asked:
-            return
-        found = self.snapshot.states(metrics, columns=needed, runs=self._limited_ids(run_ids))
-        parts = found.partition_by("metric", as_dict=True)
+        yield from self._statistics(self._rows_of(run_ids), asked, self._limited(run_ids))
+
+    def _statistics(self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None) -> Iterator[pl.Series]:
+        found = self._columns.statistics(asked.values(), runs=runs)
         for name, path in asked.items():
-            if _is_quantile(path.stat):
-                yield self._quantile(run_ids, path).alias(name)
-                continue
-            mine, at = _positions(parts.get((path.metric,), found.clear()), run_ids)
-            if path.stat in ("first", "last"):
-                stored = mine.select(pl.col(f"{path.stat}_{part}").alias(part) for part in STORED)
-                yield from columns.typed(name, stored, at, len(run_ids))
-            else:
-                yield columns.place(self._number(mine, path), at, len(run_ids)).alias(name)
+            yield from rows.column(name, found[path])
 
-    def _number(self, mine: pl.DataFrame, path: Statistic) -> pl.Series:
-        stat = str(path.stat)
-        if stat not in ("best", "best_step"):
-            return mine.select(states.expression(stat)).to_series()
-        groups = mine.select("run_id").join(
-            self.summaries.defined.groups, on="run_id", how="left", maintain_order="left"
-        )
-        goals = {i: d.goal for i, d in self.summaries.definition(path.metric).items() if d is not None}
-        if not any(goals.values()):
-            msg = (
-                f"{path.metric}.{stat} needs a goal, and no definition of {path.metric!r} has one: "
-                f'say lake.define_metric({path.metric!r}, goal="max") or "min"'
-            )
-            raise DefinitionError(msg)
-        goal = groups["group"].replace_strict(goals, default=None, return_dtype=pl.String)
-        chosen = pl.when(goal == "min").then(states.expression(stat, goal="min"))
-        return mine.select(chosen.when(goal == "max").then(states.expression(stat, goal="max"))).to_series()
-
-    def _quantile(self, run_ids: pl.Series, path: Statistic) -> pl.Series:
-        """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
-        share = float(str(path.stat)[1:]) / 100
-        found = self.snapshot.resolved([path.metric], runs=self._limited_ids(run_ids))
-        numbers = found.filter(pl.col("value").is_not_nan())
-        per_run = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
-        mine, at = _positions(per_run, run_ids)
-        return columns.place(mine["value"], at, len(run_ids))
+    def _rows_of(self, run_ids: pl.Series) -> Rows:
+        return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)
 
     def _parse(self, name: str) -> Statistic:
         """Read a summary column's name: a key that a summary holds, else a metric and a statistic."""
@@ -249,12 +215,12 @@ class RunTable:
     def available(self) -> list[str]:
         """Every column that exists without naming a statistic."""
         shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_columns, *shown, *self._defined_columns(None)]
+        return [*BASE, *self._config_cells, *shown, *self._defined_columns(None)]
 
     def default_columns(self, run_ids: pl.Series) -> list[str]:
         """Return the columns shown when none are named: as the definitions of these runs say."""
         held = set(self.config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
-        config = [name for name in self._config_columns if name in held]
+        config = [name for name in self._config_cells if name in held]
         return [*BASE, *config, *self._defined_columns(run_ids)]
 
     def _defined_columns(self, run_ids: pl.Series | None) -> list[str]:
@@ -291,10 +257,7 @@ class RunTable:
             names += matches
         return list(dict.fromkeys(names))
 
-    def _limited(self, rows: pl.DataFrame) -> Collection[str] | None:
-        return self._limited_ids(rows["run_id"])
-
-    def _limited_ids(self, run_ids: pl.Series) -> Collection[str] | None:
+    def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
 
@@ -320,13 +283,6 @@ def _ids(runs: Runs) -> list[str]:
     return [runs] if isinstance(runs, str) else list(runs) if runs is not None else []
 
 
-def _positions(found: pl.DataFrame, run_ids: pl.Series) -> tuple[pl.DataFrame, Positions]:
-    """Return the rows of these runs and the position of each run."""
-    order = pl.DataFrame({"run_id": run_ids}).with_row_index("at")
-    mine = found.join(order, on="run_id", how="inner", maintain_order="left")
-    return mine, mine["at"].to_numpy().astype(np.int64)
-
-
 def _strip(name: str) -> str:
     return name[1:] if name[:1] in "+-" else name
 
@@ -335,7 +291,3 @@ def _sort(table: pl.DataFrame, name: str, *, descending: bool) -> pl.DataFrame:
     """Sort by one column, nulls and NaN last either way."""
     key = pl.col(name).fill_nan(None) if table[name].dtype.is_float() else pl.col(name)
     return table.sort(key, descending=descending, nulls_last=True, maintain_order=True)
-
-
-def _is_quantile(stat: str | None) -> bool:
-    return stat is not None and stat[0] == "p"

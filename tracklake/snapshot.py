@@ -68,6 +68,7 @@ class SnapshotReader:
         self._names = None if only is None else {keys.safe_name(only), keys.safe_name(LAKE_RUN)}
         self._live: dict[tuple[int, int], Live] = {}
         self._snapshot: Snapshot | None = None
+        self._seen: tuple[list[JournalFile], int] = ([], -1)
 
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot; the same object again if nothing has changed.
@@ -78,6 +79,8 @@ class SnapshotReader:
         for _ in range(_LISTINGS):
             files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
             version = self.catalog.refresh()
+            if self._snapshot is not None and (files, version.number) == self._seen:
+                return self._snapshot
             marks = self.catalog.marks(files)
             try:
                 changed = self._read_live(files, marks)
@@ -88,6 +91,7 @@ class SnapshotReader:
                 continue
             if self._snapshot is None or changed or version.number != self._snapshot.version.number:
                 self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            self._seen = (files, version.number)
             return self._snapshot
         return Snapshot(self.catalog, self.catalog.version, list(self._live.values()))
 

@@ -1,0 +1,179 @@
+"""Columns of the summary: entries and statistics of many runs at once, read from the lake once a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tracklake import columns, points, states
+from tracklake.errors import DefinitionError
+from tracklake.summaries import STORED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from tracklake.columns import Positions
+    from tracklake.keys import Statistic
+    from tracklake.summaries import Summaries
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What some runs have in one column: the place of each run among all runs, and a value for each.
+
+    `values` are stored columns (value, ival, text, kind) of values of any kind, or the one column of a number.
+    """
+
+    runs: Positions
+    values: pl.DataFrame
+    whole: dict[str, list[pl.Series]] = field(default_factory=dict)
+    """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
+
+
+class Rows:
+    """The rows of a table: which runs they are, as places among all runs."""
+
+    def __init__(self, places: Positions, *, of: int) -> None:
+        self.places = places
+        self._of = of
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def _row(self) -> Positions:
+        """The row of each run, -1 of those that have none."""
+        row = np.full(self._of, -1, dtype=np.int64)
+        row[self.places] = np.arange(len(self.places))
+        return row
+
+    def take(self, cells: Cells) -> tuple[pl.DataFrame, Positions]:
+        """Return the values that belong into the table, and their rows."""
+        at = self._row[cells.runs]
+        shown = at >= 0
+        return (cells.values, at) if shown.all() else (cells.values.filter(shown), at[shown])
+
+    @cached_property
+    def _are_all(self) -> bool:
+        return len(self) == self._of and bool((self.places == np.arange(self._of)).all())
+
+    def column(self, name: str, cells: Cells) -> list[pl.Series]:
+        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none."""
+        if not self._are_all:
+            return list(self._built(name, cells))
+        if name not in cells.whole:
+            cells.whole[name] = list(self._built(name, cells))
+        return cells.whole[name]
+
+    def _built(self, name: str, cells: Cells) -> Iterator[pl.Series]:
+        values, at = self.take(cells)
+        if values.width == 1:
+            yield columns.place(values.to_series(), at, len(self)).alias(name)
+        else:
+            yield from columns.typed(name, values, at, len(self))
+
+
+class SummaryColumns:
+    """Reads cells of entries and statistics. What was read of all runs is kept: a snapshot does not change."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.snapshot = summaries.snapshot
+        self._statistics: dict[Statistic, Cells] = {}
+        self._entries: dict[str, Cells] = {}
+
+    def entries(self, wanted: Collection[str], *, runs: Collection[str] | None) -> Mapping[str, Cells]:
+        """Return the entry that stands under each of these keys, of these runs (None: of all)."""
+        missing = [key for key in wanted if key not in self._entries]
+        if not missing:
+            return self._entries
+        found = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
+        places = self.places(found["run_id"])
+        stored = found.select(STORED)
+        fresh = {key: Cells(places[part], stored[part]) for key, part in _stretches(found["key"])}
+        fresh |= {key: Cells(places[:0], stored.clear()) for key in missing if key not in fresh}
+        return self._kept(self._entries, fresh, runs)
+
+    def statistics(self, wanted: Iterable[Statistic], *, runs: Collection[str] | None) -> Mapping[Statistic, Cells]:
+        """Return each of these statistics over history, of these runs (None: of all)."""
+        missing = [path for path in wanted if path not in self._statistics]
+        if not missing:
+            return self._statistics
+        quantiles = [path for path in missing if str(path.stat)[0] == "p"]
+        fresh = {path: self._quantile(path, runs) for path in quantiles}
+        if len(quantiles) < len(missing):
+            fresh |= self._from_states([path for path in missing if path not in fresh], runs)
+        return self._kept(self._statistics, fresh, runs)
+
+    def places(self, run_ids: pl.Series) -> Positions:
+        """Return the place of each run among all runs, the oldest first."""
+        known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
+        return known["place"].to_numpy()
+
+    @cached_property
+    def _places(self) -> pl.DataFrame:
+        runs = self.summaries.runs.select("run_id")
+        return runs.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+
+    @staticmethod
+    def _kept(known: dict[Any, Cells], fresh: dict[Any, Cells], runs: object) -> Mapping[Any, Cells]:
+        """Remember what was read of all runs; what was read of some serves this call alone."""
+        if runs is not None:
+            return known | fresh
+        known.update(fresh)
+        return known
+
+    def _from_states(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
+        stats = sorted({str(path.stat) for path in paths})
+        needed = sorted({column for stat in stats for column in states.columns(stat)})
+        found = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
+        places = self.places(found["run_id"])
+        tables = {stat: _table(found, stat) for stat in stats if stat not in ("best", "best_step")}
+        part_of = dict(_stretches(found["metric"]))
+        cells = {}
+        for path in paths:
+            part = part_of.get(path.metric, slice(0, 0))
+            values = tables[str(path.stat)][part] if path.stat in tables else self._best(found[part], path)
+            cells[path] = Cells(places[part], values)
+        return cells
+
+    def _best(self, found: pl.DataFrame, path: Statistic) -> pl.DataFrame:
+        """Return the best value or its step, by the goal that each run's definitions give the metric."""
+        goals = {i: d.goal for i, d in self.summaries.definition(path.metric).items() if d is not None}
+        if not any(goals.values()):
+            raise DefinitionError(
+                f"{path.metric}.{path.stat} needs a goal, and no definition of {path.metric!r} has one: "
+                f'say lake.define_metric({path.metric!r}, goal="max") or "min"'
+            )
+        groups = self.summaries.defined.groups
+        mine = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
+        goal = mine["group"].replace_strict(goals, default=None, return_dtype=pl.String)
+        least = states.expression(str(path.stat), goal="min")
+        most = states.expression(str(path.stat), goal="max")
+        return found.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
+
+    def _quantile(self, path: Statistic, runs: Collection[str] | None) -> Cells:
+        """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
+        share = float(str(path.stat)[1:]) / 100
+        numbers = self.snapshot.resolved([path.metric], runs=runs).filter(pl.col("value").is_not_nan())
+        found = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
+        return Cells(self.places(found["run_id"]), found.select("value"))
+
+
+def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
+    """Return a statistic of every state: stored columns for first and last, else one column of numbers."""
+    if stat in ("first", "last"):
+        return found.select(pl.col(f"{stat}_{part}").alias(part) for part in STORED)
+    return found.select(states.expression(stat))
+
+
+def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
+    """Yield each value of a sorted column and where it stands."""
+    starts = np.flatnonzero(points.changes(column.to_frame(), by=[column.name]))
+    stops = np.append(starts[1:], len(column))
+    for value, start, stop in zip(column.gather(starts), starts.tolist(), stops.tolist(), strict=True):
+        yield value, slice(start, stop)
