@@ -34,6 +34,10 @@ class Cells:
     """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
 
 
+READ_ALL = 1_000_000
+"""States that are read for all runs even if only some runs are asked for: their metrics lie together in the files."""
+
+
 class Rows:
     """The rows of a table: which runs they are, as places among all runs."""
 
@@ -91,6 +95,7 @@ class SummaryColumns:
         missing = [key for key in wanted if key not in self._entries]
         if not missing:
             return self._entries
+        runs = self._scope(runs, len(missing))
         found = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
         places = self.places(found["run_id"])
         stored = found.select(STORED)
@@ -103,6 +108,7 @@ class SummaryColumns:
         missing = [path for path in wanted if path not in self._statistics]
         if not missing:
             return self._statistics
+        runs = self._scope(runs, len({path.metric for path in missing}))
         quantiles = [path for path in missing if str(path.stat)[0] == "p"]
         fresh = {path: self._quantile(path, runs) for path in quantiles}
         if len(quantiles) < len(missing):
@@ -113,6 +119,10 @@ class SummaryColumns:
         """Return the place of each run among all runs, the oldest first."""
         known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
         return known["place"].to_numpy()
+
+    def _scope(self, runs: Collection[str] | None, n_metrics: int) -> Collection[str] | None:
+        """Return the runs to read: all, and remembered, unless that would be far more than what is asked for."""
+        return None if self.summaries.runs.height * n_metrics <= READ_ALL else runs
 
     @cached_property
     def _places(self) -> pl.DataFrame:
