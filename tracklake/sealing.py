@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from tracklake import host, journal, keys, partitions, points, rows, statements
 from tracklake.catalog import Mark
+from tracklake.errors import LakeError
 from tracklake.partitions import Contents
 from tracklake.schema import POINTS
 from tracklake.statements import Part
@@ -155,7 +157,13 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     found = pl.concat([pl.DataFrame(schema=POINTS), *(points_of(u.part) for u in ordered)])
     contents = Contents(points.sort(found), statements.of_parts([u.part for u in batch]))
     base = catalog.version
-    partition = partitions.write(catalog.storage, contents)
+    try:
+        partition = partitions.write(catalog.storage, contents)
+    except OSError as error:
+        raise LakeError(
+            f"cannot seal in {catalog.storage.root}: {os.strerror(error.errno) if error.errno else error}. "
+            "Reading works without; what is logged stays in its journals."
+        ) from error
     files = [u.file for u in batch]
     before = catalog.marks(files)
 

@@ -146,17 +146,19 @@ class _Frames:
         """Go from frame to frame to the end of the last whole one."""
         position = 0
         known: dict[bytes, int] = {}  # prefixes of rows seen, to their frame's length
-        while len(self.data) - position >= wire.PREFIX_SIZE:
+        end = len(self.data)
+        while end - position >= wire.PREFIX_SIZE:
             head = self.data[position : position + wire.PREFIX_SIZE]
-            size = known.get(head)
-            if size is not None and crc32(self.view[position : position + size]) == wire.RESIDUE:
+            size = known.get(head, end + 1)
+            following = position + size
+            if following <= end and crc32(self.view[position:following]) == wire.RESIDUE:
                 self.rows[size].append(position)
-                position += size
+                position = following
                 continue
-            following = self._frame(position, head, known)
-            if following is None:
+            found = self._frame(position, head, known)
+            if found is None:
                 break
-            position = following
+            position = found
         self.sound = position
         for size, positions in self.rows.items():
             self._take_rows(size, positions)
