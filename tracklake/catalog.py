@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import journal, partitions, statements
+from tracklake import host, journal, partitions, statements
 from tracklake.delta_log import DeltaLog, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tracklake.statements import Said
     from tracklake.storage import Entry, Storage
@@ -58,6 +58,7 @@ class Catalog:
 
     def refresh(self, *, to: Version | None = None) -> Version:
         """Take over the newest version (or `to`) and return it."""
+        host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
             kept = {name: said for name, said in self._said.items() if name in version.partitions}
@@ -74,12 +75,16 @@ class Catalog:
             self._all = statements.concat(list(self._said.values()))
         return self._all
 
-    def partitions_of(self, run_ids: Iterable[str] | None) -> list[str]:
-        """Return the ids of the partitions that hold something of these runs (None: of any)."""
-        if run_ids is None:
-            return list(self._said)
-        wanted = pl.Series(list(run_ids), dtype=pl.String)
-        return [name for name, said in self._said.items() if said.files["run_id"].is_in(wanted.implode()).any()]
+    @property
+    def parts(self) -> dict[str, Said]:
+        """What the sessions of each partition said, by its id; never changed, but replaced as a whole."""
+        return self._said
+
+    def copy(self) -> Catalog:
+        """Return a catalog that knows what this one knows, and goes its own way from here."""
+        other = Catalog(self.storage)
+        other.version, other._said, other._all = self.version, self._said, self._all
+        return other
 
     def marks(self, files: Iterable[JournalFile]) -> dict[tuple[int, int], Mark]:
         """Return the largest mark of each of these journal files that has one."""
@@ -87,3 +92,11 @@ class Catalog:
         known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
         largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
         return {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}
+
+
+def partitions_of(parts: Mapping[str, Said], run_ids: Iterable[str] | None) -> list[str]:
+    """Return the ids of the partitions that hold something of these runs (None: of any)."""
+    if run_ids is None:
+        return list(parts)
+    wanted = pl.Series(list(run_ids), dtype=pl.String)
+    return [name for name, said in parts.items() if said.files["run_id"].is_in(wanted.implode()).any()]

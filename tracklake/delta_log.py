@@ -190,6 +190,8 @@ class DeltaLog:
             data = self.storage.read(name)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise LakeError(f"{self.storage.path(name)} cannot be read: {error.strerror}") from error
         try:
             return _parse(data)
         except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
+
+from tracklake.errors import LakeError
 
 
 def _node() -> str:
@@ -15,3 +18,38 @@ def _node() -> str:
 
 
 NODE = _node()
+
+
+class _Engine:
+    """Whether polars has threads in this process: a fork loses them, and polars then waits for them for ever."""
+
+    def __init__(self) -> None:
+        self.has_started = False
+        self.is_lost = False
+
+    def look(self) -> None:
+        """Find out just before a fork; where threads cannot be listed it counts as not started."""
+        try:
+            names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
+        except OSError:
+            names = []
+        self.has_started = any(name.startswith("polars-") and name[7:8].isdigit() for name in names)
+
+    def forked(self) -> None:
+        """Take note in the child."""
+        self.is_lost = self.is_lost or self.has_started
+
+
+engine = _Engine()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=engine.look, after_in_child=engine.forked)
+
+
+def refuse_lost_engine() -> None:
+    """Raise LakeError where reading would never come back."""
+    if engine.is_lost:
+        raise LakeError(
+            "a lake cannot be read here: this process was forked from one in which polars had threads, and they do not "
+            "survive a fork. Logging works; to read, or to begin a run with an id of your own, start the process "
+            "otherwise: multiprocessing.get_context('spawn')"
+        )

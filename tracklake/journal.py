@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import sys
@@ -34,7 +35,9 @@ HOLD_AT_MOST = 64 << 20
 """Bytes of rows kept in memory while the disk takes none."""
 BUFFER_AT = 64 << 10
 """Bytes that durability="buffered" gathers before it writes."""
+_AT_ONCE = 512
 
+_NAME = re.compile(r"(.+)\.([0-7][0-9a-f]{15})\.([0-9]{1,9})\.tlj", re.ASCII)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -56,11 +59,8 @@ class FileName(NamedTuple):
         >>> FileName.parse("kelo-mupa-0b5a2a4c1e.00000000000000ff.3.tlj")
         FileName(run='kelo-mupa-0b5a2a4c1e', session=255, n=3)
         """
-        try:
-            run, session, n = name.removesuffix(SUFFIX).rsplit(".", 2)
-            return cls(run, int(session, 16), int(n)) if name.endswith(SUFFIX) else None
-        except ValueError:
-            return None
+        match = _NAME.fullmatch(name)
+        return cls(match[1], int(match[2], 16), int(match[3])) if match else None
 
 
 class Journal:
@@ -86,22 +86,26 @@ class Journal:
         self.name = FileName(keys.safe_name(run_id), self.session, 0)
         self.step: Callable[[], int] = int
         """Asked for the current step when a file begins."""
+        self.on_forget: Callable[[], None] | None = None
+        """Told when the key sets declared so far hold no longer, because a file begins or a frame was refused."""
         self.on_rotate: Callable[[], None] | None = None
+        """Told when a file has ended because it grew, and may be sealed."""
         self._folder = folder
         self._durability = durability
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
-        self._key_sets: list[wire.KeySet] = []
-        self._held: list[bytes] = []
+        self._key_sets: dict[tuple[tuple[str, ...], str], wire.KeySet] = {}
+        self._next_key_set = 0
+        self._held: list[tuple[bytes, int]] = []
         self._held_bytes = 0
-        self._held_rows = 0
-        self._buffer = bytearray()
+        self._is_full = False
         self._offset = 0
+        self._rotate_at = ROTATE_AT
         self._fd = self._begin(self.name)
 
     @property
     def unsaved(self) -> int:
         """Rows held in memory because the disk took none."""
-        return self._held_rows
+        return sum(rows for _, rows in self._held) if self._is_full else 0
 
     @property
     def start(self) -> int:
@@ -113,12 +117,17 @@ class Journal:
         """The file being written."""
         return self._folder / str(self.name)
 
-    def key_set(self, names: tuple[str, ...], kinds: str) -> wire.KeySet:
-        """Declare a set of names and kinds ("d" float, "q" int, "?" bool) for rows to come."""
-        declared = wire.KeySet(len(self._key_sets), names, kinds)
-        self._key_sets.append(declared)
-        self.append(declared.declaration(), rows=0)
-        return declared
+    def declare(self, names: tuple[str, ...], kinds: str) -> tuple[wire.KeySet, bytes]:
+        """Return the key set of these names and kinds ("d" float, "q" int, "?" bool) to pack rows with.
+
+        The bytes beside it declare it where the file does not yet: they go before its first row, in the same append.
+        """
+        known = self._key_sets.get((names, kinds))
+        if known is not None:
+            return known, b""
+        declared = self._key_sets[names, kinds] = wire.KeySet(self._next_key_set, names, kinds)
+        self._next_key_set += 1
+        return declared, declared.declaration()
 
     def say(self, said: str, items: list[tuple[str, Stored]], **extra: object) -> int:
         """Append a statement and return its stamp."""
@@ -127,38 +136,39 @@ class Journal:
         self.append(wire.statement(stamp, said, items, **extra), rows=0)
         return stamp
 
-    def append(self, frame: bytes, *, rows: int = 1) -> None:
-        """Append one whole frame, or several that belong together."""
-        if self._durability == "buffered":
-            self._buffer += frame
-            if len(self._buffer) >= BUFFER_AT:
+    def append(self, frames: bytes, *, rows: int = 1) -> None:
+        """Append a frame, or several that belong together."""
+        if self._held or self._durability == "buffered":
+            self._hold(frames, rows)
+            if self._is_full or self._held_bytes >= BUFFER_AT:
                 self.flush()
-            return
-        if self._held:
-            self._hold(frame, rows)
-            self._write_held()
-            return
-        try:
-            written = os.write(self._fd, frame)
-        except OSError as error:
-            self._no_room(frame, rows, error)
-            return
-        if written != len(frame):
-            self._no_room(frame, rows, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-            return
-        self._offset += written
-        if self._durability == "fsync":
-            os.fsync(self._fd)
-        if self._offset >= ROTATE_AT:
+        elif not self._write(frames):
+            self._hold(frames, rows)
+            self._tell_full()
+        elif self._offset >= self._rotate_at:
             self._rotate()
 
     def flush(self) -> None:
-        """Write what is buffered or held."""
-        if self._buffer:
-            frames, self._buffer = bytes(self._buffer), bytearray()
-            self._hold(frames, 0)
+        """Write what is buffered or held, as far as there is room."""
+        at = 0
+        while at < len(self._held):
+            many = self._held[at : at + _AT_ONCE]
+            if self._write(b"".join(frames for frames, _ in many)):
+                at += len(many)
+                continue
+            for frames, _ in many:
+                if not self._write(frames):
+                    break
+                at += 1
+            break
+        del self._held[:at]
+        self._held_bytes = sum(len(frames) for frames, _ in self._held)
         if self._held:
-            self._write_held()
+            self._tell_full()
+            return
+        self._is_full = False
+        if self._offset >= self._rotate_at:
+            self._rotate()
 
     def touch(self) -> None:
         """Give a sign of life, for readers on other hosts."""
@@ -167,105 +177,118 @@ class Journal:
     def finish(self, items: list[tuple[str, Stored]]) -> None:
         """Say that the session is over and close the file.
 
-        Raises UnsavedRowsError, and stays open, if there are rows for which the disk has no room yet.
+        Raises UnsavedRowsError, and stays open, while the disk has no room for all that is to be said.
         """
         self.flush()
-        if self._held:
-            msg = (
-                f"{self._held_rows} rows of {self.path.name} could not be written: the disk is full. "
+        if self._held or not self._write(wire.statement(self.clock.tick(), "finish", items)):
+            raise UnsavedRowsError(
+                f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
             )
-            raise UnsavedRowsError(msg)
-        self.say("finish", items)
-        self.flush()
-        self._end()
+        _close_read_only(self._fd)
 
     def abandon(self) -> None:
         """Close the file without a word, as in the child of a fork, whose parent goes on writing it."""
         os.close(self._fd)
 
     def _begin(self, name: FileName) -> int:
-        """Create a file that can be read alone: header, key sets; return its descriptor."""
+        """Create a file that can be read alone, and return its descriptor."""
         path = self._folder / str(name)
         head = wire.statement(self.clock.tick(), "header", (), format=1, n=name.n, step=self.step(), **self._header)
-        opening = head + b"".join(k.declaration() for k in self._key_sets)
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
+        opening = wire.twice(head)
+        try:
+            fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
+        except OSError as error:
+            raise _cannot_begin(path, error) from error
         try:
             if sys.platform != "win32":
                 with contextlib.suppress(OSError):  # a file system without locks: the heartbeat tells life
                     fcntl.flock(fd, fcntl.LOCK_EX)
             if os.write(fd, opening) != len(opening):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))  # noqa: TRY301 - one way out
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
             if self._durability == "fsync":
                 os.fsync(fd)
                 _sync_folder(self._folder)
-        except OSError:
+        except OSError as error:
             os.close(fd)
             path.unlink(missing_ok=True)
-            raise
+            raise _cannot_begin(path, error) from error
         self._offset = len(opening)
+        self._rotate_at = ROTATE_AT
+        self._forget()
         return fd
 
     def _rotate(self) -> None:
         """End this file and begin the next; where there is no room for that, go on in this one."""
-        following = self.name._replace(n=self.name.n + 1)
         old_fd, old_offset = self._fd, self._offset
+        following = self.name._replace(n=self.name.n + 1)
         try:
             new_fd = self._begin(following)
-        except OSError:
-            self._offset = old_offset
+        except LakeError:
+            self._rotate_at += ROTATE_AT >> 4
             return
-        os.write(old_fd, wire.statement(self.clock.tick(), "rotate"))
+        closing = wire.statement(self.clock.tick(), "rotate")
+        with contextlib.suppress(OSError):  # the file that follows says as much, should there be no room for this
+            if os.write(old_fd, closing) != len(closing):
+                os.ftruncate(old_fd, old_offset)
         _close_read_only(old_fd)
         self._fd, self.name = new_fd, following
         if self.on_rotate:
             self.on_rotate()
 
-    def _no_room(self, frame: bytes, rows: int, error: OSError) -> None:
-        """Cut off what was written of the frame and keep it in memory."""
-        if error.errno not in _NO_ROOM:
-            raise LakeError(f"cannot write {self.path}: {error}. The row was not saved.") from error
-        os.ftruncate(self._fd, self._offset)
-        if not self._held:
-            warnings.warn(
-                f"tracklake: no room to write {self.path} ({error.strerror}); rows are kept in memory, up to "
-                f"{HOLD_AT_MOST >> 20} MB, and written as soon as there is room",
-                stacklevel=4,
-            )
-        self._hold(frame, rows)
-
-    def _hold(self, frame: bytes, rows: int) -> None:
-        if self._held_bytes + len(frame) > HOLD_AT_MOST:
-            msg = (
-                f"{self._held_rows} rows ({self._held_bytes >> 20} MB) wait for room on the disk of {self.path}; "
-                "no more are taken into memory. Make room there and log again."
-            )
-            raise UnsavedRowsError(msg)
-        self._held.append(frame)
-        self._held_bytes += len(frame)
-        self._held_rows += rows
-
-    def _write_held(self) -> None:
-        """Write all that is held, or none of it."""
-        frames = b"".join(self._held)
+    def _write(self, frames: bytes) -> bool:
+        """Append to the file; False, and nothing is written, if the disk has no room."""
         try:
             written = os.write(self._fd, frames)
+            if self._durability == "fsync":
+                os.fsync(self._fd)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise LakeError(f"cannot write {self.path}: {error}") from error
-            return
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._offset)
+            if error.errno in _NO_ROOM:
+                return False
+            self._forget()
+            raise LakeError(f"cannot write {self.path}: {error.strerror}. The row is not saved.") from error
         if written != len(frames):
             os.ftruncate(self._fd, self._offset)
-            return
+            return False
         self._offset += written
-        self._held, self._held_bytes, self._held_rows = [], 0, 0
-        if self._offset >= ROTATE_AT:
-            self._rotate()
+        return True
 
-    def _end(self) -> None:
-        if self._durability == "fsync":
-            os.fsync(self._fd)
-        _close_read_only(self._fd)
+    def _hold(self, frames: bytes, rows: int) -> None:
+        """Keep frames in memory; UnsavedRowsError if they are too much, and there is still no room for those before."""
+        if self._held_bytes + len(frames) > HOLD_AT_MOST:
+            self.flush()
+        if self._held_bytes + len(frames) > HOLD_AT_MOST:
+            self._forget()
+            raise UnsavedRowsError(
+                f"{self.unsaved} rows ({self._held_bytes >> 20} MB) wait for room on the disk of {self.path}; "
+                "no more are taken into memory. Make room there and log again."
+            )
+        self._held.append((frames, rows))
+        self._held_bytes += len(frames)
+
+    def _tell_full(self) -> None:
+        """Warn of a full disk, once until there is room again."""
+        if self._is_full:
+            return
+        self._is_full = True
+        warnings.warn(
+            f"tracklake: no room on the disk for {self.path}; rows are kept in memory, up to {HOLD_AT_MOST >> 20} MB, "
+            "and written as soon as there is room",
+            stacklevel=4,
+        )
+
+    def _forget(self) -> None:
+        """Declare key sets anew from here on."""
+        self._key_sets.clear()
+        if self.on_forget:
+            self.on_forget()
+
+
+def _cannot_begin(path: Path, error: OSError) -> LakeError:
+    way_out = "make room there" if error.errno in _NO_ROOM else "give a lake that can be written"
+    return LakeError(f"cannot begin a journal in {path.parent}: {error.strerror}; {way_out}, or another dir=")
 
 
 def _close_read_only(fd: int) -> None:
@@ -283,17 +306,17 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def is_locked(path: Path) -> bool:
-    """Tell whether a process on this host holds the lock of this journal file: whether its writer lives."""
+def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
+    """Tell whether a process on this host holds the lock of a journal file, that is, whether its writer lives."""
     if sys.platform == "win32":
-        return False
+        return "unknown"
     fd = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:
-        return False
+        return "held"
+    except OSError:  # a file system without locks
+        return "unknown"
     finally:
         os.close(fd)
-    return False
+    return "free"

@@ -241,7 +241,7 @@ class Lake:
 
         Returns how many partitions, journals and points that were, and the faults found in journals.
         """
-        return sealing.seal(self._reader.catalog, live=True)
+        return sealing.seal(self._reader.catalog.copy(), live=True)
 
     def check(self, *, full: bool = False) -> Report:
         """Is everything sound? Verifies checksums, the log, the journals, and the states against points.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -57,14 +58,20 @@ def write(storage: Storage, contents: Contents) -> Partition:
         (f"runs/part-{name}.parquet", statements.nest(contents.said).select(list(SESSIONS))),
     )
     sizes, crcs = [], []
-    for file, table in tables:
-        path = storage.path(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_parquet(table, path)
-        size, crc = checksum(path)
-        sizes.append(size)
-        crcs.append(crc)
-    storage.sync([file for file, _ in tables])
+    try:
+        for file, table in tables:
+            path = storage.path(file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_parquet(table, path)
+            size, crc = checksum(path)
+            sizes.append(size)
+            crcs.append(crc)
+        storage.sync([file for file, _ in tables])
+    except OSError:  # a full disk most likely, and half a partition would take up what room there is
+        for file, _ in tables:
+            with contextlib.suppress(OSError):
+                storage.delete(file)
+        raise
     return Partition(
         id=name,
         n_points=contents.points.height,

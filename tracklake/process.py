@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing.util
 import os
+import signal
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracklake.errors import TracklakeError
 
@@ -19,12 +21,16 @@ BEAT_SECONDS = 60.0
 """How often an open journal gives a sign of life."""
 FLUSH_SECONDS = 1.0
 """How long durability="buffered" may keep a row from the operating system."""
+KILLED, TERMINATED = 130, 143
+"""Exit codes of a process that was ended by SIGINT and by SIGTERM (128 + the signal's number)."""
 
 
 class OpenRuns:
     """The runs of this process that were started and not finished, the newest last."""
 
     def __init__(self) -> None:
+        self.exit_status: object = None
+        """What sys.exit was called with."""
         self._runs: list[Run] = []
         self._beat: threading.Thread | None = None
         self._stop = threading.Event()
@@ -35,20 +41,22 @@ class OpenRuns:
         return self._runs[-1] if self._runs else None
 
     def add(self, run: Run) -> None:
-        """Take in a run that has just started."""
-        self._runs.append(run)
+        """Take in a run that writes a journal in this process."""
+        if run not in self._runs:
+            self._runs.append(run)
         if self._beat is None:
             self._beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
             self._beat.start()
+            self._watch_the_end()
 
     def drop(self, run: Run) -> None:
         """Forget a run that is finished."""
         with contextlib.suppress(ValueError):
             self._runs.remove(run)
 
-    def finish_all(self) -> None:
-        """Finish what is open when the interpreter ends; after an uncaught exception as failed, or killed by Ctrl-C."""
-        code = _exit_code()
+    def finish_all(self, exit_code: int | None = None) -> None:
+        """Finish what is open when the process ends: by default with the exit code that the process will have."""
+        code = _exit_code(self.exit_status) if exit_code is None else exit_code
         for run in reversed(self._runs.copy()):
             try:
                 run.finish(exit_code=code)
@@ -59,8 +67,11 @@ class OpenRuns:
         """Leave the journals to the parent: after a fork, a child that logs opens a session of its own."""
         self._beat = None
         self._stop = threading.Event()
+        self.exit_status = None
         for run in self._runs:
             run.leave_to_parent()
+        if signal.getsignal(signal.SIGTERM) is _terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _keep_alive(self) -> None:
         stop = self._stop
@@ -72,18 +83,41 @@ class OpenRuns:
             for run in self._runs.copy():
                 run.keep_alive(beat=beat)
 
+    def _watch_the_end(self) -> None:
+        """See to it that this process finishes its runs, however it ends (atexit is there since the import)."""
+        if multiprocessing.parent_process() is not None:  # such a process ends without atexit
+            multiprocessing.util.Finalize(None, self.finish_all, exitpriority=1)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _terminate)
+        if sys.exit is _leave:
+            sys.exit = _leave_noted
 
-def _exit_code() -> int:
-    """Return 0, or what an uncaught exception makes of the process; in a notebook every exception is caught."""
-    error = getattr(sys, "last_value", None)
-    if error is None or hasattr(sys, "ps1"):
+
+def _terminate(number: int, _: object) -> None:
+    """End the open runs as killed and the process as SIGTERM does; installed only where nobody else handles it."""
+    open_runs.finish_all(TERMINATED)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def _leave_noted(status: Any = None, /) -> NoReturn:
+    """Exit the interpreter by raising SystemExit(status), which tracklake takes note of."""
+    if threading.current_thread() is threading.main_thread():
+        open_runs.exit_status = status
+    _leave(status)
+
+
+def _exit_code(status: object) -> int:
+    """Return the exit code of a process that ends now: as an uncaught exception, or sys.exit, has it."""
+    error = sys.exc_info()[1] or getattr(sys, "last_value", None)
+    if hasattr(sys, "ps1"):  # in a notebook every exception is caught, and the process ends well
         return 0
-    return KILLED if isinstance(error, KeyboardInterrupt) else 1
+    if error is not None and not isinstance(error, SystemExit):
+        return KILLED if isinstance(error, KeyboardInterrupt) else 1
+    return 0 if status is None else status if isinstance(status, int) else 1
 
 
-KILLED = 130
-"""Exit code of a process that was interrupted (128 + SIGINT)."""
-
+_leave = sys.exit
 open_runs = OpenRuns()
 atexit.register(open_runs.finish_all)
 if hasattr(os, "register_at_fork"):

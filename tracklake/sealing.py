@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, partitions, points, rows, statements
+from tracklake import host, journal, keys, partitions, points, rows, statements
 from tracklake.catalog import Mark
+from tracklake.errors import LakeError
 from tracklake.partitions import Contents
 from tracklake.schema import POINTS
 from tracklake.statements import Part
@@ -32,6 +34,10 @@ KEEP_SECONDS = 600
 """How long a journal stays after it was sealed to its end, for readers that have listed it."""
 ABANDON_SECONDS = 3600
 """Files of a seal that took longer may have been taken for orphans: they are not committed."""
+ORPHAN_SECONDS = 24 * 3600
+"""Younger files may belong to something that is under way."""
+_HEAD = 64 << 10
+"""Bytes that are sure to hold a header."""
 
 
 class Sealed(NamedTuple):
@@ -56,17 +62,21 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
     """Seal every journal that is complete, and with `live` what the others hold so far too.
 
     Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
-    what was written is dropped and the rest is looked at anew.
+    what was written is dropped and the rest is looked at anew. What is written meanwhile is left to the next call.
     """
     done = Sealed(0, 0, 0, [])
+    wanted: set[tuple[int, int]] | None = None
     while True:
         files = catalog.list_journals()
         catalog.refresh()
-        batch = list(_batch(catalog, [f for f in files if live or not f.entry.writable]))
+        if wanted is None:
+            wanted = {file.key for file in files if live or not file.entry.writable}
+        batch = list(_batch(catalog, [file for file in files if file.key in wanted]))
         if not batch:
             _delete_sealed(catalog, files)
             return done
         if _commit(catalog, batch):
+            wanted -= {unsealed.file.key for unsealed in batch}
             n_points = sum(u.part.tail.n_points for u in batch)
             faults = [fault for u in batch for fault in u.faults]
             done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
@@ -80,21 +90,41 @@ def is_gathered(storage: Storage) -> bool:
     return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
 
 
-def read_part(storage: Storage, file: JournalFile, mark: Mark) -> Unsealed:
+def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
     """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile."""
-    reader = TailReader(storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+    reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
     if mark.through:
         reader.read(through=mark.through)
     tail = reader.read()
-    header = reader.header or fallback_header(file)
+    header = reader.header or fallback_header(catalog, file)
     part = Part(header, file.name.n, tail, reader.offset, reader.closed is not None)
     return Unsealed(file, mark, part, tail.faults)
 
 
-def fallback_header(file: JournalFile) -> dict[str, object]:
-    """Stand in for a header that is damaged: the rows are kept under the name that the file has."""
+def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
+    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name."""
+    known = catalog.said.files
+    mine = known.filter(pl.col("session") == file.name.session)
+    if mine.is_empty():
+        mine = known.filter(pl.col("run_id").map_elements(keys.safe_name, return_dtype=pl.String) == file.name.run)
+    if not mine.is_empty():
+        run_id, project = mine.select("run_id", "project").row(0)
+    else:
+        run_id, project = _named_beside(catalog, file) or (file.name.run, "uncategorized")
     start = int(file.entry.mtime * 1e6)
-    return {"run": file.name.run, "project": "uncategorized", "session": file.name.session, "start": start}
+    return {"run": run_id, "project": project, "session": file.name.session, "n": file.name.n, "start": start}
+
+
+def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None:
+    """Return run and project as another journal file of the run says them."""
+    for other in catalog.list_journals():
+        if other.name.run == file.name.run and other.key != file.key:
+            reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{other.entry.name}"))
+            with contextlib.suppress(FileNotFoundError):
+                reader.read(through=_HEAD)
+            if reader.header:
+                return reader.header["run"], reader.header["project"]
+    return None
 
 
 def points_of(part: Part) -> pl.DataFrame:
@@ -112,7 +142,7 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
         if mark.complete or file.entry.size <= mark.through:
             continue
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted by another process
-            unsealed = read_part(catalog.storage, file, mark)
+            unsealed = read_part(catalog, file, mark)
             if unsealed.part.through > mark.through:
                 n_points += unsealed.part.tail.n_points
                 yield unsealed
@@ -127,7 +157,13 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     found = pl.concat([pl.DataFrame(schema=POINTS), *(points_of(u.part) for u in ordered)])
     contents = Contents(points.sort(found), statements.of_parts([u.part for u in batch]))
     base = catalog.version
-    partition = partitions.write(catalog.storage, contents)
+    try:
+        partition = partitions.write(catalog.storage, contents)
+    except OSError as error:
+        raise LakeError(
+            f"cannot seal in {catalog.storage.root}: {os.strerror(error.errno) if error.errno else error}. "
+            "Reading works without; what is logged stays in its journals."
+        ) from error
     files = [u.file for u in batch]
     before = catalog.marks(files)
 
@@ -146,20 +182,27 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
 def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
     """Delete journals that are sealed to their end, sound, and old enough that no reader waits for them."""
     marks = catalog.marks(files)
+    newest: dict[int, int] = {}
+    for session, n in [*(file.key for file in files), *marks]:
+        newest[session] = max(n, newest.get(session, 0))
     now = time.time()
     for file in files:
-        mark = marks.get(file.key)
-        if mark is None or now - file.entry.mtime < KEEP_SECONDS:
+        age = now - file.entry.mtime
+        if age < KEEP_SECONDS:
             continue
         path = catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}")
+        mark = marks.get(file.key, Mark())
+        over = mark.complete or newest[file.name.session] > file.name.n
         with contextlib.suppress(FileNotFoundError):
-            if _is_spent(path, mark):
+            if _is_spent(path, mark, over=over, age=age):
                 path.unlink()
 
 
-def _is_spent(path: Path, mark: Mark) -> bool:
+def _is_spent(path: Path, mark: Mark, *, over: bool, age: float) -> bool:
     """Tell whether all of the file is sealed and nobody can append to it; a damaged file is kept as evidence."""
     reader = TailReader(path)
-    sound = not reader.read().faults
-    over = mark.complete or (reader.header.get("node") == host.NODE and not journal.is_locked(path))
-    return sound and over and reader.offset <= mark.through
+    if reader.read().faults or reader.offset > mark.through:
+        return False
+    if reader.is_empty:  # its writer died before it had said anything
+        return age > ORPHAN_SECONDS
+    return over or (reader.header.get("node") == host.NODE and journal.lock_of(path) == "free")

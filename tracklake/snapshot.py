@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tracklake import host, journal, keys, partitions, points, sealing, statements, states
-from tracklake.catalog import Catalog, Mark
+from tracklake.catalog import Catalog, Mark, partitions_of
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
@@ -32,25 +33,28 @@ _LISTINGS = 20
 class Live:
     """The unsealed part of one journal file, read forward as it grows."""
 
-    def __init__(self, storage: Storage, file: JournalFile, mark: Mark) -> None:
+    def __init__(self, catalog: Catalog, file: JournalFile, mark: Mark) -> None:
         self.file = file
         self.mark = mark
         self.points: list[pl.DataFrame] = []
         self.states: list[pl.DataFrame] = []
         self.said: list[Said] = []
         self.faults: dict[int, Fault] = {}
-        self._reader = TailReader(storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+        self._catalog = catalog
+        self._header: dict[str, Any] = {}
+        self._reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
         if mark.through:
             self._reader.read(through=mark.through)
 
     def read(self) -> bool:
         """Take over what was appended; tell whether that was anything."""
         tail = self._reader.read()
-        header = self._reader.header or sealing.fallback_header(self.file)
         self.faults |= {fault.offset: fault for fault in tail.faults}
-        if not tail and self.said:
+        if self._reader.is_empty or (not tail and self.said):
             return False
-        part = statements.Part(header, self.file.name.n, tail, self._reader.offset, self._reader.closed is not None)
+        self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
+        closed = self._reader.closed is not None
+        part = statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
         self.said.append(statements.of_parts([part]))
         found = sealing.points_of(part)
         if not found.is_empty():
@@ -69,6 +73,8 @@ class SnapshotReader:
         self._live: dict[tuple[int, int], Live] = {}
         self._snapshot: Snapshot | None = None
         self._seen: tuple[list[JournalFile], int] = ([], -1)
+        self._changed = False
+        self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot; the same object again if nothing has changed.
@@ -76,45 +82,50 @@ class SnapshotReader:
         The journals are listed first and the log is read after, so that what leaves the one is in the other. A gap in
         a session's files, or one that is gone when opened, means that the listing is too old: list again.
         """
-        for _ in range(_LISTINGS):
+        with self._lock:
+            return self._newest()
+
+    def _newest(self) -> Snapshot:
+        for attempt in range(_LISTINGS):
             files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
             version = self.catalog.refresh()
             if self._snapshot is not None and (files, version.number) == self._seen:
                 return self._snapshot
             marks = self.catalog.marks(files)
-            try:
-                changed = self._read_live(files, marks)
-            except (FileNotFoundError, BlockingIOError):
+            is_last = attempt == _LISTINGS - 1
+            if self._read_live(files, marks) or (_has_gap(files, marks) and not is_last):
+                time.sleep(attempt * 0.001)
                 continue
-            if _has_gap(files, marks):
-                time.sleep(0.01)
-                continue
-            if self._snapshot is None or changed or version.number != self._snapshot.version.number:
-                self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
-            self._seen = (files, version.number)
-            return self._snapshot
-        return Snapshot(self.catalog, self.catalog.version, list(self._live.values()))
+            break
+        if self._snapshot is None or self._changed or version.number != self._snapshot.version.number:
+            self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            self._changed = False
+        self._seen = (files, version.number)
+        return self._snapshot
 
     def _read_live(self, files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
-        """Read on in every journal that is not sealed to its end; tell whether anything changed."""
-        changed = False
+        """Read on in every journal that is not sealed to its end; tell whether one was gone."""
+        is_gone = False
         live: dict[tuple[int, int], Live] = {}
         for file in files:
             mark = marks.get(file.key, Mark())
-            known = self._live.get(file.key)
             if mark.complete:
-                changed |= known is not None
                 continue
-            if known is None or known.mark != mark:
-                known = Live(self.catalog.storage, file, mark)
-                changed |= known.read()
-            elif known.file.entry.size != file.entry.size:
-                changed |= known.read()
+            known = self._live.get(file.key)
+            is_new = known is None or known.mark != mark
+            try:
+                if known is None or is_new:
+                    known = Live(self.catalog, file, mark)
+                if is_new or known.file.entry.size != file.entry.size:
+                    self._changed |= known.read()
+            except FileNotFoundError:
+                is_gone = True
+                continue
             known.file = file
             live[file.key] = known
-        changed |= live.keys() != self._live.keys()
+        self._changed |= live.keys() != self._live.keys()
         self._live = live
-        return changed
+        return is_gone
 
 
 def _has_gap(files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
@@ -130,7 +141,7 @@ class Snapshot:
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
         self.version = version
         self._storage = catalog.storage
-        self._catalog_partitions = catalog.partitions_of
+        self._parts = catalog.parts
         self._live_files = [item.file for item in live]
         self._live_points = [frame for item in live for frame in item.points]
         self._live_states = [frame for item in live for frame in item.states]
@@ -179,8 +190,9 @@ class Snapshot:
         if not file.entry.writable:
             return False
         try:
-            if node == host.NODE:
-                return journal.is_locked(path)
+            lock = journal.lock_of(path) if node == host.NODE else "unknown"
+            if lock != "unknown":
+                return lock == "held"
             return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
         except FileNotFoundError:
             return False
@@ -216,7 +228,7 @@ class Snapshot:
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted."""
-        files = [self._path(self.version.partitions[p].history) for p in self._catalog_partitions(runs)]
+        files = [self._path(self.version.partitions[p].history) for p in partitions_of(self._parts, runs)]
         frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
@@ -251,7 +263,7 @@ class Snapshot:
         return str(self._storage.path(name))
 
     def _scan_states(self, runs: Collection[str] | None) -> pl.LazyFrame:
-        files = [self._path(self.version.partitions[p].states) for p in self._catalog_partitions(runs)]
+        files = [self._path(self.version.partitions[p].states) for p in partitions_of(self._parts, runs)]
         return pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
 
     def _pieces(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -9,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from tracklake import wire
+from tracklake.journal import FileName
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +83,8 @@ class TailReader:
     """Reads one journal file forward, remembering what later frames need: the header and the key sets.
 
     `read` returns what was appended since the last call, up to the last whole sound frame. An incomplete frame at the
-    end is a torn tail, no fault: its writer has not finished it, or died in it before `log` returned.
+    end is a torn tail, no fault: its writer has not finished it, or died in it before `log` returned. Whatever the
+    bytes are, reading raises nothing: what cannot be read is told as a fault, and the rest is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,22 +94,38 @@ class TailReader:
         self.closed: str | None = None
         """"finish" or "rotate" once the file has said that nothing follows."""
         self.key_sets: dict[int, wire.KeySet] = {}
+        self.is_empty = True
+        """Whether not even the header is there yet, nor any damage in its place."""
 
     def read(self, *, through: int | None = None) -> Tail:
         """Return what was appended since the last call (through: up to this byte offset).
 
         A file that is gone raises FileNotFoundError: list again.
         """
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            data = file.readall() if through is None else file.read(max(0, through - self.offset))
-        frames = _Frames(data or b"", self)
+        frames = _Frames(self._bytes(through), self)
         frames.walk()
         self.offset += frames.sound
+        self.is_empty &= not (self.header or frames.tail.faults)
         return frames.tail
 
-    def said_header(self, content: dict[str, Any]) -> None:
-        """Take over the header that opens the file."""
+    def _bytes(self, through: int | None) -> bytes:
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                return (file.readall() if through is None else file.read(max(0, through - self.offset))) or b""
+        except OSError as error:
+            if error.errno == errno.ESTALE:  # a network file system's word for a file that another host has deleted
+                raise FileNotFoundError(error.errno, error.strerror, str(self.path)) from error
+            raise
+
+    def take_header(self, content: dict[str, Any]) -> None:
+        """Take over the header that opens the file; ValueError if it is not the one of a file of this name."""
+        texts = all(isinstance(content.get(name), str) for name in ("run", "project"))
+        if not texts or not all(wire.is_int64(content.get(name)) for name in ("session", "n", "start")):
+            raise ValueError("the header lacks run, project, session, n or start")
+        name = FileName.parse(self.path.name)
+        if name is not None and (name.session, name.n) != (content["session"], content["n"]):
+            raise ValueError("the header is that of another file: this one was renamed or copied")
         self.header = content
 
 
@@ -127,17 +146,19 @@ class _Frames:
         """Go from frame to frame to the end of the last whole one."""
         position = 0
         known: dict[bytes, int] = {}  # prefixes of rows seen, to their frame's length
-        while len(self.data) - position >= wire.PREFIX_SIZE:
+        end = len(self.data)
+        while end - position >= wire.PREFIX_SIZE:
             head = self.data[position : position + wire.PREFIX_SIZE]
-            size = known.get(head)
-            if size is not None and crc32(self.view[position : position + size]) == wire.RESIDUE:
+            size = known.get(head, end + 1)
+            following = position + size
+            if following <= end and crc32(self.view[position:following]) == wire.RESIDUE:
                 self.rows[size].append(position)
-                position += size
+                position = following
                 continue
-            following = self._frame(position, head, known)
-            if following is None:
+            found = self._frame(position, head, known)
+            if found is None:
                 break
-            position = following
+            position = found
         self.sound = position
         for size, positions in self.rows.items():
             self._take_rows(size, positions)
@@ -155,17 +176,25 @@ class _Frames:
             self._fault(position, "the frame's checksum does not match")
             return position + size
         body = self.data[position + wire.PREFIX_SIZE : position + size - wire.CRC_SIZE]
-        if kind == wire.ROW:
+        if kind == wire.ROW and length >= wire.ROW_HEAD and (length - wire.ROW_HEAD) % 8 == 0:
             known[head] = size
             self.rows.setdefault(size, []).append(position)
-        elif kind == wire.KEYSET:
+            return position + size
+        try:
+            self._take(kind, body)
+        except (ValueError, RecursionError) as error:
+            self._fault(position, f"a sound frame of a form that this version of tracklake cannot read: {error}")
+        return position + size
+
+    def _take(self, kind: int, body: bytes) -> None:
+        """Take over what a sound frame other than a row says."""
+        if kind == wire.KEYSET:
             declared = wire.KeySet.parse(body)
             self.reader.key_sets[declared.id] = declared
         elif kind == wire.STATEMENT:
-            self._take_statement(body)
+            self._take_statement(wire.parse_statement(body))
         else:
-            self._fault(position, f"unknown frame kind {kind}")
-        return position + size
+            raise ValueError(f"frame kind {kind}")
 
     def _resume(self, position: int) -> int | None:
         """Tell the damage and return the next place where a frame's prefix checks, or None if there is none yet."""
@@ -180,22 +209,20 @@ class _Frames:
     def _fault(self, position: int, reason: str) -> None:
         self.tail.faults.append(Fault(self.reader.path.name, self.reader.offset + position, reason))
 
-    def _take_statement(self, body: bytes) -> None:
-        stamp, content = wire.parse_statement(body)
-        said = content["said"]
-        items = content.get("items", [])
-        self.tail.last = max(self.tail.last, stamp + max(0, len(items) - 1))
+    def _take_statement(self, statement: wire.Statement) -> None:
+        stamp, said, items, content = statement
         if said == "header":
-            self.reader.said_header(content)
+            self.reader.take_header(content)
         elif said == "row":
-            step = content["step"]
-            self.tail.odd += [OddPoint(stamp, step, key, wire.stored(kind, x)) for key, kind, x in items]
+            step: Any = content.get("step")
+            if not wire.is_int64(step):
+                raise ValueError(f"a row at step {step!r}")
+            self.tail.odd += [OddPoint(stamp, step, key, stored) for key, stored in items]
         else:
-            self.tail.items += [
-                Item(stamp + i, said, key, wire.stored(kind, x)) for i, (key, kind, x) in enumerate(items)
-            ]
+            self.tail.items += [Item(stamp + i, said, key, stored) for i, (key, stored) in enumerate(items)]
         if said in ("finish", "rotate"):
             self.reader.closed = said
+        self.tail.last = max(self.tail.last, stamp + max(0, len(items) - 1))
 
     def _take_rows(self, size: int, positions: list[int]) -> None:
         """Gather the rows of one length, split them by key set."""
@@ -211,11 +238,14 @@ class _Frames:
         present = np.unique(ids)
         for number in present.tolist():
             key_set = self.reader.key_sets.get(number)
-            if key_set is None:
-                first = positions[int(np.argmax(ids == number))]
-                self._fault(first, f"a row of key set {number}, which is not declared (its declaration is damaged)")
-                continue
             of_set = slice(None) if len(present) == 1 else ids == number
+            if key_set is None or len(key_set.names) != values.shape[1]:
+                self._fault(
+                    positions[int(np.argmax(ids == number))],
+                    f"from here on {np.count_nonzero(ids == number)} rows cannot be read: "
+                    f"the declaration of their names (key set {number}) is damaged",
+                )
+                continue
             block = RowBlock(key_set.names, key_set.kinds, stamps[of_set], steps[of_set], values[of_set])
             self.tail.blocks.append(block)
 

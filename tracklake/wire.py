@@ -8,21 +8,21 @@
     STATEMENT body  stamp (i64) | JSON {"said": ..., "items": [[key, kind, plain value], ...], ...}
 
 All numbers are little-endian. The prefix has a crc of its own, so that its length can be trusted even where the body
-is damaged and reading can go on at the next frame. Item i of a statement has the stamp of its frame plus i.
+is damaged and reading can go on at the next frame. Item i of a statement has the stamp of its frame plus i. The frames
+on which all others of a file depend, its header and its key sets, stand there twice: damage costs no more than it hits.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
 MAGIC = b"TLJ"
 KEYSET, ROW, STATEMENT = 1, 2, 3
@@ -55,6 +55,11 @@ def close(frame: bytes) -> bytes:
     return frame + crc32(frame).to_bytes(4, "little")
 
 
+def twice(frame: bytes) -> bytes:
+    """Return a frame on which all others depend as it is written: two times."""
+    return frame + frame
+
+
 def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
     """Pack a statement; item i is stamped `stamp + i`."""
     content: dict[str, object] = {"said": said, **extra}
@@ -64,14 +69,34 @@ def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /
     return close(prefix(STATEMENT, len(body)) + body)
 
 
-def parse_statement(body: bytes) -> tuple[int, dict[str, Any]]:
-    """Return (stamp, content) of a statement's body.
+class Statement(NamedTuple):
+    """What a statement's frame says."""
+
+    stamp: int
+    said: str
+    items: list[tuple[str, Stored]]
+    content: dict[str, Any]
+    """All of it, as the writer packed it."""
+
+
+def parse_statement(body: bytes) -> Statement:
+    """Read a statement's body; ValueError for a form that this version does not know.
 
     >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))])
-    >>> parse_statement(frame[PREFIX_SIZE:-CRC_SIZE])
-    (7, {'said': 'config', 'items': [['lr', 0, 0.1]]})
+    >>> stamp, said, items, _ = parse_statement(frame[PREFIX_SIZE:-CRC_SIZE])
+    >>> stamp, said, items[0][0], items[0][1].value
+    (7, 'config', 'lr', 0.1)
     """
-    return _STAMP.unpack_from(body)[0], json.loads(body[_STAMP.size :])
+    if len(body) < _STAMP.size:
+        raise ValueError("too short for a stamp")
+    content = json.loads(body[_STAMP.size :])
+    if not isinstance(content, dict) or not isinstance(content.get("said"), str):
+        raise ValueError("it does not tell what it says")  # noqa: TRY004 - all that cannot be read is a ValueError here
+    items = content.get("items", [])
+    if not isinstance(items, list) or any(not isinstance(item, list) or len(item) != 3 for item in items):  # noqa: PLR2004
+        raise ValueError("its items are not of the form [key, kind, value]")
+    parsed = [(_text(key), stored(kind, value)) for key, kind, value in items]
+    return Statement(_STAMP.unpack_from(body)[0], content["said"], parsed, content)
 
 
 def plain(stored: Stored) -> float | int | str | None:
@@ -84,14 +109,35 @@ def plain(stored: Stored) -> float | int | str | None:
 
 
 def stored(kind: int, value: Any) -> Stored:
-    """Return the stored columns of a plain value; the inverse of `plain`."""
-    if kind == Kind.FLOAT:
-        return Stored(kind, value, None, None)
-    if kind == Kind.INT:
+    """Return the stored columns of a plain value, the inverse of `plain`; ValueError if the kind does not fit it."""
+    if kind == Kind.FLOAT and type(value) in (float, int):
+        return Stored(kind, float(value), None, None)
+    if kind == Kind.INT and is_int64(value):
         return Stored(kind, float(value), value, None)
-    if kind == Kind.BOOL:
-        return Stored(kind, None, value, None)
-    return Stored(kind, None, None, value)
+    if kind == Kind.BOOL and value in (0, 1):
+        return Stored(kind, None, int(value), None)
+    if kind in (Kind.TEXT, Kind.JSON):
+        return Stored(kind, None, None, _text(value))
+    if kind == Kind.NULL and value is None:
+        return Stored(kind, None, None, None)
+    raise ValueError(f"a value of kind {kind!r} cannot be {value!r}")
+
+
+def is_int64(value: object) -> bool:
+    """Tell whether a value is an int of 64 bits, and no bool.
+
+    >>> is_int64(-1), is_int64(True), is_int64(1 << 63)
+    (True, False, False)
+    """
+    return type(value) is int and -(1 << 63) <= value < 1 << 63
+
+
+def _text(value: object) -> str:
+    """Return a text that can be stored; ValueError for anything else (UnicodeError for half a surrogate pair)."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - as above
+    value.encode()
+    return value
 
 
 class KeySet:
@@ -108,9 +154,9 @@ class KeySet:
         self.prefix = prefix(ROW, layout.size - PREFIX_SIZE)
 
     def declaration(self) -> bytes:
-        """Return the frame that declares this key set."""
+        """Return the frames that declare this key set."""
         body = json.dumps([self.id, self.names, self.kinds], separators=(",", ":"), ensure_ascii=False).encode()
-        return close(prefix(KEYSET, len(body)) + body)
+        return twice(close(prefix(KEYSET, len(body)) + body))
 
     def row(self, stamp: int, step: int, values: Sequence[Any]) -> bytes:
         """Pack one row."""
@@ -118,6 +164,13 @@ class KeySet:
 
     @classmethod
     def parse(cls, body: bytes) -> KeySet:
-        """Read a declaration's body."""
-        number, names, kinds = json.loads(body)
-        return cls(number, tuple(names), kinds)
+        """Read a declaration's body; ValueError for a form that this version does not know."""
+        declared = json.loads(body)
+        if not isinstance(declared, list) or len(declared) != 3:  # noqa: PLR2004 - id, names, kinds
+            raise ValueError("it is no [id, names, kinds]")
+        number, names, kinds = declared
+        if not is_int64(number) or not isinstance(names, list) or not isinstance(kinds, str):
+            raise ValueError("it is no [id, names, kinds]")
+        if len(names) != len(kinds) or not set(kinds) <= set("dq?"):
+            raise ValueError(f"the kinds {kinds!r} do not fit {len(names)} names")
+        return cls(number, tuple(map(_text, names)), kinds)

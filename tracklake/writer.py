@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from tracklake import keys, sealing, values, wire
+from tracklake import host, keys, sealing, values, wire
 from tracklake.catalog import Catalog
 from tracklake.definitions import Definitions, Statement, statement
 from tracklake.errors import RunFinishedError, TracklakeError, UnstorableValueError
 from tracklake.mappings import Config, Summary
-from tracklake.process import KILLED, open_runs
+from tracklake.process import KILLED, TERMINATED, open_runs
 from tracklake.snapshot import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
@@ -83,14 +83,12 @@ class Run:
         self._said = list(start.definitions)
         self._definitions = Definitions(self._said)
         self._plans: dict[tuple[object, ...], _Plan] = {}
-        self._key_sets: dict[tuple[tuple[str, ...], str], wire.KeySet] = {}
         self._latest: dict[str, Stored] = {}
         self._warned: set[str] = set()
         self._journal: Journal | None = None
         self.config = Config(start.config or {}, say=self._say)
         self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
         self._begin(forked=False)
-        open_runs.add(self)
         if fields:
             self._field_items(fields)
 
@@ -239,7 +237,7 @@ class Run:
             if self._finished:
                 return
             code = 0 if exit_code is None else int(exit_code)
-            state = "finished" if code == 0 else "killed" if code in (KILLED, 143) else "failed"
+            state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
             if self._journal is not None:
                 items = [
                     ("state", Stored(Kind.TEXT, None, None, state)),
@@ -249,10 +247,11 @@ class Run:
             self._finished = True
             self._plans.clear()
             open_runs.drop(self)
+        if state == "killed" or host.engine.is_lost:  # no time, or no means to seal: the next who finishes does
+            return
         if self._sealer is not None:
             self._sealer.join()
-        if sealing.is_gathered(self._storage):
-            self._seal()
+        self._seal(only_gathered=True)
 
     def __enter__(self) -> Self:
         return self
@@ -281,16 +280,17 @@ class Run:
                 self._journal.flush()
                 if beat:
                     self._journal.touch()
-            except OSError as error:
+            except (OSError, TracklakeError) as error:
                 self._warn_once("keep_alive", f"tracklake: {error}")
 
     def _begin(self, *, forked: bool) -> Journal:
         """Open this process's journal."""
         journal = self._journal = self._open_journal(forked)
+        open_runs.add(self)
         journal.step = lambda: self._step
+        journal.on_forget = self._plans.clear
         journal.on_rotate = self._seal_aside
         self._plans.clear()
-        self._key_sets.clear()
         return journal
 
     def _open(self) -> Journal:
@@ -340,8 +340,9 @@ class Run:
         stamp = journal.clock.tick()
         frames = []
         if packed:
-            key_set = self._key_set(tuple(packed), "".join(_LETTERS[Kind(s.kind)] for s in packed.values()))
-            frames.append(key_set.row(stamp, at, [wire.plain(stored) for stored in packed.values()]))
+            letters = "".join(_LETTERS[Kind(s.kind)] for s in packed.values())
+            key_set, declaration = journal.declare(tuple(packed), letters)
+            frames.append(declaration + key_set.row(stamp, at, [wire.plain(stored) for stored in packed.values()]))
             if len(packed) == len(flat) == len(data):
                 self._remember(data, key_set)
         if odd:
@@ -373,12 +374,6 @@ class Run:
             found[axis] = self._latest.get(axis, Stored(Kind.INT, 0.0, 0, None))
             waiting.append(axis)
         return found
-
-    def _key_set(self, names: tuple[str, ...], letters: str) -> wire.KeySet:
-        known = self._key_sets.get((names, letters))
-        if known is None:
-            known = self._key_sets[names, letters] = self._open().key_set(names, letters)
-        return known
 
     def _remember(self, data: Mapping[str, Any], key_set: wire.KeySet) -> None:
         """Let rows of these keys and types take the fast path, if they are packed just as they come."""
@@ -418,16 +413,18 @@ class Run:
 
     def _seal_aside(self) -> None:
         """Seal files that were ended because they grew, beside the training loop."""
-        if self._sealer is None or not self._sealer.is_alive():
-            self._sealer = threading.Thread(target=self._seal, name="tracklake-seal", daemon=True)
-            self._sealer.start()
+        if host.engine.is_lost or (self._sealer is not None and self._sealer.is_alive()):
+            return
+        self._sealer = threading.Thread(target=self._seal, name="tracklake-seal", daemon=True)
+        self._sealer.start()
 
-    def _seal(self) -> None:
+    def _seal(self, *, only_gathered: bool = False) -> None:
         """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
         try:
-            sealing.seal(Catalog(self._storage), live=False)
-        except (OSError, TracklakeError) as error:
-            warnings.warn(f"tracklake: sealing was put off: {error}", stacklevel=2)
+            if not only_gathered or sealing.is_gathered(self._storage):
+                sealing.seal(Catalog(self._storage), live=False)
+        except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
+            warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
 
 
 class Definition(NamedTuple):

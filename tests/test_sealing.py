@@ -1,0 +1,369 @@
+"""Promise 2: sealing by anybody, at any time, loses nothing and counts nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from processes import output, start
+
+import tracklake as tl
+from tracklake import journal, keys
+from tracklake.errors import LakeError
+from tracklake.storage import Storage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNS, ROWS = 6, 50
+EXPECTED = [(f"r{i}", 50, sum(i * 1000 + s for s in range(50))) for i in range(6)]
+
+
+def write_runs(place: Path, runs: int = RUNS) -> None:
+    for i in range(runs):
+        with tl.init("p", id=f"r{i}", dir=place) as run:
+            for step in range(ROWS):
+                run.log({"a": float(i * 1000 + step)})
+
+
+def counts(place: Path) -> list[tuple[str, int, float]]:
+    """Count and sum of each run, by its points as stored, and by its states; the two must agree."""
+    lake = tl.open(place)
+    points = lake.history("a", raw=True).group_by("run_id").agg(pl.len().cast(pl.Int64), pl.col("value").sum())
+    stated = lake.summaries(["a.count", "a.sum"]).sort("run_id").rows()
+    assert points.sort("run_id").rows() == stated
+    return stated
+
+
+def check(place: Path) -> list[str]:
+    return tl.open(place).check(full=True).findings
+
+
+def journals(place: Path) -> list[Path]:
+    return sorted((place / "journal").iterdir())
+
+
+def test_many_journals_become_one_partition(tmp_path: Path):
+    """All journals that are there become three sibling files by one commit."""
+    write_runs(tmp_path)
+    assert tl.open(tmp_path).refresh() == (1, 6, 300, [])
+    (part,) = (p.name for p in (tmp_path / "history").glob("*.parquet"))
+    assert [p.name for folder in ("states", "runs") for p in (tmp_path / folder).iterdir()] == [part, part]
+    assert len(list((tmp_path / "history/_delta_log").glob("*.json"))) == 2
+    assert (counts(tmp_path), check(tmp_path)) == (EXPECTED, [])
+    assert tl.open(tmp_path).refresh() == (0, 0, 0, [])
+
+
+def test_live_journal_is_sealed_piece_by_piece(tmp_path: Path):
+    """Each refresh seals what a running session has said since the last, down to the byte."""
+    run = tl.init("p", id="r", dir=tmp_path)
+    lake = tl.open(tmp_path)
+    for i in range(4):
+        run.log({"a": float(i), "note": "x"})
+        assert lake.refresh()[:3] == (1, 1, 2)
+        assert lake.summaries(["a.count", "a"]).rows() == [("r", i + 1, float(i))]
+        assert lake.run("r").state == "running"
+    run.finish()
+    assert lake.refresh() == (1, 1, 0, [])
+    assert lake.run("r").state == "finished"
+    assert tl.open(tmp_path).history("a")["value"].to_list() == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_refresh_ends_while_others_write(tmp_path: Path):
+    """refresh seals each journal once, however fast others write on."""
+    child = start("run = tl.init(dir=sys.argv[1])\nprint(1, flush=True)\nwhile True: run.log({'a': 1.0})", tmp_path)
+    child.stdout.readline()
+    sealed = tl.open(tmp_path).refresh()
+    child.kill()
+    child.communicate()
+    assert (sealed.partitions, sealed.journals) == (1, 1)
+
+
+def test_finishing_processes_seal_when_enough_has_gathered(tmp_path: Path):
+    """The 64th run that finishes seals what has gathered; earlier ones leave it."""
+    place = tmp_path / "lake"
+    for _ in range(63):
+        tl.init("p", dir=place).finish()
+    assert not (place / "history").exists()
+    tl.init("p", dir=place).finish()
+    assert len(list((place / "runs").iterdir())) == 1
+    assert tl.open(place).runs().height == 64
+
+
+def test_two_sealers_race(tmp_path: Path):
+    """Of several sealers at once one wins each journal, and nothing is doubled or lost."""
+    script = """
+    # each child of a warm process opens the lake alone; they start together when the pipe is closed
+    start, go = os.pipe()
+    children = []
+    for i in range(2):
+        child = os.fork()
+        if child == 0:
+            os.close(go)
+            os.read(start, 1)
+            for _ in range(8):
+                lake = tl.open(sys.argv[1])
+                lake.refresh()
+            os._exit(0)
+        children.append(child)
+    runs = []
+    for i in range(6):
+        runs.append(tl.init("p", id=None, name=f"r{i}", dir=sys.argv[1]))
+    os.close(go)
+    for step in range(50):
+        for i, run in enumerate(runs):
+            run.log({"a": float(i * 1000 + step)})
+        time.sleep(0.02)
+    for run in runs:
+        run.finish()
+    print(sum(os.waitpid(child, 0)[1] for child in children))
+    """
+    assert output(script, tmp_path) == "0"
+    names = dict(tl.open(tmp_path).runs(columns=["name"]).rows())
+    found = sorted((names[run_id], n, total) for run_id, n, total in counts(tmp_path))
+    assert (found, check(tmp_path)) == (EXPECTED, [])
+    tl.open(tmp_path).refresh()
+    found = sorted((names[run_id], n, total) for run_id, n, total in counts(tmp_path))
+    assert (found, check(tmp_path)) == (EXPECTED, [])
+
+
+DIE = """
+from tracklake import delta_log, partitions, sealing, storage
+
+def die_before(owner, name, call):
+    real, calls = getattr(owner, name), []
+    def dying(*arguments, **options):
+        calls.append(name)
+        if len(calls) == call:
+            os._exit(9)
+        return real(*arguments, **options)
+    setattr(owner, name, dying)
+
+sealing.KEEP_SECONDS = 0
+owner, name, call = sys.argv[2].split()
+die_before({"partitions": partitions, "log": delta_log.DeltaLog, "storage": storage.Storage, "sealing": sealing,
+            "os": os}[owner], name, int(call))
+tl.open(sys.argv[1]).refresh()
+"""
+STEPS = [
+    "partitions _write_parquet 1",
+    "partitions _write_parquet 2",
+    "partitions _write_parquet 3",
+    "storage sync 1",
+    "log commit 1",
+    "log _put 2",
+    "os link 2",
+    "sealing _delete_sealed 1",
+    "sealing _is_spent 2",
+]
+
+
+def test_sealer_killed_between_any_two_steps(tmp_path: Path):
+    """Wherever a sealer dies, readers see each row once, and the next sealer completes the work."""
+    script = f"""
+    steps = {STEPS!r}
+    for i, step in enumerate(steps):
+        child = os.fork()
+        if child == 0:
+            sys.argv = ["", os.path.join(sys.argv[1], str(i)), step]
+            exec({DIE!r})
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    for i in range(len(STEPS)):
+        write_runs(tmp_path / str(i), runs=2)
+    assert output(script, tmp_path).split() == ["9"] * len(STEPS)
+    for i, step in enumerate(STEPS):
+        place = tmp_path / str(i)
+        assert (counts(place), check(place)) == (EXPECTED[:2], []), step
+        for file in journals(place):
+            os.utime(file, (0, time.time() - 700))
+        tl.open(place).refresh()
+        assert (counts(place), check(place), journals(place)) == (EXPECTED[:2], [], []), step
+
+
+def test_process_taken_for_dead_wakes_up(tmp_path: Path):
+    """A process that stood still while others sealed its rows goes on logging, and each row is there once."""
+    script = """
+    run = tl.init("p", id="r", dir=sys.argv[1])
+    for step in range(400):
+        run.log({"a": float(step)})
+        print(step, flush=True)
+        if step < 200:
+            time.sleep(0.001)
+    run.finish()
+    """
+    child = start(script, tmp_path)
+    child.stdout.readline()
+    lake = tl.open(tmp_path)
+    for _ in range(4):
+        child.send_signal(signal.SIGSTOP)
+        for file in journals(tmp_path):
+            os.utime(file, (0, time.time() - 7200))  # no sign of life for two hours
+        lake.refresh()
+        before = lake.history("a").height
+        assert lake.run("r").state == "running"  # its lock tells that it lives
+        child.send_signal(signal.SIGCONT)
+        child.stdout.readline()
+        assert lake.history("a").height >= before
+    child.communicate()
+    assert child.returncode == 0
+    lake.refresh()
+    assert tl.open(tmp_path).history("a", raw=True)["value"].to_list() == [float(step) for step in range(400)]
+    assert (lake.run("r").state, check(tmp_path)) == ("finished", [])
+
+
+def test_journal_without_locks(tmp_path: Path):
+    """On a file system without locks the heartbeat tells life, and a journal that may be appended to is never deleted."""
+    script = """
+    import errno, fcntl
+    from tracklake import sealing
+    sealing.KEEP_SECONDS = 0
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    fcntl.flock = no_locks
+    run = tl.init("p", id="r", dir=sys.argv[1])
+    run.log({"a": 1.0})
+    lake = tl.open(sys.argv[1])
+    print(lake.run("r").state)
+    lake.refresh()
+    os.utime(run._journal.path, (0, time.time() - 7200))
+    lake.refresh()
+    print(lake.run("r").state, run._journal.path.exists())
+    run.log({"a": 2.0})
+    print(lake.run("r").state, lake.history("a")["value"].to_list())
+    """
+    assert output(script, tmp_path).splitlines() == ["running", "crashed True", "running [1.0, 2.0]"]
+
+
+def test_damaged_journal_is_sealed_and_kept(tmp_path: Path):
+    """What is sound in a damaged journal is sealed, the damage is told, and the file stays as evidence."""
+    write_runs(tmp_path, runs=1)
+    (file,) = journals(tmp_path)
+    file.chmod(0o644)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, (0, time.time() - 7200))
+    sealed = tl.open(tmp_path).refresh()
+    assert sealed.points == 49
+    assert [fault.file for fault in sealed.faults] == [file.name]
+    assert tl.open(tmp_path).history("a").height == 49
+    assert journals(tmp_path) == [file]
+    assert len(check(tmp_path)) == 1
+
+
+def behead(file: Path) -> None:
+    """Damage both headers of a journal file."""
+    file.chmod(0o644)
+    data = bytearray(file.read_bytes())
+    size = int.from_bytes(data[4:8], "little") + 16
+    for at in (20, size + 20):
+        data[at] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_headless_journal_of_a_known_run(tmp_path: Path, sealed: bool):
+    """Where both headers are damaged, the rows find their run by its other sessions, in journals or sealed."""
+    for resume in (None, "allow"):
+        with tl.init("my project", id="Run 1", resume=resume, dir=tmp_path) as run:
+            run.log({"a": 1.0})
+            older = run._journal.path if resume is None else older
+    if sealed:
+        behind = [file for file in journals(tmp_path) if file != older]
+        older.rename(tmp_path / "aside")
+        tl.open(tmp_path).refresh()
+        assert len(behind) == 1
+        (tmp_path / "aside").rename(older)
+    behead(older)
+    lake = tl.open(tmp_path)
+    assert lake.runs(columns=["project"]).rows() == [("Run 1", "my project")]
+    assert lake.history("a", runs="Run 1")["step"].to_list() == [0, 1]
+    lake.refresh()
+    assert tl.open(tmp_path).history("a", runs="Run 1")["step"].to_list() == [0, 1]
+
+
+def test_headless_journal_of_an_unknown_run(tmp_path: Path):
+    """Where nothing else knows the run, its rows are kept under the name that the file has."""
+    with tl.init("p", id="Run 1", dir=tmp_path) as run:
+        run.log({"a": 1.0})
+    behead(journals(tmp_path)[0])
+    lake = tl.open(tmp_path)
+    assert lake.runs(columns=["project"]).rows() == [(keys.safe_name("Run 1"), "uncategorized")]
+    lake.refresh()
+    assert tl.open(tmp_path).history("a").select("run_id", "value").rows() == [(keys.safe_name("Run 1"), 1.0)]
+
+
+def test_rotated_files_are_sealed_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run that grows ends its files and has them sealed while it goes on."""
+    monkeypatch.setattr(journal, "ROTATE_AT", 50_000)
+    run = tl.init("p", id="r", dir=tmp_path)
+    for step in range(5_000):
+        run.log({"a": float(step), "b": step})
+    run._sealer.join()
+    assert run._journal.name.n >= 4
+    assert len(list((tmp_path / "history").glob("*.parquet"))) >= 1
+    assert tl.open(tmp_path).history("a")["value"].to_list() == [float(step) for step in range(5_000)]
+    run.finish()
+    assert (counts(tmp_path), check(tmp_path)) == ([("r", 5_000, 12_497_500.0)], [])
+
+
+def test_many_sets_of_names_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run whose every row has other names forgets them with each file, so that its memory does not grow."""
+    monkeypatch.setattr(journal, "ROTATE_AT", 20_000)
+    run = tl.init("p", id="r", dir=tmp_path)
+    for step in range(1_000):
+        run.log({f"m{step % 97}": 1.0, f"n{step % 89}": 2.0})
+    assert run._journal.name.n >= 3
+    assert len(run._journal._key_sets) < 300
+    assert len(run._plans) < 300
+    run.finish()
+    assert tl.open(tmp_path).history().height == 2_000
+    assert check(tmp_path) == []
+
+
+def test_sealing_trouble_never_stops_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever goes wrong while rotated files are sealed is a warning; the run goes on and ends well."""
+    monkeypatch.setattr(journal, "ROTATE_AT", 20_000)
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.log({"a": 0.0})
+        (tmp_path / "history").write_text("no folder")
+        with pytest.warns(UserWarning, match="tracklake: sealing was put off: "):
+            for step in range(1, 2_000):
+                run.log({"a": float(step)})
+            run._sealer.join()
+    with pytest.raises(LakeError, match=r"_delta_log/0+.json cannot be read: Not a directory"):
+        tl.open(tmp_path).runs()
+    (tmp_path / "history").unlink()
+    tl.open(tmp_path).refresh()
+    assert tl.open(tmp_path).run("r").state == "finished"
+    assert (tl.open(tmp_path).history("a").height, check(tmp_path)) == (2_000, [])
+
+
+def test_a_mark_says_how_far_a_file_is_sealed(tmp_path: Path):
+    """The commit holds, per journal file, the byte up to which it is sealed and whether that is its end."""
+    run = tl.init("p", id="r", dir=tmp_path)
+    run.log({"a": 1.0})
+    size = run._journal.path.stat().st_size
+    lake = tl.open(tmp_path)
+    lake.refresh()
+    run.finish()
+    lake.refresh()
+    rows = pl.concat([pl.read_parquet(file) for file in (tmp_path / "runs").iterdir()])
+    marks = rows.select("n", "sealed_through", "complete").rows()
+    assert sorted(marks) == [(0, size, False), (0, journals(tmp_path)[0].stat().st_size, True)]
+
+
+def test_foreign_reader_of_the_log(tmp_path: Path):
+    """The commit that seals is a plain Delta commit: its adds name the history file and its points."""
+    write_runs(tmp_path, runs=1)
+    tl.open(tmp_path).refresh()
+    lines = Storage(tmp_path).read(f"history/_delta_log/{1:020d}.json").splitlines()
+    actions = {kind: action for line in lines for kind, action in json.loads(line).items()}
+    assert actions["commitInfo"]["operation"] == "SEAL"
+    assert json.loads(actions["add"]["stats"]) == {"numRecords": 50}
