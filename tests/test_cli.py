@@ -66,6 +66,21 @@ def test_runs_table(place: str):
     ]
 
 
+def test_runs_without_a_question(place: str, monkeypatch: pytest.MonkeyPatch):
+    """`runs` alone shows the newest first, summary and config before the rest, and as much as there is room for."""
+    monkeypatch.setenv("COLUMNS", "50")
+    head, *rows, count = lines("runs", "--dir", place)
+    assert head == "run_id   summary.acc  config.lr  project  state"
+    assert rows[0] == "run-0.3          0.5        0.3  p        finished"
+    assert count == "3 rows; no room for 2 columns: created_at, runtime"
+
+
+def test_runs_of_an_empty_lake(tmp_path: Path):
+    """`runs` of a lake without runs says that there are none."""
+    tl.open(tmp_path, create=True)
+    assert lines("runs", "--dir", str(tmp_path))[-1] == "0 rows"
+
+
 def test_runs_where(place: str):
     """`runs --where` takes SQL over config and summary."""
     found = lines(

@@ -57,9 +57,9 @@ def test_best_configuration_first(lake: tl.Lake):
     """The table ranks configurations by the mean over seeds of each run's own best epoch."""
     runs = lake.runs(columns=["name", "group", "config.seed"])
     leaders = demo.leaderboard(demo.at_best(lake, runs))
-    assert leaders["group"].to_list() == ["h64-lr0.3-b256", "h16-lr0.01-b16", "h32-lr100000-b32"]
+    assert leaders["group"].to_list() == ["h64-lr0.3-b512", "h16-lr0.01-b32", "h32-lr100000-b32"]
     assert leaders["n"].to_list() == [2, 2, 2]
-    by_hand = [lake.run(i).history()["val/acc"].max() for i in runs.filter(group="h64-lr0.3-b256")["run_id"]]
+    by_hand = [lake.run(i).history()["val/acc"].max() for i in runs.filter(group="h64-lr0.3-b512")["run_id"]]
     assert leaders["val_mean"][0] == pytest.approx(sum(by_hand) / 2)
 
 
@@ -75,7 +75,7 @@ def test_one_configuration_really_diverges(lake: tl.Lake):
 def test_says_what_it_found(first: str, place: Path):
     """The report names the best configuration, what diverged, and where the files lie; nothing is cut off."""
     assert "6 runs in " in first
-    assert re.search(r"^h64-lr0\.3-b256 +2 +0\.9\d{3} ± 0\.\d{4} +0\.9\d{3} ± 0\.\d{4} +\d \d *$", first, re.MULTILINE)
+    assert re.search(r"^h64-lr0\.3-b512 +2 +0\.9\d{3} ± 0\.\d{4} +0\.9\d{3} ± 0\.\d{4} +\d \d *$", first, re.MULTILINE)
     assert "Diverged: 2 of 6 runs, all of them h32-lr100000-b32." in " ".join(first.split())
     assert re.search(r"├── history/ +\d+ files? +[\d.,]+ kB", first)
     assert "…" not in first

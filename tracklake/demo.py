@@ -41,11 +41,11 @@ class Configuration(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The group under which the seeds of a configuration are found, such as h64-lr0.1-b16."""
+        """The group under which the seeds of a configuration are found, such as h64-lr0.1-b32."""
         return f"h{self.hidden}-lr{self.lr:g}-b{self.batch_size}"
 
 
-SWEEP = [Configuration(*point) for point in product((16, 64), (0.01, 0.03, 0.1, 0.3), (16, 64, 256))]
+SWEEP = [Configuration(*point) for point in product((16, 64), (0.01, 0.03, 0.1, 0.3), (32, 128, 512))]
 DIVERGING = Configuration(hidden=32, lr=1e5, batch_size=32)
 """Its weights leave the finite numbers within a few epochs, and scikit-learn gives up."""
 

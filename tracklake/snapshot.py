@@ -89,18 +89,18 @@ class SnapshotReader:
         for attempt in range(_LISTINGS):
             files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
             version = self.catalog.refresh()
-            if self._snapshot is not None and (files, version.number) == self._seen:
+            if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
                 return self._snapshot
             marks = self.catalog.marks(files)
             is_last = attempt == _LISTINGS - 1
             if self._read_live(files, marks) or (_has_gap(files, marks) and not is_last):
                 time.sleep(attempt * 0.001)
                 continue
+            self._seen = (files, version.number)
             break
         if self._snapshot is None or self._changed or version.number != self._snapshot.version.number:
             self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
             self._changed = False
-        self._seen = (files, version.number)
         return self._snapshot
 
     def _read_live(self, files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
