@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 _PARTS = {"value": pl.Float64, "ival": pl.Int64, "text": pl.String}
 _STORED = {**_PARTS, "kind": pl.Int8}
+_HELD = {
+    Kind.FLOAT: ("value",),
+    Kind.INT: ("value", "ival"),
+    Kind.BOOL: ("ival",),
+    Kind.TEXT: ("text",),
+    Kind.NULL: (),
+}
 _BEYOND_INT64 = {pl.UInt64, pl.Int128, pl.UInt128}
 _KINDS = {
     pl.Boolean: Kind.BOOL,
@@ -74,7 +81,7 @@ def stored(column: pl.Series) -> pl.DataFrame:
     if kind is None:  # unusual types go value by value
         rows = [(s.value, s.ival, s.text, s.kind) for s in (values.store(x, name=column.name) for x in column)]
         return pl.DataFrame(rows, schema=_STORED, orient="row")
-    held = {Kind.FLOAT: ("value",), Kind.INT: ("value", "ival"), Kind.BOOL: ("ival",), Kind.TEXT: ("text",)}.get(kind, ())
+    held = _HELD[kind]
     shaped = [pl.lit(column if name in held else None).cast(dtype).alias(name) for name, dtype in _PARTS.items()]
     kinds = pl.when(pl.lit(column).is_null()).then(int(Kind.NULL)).otherwise(int(kind)).cast(pl.Int8).alias("kind")
     return pl.select(*shaped, kinds)

@@ -252,10 +252,10 @@ class Lake:
     ) -> Imported:
         """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
 
-        `run_columns` tell runs apart and give them their ids (`learner=SVC,seed=3`; of a single column the value itself).
+        `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
         `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
-        logged; of rows with the same run and step the last that has a value wins. The runs are finished; they come in
-        all at once or, after an error, not at all. Frames: polars, pandas (NaN is null there), anything arrow.
+        logged; of rows with the same run and step the last that has a value wins. The runs are finished; all of them
+        come in or, after an error, none. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
         Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
         UnknownNameError for a column that is not there, RunExistsError for runs that are in the lake already.
 

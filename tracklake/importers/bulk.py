@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake import partitions
 from tracklake.errors import CommitError, RunExistsError
+from tracklake.progress import progress
 from tracklake.sealing import ABANDON_SECONDS
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ class Imported(NamedTuple):
     partitions: int
 
 
-def publish(reader: SnapshotReader, contents: Iterable[Contents], *, run_ids: pl.Series) -> Imported:
+def publish(
+    reader: SnapshotReader, contents: Iterable[Contents], *, run_ids: pl.Series, total: int | None = None
+) -> Imported:
     """Write one partition for each of `contents` and commit them together; `run_ids` names their runs, all of them new.
 
-    Raises RunExistsError if one of the runs is in the lake already, or comes into it meanwhile. No file is left behind
-    by an error. CommitError: it took so long beside other writers that its files may have been taken for orphans.
+    `total` is about how many points they have, for a progress bar on a terminal. Raises RunExistsError if one of the
+    runs is in the lake already or comes into it meanwhile, CommitError if this took so long beside other writers that
+    its files may have been taken for orphans; what was written is deleted then.
     """
     began = time.monotonic()
     catalog = reader.catalog
@@ -48,7 +52,10 @@ def publish(reader: SnapshotReader, contents: Iterable[Contents], *, run_ids: pl
 
     committed = None
     try:
-        written.extend(partitions.write(catalog.storage, part) for part in contents)
+        with progress("importing points", total=total) as advance:
+            for part in contents:
+                written.append(partitions.write(catalog.storage, part))
+                advance(written[-1].n_points)
         committed = catalog.log.commit(base=snapshot.version, add=written, operation="IMPORT", still_valid=still_valid)
     finally:
         if committed is None:

@@ -27,12 +27,13 @@ def run_ids(runs: pl.DataFrame) -> pl.Series:
     unfit = _unfit(ids).arg_true()
     if unfit.is_empty():
         return ids
-    return ids.scatter(unfit, [_fit(text, repr(row)) for text, row in zip(ids[unfit], texts[unfit].rows(), strict=True)])
+    rows = zip(ids[unfit], texts[unfit].rows(), strict=True)
+    return ids.scatter(unfit, [_fit(text, repr(row)) for text, row in rows])
 
 
 def _unfit(ids: pl.Series) -> pl.Series:
     """Mark the ids that keys.check_run_id would refuse, and those that are the same without case."""
-    folded = ids.str.to_lowercase()
+    folded = pl.Series([run_id.casefold() for run_id in ids])
     wrong = ids.str.contains(_UNFIT) | ids.str.contains(r"^(\.|\s|$)|\s$")
     return wrong | (folded == "_lake") | folded.is_duplicated() | (ids.str.len_chars() > keys.LONGEST_RUN_ID)
 

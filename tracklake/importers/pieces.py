@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake import columns, keys, points
 from tracklake.partitions import Contents
-from tracklake.schema import POINTS, STAMP
+from tracklake.schema import STAMP
 from tracklake.statements import FILES, STATEMENTS, Said
 from tracklake.values import Kind
 

@@ -49,7 +49,7 @@ def _frame(table: object) -> pl.DataFrame | pl.LazyFrame:
     if isinstance(table, pl.DataFrame | pl.LazyFrame):
         return table
     if type(table).__module__.split(".")[0] == "pandas":
-        return pl.from_pandas(table)  # type: ignore[call-overload,no-any-return] # NaN, its mark of nothing, is null
+        return pl.from_pandas(table)  # NaN, its mark of nothing, becomes null
     if hasattr(table, "__arrow_c_stream__"):
         return pl.DataFrame(table)
     raise SourceError(

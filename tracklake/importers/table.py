@@ -45,7 +45,7 @@ def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Impor
     """Bring a table into the lake; `Lake.import_table` tells what it means."""
     layout = _checked(layout)
     rows, runs = _arranged(sources.read(source, layout.columns), layout, origin=sources.name_of(source))
-    return bulk.publish(reader, contents(rows, runs), run_ids=runs.ids)
+    return bulk.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
 
 
 def _checked(layout: Layout) -> Layout:
@@ -105,7 +105,8 @@ def _steps(column: pl.Series) -> Ints:
         raise SourceError(f"the step column {column.name!r} holds {column.dtype}; a step is a whole number")
     whole = column.cast(pl.Int64, strict=False)
     wrong = whole.is_null() | (whole.cast(column.dtype, strict=False) != column)
-    _refuse(wrong, f"has a step that is no 64-bit whole number, {column.filter(wrong).head(1).to_list()} in {column.name!r}")
+    given = column.filter(wrong).head(1).to_list()
+    _refuse(wrong, f"has a step that is no 64-bit whole number, {given} in {column.name!r}")
     return whole.to_numpy()
 
 
