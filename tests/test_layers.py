@@ -17,7 +17,20 @@ FRONT = {"cli", "demo"}
 """The modules that may import at their top what only a terminal needs."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
-MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(PACKAGE.glob("*.py"))}
+
+
+def parsed(path: Path) -> ast.Module:
+    """Read a module; a folder is one, with the imports of all its files."""
+    if path.is_file():
+        return ast.parse(path.read_text())
+    return ast.Module([node for file in sorted(path.rglob("*.py")) for node in ast.parse(file.read_text()).body], [])
+
+
+MODULES = {
+    path.stem: parsed(path)
+    for path in sorted(PACKAGE.iterdir())
+    if path.suffix == ".py" or (path / "__init__.py").exists()
+}
 
 
 def table() -> list[tuple[str, int]]:
@@ -56,7 +69,7 @@ def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
     return {(p[1] if len(p) > 1 else "__init__") for p in parts if p[0] == "tracklake"}
 
 
-GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) for name, tree in MODULES.items()}
+GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) - {name} for name, tree in MODULES.items()}
 
 
 def test_table_names_every_module_once():

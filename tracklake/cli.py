@@ -211,5 +211,65 @@ def _cell(value: Any) -> str:
     return text if len(text) <= CELL else text[: CELL - 1] + "…"
 
 
+@main.group("import")
+def import_() -> None:
+    """Bring in what other tools left behind, as finished runs.
+
+    \b
+    Example:
+      tracklake import table curves.csv --run-columns model,seed --step epoch --metric loss
+    """
+
+
+@import_.command("table")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@directory_option
+@click.option("--run-columns", required=True, help="Columns that tell runs apart, with commas between them.")
+@click.option("--config-columns", help="Columns that become config. [default: the run columns]")
+@click.option("--step", required=True, help="The column of the step: whole numbers.")
+@click.option("--metric", "metrics", multiple=True, required=True, help="A column, or NAME=COLUMN. May be repeated.")
+@click.option("--project", default="uncategorized", show_default=True, help="The project of the runs.")
+def import_table(
+    file: str,
+    directory: str,
+    run_columns: str,
+    config_columns: str | None,
+    step: str,
+    metrics: tuple[str, ...],
+    project: str,
+) -> None:
+    """Import a table with one row a (run, step): CSV, TSV, Parquet or JSONL, by its ending.
+
+    All of its runs come in, as finished ones, or none. An empty cell is not logged; of rows with the same run and step
+    the last that has a value wins.
+
+    \b
+    Examples:
+      tracklake import table curves.csv --run-columns model,seed --step epoch --metric val/loss=loss --metric acc
+      tracklake import table curves.parquet --run-columns run --config-columns lr,depth --step step --metric loss
+    """
+    named = dict(_named(metric) for metric in metrics)
+    lake = tl.open(directory, create=True)
+    done = lake.import_table(
+        file,
+        run_columns=_listed(run_columns),
+        config_columns=_listed(config_columns) if config_columns is not None else None,
+        step=step,
+        metrics=named,
+        project=project,
+    )
+    click.echo(f"{directory}: {done.runs:,} runs with {done.points:,} points are in the lake now")
+
+
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _named(metric: str) -> tuple[str, str]:
+    """Read NAME=COLUMN; a name alone is its own column."""
+    name, _, column = metric.rpartition("=")
+    return (name, column) if name else (metric, metric)
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,25 +7,42 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tracklake import values
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PARTS = {"value": pl.Float64, "ival": pl.Int64, "text": pl.String}
+_STORED = {**_PARTS, "kind": pl.Int8}
+_HELD = {
+    Kind.FLOAT: ("value",),
+    Kind.INT: ("value", "ival"),
+    Kind.BOOL: ("ival",),
+    Kind.TEXT: ("text",),
+    Kind.NULL: (),
+}
+_BEYOND_INT64 = {pl.UInt64, pl.Int128, pl.UInt128}
+_KINDS = {
+    pl.Boolean: Kind.BOOL,
+    pl.Null: Kind.NULL,
+    **dict.fromkeys((pl.String, pl.Categorical, pl.Enum), Kind.TEXT),
+}
+
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def place(values: pl.Series, at: Positions, size: int) -> pl.Series:
+def place(found: pl.Series, at: Positions, size: int) -> pl.Series:
     """Return a Series of this size with the values at their positions and null elsewhere.
 
     >>> place(pl.Series("x", [1.5, 2.5]), np.array([2, 0]), 3).to_list()
     [2.5, None, 1.5]
     """
     if len(at) == size and size and bool((at == np.arange(size)).all()):
-        return values
+        return found
     source = np.full(size, len(at), dtype=np.int64)  # past the end: the null put there
     source[at] = np.arange(len(at))
-    return values.extend_constant(None, 1).gather(pl.Series(source))
+    return found.extend_constant(None, 1).gather(pl.Series(source))
 
 
 def typed(name: str, stored: pl.DataFrame, at: Positions, size: int) -> Iterator[pl.Series]:
@@ -50,6 +67,33 @@ def is_mixed(kinds: set[int]) -> bool:
     (False, True)
     """
     return bool(kinds - {Kind.NULL} - _covered(kinds))
+
+
+def stored(column: pl.Series) -> pl.DataFrame:
+    """Return what a column's values are stored as: value, ival, text, kind; null is NULL. The inverse of `typed`.
+
+    Raises UnstorableValueError, which names the column, for a value that has no stored form.
+
+    >>> stored(pl.Series([3, None])).rows()
+    [(3.0, 3, None, 1), (None, None, None, 5)]
+    """
+    kind = _kind(column.dtype)
+    if kind is None:  # unusual types go value by value
+        rows = [(s.value, s.ival, s.text, s.kind) for s in (values.store(x, name=column.name) for x in column)]
+        return pl.DataFrame(rows, schema=_STORED, orient="row")
+    held = _HELD[kind]
+    shaped = [pl.lit(column if name in held else None).cast(dtype).alias(name) for name, dtype in _PARTS.items()]
+    kinds = pl.when(pl.lit(column).is_null()).then(int(Kind.NULL)).otherwise(int(kind)).cast(pl.Int8).alias("kind")
+    return pl.select(*shaped, kinds)
+
+
+def _kind(dtype: pl.DataType) -> Kind | None:
+    """Return the kind of all values of such a column but the nulls; None where each must be looked at."""
+    if dtype.is_float():
+        return Kind.FLOAT
+    if dtype.is_integer() and dtype not in _BEYOND_INT64:
+        return Kind.INT
+    return _KINDS.get(dtype.base_type())
 
 
 def _covered(kinds: set[int]) -> set[int]:

@@ -10,6 +10,7 @@ TracklakeError
 ├── ConfigError                a config value that would change without allow_val_change (also a ValueError)
 ├── DefinitionError            a metric definition that cannot be (also a ValueError)
 ├── UnstorableValueError       a value that has no stored form (also a TypeError)
+├── SourceError                something to import that is not what it should be (also a ValueError)
 ├── HistoryTooLargeError       more points than the caller's limit
 ├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
 └── CommitError                a commit that could not be made
@@ -84,6 +85,10 @@ class DefinitionError(TracklakeError, ValueError):
 
 class UnstorableValueError(TracklakeError, TypeError):
     """A value that has no stored form."""
+
+
+class SourceError(TracklakeError, ValueError):
+    """Something to import that is not there, cannot be read, or is not what it should be."""
 
 
 class HistoryTooLargeError(TracklakeError):

@@ -10,6 +10,8 @@ import polars as pl
 from tracklake import definitions, health, keys, lake_files, recorded, sealing
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError
+from tracklake.importers import table as tables
+from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
@@ -20,9 +22,11 @@ from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.health import Report
+    from tracklake.importers.bulk import Imported
+    from tracklake.importers.sources import Table
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Runs, Where
     from tracklake.sealing import Sealed
@@ -235,6 +239,32 @@ class Lake:
             changes=[("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))],
             clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
         )
+
+    def import_table(
+        self,
+        table: Table,
+        *,
+        run_columns: Sequence[str],
+        step: str,
+        metrics: Mapping[str, str],
+        config_columns: Sequence[str] | None = None,
+        project: str = "uncategorized",
+    ) -> Imported:
+        """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
+
+        `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
+        `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
+        logged; of rows with the same run and step the last that has a value wins. The runs are finished; all of them
+        come in or, after an error, none. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
+        Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
+        UnknownNameError for a column that is not there, RunExistsError for runs that are in the lake already.
+
+        >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
+        >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
+        Imported(runs=2, points=3, partitions=1)
+        """
+        layout = Layout(run_columns, run_columns if config_columns is None else config_columns, step, metrics, project)
+        return tables.import_table(self._reader, table, layout)
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.

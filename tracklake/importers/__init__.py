@@ -1,0 +1,3 @@
+"""Importers: what other tools left behind becomes runs of a lake, straight into partitions."""
+
+from __future__ import annotations

@@ -1,0 +1,136 @@
+"""Tables as runs: one row a (run, step), with columns that tell runs apart, their config, the step and the metrics."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import keys
+from tracklake.errors import SourceError
+from tracklake.importers import bulk, naming, sources
+from tracklake.importers.pieces import Rows, Runs, contents
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracklake.importers.bulk import Imported
+    from tracklake.importers.sources import Table
+    from tracklake.snapshot import SnapshotReader
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+_RESERVED = ("_step", "_runtime")
+
+
+class Layout(NamedTuple):
+    """What the columns of a table are: those that tell runs apart, config, the step, and the metrics by name."""
+
+    runs: Sequence[str]
+    config: Sequence[str]
+    step: str
+    metrics: Mapping[str, str]
+    project: str
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that is read, once."""
+        return list(dict.fromkeys([*self.runs, *self.config, self.step, *self.metrics.values()]))
+
+
+def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Imported:
+    """Bring a table into the lake; `Lake.import_table` tells what it means."""
+    layout = _checked(layout)
+    rows, runs = _arranged(sources.read(source, layout.columns), layout, origin=sources.name_of(source))
+    return bulk.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
+
+
+def _checked(layout: Layout) -> Layout:
+    """Refuse what no table could satisfy; the metrics come back under their one name, sorted by it."""
+    for what, given in (("run_columns", layout.runs), ("metrics", layout.metrics)):
+        if isinstance(given, str) or not given:
+            raise SourceError(f"{what}={given!r}; say run_columns=['model', 'seed'], metrics={{'val/loss': 'loss'}}")
+    names = [keys.metric_name(name) for name in layout.metrics]
+    if not all(names) or len(set(names)) < len(names) or set(names) & set(_RESERVED):
+        raise SourceError(f"metrics name {names}; names differ, are not empty, and not one of {', '.join(_RESERVED)}")
+    keys.check_project(layout.project)
+    return layout._replace(metrics=dict(sorted(zip(names, layout.metrics.values(), strict=True))))
+
+
+def _arranged(table: pl.DataFrame, layout: Layout, *, origin: str) -> tuple[Rows, Runs]:
+    """Check the table and bring it in order of run and step; of rows that share both the later stands behind."""
+    if table.is_empty():
+        raise SourceError(f"the table {origin} has no rows")
+    for name in (*layout.runs, layout.step):
+        _refuse(_is_nothing(table[name]), f"has nothing in the column {name!r}, which {_USE[name == layout.step]}")
+    steps = _steps(table[layout.step])
+    run, firsts = _numbered(table.select(layout.runs))
+    ids = naming.run_ids(table.select(layout.runs)[firsts])
+    by_id = ids.arg_sort().cast(pl.Int64).to_numpy()
+    rank = np.argsort(by_id)[run]
+    order = np.lexsort((steps, rank))
+    runs = Runs(
+        project=layout.project,
+        ids=ids[by_id],
+        session=secrets.randbits(62) + by_id,
+        start=time.time_ns() // 1000 + by_id,  # so that runs keep the order of the table
+        config=table.select(layout.config)[firsts[by_id]],
+        origin=origin,
+    )
+    _refuse_changing(table.select(layout.config)[order], rank[order], runs.ids)
+    metrics = table.select(pl.col(column).alias(name) for name, column in layout.metrics.items())
+    return Rows(rank[order], steps[order], metrics[order]), runs
+
+
+_USE = {False: "tells runs apart", True: "is the step"}
+
+
+def _is_nothing(column: pl.Series) -> pl.Series:
+    return column.is_null() | column.is_nan() if column.dtype.is_float() else column.is_null()
+
+
+def _refuse(wrong: pl.Series, why: str) -> None:
+    """Raise the error that names the first row that is wrong."""
+    if wrong.any():
+        more = f" (and {wrong.sum() - 1:,} more)" if wrong.sum() > 1 else ""
+        raise SourceError(f"row {wrong.arg_max() + 1:,} of the table{more} {why}; nothing was imported")  # type: ignore[operator]
+
+
+def _steps(column: pl.Series) -> Ints:
+    """Return whole numbers as int64, or refuse the row that has another."""
+    if not column.dtype.is_numeric():
+        raise SourceError(f"the step column {column.name!r} holds {column.dtype}; a step is a whole number")
+    whole = column.cast(pl.Int64, strict=False)
+    wrong = whole.is_null() | (whole.cast(column.dtype, strict=False) != column)
+    given = column.filter(wrong).head(1).to_list()
+    _refuse(wrong, f"has a step that is no 64-bit whole number, {given} in {column.name!r}")
+    return whole.to_numpy()
+
+
+def _numbered(columns: pl.DataFrame) -> tuple[Ints, Ints]:
+    """Number the runs in order of their first row: the run of each row, and the first row of each run."""
+    for column in columns:
+        if column.dtype.is_nested() or column.dtype == pl.Object:
+            raise SourceError(f"the run column {column.name!r} holds {column.dtype}; accepted are numbers, text, dates")
+    named = pl.DataFrame([column.alias(f"column {i}") for i, column in enumerate(columns)])
+    firsts = named.with_row_index("row").group_by(named.columns, maintain_order=True).first()
+    numbers = firsts.drop("row").with_row_index("run")
+    run = named.join(numbers, on=named.columns, how="left", maintain_order="left")["run"]
+    return run.cast(pl.Int64).to_numpy(), firsts["row"].cast(pl.Int64).to_numpy()
+
+
+def _refuse_changing(config: pl.DataFrame, run: Ints, run_ids: pl.Series) -> None:
+    """Raise the error that names a run whose config is not the same in all of its rows."""
+    same_run = pl.Series(run[1:] == run[:-1])
+    for column in config:
+        changed = column.slice(1).ne_missing(column.head(-1)) & same_run
+        if changed.any():
+            at = int(changed.arg_max() or 0)
+            raise SourceError(
+                f"the config column {column.name!r} changes within the run {run_ids[int(run[at])]!r}: "
+                f"{column[at]!r} and {column[at + 1]!r}; name it in run_columns if it tells runs apart, in metrics if "
+                "it is measured; nothing was imported"
+            )
