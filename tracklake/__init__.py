@@ -65,10 +65,11 @@ def login(*_: object, **__: object) -> bool:
 
 
 def _current() -> Run:
-    if _open_runs.current is None:
+    current: Run | None = _open_runs.current
+    if current is None:
         msg = "there is no current run: call tracklake.init() first"
         raise TracklakeError(msg)
-    return _open_runs.current
+    return current
 
 
 def __getattr__(name: str) -> Any:

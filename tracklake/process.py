@@ -10,12 +10,9 @@ import signal
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from tracklake.errors import TracklakeError
-
-if TYPE_CHECKING:
-    from tracklake.writer import Run
 
 BEAT_SECONDS = 60.0
 """How often an open journal gives a sign of life."""
@@ -25,22 +22,42 @@ KILLED, TERMINATED = 130, 143
 """Exit codes of a process that was ended by SIGINT and by SIGTERM (128 + the signal's number)."""
 
 
-class OpenRuns:
+class Open(Protocol):
+    """What this module needs to know of a run that is being written."""
+
+    @property
+    def id(self) -> str:
+        """Its id, for messages."""
+
+    def finish(self, exit_code: int | None = None) -> None:
+        """End it."""
+
+    def leave_to_parent(self) -> None:
+        """Let go of its journal in the child of a fork."""
+
+    def keep_alive(self, *, beat: bool) -> None:
+        """Write what is buffered and, on a beat, give a sign of life."""
+
+
+OpenT = TypeVar("OpenT", bound=Open)
+
+
+class OpenRuns(Generic[OpenT]):
     """The runs of this process that were started and not finished, the newest last."""
 
     def __init__(self) -> None:
         self.exit_status: object = None
         """What sys.exit was called with."""
-        self._runs: list[Run] = []
+        self._runs: list[OpenT] = []
         self._beat: threading.Thread | None = None
         self._stop = threading.Event()
 
     @property
-    def current(self) -> Run | None:
+    def current(self) -> OpenT | None:
         """The run that was started last and is not finished."""
         return self._runs[-1] if self._runs else None
 
-    def add(self, run: Run) -> None:
+    def add(self, run: OpenT) -> None:
         """Take in a run that writes a journal in this process."""
         if run not in self._runs:
             self._runs.append(run)
@@ -49,7 +66,7 @@ class OpenRuns:
             self._beat.start()
             self._watch_the_end()
 
-    def drop(self, run: Run) -> None:
+    def drop(self, run: OpenT) -> None:
         """Forget a run that is finished."""
         with contextlib.suppress(ValueError):
             self._runs.remove(run)
@@ -118,7 +135,7 @@ def _exit_code(status: object) -> int:
 
 
 _leave = sys.exit
-open_runs = OpenRuns()
+open_runs: OpenRuns[Any] = OpenRuns()
 atexit.register(open_runs.finish_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=open_runs.forget_in_child)

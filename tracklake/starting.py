@@ -84,10 +84,11 @@ def init(
     _check("durability", durability, get_args(Durability))
     _check("resume", resume, (None, True, False, "allow", "must", "never", "auto"))
     _check("mode", mode, (None, "online", "offline", "disabled", "shared"))
-    if reinit in (True, "finish_previous") and open_runs.current is not None:
-        open_runs.current.finish()
-    if reinit in (False, "return_previous") and open_runs.current is not None:
-        return open_runs.current
+    previous: Run | None = open_runs.current
+    if reinit in (True, "finish_previous") and previous is not None:
+        previous.finish()
+    if reinit in (False, "return_previous") and previous is not None:
+        return previous
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = keys.check_run_id(id) if id is not None else _random_id()
     given = _checked_config(config)
