@@ -42,3 +42,12 @@ def test_public_name_has_a_docstring(name: str):
     members = vars(thing).items() if inspect.isclass(thing) else ()
     methods = [(n, m) for n, m in members if n[0] != "_" and isinstance(m, types.FunctionType | property)]
     assert [n for n, method in methods if not method.__doc__] == []
+
+
+def test_config_and_summary_before_init():
+    """Before there is a run, config and summary can be looked at, and any use says what to call."""
+    assert hasattr(tl, "summary")
+    with pytest.raises(tl.TracklakeError, match="call tracklake"):
+        tl.summary["a"] = 1
+    with pytest.raises(tl.TracklakeError, match="call tracklake"):
+        _ = tl.config.lr

@@ -64,6 +64,19 @@ def login(*_: object, **__: object) -> bool:
     return True
 
 
+class _BeforeInit:
+    """The config and the summary before there is a run: any use says so, a mere look at the module does not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_current(), name)
+
+    def __getitem__(self, key: str) -> Any:
+        _current()
+
+    def __setitem__(self, key: str, value: object) -> None:
+        _current()
+
+
 def _current() -> Run:
     current: Run | None = _open_runs.current
     if current is None:
@@ -76,6 +89,6 @@ def __getattr__(name: str) -> Any:
     if name == "run":
         return _open_runs.current
     if name in ("config", "summary"):
-        return getattr(_current(), name)
+        return _BeforeInit() if _open_runs.current is None else getattr(_current(), name)
     msg = f"module 'tracklake' has no attribute {name!r}"
     raise AttributeError(msg)
