@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tracklake import columns, keys, states
+from tracklake import columns, keys, points, states
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -124,8 +124,8 @@ class RunTable:
     def _runtimes(self) -> pl.DataFrame:
         """run_id, runtime: seconds from the start to the last sign, over the sessions that followed each other."""
         sessions = self.snapshot.sessions.join(self.snapshot.starts, on=["run_id", "session"])
-        ran = (pl.col("last") - pl.col("start")).dt.total_microseconds() / 1e6 + pl.col("runtime_base")
-        return sessions.group_by("run_id").agg(ran.max().alias("runtime"))
+        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + sessions["runtime_base"]
+        return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
 
     @property
     def _states(self) -> pl.DataFrame:

@@ -166,7 +166,7 @@ class SeriesTable:
         axis = self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()).collect()
         right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
         left = keyed.with_row_index("at").sort("step")
-        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], strategy="backward")
+        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
 
 

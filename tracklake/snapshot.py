@@ -68,6 +68,7 @@ class SnapshotReader:
         self._names = None if only is None else {keys.safe_name(only), keys.safe_name(LAKE_RUN)}
         self._live: dict[tuple[int, int], Live] = {}
         self._snapshot: Snapshot | None = None
+        self._seen: tuple[list[JournalFile], int] = ([], -1)
 
     def snapshot(self) -> Snapshot:
         """Return the newest snapshot; the same object again if nothing has changed.
@@ -78,6 +79,8 @@ class SnapshotReader:
         for _ in range(_LISTINGS):
             files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
             version = self.catalog.refresh()
+            if self._snapshot is not None and (files, version.number) == self._seen:
+                return self._snapshot
             marks = self.catalog.marks(files)
             try:
                 changed = self._read_live(files, marks)
@@ -88,6 +91,7 @@ class SnapshotReader:
                 continue
             if self._snapshot is None or changed or version.number != self._snapshot.version.number:
                 self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            self._seen = (files, version.number)
             return self._snapshot
         return Snapshot(self.catalog, self.catalog.version, list(self._live.values()))
 
@@ -220,10 +224,12 @@ class Snapshot:
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
+        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
+        one = pl.lit("").alias("project")
         if metrics is None or not set(metrics).intersection(PSEUDO):
-            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").collect()
-            return points.resolve(points.sort(found), cutoffs=self.cutoffs)
-        rows = points.resolve(points.sort(self.points(runs=runs).collect()), cutoffs=self.cutoffs)
+            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one).collect()
+            return points.resolve(found, cutoffs=self.cutoffs)
+        rows = points.resolve(self.points(runs=runs).with_columns(one).collect(), cutoffs=self.cutoffs)
         return points.resolve(_only(points.with_pseudo(rows, sessions=self.starts).lazy(), metrics, None).collect())
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
@@ -270,7 +276,7 @@ class Snapshot:
 
     def _recompute(self, series: pl.DataFrame) -> pl.DataFrame:
         """Compute the states of these (run_id, metric) from their points."""
-        return states.of(self.resolved_series(series).with_columns(pl.lit(0, pl.Int64).alias("session")))
+        return states.of(self.resolved_series(series), by_session=False)
 
 
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
