@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,17 @@ import numpy as np
 import polars as pl
 
 from tracklake import columns, keys, points, states
+from tracklake.column_names import ColumnNames
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.keys import Statistic
-from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    from tracklake.column_names import Column
     from tracklake.columns import Positions
-    from tracklake.definitions import MetricDefinition
+    from tracklake.keys import Statistic
     from tracklake.summaries import Summaries
 
 Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
@@ -28,8 +29,8 @@ Where = pl.Expr | str | None
 """A polars expression over the columns of the runs, or a boolean expression in SQL."""
 
 FIELDS = ("name", "group", "job_type", "notes")
-BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
-_TEXT = ".text"
+_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary)(?:\.\w+)+)""")
+"""In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
 class RunTable:
@@ -51,18 +52,19 @@ class RunTable:
     ) -> pl.DataFrame:
         """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns."""
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
-        condition = pl.sql_expr(where) if isinstance(where, str) else where
+        condition = _condition(where)
         needed = [*(condition.meta.root_names() if condition is not None else []), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
-        table = self._build(rows, list(dict.fromkeys(["run_id", *needed])))
+        table = self._build(rows, ["run_id", *needed])
         if condition is not None:
             table = table.filter(condition)
         for name in reversed(order):
-            table = _sort(table, _strip(name), descending=name.startswith("-"))
+            table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if limit is None else table.head(limit)
-        shown = self.default_columns(table["run_id"]) if wanted is None else self._expand(wanted)
+        some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
+        shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
         kept = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(kept, ["run_id", *(name for name in shown if name != "run_id")])
+        return self._build(kept, ["run_id", *shown])
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
         """Return the ids of the runs meant, or None if all are."""
@@ -82,28 +84,36 @@ class RunTable:
             unknown = sorted(set(ids) - set(rows["run_id"]))
             if unknown:
                 raise UnknownNameError.nearest("run", unknown[0], rows["run_id"])
-            rows = (
-                pl.DataFrame({"run_id": ids}).unique(maintain_order=True).join(rows, on="run_id", maintain_order="left")
-            )
+            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            rows = named.join(rows, on="run_id", maintain_order="left")
         return rows
 
-    def _build(self, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    def _is_descending(self, order: str) -> bool:
+        """Tell the direction of an order: that of its sign, else the best first where there is a goal."""
+        return order.startswith("-") or (not order.startswith("+") and self.names.is_better_high(order))
+
+    def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
-        built = {name: rows[name] for name in ("run_id", "project", "created_at")}
-        wanted = [name for name in dict.fromkeys(names) if name not in built]
-        summary = [name for name in wanted if name.startswith("summary.")]
-        config = [name for name in wanted if name.startswith("config.")]
-        for name in wanted:
-            if name in BASE:
-                built[name] = self._base(rows, name)
-            elif name not in summary and name not in config:
-                raise UnknownNameError.nearest("column", name, self.available)
-        for series in (*self._config(rows, config), *self._summary(rows, summary)):
-            built[series.name] = series
-        order = [column for name in dict.fromkeys(names) for column in (name, name + _TEXT) if column in built]
-        return pl.DataFrame([built[name].alias(name) for name in dict.fromkeys(order)])
+        asked = [self.names.parse(name) for name in dict.fromkeys(names)]
+        built = {c: [self._base(rows, c.name)] for c in asked if c.config is None and c.path is None}
+        built |= {c: self._config(rows, c.config) for c in asked if c.config is not None}
+        built |= self._summary(rows, {c: c.path for c in asked if c.path is not None})
+        found: dict[str, pl.Series] = {}
+        for column in asked:
+            first, *rest = built[column]
+            parts = [rest[0] if rest else columns.text_of(first)] if column.only_text else [first, *rest]
+            names_of = [column.name, *(part.name for part in parts[1:])]
+            found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
+        return pl.DataFrame(list(found.values()))
+
+    @cached_property
+    def names(self) -> ColumnNames:
+        """The columns that there are."""
+        return ColumnNames(self.summaries, self.config)
 
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:
+        if name in rows.columns:
+            return rows[name]
         table = self._states if name == "state" else self._runtimes if name == "runtime" else self._fields[name]
         return rows.select("run_id").join(table, on="run_id", how="left", maintain_order="left")[name]
 
@@ -144,10 +154,11 @@ class RunTable:
     @cached_property
     def config(self) -> pl.DataFrame:
         """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name)."""
-        said = self.snapshot.statements.filter((pl.col("said") == "config") & (pl.col("run_id") != LAKE_RUN))
-        last = said.sort("ts", "session", maintain_order=True).unique(
-            ["run_id", "key"], keep="last", maintain_order=True
+        said = self.snapshot.statements.filter(
+            pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
         )
+        said = said.sort("ts", "session", maintain_order=True)
+        last = said.unique(["run_id", "key"], keep="last", maintain_order=True).filter(pl.col("said") == "config")
         names = {key: f"config.{keys.column(key)}" for key in last["key"].unique()}
         return last.select(
             "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
@@ -155,48 +166,49 @@ class RunTable:
 
     @cached_property
     def _config_columns(self) -> dict[str, pl.DataFrame]:
-        parts = self.config.partition_by("column", as_dict=True, maintain_order=True)
-        return {str(name): part for (name,), part in sorted(parts.items())}
+        return {str(name): part for (name,), part in self.config.partition_by("column", as_dict=True).items()}
 
-    def _config(self, rows: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Series]:
-        for name in names:
-            known = name if name in self._config_columns else name.removesuffix(_TEXT)
-            if known not in self._config_columns:
-                raise UnknownNameError.nearest("column", name, self.available)
-            found, at = _positions(self._config_columns[known], rows["run_id"])
-            yield from columns.typed(known, found, at, rows.height)
+    def _config(self, rows: pl.DataFrame, name: str) -> list[pl.Series]:
+        whole = self._config_columns[name]
+        found, at = _positions(whole, rows["run_id"])
+        return columns.typed(name, found, at, rows.height, whole=whole, taken=self.names.taken)
 
-    def _summary(self, rows: pl.DataFrame, names: Sequence[str]) -> Iterator[pl.Series]:
-        """Yield summary columns: bare entries, and statistics that always read history."""
-        asked = {name: self._parse(name) for name in names}
-        bare = {name: path.metric for name, path in asked.items() if path.stat is None}
+    def _summary(self, rows: pl.DataFrame, asked: dict[Column, Statistic]) -> dict[Column, list[pl.Series]]:
+        """Return summary columns: bare entries, and statistics that always read history."""
+        bare = {column: path.metric for column, path in asked.items() if path.stat is None}
+        built = {}
         if bare:
-            entries = self.summaries.entries(list(bare.values()), runs=self._limited(rows))
+            entries = self.summaries.entries(list(bare.values()), runs=self._limited(rows["run_id"]))
             parts = entries.partition_by("key", as_dict=True)
-            for key in bare.values():
+            for column, key in bare.items():
                 found, at = _positions(parts.get((key,), entries.clear()), rows["run_id"])
-                yield from columns.typed(f"summary.{key}", found, at, rows.height)
-        yield from self.statistics(rows["run_id"], {name: path for name, path in asked.items() if path.stat})
+                built[column] = columns.typed(f"summary.{key}", found, at, rows.height, taken=self.names.taken)
+        numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
+        statistics = self.statistics(rows["run_id"], numbers)
+        return built | {column: statistics[column.name] for column in asked if column.name in numbers}
 
-    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> Iterator[pl.Series]:
-        """Yield one column a named statistic, over history alone, for these runs in their order."""
+    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
+        """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns."""
         metrics = sorted({path.metric for path in asked.values()})
-        stats = {str(path.stat) for path in asked.values() if not _is_quantile(path.stat)}
+        stats = {str(path.stat) for path in asked.values() if not keys.is_quantile(path.stat)}
         needed = sorted({column for stat in stats for column in states.columns(stat)})
-        if not asked:
-            return
-        found = self.snapshot.states(metrics, columns=needed, runs=self._limited_ids(run_ids))
-        parts = found.partition_by("metric", as_dict=True)
+        found = self.snapshot.states(metrics, columns=needed, runs=self._limited(run_ids)) if stats else pl.DataFrame()
+        parts = found.partition_by("metric", as_dict=True) if stats else {}
+        built = {}
         for name, path in asked.items():
-            if _is_quantile(path.stat):
-                yield self._quantile(run_ids, path).alias(name)
-                continue
-            mine, at = _positions(parts.get((path.metric,), found.clear()), run_ids)
-            if path.stat in ("first", "last"):
-                stored = mine.select(pl.col(f"{path.stat}_{part}").alias(part) for part in STORED)
-                yield from columns.typed(name, stored, at, len(run_ids))
-            else:
-                yield columns.place(self._number(mine, path), at, len(run_ids)).alias(name)
+            series = self._statistic(path, run_ids, parts.get((path.metric,), found.clear()))
+            texts = [part.alias(columns.text_name(name, asked)) for part in series[1:]]
+            built[name] = [series[0].alias(name), *texts]
+        return built
+
+    def _statistic(self, path: Statistic, run_ids: pl.Series, found: pl.DataFrame) -> list[pl.Series]:
+        if keys.is_quantile(path.stat):
+            return [self._quantile(run_ids, path)]
+        mine, at = _positions(found, run_ids)
+        if path.stat in ("first", "last"):
+            stored = mine.select(pl.col(f"{path.stat}_{part}").alias(part) for part in STORED)
+            return columns.typed(path.metric, stored, at, len(run_ids))
+        return [columns.place(self._number(mine, path), at, len(run_ids))]
 
     def _number(self, mine: pl.DataFrame, path: Statistic) -> pl.Series:
         stat = str(path.stat)
@@ -219,105 +231,33 @@ class RunTable:
     def _quantile(self, run_ids: pl.Series, path: Statistic) -> pl.Series:
         """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
         share = float(str(path.stat)[1:]) / 100
-        found = self.snapshot.resolved([path.metric], runs=self._limited_ids(run_ids))
+        found = self.snapshot.resolved([path.metric], runs=self._limited(run_ids))
         numbers = found.filter(pl.col("value").is_not_nan())
         per_run = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
         mine, at = _positions(per_run, run_ids)
         return columns.place(mine["value"], at, len(run_ids))
 
-    def _parse(self, name: str) -> Statistic:
-        """Read a summary column's name: a key that a summary holds, else a metric and a statistic."""
-        path = name.removeprefix("summary.")
-        if path in self._entry_keys:
-            return Statistic(path, None)
-        if path.endswith(_TEXT) and path.removesuffix(_TEXT) in self._entry_keys:
-            return Statistic(path.removesuffix(_TEXT), None)
-        metric, _, stat = path.rpartition(".")
-        if metric in self._metrics and keys.is_statistic(stat):
-            return Statistic(metric, stat)
-        raise UnknownNameError.nearest("column", name, self.available)
-
-    @cached_property
-    def _entry_keys(self) -> set[str]:
-        return {*self.summaries.entry_keys, *PSEUDO}
-
-    @cached_property
-    def _metrics(self) -> set[str]:
-        return {*self.snapshot.metrics, *PSEUDO}
-
-    @cached_property
-    def available(self) -> list[str]:
-        """Every column that exists without naming a statistic."""
-        shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_columns, *shown, *self._defined_columns(None)]
-
-    def default_columns(self, run_ids: pl.Series) -> list[str]:
-        """Return the columns shown when none are named: as the definitions of these runs say."""
-        held = set(self.config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
-        config = [name for name in self._config_columns if name in held]
-        return [*BASE, *config, *self._defined_columns(run_ids)]
-
-    def _defined_columns(self, run_ids: pl.Series | None) -> list[str]:
-        groups = self.summaries.defined.groups
-        if run_ids is not None:
-            groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))
-        shown = set(groups["group"].unique().to_list())
-        by_hand = set(self.summaries.edits.filter(pl.col("said") == "edit")["key"])
-        metrics = set(self.snapshot.metrics)
-        names = []
-        for key in self.summaries.entry_keys:
-            found = [d for i, d in self.summaries.definition(key).items() if i in shown] if key in metrics else []
-            said = [d for d in found if d is not None] or found[:1]  # who says nothing of it follows those who do
-            parts = list(dict.fromkeys(part for d in said for part in _parts(key, d)))
-            names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
-            if key in by_hand and "" not in parts:
-                names.append(f"summary.{key}")
-        return names
-
-    def _expand(self, wanted: Sequence[str]) -> list[str]:
-        """Put the matching columns in the place of each glob."""
-        names: list[str] = []
-        for name in [wanted] if isinstance(wanted, str) else wanted:
-            if name in self.available or not keys.is_glob(name):
-                names.append(name)
-                continue
-            matches = [column for column in self.available if keys.glob_matches(name, column)]
-            pattern, _, stat = name.rpartition(".")
-            if keys.is_statistic(stat):
-                named = [f"summary.{m}" for m in self.snapshot.metrics if not m.startswith("_")]
-                matches += [f"{column}.{stat}" for column in named if keys.glob_matches(pattern, column)]
-            if not matches:
-                raise UnknownNameError.nearest("column", name, self.available)
-            names += matches
-        return list(dict.fromkeys(names))
-
-    def _limited(self, rows: pl.DataFrame) -> Collection[str] | None:
-        return self._limited_ids(rows["run_id"])
-
-    def _limited_ids(self, run_ids: pl.Series) -> Collection[str] | None:
+    def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
 
 
-def _parts(key: str, definition: MetricDefinition | None) -> list[str]:
-    """Return the statistics that a definition shows of a metric; "" is the bare value."""
-    if key.startswith("_"):
-        shown = definition is not None and definition.kinds
-        return list(definition.kinds) if definition is not None and shown else []
-    if definition is None:
-        return [""]
-    if definition.none or definition.hidden:
-        return []
-    return [p for k in definition.kinds for p in (("best", "best_step") if k == "best" else (k,))] or [""]
+def _condition(where: Where) -> pl.Expr | None:
+    """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes."""
+    if not isinstance(where, str):
+        return where
+    return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
 
 
 def _ids(runs: Runs) -> list[str]:
-    if isinstance(runs, pl.DataFrame):
-        if "run_id" not in runs.columns:
-            msg = f"runs= takes run ids or a frame with a column run_id; the frame given has {runs.columns}"
-            raise UnknownNameError(msg)
-        return runs["run_id"].to_list()
-    return [runs] if isinstance(runs, str) else list(runs) if runs is not None else []
+    if isinstance(runs, str):
+        return [runs]
+    if not isinstance(runs, pl.DataFrame):
+        return list(runs) if runs is not None else []
+    if "run_id" not in runs.columns:
+        msg = f"runs= takes run ids or a frame with a column run_id; the frame given has {runs.columns}"
+        raise UnknownNameError(msg)
+    return runs["run_id"].to_list()
 
 
 def _positions(found: pl.DataFrame, run_ids: pl.Series) -> tuple[pl.DataFrame, Positions]:
@@ -335,7 +275,3 @@ def _sort(table: pl.DataFrame, name: str, *, descending: bool) -> pl.DataFrame:
     """Sort by one column, nulls and NaN last either way."""
     key = pl.col(name).fill_nan(None) if table[name].dtype.is_float() else pl.col(name)
     return table.sort(key, descending=descending, nulls_last=True, maintain_order=True)
-
-
-def _is_quantile(stat: str | None) -> bool:
-    return stat is not None and stat[0] == "p"

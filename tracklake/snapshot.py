@@ -188,9 +188,13 @@ class Snapshot:
     @cached_property
     def metrics(self) -> list[str]:
         """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
-        frames = [self._scan_states(None).select("metric").unique().collect()]
-        frames += [frame.select("metric").unique() for frame in self._live_states]
-        return sorted(set(pl.concat(frames)["metric"].to_list()))
+        return self.metrics_of(None)
+
+    def metrics_of(self, runs: Collection[str] | None) -> list[str]:
+        """Return the names of the metrics that these runs (None: any) have logged, sorted."""
+        frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
+        found = pl.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
+        return sorted(set(pl.concat(found)["metric"]))
 
     def states(
         self,

@@ -179,8 +179,8 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     """Merge the states of each (run_id, metric) into one row, sorted by (metric, run_id).
 
     Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
-    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. With `ts`, `session` is the one
-    that spoke last; without, that of the piece with the last step.
+    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is the one that
+    spoke last, or without `ts` that of the piece with the last step.
 
     >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "session": [1, 2], "lo": [0, 5], "hi": [4, 9]}
     >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
