@@ -22,7 +22,9 @@ def disk(tmp_path: Path):
     """A disk of one megabyte of its own."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip(f"only root can mount a small disk: {mounted.stderr.decode().strip()}")
     yield place
@@ -268,6 +270,8 @@ def test_read_only_disk(disk: Path):
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     assert steps(disk) == [0]
     assert tl.open(disk / "lake").check(full=True).ok
-    with pytest.raises(LakeError, match=r"cannot begin a journal in .*: Read-only file system; give a lake that can be"):
+    with pytest.raises(
+        LakeError, match=r"cannot begin a journal in .*: Read-only file system; give a lake that can be"
+    ):
         tl.init("p", dir=disk / "lake")
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)

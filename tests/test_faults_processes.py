@@ -64,7 +64,9 @@ def watch(place: Path, seconds: float) -> int:
     seen: dict[str, tuple[int, float]] = {}
     looks = 0
     while writers.poll() is None:
-        now = look(lake if looks % 3 else tl.open(place)) if lake.runs(columns=[]).height and "a" in metrics(lake) else {}
+        now = (
+            look(lake if looks % 3 else tl.open(place)) if lake.runs(columns=[]).height and "a" in metrics(lake) else {}
+        )
         assert seen.keys() <= now.keys(), "a run is gone"
         assert all(now[run_id] >= before for run_id, before in seen.items()), "a count went back"
         assert all(largest == count - 1 for count, largest in now.values() if count), "a row is missing in between"
@@ -161,7 +163,11 @@ def test_several_runs_at_once(tmp_path: Path):
     for run in runs:
         run.finish()
     assert tl.run is None
-    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [("r0", 9.0, None), ("r1", 19.0, 1.0), ("r2", 29.0, None)]
+    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [
+        ("r0", 9.0, None),
+        ("r1", 19.0, 1.0),
+        ("r2", 29.0, None),
+    ]
 
 
 FORK = """

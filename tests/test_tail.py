@@ -143,7 +143,10 @@ def test_words_of_a_fault(file: Path):
     data = bytearray(file.read_bytes())
     begin, end = frames(bytes(data))[-1]
     data[end - 1] ^= 1
-    assert str(read(file, bytes(data))[2][0]) == f"{file.name}: damaged at byte {begin}: the frame's checksum does not match"
+    assert (
+        str(read(file, bytes(data))[2][0])
+        == f"{file.name}: damaged at byte {begin}: the frame's checksum does not match"
+    )
 
 
 def test_names_that_are_lost(file: Path):
@@ -177,7 +180,9 @@ STRANGE = {
     "half a surrogate pair": closed(wire.STATEMENT, bytes(8) + b'{"said":"config","items":[["\\ud800",0,1.0]]}'),
     "a kind of value of a later version": closed(wire.STATEMENT, bytes(8) + b'{"said":"config","items":[["a",99,1]]}'),
     "a text for a number": closed(wire.STATEMENT, bytes(8) + b'{"said":"config","items":[["a",0,"x"]]}'),
-    "an int beyond 64 bits": closed(wire.STATEMENT, bytes(8) + b'{"said":"row","step":1,"items":[["a",1,9223372036854775808]]}'),
+    "an int beyond 64 bits": closed(
+        wire.STATEMENT, bytes(8) + b'{"said":"row","step":1,"items":[["a",1,9223372036854775808]]}'
+    ),
     "a row without a step": closed(wire.STATEMENT, bytes(8) + b'{"said":"row","items":[["a",3,"x"]]}'),
     "a header without a run": closed(wire.STATEMENT, bytes(8) + b'{"said":"header","session":1}'),
     "names of a later version": closed(wire.KEYSET, b'[7,["a"],"z"]'),
@@ -258,4 +263,10 @@ def test_header_is_json(file: Path):
     """The header is plain JSON, so that a file can be understood without tracklake."""
     begin, end = frames(file.read_bytes())[0]
     header = json.loads(file.read_bytes()[begin + wire.PREFIX_SIZE + 8 : end - wire.CRC_SIZE])
-    assert (header["said"], header["run"], header["project"], header["n"], header["format"]) == ("header", "run", "p", 0, 1)
+    assert (header["said"], header["run"], header["project"], header["n"], header["format"]) == (
+        "header",
+        "run",
+        "p",
+        0,
+        1,
+    )

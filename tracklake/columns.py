@@ -11,7 +11,7 @@ from tracklake import values
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection
 
 _PARTS = {"value": pl.Float64, "ival": pl.Int64, "text": pl.String}
 _STORED = {**_PARTS, "kind": pl.Int8}
@@ -45,19 +45,51 @@ def place(found: pl.Series, at: Positions, size: int) -> pl.Series:
     return found.extend_constant(None, 1).gather(pl.Series(source))
 
 
-def typed(name: str, stored: pl.DataFrame, at: Positions, size: int) -> Iterator[pl.Series]:
-    """Yield the column `name` of stored values (columns value, ival, text, kind), and `name.text` where kinds mix.
+def typed(
+    name: str,
+    stored: pl.DataFrame,
+    at: Positions,
+    size: int,
+    *,
+    whole: pl.DataFrame | None = None,
+    taken: Collection[str] = (),
+) -> list[pl.Series]:
+    """Return the column `name` of stored values (columns value, ival, text, kind), and `name.text` where kinds mix.
 
     All integers give Int64, numbers Float64, bools Boolean, strings and JSON String. A mix keeps the numbers (else the
-    bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently.
+    bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently. Where there is no value
+    the type is that of the `whole` column, else Float64. A second column never bears a name that is `taken`.
     """
-    kinds = _kinds(stored["kind"]) - {Kind.NULL}
+    kinds = _kinds(stored["kind"])
     rest = kinds - _covered(kinds)
+    if not kinds and whole is not None:
+        kinds = _kinds(whole["kind"])
     main = stored.select(_main(kinds)).to_series() if rest else _pure(stored, kinds)
-    yield place(main, at, size).alias(name)
+    found = [place(main, at, size).alias(name)]
     if rest:
         text = pl.when(pl.col("kind").is_in(list(rest))).then(_as_text())
-        yield place(stored.select(text).to_series(), at, size).alias(f"{name}.text")
+        found.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
+    return found
+
+
+def text_name(name: str, taken: Collection[str]) -> str:
+    """Return the name of the column that holds the texts of a mixed column.
+
+    >>> text_name("lr", ()), text_name("lr", {"lr.text"})
+    ('lr.text', 'lr.text.text')
+    """
+    name += ".text"
+    return name if name not in taken else text_name(name, taken)
+
+
+def text_of(column: pl.Series) -> pl.Series:
+    """Return what of a column that is not mixed is text: all of it or nothing.
+
+    >>> text_of(pl.Series([1, 2])).to_list()
+    [None, None]
+    """
+    is_text = column.dtype == pl.String
+    return column if is_text else pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(column))
 
 
 def is_mixed(kinds: set[int]) -> bool:
@@ -105,12 +137,12 @@ def _covered(kinds: set[int]) -> set[int]:
 
 
 def _kinds(kind: pl.Series) -> set[int]:
-    return set(np.flatnonzero(np.bincount(kind.to_numpy(), minlength=1)).tolist())
+    return set(np.flatnonzero(np.bincount(kind.to_numpy(), minlength=1)).tolist()) - {Kind.NULL}
 
 
 def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:
     """Return the column that holds values of one family of kinds; null is null in each of them."""
-    if Kind.FLOAT in kinds:
+    if Kind.FLOAT in kinds or not kinds:
         return stored["value"]
     if Kind.INT in kinds:
         return stored["ival"]
@@ -118,7 +150,7 @@ def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:
 
 
 def _main(kinds: set[int]) -> pl.Expr:
-    if Kind.FLOAT in kinds:
+    if Kind.FLOAT in kinds or not kinds:
         return pl.col("value")
     if Kind.INT in kinds:
         return pl.when(pl.col("kind") == Kind.INT).then(pl.col("ival"))

@@ -203,11 +203,30 @@ def is_statistic(text: str) -> bool:
     return text in STATISTICS or _QUANTILE.fullmatch(text) is not None
 
 
+def is_quantile(stat: str | None) -> bool:
+    """Say whether a statistic is a quantile.
+
+    >>> is_quantile("p95"), is_quantile("max")
+    (True, False)
+    """
+    return stat is not None and _QUANTILE.fullmatch(stat) is not None
+
+
 class Statistic(NamedTuple):
     """A statistic of a metric; `stat` is None where the metric alone was named (its bare entry)."""
 
     metric: str
     stat: str | None
+
+
+def split_statistic(path: str) -> Statistic | None:
+    """Return the metric (or glob) and the statistic that a path ends in; None if its end names none.
+
+    >>> split_statistic("val/acc.p99.9"), split_statistic("val/acc")
+    (Statistic(metric='val/acc', stat='p99.9'), None)
+    """
+    parts = _METRIC_AND_STATISTIC.fullmatch(path)
+    return Statistic(metric_name(parts[1]), parts[2]) if parts and is_statistic(parts[2]) else None
 
 
 def parse_statistic(path: str | tuple[str, str | None], *, metrics: Collection[str]) -> Statistic:

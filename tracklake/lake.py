@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake import definitions, health, keys, lake_files, recorded, sealing
 from tracklake.clock import Clock
-from tracklake.errors import DefinitionError, RunNotFoundError
+from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
@@ -112,13 +112,11 @@ class Lake:
         view = self._view
         asked = [paths] if isinstance(paths, str | tuple) else list(paths)
         known = {*view.snapshot.metrics, *PSEUDO}
-        parsed = {_label(p): keys.parse_statistic(p, metrics=known) for p in asked}
-        parsed = {name: s._replace(stat=s.stat or "last") for name, s in parsed.items()}
+        parsed = _labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        found = {series.name: series for series in view.runs.statistics(run_ids, parsed)}
-        order = [column for name in parsed for column in (name, f"{name}.text") if column in found]
-        wide = pl.DataFrame([run_ids, *(found[name] for name in order)])
+        found = view.runs.statistics(run_ids, parsed)
+        wide = pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
         return wide if shape == "wide" else _lengthened(wide, parsed)
 
     def history(
@@ -303,8 +301,17 @@ def open(root: os.PathLike[str] | str | None = None, *, create: bool = False) ->
     return Lake(root, create=create)
 
 
-def _label(path: StatisticPath) -> str:
-    return path if isinstance(path, str) else ".".join(path)
+def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, keys.Statistic]:
+    """Return the statistics by the names of their columns; a bare metric is its last value."""
+    found: dict[str, keys.Statistic] = {}
+    for path, statistic in asked:
+        name = path if isinstance(path, str) else ".".join(path)
+        whole = statistic._replace(stat=statistic.stat or "last")
+        if found.setdefault(name, whole) != whole:
+            raise UnknownNameError(
+                f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
+            )
+    return found
 
 
 def _lengthened(wide: pl.DataFrame, parsed: dict[str, keys.Statistic]) -> pl.DataFrame:

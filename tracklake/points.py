@@ -137,14 +137,23 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
     made = [
         _series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")),
-        _series(timed, "_timestamp", pl.col("ts").dt.epoch("us") / _MICROSECONDS),
+        _series(timed, "_timestamp", pl.lit(seconds(timed["ts"].dt.epoch("us")))),
         user,
     ]
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"])
-        ran = (pl.col("ts") - pl.col("start")).dt.total_microseconds() / _MICROSECONDS
-        made.append(_series(begun, "_runtime", ran + pl.col("runtime_base")))
+        ran = seconds((begun["ts"] - begun["start"]).dt.total_microseconds()) + begun["runtime_base"]
+        made.append(_series(begun, "_runtime", pl.lit(ran)))
     return sort(pl.concat(made))
+
+
+def seconds(microseconds: pl.Series) -> pl.Series:
+    """Divide by a million, exactly rounded: polars multiplies by the reciprocal, but not if there is only one number.
+
+    >>> seconds(pl.Series([1_700_000_000_005_000, 0]))[0]
+    1700000000.005
+    """
+    return pl.Series(microseconds.to_numpy() / _MICROSECONDS)
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:

@@ -72,19 +72,7 @@ class RecordedRun:
         """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds)."""
         table = SeriesTable(self._table())
         names = self.metrics if metrics is None else table.known(metrics)
-        wide = table.read(
-            [*names, *PSEUDO],
-            runs=[self.id],
-            where=None,
-            steps=None,
-            x=None,
-            shape="wide",
-            downsample=None,
-            raw=False,
-            limit=1 << 62,
-        )
-        shown = [c for c in wide.columns if c not in ("run_id", "step", "time", "x", *PSEUDO)]
-        return wide.select("_step", *shown, "_timestamp", "_runtime").sort("_step")
+        return table.of_run(self.id, names)
 
     def __repr__(self) -> str:
         return f"RecordedRun(id={self.id!r}, project={self.project!r}, state={self.state!r})"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import keys
+from tracklake import columns, keys, points
+from tracklake.column_names import ColumnNames
 from tracklake.errors import UnknownNameError
-from tracklake.keys import Statistic
-from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
 from tracklake.summary_columns import Cells, Rows, SummaryColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from tracklake.definitions import MetricDefinition
+    from tracklake.column_names import Column
+    from tracklake.keys import Statistic
     from tracklake.summaries import Summaries
 
 Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
@@ -27,8 +28,8 @@ Where = pl.Expr | str | None
 """A polars expression over the columns of the runs, or a boolean expression in SQL."""
 
 FIELDS = ("name", "group", "job_type", "notes")
-BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
-_TEXT = ".text"
+_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary)(?:\.\w+)+)""")
+"""In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
 class RunTable:
@@ -51,18 +52,19 @@ class RunTable:
     ) -> pl.DataFrame:
         """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns."""
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
-        condition = pl.sql_expr(where) if isinstance(where, str) else where
+        condition = _condition(where)
         needed = [*(condition.meta.root_names() if condition is not None else []), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
-        table = self._build(rows, list(dict.fromkeys(["run_id", *needed])))
+        table = self._build(rows, ["run_id", *needed])
         if condition is not None:
             table = table.filter(condition)
         for name in reversed(order):
-            table = _sort(table, _strip(name), descending=name.startswith("-"))
+            table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if limit is None else table.head(limit)
-        shown = self.default_columns(table["run_id"]) if wanted is None else self._expand(wanted)
+        some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
+        shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
         kept = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(kept, ["run_id", *(name for name in shown if name != "run_id")])
+        return self._build(kept, ["run_id", *shown])
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
         """Return the ids of the runs meant, or None if all are."""
@@ -82,29 +84,39 @@ class RunTable:
             unknown = sorted(set(ids) - set(rows["run_id"]))
             if unknown:
                 raise UnknownNameError.nearest("run", unknown[0], rows["run_id"])
-            rows = (
-                pl.DataFrame({"run_id": ids}).unique(maintain_order=True).join(rows, on="run_id", maintain_order="left")
-            )
+            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            rows = named.join(rows, on="run_id", maintain_order="left")
         return rows
 
-    def _build(self, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    def _is_descending(self, order: str) -> bool:
+        """Tell the direction of an order: that of its sign, else the best first where there is a goal."""
+        return order.startswith("-") or (not order.startswith("+") and self.names.is_better_high(order))
+
+    def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
-        built = {name: rows[name] for name in ("run_id", "project", "created_at")}
-        wanted = [name for name in dict.fromkeys(names) if name not in built]
-        summary = [name for name in wanted if name.startswith("summary.")]
-        config = [name for name in wanted if name.startswith("config.")]
-        for name in wanted:
-            if name in BASE:
-                built[name] = self._base(rows, name)
-            elif name not in summary and name not in config:
-                raise UnknownNameError.nearest("column", name, self.available)
-        if config or summary:
-            at, ids = self._rows_of(rows["run_id"]), self._limited(rows["run_id"])
-            built |= {series.name: series for series in (*self._config(at, config), *self._summary(at, summary, ids))}
-        order = [column for name in dict.fromkeys(names) for column in (name, name + _TEXT) if column in built]
-        return pl.DataFrame([built[name] for name in dict.fromkeys(order)])
+        asked = [self.names.parse(name) for name in dict.fromkeys(names)]
+        built = {c: [self._base(rows, c.name)] for c in asked if c.config is None and c.path is None}
+        if len(built) < len(asked):
+            at = self._rows_of(rows["run_id"])
+            built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
+            paths = {c: c.path for c in asked if c.path is not None}
+            built |= self._summary(at, paths, self._limited(rows["run_id"]))
+        found: dict[str, pl.Series] = {}
+        for column in asked:
+            first, *rest = built[column]
+            parts = [rest[0] if rest else columns.text_of(first)] if column.only_text else [first, *rest]
+            names_of = [column.name, *(part.name for part in parts[1:])]
+            found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
+        return pl.DataFrame(list(found.values()))
+
+    @cached_property
+    def names(self) -> ColumnNames:
+        """The columns that there are."""
+        return ColumnNames(self.summaries, self.config)
 
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:
+        if name in rows.columns:
+            return rows[name]
         table = self._states if name == "state" else self._runtimes if name == "runtime" else self._fields[name]
         return rows.select("run_id").join(table, on="run_id", how="left", maintain_order="left")[name]
 
@@ -125,8 +137,8 @@ class RunTable:
     def _runtimes(self) -> pl.DataFrame:
         """run_id, runtime: seconds from the start to the last sign, over the sessions that followed each other."""
         sessions = self.snapshot.sessions.join(self.snapshot.starts, on=["run_id", "session"])
-        ran = (pl.col("last") - pl.col("start")).dt.total_microseconds() / 1e6 + pl.col("runtime_base")
-        return sessions.group_by("run_id").agg(ran.max().alias("runtime"))
+        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + sessions["runtime_base"]
+        return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
 
     @property
     def _states(self) -> pl.DataFrame:
@@ -145,10 +157,11 @@ class RunTable:
     @cached_property
     def config(self) -> pl.DataFrame:
         """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name)."""
-        said = self.snapshot.statements.filter((pl.col("said") == "config") & (pl.col("run_id") != LAKE_RUN))
-        last = said.sort("ts", "session", maintain_order=True).unique(
-            ["run_id", "key"], keep="last", maintain_order=True
+        said = self.snapshot.statements.filter(
+            pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
         )
+        said = said.sort("ts", "session", maintain_order=True)
+        last = said.unique(["run_id", "key"], keep="last", maintain_order=True).filter(pl.col("said") == "config")
         names = {key: f"config.{keys.column(key)}" for key in last["key"].unique()}
         return last.select(
             "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
@@ -156,131 +169,65 @@ class RunTable:
 
     @cached_property
     def _config_cells(self) -> dict[str, Cells]:
-        parts = self.config.partition_by("column", as_dict=True, maintain_order=True)
-        return {
-            str(name): Cells(self._columns.places(part["run_id"]), part.select(STORED))
-            for (name,), part in sorted(parts.items())
-        }
+        parts = self.config.partition_by("column", as_dict=True).items()
+        return {str(name): Cells(self._columns.places(part["run_id"]), part.select(STORED)) for (name,), part in parts}
 
-    def _config(self, rows: Rows, names: Sequence[str]) -> Iterator[pl.Series]:
-        for name in names:
-            known = name if name in self._config_cells else name.removesuffix(_TEXT)
-            if known not in self._config_cells:
-                raise UnknownNameError.nearest("column", name, self.available)
-            yield from rows.column(known, self._config_cells[known])
+    def _config(self, rows: Rows, name: str) -> list[pl.Series]:
+        return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
 
-    def _summary(self, rows: Rows, names: Sequence[str], runs: Collection[str] | None) -> Iterator[pl.Series]:
-        """Yield summary columns: bare entries, and statistics that always read history."""
-        asked = {name: self._parse(name) for name in names}
-        bare = list(dict.fromkeys(path.metric for path in asked.values() if path.stat is None))
-        if bare:
-            entries = self._columns.entries(bare, runs=runs)
-            for key in bare:
-                yield from rows.column(f"summary.{key}", entries[key])
-        yield from self._statistics(rows, {name: path for name, path in asked.items() if path.stat}, runs)
+    def _summary(
+        self, rows: Rows, asked: dict[Column, Statistic], runs: Collection[str] | None
+    ) -> dict[Column, list[pl.Series]]:
+        """Return summary columns: bare entries, and statistics that always read history."""
+        bare = {column: path.metric for column, path in asked.items() if path.stat is None}
+        entries = self._columns.entries(list(bare.values()), runs=runs)
+        built = {}
+        for column, key in bare.items():
+            name = f"summary.{key}"
+            built[column] = _named(name, rows.column(name, entries[key]), self.names.taken)
+        numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
+        statistics = self._statistics(rows, numbers, runs)
+        return built | {column: statistics[column.name] for column in asked if column.name in numbers}
 
-    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> Iterator[pl.Series]:
-        """Yield one column a named statistic, over history alone, for these runs in their order."""
-        yield from self._statistics(self._rows_of(run_ids), asked, self._limited(run_ids))
+    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
+        """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns."""
+        return self._statistics(self._rows_of(run_ids), asked, self._limited(run_ids))
 
-    def _statistics(self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None) -> Iterator[pl.Series]:
+    def _statistics(
+        self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
+    ) -> dict[str, list[pl.Series]]:
         found = self._columns.statistics(asked.values(), runs=runs)
-        for name, path in asked.items():
-            yield from rows.column(name, found[path])
+        return {name: _named(name, rows.column(name, found[path]), asked) for name, path in asked.items()}
 
     def _rows_of(self, run_ids: pl.Series) -> Rows:
         return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)
-
-    def _parse(self, name: str) -> Statistic:
-        """Read a summary column's name: a key that a summary holds, else a metric and a statistic."""
-        path = name.removeprefix("summary.")
-        if path in self._entry_keys:
-            return Statistic(path, None)
-        if path.endswith(_TEXT) and path.removesuffix(_TEXT) in self._entry_keys:
-            return Statistic(path.removesuffix(_TEXT), None)
-        metric, _, stat = path.rpartition(".")
-        if metric in self._metrics and keys.is_statistic(stat):
-            return Statistic(metric, stat)
-        raise UnknownNameError.nearest("column", name, self.available)
-
-    @cached_property
-    def _entry_keys(self) -> set[str]:
-        return {*self.summaries.entry_keys, *PSEUDO}
-
-    @cached_property
-    def _metrics(self) -> set[str]:
-        return {*self.snapshot.metrics, *PSEUDO}
-
-    @cached_property
-    def available(self) -> list[str]:
-        """Every column that exists without naming a statistic."""
-        shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_cells, *shown, *self._defined_columns(None)]
-
-    def default_columns(self, run_ids: pl.Series) -> list[str]:
-        """Return the columns shown when none are named: as the definitions of these runs say."""
-        held = set(self.config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
-        config = [name for name in self._config_cells if name in held]
-        return [*BASE, *config, *self._defined_columns(run_ids)]
-
-    def _defined_columns(self, run_ids: pl.Series | None) -> list[str]:
-        groups = self.summaries.defined.groups
-        if run_ids is not None:
-            groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))
-        shown = set(groups["group"].unique().to_list())
-        by_hand = set(self.summaries.edits.filter(pl.col("said") == "edit")["key"])
-        metrics = set(self.snapshot.metrics)
-        names = []
-        for key in self.summaries.entry_keys:
-            found = [d for i, d in self.summaries.definition(key).items() if i in shown] if key in metrics else []
-            said = [d for d in found if d is not None] or found[:1]  # who says nothing of it follows those who do
-            parts = list(dict.fromkeys(part for d in said for part in _parts(key, d)))
-            names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
-            if key in by_hand and "" not in parts:
-                names.append(f"summary.{key}")
-        return names
-
-    def _expand(self, wanted: Sequence[str]) -> list[str]:
-        """Put the matching columns in the place of each glob."""
-        names: list[str] = []
-        for name in [wanted] if isinstance(wanted, str) else wanted:
-            if name in self.available or not keys.is_glob(name):
-                names.append(name)
-                continue
-            matches = [column for column in self.available if keys.glob_matches(name, column)]
-            pattern, _, stat = name.rpartition(".")
-            if keys.is_statistic(stat):
-                named = [f"summary.{m}" for m in self.snapshot.metrics if not m.startswith("_")]
-                matches += [f"{column}.{stat}" for column in named if keys.glob_matches(pattern, column)]
-            if not matches:
-                raise UnknownNameError.nearest("column", name, self.available)
-            names += matches
-        return list(dict.fromkeys(names))
 
     def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
 
 
-def _parts(key: str, definition: MetricDefinition | None) -> list[str]:
-    """Return the statistics that a definition shows of a metric; "" is the bare value."""
-    if key.startswith("_"):
-        shown = definition is not None and definition.kinds
-        return list(definition.kinds) if definition is not None and shown else []
-    if definition is None:
-        return [""]
-    if definition.none or definition.hidden:
-        return []
-    return [p for k in definition.kinds for p in (("best", "best_step") if k == "best" else (k,))] or [""]
+def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
+    """Name the column of texts, if there is one, so that it takes no other column's name."""
+    return [series[0], *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
+
+
+def _condition(where: Where) -> pl.Expr | None:
+    """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes."""
+    if not isinstance(where, str):
+        return where
+    return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
 
 
 def _ids(runs: Runs) -> list[str]:
-    if isinstance(runs, pl.DataFrame):
-        if "run_id" not in runs.columns:
-            msg = f"runs= takes run ids or a frame with a column run_id; the frame given has {runs.columns}"
-            raise UnknownNameError(msg)
-        return runs["run_id"].to_list()
-    return [runs] if isinstance(runs, str) else list(runs) if runs is not None else []
+    if isinstance(runs, str):
+        return [runs]
+    if not isinstance(runs, pl.DataFrame):
+        return list(runs) if runs is not None else []
+    if "run_id" not in runs.columns:
+        msg = f"runs= takes run ids or a frame with a column run_id; the frame given has {runs.columns}"
+        raise UnknownNameError(msg)
+    return runs["run_id"].to_list()
 
 
 def _strip(name: str) -> str:

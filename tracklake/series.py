@@ -14,7 +14,7 @@ from tracklake.points import PSEUDO
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tracklake.run_table import Runs, RunTable, Where
 
@@ -24,6 +24,12 @@ Steps = tuple[int | None, int | None] | range | None
 
 _SERIES = ["run_id", "metric"]
 _STORED = ["kind", "value", "ival", "text"]
+_TEXT = (
+    pl.when(pl.col("kind") == Kind.BOOL)
+    .then(pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false")))
+    .otherwise(pl.col("text"))
+)
+"""Strings and JSON as they are, and a bool in words."""
 
 
 class SeriesTable:
@@ -42,10 +48,11 @@ class SeriesTable:
         steps: Steps = None,
         raw: bool = False,
     ) -> pl.LazyFrame:
-        """Return the points (run_id, metric, step, time, stored columns), lazily where nothing has to be resolved."""
+        """Return run_id, metric, step, time, value, text, ival and kind of the points, unsorted, lazily where clean."""
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
-        return _between(self._points(names, ids, raw=raw), steps)
+        found = _between(self._points(names, ids, raw=raw), steps)
+        return found.select("run_id", "metric", "step", "time", "value", _TEXT.alias("text"), "ival", "kind")
 
     def _points(self, names: Collection[str], ids: Collection[str] | None, *, raw: bool) -> pl.LazyFrame:
         stored = [name for name in names if name not in PSEUDO]
@@ -70,6 +77,15 @@ class SeriesTable:
     def _shaped(found: pl.LazyFrame) -> pl.LazyFrame:
         return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *_STORED)
 
+    def of_run(self, run_id: str, metrics: Sequence[str]) -> pl.DataFrame:
+        """Return the rows of one run: _step, one typed column a metric, _timestamp, _runtime."""
+        names = dict.fromkeys([*metrics, *PSEUDO])
+        found = self._points(list(names), [run_id], raw=False).sort("step").collect()
+        steps = found.select(pl.col("step").unique().sort())
+        at = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
+        shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
+        return pl.DataFrame(_typed_by_metric(at, shown, steps.height))
+
     def read(
         self,
         metrics: Sequence[str] | None,
@@ -87,7 +103,7 @@ class SeriesTable:
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
-            self._refuse_too_many(names, ids, limit)
+            self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
         found = (
             _between(self._points(names, ids, raw=raw), steps)
             .sort([*_SERIES, "step", "time"], maintain_order=True)
@@ -124,22 +140,18 @@ class SeriesTable:
         if stat is None:
             msg = f"goal is {goal!r}; accepted are 'min', 'max', or None for the goal of the metric's definition"
             raise DefinitionError(msg)
-        (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})
+        (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         rows = self._points([metric, *taken], best["run_id"].to_list(), raw=False)
         rows = rows.join(best.lazy(), on=["run_id", "step"], how="semi")
-        parts = rows.collect().partition_by("metric", as_dict=True)
-        built = [best["run_id"], best["step"]]
-        for name in (metric, *taken):
-            mine = parts.get((name,))
-            if mine is not None:
-                order = mine.select("run_id").join(best.with_row_index("at"), on="run_id", maintain_order="left")["at"]
-                built += columns.typed(name, mine, order.to_numpy().astype(np.int64), best.height)
-        return pl.DataFrame(built)
+        found = rows.collect().join(best.select("run_id").with_row_index("at"), on="run_id", maintain_order="left")
+        return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
 
-    def _refuse_too_many(self, names: Sequence[str], ids: Collection[str] | None, limit: int) -> None:
+    def _refuse_too_many(
+        self, names: Sequence[str], ids: Collection[str] | None, limit: int, *, counted: Literal["n_raw", "n_points"]
+    ) -> None:
         stored = [name for name in names if name not in PSEUDO]
-        count = int(self.snapshot.states(stored, columns=["n_points"], runs=ids)["n_points"].sum())
+        count = int(self.snapshot.states(stored, columns=[counted], runs=ids)[counted].sum())
         if count > limit:
             raise _too_large(count, limit)
 
@@ -166,7 +178,7 @@ class SeriesTable:
         axis = self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()).collect()
         right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
         left = keyed.with_row_index("at").sort("step")
-        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], strategy="backward")
+        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
 
 
@@ -203,25 +215,31 @@ def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
-    truth = pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    text = pl.when(pl.col("kind") == Kind.BOOL).then(truth).otherwise(pl.col("text")).alias("text")
     shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
     if found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
         return found.select(shown)
-    return found.with_columns(text).select(*shown, "text")
+    return found.select(*shown, _TEXT.alias("text"))
 
 
 def _wide(found: pl.DataFrame) -> pl.DataFrame:
     """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric."""
     shared = [pl.col("time").max(), *([pl.col("x").drop_nulls().first()] if "x" in found.columns else [])]
     rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
-    placed = found.join(
-        rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left"
-    )
-    built = rows.get_columns()
-    for (name,), part in placed.partition_by("metric", as_dict=True, maintain_order=True).items():
-        built += columns.typed(str(name), part, part["at"].to_numpy().astype(np.int64), rows.height)
-    return pl.DataFrame(built)
+    at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
+    metrics = found["metric"].unique(maintain_order=True).to_list()
+    return pl.DataFrame([*rows, *_typed_by_metric(at, metrics, rows.height, beside=rows.columns)])
+
+
+def _typed_by_metric(
+    found: pl.DataFrame, metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
+) -> Iterator[pl.Series]:
+    """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
+    parts = found.partition_by("metric", as_dict=True, maintain_order=True)
+    taken = {*beside, *metrics}
+    for name in metrics:
+        mine = parts.get((name,), found.clear())
+        shown = f"metric.{name}" if name in beside else name
+        yield from columns.typed(shown, mine, mine["at"].to_numpy().astype(np.int64), size, taken=taken)
 
 
 def _too_large(count: int, limit: int) -> HistoryTooLargeError:

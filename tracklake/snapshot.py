@@ -200,9 +200,13 @@ class Snapshot:
     @cached_property
     def metrics(self) -> list[str]:
         """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
-        frames = [self._scan_states(None).select("metric").unique().collect()]
-        frames += [frame.select("metric").unique() for frame in self._live_states]
-        return sorted(set(pl.concat(frames)["metric"].to_list()))
+        return self.metrics_of(None)
+
+    def metrics_of(self, runs: Collection[str] | None) -> list[str]:
+        """Return the names of the metrics that these runs (None: any) have logged, sorted."""
+        frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
+        found = pl.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
+        return sorted(set(pl.concat(found)["metric"]))
 
     def states(
         self,
@@ -236,10 +240,12 @@ class Snapshot:
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
+        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
+        one = pl.lit("").alias("project")
         if metrics is None or not set(metrics).intersection(PSEUDO):
-            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").collect()
-            return points.resolve(points.sort(found), cutoffs=self.cutoffs)
-        rows = points.resolve(points.sort(self.points(runs=runs).collect()), cutoffs=self.cutoffs)
+            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one).collect()
+            return points.resolve(found, cutoffs=self.cutoffs)
+        rows = points.resolve(self.points(runs=runs).with_columns(one).collect(), cutoffs=self.cutoffs)
         return points.resolve(_only(points.with_pseudo(rows, sessions=self.starts).lazy(), metrics, None).collect())
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
@@ -286,7 +292,7 @@ class Snapshot:
 
     def _recompute(self, series: pl.DataFrame) -> pl.DataFrame:
         """Compute the states of these (run_id, metric) from their points."""
-        return states.of(self.resolved_series(series).with_columns(pl.lit(0, pl.Int64).alias("session")))
+        return states.of(self.resolved_series(series), by_session=False)
 
 
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
     Columns = dict[str, pl.Series]
+    _N = TypeVar("_N", np.int64, np.float64)
 
 _SERIES = ("run_id", "metric")
 _VALUE = ("step", "value", "ival", "text", "kind")
 _COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
-_LAST = {"session": "session", "hi": "hi"}  # merged, these two are the last piece's
 _NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
 
 
@@ -57,7 +57,7 @@ class _Segments:
     def count(self, x: Bools | Ints) -> Ints:
         return np.add.reduceat(x, self.starts, dtype=np.int64)
 
-    def spread(self, x: Floats) -> Floats:
+    def spread(self, x: NDArray[_N]) -> NDArray[_N]:
         """Repeat each segment's element for each of its rows."""
         return np.repeat(x, self.lengths)
 
@@ -73,17 +73,20 @@ class _Segments:
         found = at[np.searchsorted(at, self.stops) - 1]
         return np.where(found >= self.starts, found, -1)
 
+    def most(self, x: Ints) -> Ints:
+        return np.maximum.reduceat(x, self.starts)
+
     def extreme(self, x: Floats, which: Literal["min", "max"]) -> Ints:
         """Give the position of the earliest least or greatest number, -1 if all are NaN."""
         pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
         return self.first(x == self.spread(pick.reduceat(x, self.starts)))
 
 
-def of(points: pl.DataFrame) -> pl.DataFrame:
+def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     """Make the states of points that stand in POINTS order: one row a (run, session, metric), in STATES order.
 
     Of points of one session at one step only the last counts; `n_raw` counts all. Points of several sessions that were
-    resolved together become one state a series once `session` is set to one number.
+    resolved together become one state a (run, metric) with `by_session=False`; its session is the one that spoke last.
 
     >>> from tracklake.schema import POINTS
     >>> rows = [("p", "a", "x", 1, step, step, float(step), None, None, 0) for step in (1, 2, 3)]
@@ -92,13 +95,13 @@ def of(points: pl.DataFrame) -> pl.DataFrame:
     """
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
-    raw, new = _by_session(points)
+    raw, new = _by_session(points) if by_session else (points, changes(points, by=_SERIES))
     every = _Segments(np.flatnonzero(new), raw.height)
     last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
     lengths = every.lengths if last.all() else every.count(last)
     kept = raw if last.all() else raw.filter(last)
     segments = _Segments(np.cumsum(lengths) - lengths, kept.height)
-    columns = _take(kept, segments.starts, {name: name for name in ("project", "run_id", "session", "metric")})
+    columns = _take(kept, segments.starts, {name: name for name in ("project", "run_id", "metric")})
     columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
     columns |= _number_columns(kept, segments) | _value_columns(kept, segments)
     return _sorted(pl.DataFrame(columns, schema=STATES), then="session")
@@ -153,7 +156,7 @@ def _value_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
     for end, at in (("first", segments.first(said)), ("last", segments.last(said))):
         columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
     columns |= _take(points, segments.starts, {"lo": "step"}) | _take(points, segments.stops - 1, {"hi": "step"})
-    return columns | {"ts": _latest(points["ts"], segments)}
+    return columns | _spoken_last(points, said, segments)
 
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
@@ -162,16 +165,22 @@ def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
     return {new: frame[old][rows] for new, old in names.items()}
 
 
-def _latest(ts: pl.Series, segments: _Segments) -> pl.Series:
-    return pl.Series(np.maximum.reduceat(ts.to_numpy().view(np.int64), segments.starts)).cast(STAMP)
+def _spoken_last(rows: pl.DataFrame, said: Bools, segments: _Segments) -> Columns:
+    """Give the largest (ts, session) of the rows of each segment that say something; no ts if none does."""
+    never = np.iinfo(np.int64).min
+    stamps = np.where(said, rows["ts"].to_physical().fill_null(never).to_numpy(), never)
+    last = segments.most(stamps)
+    sessions = np.where(stamps == segments.spread(last), rows["session"].to_numpy(), never)
+    ts = pl.Series(last).replace(never, None).cast(STAMP)
+    return {"ts": ts, "session": pl.Series(segments.most(sessions))}
 
 
 def merge(states: pl.DataFrame) -> pl.DataFrame:
     """Merge the states of each (run_id, metric) into one row, sorted by (metric, run_id).
 
     Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
-    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is that of the piece
-    with the last step.
+    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is the one that
+    spoke last, or without `ts` that of the piece with the last step.
 
     >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "session": [1, 2], "lo": [0, 5], "hi": [4, 9]}
     >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
@@ -181,8 +190,11 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     if len(segments.starts) == pieces.height:
         return pieces
     merged = _merged_numbers(pieces, segments) | _merged_values(pieces, segments)
-    rest = {name: name for name in pieces.columns if name not in merged and name not in _LAST}
-    merged |= _take(pieces, segments.starts, rest) | _take(pieces, segments.stops - 1, _LAST)
+    if "ts" in pieces.columns:
+        merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), segments)
+    ends = {name: name for name in ("session", "hi") if name not in merged}
+    rest = {name: name for name in pieces.columns if name not in merged and name not in ends}
+    merged |= _take(pieces, segments.starts, rest) | _take(pieces, segments.stops - 1, ends)
     return pl.DataFrame(merged, schema=pieces.schema)
 
 
@@ -227,8 +239,7 @@ def _merged_numbers(pieces: pl.DataFrame, segments: _Segments) -> Columns:
             if "m2" in there:
                 off = means - segments.spread(mean)
                 merged["m2"] = segments.total(pieces["m2"].to_numpy() + n * off * off)
-    columns = {name: pl.Series(column) for name, column in merged.items()}
-    return columns | ({"ts": _latest(pieces["ts"], segments)} if "ts" in there else {})
+    return {name: pl.Series(column) for name, column in merged.items()}
 
 
 def _merged_values(pieces: pl.DataFrame, segments: _Segments) -> Columns:

@@ -124,7 +124,7 @@ class Summaries:
     def tree(self, run_id: str) -> dict[str, Any]:
         """Return the summary of one run as a nested dict, as its definitions shape it."""
         definitions = self.defined.of_run(run_id)
-        found = self.entries(runs=[run_id])
+        found = self.entries(runs=[run_id]).sort("key")
         views = found.filter(pl.col("said") == "view")["key"].to_list()
         shaped = {m: d for m in views if (d := definitions.resolve(m)) is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(run_id, shaped)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake import columns, points, states
+from tracklake import columns, keys, points, states
 from tracklake.errors import DefinitionError
 from tracklake.summaries import STORED
 
@@ -68,17 +68,16 @@ class Rows:
     def column(self, name: str, cells: Cells) -> list[pl.Series]:
         """Return the column of these cells (and `name.text` where kinds mix), null where a run has none."""
         if not self._are_all:
-            return list(self._built(name, cells))
+            return self._built(name, cells)
         if name not in cells.whole:
-            cells.whole[name] = list(self._built(name, cells))
+            cells.whole[name] = self._built(name, cells)
         return cells.whole[name]
 
-    def _built(self, name: str, cells: Cells) -> Iterator[pl.Series]:
+    def _built(self, name: str, cells: Cells) -> list[pl.Series]:
         values, at = self.take(cells)
         if values.width == 1:
-            yield columns.place(values.to_series(), at, len(self)).alias(name)
-        else:
-            yield from columns.typed(name, values, at, len(self))
+            return [columns.place(values.to_series(), at, len(self)).alias(name)]
+        return columns.typed(name, values, at, len(self), whole=cells.values)
 
 
 class SummaryColumns:
@@ -109,7 +108,7 @@ class SummaryColumns:
         if not missing:
             return self._statistics
         runs = self._scope(runs, len({path.metric for path in missing}))
-        quantiles = [path for path in missing if str(path.stat)[0] == "p"]
+        quantiles = [path for path in missing if keys.is_quantile(path.stat)]
         fresh = {path: self._quantile(path, runs) for path in quantiles}
         if len(quantiles) < len(missing):
             fresh |= self._from_states([path for path in missing if path not in fresh], runs)
@@ -184,6 +183,6 @@ def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
 def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
     """Yield each value of a sorted column and where it stands."""
     starts = np.flatnonzero(points.changes(column.to_frame(), by=[column.name]))
-    stops = np.append(starts[1:], len(column))
-    for value, start, stop in zip(column.gather(starts), starts.tolist(), stops.tolist(), strict=True):
+    stops = np.append(starts[1:], [len(column)] if len(starts) else [])
+    for value, start, stop in zip(column.gather(starts), starts.tolist(), stops.astype(int).tolist(), strict=True):
         yield value, slice(start, stop)
