@@ -1,23 +1,112 @@
-"""Child processes of the tests: each runs a short script against this checkout's tracklake."""
+"""Child processes of the tests: real ones, forked from a process that has imported everything and done nothing.
+
+A fresh interpreter would take most of a second for its imports, and there are many.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 
-IMPORTS = "import os, signal, sys, time\nimport tracklake as tl\n"
+NURSERY = """
+import json, os, signal, socket, sys, time
+import polars, pyarrow.parquet
+import tracklake as tl
+
+line = socket.socket(fileno=int(sys.argv[1]))
+while True:
+    message, ends, _, _ = socket.recv_fds(line, 1 << 18, 2)
+    if not message:
+        os._exit(0)
+    request = json.loads(message)
+    if "poll" in request:
+        pid, status = os.waitpid(request["poll"], os.WNOHANG)
+        line.send(json.dumps(os.waitstatus_to_exitcode(status) if pid else None).encode())
+        continue
+    child = os.fork()
+    if child == 0:
+        break
+    line.send(json.dumps(child).encode())
+    [os.close(end) for end in ends]
+os.setpgid(0, 0)   # it may fork in turn: all of them can be killed together
+line.close()
+[os.dup2(end, 1 + i) for i, end in enumerate(ends)] and [os.close(end) for end in ends]
+sys.argv = ["script", *request["arguments"]]
+exec(request["script"])
+"""
 
 
-def start(script: str, *arguments: object, **options) -> subprocess.Popen:
-    """Start a script that finds its arguments in sys.argv[1:]; what it prints is read through .stdout."""
-    command = [sys.executable, "-c", IMPORTS + textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+@functools.cache
+def nursery() -> socket.socket:
+    """The line to the process that forks: it answers a script with a process id, and a process id with an exit code."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    subprocess.Popen([sys.executable, "-c", NURSERY, str(there.fileno())], pass_fds=[there.fileno()])
+    there.close()
+    return here
+
+
+class Child:
+    """A running script, used like a subprocess.Popen; leaving its context kills it and all that it has started."""
+
+    def __init__(self, script: str, *arguments: object) -> None:
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        request = {"script": textwrap.dedent(script), "arguments": [str(argument) for argument in arguments]}
+        socket.send_fds(nursery(), [json.dumps(request).encode()], [out_end, err_end])
+        os.close(out_end), os.close(err_end)
+        self.pid: int = json.loads(nursery().recv(100))
+        self.stdout, self.stderr = os.fdopen(out), os.fdopen(err)
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            nursery().send(json.dumps({"poll": self.pid}).encode())
+            self.returncode = json.loads(nursery().recv(100))
+        return self.returncode
+
+    def wait(self) -> int:
+        deadline = time.monotonic() + 60
+        while self.poll() is None:
+            assert time.monotonic() < deadline, "the child does not end"
+            time.sleep(0.005)
+        return self.poll()
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self) -> tuple[str, str]:
+        with self.stdout, self.stderr:
+            printed = self.stdout.read(), self.stderr.read()
+        self.wait()
+        return printed
+
+
+def start(script: str, *arguments: object) -> Child:
+    """Start a script that finds os, signal, sys, time and tracklake as tl, and its arguments in sys.argv[1:]."""
+    return Child(script, *arguments)
 
 
 def output(script: str, *arguments: object, code: int = 0) -> str:
     """Run a script to its end, which must come with this exit code, and return what it printed."""
-    child = start(script, *arguments, stderr=subprocess.PIPE)
-    printed, errors = child.communicate(timeout=60)
+    child = start(script, *arguments)
+    printed, errors = child.communicate()
     assert child.returncode == code, errors
     return printed.strip()

@@ -21,21 +21,21 @@ def journals(place: Path) -> int:
 
 
 WRITE = """
-# eight writers forked from one warm process; each logs three runs one after the other
+# eight writers; each logs three runs one after the other, the last until it is told to stop
 from tracklake import journal
-journal.ROTATE_AT = 100_000
+journal.ROTATE_AT = 50_000
 writer = next((i for i in range(8) if os.fork() == 0), None)
 if writer is None:
     codes = [os.wait()[1] for _ in range(8)]
     sys.exit(max(codes) and 1)
-end = time.monotonic() + float(sys.argv[2])
+end = time.monotonic() + float(sys.argv[3])
 for part in range(3):
     run = tl.init("p", name=f"{writer}.{part}", config={"writer": writer}, dir=sys.argv[1])
     step = 0
-    while step < 50 or time.monotonic() < end - float(sys.argv[2]) * (2 - part) / 3:
+    while step < 100 or (part == 2 and time.monotonic() < end and not os.path.exists(sys.argv[2])):
         run.log({"a": float(step), "b": step, "c": "text"} if step % 50 == 0 else {"a": float(step), "b": step})
         step += 1
-        time.sleep(0.001)
+        time.sleep(0.005)
     run.summary["rows"] = step
     run.finish()
 """
@@ -45,39 +45,38 @@ sealing.KEEP_SECONDS = 0.5   # journals go as soon as they can
 while True:
     tl.open(sys.argv[1]).refresh()
     print(".", end="", flush=True)
+    time.sleep(0.1)
 """
 
 
-def look(lake: tl.Lake) -> dict[str, tuple[int, float, int]]:
-    """Count, largest and number of steps of each run, as the states and as the points have them."""
+def look(lake: tl.Lake) -> dict[str, tuple[int, float]]:
+    """Count and largest value of each run, as the states have them, while no stored point is there twice."""
+    if "a" not in metrics(lake):
+        return {}
     points = lake.history("a", raw=True)
     assert points.height == points.select("run_id", "step").unique().height, "a point is there twice"
     rows = lake.summaries(["a.count", "a.max"]).rows()
     return {run_id: (count or 0, largest or 0.0) for run_id, count, largest in rows}
 
 
-def watch(place: Path, seconds: float) -> int:
-    """Write with eight processes and seal with two, looking all the time; return how many looks that were."""
+def watch(place: Path, seconds: float) -> None:
+    """Write with eight processes and seal with two, looking all the time, at least for so long and ten times."""
     lake = tl.open(place, create=True)
-    writers = start(WRITE, place, seconds)
-    sealers = [start(SEAL, place) for _ in range(2)]
-    seen: dict[str, tuple[int, float]] = {}
-    looks = 0
-    while writers.poll() is None:
-        now = (
-            look(lake if looks % 3 else tl.open(place)) if lake.runs(columns=[]).height and "a" in metrics(lake) else {}
-        )
-        assert seen.keys() <= now.keys(), "a run is gone"
-        assert all(now[run_id] >= before for run_id, before in seen.items()), "a count went back"
-        assert all(largest == count - 1 for count, largest in now.values() if count), "a row is missing in between"
-        seen, looks = now, looks + 1
-    for sealer in sealers:
-        assert sealer.poll() is None, "a sealer died"
-        sealer.kill()
-        assert sealer.communicate()[0], "a sealer never came round"
-    assert writers.returncode == 0
+    with start(WRITE, place, place / "stop", seconds + 30) as writers, start(SEAL, place) as one, start(SEAL, place) as two:
+        seen: dict[str, tuple[int, float]] = {}
+        end, looks = time.monotonic() + seconds, 0
+        while writers.poll() is None:
+            now = look(lake if looks % 3 else tl.open(place))
+            assert seen.keys() <= now.keys(), "a run is gone"
+            assert all(now[run_id] >= before for run_id, before in seen.items()), "a count went back"
+            assert all(largest == count - 1 for count, largest in now.values() if count), "a row is missing in between"
+            seen, looks = now, looks + 1
+            if looks >= 10 and time.monotonic() > end:
+                (place / "stop").touch()
+        assert writers.returncode == 0
+        assert one.poll() is two.poll() is None, "a sealer died"
+    assert all(sealer.communicate()[0] for sealer in (one, two)), "a sealer never came round"
     at_end(place)
-    return looks
 
 
 def metrics(lake: tl.Lake) -> list[str]:
@@ -100,13 +99,13 @@ def at_end(place: Path) -> None:
 
 def test_reader_while_eight_write_and_two_seal(tmp_path: Path):
     """A reader sees no error, no count that goes back, no row twice, and in the end all."""
-    assert watch(tmp_path, 3.0) > 2
+    watch(tmp_path, 2.0)
 
 
 @pytest.mark.long
 def test_reader_while_eight_write_and_two_seal_for_long(tmp_path: Path):
     """The same for two minutes."""
-    assert watch(tmp_path, 120.0) > 50
+    watch(tmp_path, 120.0)
 
 
 def test_several_processes_on_one_run(tmp_path: Path):
@@ -119,7 +118,7 @@ def test_several_processes_on_one_run(tmp_path: Path):
     """
     first = tl.init("p", id="shared", dir=tmp_path)
     children = [start(script, tmp_path, rank) for rank in range(2)]
-    assert [child.wait(60) for child in children] == [0, 0]
+    assert [child.wait() for child in children] == [0, 0]
     first.log({"loss/main": 1.0})
     lake = tl.open(tmp_path)
     assert lake.run("shared").state == "running"
@@ -163,11 +162,7 @@ def test_several_runs_at_once(tmp_path: Path):
     for run in runs:
         run.finish()
     assert tl.run is None
-    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [
-        ("r0", 9.0, None),
-        ("r1", 19.0, 1.0),
-        ("r2", 29.0, None),
-    ]
+    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [("r0", 9.0, None), ("r1", 19.0, 1.0), ("r2", 29.0, None)]
 
 
 FORK = """

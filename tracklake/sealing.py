@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tracklake.storage import Storage
     from tracklake.tail import Fault
 
-MAX_POINTS = 8_000_000
-"""Points of one partition: what is sealed at once must fit in memory."""
+AT_ONCE = 12 << 20
+"""Bytes of journals that are sealed at once, since that takes some 40 times as much memory."""
 GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
 """Complete journals newer than the last commit that make it worth while to seal."""
 KEEP_SECONDS = 600
@@ -136,18 +136,19 @@ def points_of(part: Part) -> pl.DataFrame:
 def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]:
     """Yield journals that say something beyond their mark, until they fill a partition."""
     marks = catalog.marks(files)
-    n_points = 0
+    room = AT_ONCE
     for file in files:
         mark = marks.get(file.key, Mark())
-        if mark.complete or file.entry.size <= mark.through:
+        size = file.entry.size - mark.through
+        if mark.complete or size <= 0:
             continue
+        if size > room < AT_ONCE:
+            return
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted by another process
             unsealed = read_part(catalog, file, mark)
             if unsealed.part.through > mark.through:
-                n_points += unsealed.part.tail.n_points
+                room -= size
                 yield unsealed
-        if n_points >= MAX_POINTS:
-            return
 
 
 def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:

@@ -78,6 +78,7 @@ class Run:
         self._lock = threading.RLock()
         self._reader: SnapshotReader | None = None
         self._sealer: threading.Thread | None = None
+        self._catalog: Catalog | None = None
         self._finished = False
         self._step = start.step
         self._said = list(start.definitions)
@@ -269,7 +270,7 @@ class Run:
         self._lock = threading.RLock()
         if self._journal is not None:
             self._journal.abandon()
-        self._journal = self._reader = self._sealer = None
+        self._journal = self._reader = self._sealer = self._catalog = None
 
     def keep_alive(self, *, beat: bool) -> None:
         """Write what is buffered and, on a beat, give a sign of life."""
@@ -422,7 +423,8 @@ class Run:
         """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
         try:
             if not only_gathered or sealing.is_gathered(self._storage):
-                sealing.seal(Catalog(self._storage), live=False)
+                self._catalog = self._catalog or Catalog(self._storage)
+                sealing.seal(self._catalog, live=False)
         except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
             warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
 
