@@ -15,6 +15,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from typing import Self
 
 NURSERY = """
 import json, os, signal, socket, sys, time
@@ -65,7 +66,7 @@ class Child:
         self.stdout, self.stderr = os.fdopen(out), os.fdopen(err)
         self.returncode: int | None = None
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,12 +75,14 @@ class Child:
         self.wait()
 
     def poll(self) -> int | None:
+        """Return the exit code, or None while it runs."""
         if self.returncode is None:
             nursery().send(json.dumps({"poll": self.pid}).encode())
             self.returncode = json.loads(nursery().recv(100))
         return self.returncode
 
     def wait(self) -> int:
+        """Return the exit code when there is one."""
         deadline = time.monotonic() + 60
         while self.poll() is None:
             assert time.monotonic() < deadline, "the child does not end"
@@ -87,12 +90,15 @@ class Child:
         return self.poll()
 
     def send_signal(self, number: int) -> None:
+        """Send it a signal."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
+        """Kill it, as kill -9 does."""
         self.send_signal(signal.SIGKILL)
 
     def communicate(self) -> tuple[str, str]:
+        """Return all that it printed, and its errors, when it has ended."""
         with self.stdout, self.stderr:
             printed = self.stdout.read(), self.stderr.read()
         self.wait()

@@ -251,13 +251,12 @@ for act in (lambda: tl.init("p", dir=sys.argv[1]), lambda: tl.open(sys.argv[1] +
         print(type(error).__name__, str(error).replace(sys.argv[1], "LAKE"))
 """
     printed = output(WITHOUT_RIGHTS + READ + words, lake_to_read)
+    unwritable = "LakeError cannot begin a journal in LAKE/journal: Permission denied; give a lake that can be written"
     assert printed.splitlines() == [
-        "LakeError cannot begin a journal in LAKE/journal: Permission denied; "
-        "give a lake that can be written, or another dir=",
+        f"{unwritable}, or another dir=",
         "LakeError cannot make a lake at LAKE/new: Permission denied. Give a folder that can be written.",
-        "LakeError cannot begin a journal in LAKE/journal: Permission denied; "
-        "give a lake that can be written, or another dir=",
-        "LakeError cannot seal in LAKE: Permission denied. Reading works without; what is logged stays in its journals.",
+        f"{unwritable}, or another dir=",
+        "LakeError cannot seal in LAKE: Permission denied. Reading works without; what is logged stays in journals.",
     ]
     assert tree(lake_to_read) == before
 

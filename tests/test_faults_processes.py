@@ -62,7 +62,11 @@ def look(lake: tl.Lake) -> dict[str, tuple[int, float]]:
 def watch(place: Path, seconds: float) -> None:
     """Write with eight processes and seal with two, looking all the time, at least for so long and ten times."""
     lake = tl.open(place, create=True)
-    with start(WRITE, place, place / "stop", seconds + 30) as writers, start(SEAL, place) as one, start(SEAL, place) as two:
+    with (
+        start(WRITE, place, place / "stop", seconds + 30) as writers,
+        start(SEAL, place) as one,
+        start(SEAL, place) as two,
+    ):
         seen: dict[str, tuple[int, float]] = {}
         end, looks = time.monotonic() + seconds, 0
         while writers.poll() is None:
@@ -162,7 +166,11 @@ def test_several_runs_at_once(tmp_path: Path):
     for run in runs:
         run.finish()
     assert tl.run is None
-    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [("r0", 9.0, None), ("r1", 19.0, 1.0), ("r2", 29.0, None)]
+    assert tl.open(tmp_path).summaries(["a.max", "b"]).rows() == [
+        ("r0", 9.0, None),
+        ("r1", 19.0, 1.0),
+        ("r2", 29.0, None),
+    ]
 
 
 FORK = """

