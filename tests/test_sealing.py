@@ -218,7 +218,7 @@ def test_process_taken_for_dead_wakes_up(tmp_path: Path):
 
 
 def test_journal_without_locks(tmp_path: Path):
-    """On a file system without locks the heartbeat tells life, and a journal that may be appended to is never deleted."""
+    """On a file system without locks the heartbeat tells life, and a journal that may be appended to is not deleted."""
     script = """
     import errno, fcntl
     from tracklake import sealing
@@ -270,15 +270,15 @@ def behead(file: Path) -> None:
 @pytest.mark.parametrize("sealed", [False, True])
 def test_headless_journal_of_a_known_run(tmp_path: Path, sealed: bool):
     """Where both headers are damaged, the rows find their run by its other sessions, in journals or sealed."""
+    paths = []
     for resume in (None, "allow"):
         with tl.init("my project", id="Run 1", resume=resume, dir=tmp_path) as run:
             run.log({"a": 1.0})
-            older = run._journal.path if resume is None else older
+            paths.append(run._journal.path)
+    older = paths[0]
     if sealed:
-        behind = [file for file in journals(tmp_path) if file != older]
         older.rename(tmp_path / "aside")
         tl.open(tmp_path).refresh()
-        assert len(behind) == 1
         (tmp_path / "aside").rename(older)
     behead(older)
     lake = tl.open(tmp_path)
