@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,28 @@ def test_rewinds_stack(tmp_path):
     log(tmp_path, "a", from_step=1)
     assert lake.history("m")["value"].to_list() == [0.0]
     assert lake.summaries("m.count").rows() == [("a", 1)]
+
+
+FORKING = """
+import os, sys, tracklake as tl
+run = tl.init(id="a", dir=sys.argv[1], from_step=1)
+run.log({"m": 5.0})
+run.log({"m": 6.0})
+child = os.fork()
+if child == 0:
+    run.log({"worker": 1.0}, step=2)
+    os._exit(0)
+os.waitpid(child, 0)
+run.finish()
+"""
+
+
+def test_a_fork_of_a_rewinding_run_rewinds_nothing(tmp_path):
+    """The child's session stands beside its parent's, and what the parent took back stays taken back."""
+    log(tmp_path, "a", *({"m": float(x)} for x in range(4)))
+    subprocess.run([sys.executable, "-c", FORKING, str(tmp_path)], check=True, timeout=60)
+    found = tl.open(tmp_path).history().select("metric", "step", "value")
+    assert found.rows() == [("m", 0, 0.0), ("m", 1, 5.0), ("m", 2, 6.0), ("worker", 2, 1.0)]
 
 
 def test_only_the_series_whose_steps_clash_are_computed_again(tmp_path, monkeypatch):
