@@ -91,7 +91,7 @@ class _World:
     def has(self, run_id: str) -> bool:
         return any(run_id == known for known, _, _ in self.sessions)
 
-    def log(self, index: int, row: dict[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as log has it
+    def log(self, index: int, row: dict[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         run = self.session(index)
         at = run.step if step is None else step
         flat = run._synced({name: values.store(value, name=name) for name, value in row.items()}, at)

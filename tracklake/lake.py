@@ -116,8 +116,9 @@ class Lake:
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         found = view.runs.statistics(run_ids, parsed)
-        wide = pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
-        return wide if shape == "wide" else _lengthened(wide, parsed)
+        if shape == "long":
+            return pl.concat(_long(run_ids, path, found[name]) for name, path in parsed.items()).pipe(_without_no_text)
+        return pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
 
     def history(
         self,
@@ -214,7 +215,7 @@ class Lake:
         """Say how a metric, or all that a glob matches, is summarized in every run of the lake, or of one project.
 
         It counts for past and future runs and costs no rescan. It merges with what a run said of the same name; with
-        `overwrite` it replaces that. `goal` ("min" or "max") is the default of at_best and of the statistic best.
+        `overwrite` it replaces that. `goal` ("min" or "max") is the default of at_best, order_by and best.
         Raises DefinitionError.
 
         >>> lake = example()
@@ -314,18 +315,18 @@ def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, ke
     return found
 
 
-def _lengthened(wide: pl.DataFrame, parsed: dict[str, keys.Statistic]) -> pl.DataFrame:
-    """Put one column below the other: run_id, metric, stat, value, and text where there is any."""
-    parts = []
-    for name, path in parsed.items():
-        column = wide[name]
-        rest = wide.get_column(
-            f"{name}.text", default=pl.Series(f"{name}.text", [None], dtype=pl.String).new_from_index(0, len(column))
-        )
-        is_text = column.dtype == pl.String
-        number = pl.lit(None, pl.Float64) if is_text or column.dtype == pl.Boolean else column.cast(pl.Float64)
-        text = column if is_text else column.cast(pl.String) if column.dtype == pl.Boolean else rest
-        whose = [pl.lit(path.metric).alias("metric"), pl.lit(path.stat).alias("stat")]
-        parts.append(wide.select("run_id", *whose, pl.lit(number).alias("value"), pl.lit(text).alias("text")))
-    found = pl.concat(parts)
+def _long(run_ids: pl.Series, path: keys.Statistic, found: list[pl.Series]) -> pl.DataFrame:
+    """Return one statistic as rows: run_id, metric, stat, value, text."""
+    column = found[0]
+    numbers = column.cast(pl.Float64) if column.dtype.is_numeric() else None
+    texts = found[1] if len(found) > 1 else column.cast(pl.String) if numbers is None else None
+    return pl.DataFrame({"run_id": run_ids}).with_columns(
+        pl.lit(path.metric).alias("metric"),
+        pl.lit(path.stat).alias("stat"),
+        pl.lit(numbers, pl.Float64).alias("value"),
+        pl.lit(texts, pl.String).alias("text"),
+    )
+
+
+def _without_no_text(found: pl.DataFrame) -> pl.DataFrame:
     return found.drop("text") if found["text"].null_count() == found.height else found

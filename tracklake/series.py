@@ -84,7 +84,7 @@ class SeriesTable:
         steps = found.select(pl.col("step").unique().sort())
         at = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
-        return pl.DataFrame(_typed_by_metric(at, shown, steps.height))
+        return pl.DataFrame(_typed_by_metric(at, shown, steps.height)).cast({"_step": pl.Int64})
 
     def read(
         self,

@@ -285,9 +285,8 @@ class Snapshot:
         if self.cutoffs.is_empty() or pieces.is_empty():
             return pieces, cut
         marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
-        limit = pl.col("cutoff").fill_null(1 << 62)
-        kept = marked.filter(pl.col("lo") < limit)
-        cut = kept.filter(pl.col("hi") >= limit).select("run_id", "metric").unique()
+        kept = marked.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
+        cut = kept.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
         return kept.drop("cutoff"), cut
 
     def _recompute(self, series: pl.DataFrame) -> pl.DataFrame:

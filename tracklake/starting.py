@@ -125,7 +125,9 @@ def _start(
     real_id, real_project = (before.run_id, before.project) if before else (run_id, project)
 
     def open_journal(forked: bool) -> Journal:  # noqa: FBT001 - a callback of one argument
-        facts = header | {"pid": os.getpid()} | ({"forked": True} if forked else {})
+        facts = header | {"pid": os.getpid()}
+        if forked:  # a session beside that of the parent: it takes nothing back of what the parent logged
+            facts = {key: fact for key, fact in facts.items() if key != "from_step"} | {"forked": True}
         return Journal(
             storage.path(FOLDER), run_id=real_id, project=real_project, clock=clock, durability=durability, header=facts
         )

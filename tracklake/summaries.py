@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import keys, states, values
@@ -49,15 +48,15 @@ class Summaries:
     @cached_property
     def defined(self) -> Defined:
         """The definitions of every run: its own and the lake's, in the order in which they were said."""
-        said = self.snapshot.statements.filter(pl.col("said") == "define")
-        common = said.filter(pl.col("run_id") == LAKE_RUN).sort("ts", "session")
+        said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
+        said = said.with_columns((pl.col("run_id") == LAKE_RUN).cum_sum().alias("rank"))  # of the lake's, so many before
+        common = said.filter(pl.col("run_id") == LAKE_RUN)
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
         shared = [
             (ts, scope[session], text) for ts, session, text in common.select("ts", "session", "text").iter_rows()
         ]
-        own = said.filter(pl.col("run_id") != LAKE_RUN).sort("ts", "session")
-        rank = np.searchsorted(common["ts"].to_numpy(), own["ts"].to_numpy())
-        tagged = own.select("run_id", pl.format("{} {}", pl.Series("rank", rank), "text").alias("said"))
+        own = said.filter(pl.col("run_id") != LAKE_RUN)
+        tagged = own.select("run_id", pl.format("{} {}", "rank", "text").alias("said"))
         lists = tagged.group_by("run_id", maintain_order=True).agg(pl.col("said").str.join("\n"))
         runs = self.runs.select("run_id", "project").join(lists, on="run_id", how="left", maintain_order="left")
         distinct = runs.select("project", "said").unique(maintain_order=True).with_row_index("group")
