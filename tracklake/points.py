@@ -137,14 +137,19 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
     made = [
         _series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")),
-        _series(timed, "_timestamp", pl.col("ts").dt.epoch("us") / _MICROSECONDS),
+        _series(timed, "_timestamp", _seconds(pl.col("ts").dt.epoch("us"))),
         user,
     ]
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"])
-        ran = (pl.col("ts") - pl.col("start")).dt.total_microseconds() / _MICROSECONDS
+        ran = _seconds((pl.col("ts") - pl.col("start")).dt.total_microseconds())
         made.append(_series(begun, "_runtime", ran + pl.col("runtime_base")))
     return sort(pl.concat(made))
+
+
+def _seconds(microseconds: pl.Expr) -> pl.Expr:
+    """Divide by a million, correctly rounded: polars multiplies by the reciprocal of a literal."""
+    return microseconds.map_batches(lambda us: pl.Series(us.to_numpy() / _MICROSECONDS), return_dtype=pl.Float64)
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:

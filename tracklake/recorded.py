@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tracklake.storage import Storage
 
 
+_ROW_COLUMNS = {"_step": pl.Int64, "_timestamp": pl.Float64, "_runtime": pl.Float64}
+
+
 class RecordedRun:
     """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`."""
 
@@ -29,7 +32,9 @@ class RecordedRun:
         self.id = run_id
         self._storage = storage
         self._table = table
-        self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
+        self.summary = Summary(
+            entries=lambda _: self._table().summaries.of_run(self.id), say=self._say, folder=storage.root
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -83,6 +88,8 @@ class RecordedRun:
             raw=False,
             limit=1 << 62,
         )
+        missing = {c: dtype for c, dtype in _ROW_COLUMNS.items() if c not in wide.columns}
+        wide = wide.with_columns(pl.lit(None, dtype).alias(c) for c, dtype in missing.items())  # a run without rows
         shown = [c for c in wide.columns if c not in ("run_id", "step", "time", "x", *PSEUDO)]
         return wide.select("_step", *shown, "_timestamp", "_runtime").sort("_step")
 
@@ -91,9 +98,6 @@ class RecordedRun:
 
     def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]
-
-    def _tree(self) -> dict[str, Any]:
-        return self._table().summaries.tree(self.id)
 
     def _say(self, changes: list[Change]) -> None:
         """Write statements about the run at once, as a small session of it."""

@@ -145,10 +145,11 @@ class RunTable:
     @cached_property
     def config(self) -> pl.DataFrame:
         """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name)."""
-        said = self.snapshot.statements.filter((pl.col("said") == "config") & (pl.col("run_id") != LAKE_RUN))
-        last = said.sort("ts", "session", maintain_order=True).unique(
-            ["run_id", "key"], keep="last", maintain_order=True
+        said = self.snapshot.statements.filter(
+            pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
         )
+        newest = said.sort("ts", "session", maintain_order=True)
+        last = newest.unique(["run_id", "key"], keep="last", maintain_order=True).filter(pl.col("said") == "config")
         names = {key: f"config.{keys.column(key)}" for key in last["key"].unique()}
         return last.select(
             "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")

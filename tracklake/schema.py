@@ -54,7 +54,7 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "last_kind": pl.Int8,
     "lo": pl.Int64,  # the step interval, points of any kind
     "hi": pl.Int64,
-    "ts": STAMP,  # the largest stamp
+    "ts": STAMP,  # the largest stamp of a value of any kind but None; null if there is none
 }
 """One row a (run, session, metric) of one partition. Sorted (metric, run_id, session)."""
 

@@ -153,7 +153,8 @@ def _value_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
     for end, at in (("first", segments.first(said)), ("last", segments.last(said))):
         columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
     columns |= _take(points, segments.starts, {"lo": "step"}) | _take(points, segments.stops - 1, {"hi": "step"})
-    return columns | {"ts": _latest(points["ts"], segments)}
+    stamps = pl.select(pl.when(pl.lit(pl.Series(said))).then(points["ts"])).to_series()
+    return columns | {"ts": _latest(stamps, segments)}
 
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
@@ -163,7 +164,8 @@ def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
 
 
 def _latest(ts: pl.Series, segments: _Segments) -> pl.Series:
-    return pl.Series(np.maximum.reduceat(ts.to_numpy().view(np.int64), segments.starts)).cast(STAMP)
+    latest = np.maximum.reduceat(ts.to_numpy().view(np.int64), segments.starts)  # null is NaT, the least of all
+    return pl.Series(latest.view("datetime64[us]")).cast(STAMP)
 
 
 def merge(states: pl.DataFrame) -> pl.DataFrame:
