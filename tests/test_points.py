@@ -172,3 +172,9 @@ def test_pseudo_points_of_unsorted_runs_come_once():
 def test_pseudo_of_nothing_is_nothing():
     """No points have no pseudo points."""
     assert points.with_pseudo(frame(), sessions=sessions("a", 0, 0.0)).is_empty()
+
+
+def test_seconds_are_the_nearest_doubles():
+    """885 microseconds are 0.000885 s, not 0.0008849999999999999 s."""
+    made = points.pseudo(frame(("a", "x", 1, 0, 885, 1.0)), sessions=sessions("a", 0, 0.0))
+    assert made.filter(pl.col("metric") == "_runtime")["value"].to_list() == [0.000885]

@@ -102,6 +102,14 @@ def test_nothing_but_none_has_no_first_and_last():
     assert (state["lo"], state["hi"], state["n_points"]) == (0, 1, 2)
 
 
+def test_the_stamp_is_that_of_the_newest_value():
+    """None is said, but it is no value: it does not make a series newer, nor does a piece of nothing but None."""
+    assert of(1.0, 2.0, None)["ts"].microsecond == 1
+    assert of(None, None)["ts"] is None
+    pieces = pl.concat([states.of(series({0: 1.0})), states.of(series({1: None}))])
+    assert states.merge(pieces)["ts"][0].microsecond == 0
+
+
 def test_ties_go_to_the_earliest_step():
     """Of equal extremes the earliest step counts, and of 0.0 and -0.0 the earlier value."""
     state = of(2.0, 1.0, 2.0, 1.0)

@@ -114,6 +114,11 @@ class Journal:
         return int(str(self._header["start"]))
 
     @property
+    def size(self) -> int:
+        """Bytes of the file being written that hold whole frames."""
+        return self._offset
+
+    @property
     def path(self) -> Path:
         """The file being written."""
         return self._folder / str(self.name)

@@ -132,6 +132,24 @@ def column(path: str) -> str:
     return ".".join(split(path))
 
 
+def parents(name: str) -> list[str]:
+    """Return the names above a dotted name, the shortest first.
+
+    >>> parents("a.b.c"), parents("loss")
+    (['a', 'a.b'], [])
+    """
+    return [name[:at] for at, char in enumerate(name) if char == "."] if "." in name else []
+
+
+def first_part(name: str) -> str:
+    """Return a dotted name up to its first dot.
+
+    >>> first_part("a.b.c"), first_part("loss")
+    ('a', 'loss')
+    """
+    return name.partition(".")[0]
+
+
 def nest(items: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
     """Return the nested dict of (path, value) pairs; the later of two that clash replaces the earlier.
 

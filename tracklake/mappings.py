@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
 from tracklake import arrays, keys, values
@@ -13,11 +12,15 @@ from tracklake.errors import ConfigError, UnstorableValueError
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 Change = tuple[str, str, Stored]
 """(said, key, value): said is edit or erase in a summary, config or unset in a config."""
 Say = Callable[[list[Change]], None]
+Entries = Callable[[str | None], dict[str, Any]]
+"""Gives a summary's entries by full name: of a name at least those at, above and under it; of None all."""
 
 NOTHING = Stored(Kind.NULL, None, None, None)
 NESTED_AT_MOST = 32
@@ -32,28 +35,26 @@ class Summary(MutableMapping[str, Any]):
     than 32 elements are saved whole and held as their statistics (see `array`).
     """
 
-    _INTERNAL = frozenset({"_read", "_say", "_folder", "_path"})
+    _INTERNAL = frozenset({"_entries", "_say", "_folder", "_path"})
 
-    def __init__(
-        self, *, read: Callable[[], dict[str, Any]], say: Say, folder: Path, path: tuple[str, ...] = ()
-    ) -> None:
-        self._read = read
+    def __init__(self, *, entries: Entries, say: Say, folder: Path, path: str = "") -> None:
+        self._entries = entries
         self._say = say
         self._folder = folder
         self._path = path
 
     def __getitem__(self, key: str) -> Any:
-        found = _find(self._here(), key)
+        found = self._find(key)
         if isinstance(found, dict):
-            return Summary(read=self._read, say=self._say, folder=self._folder, path=(*self._path, *key.split(".")))
+            return Summary(entries=self._entries, say=self._say, folder=self._folder, path=self._full(key))
         return found
 
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
-        _find(self._here(), key)
-        self._say([("erase", self._full(key), NOTHING)])
+        self._find(key)
+        self._say([*self._apart([key]), ("erase", self._full(key), NOTHING)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._here())
@@ -63,7 +64,7 @@ class Summary(MutableMapping[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         try:
-            _find(self._here(), cast("str", key))
+            self._find(key)
         except KeyError:
             return False
         return True
@@ -73,8 +74,9 @@ class Summary(MutableMapping[str, Any]):
             raise AttributeError(name)
         try:
             return self[name]
-        except KeyError as error:
-            raise AttributeError(str(error)) from None
+        except KeyError:
+            msg = f"the summary has no {name!r}; it has {sorted(self)}"
+            raise AttributeError(msg) from None
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in Summary._INTERNAL:
@@ -103,7 +105,7 @@ class Summary(MutableMapping[str, Any]):
         given = {**dict(other), **more}
         changes = [change for key, value in given.items() for change in self._changes(key, value)]
         if changes:
-            self._say(changes)
+            self._say([*self._apart(given), *changes])
 
     def array(self, key: str) -> np.ndarray[Any, Any]:
         """Return an array that was set in this summary, whole, memory-mapped and read-only.
@@ -119,13 +121,23 @@ class Summary(MutableMapping[str, Any]):
         return arrays.load(self._folder / entry["path"])
 
     def _here(self) -> dict[str, Any]:
-        found: Any = self._read()
-        for part in self._path:
-            found = found.get(part, {}) if isinstance(found, dict) else {}
+        if not self._path:
+            return keys.nest((name.split("."), value) for name, value in self._entries(None).items())
+        try:
+            found = find(self._entries(self._path), self._path)
+        except KeyError:
+            return {}
         return found if isinstance(found, dict) else {}
 
+    def _find(self, key: object) -> Any:
+        if not isinstance(key, str):
+            raise KeyError(key)
+        name = self._full(key)
+        return find(self._entries(name), name)
+
     def _full(self, key: str) -> str:
-        return ".".join((*self._path, keys.metric_name(key)))
+        name = keys.metric_name(key)
+        return f"{self._path}.{name}" if self._path else name
 
     def _changes(self, key: str, value: object) -> Iterator[Change]:
         """Yield the edits that put a value under a key."""
@@ -136,23 +148,37 @@ class Summary(MutableMapping[str, Any]):
             msg = "a summary key must not be empty"
             raise ValueError(msg)
         name = self._full(key)
-        shown = self._saved(value)
-        if shown is None or isinstance(shown, Mapping):  # what stands under the key goes, too
+        leaves = [leaf for item in _leaves(value, name=name) for leaf in self._saved(*item)]
+        if value is None or any(path for path, _ in leaves):  # what stands under the key goes, too
             yield "erase", name, NOTHING
-        for path, leaf in _leaves(shown, name=name):
+        for path, leaf in leaves:
             stored = values.store_exact(leaf, name=name)
             if stored.kind != Kind.NULL:
                 yield "edit", ".".join((name, *path)), stored
 
-    def _saved(self, value: object) -> object:
-        """Save a large array and return what the summary holds in its place."""
+    def _apart(self, given: Iterable[str]) -> Iterator[Change]:
+        """Yield the parts of entries above the keys given as entries of their own, so that siblings outlive a change.
+
+        A view such as {"min": 1, "last": 2} and a dict that is one value are such entries.
+        """
+        above = dict.fromkeys(parent for key in given for parent in keys.parents(self._full(key)))
+        for parent in above:
+            entry = self._entries(parent).get(parent)
+            if isinstance(entry, dict):
+                for path, leaf in _leaves(entry, name=parent, whole=False):
+                    yield "edit", ".".join((parent, *path)), values.store_exact(leaf, name=parent)
+
+    def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
+        """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
         found = arrays.as_array(value)
         if found is None or found[0].size <= NESTED_AT_MOST:
-            return value
+            yield path, value
+            return
         array, type_name = found
         described = arrays.describe(array, type_name=type_name)
         file, sha256 = arrays.save(array, folder=self._folder / "files")
-        return {**described, "path": f"files/{Path(file).name}", "sha256": sha256}
+        for name, part in {**described, "path": f"files/{file}", "sha256": sha256}.items():
+            yield (*path, name), part
 
 
 class Config(Mapping[str, Any]):
@@ -194,7 +220,7 @@ class Config(Mapping[str, Any]):
     def __repr__(self) -> str:
         return repr(self._values)
 
-    def update(self, given: object, *, allow_val_change: bool = False) -> None:
+    def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
 
         Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
@@ -204,8 +230,8 @@ class Config(Mapping[str, Any]):
         for key, value in as_mapping(given).items():
             leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in _leaves(value, name=key)]
             fresh[key] = keys.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
-            if key in self._values and self._values[key] != fresh[key]:
-                self._refuse_change(key, fresh[key], allowed=allow_val_change)
+            if key in self._values and not _same(self._values[key], fresh[key]):
+                self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
                 old = _leaves(self._values[key], name=key)
                 changes += [("unset", keys.join((key, *path)), NOTHING) for path, _ in old]
             changes += [("config", keys.join((key, *path)), stored) for path, stored in leaves]
@@ -238,52 +264,82 @@ def as_mapping(given: object) -> dict[str, Any]:
     """
     if given is None:
         return {}
-    if isinstance(given, Mapping):
-        found = dict(given)
-    elif isinstance(given, argparse.Namespace):
-        found = vars(given).copy()
-    elif dataclasses.is_dataclass(given) and not isinstance(given, type):
-        found = dataclasses.asdict(given)
-    elif hasattr(given, "model_dump"):
-        found = given.model_dump()
-    else:
+    found = _nested(given)
+    if found is None:
         msg = f"config must be a mapping, argparse Namespace, dataclass or pydantic model, not {type(given).__name__}"
         raise ConfigError(msg)
     for key in found:
         if not isinstance(key, str) or not key:
             msg = f"a config key must be a non-empty str, not {key!r}"
             raise ConfigError(msg)
-    return found
+    return dict(found)
 
 
-def _leaves(value: object, *, name: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield (path, value) of everything in a nested dict; an empty dict and a dict with `_type` in lists are values."""
-    if not isinstance(value, Mapping) or not value:
-        yield path, value
+def _leaves(
+    value: object, *, name: str, path: tuple[str, ...] = (), whole: bool = True
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield (path, value) of what nested mappings hold; an empty one, and if `whole` one with `_type`, is a value."""
+    mapping = _nested(value)
+    if not mapping or (whole and "_type" in mapping):
+        yield path, value if mapping is None else mapping
         return
-    for key, inner in value.items():
+    for key, inner in mapping.items():
         if not isinstance(key, str):
             msg = f"{name}: the keys of a nested dict must be str, not {key!r}"
             raise UnstorableValueError(msg)
-        yield from _leaves(inner, name=name, path=(*path, key))
+        yield from _leaves(inner, name=name, path=(*path, key), whole=whole)
+
+
+def _nested(value: object) -> Mapping[Any, Any] | None:
+    """Return a mapping, argparse Namespace, dataclass or pydantic model as a mapping; None for the rest."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, argparse.Namespace):
+        return vars(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    dump = getattr(type(value), "model_dump", None)  # of the class: an object may answer to every name
+    return cast("Mapping[Any, Any]", dump(value)) if callable(dump) else None
+
+
+def _same(a: object, b: object) -> bool:
+    """Compare config values; NaN is NaN."""
+    return bool(a == b) or repr(a) == repr(b)
 
 
 def _columns(stored: Stored) -> tuple[int, float | None, int | None, str | None]:
     return stored.kind, stored.value, stored.ival, stored.text
 
 
-def _find(tree: dict[str, Any], key: str) -> Any:
-    """Return the entry under a name or a dotted path; KeyError if there is none."""
-    if not isinstance(key, str):
-        raise KeyError(key)
-    if key in tree:
-        return tree[key]
-    found: Any = tree
-    for part in keys.metric_name(key).split("."):
-        if not isinstance(found, dict) or part not in found:
-            raise KeyError(key)
-        found = found[part]
-    return found
+def find(entries: dict[str, Any], name: str) -> Any:
+    """Return what stands under a full name among entries: one of them, what is under it nested, or a part of a dict.
+
+    Raises KeyError if nothing does.
+
+    >>> entries = {"loss": {"min": 0.5}, "train.acc": 0.9}
+    >>> find(entries, "train"), find(entries, "loss.min")
+    ({'acc': 0.9}, 0.5)
+    """
+    if name in entries:
+        return entries[name]
+    inside = f"{name}."
+    under = [(key.removeprefix(inside).split("."), value) for key, value in entries.items() if key.startswith(inside)]
+    if under:
+        return keys.nest(under)
+    for parent in keys.parents(name):
+        if isinstance(entries.get(parent), dict):
+            return _part(entries[parent], name.removeprefix(f"{parent}."))
+    raise KeyError(name)
+
+
+def _part(value: Any, name: str) -> Any:
+    """Return what stands under a dotted name in a nested dict."""
+    if isinstance(value, dict) and name in value:
+        return value[name]
+    first, dot, rest = name.partition(".")
+    if not dot or not isinstance(value, dict) or first not in value:
+        raise KeyError(name)
+    return _part(value[first], rest)
 
 
 def _plain(value: object) -> object:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tracklake.storage import Storage
 
 
+_ROW_COLUMNS = {"_step": pl.Int64, "_timestamp": pl.Float64, "_runtime": pl.Float64}
+
+
 class RecordedRun:
     """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`."""
 
@@ -29,7 +32,9 @@ class RecordedRun:
         self.id = run_id
         self._storage = storage
         self._table = table
-        self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
+        self.summary = Summary(
+            entries=lambda _: self._table().summaries.of_run(self.id), say=self._say, folder=storage.root
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -79,9 +84,6 @@ class RecordedRun:
 
     def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]
-
-    def _tree(self) -> dict[str, Any]:
-        return self._table().summaries.tree(self.id)
 
     def _say(self, changes: list[Change]) -> None:
         """Write statements about the run at once, as a small session of it."""

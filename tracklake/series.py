@@ -113,7 +113,7 @@ class SeriesTable:
             raise _too_large(found.height, limit)
         if downsample is not None:
             found = thinned(found, downsample)
-        if x is not None or self._step_metrics(names):
+        if x is not None or (shape == "long" and self._step_metrics(names)):  # wide, an axis is a column of its own
             found = self._with_x(found, x, ids)
         return _wide(found) if shape == "wide" else _long(found)
 

@@ -33,7 +33,7 @@ _LISTINGS = 20
 class Live:
     """The unsealed part of one journal file, read forward as it grows."""
 
-    def __init__(self, catalog: Catalog, file: JournalFile, mark: Mark) -> None:
+    def __init__(self, catalog: Catalog, file: JournalFile, mark: Mark, *, until: int | None = None) -> None:
         self.file = file
         self.mark = mark
         self.points: list[pl.DataFrame] = []
@@ -42,13 +42,14 @@ class Live:
         self.faults: dict[int, Fault] = {}
         self._catalog = catalog
         self._header: dict[str, Any] = {}
+        self._until = until
         self._reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
         if mark.through:
             self._reader.read(through=mark.through)
 
     def read(self) -> bool:
         """Take over what was appended; tell whether that was anything."""
-        tail = self._reader.read()
+        tail = self._reader.read(through=self._until)
         self.faults |= {fault.offset: fault for fault in tail.faults}
         if self._reader.is_empty or (not tail and self.said):
             return False
@@ -65,10 +66,16 @@ class Live:
 
 
 class SnapshotReader:
-    """Takes snapshots of one lake, or of one run alone (`only`), each at the cost of what is new since the last."""
+    """Takes snapshots of one lake, or of one run alone (`only`), each at the cost of what is new since the last.
 
-    def __init__(self, storage: Storage, *, only: str | None = None) -> None:
+    `until` names journal files, by (session, n), of which no more than so many bytes are read.
+    """
+
+    def __init__(
+        self, storage: Storage, *, only: str | None = None, until: dict[tuple[int, int], int] | None = None
+    ) -> None:
         self.catalog = Catalog(storage)
+        self._until = until or {}
         self._names = None if only is None else {keys.safe_name(only), keys.safe_name(LAKE_RUN)}
         self._live: dict[tuple[int, int], Live] = {}
         self._snapshot: Snapshot | None = None
@@ -115,7 +122,7 @@ class SnapshotReader:
             is_new = known is None or known.mark != mark
             try:
                 if known is None or is_new:
-                    known = Live(self.catalog, file, mark)
+                    known = Live(self.catalog, file, mark, until=self._until.get(file.key))
                 if is_new or known.file.entry.size != file.entry.size:
                     self._changed |= known.read()
             except FileNotFoundError:

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake import keys, states, values
-from tracklake.definitions import Definitions, Statement
+from tracklake.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
-    from tracklake.definitions import MetricDefinition
     from tracklake.snapshot import Snapshot
 
 STORED = ("value", "ival", "text", "kind")
@@ -49,7 +48,8 @@ class Summaries:
     def defined(self) -> Defined:
         """The definitions of every run: its own and the lake's, in the order in which they were said."""
         said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
-        said = said.with_columns((pl.col("run_id") == LAKE_RUN).cum_sum().alias("rank"))  # of the lake's, so many before
+        from_lake = pl.col("run_id") == LAKE_RUN
+        said = said.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
         common = said.filter(pl.col("run_id") == LAKE_RUN)
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
         shared = [
@@ -102,7 +102,7 @@ class Summaries:
         if edits.is_empty() and set(related) == set(wanted) and not _pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))
-        events = pl.concat([views, edits]).sort("ts", "session", maintain_order=True)
+        events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
         shown = last.filter((pl.col("said") != "erase") & pl.col("key").is_in(list(wanted)))
         return _unhidden(shown, events, _pairs(related))
@@ -120,22 +120,22 @@ class Summaries:
         )
         return shaped.select(_EVENT)
 
-    def tree(self, run_id: str) -> dict[str, Any]:
-        """Return the summary of one run as a nested dict, as its definitions shape it."""
+    def of_run(self, run_id: str) -> dict[str, Any]:
+        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another."""
         definitions = self.defined.of_run(run_id)
         found = self.entries(runs=[run_id]).sort("key")
         views = found.filter(pl.col("said") == "view")["key"].to_list()
         shaped = {m: d for m in views if (d := definitions.resolve(m)) is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(run_id, shaped)
-        items = []
-        for key, said, *stored in found.select("key", "said", *STORED).iter_rows():
+        entries = {}
+        for key, said, *stored in found.select("key", "said", *STORED).sort("key").iter_rows():
             if said == "view" and key in shaped:
                 if numbers.get(key) is not None:
-                    items.append((key.split("."), numbers[key]))
+                    entries[key] = numbers[key]
             else:
                 value, ival, text, kind = stored
-                items.append((key.split("."), values.restore(kind, value, ival, text)))
-        return keys.nest(items)
+                entries[key] = values.restore(kind, value, ival, text)
+        return entries
 
     def _statistics_of(self, run_id: str, shaped: dict[str, MetricDefinition]) -> dict[str, dict[str, Any] | None]:
         """Return the entry of each defined metric of one run: a dict of the kinds asked for, or None."""
@@ -148,7 +148,7 @@ class Summaries:
         found = self.snapshot.states(list(wanted), columns=[*columns, *ends], runs=[run_id])
         goals = ["min", "max", "argmin", "argmax"]
         table = found.with_columns(*(states.expression(k).alias(f"= {k}") for k in {*kinds, *goals}))
-        return {row["metric"]: _entry(wanted[row["metric"]], row) for row in table.iter_rows(named=True)}
+        return {row["metric"]: shape(wanted[row["metric"]], _statistics(row)) for row in table.iter_rows(named=True)}
 
 
 def _shown(definition: MetricDefinition) -> tuple[str, ...]:
@@ -156,19 +156,23 @@ def _shown(definition: MetricDefinition) -> tuple[str, ...]:
     return tuple(part for kind in definition.kinds for part in (("best", "best_step") if kind == "best" else (kind,)))
 
 
-def _entry(definition: MetricDefinition, row: dict[str, Any]) -> dict[str, Any] | None:
-    goal = definition.goal
-    entry = {}
-    for part in _shown(definition):
-        if part in ("first", "last"):
-            entry[part] = values.restore(*(row[f"{part}_{name}"] for name in ("kind", "value", "ival", "text")))
-        elif part == "best":
-            entry[part] = row[f"= {goal}"]
-        elif part == "best_step":
-            entry[part] = row[f"= arg{goal}"]
-        else:
-            entry[part] = row[f"= {part}"]
-    return {k: v for k, v in entry.items() if v is not None} or None
+def _statistics(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the statistics that a row of states holds, by name."""
+    found = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
+    for end in ("first", "last"):
+        found[end] = values.restore(*(row[f"{end}_{name}"] for name in ("kind", "value", "ival", "text")))
+    return found
+
+
+def shape(definition: MetricDefinition, statistics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the entry of a defined metric: the statistics asked for; None where there is none of them.
+
+    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7})
+    {'best': 0.5, 'best_step': 7}
+    """
+    alias = {"best": definition.goal, "best_step": f"arg{definition.goal}"}
+    entry = {part: statistics[alias.get(part) or part] for part in _shown(definition)}
+    return {part: value for part, value in entry.items() if value is not None} or None
 
 
 def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:
@@ -190,20 +194,15 @@ def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
 def _related(wanted: Iterable[str], known: Collection[str]) -> list[str]:
     """Return the keys above, under and among those wanted."""
     wanted = set(wanted)
-    above = {parent for key in wanted for parent in _parents(key)} & set(known)
-    under = {key for key in known if not wanted.isdisjoint(_parents(key))}
+    above = {parent for key in wanted for parent in keys.parents(key)} & set(known)
+    under = {key for key in known if not wanted.isdisjoint(keys.parents(key))}
     return sorted(wanted | above | under)
-
-
-def _parents(key: str) -> list[str]:
-    parts = key.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
 def _pairs(names: Collection[str]) -> list[tuple[str, str]]:
     """Return (key above, key under) of all names that stand so to each other."""
     known = set(names)
-    return [(parent, key) for key in known for parent in _parents(key) if parent in known]
+    return [(parent, key) for key in known for parent in keys.parents(key) if parent in known]
 
 
 def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, str]]) -> pl.DataFrame:

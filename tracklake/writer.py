@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
-from operator import index
-from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
 import polars as pl
 
-from tracklake import host, keys, sealing, values, wire
+from tracklake import host, keys, sealing, values
 from tracklake.catalog import Catalog
 from tracklake.definitions import Definitions, Statement, statement
-from tracklake.errors import RunFinishedError, TracklakeError, UnstorableValueError
+from tracklake.errors import RunFinishedError, TracklakeError
+from tracklake.live import LiveSummary
 from tracklake.mappings import Config, Summary
 from tracklake.process import KILLED, TERMINATED, open_runs
+from tracklake.row_log import RowLog
 from tracklake.snapshot import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from tracklake.definitions import MetricDefinition
     from tracklake.journal import Journal
     from tracklake.mappings import Change
     from tracklake.storage import Storage
-
-_PACKED = {float: "d", int: "q", bool: "?", np.float64: "d", np.float32: "d", np.int64: "q", np.int32: "q"}
-"""Types whose values go into a packed row as they are."""
-_LETTERS = {Kind.FLOAT: "d", Kind.INT: "q", Kind.BOOL: "?"}
-_DISCARDED = ("_step", "_runtime")
-_INT64 = range(-(1 << 63), 1 << 63)
 
 
 class Start(NamedTuple):
@@ -44,14 +36,6 @@ class Start(NamedTuple):
     step: int = 0
     config: dict[str, Any] | None = None
     definitions: tuple[Statement, ...] = ()
-
-
-class _Plan(NamedTuple):
-    """What to do with rows of the same keys and types: pack them as this key set."""
-
-    key_set: wire.KeySet
-    tracked: tuple[str, ...]
-    """Step metrics among the keys, whose latest number later rows may need."""
 
 
 class Run:
@@ -80,15 +64,20 @@ class Run:
         self._sealer: threading.Thread | None = None
         self._catalog: Catalog | None = None
         self._finished = False
-        self._step = start.step
         self._said = list(start.definitions)
         self._definitions = Definitions(self._said)
-        self._plans: dict[tuple[object, ...], _Plan] = {}
-        self._latest: dict[str, Stored] = {}
+        self._rows = RowLog(
+            step=start.step,
+            definitions=self._definitions,
+            journal=self._open,
+            logged=self._logged,
+            warn=self._warn_once,
+        )
         self._warned: set[str] = set()
         self._journal: Journal | None = None
+        self._live: LiveSummary | None = None
         self.config = Config(start.config or {}, say=self._say)
-        self.summary = Summary(read=self._tree, say=self._say, folder=storage.root)
+        self.summary = Summary(entries=self._entries, say=self._say, folder=storage.root)
         self._begin(forked=False)
         if fields:
             self._field_items(fields)
@@ -149,7 +138,7 @@ class Run:
     @property
     def step(self) -> int:
         """The current step: that of the next row."""
-        return self._step
+        return self._rows.step
 
     @property
     def unsaved(self) -> int:
@@ -166,23 +155,7 @@ class Run:
         step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
         """
         with self._lock:
-            try:
-                plan = self._plans.get((*data, *map(type, data.values())))
-            except (AttributeError, TypeError):
-                plan = None
-            if plan is None or (step is not None and type(step) is not int) or self._journal is None:
-                self._log_slowly(data, _checked_step(step), commit=commit)
-                return
-            at = self._step if step is None else step
-            try:
-                frame = plan.key_set.row(self._journal.clock.tick(), at, data.values())  # type: ignore[arg-type]
-            except struct_error:  # an int beyond int64
-                self._log_slowly(data, _checked_step(step), commit=commit)
-                return
-            self._journal.append(frame)
-            for name in plan.tracked:
-                self._latest[name] = values.store(data[name], name=name)
-            self._advance(at, step, commit=commit)
+            self._rows.log(data, step, commit=commit)
 
     def define_metric(
         self,
@@ -219,9 +192,7 @@ class Run:
             self._say([("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))])
             self._said.append(said)
             self._definitions = Definitions(self._said)
-            self._plans.clear()
-            if said.step_metric and said.step_metric not in self._latest:
-                self._find_latest(said.step_metric)
+            self._rows.define(self._definitions)
             return Definition(said.name)
 
     @property
@@ -246,7 +217,8 @@ class Run:
                 ]
                 self._journal.finish(items)
             self._finished = True
-            self._plans.clear()
+            self._rows.end()
+            self._forget_live()
             open_runs.drop(self)
         if state == "killed" or host.engine.is_lost:  # no time, or no means to seal: the next who finishes does
             return
@@ -263,13 +235,15 @@ class Run:
         self.finish(exit_code=_code_of(error))
 
     def __repr__(self) -> str:
-        return f"Run(id={self._id!r}, project={self._project!r}, step={self._step})"
+        return f"Run(id={self._id!r}, project={self._project!r}, step={self.step})"
 
     def leave_to_parent(self) -> None:
         """Let go of the journal in the child of a fork; a later `log` here opens a session of its own."""
         self._lock = threading.RLock()
         if self._journal is not None:
             self._journal.abandon()
+        self._rows.end()
+        self._forget_live()
         self._journal = self._reader = self._sealer = self._catalog = None
 
     def keep_alive(self, *, beat: bool) -> None:
@@ -288,10 +262,10 @@ class Run:
         """Open this process's journal."""
         journal = self._journal = self._open_journal(forked)
         open_runs.add(self)
-        journal.step = lambda: self._step
-        journal.on_forget = self._plans.clear
+        journal.step = lambda: self._rows.step
+        journal.on_forget = self._rows.forget
         journal.on_rotate = self._seal_aside
-        self._plans.clear()
+        self._rows.begin(journal)
         return journal
 
     def _open(self) -> Journal:
@@ -317,73 +291,6 @@ class Run:
             self._say([("field", key, stored) for key, stored in items])
             self._fields |= fields
 
-    def _advance(self, at: int, step: int | None, *, commit: bool | None) -> None:
-        """Move the current step as rule 2 has it."""
-        if at < self._step:
-            return
-        committed = commit if commit is not None else step is None
-        self._step = at + 1 if committed else at
-
-    def _log_slowly(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
-        """Log a row of which the keys or types are new, or that has values that do not go into a packed row."""
-        journal = self._open()
-        if not isinstance(data, Mapping):
-            msg = f"log takes a mapping of names to values, not {type(data).__name__}: run.log({{'loss': 0.5}})"
-            raise TypeError(msg)
-        flat = {_clean(name): value for name, value in keys.flatten(data).items() if name not in _DISCARDED}
-        at = self._step if step is None else step
-        row = self._stored(flat)
-        synced = self._synced(row, at)
-        packed = {name: stored for name, stored in synced.items() if stored.kind in _LETTERS}
-        odd = [(name, stored) for name, stored in synced.items() if stored.kind not in _LETTERS]
-        if not synced:
-            odd = [("_step", Stored(Kind.INT, float(at), at, None))]
-        stamp = journal.clock.tick()
-        frames = []
-        if packed:
-            letters = "".join(_LETTERS[Kind(s.kind)] for s in packed.values())
-            key_set, declaration = journal.declare(tuple(packed), letters)
-            frames.append(declaration + key_set.row(stamp, at, [wire.plain(stored) for stored in packed.values()]))
-            if len(packed) == len(flat) == len(data):
-                self._remember(data, key_set)
-        if odd:
-            frames.append(wire.statement(stamp, "row", odd, step=at))
-        journal.append(b"".join(frames))
-        self._latest |= {n: s for n, s in packed.items() if n in self._definitions.step_metrics and s.kind != Kind.BOOL}
-        self._advance(at, step, commit=commit)
-
-    def _stored(self, flat: Mapping[str, Any]) -> dict[str, Stored]:
-        row = {}
-        for name, value in flat.items():
-            try:
-                row[name] = values.store(value, name=name)
-            except UnstorableValueError as error:
-                self._warn_once(name, f"tracklake: {error}; this value is left out, the rest of the row is kept")
-        return row
-
-    def _synced(self, row: dict[str, Stored], at: int) -> dict[str, Stored]:
-        """Add the latest numbers of the step metrics that the row's metrics need and it lacks, chains resolved."""
-        if not self._definitions.step_metrics:
-            return row
-        found = dict(row)
-        waiting = list(row)
-        while waiting:
-            definition = self._definitions.resolve(waiting.pop())
-            axis = definition.step_metric if definition is not None and definition.step_sync else None
-            if axis is None or axis in found or (at < self._step and self._has(axis, at)):
-                continue
-            found[axis] = self._latest.get(axis, Stored(Kind.INT, 0.0, 0, None))
-            waiting.append(axis)
-        return found
-
-    def _remember(self, data: Mapping[str, Any], key_set: wire.KeySet) -> None:
-        """Let rows of these keys and types take the fast path, if they are packed just as they come."""
-        letters = "".join(_PACKED.get(type(value), " ") for value in data.values())
-        plain = letters == key_set.kinds and tuple(data) == key_set.names and type(data) is dict
-        if plain:
-            tracked = tuple(n for n in data if n in self._definitions.step_metrics)
-            self._plans[*data, *map(type, data.values())] = _Plan(key_set, tracked)
-
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
             self._warned.add(about)
@@ -398,19 +305,32 @@ class Run:
                 self._reader = SnapshotReader(self._storage, only=self._id)
             return Summaries(self._reader.snapshot())
 
-    def _tree(self) -> dict[str, Any]:
-        return self._snapshot().tree(self._id)
+    def _entries(self, name: str | None) -> dict[str, Any]:
+        """Return the entries of the summary: read on in the journal, or if that would not be exact, from the lake."""
+        with self._lock:
+            if self._journal is not None and not self._finished:
+                self._journal.flush()
+                if self._live is None:
+                    self._live = LiveSummary(self._storage, self._id, self._project, self._journal)
+                entries = self._live.entries(name)
+                if entries is not None:
+                    return entries
+            return self._snapshot().of_run(self._id)
 
-    def _find_latest(self, metric: str) -> None:
-        """Look up the number of a step metric that was logged last, before it was known to be one."""
-        found = self._snapshot().snapshot.resolved([metric], runs=[self._id]).filter(pl.col("value").is_not_null())
-        if not found.is_empty():
-            row = found.sort("ts").row(-1, named=True)
-            self._latest[metric] = Stored(row["kind"], row["value"], row["ival"], None)
+    def _forget_live(self) -> None:
+        if self._live is not None:
+            self._live.close()
+        self._live = None
 
-    def _has(self, metric: str, step: int) -> bool:
+    def _logged(self, metric: str, step: int | None) -> Stored | None:
+        """Look up what was logged of a metric at a step; with None the number that was logged last."""
         found = self._snapshot().snapshot.resolved([metric], runs=[self._id])
-        return bool((found["step"] == step).any())
+        if step is not None:
+            found = found.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
+        else:
+            found = found.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
+        rows = found.select("kind", "value", "ival", "text").rows()
+        return Stored(*rows[-1]) if rows else None
 
     def _seal_aside(self) -> None:
         """Seal files that were ended because they grew, beside the training loop."""
@@ -433,29 +353,6 @@ class Definition(NamedTuple):
     """What `define_metric` returns; it may be given as `name` or `step_metric` of later calls."""
 
     name: str
-
-
-def _checked_step(step: object) -> int | None:
-    """Return a step as an int; numpy ints pass, bool, float and str do not."""
-    if step is None:
-        return None
-    if isinstance(step, bool | np.bool_):
-        msg = f"step must be an int, not {step!r}"
-        raise TypeError(msg)
-    try:
-        number = index(step)  # type: ignore[arg-type] # that is what is checked here
-    except TypeError:
-        msg = f"step must be an int, not {type(step).__name__} {step!r}"
-        raise TypeError(msg) from None
-    if number not in _INT64:
-        msg = f"step {number} is beyond the range of a 64-bit integer"
-        raise ValueError(msg)
-    return number
-
-
-def _clean(name: str) -> str:
-    """Replace what is no text (lone surrogates) in a name."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _code_of(error: BaseException | None) -> int:

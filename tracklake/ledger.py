@@ -1,0 +1,121 @@
+"""What one run's summary is made of, in memory: tallies of series, edits, definitions; and the entries they make.
+
+The scalar twin of `summaries`, for the run that is being written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracklake import keys, values
+from tracklake.definitions import Definitions, Statement
+from tracklake.summaries import shape
+from tracklake.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracklake.values import Stored
+
+_ABSENT = object()
+
+
+class _Event(NamedTuple):
+    """What was said of a key by hand last: when, the value (None: erased), and when it had one last."""
+
+    at: int
+    stored: Stored | None
+    written: int | None
+
+
+class Ledger:
+    """The series, edits and definitions of one run.
+
+    >>> ledger = Ledger()
+    >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+    >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
+    >>> ledger.entries()
+    {'loss': 0.5, 'best': 7}
+    """
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+        self._events: dict[str, _Event] = {}
+        self._names: dict[str, None] = {}
+        self._families: dict[str, list[str]] = defaultdict(list)
+        """Names by their first part: only within a family can names hide each other."""
+        self._said: list[tuple[int, bool, Statement]] = []
+        self._definitions = Definitions()
+
+    def tally(self, name: str) -> Tally:
+        """Return the tally of a series, a new one if there is none yet."""
+        found = self._tallies.get(name)
+        if found is None:
+            found = self._tallies[name] = Tally()
+            self._meet(name)
+        return found
+
+    def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
+        """Take in a statement: edit, erase or define; others do not matter here."""
+        if said == "define":
+            self.define(stamp, Statement.from_json(stored.text or ""), by_lake=False)
+        elif said in ("edit", "erase"):
+            self._meet(key)
+            before = self._events.get(key)
+            written = stamp if said == "edit" else before.written if before else None
+            if before is None or stamp >= before.at:
+                self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
+
+    def define(self, stamp: int, said: Statement, *, by_lake: bool) -> None:
+        """Take in a definition; of equal stamps the run's own goes first."""
+        self._said.append((stamp, by_lake, said))
+        self._said.sort(key=lambda item: item[:2])
+        self._definitions = Definitions(statement for _, _, statement in self._said)
+
+    def entries(self, name: str | None = None) -> dict[str, Any] | None:
+        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late."""
+        family = self._names if name is None else self._families.get(keys.first_part(name), ())
+        if any(self._tallies[member].late for member in family if member in self._tallies):
+            return None
+        wanted = family if name is None else (*keys.parents(name), name, *self._under(name))
+        shown = ((key, self._shown(key)) for key in wanted)
+        return {key: value for key, value in shown if value is not _ABSENT}
+
+    def _meet(self, name: str) -> None:
+        if name not in self._names:
+            self._names[name] = None
+            self._families[keys.first_part(name)].append(name)
+
+    def _under(self, name: str) -> Iterator[str]:
+        inside = f"{name}."
+        yield from (key for key in self._families.get(keys.first_part(name), ()) if key.startswith(inside))
+
+    def _shown(self, name: str) -> Any:
+        """Return the entry of just this name, as `Summaries.of_run` has it."""
+        event, tally = self._events.get(name), self._tallies.get(name)
+        ts = None if tally is None else tally.ts
+        if event is not None and (ts is None or event.at > ts):
+            if event.stored is None or self._is_hidden(name, event.at):
+                return _ABSENT
+            return values.restore(*event.stored)
+        if tally is None or ts is None or self._is_hidden(name, ts):
+            return _ABSENT
+        definition = self._definitions.resolve(name)
+        if definition is None or not (definition.none or definition.kinds):
+            return tally.last
+        entry = None if definition.none else shape(definition, tally.statistics())
+        return _ABSENT if entry is None else entry
+
+    def _is_hidden(self, name: str, at: int) -> bool:
+        """Tell whether a name above was written or erased later, or one under it written; of a row the longer wins."""
+        by = [(self._said_at(above, erased=True), above) for above in keys.parents(name)]
+        by += [(self._said_at(under, erased=False), under) for under in self._under(name)]
+        return any(moment > (at, name) for moment in by)
+
+    def _said_at(self, name: str, *, erased: bool) -> int:
+        """Return when a name was written last, or also erased; -1 if never."""
+        event, tally = self._events.get(name), self._tallies.get(name)
+        by_hand = None if event is None else event.at if erased else event.written
+        ts = None if tally is None else tally.ts
+        return max(-1 if by_hand is None else by_hand, -1 if ts is None else ts)

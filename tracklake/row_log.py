@@ -1,0 +1,273 @@
+"""The rows of one session: what `log` is given becomes frames, at the step and in the row where it belongs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from operator import index
+from struct import error as struct_error
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tracklake import keys, values, wire
+from tracklake.errors import UnstorableValueError
+from tracklake.points import PSEUDO
+from tracklake.values import Kind, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tracklake.definitions import Definitions
+    from tracklake.journal import Journal
+
+_PACKED = {float: "d", int: "q", bool: "?", np.float64: "d", np.float32: "d", np.int64: "q", np.int32: "q"}
+"""Types whose values go into a packed row as they are."""
+_LETTERS = {Kind.FLOAT: "d", Kind.INT: "q", Kind.BOOL: "?"}
+_DISCARDED = ("_step", "_runtime")
+_INT64 = range(-(1 << 63), 1 << 63)
+_NOTHING = Stored(Kind.NULL, None, None, None)
+
+
+class _Plan(NamedTuple):
+    """What to do with rows of the same keys and types: pack them as this key set."""
+
+    key_set: wire.KeySet
+    tracked: tuple[str, ...]
+    """Step metrics among the keys, whose latest number later rows may need."""
+    related: bool
+    """Whether names above or under the keys were logged: an open row may have some."""
+
+
+class RowLog:
+    """Turns log calls into frames of a journal: the current step, the open row, and the step metrics that rows lack.
+
+    Rows whose keys and types were seen before are packed by a plan, which is one struct call; all others take the
+    long way, where names are flattened, values checked and step metrics filled in.
+    """
+
+    def __init__(
+        self,
+        *,
+        step: int,
+        definitions: Definitions,
+        journal: Callable[[], Journal],
+        logged: Callable[[str, int | None], Stored | None],
+        warn: Callable[[str, str], None],
+    ) -> None:
+        """Start at a step.
+
+        `journal` gives the journal, or raises if the run takes no more; `logged(metric, step)` looks up in the lake
+        what was logged at a step, or with None the latest number; `warn(key, message)` warns once a key.
+        """
+        self.step = step
+        self._definitions = definitions
+        self._journal = journal
+        self._logged = logged
+        self._warn = warn
+        self._current: Journal | None = None
+        self._plans: dict[tuple[object, ...], _Plan] = {}
+        self._latest: dict[str, Stored] = {}
+        self._row: list[Iterable[str]] = []
+        self._families = _Families()
+
+    def begin(self, journal: Journal) -> None:
+        """Go on in a journal."""
+        self._current = journal
+        self._plans.clear()
+
+    def forget(self) -> None:
+        """Forget the key sets, which the journal has to declare anew."""
+        self._plans.clear()
+
+    def end(self) -> None:
+        """Write no more to the journal; it is asked for again with the next row."""
+        self._current = None
+        self._plans.clear()
+
+    def define(self, definitions: Definitions) -> None:
+        """Take over the definitions in force: they name the step metrics."""
+        self._definitions = definitions
+        self._plans.clear()
+        self._latest = {name: number for name, number in self._latest.items() if name in definitions.step_metrics}
+
+    def log(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
+        """Append a row; see `Run.log`."""
+        try:
+            plan = self._plans.get((*data, *map(type, data.values())))
+        except (AttributeError, TypeError):
+            plan = None
+        at = self.step if step is None else step
+        if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
+            self._log_slowly(data, _checked_step(step), commit=commit)
+            return
+        try:
+            frame = plan.key_set.row(self._current.clock.tick(), at, data.values())  # type: ignore[arg-type]
+        except struct_error:  # an int beyond int64
+            self._log_slowly(data, _checked_step(step), commit=commit)
+            return
+        self._current.append(frame)
+        for name in plan.tracked:
+            self._latest[name] = values.store(data[name], name=name)
+        self._advance(at, plan.key_set.names, commit=step is None if commit is None else commit)
+
+    def replay(self, rows: Iterable[tuple[int, dict[str, Stored]]]) -> None:
+        """Append rows that another run logged, as they are."""
+        journal = self._journal()
+        for at, row in rows:
+            self._append(journal, at, row)
+
+    def _advance(self, at: int, names: Iterable[str], *, commit: bool) -> None:
+        """Move the current step, and remember what the open row holds."""
+        if at < self.step:
+            return
+        if at > self.step:
+            self._row.clear()
+        if commit:
+            self.step = at + 1
+            self._row.clear()
+        else:
+            self.step = at
+            self._row.append(names)
+
+    def _log_slowly(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
+        """Log a row of which the keys or types are new, or that has values that do not go into a packed row."""
+        journal = self._journal()
+        if not isinstance(data, Mapping):
+            msg = f"log takes a mapping of names to values, not {type(data).__name__}: run.log({{'loss': 0.5}})"
+            raise TypeError(msg)
+        at = self.step if step is None else step
+        if at not in _INT64:
+            msg = f"the row after step {at - 1} would be beyond the range of a 64-bit integer"
+            raise ValueError(msg)
+        flat = {_clean(name): value for name, value in keys.flatten(data).items() if name not in _DISCARDED}
+        if self._families.meet(flat):
+            self._plans.clear()
+        row = self._synced(self._stored(flat), at)
+        row |= dict.fromkeys(self._replaced(flat, at), _NOTHING)
+        key_set = self._append(journal, at, row or {"_step": Stored(Kind.INT, float(at), at, None)})
+        if key_set is not None and len(row) == len(flat) == len(data):
+            self._remember(data, key_set)
+        self._advance(at, flat, commit=step is None if commit is None else commit)
+
+    def _append(self, journal: Journal, at: int, row: dict[str, Stored]) -> wire.KeySet | None:
+        """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed."""
+        packed = {name: stored for name, stored in row.items() if stored.kind in _LETTERS and name != "_step"}
+        odd = [(name, stored) for name, stored in row.items() if name not in packed]
+        stamp = journal.clock.tick()
+        frames = []
+        key_set = None
+        if packed:
+            letters = "".join(_LETTERS[Kind(s.kind)] for s in packed.values())
+            key_set, declaration = journal.declare(tuple(packed), letters)
+            frames.append(declaration + key_set.row(stamp, at, [wire.plain(stored) for stored in packed.values()]))
+        if odd:
+            frames.append(wire.statement(stamp, "row", odd, step=at))
+        journal.append(b"".join(frames))
+        axes = self._definitions.step_metrics
+        self._latest |= {name: s for name, s in packed.items() if name in axes and s.kind != Kind.BOOL}
+        return None if odd else key_set
+
+    def _stored(self, flat: Mapping[str, Any]) -> dict[str, Stored]:
+        row = {}
+        for name, value in flat.items():
+            try:
+                row[name] = values.store(value, name=name)
+            except UnstorableValueError as error:
+                self._warn(name, f"tracklake: {error}; this value is left out, the rest of the row is kept")
+        return row
+
+    def _synced(self, row: dict[str, Stored], at: int) -> dict[str, Stored]:
+        """Add the latest numbers of the step metrics that the row's metrics need and it lacks, chains resolved."""
+        if not self._definitions.step_metrics:
+            return row
+        found = dict(row)
+        waiting = list(row)
+        while waiting:
+            definition = self._definitions.resolve(waiting.pop())
+            axis = definition.step_metric if definition is not None and definition.step_sync else None
+            if axis is None or axis in found or axis in PSEUDO or self._holds(axis, at):
+                continue
+            found[axis] = self._number(axis)
+            waiting.append(axis)
+        return found
+
+    def _number(self, axis: str) -> Stored:
+        """Return the latest number of a step metric, also one that was logged before it was known to be one."""
+        if axis not in self._latest:
+            self._latest[axis] = self._logged(axis, None) or Stored(Kind.INT, 0.0, 0, None)
+        return self._latest[axis]
+
+    def _holds(self, name: str, at: int) -> bool:
+        """Tell whether the row of a step that is not over has a value of this name."""
+        if at < self.step:
+            return self._logged(name, at) is not None
+        return at == self.step and any(name in names for names in self._row)
+
+    def _is_open(self, at: int) -> bool:
+        """Tell whether the row of this step may hold something already."""
+        return at < self.step or (at == self.step and bool(self._row))
+
+    def _replaced(self, flat: Mapping[str, Any], at: int) -> Iterator[str]:
+        """Yield what earlier calls for the row said above or under the names of this one: it is replaced by them."""
+        if not self._is_open(at):
+            return
+        for name in self._families.relatives(flat):
+            if name not in flat and self._holds(name, at):
+                yield name
+
+    def _remember(self, data: Mapping[str, Any], key_set: wire.KeySet) -> None:
+        """Let rows of these keys and types take the fast path, if they are packed just as they come."""
+        letters = "".join(_PACKED.get(type(value), " ") for value in data.values())
+        plain = letters == key_set.kinds and tuple(data) == key_set.names and type(data) is dict
+        if plain:
+            axes = self._definitions.step_metrics
+            tracked = tuple(n for n, kind in zip(data, key_set.kinds, strict=True) if n in axes and kind != "?")
+            related = any(self._families.relatives(data))
+            self._plans[*data, *map(type, data.values())] = _Plan(key_set, tracked, related)
+
+
+class _Families:
+    """The names of a session that stand above or under each other, such as `a` and `a.b`."""
+
+    def __init__(self) -> None:
+        self._met: set[str] = set()
+        self._under: dict[str, list[str]] = defaultdict(list)
+
+    def meet(self, names: Iterable[str]) -> bool:
+        """Take in the names of a row; tell whether a new one of them has relatives."""
+        new = [name for name in names if name not in self._met]
+        self._met.update(new)
+        for name in new:
+            for parent in keys.parents(name):
+                self._under[parent].append(name)
+        return any(self.relatives(new))
+
+    def relatives(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the names met above and under these."""
+        for name in names:
+            yield from (parent for parent in keys.parents(name) if parent in self._met)
+            yield from self._under.get(name, ())
+
+
+def _checked_step(step: object) -> int | None:
+    """Return a step as an int; numpy ints pass, bool, float and str do not."""
+    if step is None:
+        return None
+    if isinstance(step, bool | np.bool_):
+        msg = f"step must be an int, not {step!r}"
+        raise TypeError(msg)
+    try:
+        number = index(step)  # type: ignore[arg-type] # that is what is checked here
+    except TypeError:
+        msg = f"step must be an int, not {type(step).__name__} {step!r}"
+        raise TypeError(msg) from None
+    if number not in _INT64:
+        msg = f"step {number} is beyond the range of a 64-bit integer"
+        raise ValueError(msg)
+    return number
+
+
+def _clean(name: str) -> str:
+    """Replace what is no text (lone surrogates) in a name."""
+    return name.encode("utf-8", "replace").decode()

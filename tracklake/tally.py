@@ -1,0 +1,190 @@
+"""The state of one series, point by point: the scalar twin of `states`, for the run that is being written."""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+from tracklake import values
+from tracklake.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FLOAT, _INT, _NULL = int(Kind.FLOAT), int(Kind.INT), int(Kind.NULL)
+_BEFORE_ANY = -(1 << 63) - 1
+_COUNTS = ("n_nan", "n_pos_inf", "n_neg_inf")
+
+
+class Tally:
+    """What the points of one series say, taken in one by one in the order of their steps.
+
+    The newest point is kept apart, so that one at the same step can replace it. A point before it is late: what the
+    series says can then be told from its stored points only.
+
+    >>> tally = Tally()
+    >>> for step, x in [(0, 3.0), (1, 9.0), (1, 1.0)]:
+    ...     tally.add(step, 0, Kind.FLOAT, x)
+    >>> tally.statistics()["mean"], tally.statistics()["argmin"], tally.last
+    (2.0, 1, 1.0)
+    """
+
+    __slots__ = (
+        *("n", "n_nan", "n_pos_inf", "n_neg_inf", "min", "min_step", "max", "max_step", "hi", "late"),
+        *("_sum", "_carry", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x"),
+    )
+
+    def __init__(self) -> None:
+        self.n = self.n_nan = self.n_pos_inf = self.n_neg_inf = 0
+        self.min = self.max = math.nan
+        self.min_step = self.max_step = 0
+        self.hi = _BEFORE_ANY
+        """The highest step."""
+        self.late = False
+        self._sum = self._carry = self._mean = self._m2 = 0.0
+        self._first: tuple[int, Any] | None = None
+        self._last: tuple[int, Any] | None = None
+        self._said: int | None = None
+        """The stamp of the newest value counted; None is no value."""
+        self._kind: int | None = None
+        """The kind of the newest point; None once it is counted."""
+        self._stamp = 0
+        self._x: Any = None
+
+    @property
+    def ts(self) -> int | None:
+        """Stamp of the newest value of any kind but None; None if there is none."""
+        if self._kind is None or self._kind == _NULL:
+            return self._said
+        return self._stamp if self._said is None else max(self._stamp, self._said)
+
+    @property
+    def last(self) -> Any:
+        """The value of any kind but None at the highest step that has one."""
+        newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
+        return _restored(newest)
+
+    def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
+        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says."""
+        if step > self.hi:
+            if self._kind is not None:
+                self._count()
+            self.hi = step
+        elif step < self.hi or self._kind is None:
+            self.late = True
+            return
+        self._stamp = stamp
+        self._kind = kind
+        self._x = x
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Take in many points at once, as their state (schema STATES, `ts` in microseconds)."""
+        if state["lo"] < self.hi or (state["lo"] == self.hi and self._kind is None):
+            self.late = True
+            return
+        if state["lo"] == self.hi:  # what it says of that step was said later
+            self._kind = None
+        self._count()
+        self._absorb_numbers(state)
+        if state["first_step"] is not None:
+            self._first = self._first or _end(state, "first")
+            self._last = _end(state, "last")
+            self._said = state["ts"] if self._said is None else max(self._said, state["ts"])
+        self.hi = state["hi"]
+
+    def statistics(self) -> dict[str, Any]:
+        """Return every statistic that states answer but best, None where there is none; as `states.expression` does."""
+        return copy(self)._counted()  # noqa: SLF001 - of its own class
+
+    def _counted(self) -> dict[str, Any]:
+        """Count the newest point in and return the statistics."""
+        self._count()
+        infinite = self.n_pos_inf + self.n_neg_inf
+        count = self.n + infinite
+        beyond = (math.inf if self.n_pos_inf else 0.0) + (-math.inf if self.n_neg_inf else 0.0)
+        total = self._sum + (self._carry if math.isfinite(self._carry) else 0.0)
+        numbers = {
+            "sum": total + beyond,
+            "mean": total / max(self.n, 1) + beyond,
+            "min": self.min,
+            "max": self.max,
+            "argmin": self.min_step,
+            "argmax": self.max_step,
+            "std": None if count < 2 else math.nan if infinite else math.sqrt(self._m2 / (self.n - 1)),  # noqa: PLR2004
+        }
+        ends = {"first": _restored(self._first), "last": _restored(self._last)}
+        return {
+            "count": count,
+            "n_nan": self.n_nan,
+            "n_inf": infinite,
+            **(numbers if count else dict.fromkeys(numbers)),
+            **ends,
+        }
+
+    def _count(self) -> None:
+        """Count the newest point in."""
+        kind = self._kind
+        if kind is None:
+            return
+        if kind != _NULL:
+            self._said = self.ts
+            self._last = (kind, self._x)
+            if self._first is None:
+                self._first = self._last
+            if kind in (_FLOAT, _INT):
+                self._count_number(float(self._x))
+        self._kind = None
+
+    def _count_number(self, x: float) -> None:
+        if x != x:  # noqa: PLR0124 - NaN, without the price of a call
+            self.n_nan += 1
+            return
+        if not x >= self.min:  # also where there is none yet: NaN
+            self.min, self.min_step = x, self.hi
+        if not x <= self.max:
+            self.max, self.max_step = x, self.hi
+        if x - x != 0.0:
+            self.n_pos_inf += x > 0
+            self.n_neg_inf += x < 0
+            return
+        self.n += 1
+        off = x - self._mean
+        self._mean += off / self.n
+        self._m2 += off * (x - self._mean)  # Welford (1962)
+        self._add_to_sum(x)
+
+    def _add_to_sum(self, x: float) -> None:
+        """Add with a carry, so that long sums stay exact to 1e-15 (Neumaier, 1974)."""
+        total = self._sum + x
+        self._carry += (self._sum - total) + x if abs(self._sum) >= abs(x) else (x - total) + self._sum
+        self._sum = total
+
+    def _absorb_numbers(self, state: Mapping[str, Any]) -> None:
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + state[name])
+        if state["min"] is not None and not state["min"] >= self.min:
+            self.min, self.min_step = state["min"], state["min_step"]
+        if state["max"] is not None and not state["max"] <= self.max:
+            self.max, self.max_step = state["max"], state["max_step"]
+        added = state["n"]
+        if added:
+            off = state["mean"] - self._mean
+            whole = self.n + added
+            self._m2 += state["m2"] + off * off * self.n * added / whole  # Chan, Golub and LeVeque (1979)
+            self._mean += off * added / whole
+            self.n = whole
+            self._add_to_sum(state["sum"])
+
+
+def _end(state: Mapping[str, Any], end: str) -> tuple[int, Any]:
+    kind = state[f"{end}_kind"]
+    column = "value" if kind == _FLOAT else "text" if kind in (Kind.TEXT, Kind.JSON) else "ival"
+    return kind, state[f"{end}_{column}"]
+
+
+def _restored(end: tuple[int, Any] | None) -> Any:
+    if end is None:
+        return None
+    kind, x = end
+    return x if kind in (_FLOAT, _INT) else values.restore(kind, None, x, x)
