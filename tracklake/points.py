@@ -79,11 +79,14 @@ def sort(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_series(points: pl.DataFrame) -> pl.Series:
-    series = np.zeros(points.height, dtype=np.int64)
+    """Give the order that brings series together: it ranks the first point of each stretch, not every point."""
+    new = changes(points, by=("project", "run_id", "metric"))
+    heads = points.filter(new)
+    series = np.zeros(heads.height, dtype=np.int64)
     for name in ("project", "run_id", "metric"):
-        rank, distinct = ranks(points[name])
+        rank, distinct = ranks(heads[name])
         series = series * distinct + rank
-    return pl.Series(np.argsort(series, kind="stable"))
+    return pl.Series(np.argsort(series[np.cumsum(new) - 1], kind="stable"))
 
 
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -131,7 +134,10 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them."""
+    """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them.
+
+    The points of each series stand together and in order, the series in no order.
+    """
     rows = _rows(points)
     user = points.filter(pl.col("metric") == "_timestamp")
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
@@ -144,7 +150,7 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
         begun = rows.join(sessions, on=["run_id", "session"])
         ran = seconds((begun["ts"] - begun["start"]).dt.total_microseconds()) + begun["runtime_base"]
         made.append(_series(begun, "_runtime", pl.lit(ran)))
-    return sort(pl.concat(made))
+    return sort(pl.concat(made)) if user.height else pl.concat(made)
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:
@@ -159,10 +165,32 @@ def seconds(microseconds: pl.Series) -> pl.Series:
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
     """Give each (project, run_id, session, step) once, with its largest ts."""
     new = changes(points, by=("run_id",))  # group by a number: strings take several times as long
+    one = _one_of_equal_series(points, new)
+    if one is not None:
+        return points.filter(one).select(*_ROW, "ts")
     runs = points.filter(new).select("project", "run_id")
     numbered = points.select(pl.lit(pl.Series("run", np.cumsum(new) - 1)), "session", "step", "ts")
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
     return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
+
+
+def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Mark the first series of each run, if the others have the same rows; that is usual, and spares a group by."""
+    new = new_run | changes(points, by=("metric",))
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, points.height))
+    of_run = np.cumsum(new_run[starts]) - 1
+    first = np.flatnonzero(new_run[starts])[of_run]  # of each series, the first of its run
+    if (lengths != lengths[first]).any():
+        return None
+    same = np.arange(points.height) - np.repeat(starts - starts[first], lengths)
+    for name in ("session", "step", "ts"):
+        column = points[name].to_physical().to_numpy()
+        if (column != column[same]).any():
+            return None
+        if name == "step" and (np.diff(column)[~new[1:]] <= 0).any():  # a step said twice
+            return None
+    return np.repeat(new_run[starts], lengths)
 
 
 def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | None = None) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from tracklake.schema import POINTS
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from tracklake.tail import OddPoint, RowBlock, Tail
 
@@ -21,42 +21,61 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 _KINDS = {"d": Kind.FLOAT, "q": Kind.INT, "?": Kind.BOOL}
 
 
-def points_of(tail: Tail, *, project: str, run_id: str, session: int) -> pl.DataFrame:
-    """Return the points of a tail (schema POINTS), sorted by metric, step and stamp."""
-    frames = []
-    if tail.blocks:
-        frames.append(_of_blocks(tail.blocks))
-    if tail.odd:
-        frames.append(_of_odd(tail.odd))
+class Source(NamedTuple):
+    """What one journal file says of one run."""
+
+    tail: Tail
+    project: str
+    run_id: str
+    session: int
+
+
+class _Piece(NamedTuple):
+    """The values of one metric in rows of one key set; `source` is the number of their file."""
+
+    source: int
+    metric: str
+    stamps: Ints
+    steps: Ints
+    raw: Ints
+    kind: str
+
+
+def points_of(sources: Sequence[Source]) -> pl.DataFrame:
+    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars."""
+    ordered = sorted(sources, key=lambda source: (source.project, source.run_id))
+    pieces = [piece for i, source in enumerate(ordered) for piece in _pieces(i, source.tail.blocks)]
+    odd = [(i, point) for i, source in enumerate(ordered) for point in source.tail.odd]
+    frames = ([_of_pieces(pieces)] if pieces else []) + ([_of_odd(odd)] if odd else [])
     if not frames:
         return pl.DataFrame(schema=POINTS)
-    whose = pl.lit(project).alias("project"), pl.lit(run_id).alias("run_id"), pl.lit(session, pl.Int64).alias("session")
-    found = pl.concat(frames).with_columns(*whose).select(list(POINTS))
-    return points.sort(found)
+    found = pl.concat(frames)
+    whose = {"project": pl.String, "run_id": pl.String, "session": pl.Int64}
+    owners = pl.DataFrame([source[1:] for source in ordered], schema=whose, orient="row")[found["source"]]
+    return points.sort(pl.concat([owners, found.drop("source")], how="horizontal").select(list(POINTS)))
 
 
-def _of_blocks(blocks: list[RowBlock]) -> pl.DataFrame:
-    """Put the columns of all blocks one below the other, metric by metric."""
-    columns: dict[str, list[tuple[Ints, Ints, Ints, str]]] = {}
-    for block in blocks:
-        for j, (name, kind) in enumerate(zip(block.names, block.kinds, strict=True)):
-            columns.setdefault(name, []).append((block.stamps, block.steps, block.values[:, j], kind))
-    names = sorted(columns)
-    pieces = [piece for name in names for piece in columns[name]]
-    stamps, steps, raw = (np.concatenate([p[i] for p in pieces]) for i in range(3))
-    lengths = np.fromiter((len(p[0]) for p in pieces), np.int64, len(pieces))
-    kinds = np.repeat(np.fromiter((_KINDS[p[3]] for p in pieces), np.int8, len(pieces)), lengths)
-    owners = [i for i, name in enumerate(names) for _ in columns[name]]
-    metric = pl.Series(names, dtype=pl.String).gather(np.repeat(np.asarray(owners, dtype=np.uint32), lengths))
-    return pl.DataFrame(
-        {
-            "metric": metric,
-            "step": steps,
-            "ts": pl.Series(stamps).cast(POINTS["ts"]),
-            "kind": kinds,
-            **_values(raw, kinds),
-        }
+def _pieces(source: int, blocks: list[RowBlock]) -> list[_Piece]:
+    """Cut blocks into metrics, sorted by name; pieces of one metric stay in order."""
+    found = [
+        _Piece(source, name, block.stamps, block.steps, block.values[:, j], kind)
+        for block in blocks
+        for j, (name, kind) in enumerate(zip(block.names, block.kinds, strict=True))
+    ]
+    return sorted(found, key=lambda piece: piece.metric)
+
+
+def _of_pieces(pieces: list[_Piece]) -> pl.DataFrame:
+    """Put the columns of all pieces one below the other."""
+    stamps, steps, raw = (np.concatenate(parts) for parts in zip(*(piece[2:5] for piece in pieces), strict=True))
+    lengths = np.fromiter((len(piece.steps) for piece in pieces), np.int64, len(pieces))
+    kinds = np.repeat(np.fromiter((_KINDS[piece.kind] for piece in pieces), np.int8, len(pieces)), lengths)
+    which = pl.Series(np.repeat(np.arange(len(pieces), dtype=np.uint32), lengths))
+    owners = pl.DataFrame(
+        [piece[:2] for piece in pieces], schema={"source": pl.UInt32, "metric": pl.String}, orient="row"
     )
+    columns = {"step": steps, "ts": pl.Series(stamps).cast(POINTS["ts"]), "kind": kinds, **_values(raw, kinds)}
+    return owners[which].hstack(pl.DataFrame(columns))
 
 
 def _values(raw: Ints, kinds: np.ndarray[Any, np.dtype[np.int8]]) -> dict[str, pl.Series]:
@@ -77,8 +96,8 @@ def _values(raw: Ints, kinds: np.ndarray[Any, np.dtype[np.int8]]) -> dict[str, p
     return {"value": found["value"], "ival": found["ival"], "text": nothing}
 
 
-def _of_odd(odd: Iterable[OddPoint]) -> pl.DataFrame:
-    rows = [(p.metric, p.step, p.stamp, p.stored.kind, p.stored.value, p.stored.ival, p.stored.text) for p in odd]
+def _of_odd(odd: list[tuple[int, OddPoint]]) -> pl.DataFrame:
+    rows = [(i, p.metric, p.step, p.stamp, p.stored.kind, p.stored.value, p.stored.ival, p.stored.text) for i, p in odd]
     columns = ("metric", "step", "ts", "kind", "value", "ival", "text")
-    schema = {c: pl.Int64 if c == "ts" else POINTS[c] for c in columns}
+    schema = {"source": pl.UInt32} | {c: pl.Int64 if c == "ts" else POINTS[c] for c in columns}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(POINTS["ts"]))

@@ -125,10 +125,10 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     return None
 
 
-def points_of(part: Part) -> pl.DataFrame:
-    """Return the points of a part (schema POINTS), sorted."""
-    header = part.header
-    return rows.points_of(part.tail, project=header["project"], run_id=header["run"], session=header["session"])
+def points_of(parts: Sequence[Part]) -> pl.DataFrame:
+    """Return the points of parts (schema POINTS), sorted."""
+    headers = ((part, part.header) for part in parts)
+    return rows.points_of([rows.Source(p.tail, h["project"], h["run"], h["session"]) for p, h in headers])
 
 
 def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]:
@@ -152,9 +152,8 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
 def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     """Write and commit one partition; False if somebody else sealed any of it first."""
     began = time.monotonic()
-    ordered = sorted(batch, key=lambda u: (u.part.header["project"], u.part.header["run"]))
-    found = pl.concat([pl.DataFrame(schema=POINTS), *(points_of(u.part) for u in ordered)])
-    contents = Contents(points.sort(found), statements.of_parts([u.part for u in batch]))
+    parts = [unsealed.part for unsealed in batch]
+    contents = Contents(points_of(parts), statements.of_parts(parts))
     base = catalog.version
     try:
         partition = partitions.write(catalog.storage, contents)

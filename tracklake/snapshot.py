@@ -57,7 +57,7 @@ class Live:
         closed = self._reader.closed is not None
         part = statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
         self.said.append(statements.of_parts([part]))
-        found = sealing.points_of(part)
+        found = sealing.points_of([part])
         if not found.is_empty():
             self.points.append(found)
             starts = partitions.session_starts(statements.concat(self.said))

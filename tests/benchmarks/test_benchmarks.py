@@ -1,0 +1,91 @@
+"""The benchmarks at a thousandth of their size: what is measured answers as numpy does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import data
+import measure
+import numpy as np
+import on_floor
+import on_tracklake
+import polars as pl
+import pytest
+
+SHAPE = data.MANY_RUNS.scaled(0.001)
+
+
+@pytest.fixture(scope="module", params=[on_tracklake, on_floor], ids=["tracklake", "floor"])
+def asked(request, tmp_path_factory):
+    """A subject and its lake, with the runs of W2 in it."""
+    folder = tmp_path_factory.mktemp("lake") / "lake"
+    measure.write(request.param, folder, SHAPE, many=True)
+    return request.param, request.param.opened(folder)
+
+
+@pytest.mark.parametrize("name", data.ONE_RUN)
+@pytest.mark.parametrize("subject", [on_tracklake, on_floor])
+def test_one_run_is_logged_whole(tmp_path, subject, name):
+    """W1 leaves every point of the run, and measures every call."""
+    shape = data.ONE_RUN[name].scaled(0.001)
+    figures = measure.write(subject, tmp_path / "lake", shape)
+    expected = data.curves(0, shape)
+    found = next((tmp_path / "lake").rglob("p*.parquet"))
+    points = pl.read_parquet(found).sort("metric", "step") if subject is on_floor else _history(tmp_path)
+    assert np.array_equal(points["value"].to_numpy().reshape(shape.metrics, shape.steps), expected.T)
+    assert min(figures.values()) > 0
+
+
+def _history(folder):
+    return on_tracklake.opened(folder / "lake").history()
+
+
+def test_table_of_runs(asked):
+    """W3 gives config, last, min and max of every metric of every run."""
+    subject, lake = asked
+    found, expected = subject.table(lake).sort("run_id"), data.expected_table(SHAPE)
+    assert found["run_id"].to_list() == [data.run_id(r) for r in range(SHAPE.runs)]
+    if subject is on_floor:
+        expected = {_of_floor(name): column for name, column in expected.items()}
+    assert set(found.columns) == {"run_id", *expected}
+    assert [name for name, column in expected.items() if found[name].to_list() != column.tolist()] == []
+
+
+def _of_floor(name):
+    kind, _, rest = name.partition(".")
+    metric, _, stat = rest.rpartition(".")
+    return rest if kind == "config" else f"{stat}_{metric}"
+
+
+def test_one_metric(asked):
+    """W4 gives every point of one metric of all runs."""
+    subject, lake = asked
+    found = subject.one_metric(lake).sort("run_id", "step")
+    expected = data.everything(SHAPE)[:, :, data.names(SHAPE).index(data.ASKED)]
+    assert np.array_equal(found["value"].to_numpy().reshape(SHAPE.runs, SHAPE.steps), expected)
+
+
+def test_top_runs(asked):
+    """W5 gives the best runs by the maximum of one metric, and the step of that."""
+    subject, lake = asked
+    assert subject.best(lake).rows() == data.expected_best(SHAPE)
+
+
+def test_history_of_one_run(asked):
+    """W6 gives every metric of one run, a row a step."""
+    subject, lake = asked
+    found = subject.one_run(lake)
+    assert np.array_equal(found.select(data.names(SHAPE)).to_numpy(), data.curves(1, SHAPE))
+
+
+def test_command_prints_table_and_json(tmp_path):
+    """One command measures all workloads and prints a table and JSON."""
+    command = [sys.executable, str(Path(__file__).with_name("run.py")), "--size", "0.001", "--repeat", "1"]
+    command += ["--peers", "--only", "W2", "import", "--json", str(tmp_path / "figures.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert done.stdout.count("\n") == len(figures) + 2
+    assert all(row["tracklake"] > 0 for row in figures)
