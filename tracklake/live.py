@@ -163,7 +163,7 @@ class _Reading:
         """Take in states of many rows, made by numpy; the rows of the highest step one by one: they may go on."""
         tail = self._tail.read()
         header = self._tail.header
-        logged = rows.points_of(tail, project=header["project"], run_id=header["run"], session=self._session)
+        logged = rows.points_of([rows.Source(tail, header["project"], header["run"], self._session)])
         self._timestamp.late |= "_timestamp" in logged["metric"]
         found = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()

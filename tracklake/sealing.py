@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, points, rows, statements
+from tracklake import host, journal, keys, partitions, rows, statements
 from tracklake.catalog import Mark
 from tracklake.errors import LakeError
 from tracklake.partitions import Contents
-from tracklake.schema import POINTS
 from tracklake.statements import Part
 from tracklake.tail import TailReader
 
