@@ -81,7 +81,15 @@ def test_without_metrics_it_is_all_that_was_logged(lake):
 
 @pytest.mark.parametrize(
     ("steps", "expected"),
-    [((1, 2), [1, 2]), ((None, 1), [0, 1]), ((3, None), [3]), (range(0, 4, 3), [0, 3]), (range(9, 12), [])],
+    [
+        ((1, 2), [1, 2]),
+        ((None, 1), [0, 1]),
+        ((3, None), [3]),
+        (range(0, 4, 3), [0, 3]),
+        (range(3, 0, -1), [1, 2, 3]),
+        (range(2, 1 << 62), [2, 3]),
+        (range(9, 12), []),
+    ],
 )
 def test_steps_chooses_by_step(lake, steps, expected):
     """Both ends of a pair are included, None leaves one open, a range is a range."""
@@ -115,6 +123,7 @@ def test_more_points_than_the_limit_are_refused(lake):
     with pytest.raises(HistoryTooLargeError, match="has 3 points"):
         lake.history("loss", limit=2, steps=(1, 3))
     assert lake.history("loss", limit=5).height == 5
+    assert lake.history("loss", limit=0, runs=[]).is_empty()
     assert lake.history("loss", limit=3, steps=(2, 3)).height == 2
 
 

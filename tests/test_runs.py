@@ -125,6 +125,8 @@ def test_limit_takes_the_first_of_the_order(lake):
         ("c",),
     ]
     assert lake.runs(limit=0).height == 0
+    with pytest.raises(ValueError, match="limit=-1; it is the number of runs wanted"):
+        lake.runs(limit=-1)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +258,17 @@ def test_a_bare_summary_is_the_edit_if_it_is_newest(tmp_path):
     assert lake.runs(columns=asked).row(0) == ("a", "best", 2.0, 2.0)
     lake.run("a").summary["m"] = None
     assert lake.runs(columns=asked).row(0) == ("a", None, 2.0, 2.0)
+
+
+def test_a_key_set_by_hand_takes_no_statistic_away(tmp_path):
+    """summary.m.max reads history, also where some run has set a key m.max; a key of no metric is itself."""
+    for run_id in ("a", "b"):
+        with tl.init(id=run_id, dir=tmp_path) as run:
+            run.log({"m": 1.0})
+    lake = tl.open(tmp_path)
+    lake.run("b").summary.update({"m.max": 9.0, "other.max": 8.0})
+    assert lake.runs(columns=["summary.m.max", "summary.other.max"]).rows() == [("a", 1.0, None), ("b", 1.0, 8.0)]
+    assert lake.run("b").summary["m.max"] == 9.0
 
 
 def test_order_by_follows_the_goal_unless_it_has_a_sign(lake_with_goal):

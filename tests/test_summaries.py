@@ -86,6 +86,8 @@ def test_long_has_a_row_for_each_run_and_path(lake):
         ("b", "flag", "last", None, "false"),
     ]
     assert lake.summaries("x.max", shape="long").columns == ["run_id", "metric", "stat", "value"]
+    assert lake.summaries([], shape="long").is_empty()
+    assert lake.summaries([]).columns == ["run_id"]
 
 
 def test_runs_and_where_choose_the_runs(lake):

@@ -86,14 +86,17 @@ class ColumnNames:
         return {d.goal for d in self.summaries.definition(path.metric).values() if d is not None and d.goal} == {"max"}
 
     def _summary(self, name: str) -> Statistic | None:
-        """Read a summary column's name: a key that a summary holds, else a metric and a statistic."""
+        """Read a summary column's name: a metric, else a metric and a statistic, else a key that was set by hand.
+
+        In this order, so that the key `loss.max` of one run does not take the column of all runs.
+        """
         if not name.startswith("summary."):
             return None
         key = keys.metric_name(name.removeprefix("summary."))
-        if key in self._keys:
-            return keys.Statistic(key, None)
         found = keys.split_statistic(key)
-        return found if found is not None and found.metric in self._metrics else None
+        if key not in self._metrics and found is not None and found.metric in self._metrics:
+            return found
+        return keys.Statistic(key, None) if key in self._keys else None
 
     @cached_property
     def _keys(self) -> set[str]:

@@ -117,7 +117,7 @@ class Lake:
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         found = view.runs.statistics(run_ids, parsed)
         if shape == "long":
-            return pl.concat(_long(run_ids, path, found[name]) for name, path in parsed.items()).pipe(_without_no_text)
+            return _stacked([_long(run_ids, path, found[name]) for name, path in parsed.items()])
         return pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
 
     def history(
@@ -328,5 +328,8 @@ def _long(run_ids: pl.Series, path: keys.Statistic, found: list[pl.Series]) -> p
     )
 
 
-def _without_no_text(found: pl.DataFrame) -> pl.DataFrame:
+def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Put statistics one below the other, with the texts only if there are any."""
+    schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
+    found = pl.concat([pl.DataFrame(schema=schema), *parts])
     return found.drop("text") if found["text"].null_count() == found.height else found

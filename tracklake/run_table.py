@@ -51,6 +51,8 @@ class RunTable:
         limit: int | None = None,
     ) -> pl.DataFrame:
         """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns."""
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit={limit}; it is the number of runs wanted, or None for all")
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
         condition = _condition(where)
         needed = [*(condition.meta.root_names() if condition is not None else []), *(_strip(o) for o in order)]

@@ -206,7 +206,9 @@ def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
     if steps is None:
         return found
     if isinstance(steps, range):
-        return found.filter(pl.col("step").is_in(list(steps)))
+        ascending = steps if steps.step > 0 else steps[::-1]
+        inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
+        return found.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
     first, last = steps
     if first is not None:
         found = found.filter(pl.col("step") >= first)

@@ -56,13 +56,27 @@ class Live:
         self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
         closed = self._reader.closed is not None
         part = statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
-        self.said.append(statements.of_parts([part]))
-        found = sealing.points_of([part])
-        if not found.is_empty():
-            self.points.append(found)
-            starts = partitions.session_starts(statements.concat(self.said))
-            self.states.append(states.of_rows(found, sessions=starts))
+        self._take_said(statements.of_parts([part]))
+        self._take_points(sealing.points_of([part]))
         return True
+
+    def _take_said(self, said: Said) -> None:
+        """Keep one row of the file, and the facts of its header once."""
+        if self.said:
+            more = said.statements.filter(pl.col("said") != "session")
+            before = self.said[0].statements
+            said = statements.Said(said.files, pl.concat([before, more]) if more.height else before)
+        self.said = [said]
+
+    def _take_points(self, found: pl.DataFrame) -> None:
+        """Put new points to those before that are no more than they: few frames, and each point is moved seldom."""
+        if found.is_empty():
+            return
+        while self.points and self.points[-1].height <= found.height:
+            found = points.sort(pl.concat([self.points.pop(), found]))
+            self.states.pop()
+        self.points.append(found)
+        self.states.append(states.of_rows(found, sessions=partitions.session_starts(self.said[0])))
 
 
 class SnapshotReader:
