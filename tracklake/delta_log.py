@@ -35,6 +35,7 @@ _DELTA_TYPES = {
 }
 _PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
 _PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
+_COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
 _PATIENCE = 3  # losses before a committer begins to pause
 
 
@@ -119,8 +120,10 @@ class DeltaLog:
         """Return the newest version, or version number `at`; Version(-1, 0, {}) where there is no log.
 
         With `since`, a version read before, only newer commits are read, and `since` itself comes back if there are
-        none. Raises LakeError for a version that is not there, and for a commit that cannot be understood.
+        none. Raises LakeError for a version that is not there, for a commit that cannot be understood, and, without
+        `since` and `at`, for one that is missing although later ones are there.
         """
+        last = self._last_listed() if since is None and at is None else -1
         known = since if since is not None and (at is None or since.number <= at) else Version()
         newer: list[_Commit] = []
         while at is None or known.number + len(newer) < at:
@@ -129,6 +132,11 @@ class DeltaLog:
                 break
             newer.append(commit)
         version = _after(known, newer)
+        if version.number < last:
+            raise LakeError(
+                f"{self.storage.path(_name(version.number + 1))} is missing, though version {last} is there: "
+                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
+            )
         if at is not None and at != version.number:
             raise LakeError(
                 f"the lake {self.storage.root} has no version {at}; the newest of those before is {version.number}"
@@ -165,6 +173,10 @@ class DeltaLog:
             newest = self.read(since=newest)
         return None
 
+    def _last_listed(self) -> int:
+        names = [entry.name for entry in self.storage.list("history/_delta_log", suffix=".json")]
+        return max((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), default=-1)
+
     def _put(self, number: int, data: bytes) -> bool:
         """Publish a commit; False if the number is taken by another's."""
         name = _name(number)
@@ -195,9 +207,7 @@ class DeltaLog:
         try:
             return _parse(data)
         except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise LakeError(
-                f"{self.storage.path(name)} cannot be read as a commit of a lake: {type(error).__name__}: {error}"
-            ) from error
+            raise LakeError(f"{self.storage.path(name)} is damaged or no commit of a lake: {error}") from error
 
 
 def _after(version: Version, commits: Sequence[_Commit]) -> Version:

@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import lake_files, partitions, points, states
+from tracklake import lake_files, partitions, states
+from tracklake.catalog import Catalog
 from tracklake.errors import TracklakeError
-from tracklake.journal import FOLDER, SUFFIX
+from tracklake.journal import FOLDER, FileName
 from tracklake.schema import POINTS, STATES
-from tracklake.snapshot import SnapshotReader
+from tracklake.sealing import ORPHAN_SECONDS
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracklake.delta_log import Partition
-    from tracklake.snapshot import Snapshot
-    from tracklake.storage import Storage
+    from tracklake.delta_log import Partition, Version
+    from tracklake.storage import Entry, Storage
 
 SAMPLE = 50
-"""Series compared without `full`."""
-ORPHAN_SECONDS = 24 * 3600
-"""Younger files without a commit may belong to a seal that is under way."""
-_EXACT = [
-    "n_raw",
-    "n_points",
-    "n",
-    "n_nan",
-    "n_pos_inf",
-    "n_neg_inf",
-    "min",
-    "min_step",
-    "max",
-    "max_step",
-    "lo",
-    "hi",
-    "ts",
-]
-_CLOSE = ["sum", "mean", "m2"]
+"""Series of each partition that are compared without `full`."""
 _SERIES = ["run_id", "session", "metric"]
+_CLOSE = ["sum", "mean", "m2"]
+_EXACT = [name for name in STATES if name not in {"project", *_SERIES, *_CLOSE}]
 
 
 @dataclass(frozen=True)
@@ -66,23 +51,39 @@ class Report:
 
 
 def check(storage: Storage, *, full: bool) -> Report:
-    """Verify a lake: format, log, files and checksums, journals, states against points, orphans."""
+    """Verify a lake: format, log, files and checksums, states against points, journals, strays.
+
+    What is found wrong in one place does not keep it from looking at the others.
+    """
     report = Report()
     try:
         lake_files.read_id(storage)
-        snapshot = SnapshotReader(storage).snapshot()
-    except TracklakeError as error:
+    except TracklakeError as error:  # what a newer version has written cannot be judged
         report.findings.append(str(error))
         return report
-    version = snapshot.version
-    report.checked.append(f"the log: version {version.number}, {len(version.partitions)} partitions")
-    sound = [p for p in version.partitions.values() if _files_sound(storage, p, report)]
-    report.checked.append(f"the checksums of {3 * len(version.partitions)} partition files")
-    compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
-    report.checked.append(f"the states of {compared} series against their points")
-    report.findings.extend(_journal_faults(storage, report))
-    report.findings.extend(_orphans(storage, snapshot))
+    catalog = Catalog(storage)
+    try:
+        version = catalog.log.read()
+    except TracklakeError as error:
+        report.findings.append(str(error))
+    else:
+        _check_partitions(catalog, version, full=full, report=report)
+        report.findings.extend(_orphans(storage, version))
+    _check_journals(catalog, report)
+    if full:
+        _check_binaries(storage, report)
     return report
+
+
+def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
+    storage, found = catalog.storage, version.partitions.values()
+    report.checked.append(f"the log: version {version.number}, {_count(len(found), 'partition')}")
+    sound = [partition for partition in found if _files_sound(storage, partition, report)]
+    report.checked.append(f"the checksums of {_count(3 * len(found), 'partition file')}")
+    compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
+    report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
+    if len(sound) == len(found):
+        catalog.refresh(to=version)
 
 
 def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool:
@@ -91,8 +92,8 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
     for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
         try:
             found = partitions.checksum(storage.path(name))
-        except FileNotFoundError:
-            report.findings.append(f"{name} is missing; the log says it belongs to the lake")
+        except OSError as error:
+            report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
         if found != (size, crc):
             report.findings.append(f"{name} is damaged: its checksum is not the one it was committed with")
@@ -100,46 +101,90 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
 
 
 def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
-    """Compute the states of some series of a partition again; return how many."""
+    """Compute the states of a partition, or a sample of them, again; return how many."""
     kept = pl.scan_parquet(storage.path(partition.states), schema=STATES)
-    series = kept.select(_SERIES).collect()
-    chosen = series if full else series.sample(min(SAMPLE, series.height), seed=0)
-    said = partitions.read_said(storage, partition)
     found = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
+    try:
+        series = partitions.collect(kept.select(_SERIES))
+        if not full:
+            series = series.sample(min(SAMPLE, series.height), seed=0)
+            found = found.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
+        starts = partitions.session_starts(partitions.read_said(storage, partition))
+        again = states.of_rows(partitions.collect(found), sessions=starts)
+        old = partitions.collect(kept)
+    except TracklakeError as error:
+        report.findings.append(f"partition {partition.id}: {error}")
+        return 0
     if not full:
-        found = found.filter(pl.col("run_id").is_in(chosen["run_id"].unique().implode()))
-    again = states.of_rows(points.sort(found.collect()), sessions=partitions.session_starts(said))
-    old = kept.collect().join(chosen, on=_SERIES, how="semi")
-    new = again.join(chosen, on=_SERIES, how="semi")
-    pairs = old.join(new, on=_SERIES, how="full", suffix=" again", coalesce=True)
-    wrong = pl.any_horizontal(
-        *(~pl.col(c).eq_missing(pl.col(f"{c} again")) for c in _EXACT), *(_far(c) for c in _CLOSE)
+        old, again = (frame.join(series, on=_SERIES, how="semi") for frame in (old, again))
+    report.findings.extend(
+        f"{partition.states}: the state of {metric!r} of run {run_id!r} is not that of its points"
+        for run_id, metric in _different(old, again).iter_rows()
     )
-    for run_id, _, metric in pairs.filter(wrong).select(_SERIES).iter_rows():
-        report.findings.append(
-            f"{partition.states}: the state of {metric!r} of run {run_id!r} is not that of its points"
-        )
-    return chosen.height
+    return series.height
 
 
-def _far(column: str) -> pl.Expr:
+def _different(old: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+    """Return run_id and metric of the states that one of two frames lacks, or has otherwise."""
+    pairs = old.join(again, on=_SERIES, how="full", suffix=" again", coalesce=True)
+    exact = [~pl.col(name).eq_missing(pl.col(f"{name} again")) for name in _EXACT]
+    wrong = pl.any_horizontal(*exact, *(_is_far(name) for name in _CLOSE))
+    return pairs.filter(wrong).select("run_id", "metric").unique().sort("run_id", "metric")
+
+
+def _is_far(column: str) -> pl.Expr:
     old, new = pl.col(column), pl.col(f"{column} again")
-    return (~old.eq_missing(new)) & ((old - new).abs() > 1e-9 * pl.max_horizontal(old.abs(), new.abs(), 1e-300))
+    return ~old.eq_missing(new) & ~((old - new).abs() <= 1e-9 * pl.max_horizontal(old.abs(), new.abs(), 1e-300))
 
 
-def _journal_faults(storage: Storage, report: Report) -> Iterator[str]:
-    """Tell the damage of every journal that is there; one that is sealed already is kept as evidence if it has any."""
-    entries = storage.list(FOLDER, suffix=SUFFIX)
-    for entry in entries:
-        with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
-            yield from (str(fault) for fault in TailReader(storage.path(f"{FOLDER}/{entry.name}")).read().faults)
-    report.checked.append(f"every frame of {len(entries)} journal files")
-
-
-def _orphans(storage: Storage, snapshot: Snapshot) -> Iterator[str]:
-    known = {name for p in snapshot.version.partitions.values() for name in (p.history, p.states, p.runs)}
+def _orphans(storage: Storage, version: Version) -> Iterator[str]:
+    known = {name for p in version.partitions.values() for name in (p.history, p.states, p.runs)}
     for folder in ("history", "states", "runs"):
         for entry in storage.list(folder, suffix=".parquet"):
             name = f"{folder}/{entry.name}"
             if name not in known and time.time() - entry.mtime > ORPHAN_SECONDS:
                 yield f"{name} belongs to no commit: a seal died before it; vacuum may delete it"
+
+
+def _check_journals(catalog: Catalog, report: Report) -> None:
+    """Tell the damage of every journal that is there; one that is sealed already is kept as evidence if it has any."""
+    files = catalog.list_journals()
+    for entry in catalog.storage.list(FOLDER):
+        if FileName.parse(entry.name) is None:
+            report.findings.append(f"{FOLDER}/{entry.name} is no journal; nothing reads it")
+    marks = catalog.marks(files)
+    present = {file.key for file in files}
+    for file in files:
+        session, n = file.key
+        if n and file.key not in marks and not {(session, n - 1)} & {*present, *marks}:
+            report.findings.append(
+                f"{FOLDER}/{file.name._replace(n=n - 1)} is missing: it was deleted before it was sealed"
+            )
+        through = marks[file.key].through if file.key in marks else 0
+        if file.entry.size < through:
+            report.findings.append(
+                f"{FOLDER}/{file.entry.name} was cut: it has {file.entry.size:,} bytes, but {through:,} are sealed"
+            )
+        with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
+            report.findings.extend(_faults(catalog.storage, file.entry))
+    report.checked.append(f"every frame of {_count(len(files), 'journal file')}")
+
+
+def _faults(storage: Storage, entry: Entry) -> list[str]:
+    name = f"{FOLDER}/{entry.name}"
+    return [str(fault._replace(file=name)) for fault in TailReader(storage.path(name)).read().faults]
+
+
+def _check_binaries(storage: Storage, report: Report) -> None:
+    """Compare each file of files/ with its name, which is the hash of its content."""
+    entries = storage.list("files")
+    for entry in entries:
+        with storage.path(f"files/{entry.name}").open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry.name.partition(".")[0]:
+                report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
+    if entries:
+        report.checked.append(f"the content of {_count(len(entries), 'file')} in files/")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -11,9 +11,11 @@ import polars as pl
 
 from tracklake import statements, states
 from tracklake.delta_log import Partition
+from tracklake.errors import LakeError
 from tracklake.schema import POINTS, SESSIONS, STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tracklake.statements import Said
@@ -39,6 +41,7 @@ _DELTAS = {
 _FLOATS = {"value", "sum", "mean", "m2", "min", "max", "first_value", "last_value"}
 _NO_STATISTICS = _FLOATS
 """duckdb prunes row groups by statistics that leave NaN out, and so loses NaN rows: write none for floats."""
+_LOOK = "`tracklake check` tells what is wrong with this lake"
 
 
 class Contents(NamedTuple):
@@ -88,8 +91,31 @@ def discard(storage: Storage, partition: Partition) -> None:
 
 
 def read_said(storage: Storage, partition: Partition) -> Said:
-    """Return what the sessions of a partition said."""
-    return statements.unnest(pl.read_parquet(storage.path(partition.runs)))
+    """Return what the sessions of a partition said; LakeError if the file is gone or damaged."""
+    try:
+        data = storage.read(partition.runs)
+    except OSError as error:
+        raise LakeError(f"{storage.path(partition.runs)} cannot be read: {error.strerror}. {_LOOK}") from error
+    if (len(data), crc32(data)) != (partition.sizes[2], partition.crcs[2]):
+        raise LakeError(
+            f"{storage.path(partition.runs)} is damaged: its checksum is not the one of its commit. {_LOOK}"
+        )
+    return statements.unnest(pl.read_parquet(data))
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Collect what scans partitions; LakeError if a file is gone or damaged."""
+    (found,) = collect_all([frame])
+    return found
+
+
+def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Collect several at once, like `collect`."""
+    try:
+        return pl.collect_all(frames)
+    except (pl.exceptions.ComputeError, pl.exceptions.PanicException, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise LakeError(f"a partition cannot be read: {first}. {_LOOK}") from error
 
 
 def session_starts(said: Said) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from tracklake import columns
+from tracklake import columns, partitions
 from tracklake.errors import DefinitionError, HistoryTooLargeError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -80,7 +80,7 @@ class SeriesTable:
     def of_run(self, run_id: str, metrics: Sequence[str]) -> pl.DataFrame:
         """Return the rows of one run: _step, one typed column a metric, _timestamp, _runtime."""
         names = dict.fromkeys([*metrics, *PSEUDO])
-        found = self._points(list(names), [run_id], raw=False).sort("step").collect()
+        found = partitions.collect(self._points(list(names), [run_id], raw=False).sort("step"))
         steps = found.select(pl.col("step").unique().sort())
         at = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
@@ -104,11 +104,8 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        found = (
-            _between(self._points(names, ids, raw=raw), steps)
-            .sort([*_SERIES, "step", "time"], maintain_order=True)
-            .collect()
-        )
+        wanted = _between(self._points(names, ids, raw=raw), steps)
+        found = partitions.collect(wanted.sort([*_SERIES, "step", "time"], maintain_order=True))
         if found.height > limit and downsample is None:
             raise _too_large(found.height, limit)
         if downsample is not None:
@@ -144,7 +141,8 @@ class SeriesTable:
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         rows = self._points([metric, *taken], best["run_id"].to_list(), raw=False)
         rows = rows.join(best.lazy(), on=["run_id", "step"], how="semi")
-        found = rows.collect().join(best.select("run_id").with_row_index("at"), on="run_id", maintain_order="left")
+        beside = best.select("run_id").with_row_index("at")
+        found = partitions.collect(rows).join(beside, on="run_id", maintain_order="left")
         return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
 
     def _refuse_too_many(
@@ -175,7 +173,7 @@ class SeriesTable:
             keyed = found.join(groups, on="run_id", how="left", maintain_order="left")
             keyed = keyed.join(axes, on=["metric", "group"], how="left", maintain_order="left").drop("group")
         wanted = [name for name in keyed["x_metric"].drop_nulls().unique() if name in {*self.snapshot.metrics, *PSEUDO}]
-        axis = self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()).collect()
+        axis = partitions.collect(self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()))
         right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
         left = keyed.with_row_index("at").sort("step")
         joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)

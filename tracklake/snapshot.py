@@ -226,7 +226,7 @@ class Snapshot:
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
         """Return the names of the metrics that these runs (None: any) have logged, sorted."""
         frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
-        found = pl.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
+        found = partitions.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
         return sorted(set(pl.concat(found)["metric"]))
 
     def states(
@@ -264,9 +264,10 @@ class Snapshot:
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
         one = pl.lit("").alias("project")
         if metrics is None or not set(metrics).intersection(PSEUDO):
-            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one).collect()
-            return points.resolve(found, cutoffs=self.cutoffs)
-        rows = points.resolve(self.points(runs=runs).with_columns(one).collect(), cutoffs=self.cutoffs)
+            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one)
+            return points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
+        found = self.points(runs=runs).with_columns(one)
+        rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
         return points.resolve(_only(points.with_pseudo(rows, sessions=self.starts).lazy(), metrics, None).collect())
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
@@ -298,7 +299,7 @@ class Snapshot:
     ) -> pl.DataFrame:
         frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
         lazy = [_only(frame, metrics, runs).select(columns) for frame in frames]
-        return pl.concat(pl.collect_all(lazy))
+        return pl.concat(partitions.collect_all(lazy))
 
     def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
