@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, health, keys, lake_files, recorded, sealing
+from tracklake import definitions, health, keys, lake_files, recorded, sealing, sql
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
@@ -17,12 +18,16 @@ from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable
 from tracklake.snapshot import SnapshotReader
+from tracklake.sql import Engine
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+    from duckdb import DuckDBPyConnection
 
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
@@ -55,6 +60,7 @@ class Lake:
         path = lake_files.root_of(root)
         self._storage = lake_files.create(path) if create else lake_files.open_existing(path)
         self._last: _View | None = None
+        self._engine = Engine()
 
     @cached_property
     def _reader(self) -> SnapshotReader:
@@ -188,6 +194,33 @@ class Lake:
         """
         return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
 
+    def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
+        """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.
+
+        runs has a column for each config value and summary: "config.lr", "summary.val/acc.max" (any statistic may be
+        named; * gives the default ones). summaries: run_id, project, metric, stat, value, text. history: run_id,
+        project, metric, step, time, value, text. `$name` in the text is bound to the param of that name. Frames of
+        polars, pandas and arrow join by the name of the caller's variable, or as a param. The text can only read.
+        Raises QueryError, which points at the text, and UnknownNameError, which names the nearest column.
+
+        >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
+        [('slow', 0.5)]
+        """
+        frame = inspect.currentframe()
+        return self._engine.ask(self._view.runs, text, params, find=_Caller(frame.f_back if frame else None))
+
+    def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
+        """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
+
+        runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
+        its settings are locked. With `unsafe` it may do anything, and reads history a few times faster.
+
+        >>> with example().connect() as connection:
+        ...     connection.sql("SELECT count(*) FROM history").fetchall()
+        [(12,)]
+        """
+        return sql.connect(self._view.runs, unsafe=unsafe)
+
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
 
@@ -313,6 +346,21 @@ def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, ke
                 f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
             )
     return found
+
+
+class _Caller:
+    """Finds the frames of data that the caller's variables hold."""
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self._frame = frame
+
+    def __call__(self, name: str) -> Any:
+        """Return the frame that the caller has under this name (without case), None if there is none."""
+        for variables in (self._frame.f_locals, self._frame.f_globals) if self._frame else ():
+            for variable, value in variables.items():
+                if variable.casefold() == name and sql.is_frame(value):
+                    return value
+        return None
 
 
 def _long(run_ids: pl.Series, path: keys.Statistic, found: list[pl.Series]) -> pl.DataFrame:
