@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, health, keys, lake_files, recorded, sealing, sql
+from tracklake import definitions, health, keys, lake_files, named_queries, recorded, sealing, sql
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
@@ -23,7 +24,6 @@ from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
     from types import FrameType
 
@@ -56,11 +56,18 @@ class Lake:
     Made by `tracklake.open`. Reading never writes.
     """
 
-    def __init__(self, root: os.PathLike[str] | str | None = None, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        root: os.PathLike[str] | str | None = None,
+        *,
+        create: bool = False,
+        queries: Sequence[os.PathLike[str] | str] = (),
+    ) -> None:
         path = lake_files.root_of(root)
         self._storage = lake_files.create(path) if create else lake_files.open_existing(path)
         self._last: _View | None = None
         self._engine = Engine()
+        self._queries = [queries] if isinstance(queries, str | os.PathLike) else list(queries)
 
     @cached_property
     def _reader(self) -> SnapshotReader:
@@ -209,6 +216,39 @@ class Lake:
         frame = inspect.currentframe()
         return self._engine.ask(self._view.runs, text, params, find=_Caller(frame.f_back if frame else None))
 
+    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
+        """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
+
+        Raises UnknownNameError for a query, metric, project or run that is not there, QueryError for other parameters.
+
+        >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
+        [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
+        """
+        found = named_queries.find(self._queries)
+        if name not in found:
+            raise UnknownNameError.nearest("query", name, found)
+        table = self._view.runs
+        values = found[name].bind(params, table=table)
+        return self._engine.ask(table, found[name].text, values, find=lambda _: None)
+
+    def queries(self) -> pl.DataFrame:
+        """Which named queries are there? One row a query: name, answers, parameters, returns, runs_on, path.
+
+        >>> example().queries().filter(pl.col("name") == "recent")["answers"].item()
+        'Which runs were started last?'
+        """
+        found = named_queries.find(self._queries).values()
+        return pl.DataFrame(
+            {
+                "name": [q.name for q in found],
+                "answers": [q.answers for q in found],
+                "parameters": [", ".join(map(str, q.parameters.values())) for q in found],
+                "returns": [q.returns for q in found],
+                "runs_on": [", ".join(q.dialects) for q in found],
+                "path": [str(q.path) for q in found],
+            }
+        )
+
     def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
         """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
 
@@ -327,12 +367,18 @@ class Lake:
         return self._last
 
 
-def open(root: os.PathLike[str] | str | None = None, *, create: bool = False) -> Lake:  # noqa: A001 - tl.open
+def open(  # noqa: A001 - tl.open
+    root: os.PathLike[str] | str | None = None,
+    *,
+    create: bool = False,
+    queries: Sequence[os.PathLike[str] | str] = (),
+) -> Lake:
     """Open a lake for reading: a folder, else $TRACKLAKE_DIR, else ./lake.
 
-    Raises LakeError if there is none (create=True makes an empty one), or if a newer version wrote it.
+    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. Raises LakeError if there is no
+    lake (create=True makes an empty one), or if a newer version wrote it.
     """
-    return Lake(root, create=create)
+    return Lake(root, create=create, queries=queries)
 
 
 def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, keys.Statistic]:
