@@ -25,7 +25,6 @@ from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import FrameType
 
     from duckdb import DuckDBPyConnection
 
@@ -214,7 +213,7 @@ class Lake:
         [('slow', 0.5)]
         """
         frame = inspect.currentframe()
-        return self._engine.ask(self._view.runs, text, params, find=_Caller(frame.f_back if frame else None))
+        return self._engine.ask(self._view.runs, text, params, find=sql.Caller(frame.f_back if frame else None))
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
@@ -392,21 +391,6 @@ def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, ke
                 f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
             )
     return found
-
-
-class _Caller:
-    """Finds the frames of data that the caller's variables hold."""
-
-    def __init__(self, frame: FrameType | None) -> None:
-        self._frame = frame
-
-    def __call__(self, name: str) -> Any:
-        """Return the frame that the caller has under this name (without case), None if there is none."""
-        for variables in (self._frame.f_locals, self._frame.f_globals) if self._frame else ():
-            for variable, value in variables.items():
-                if variable.casefold() == name and sql.is_frame(value):
-                    return value
-        return None
 
 
 def _long(run_ids: pl.Series, path: keys.Statistic, found: list[pl.Series]) -> pl.DataFrame:

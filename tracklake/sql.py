@@ -19,6 +19,7 @@ from tracklake.sql_views import COLUMNS, PREFIX, Limits, Part, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
 
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
@@ -139,14 +140,23 @@ def _columns(table: RunTable, asked: SqlText) -> list[str]:
     """Return the columns of runs that a text names; those that nobody has are left to duckdb to complain of."""
     wanted: dict[str, Sequence[int]] = dict.fromkeys(["run_id"], ())
     if "runs" in asked.whole or asked.shows_all:
-        wanted |= dict.fromkeys(table.default_columns(table.summaries.runs["run_id"]), ())
+        wanted |= dict.fromkeys(table.names.defaults(table.summaries.runs["run_id"]), ())
+    alike = {name.casefold(): name for name in table.names.available}
     for column in asked.columns:
         for part in column.parts:
-            name = find(part)
+            name = _found(table, part) or alike.get(part.casefold())
             if name is not None:
                 wanted.setdefault(name, (column.at,))
     _refuse_alike(asked, wanted)
     return list(wanted)
+
+
+def _found(table: RunTable, name: str) -> str | None:
+    """Return the column of runs that has this name, if there is one."""
+    try:
+        return table.names.parse(name).name
+    except UnknownNameError:
+        return None
 
 
 def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
@@ -190,6 +200,21 @@ def is_frame(value: object) -> bool:
     """
     kind = type(value)
     return (kind.__module__.partition(".")[0], kind.__name__) in _FRAMES
+
+
+class Caller:
+    """Finds the frames of data that a caller's variables hold."""
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self._frame = frame
+
+    def __call__(self, name: str) -> Any:
+        """Return the frame of data that the caller has under this name, whatever its case; None if there is none."""
+        for variables in (self._frame.f_locals, self._frame.f_globals) if self._frame else ():
+            for variable, value in variables.items():
+                if variable.casefold() == name and is_frame(value):
+                    return value
+        return None
 
 
 def _register_frames(
@@ -285,7 +310,7 @@ def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
     if found is None:
         return QueryError(f"SQL: {message}")
     for column in asked.columns:
-        whole = table.find(".".join(column.parts))
+        whole = _found(table, ".".join(column.parts))
         if len(column.parts) > 1 and found[1] in column.parts and whole is not None:
             hint = f'a name with a dot stands in double quotes: "{whole}"'
             return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(asked.text, column.at)}")
@@ -293,5 +318,5 @@ def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
         return QueryError(f"SQL: {message}")
     at = next((column.at for column in asked.columns if found[1] in column.parts), -1)
     known = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
-    known.update(table.available if "runs" in asked.tables else ())
+    known.update(table.names.available if "runs" in asked.tables else ())
     return UnknownNameError(f"{UnknownNameError.nearest('column', found[1], known)}{pointing(asked.text, at)}")

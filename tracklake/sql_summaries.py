@@ -117,9 +117,11 @@ def _quantiles(
     asked = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in quantiles}
     frames = [
         pl.DataFrame({"run_id": run_ids, "value": column}).with_columns(
-            pl.lit(path.metric).alias("metric"), pl.lit(path.stat).alias("stat"), pl.lit(None, pl.String).alias("text")
+            pl.lit(asked[name].metric).alias("metric"),
+            pl.lit(asked[name].stat).alias("stat"),
+            pl.lit(None, pl.String).alias("text"),
         )
-        for column, path in zip(table.statistics(run_ids, asked), asked.values(), strict=True)
+        for name, (column, *_) in table.statistics(run_ids, asked).items()
     ]
     found = [_long(table, frame.filter(pl.col("value").is_not_null())) for frame in frames]
     return pl.concat([pl.DataFrame(schema=_LONG), *found])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.column_names import BASE
 from tracklake.points import PSEUDO
-from tracklake.run_table import BASE
 from tracklake.schema import POINTS
 from tracklake.values import Kind
 
