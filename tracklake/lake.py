@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, health, keys, lake_files, recorded, sealing
+from tracklake import definitions, health, keys, lake_files, named_queries, recorded, sealing, sql
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
@@ -17,12 +19,14 @@ from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable
 from tracklake.snapshot import SnapshotReader
+from tracklake.sql import Engine
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
+
+    from duckdb import DuckDBPyConnection
 
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
@@ -51,10 +55,18 @@ class Lake:
     Made by `tracklake.open`. Reading never writes.
     """
 
-    def __init__(self, root: os.PathLike[str] | str | None = None, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        root: os.PathLike[str] | str | None = None,
+        *,
+        create: bool = False,
+        queries: Sequence[os.PathLike[str] | str] = (),
+    ) -> None:
         path = lake_files.root_of(root)
         self._storage = lake_files.create(path) if create else lake_files.open_existing(path)
         self._last: _View | None = None
+        self._engine = Engine()
+        self._queries = [queries] if isinstance(queries, str | os.PathLike) else list(queries)
 
     @cached_property
     def _reader(self) -> SnapshotReader:
@@ -188,6 +200,66 @@ class Lake:
         """
         return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
 
+    def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
+        """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.
+
+        runs has a column for each config value and summary: "config.lr", "summary.val/acc.max" (any statistic may be
+        named; * gives the default ones). summaries: run_id, project, metric, stat, value, text. history: run_id,
+        project, metric, step, time, value, text. `$name` in the text is bound to the param of that name. Frames of
+        polars, pandas and arrow join by the name of the caller's variable, or as a param. The text can only read.
+        Raises QueryError, which points at the text, and UnknownNameError, which names the nearest column.
+
+        >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
+        [('slow', 0.5)]
+        """
+        frame = inspect.currentframe()
+        return self._engine.ask(self._view.runs, text, params, find=sql.Caller(frame.f_back if frame else None))
+
+    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
+        """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
+
+        Raises UnknownNameError for a query, metric, project or run that is not there, QueryError for other parameters.
+
+        >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
+        [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
+        """
+        found = named_queries.find(self._queries)
+        if name not in found:
+            raise UnknownNameError.nearest("query", name, found)
+        table = self._view.runs
+        values = found[name].bind(params, table=table)
+        return self._engine.ask(table, found[name].text, values, find=lambda _: None)
+
+    def queries(self) -> pl.DataFrame:
+        """Which named queries are there? One row a query: name, answers, parameters, returns, runs_on, path.
+
+        >>> example().queries().filter(pl.col("name") == "recent")["answers"].item()
+        'Which runs were started last?'
+        """
+        found = named_queries.find(self._queries).values()
+        return pl.DataFrame(
+            {
+                "name": [q.name for q in found],
+                "answers": [q.answers for q in found],
+                "parameters": [", ".join(map(str, q.parameters.values())) for q in found],
+                "returns": [q.returns for q in found],
+                "runs_on": [", ".join(q.dialects) for q in found],
+                "path": [str(q.path) for q in found],
+            }
+        )
+
+    def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
+        """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
+
+        runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
+        its settings are locked. With `unsafe` it may do anything, and reads history a few times faster.
+
+        >>> with example().connect() as connection:
+        ...     connection.sql("SELECT count(*) FROM history").fetchall()
+        [(12,)]
+        """
+        return sql.connect(self._view.runs, unsafe=unsafe)
+
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
 
@@ -294,12 +366,18 @@ class Lake:
         return self._last
 
 
-def open(root: os.PathLike[str] | str | None = None, *, create: bool = False) -> Lake:  # noqa: A001 - tl.open
+def open(  # noqa: A001 - tl.open
+    root: os.PathLike[str] | str | None = None,
+    *,
+    create: bool = False,
+    queries: Sequence[os.PathLike[str] | str] = (),
+) -> Lake:
     """Open a lake for reading: a folder, else $TRACKLAKE_DIR, else ./lake.
 
-    Raises LakeError if there is none (create=True makes an empty one), or if a newer version wrote it.
+    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. Raises LakeError if there is no
+    lake (create=True makes an empty one), or if a newer version wrote it.
     """
-    return Lake(root, create=create)
+    return Lake(root, create=create, queries=queries)
 
 
 def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, keys.Statistic]:

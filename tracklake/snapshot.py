@@ -253,11 +253,20 @@ class Snapshot:
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted."""
-        files = [self._path(self.version.partitions[p].history) for p in partitions_of(self._parts, runs)]
+        files = self.history_files(runs=runs)
         frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
         return _only(found, metrics, runs)
+
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+        """Return the paths of the committed files of points that hold something of these runs."""
+        return [self._path(self.version.partitions[p].history) for p in partitions_of(self._parts, runs)]
+
+    @cached_property
+    def live_points(self) -> pl.DataFrame:
+        """The points that are not in those files yet, as logged (schema POINTS)."""
+        return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""

@@ -1,0 +1,206 @@
+"""The views that SQL sees beside runs and summaries: history, points, config, definitions, sessions of a snapshot.
+
+Each is built with no more than a text asks of it: the rows of the runs and metrics to which its conditions restrict it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.column_names import BASE
+from tracklake.points import PSEUDO
+from tracklake.schema import POINTS
+from tracklake.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from tracklake.conditions import Allowed
+    from tracklake.run_table import RunTable
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "runs": BASE,
+    "summaries": ("run_id", "project", "metric", "stat", "value", "text"),
+    "history": ("run_id", "project", "metric", "step", "time", "value", "text"),
+    "config": ("run_id", "project", "key", "value", "text"),
+    "definitions": (
+        "project", "name", "kind", "summary", "goal", "step_metric", "step_sync", "hidden",
+        "expression", "description", "unit", "runs",
+    ),
+    "sessions": ("run_id", "project", "session", "start", "last", "node", "pid", "state", "exit_code", "cutoff"),
+    "points": tuple(POINTS),
+}  # fmt: skip
+"""The columns of each view; runs has those of config and summary beside."""
+PREFIX = "tracklake_"
+"""How the names of the tables of which views are made begin."""
+SERIES: Schema = {"run_id": pl.String, "metric": pl.String}
+
+
+class Part(NamedTuple):
+    """A table of polars that a view is made of; it is made when it is read."""
+
+    name: str
+    schema: Schema
+    make: Callable[[], pl.DataFrame]
+
+
+class View(NamedTuple):
+    """A view: the tables that it needs under their names, and its SQL over them ("" if it is the one table itself)."""
+
+    name: str
+    parts: Sequence[Part]
+    sql: str = ""
+
+
+class Limits:
+    """The runs, metrics and statistics that a text can see of a view; None for all."""
+
+    def __init__(self, table: RunTable, allowed: Allowed) -> None:
+        self.metrics = allowed.get("metric")
+        self.stats = allowed.get("stat")
+        self.runs: list[str] | None = None
+        if "run_id" in allowed or "project" in allowed:
+            known = table.summaries.runs
+            for column in ("run_id", "project"):
+                if column in allowed:
+                    known = known.filter(pl.col(column).is_in(list(allowed[column])))
+            self.runs = known["run_id"].to_list()
+
+
+# Points
+
+
+def history(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
+    """Return the points that count: as they are stored, but for the series that must be resolved.
+
+    `source` is a table that holds the history files, where duckdb is not to open them itself.
+    """
+    snapshot = table.snapshot
+    metrics = None
+    if limits.metrics is not None:
+        metrics = sorted(limits.metrics.intersection(snapshot.metrics).difference(PSEUDO))
+    dirty = _memo(lambda: _dirty(table, metrics, limits.runs))
+    parts = [
+        Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)),
+        Part("tracklake_dirty", SERIES, dirty),
+        Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty())),
+    ]
+    tables = [*_files(table, limits, source), "tracklake_live"]
+    raw = " UNION ALL ".join(f"FROM {name} WHERE metric NOT IN {PSEUDO}" for name in tables)
+    clean = f"SELECT * FROM ({raw}) ANTI JOIN tracklake_dirty USING (run_id, metric)"
+    return View("history", parts, f"SELECT {_SHOWN} FROM ({clean} UNION ALL FROM tracklake_resolved)")
+
+
+_SHOWN = f"""run_id, project, metric, step, ts AS time, value,
+    CASE WHEN kind = {int(Kind.BOOL)} THEN CASE ival WHEN 1 THEN 'true' ELSE 'false' END ELSE text END AS text"""
+
+
+def points(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
+    """Return the points as they are stored, overwritten and masked ones too."""
+    metrics = None if limits.metrics is None else list(limits.metrics)
+    live = Part("tracklake_unsealed", POINTS, lambda: _some(table.snapshot.live_points, metrics, limits.runs))
+    tables = [*_files(table, limits, source), live.name]
+    return View("points", [live], " UNION ALL ".join(f"FROM {name}" for name in tables))
+
+
+def _files(table: RunTable, limits: Limits, source: str | None) -> list[str]:
+    """Return the table that holds the files with points of these runs, if there are any."""
+    files = table.snapshot.history_files(runs=limits.runs)
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    return [source or f"read_parquet([{listed}])"] if files else []
+
+
+def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
+    """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
+    snapshot = table.snapshot
+    found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
+    disputed = snapshot.sessions.group_by("run_id").agg(pl.col("project").n_unique()).filter(pl.col("project") > 1)
+    if not disputed.is_empty():  # the project of a run is what its first session said
+        found.append(_some(snapshot.states(metrics, runs=runs), None, disputed["run_id"]).select(list(SERIES)))
+    return pl.concat(found).filter(~pl.col("metric").is_in(PSEUDO)).unique()
+
+
+def _resolved(table: RunTable, series: pl.DataFrame) -> pl.DataFrame:
+    if series.is_empty():
+        return pl.DataFrame(schema=POINTS)
+    found = table.snapshot.resolved_series(series).drop("project")
+    return found.join(table.summaries.runs.select("run_id", "project"), on="run_id").select(list(POINTS))
+
+
+def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
+    if metrics is not None:
+        frame = frame.filter(pl.col("metric").is_in(list(metrics)))
+    return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
+
+
+def _memo(make: Callable[[], pl.DataFrame]) -> Callable[[], pl.DataFrame]:
+    made: list[pl.DataFrame] = []
+
+    def once() -> pl.DataFrame:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return once
+
+
+# What is said rather than logged
+
+
+def config(table: RunTable) -> pl.DataFrame:
+    """Return the config of every run, one row a (run, key)."""
+    key = pl.col("column").str.strip_prefix("config.").alias("key")
+    found = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", stored_text())
+    runs = table.summaries.runs.select("run_id", "project")
+    return found.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
+
+
+def definitions(table: RunTable) -> pl.DataFrame:
+    """Return the definitions in force, each with the number of runs for which it is."""
+    defined = table.summaries.defined
+    runs = defined.groups.join(table.summaries.runs.select("run_id", "project"), on="run_id")
+    counted = runs.group_by("project", "group").agg(pl.len().alias("runs"))
+    rows = [
+        (project, d.name, "definition", "none" if d.none else ",".join(d.kinds) or None, d.goal,
+         d.step_metric, d.step_sync, d.hidden, n)
+        for project, group, n in counted.iter_rows()
+        for d in defined.sets[group].values()
+    ]  # fmt: skip
+    said = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
+    flags = {"step_sync": pl.Boolean, "hidden": pl.Boolean, "runs": pl.Int64}
+    found = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in said}, orient="row")
+    alike = [name for name in said if name != "runs"]
+    found = found.group_by(alike).agg(pl.col("runs").sum())
+    missing = [pl.lit(None, pl.String).alias(name) for name in ("expression", "description", "unit")]
+    return found.with_columns(missing).select(COLUMNS["definitions"]).sort("project", "name", "runs")
+
+
+def sessions(table: RunTable) -> pl.DataFrame:
+    """Return the sessions of every run: their process, their end, and from which step on a rewind took them back."""
+    snapshot = table.snapshot
+    found = snapshot.sessions.join(
+        table.summaries.runs.select("run_id"), on="run_id", how="semi", maintain_order="left"
+    )
+    facts = {"node": snapshot.facts("node"), "pid": snapshot.facts("pid")}
+    ended = snapshot.statements.filter(pl.col("said") == "finish")
+    facts |= {key: ended.filter(pl.col("key") == key) for key in ("state", "exit_code")}
+    for key, said in facts.items():
+        value = pl.col("ival" if key in ("pid", "exit_code") else "text").alias(key)
+        found = found.join(said.select("session", value), on="session", how="left", maintain_order="left")
+    cutoffs = snapshot.cutoffs.select("session", "cutoff")
+    return found.join(cutoffs, on="session", how="left", maintain_order="left").select(COLUMNS["sessions"])
+
+
+def stored_text() -> pl.Expr:
+    """Return the column text of stored values: texts and JSON, and truths as true and false."""
+    return text_of(pl.col("kind"), pl.col("ival"), pl.col("text")).alias("text")
+
+
+def text_of(kind: pl.Expr, ival: pl.Expr, text: pl.Expr) -> pl.Expr:
+    """Return texts and JSON as they are, and truths as true and false."""
+    truth = pl.when(ival == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
+    return pl.when(kind == Kind.BOOL).then(truth).otherwise(text)
