@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from tracklake import definitions, health, keys, lake_files, recorded, sealing
+from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
@@ -45,7 +46,7 @@ class _View(NamedTuple):
     series: SeriesTable
 
 
-class Lake:
+class Lake(Analysis):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes.
