@@ -98,7 +98,7 @@ def outcomes(
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
     matched = grouped.removed if over is None else targets.columns_of(table, over)
-    if over is None and not matched and "config.seed" in table.available and "config.seed" not in grouped.columns:
+    if over is None and not matched and "config.seed" in table.names.available and "config.seed" not in grouped.columns:
         matched = ["config.seed"]
     tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
     repeats = [column for column in matched if column not in tasks]

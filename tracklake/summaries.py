@@ -49,7 +49,9 @@ class Summaries:
     def defined(self) -> Defined:
         """The definitions of every run: its own and the lake's, in the order in which they were said."""
         said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
-        said = said.with_columns((pl.col("run_id") == LAKE_RUN).cum_sum().alias("rank"))  # of the lake's, so many before
+        said = said.with_columns(
+            (pl.col("run_id") == LAKE_RUN).cum_sum().alias("rank")
+        )  # of the lake's, so many before
         common = said.filter(pl.col("run_id") == LAKE_RUN)
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
         shared = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
@@ -45,7 +46,7 @@ class Target(NamedTuple):
     def of(self, table: RunTable, rows: pl.DataFrame) -> pl.Series:
         """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text."""
         if isinstance(self.source, Statistic):
-            found = next(iter(table.statistics(rows["run_id"], {self.name: self.source})))
+            found = table.statistics(rows["run_id"], {self.name: self.source})[self.name][0]
         else:
             found = rows[self.source] if isinstance(self.source, str) else rows.select(self.source).to_series()
         if found.null_count() == len(found):
@@ -68,7 +69,7 @@ def target(
         name = metric.meta.output_name()
         return Target(name, metric, _direction(goal, name))
     metrics = {*table.snapshot.metrics, *PSEUDO}
-    column = metric if isinstance(metric, str) and metric not in metrics and metric in table.available else None
+    column = metric if isinstance(metric, str) and metric not in metrics and metric in table.names.available else None
     if column is not None and not column.startswith("summary."):
         return Target(column, column, _direction(goal, column))
     path = metric.removeprefix("summary.") if isinstance(metric, str) and metric not in metrics else metric
@@ -127,12 +128,12 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
     ['config.lr']
     """
     names = [by] if isinstance(by, str) else list(by)
-    shown = [name for name in table.default_columns(run_ids) if name.startswith("config.")]
+    shown = [name for name in table.names.defaults(run_ids) if name.startswith("config.")]
     columns: list[str] = []
     removed: list[str] = []
     for name in names:
         first, *rest = [part.strip() for part in name.split(" - ")]
-        if first != "config" or name in table.available:
+        if first != "config" or name in table.names.available:
             columns += columns_of(table, [name])
             continue
         taken = [column for part in rest for column in shown if _means(part, column)]
@@ -153,16 +154,19 @@ def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:
     found: list[str] = []
     for name in [names] if isinstance(names, str) else list(names or []):
         if keys.is_glob(name):
-            found += [c for c in table.available if keys.glob_matches(name, c) or _means(name, c)]
-        elif name in table.available or name.startswith(("summary.", "quality.")):
-            found.append(name)
-        elif f"config.{name}" in table.available:
-            found.append(f"config.{name}")
+            found += [c for c in table.names.available if _means(name, c)]
         else:
-            raise UnknownNameError.nearest(
-                "column", name, [*table.available, *(c.removeprefix("config.") for c in table.available)]
-            )
+            found.append(_column(table, name))
     return list(dict.fromkeys(found))
+
+
+def _column(table: RunTable, name: str) -> str:
+    """Return the column that a name means: its own, else that of config."""
+    for full in (name, f"config.{name}"):
+        with contextlib.suppress(UnknownNameError):
+            return table.names.parse(full).name
+    known = table.names.available
+    raise UnknownNameError.nearest("column", name, [*known, *(c.removeprefix("config.") for c in known)])
 
 
 def _means(name: str, column: str) -> bool:
