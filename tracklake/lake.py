@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import polars as pl
 
 from tracklake import definitions, health, keys, lake_files, named_queries, recorded, sealing, sql
+from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
@@ -49,7 +50,7 @@ class _View(NamedTuple):
     series: SeriesTable
 
 
-class Lake:
+class Lake(Analysis):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes.

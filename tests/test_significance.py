@@ -1,0 +1,109 @@
+"""Tests of differences, corrections and effect sizes, held against scipy, statsmodels and rliable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+from statsmodels.stats.meta_analysis import effectsize_smd
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+
+from tracklake import significance
+from tracklake.significance import Spread
+
+A = np.sin(np.arange(8) * 1.7)
+B = np.cos(np.arange(6) * 2.3) - 0.3
+P = [0.001, 0.04, 0.04, 0.2, 0.012, 0.9, 0.03]
+
+
+def test_welch_is_that_of_scipy():
+    """The p value of unmatched runs on one task is scipy's Welch test."""
+    found = significance.t_test(significance.unpaired_spread([A], [B]))
+    assert found == pytest.approx(scipy.stats.ttest_ind(A, B, equal_var=False).pvalue, abs=1e-12)
+
+
+def test_paired_t_is_that_of_scipy():
+    """The p value of matched runs on one task is scipy's paired t test."""
+    found = significance.t_test(significance.paired_spread([A[:6] - B]))
+    assert found == pytest.approx(scipy.stats.ttest_rel(A[:6], B).pvalue, abs=1e-12)
+
+
+def test_stratified_spread_of_one_task_said_twice():
+    """Two tasks with the same differences have the same mean, and an error smaller by the root of two."""
+    once, twice = significance.paired_spread([A]), significance.paired_spread([A, A])
+    assert twice.difference == pytest.approx(once.difference)
+    assert twice.error == pytest.approx(once.error / 2**0.5)
+    assert twice.freedom == pytest.approx(14)
+
+
+def test_tasks_with_one_pair_each_are_one_sample():
+    """Where a task has a single pair there is no spread within it, and all pairs are taken together."""
+    apart = significance.paired_spread([np.array([d]) for d in A])
+    assert apart == significance.paired_spread([A])
+
+
+def test_corrections_are_those_of_the_references():
+    """Holm is that of statsmodels and Benjamini-Hochberg that of scipy, ties included."""
+    assert significance.holm(P) == pytest.approx(multipletests(P, method="holm")[1], abs=1e-12)
+    assert significance.benjamini_hochberg(P) == pytest.approx(scipy.stats.false_discovery_control(P), abs=1e-12)
+
+
+def test_comparisons_without_a_test_do_not_count():
+    """A missing p value stays missing and makes the others no stricter."""
+    assert significance.holm([0.01, np.nan, 0.04]).tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
+
+
+def test_hedges_g_is_that_of_statsmodels():
+    """The effect size of one task is statsmodels' bias-corrected standardized mean difference."""
+    theirs, _ = effectsize_smd(A.mean(), A.std(ddof=1), 8, B.mean(), B.std(ddof=1), 6)
+    assert significance.hedges_g([A], [B]) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 6, 100])
+def test_detectable_is_the_power_of_statsmodels(pairs: int):
+    """The smallest difference that is shown has a power of 0.8 by statsmodels."""
+    size = significance.detectable(Spread(0.0, pairs**-0.5, pairs - 1.0))
+    assert TTestPower().power(size, pairs, 0.05) == pytest.approx(0.8, abs=1e-9)
+
+
+def test_probability_of_improvement_is_that_of_rliable():
+    """Over five tasks, and with ties, it is what rliable computes."""
+    first = np.sin(np.arange(35) * 1.7).reshape(7, 5) + np.arange(5)
+    second = np.cos(np.arange(30) * 2.3).reshape(6, 5) + np.arange(5) - 0.3
+    assert significance.probability_of_improvement(first.T, second.T) == pytest.approx(0.6238095238095237, abs=1e-12)
+    whole = significance.probability_of_improvement([first.round(0).ravel()], [second.round(0).ravel()])
+    u = scipy.stats.mannwhitneyu(first.round(0).ravel(), second.round(0).ravel()).statistic
+    assert whole == pytest.approx(u / (35 * 30), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "name"), [(1, "none"), (2, "paired t"), (9, "paired t"), (10, "Wilcoxon signed-rank")]
+)
+def test_the_number_of_pairs_chooses_the_test(pairs: int, name: str):
+    """One pair has no test, few have the t test, ten or more the test on ranks."""
+    assert significance.paired_test([np.sin(np.arange(pairs) + 1.0)]).name == name
+
+
+def test_equal_pairs_have_p_one():
+    """Runs that match in every value are not different."""
+    assert significance.paired_test([np.zeros(5)]) == ("none", 1.0, ", and all pairs are equal")
+
+
+def test_equal_differences_are_tested_by_rank():
+    """Where all differences are the same the t test has no spread, and the ranks decide."""
+    found = significance.paired_test([np.full(6, 0.5)])
+    assert (found.name, found.p) == ("Wilcoxon signed-rank", 0.03125)
+
+
+def test_unmatched_runs_without_spread_are_tested_by_rank():
+    """Two groups that each repeat one value leave Welch without a spread, and the ranks decide."""
+    found = significance.unpaired_test([np.full(3, 1.0)], [np.full(3, 2.0)])
+    assert found.name == "Mann-Whitney U"
+    assert found.p == pytest.approx(scipy.stats.mannwhitneyu([1] * 3, [2] * 3).pvalue)
+
+
+@pytest.mark.parametrize(("n", "name"), [(1, "none"), (3, "Welch t"), (10, "Mann-Whitney U")])
+def test_the_size_of_the_smaller_group_chooses_the_test(n: int, name: str):
+    """One run has no test, few have Welch's, ten or more in both groups the test on ranks."""
+    assert significance.unpaired_test([np.sin(np.arange(n))], [np.sin(np.arange(20) + 0.5)]).name == name

@@ -1,0 +1,259 @@
+"""Comparisons: one row a group of runs, with what the seeds allow to say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tracklake import bootstrap, differences, outcomes, resampling, significance, tabulation
+from tracklake.tabulation import Column, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracklake.differences import Settings
+    from tracklake.outcomes import Outcomes
+    from tracklake.resampling import Floats, Sample
+
+FEW = 5
+"""Below so many values a bootstrap interval is so much too narrow that the table says so."""
+_UNTOLD = "too few to tell: {} runs show only differences above {}"
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Groups of runs beside each other: `.table` has it all, the best group first; printing it shows the essence.
+
+    `.table` has a row a group: the columns that group, then n, n_failed (their sum is the number of runs), n_tasks,
+    mean, std, median, iqm, low, high (the bootstrap interval of the center), best and best_run; against the baseline
+    difference, difference_low, difference_high, p_improvement, effect, detectable, n_pairs, test, p, p_holm, p_bh; and
+    in words verdict, why (this test) and warning. `.baseline` has the keys of the group compared with.
+    `.runs` is the value of every run; `.notes` says in sentences what a reader has to know.
+    """
+
+    outcomes: Outcomes = field(repr=False)
+    settings: Settings
+    table: pl.DataFrame
+    baseline: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+    @property
+    def runs(self) -> pl.DataFrame:
+        """One row a run: run_id, state, its keys, its value, and whether it was used."""
+        return self.outcomes.runs.drop("group_no", "task_no", "cell_no")
+
+    def against(self, baseline: Any) -> Comparison:
+        """Return the comparison with another baseline: the keys of a group, or the value of the only column.
+
+        >>> lake = example()
+        >>> lake.compare("acc", by="lr", goal="max").against(0.01).table["difference"].round(3).to_list()
+        [0.3, None]
+        """
+        return compared(self.outcomes, self.settings, baseline=baseline)
+
+    def to_markdown(self) -> str:
+        """Return the essence as a Markdown table; the best group is bold."""
+        return tabulation.markdown(_sheet(self))
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        """Return the essence as a LaTeX tabular (package booktabs), with a caption as a table; the best is bold."""
+        return tabulation.latex(_sheet(self), caption=caption, label=label)
+
+    def _repr_html_(self) -> str:
+        return tabulation.html(_sheet(self))
+
+    def __repr__(self) -> str:
+        """Return the essence, at most 80 characters wide."""
+        return tabulation.text(_sheet(self))
+
+    def __len__(self) -> int:
+        """Return how many groups there are."""
+        return self.table.height
+
+
+def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Comparison:
+    """Compute the table of all groups, against the baseline or, if none is named, against the best."""
+    sample = found.sample
+    described = _described(found, sample, settings)
+    base = _baseline(found, described, settings, baseline)
+    against = differences.against(found, sample, settings, base)
+    level = 1 - settings.confidence
+    table = described.with_columns(against).with_columns(
+        pl.Series("p_holm", significance.holm(against["p"].to_numpy()), nan_to_null=True),
+        pl.Series("p_bh", significance.benjamini_hochberg(against["p"].to_numpy()), nan_to_null=True),
+    )
+    table = table.with_columns(_verdict(base, level, found.target.sign), _warning(level))
+    table = table.sort(settings.center, descending=found.target.goal == "max", nulls_last=True, maintain_order=True)
+    shown = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict")]
+    table = table.select(*shown, "verdict", "why", "warning")
+    notes = tuple(_notes(found, table, base, chosen=baseline is None))
+    named = None if base is None else found.groups.row(base, named=True)
+    return Comparison(found, settings, table, named, notes)
+
+
+def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFrame:
+    """Return what is said of each group by itself."""
+    k = found.groups.height
+    used = pl.col("used")
+    counted = found.runs.group_by("group_no").agg(
+        used.sum().cast(pl.Int64).alias("n"),
+        (~used).sum().cast(pl.Int64).alias("n_failed"),
+        pl.col("task_no").filter(used).n_unique().cast(pl.Int64).alias("n_tasks"),
+        _best(found.target.goal),
+    )
+    spread = _within(found.runs.filter("used"))
+    joined = counted.join(spread, on="group_no", how="left").sort("group_no").unnest("best")
+    values = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
+    low, high = _interval(sample, settings, k)
+    computed = [pl.Series(name, v, nan_to_null=True) for name, v in (*values.items(), ("low", low), ("high", high))]
+    whole = joined.with_columns(computed)
+    keys = found.groups.with_columns(whole["group_no"])
+    order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run"]
+    return keys.hstack(whole.select(order))
+
+
+def _best(goal: str) -> pl.Expr:
+    value = pl.col("value").filter("used")
+    at = value.arg_max() if goal == "max" else value.arg_min()
+    return pl.struct(value.get(at).alias("best"), pl.col("run_id").filter("used").get(at).alias("best_run")).alias(
+        "best"
+    )
+
+
+def _within(used: pl.DataFrame) -> pl.DataFrame:
+    """Return the standard deviation of each group between the runs of one task, pooled over the tasks."""
+    freedom = pl.len() - 1
+    squares = (pl.col("value").var() * freedom).fill_null(0)
+    by_task = used.group_by(["group_no", "task_no"]).agg(squares.alias("squares"), freedom.alias("freedom"))
+    pooled = by_task.group_by("group_no").agg(pl.col("squares").sum(), pl.col("freedom").cast(pl.Int64).sum())
+    std = pl.when(pl.col("freedom") > 0).then((pl.col("squares") / pl.col("freedom")).sqrt())
+    return pooled.select("group_no", std.alias("std"))
+
+
+def _interval(sample: Sample, settings: Settings, size: int) -> tuple[Floats, Floats]:
+    """Return the bounds of each group's center; NaN where no stratum has two values, which leaves nothing to draw."""
+    low, high = np.full(size, np.nan), np.full(size, np.nan)
+    apart = resampling.by_itself(sample)
+    drawn = resampling.resampled(apart, center=settings.center, draws=settings.draws, seed=settings.seed)
+    for columns, values in drawn:
+        low[columns], high[columns] = bootstrap.bounds(values, settings.confidence)
+    alone = differences.alone(sample, size)
+    low[alone], high[alone] = np.nan, np.nan
+    return low, high
+
+
+def _baseline(found: Outcomes, described: pl.DataFrame, settings: Settings, asked: Any) -> int | None:
+    """Return the group to compare with: the one named, else the best that can be tested and has nearly all tasks."""
+    if asked is not None:
+        return found.find(asked)
+    able = described.filter(pl.col("n") > 0)
+    if able.is_empty():
+        return None
+    able = able.filter(pl.col("n_tasks") >= 0.9 * pl.col("n_tasks").max())  # else one that ran only easy tasks wins
+    if able["n"].max() > 1:  # type: ignore[operator] # counts
+        able = able.filter(pl.col("n") > 1)
+    best = able.sort(settings.center, descending=found.target.goal == "max", maintain_order=True)
+    return int(best["group_no"][0])
+
+
+def _verdict(base: int | None, level: float, sign: float) -> pl.Expr:
+    shown = pl.col("p_holm") < level
+    return (
+        pl.when(pl.col("group_no").eq_missing(base)).then(pl.lit("baseline"))
+        .when(pl.col("n") == 0).then(pl.lit("no values"))
+        .when(pl.col("p").is_null()).then(pl.lit("too few runs"))
+        .when(shown & (pl.col("difference") * sign > 0)).then(pl.lit("better"))
+        .when(shown & (pl.col("difference") * sign < 0)).then(pl.lit("worse"))
+        .otherwise(pl.lit("no difference shown")).alias("verdict")
+    )  # fmt: skip
+
+
+def _warning(level: float) -> pl.Expr:
+    """Say plainly where the runs are too few to tell."""
+    untold = pl.col("p_holm").ge(level) & (pl.col("detectable") > pl.col("difference").abs())
+    return (
+        pl.when(pl.col("n") == 0).then(pl.format("none of {} runs has a value", "n_failed"))
+        .when(pl.col("n") == 1).then(pl.lit("one run: no spread, no test"))
+        .when(untold).then(pl.format(_UNTOLD, "n", pl.col("detectable").round_sig_figs(2)))
+        .when(pl.col("n") < FEW).then(pl.format("{} runs: the interval is too narrow", "n")).alias("warning")
+    )  # fmt: skip
+
+
+def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bool) -> Iterator[str]:
+    if base is None:
+        yield f"no run has a value of {found.target.name}"
+        return
+    if chosen and len(table) > 1:
+        yield (
+            f"the baseline is the best of {len(table)} groups, and being chosen flatters it;"
+            " name the one you mean with baseline="
+        )
+    failed = int(table["n_failed"].sum())
+    if failed:
+        left = f"{failed:,} of {found.runs.height:,} runs are left out"
+        yield f"{left}: they failed, or have no finite {found.target.name}"
+    running = found.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
+    if running:
+        yield f"{_many(running, 'run')} counted here still running"
+    for test, n in table["test"].drop_nulls().value_counts(sort=True).iter_rows():
+        reasons = table.filter(pl.col("test") == test)["why"].unique(maintain_order=True)
+        what = f"{_many(n, 'group')} without a test" if test == "none" else f"{test} for {_many(n, 'group')}"
+        yield f"{what}: {reasons[0]}" + (", ..." if len(reasons) > 1 else "")
+    lacking = table.filter((pl.col("n_tasks") < pl.col("n_tasks").max()) & (pl.col("n") > 0)).height
+    if lacking:
+        yield f"{_many(lacking, 'group')} without some tasks: differences are over the tasks in common"
+    few = table.filter(pl.col("n") < FEW).height
+    if few:
+        yield f"{_many(few, 'group')} of fewer than {FEW} runs: too few for an interval (.table['warning'])"
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
+
+
+def _sheet(of: Comparison) -> Sheet:
+    """Return what is worth printing of a comparison."""
+    table, center, found = of.table, of.settings.center, of.outcomes
+    share = f"{100 * of.settings.confidence:g}%"
+    places = tabulation.decimals((table["high"] - table["low"]).to_list())
+
+    def number(name: str) -> list[str]:
+        return [tabulation.number(v, places) for v in table[name]]
+
+    def span(low: str, high: str) -> list[str]:
+        return [f"{a} .. {b}" if a else "" for a, b in zip(number(low), number(high), strict=True)]
+
+    keys = [
+        Column(c.removeprefix("config."), [outcomes.shown(v) for v in table[c]], table[c].dtype.is_numeric())
+        for c in found.by
+    ]
+    columns = [
+        *keys,
+        Column("n", [str(n) for n in table["n"]], rank=1),
+        Column("failed", [str(n) for n in table["n_failed"]], rank=4),
+        Column(center, number(center)),
+        Column("std", number("std"), rank=5),
+        Column(share, span("low", "high"), rank=2),
+        Column("best", number("best"), rank=7),
+        Column("difference", number("difference"), rank=3),
+        Column(f"{share} of it", span("difference_low", "difference_high"), rank=6),
+        Column("P(better)", [tabulation.number(v, 2) for v in table["p_improvement"]], rank=8),
+        Column("p (Holm)", [tabulation.chance(p) for p in table["p_holm"]], rank=4),
+        Column("verdict", table["verdict"].to_list(), right=False, rank=2),
+    ]
+    if not table["n_failed"].sum():
+        columns = [c for c in columns if c.heading != "failed"]
+    told = [c for c in columns if any(c.cells)]
+    return Sheet(_title(of), told, frozenset({0}) if len(table) > 1 else frozenset(), of.notes)
+
+
+def _title(of: Comparison) -> str:
+    found = of.outcomes
+    better = "higher" if found.target.goal == "max" else "lower"
+    tasks = f" on {_many(found.runs['task_no'].n_unique(), 'task')}" if found.tasks else ""
+    base = f"; baseline {outcomes.label(of.baseline)}" if of.baseline is not None else ""
+    counts = f"{_many(found.runs.height, 'run')} in {_many(len(of), 'group')}"
+    return f"{found.target.name} ({better} is better){tasks}: {counts}{base}"

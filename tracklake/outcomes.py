@@ -1,0 +1,240 @@
+"""Outcomes: one number a run, in groups, and which runs of two groups match."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import resampling, targets
+from tracklake.errors import DefinitionError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.resampling import Ints, Sample
+    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.targets import Target
+
+Failed = Literal["exclude", "include"]
+Unit = Literal["run", "task"]
+
+_REPEATS = re.compile(r"seed|fold|split|repeat|replica|trial|rng|(^|[_.])(rep|run|iter)($|[_.0-9])", re.IGNORECASE)
+"""Names of columns that count repeats of one experiment; any other column of `over` is a task."""
+
+
+class Outcomes(NamedTuple):
+    """The runs of a comparison."""
+
+    runs: pl.DataFrame
+    """A row a run: run_id, state, the columns of groups, tasks and repeats, value, used, group_no, task_no, cell_no."""
+    groups: pl.DataFrame
+    """A row a group, sorted by the columns that group; its position is the group's number."""
+    target: Target
+    by: list[str]
+    tasks: list[str]
+    repeats: list[str]
+    unit: Unit
+
+    @property
+    def matched(self) -> str:
+        """By what runs of two groups match, as text; empty for nothing."""
+        columns = self.tasks if self.unit == "task" else [*self.tasks, *self.repeats] if self.repeats else []
+        return " and ".join(column.removeprefix("config.") for column in columns)
+
+    @property
+    def sample(self) -> Sample:
+        """The values that count: a column a group, a stratum a task, a cell a repeat.
+
+        With tasks as units: one stratum, in which each task is a cell with the mean of its runs.
+        """
+        used = self.runs.filter("used").select("group_no", "task_no", "cell_no", "value")
+        if self.unit == "task":
+            used = used.group_by(["group_no", "task_no"]).agg(pl.col("value").mean())
+            used = used.with_columns(pl.col("task_no").alias("cell_no"), pl.lit(0).alias("task_no"))
+        return resampling.sample(used["group_no"], stratum=used["task_no"], cell=used["cell_no"], value=used["value"])
+
+    def label(self, group: int) -> str:
+        """Return the group's keys as one text, exact: lr=0.1, opt='adam'."""
+        return label(self.groups.row(group, named=True))
+
+    def find(self, keys: Any) -> int:
+        """Return the number of the group with these keys: a mapping of columns, or the value of the only one."""
+        if not isinstance(keys, dict):
+            if len(self.by) != 1:
+                raise TypeError(f"baseline={keys!r}; with several columns name them: {{{self.by[0]!r}: ...}}")
+            keys = {self.by[0]: keys}
+        wanted = {self._column(name): value for name, value in keys.items()}
+        rows = self.groups.iter_rows(named=True)
+        found = [i for i, row in enumerate(rows) if all(_has(row, name, value) for name, value in wanted.items())]
+        if len(found) != 1:
+            shown = ", ".join(self.label(i) for i in found or range(min(8, self.groups.height)))
+            what = f"{len(found)} groups have" if found else "no group has"
+            raise UnknownNameError(f"{what} {label(wanted)}; name one of: {shown}")
+        return found[0]
+
+    def _column(self, name: str) -> str:
+        for column in (name, f"config.{name}"):
+            if column in self.by:
+                return column
+        raise UnknownNameError.nearest("column of the groups", name, self.by)
+
+
+def outcomes(
+    table: RunTable,
+    target: Target,
+    *,
+    by: str | Sequence[str],
+    over: str | Sequence[str] | None,
+    task: str | Sequence[str] | None,
+    runs: Runs,
+    where: Where,
+    failed: Failed,
+    unit: Unit,
+) -> Outcomes:
+    """Read the number of each run, and put the runs into groups, tasks and cells."""
+    ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
+    grouped = targets.grouping(table, by, ids)
+    matched = grouped.removed if over is None else targets.columns_of(table, over)
+    if over is None and not matched and "config.seed" in table.names.available and "config.seed" not in grouped.columns:
+        matched = ["config.seed"]
+    tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
+    repeats = [column for column in matched if column not in tasks]
+    rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
+    by_columns = _with_text(rows, grouped.columns)
+    if grouped.expanded:
+        varied = [c for c in by_columns if rows[c].n_unique() > 1]
+        by_columns = varied or by_columns[:1]
+    unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
+    rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
+    numbered = rows.with_columns(
+        _numbers(rows, by_columns).alias("group_no"),
+        _numbers(rows, _with_text(rows, tasks)).alias("task_no"),
+        _numbers(rows, _with_text(rows, repeats), missing=-1).alias("cell_no"),
+    )
+    if unit == "task" and not tasks:
+        raise DefinitionError(f"unit='task' needs to know the tasks: say task='dataset', or so (over={matched})")
+    first = numbered.unique("group_no", keep="first").sort("group_no")
+    return Outcomes(numbered, first.select(by_columns), target, by_columns, tasks, repeats, unit)
+
+
+def _tasks(matched: Sequence[str]) -> list[str]:
+    """Return the columns that are tasks: those that do not count repeats, if some others do."""
+    repeats = [c for c in matched if _REPEATS.search(c.rpartition(".")[2])]
+    return [c for c in matched if c not in repeats] if repeats else []
+
+
+def _with_text(rows: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """Return the columns and, where a column holds mixed types, the one with its text."""
+    return [column for name in dict.fromkeys(names) for column in (name, f"{name}.text") if column in rows.columns]
+
+
+def _numbers(rows: pl.DataFrame, columns: Sequence[str], *, missing: int | None = None) -> pl.Series:
+    """Number the rows by the exact values in these columns, in their order, nulls last; a null counts as a value.
+
+    With `missing`, rows that have a null, and all rows if there are no columns, get that number.
+    """
+    if not columns:
+        return pl.Series([0 if missing is None else missing], dtype=pl.Int64).new_from_index(0, rows.height)
+    distinct = rows.select(columns).unique().sort(columns, nulls_last=True).with_row_index("number")
+    found = rows.select(columns).join(distinct, on=columns, how="left", nulls_equal=True, maintain_order="left")
+    number = found["number"].cast(pl.Int64)
+    if missing is None:
+        return number
+    unknown = found.select(pl.all_horizontal(pl.col(columns).is_null())).to_series()
+    return pl.select(pl.when(unknown).then(missing).otherwise(number)).to_series()
+
+
+class Pair(NamedTuple):
+    """The values of two groups that are compared, by task: cell by cell where `matched`."""
+
+    first: list[np.ndarray[Any, np.dtype[np.float64]]]
+    second: list[np.ndarray[Any, np.dtype[np.float64]]]
+    tasks: list[int]
+    matched: bool
+    why: str
+
+
+class Matcher:
+    """Finds which values of two groups match."""
+
+    def __init__(self, sample: Sample, *, what: str) -> None:
+        self._what = what
+        self._sample = sample
+        self._edges = np.searchsorted(sample.column, np.arange(int(sample.column.max(initial=-1)) + 2))
+        self._cells = int(sample.cell.max(initial=0)) + 1
+
+    def pair(self, first: int, second: int) -> Pair:
+        """Return the values of two groups on the tasks that both have."""
+        a, b = self._of(first), self._of(second)
+        why = self._mismatch(a, b)
+        if why is None:
+            _, at_a, at_b = np.intersect1d(a.key, b.key, assume_unique=True, return_indices=True)
+            fewer = min(len(a.key), len(b.key))
+            if len(at_a) > 1 and 2 * len(at_a) >= fewer:
+                why = f"{len(at_a):,} of {fewer:,} match by {self._what}"
+                return _by_task(a.only(at_a), b.only(at_b), matched=True, why=why)
+            why = (
+                f"only {len(at_a):,} of {fewer:,} match by {self._what}" if len(at_a) else f"no {self._what} in common"
+            )
+        return _by_task(a, b, matched=False, why=why)
+
+    def _mismatch(self, a: _Values, b: _Values) -> str | None:
+        if not self._what:
+            return "nothing to match runs by (over=)"
+        for values in (a, b):
+            if values.key.size and values.key.min() < 0:
+                return f"runs without {self._what}"
+            if np.unique(values.key).size < values.key.size:
+                return f"several runs of a group with the same {self._what}"
+        return None
+
+    def _of(self, group: int) -> _Values:
+        of = slice(self._edges[group], self._edges[group + 1]) if group + 1 < len(self._edges) else slice(0, 0)
+        task, cell = self._sample.stratum[of], self._sample.cell[of]
+        return _Values(task, np.where(cell < 0, -1, task * self._cells + cell), self._sample.value[of])
+
+
+class _Values(NamedTuple):
+    task: Ints
+    key: Ints
+    value: np.ndarray[Any, np.dtype[np.float64]]
+
+    def only(self, at: Ints) -> _Values:
+        return _Values(self.task[at], self.key[at], self.value[at])
+
+
+def _by_task(a: _Values, b: _Values, *, matched: bool, why: str) -> Pair:
+    common = np.intersect1d(a.task, b.task)
+    return Pair(
+        [a.value[a.task == t] for t in common], [b.value[b.task == t] for t in common], common.tolist(), matched, why
+    )
+
+
+def label(row: dict[str, Any]) -> str:
+    """Return keys and values as one text; floats as exactly as they are stored.
+
+    >>> label({"config.lr": 0.1, "config.opt": "adam", "config.drop": None})
+    "lr=0.1, opt='adam', drop=null"
+    """
+    return ", ".join(f"{k.removeprefix('config.')}={shown(v, quote=True)}" for k, v in row.items()) or "all runs"
+
+
+def shown(value: Any, *, quote: bool = False) -> str:
+    """Return one key of a group as text: null for none, the shortest text that reads back as the same float."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return repr(value) if quote else value
+    return repr(value) if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _has(row: dict[str, Any], name: str, value: Any) -> bool:
+    held = [row[column] for column in (name, f"{name}.text") if column in row]
+    if value is None:
+        return all(h is None for h in held)
+    return any(h == value and isinstance(h, bool) == isinstance(value, bool) for h in held if h is not None) or (
+        value != value and any(h != h for h in held)  # noqa: PLR0124 - NaN is a key as well
+    )

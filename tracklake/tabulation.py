@@ -1,0 +1,197 @@
+"""Tables to look at and to paste: plain text of a given width, Markdown, LaTeX, HTML."""
+
+from __future__ import annotations
+
+import html as markup
+import math
+import re
+import textwrap
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+WIDTH = 80
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\dots{}", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+
+
+class Column(NamedTuple):
+    """A heading and its cells. Of what does not fit, the column with the highest `rank` is left out first."""
+
+    heading: str
+    cells: list[str]
+    right: bool = True
+    rank: int = 0
+
+
+class Sheet(NamedTuple):
+    """A table that is ready to be shown: a title, columns, the rows that stand out, and notes below."""
+
+    title: str
+    columns: list[Column]
+    bold: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    def rows(self) -> list[list[str]]:
+        """Return the cells row by row."""
+        return [list(row) for row in zip(*(column.cells for column in self.columns), strict=True)]
+
+
+def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
+    """Return the sheet as plain lines of at most this width; columns and rows that do not fit are counted.
+
+    >>> print(text(Sheet("", [Column("lr", ["0.1", "0.03"], right=False), Column("n", ["5", "12"])])))
+    lr     n
+    0.1    5
+    0.03  12
+    """
+    shown = [c._replace(cells=[_clipped(cell, width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
+    while len(shown) > 1 and sum(_widest(c) + 2 for c in shown) - 2 > width:
+        shown.remove(max(reversed(shown), key=lambda c: c.rank))
+    lines = _wrapped(sheet.title, width) if sheet.title else []
+    lines += [
+        _line([c.heading for c in shown], shown),
+        *(_line(row, shown) for row in zip(*(c.cells for c in shown), strict=True)),
+    ]
+    hidden = [f"{n} more {what}{'s' if n > 1 else ''}" for n, what in (
+        (len(sheet.columns[0].cells) - rows if sheet.columns else 0, "row"),
+        (len(sheet.columns) - len(shown), "column")) if n > 0]  # fmt: skip
+    if hidden:
+        lines.append(f"({' and '.join(hidden)} in .table)")
+    for note in sheet.notes:
+        lines += _wrapped(f"- {note}", width)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown(sheet: Sheet) -> str:
+    """Return the sheet as a Markdown table, the rows that stand out in bold.
+
+    >>> print(markdown(Sheet("", [Column("lr", ["0.1"], right=False), Column("n", ["5"])])))
+    | lr | n |
+    |:---|---:|
+    | 0.1 | 5 |
+    """
+    rows = [[f"**{cell}**" if i in sheet.bold and cell else cell for cell in row] for i, row in enumerate(sheet.rows())]
+    head = [
+        _piped(c.heading for c in sheet.columns),
+        "|" + "|".join("---:" if c.right else ":---" for c in sheet.columns) + "|",
+    ]
+    notes = ["", *(f"- {note}" for note in sheet.notes)] if sheet.notes else []
+    return "\n".join([*head, *(_piped(row) for row in rows), *notes])
+
+
+def latex(sheet: Sheet, *, caption: str | None = None, label: str | None = None) -> str:
+    r"""Return the sheet as a LaTeX tabular for the package booktabs; a caption puts it into a table.
+
+    >>> print(latex(Sheet("", [Column("lr_max", ["0.1"], right=False), Column("n", ["5"])])))
+    \begin{tabular}{lr}
+    \toprule
+    lr\_max & n \\
+    \midrule
+    0.1 & 5 \\
+    \bottomrule
+    \end{tabular}
+    """
+    cells = [[_escaped(cell) for cell in row] for row in sheet.rows()]
+    rows = [[rf"\textbf{{{c}}}" if i in sheet.bold and c else c for c in row] for i, row in enumerate(cells)]
+    lines = [
+        rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in sheet.columns)}}}",
+        r"\toprule",
+        " & ".join(_escaped(c.heading) for c in sheet.columns) + r" \\",
+        r"\midrule",
+        *(" & ".join(row) + r" \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    if caption is None:
+        return "\n".join(lines)
+    named = [rf"\label{{{label}}}"] if label else []
+    return "\n".join(
+        [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(caption)}}}", *named, *lines, r"\end{table}"]
+    )
+
+
+def html(sheet: Sheet, *, rows: int = 100) -> str:
+    """Return the sheet as HTML that needs nothing else, with at most this many rows.
+
+    >>> html(Sheet("", [Column("n", ["5"])]))
+    '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td>5</td></tr></tbody></table>'
+    """
+
+    def cell(column: Column, text: str) -> str:
+        side = "" if column.right else ' style="text-align:left"'
+        return f"<td{side}>{markup.escape(text)}</td>"
+
+    head = "".join(f"<th>{markup.escape(c.heading)}</th>" for c in sheet.columns)
+    body = [
+        ('<tr style="font-weight:bold">' if i in sheet.bold else "<tr>")
+        + "".join(cell(c, t) for c, t in zip(sheet.columns, row, strict=True)) + "</tr>"
+        for i, row in enumerate(sheet.rows()[:rows])
+    ]  # fmt: skip
+    hidden = len(sheet.rows()) - rows
+    notes = [f"{hidden:,} more rows in .table"] if hidden > 0 else []
+    below = "".join(f"<li>{markup.escape(note)}</li>" for note in [*notes, *sheet.notes])
+    title = f"<p>{markup.escape(sheet.title)}</p>" if sheet.title else ""
+    listed = f"<ul>{below}</ul>" if below else ""
+    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{listed}"
+
+
+def decimals(spans: Iterable[float | None]) -> int:
+    """Return how many decimals show two digits of the typical span (such as an interval's width).
+
+    >>> decimals([0.012, 0.02, None]), decimals([35.0])
+    (3, 0)
+    """
+    known = sorted(s for s in spans if s is not None and math.isfinite(s) and s > 0)
+    return min(max(1 - math.floor(math.log10(known[len(known) // 2])), 0), 8) if known else 4
+
+
+def number(value: float | None, places: int) -> str:
+    """Return a number with these decimals, in powers of ten where that would be unreadable; empty for none.
+
+    >>> number(0.91234, 3), number(1.5e9, 2), number(None, 2)
+    ('0.912', '1.5e+09', '')
+    """
+    if value is None or math.isnan(value):
+        return ""
+    huge = abs(value) >= 1e7 or (value != 0 and abs(value) < 10.0**-places / 2 and places >= 8)  # noqa: PLR2004
+    return f"{value:.4g}" if huge else f"{value:.{places}f}"
+
+
+def chance(p: float | None) -> str:
+    """Return a p value as it is written: 0.042, <0.001; empty for none.
+
+    >>> chance(0.0421), chance(1e-9), chance(None)
+    ('0.042', '<0.001', '')
+    """
+    return "" if p is None or math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004 - as is usual
+
+
+def _piped(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], text.replace("\n", " "))
+
+
+def _widest(column: Column) -> int:
+    return max(map(len, [column.heading, *column.cells]))
+
+
+def _line(cells: Iterable[str], columns: Sequence[Column]) -> str:
+    sides = (
+        cell.rjust(_widest(c)) if c.right else cell.ljust(_widest(c)) for cell, c in zip(cells, columns, strict=True)
+    )
+    return "  ".join(sides).rstrip()
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ")

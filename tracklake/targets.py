@@ -1,0 +1,188 @@
+"""Targets: the one number of each run that comparisons and sweeps are about, and the columns that group runs."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import polars as pl
+
+from tracklake import keys
+from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.keys import Statistic
+from tracklake.points import PSEUDO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tracklake.run_table import Runs, RunTable, Where
+
+Direction = Literal["min", "max"]
+GOALS: dict[str, Direction] = {"min": "min", "max": "max", "minimize": "min", "maximize": "max"}
+UNSOUND = ("failed", "crashed", "killed")
+"""The states of runs that ended before they were done."""
+
+
+class Target(NamedTuple):
+    """One number a run: what it is called, where it comes from, and which way is better."""
+
+    name: str
+    source: Statistic | str | pl.Expr
+    """A statistic of a metric, a column of the runs, or an expression over columns."""
+    goal: Direction
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, -1 where lower is."""
+        return 1.0 if self.goal == "max" else -1.0
+
+    @property
+    def needs(self) -> list[str]:
+        """The columns of the runs that it is computed from."""
+        if isinstance(self.source, Statistic):
+            return []
+        return [self.source] if isinstance(self.source, str) else self.source.meta.root_names()
+
+    def of(self, table: RunTable, rows: pl.DataFrame) -> pl.Series:
+        """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text."""
+        if isinstance(self.source, Statistic):
+            found = table.statistics(rows["run_id"], {self.name: self.source})[self.name][0]
+        else:
+            found = rows[self.source] if isinstance(self.source, str) else rows.select(self.source).to_series()
+        if found.null_count() == len(found):
+            return pl.Series(self.name, [None] * len(found), dtype=pl.Float64)
+        if not (found.dtype.is_numeric() or found.dtype == pl.Boolean):
+            raise TypeError(f"{self.name} is {found.dtype}, not a number; name a metric, or a column of numbers")
+        number = found.cast(pl.Float64)
+        return number.zip_with(number.is_finite().fill_null(value=False), number.clear(1)).alias(self.name)
+
+
+def target(
+    table: RunTable, metric: str | tuple[str, str] | pl.Expr, *, stat: str | None = None, goal: str | None = None
+) -> Target:
+    """Find what is meant: a metric (by default its best), "metric.statistic", a column of the runs, or an expression.
+
+    The goal is the one given, else that of the metric's definition, else the direction that the statistic min or max
+    says. Raises UnknownNameError with the nearest metrics, and DefinitionError where nothing says which way is better.
+    """
+    if isinstance(metric, pl.Expr):
+        name = metric.meta.output_name()
+        return Target(name, metric, _direction(goal, name))
+    metrics = {*table.snapshot.metrics, *PSEUDO}
+    column = metric if isinstance(metric, str) and metric not in metrics and metric in table.names.available else None
+    if column is not None and not column.startswith("summary."):
+        return Target(column, column, _direction(goal, column))
+    path = metric.removeprefix("summary.") if isinstance(metric, str) and metric not in metrics else metric
+    if column is not None and not _is_statistic_of(path, metrics):
+        return Target(column, column, _direction(goal, column))
+    asked = keys.parse_statistic(path, metrics=metrics)
+    wanted = stat or asked.stat or "best"
+    known = goal or defined_goal(table, asked.metric) or (wanted if wanted in ("min", "max") else None)
+    direction = _direction(known, asked.metric)
+    shown = direction if wanted == "best" else f"arg{direction}" if wanted == "best_step" else wanted
+    if not keys.is_statistic(shown):
+        raise UnknownNameError.nearest("statistic", shown, keys.STATISTICS)
+    name = asked.metric if asked.stat is None and stat is None else f"{asked.metric}.{wanted}"
+    return Target(name, Statistic(asked.metric, shown), direction)
+
+
+def defined_goal(table: RunTable, metric: str) -> str | None:
+    """Return the goal that the definitions of a metric agree on, None if there is none. Raises DefinitionError."""
+    found = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
+    if len(found) > 1:
+        raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
+    return found.pop() if found else None
+
+
+def _is_statistic_of(path: str | tuple[str, str], metrics: Iterable[str]) -> bool:
+    return isinstance(path, str) and (path in metrics or path.rpartition(".")[0] in metrics)
+
+
+def _direction(goal: str | None, name: str) -> Direction:
+    if goal is None:
+        raise DefinitionError(
+            f'which way is {name!r} better? Say goal="min" or goal="max"'
+            f" (or once for all: lake.define_metric({name!r}, goal=...))"
+        )
+    if goal not in GOALS:
+        raise DefinitionError(f"goal={goal!r}; accepted are 'min' and 'max'")
+    return GOALS[goal]
+
+
+class Grouping(NamedTuple):
+    """The columns that group runs, and those that a text like "config - seed" took out."""
+
+    columns: list[str]
+    removed: list[str]
+    expanded: bool
+    """Whether the columns came from "config": those that do not vary then say nothing."""
+
+
+def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Grouping:
+    """Read `by`: names of columns ("config.lr", "lr", "group"), globs, or "config - seed - ..." for all but these.
+
+    Raises UnknownNameError with the nearest names.
+
+    >>> table = example()._view.runs
+    >>> grouping(table, "config - seed*", table.summaries.runs["run_id"]).columns
+    ['config.lr']
+    """
+    names = [by] if isinstance(by, str) else list(by)
+    shown = [name for name in table.names.defaults(run_ids) if name.startswith("config.")]
+    columns: list[str] = []
+    removed: list[str] = []
+    for name in names:
+        first, *rest = [part.strip() for part in name.split(" - ")]
+        if first != "config" or name in table.names.available:
+            columns += columns_of(table, [name])
+            continue
+        taken = [column for part in rest for column in shown if _means(part, column)]
+        unknown = [part for part in rest if not keys.is_glob(part) and not any(_means(part, c) for c in shown)]
+        if unknown:
+            raise UnknownNameError.nearest("config key", unknown[0], [c.removeprefix("config.") for c in shown])
+        columns += [column for column in shown if column not in taken]
+        removed += taken
+    return Grouping(list(dict.fromkeys(columns)), removed, expanded=columns != [] and names[0].startswith("config"))
+
+
+def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:
+    """Return the full column names: "seed" means config.seed where the runs have no column of that very name.
+
+    >>> columns_of(example()._view.runs, ["lr", "group"])
+    ['config.lr', 'group']
+    """
+    found: list[str] = []
+    for name in [names] if isinstance(names, str) else list(names or []):
+        if keys.is_glob(name):
+            found += [c for c in table.names.available if _means(name, c)]
+        else:
+            found.append(_column(table, name))
+    return list(dict.fromkeys(found))
+
+
+def _column(table: RunTable, name: str) -> str:
+    """Return the column that a name means: its own, else that of config."""
+    for full in (name, f"config.{name}"):
+        with contextlib.suppress(UnknownNameError):
+            return table.names.parse(full).name
+    known = table.names.available
+    raise UnknownNameError.nearest("column", name, [*known, *(c.removeprefix("config.") for c in known)])
+
+
+def _means(name: str, column: str) -> bool:
+    return any(keys.glob_matches(pattern, column) for pattern in (name, f"config.{name}"))
+
+
+def read(
+    table: RunTable, targets: Sequence[Target], *, columns: Sequence[str], runs: Runs, where: Where
+) -> pl.DataFrame:
+    """Return one row a run: run_id, state, the columns (and their .text), and each target as target_0, target_1...
+
+    A target is null where the run has no finite number of it.
+    """
+    needed = [name for t in targets for name in t.needs]
+    rows = table.select(runs=runs, where=where, wanted=["run_id", "state", *columns, *needed])
+    shown = [name for name in rows.columns if name in {*columns, *(f"{c}.text" for c in columns)}]
+    base = ["run_id", "state"]
+    kept = rows.select(*base, *(name for name in shown if name not in base))
+    return kept.with_columns(t.of(table, rows).alias(f"target_{i}") for i, t in enumerate(targets))
