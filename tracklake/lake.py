@@ -15,6 +15,7 @@ from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
+from tracklake.plots import Plots
 from tracklake.points import PSEUDO
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
@@ -260,6 +261,17 @@ class Lake(Analysis):
         [(12,)]
         """
         return sql.connect(self._view.runs, unsafe=unsafe)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the runs, as they are now: curves, leaderboard, scatter, parallel, importance and more.
+
+        Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
+
+        >>> example().plot.scatter("lr", "loss.min")
+        Plot('loss.min over lr', 2 rows)
+        """
+        return Plots(self._view.series)
 
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
