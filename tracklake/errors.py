@@ -12,6 +12,7 @@ TracklakeError
 ├── UnstorableValueError       a value that has no stored form (also a TypeError)
 ├── SourceError                something to import that is not what it should be (also a ValueError)
 ├── HistoryTooLargeError       more points than the caller's limit
+├── QueryError                 a SQL text that is wrong, or does more than read (also a ValueError)
 ├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
 └── CommitError                a commit that could not be made
 """
@@ -93,6 +94,10 @@ class SourceError(TracklakeError, ValueError):
 
 class HistoryTooLargeError(TracklakeError):
     """A history read would return more points than its limit."""
+
+
+class QueryError(TracklakeError, ValueError):
+    """A SQL text that is wrong or does more than read, or parameters that do not fit it."""
 
 
 class UnsavedRowsError(TracklakeError, OSError):

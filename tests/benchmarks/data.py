@@ -23,7 +23,11 @@ class Shape(NamedTuple):
         return Shape(_fewer(self.runs, size), self.metrics, _fewer(self.steps, size))
 
 
-ONE_RUN = {"10 metrics": Shape(1, 10, 10_000), "1,000 metrics": Shape(1, 1_000, 100), "50 metrics": Shape(1, 50, 20_000)}
+ONE_RUN = {
+    "10 metrics": Shape(1, 10, 10_000),
+    "1,000 metrics": Shape(1, 1_000, 100),
+    "50 metrics": Shape(1, 50, 20_000),
+}
 """W1."""
 MANY_RUNS = Shape(200, 20, 200)
 """W2 writes them, W3 to W6 ask about them."""
@@ -46,7 +50,13 @@ def run_id(number: int) -> str:
 
 
 def config(number: int) -> dict[str, object]:
-    return {"lr": 10.0 ** -(number % 5), "depth": number % 7, "seed": number, "optimizer": "adam", "amp": number % 2 == 0}
+    return {
+        "lr": 10.0 ** -(number % 5),
+        "depth": number % 7,
+        "seed": number,
+        "optimizer": "adam",
+        "amp": number % 2 == 0,
+    }
 
 
 def curves(number: int, shape: Shape) -> np.ndarray:

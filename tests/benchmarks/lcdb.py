@@ -30,7 +30,9 @@ class Tracklake:
         import tracklake as tl
 
         lake = tl.open(folder, create=True)
-        lake.import_table(csv, run_columns=RUN, config_columns=CONFIG, step="size_train", metrics=METRICS, project="lcdb")
+        lake.import_table(
+            csv, run_columns=RUN, config_columns=CONFIG, step="size_train", metrics=METRICS, project="lcdb"
+        )
 
     @staticmethod
     def opened(folder):
@@ -64,7 +66,9 @@ class Floor:
         runs = runs.with_columns(pl.concat_str(RUN, separator=",").alias("run_id"))
         runs.write_parquet(folder / "runs.parquet")
         whose = table.join(runs.select("run_id", *RUN), on=RUN, maintain_order="left")
-        wide = whose.select("run_id", pl.col("size_train").alias("step"), *(pl.col(c).alias(m) for m, c in METRICS.items()))
+        wide = whose.select(
+            "run_id", pl.col("size_train").alias("step"), *(pl.col(c).alias(m) for m, c in METRICS.items())
+        )
         points = wide.unpivot(index=["run_id", "step"], variable_name="metric").sort("run_id", "metric", "step")
         points.write_parquet(folder / "points.parquet", compression="zstd", compression_level=1)
         at = pl.col("step").get(pl.col("value").arg_max())

@@ -115,7 +115,11 @@ def lcdb(csv: Path, place: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
         yield "LCDB import", subject, measured("lcdb.py", subject, "import", csv, folder)
     for question in ("table", "one_metric", "best"):
         for subject in ("tracklake", "floor"):
-            yield f"LCDB {question}", subject, measured("lcdb.py", subject, "ask", question, place / f"lcdb-{subject}", 5)
+            yield (
+                f"LCDB {question}",
+                subject,
+                measured("lcdb.py", subject, "ask", question, place / f"lcdb-{subject}", 5),
+            )
 
 
 def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
@@ -165,7 +169,9 @@ def printed(rows: list[dict[str, object]]) -> str:
     shown = [head for head in heads if any(head in row for row in rows)]
     cells = [shown, *([_cell(row.get(head)) for head in shown] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(shown))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 
@@ -185,7 +191,9 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=1.0, help="share of the runs and steps (default: 1)")
     parser.add_argument("--repeat", type=int, default=3, help="how often each measurement is made (default: 3)")
     parser.add_argument("--only", nargs="+", default=["W1", "W2", "import"], choices=["W1", "W2", "import"])
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="those not installed are left out")
+    parser.add_argument(
+        "--peers", nargs="*", default=list(PEERS), choices=PEERS, help="those not installed are left out"
+    )
     parser.add_argument("--lcdb", type=Path, help="LCDB's database-accuracy.csv")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
