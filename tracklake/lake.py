@@ -19,7 +19,7 @@ from tracklake.plots import Plots
 from tracklake.points import PSEUDO
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
-from tracklake.series import SeriesTable
+from tracklake.series import SeriesTable, check_shape
 from tracklake.snapshot import SnapshotReader
 from tracklake.sql import Engine
 from tracklake.summaries import Summaries
@@ -123,6 +123,7 @@ class Lake(Analysis):
         >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
         """
+        check_shape(shape)
         view = self._view
         asked = [paths] if isinstance(paths, str | tuple) else list(paths)
         known = {*view.snapshot.metrics, *PSEUDO}
@@ -282,8 +283,8 @@ class Lake(Analysis):
         0.75
         """
         known = self._view.runs.summaries.runs["run_id"]
-        if run_id not in known:
-            raise RunNotFoundError.nearest("run", run_id, known.to_list())
+        if run_id not in set(known):
+            raise RunNotFoundError.nearest("run", str(run_id), known)
         return recorded.RecordedRun(run_id, storage=self._storage, table=lambda: self._view.runs)
 
     def define_metric(

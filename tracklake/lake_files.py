@@ -18,7 +18,13 @@ MARKER = "tracklake.json"
 
 def root_of(given: str | os.PathLike[str] | None) -> Path:
     """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake."""
-    return Path(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
+    try:
+        path = os.fsdecode(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
+    except TypeError:
+        raise TypeError(f"a lake is a folder, given by its path; got {given!r} ({type(given).__name__})") from None
+    if not path or "\0" in path:
+        raise LakeError(f"dir={path!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
+    return Path(path)
 
 
 def create(root: Path) -> Storage:
@@ -27,10 +33,9 @@ def create(root: Path) -> Storage:
     Raises LakeError if the place is a file, cannot be written, or holds a lake of a newer version.
     """
     storage = Storage(root)
-    if root.exists() and not root.is_dir():
-        msg = f"{root} is a file; a lake is a folder. Give another dir."
-        raise LakeError(msg)
     try:
+        if root.exists() and not root.is_dir():
+            raise LakeError(f"{root} is a file; a lake is a folder. Give another dir.")
         if not (root / MARKER).exists():
             root.mkdir(parents=True, exist_ok=True)
             content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
@@ -45,15 +50,17 @@ def create(root: Path) -> Storage:
 
 def open_existing(root: Path) -> Storage:
     """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version."""
-    if root.exists() and not root.is_dir():
-        msg = f"{root} is a file; a lake is a folder"
-        raise LakeError(msg)
-    if not (root / MARKER).exists():
-        msg = (
-            f"there is no lake at {root}: log a run with tracklake.init(dir={str(root)!r}), or open it with create=True"
-        )
-        raise LakeError(msg)
     storage = Storage(root)
+    try:
+        if root.exists() and not root.is_dir():
+            raise LakeError(f"{root} is a file; a lake is a folder")
+        if not (root / MARKER).exists():
+            raise LakeError(
+                f"there is no lake at {root}: log a run with tracklake.init(dir={str(root)!r}), "
+                "or open it with create=True"
+            )
+    except OSError as error:
+        raise LakeError(f"cannot look for a lake at {root}: {error.strerror}") from error
     read_id(storage)
     return storage
 
@@ -61,7 +68,11 @@ def open_existing(root: Path) -> Storage:
 def read_id(storage: Storage) -> str:
     """Return the lake's id; LakeError if the format is newer than this version of tracklake knows."""
     try:
-        content: dict[str, Any] = json.loads(storage.read(MARKER))
+        text = storage.read(MARKER)
+    except OSError as error:
+        raise LakeError(f"cannot read {storage.path(MARKER)}: {error.strerror}") from error
+    try:
+        content: dict[str, Any] = json.loads(text)
         found, lake_id = int(content["format"]), str(content["id"])
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"

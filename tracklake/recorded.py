@@ -9,6 +9,7 @@ import polars as pl
 
 from tracklake import host, keys, lake_files, values
 from tracklake.clock import Clock
+from tracklake.fields import check_tags
 from tracklake.journal import FOLDER, Journal
 from tracklake.mappings import Summary
 from tracklake.points import PSEUDO
@@ -61,11 +62,12 @@ class RecordedRun:
     @property
     def tags(self) -> list[str]:
         """Its tags; assign to change them."""
-        return list(self._base("tags") or [])
+        found = self._base("tags")
+        return [] if found is None else list(found)
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
-        self._say([("field", "tags", values.store_exact(list(tags), name="tags"))])
+        self._say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
 
     @property
     def metrics(self) -> list[str]:

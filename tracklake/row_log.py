@@ -99,12 +99,12 @@ class RowLog:
             plan = None
         at = self.step if step is None else step
         if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
-            self._log_slowly(data, _checked_step(step), commit=commit)
+            self._log_slowly(data, checked_step(step), commit=commit)
             return
         try:
             frame = plan.key_set.row(self._current.clock.tick(), at, data.values())  # type: ignore[arg-type]
         except struct_error:  # an int beyond int64
-            self._log_slowly(data, _checked_step(step), commit=commit)
+            self._log_slowly(data, checked_step(step), commit=commit)
             return
         self._current.append(frame)
         for name in plan.tracked:
@@ -250,20 +250,20 @@ class _Families:
             yield from self._under.get(name, ())
 
 
-def _checked_step(step: object) -> int | None:
+def checked_step(step: object, name: str = "step") -> int | None:
     """Return a step as an int; numpy ints pass, bool, float and str do not."""
     if step is None:
         return None
     if isinstance(step, bool | np.bool_):
-        msg = f"step must be an int, not {step!r}"
+        msg = f"{name} must be an int, not {step!r}"
         raise TypeError(msg)
     try:
         number = index(step)  # type: ignore[arg-type] # that is what is checked here
     except TypeError:
-        msg = f"step must be an int, not {type(step).__name__} {step!r}"
+        msg = f"{name} must be an int, not {type(step).__name__} {step!r}"
         raise TypeError(msg) from None
     if number not in _INT64:
-        msg = f"step {number} is beyond the range of a 64-bit integer"
+        msg = f"{name} {number} is beyond the range of a 64-bit integer"
         raise ValueError(msg)
     return number
 

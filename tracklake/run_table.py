@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import columns, keys, points
+from tracklake import columns, fields, keys, points
 from tracklake.column_names import ColumnNames
-from tracklake.errors import UnknownNameError
+from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
 from tracklake.summary_columns import Cells, Rows, SummaryColumns
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tracklake.column_names import Column
     from tracklake.keys import Statistic
     from tracklake.summaries import Summaries
+
+_QUOTES = (
+    """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
+)
 
 Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
 """Which runs: ids, or a frame with a column run_id; None for all."""
@@ -54,12 +58,14 @@ class RunTable:
         if limit is not None and limit < 0:
             raise ValueError(f"limit={limit}; it is the number of runs wanted, or None for all")
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
         condition = _condition(where)
-        needed = [*(condition.meta.root_names() if condition is not None else []), *(_strip(o) for o in order)]
+        needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
         table = self._build(rows, ["run_id", *needed])
         if condition is not None:
-            table = table.filter(condition)
+            table = _filtered(table, condition, where)
         for name in reversed(order):
             table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if limit is None else table.head(limit)
@@ -67,6 +73,16 @@ class RunTable:
         shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
         kept = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
         return self._build(kept, ["run_id", *shown])
+
+    def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
+        """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""
+        names = condition.meta.root_names() if condition is not None else []
+        for name in names if isinstance(where, str) else ():
+            try:
+                self.names.parse(name)
+            except UnknownNameError as error:
+                raise UnknownNameError(f"{error} In where={where!r}, {_QUOTES}") from None
+        return names
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
         """Return the ids of the runs meant, or None if all are."""
@@ -130,7 +146,8 @@ class RunTable:
         found = {
             f: last.filter(pl.col("key") == f).select("run_id", pl.col("text").alias(f)) for f in (*FIELDS, "tags")
         }
-        found["tags"] = found["tags"].with_columns(pl.col("tags").str.json_decode(pl.List(pl.String)))
+        tags = [fields.tags_of(text) for text in found["tags"]["tags"]]
+        found["tags"] = found["tags"].with_columns(pl.Series("tags", tags, dtype=pl.List(pl.String)))
         named = self.summaries.runs.select("run_id").join(found["name"], on="run_id", how="left")
         found["name"] = named.with_columns(pl.col("name").fill_null(pl.col("run_id")))
         return found
@@ -216,9 +233,26 @@ def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[p
 
 def _condition(where: Where) -> pl.Expr | None:
     """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes."""
-    if not isinstance(where, str):
+    if where is None or isinstance(where, pl.Expr):
         return where
-    return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
+    if not isinstance(where, str):
+        raise TypeError(f"where= takes a polars expression or a SQL text; got {where!r} ({type(where).__name__})")
+    try:
+        return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
+    except pl.exceptions.PolarsError as error:
+        raise QueryError(f"where={where!r} is no condition in SQL: {error}; {_QUOTES}") from error
+
+
+def _filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFrame:
+    try:
+        return table.filter(condition)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
+        said = repr(where) if isinstance(where, str) else str(where)
+        types = ", ".join(
+            f"{name} is {dtype}" for name, dtype in table.schema.items() if name in condition.meta.root_names()
+        )
+        raise QueryError(f"where={said} cannot be answered: {reason}{types and f' ({types})'}") from error
 
 
 def _ids(runs: Runs) -> list[str]:

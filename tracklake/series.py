@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import polars as pl
 
 from tracklake import columns, partitions
-from tracklake.errors import DefinitionError, HistoryTooLargeError, UnknownNameError
+from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 from tracklake.values import Kind
@@ -100,6 +100,7 @@ class SeriesTable:
         limit: int,
     ) -> pl.DataFrame:
         """Return the points in order of run, metric and step."""
+        check_shape(shape)
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
@@ -133,7 +134,9 @@ class SeriesTable:
         taken = [name for name in self.known(take) if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        stat = {"min": "argmin", "max": "argmax", None: "best_step"}.get(goal)
+        stat = {"min": "argmin", "minimize": "argmin", "max": "argmax", "maximize": "argmax", None: "best_step"}.get(
+            goal
+        )
         if stat is None:
             msg = f"goal is {goal!r}; accepted are 'min', 'max', or None for the goal of the metric's definition"
             raise DefinitionError(msg)
@@ -182,9 +185,9 @@ class SeriesTable:
 
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between."""
-    if size < 4:  # noqa: PLR2004 - first, last and the two extremes
-        msg = f"downsample={size}; a series keeps its first, last and extremes, so 4 is the least"
-        raise ValueError(msg)
+    if type(size) is not int or size < 4:  # noqa: PLR2004 - first, last and the two extremes
+        msg = f"downsample={size!r}; a series keeps its first, last and extremes, so 4 is the least"
+        raise QueryError(msg)
     whole = pl.len().over(_SERIES)
     place = pl.int_range(pl.len()).over(_SERIES)
     buckets = max(1, (size - 2) // 2)
@@ -200,6 +203,15 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     return marked.filter(kept).drop("place", "whole", "bucket")
 
 
+def check_shape(shape: str) -> None:
+    """Raise QueryError unless the shape is one of the two that there are.
+
+    >>> check_shape("long")
+    """
+    if shape not in get_args(Shape):
+        raise QueryError(f"shape={shape!r}; accepted are 'long' and 'wide'")
+
+
 def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
     if steps is None:
         return found
@@ -207,6 +219,8 @@ def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
         ascending = steps if steps.step > 0 else steps[::-1]
         inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
         return found.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
+    if not isinstance(steps, tuple | list) or len(steps) != 2:  # noqa: PLR2004
+        raise QueryError(f"steps={steps!r}; accepted are (first, last), either of them None, or a range")
     first, last = steps
     if first is not None:
         found = found.filter(pl.col("step") >= first)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
-from tracklake import host, keys, lake_files, values
+from tracklake import fields, host, keys, lake_files, values
 from tracklake.clock import Clock
 from tracklake.definitions import Statement
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.journal import FOLDER, Durability, Journal
 from tracklake.mappings import Config, as_mapping
 from tracklake.process import open_runs
+from tracklake.row_log import checked_step
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.snapshot import SnapshotReader
@@ -72,7 +73,7 @@ def init(
     there, masking what it had logged from that step on. `durability`: "write" survives the death of the process,
     "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
     thrown away. `reinit=True` finishes the run that was current. Raises RunExistsError, RunNotFoundError, LakeError,
-    ConfigError.
+    ConfigError, TypeError, all before the run is there.
 
     >>> import tempfile
     >>> with init("quickstart", config={"lr": 0.1}, dir=tempfile.mkdtemp()) as run:
@@ -89,14 +90,16 @@ def init(
         previous.finish()
     if reinit in (False, "return_previous") and previous is not None:
         return previous
+    given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
+    said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
+    from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = keys.check_run_id(id) if id is not None else _random_id()
     given = _checked_config(config)
     storage = lake_files.create(root)
     before = _before(storage, run_id) if id is not None else None
     _check_resume(run_id, before, resume, from_step, project)
-    fields = {"name": name, "group": group, "job_type": job_type, "tags": list(tags or ()), "notes": notes}
-    run = _start(storage, before, run_id, project, durability, from_step, {k: v for k, v in fields.items() if v})
+    run = _start(storage, before, run_id, project, durability, from_step, said)
     if given:
         run.config.update(given, allow_val_change=before is not None)
     return run
@@ -109,7 +112,7 @@ def _start(
     project: str,
     durability: Durability,
     from_step: int | None,
-    fields: dict[str, Any],
+    said: dict[str, Any],
 ) -> Run:
     start = before.start if before else Start()
     if before is not None and before.live:
@@ -133,7 +136,7 @@ def _start(
         )
 
     return Run(
-        run_id=real_id, project=real_project, storage=storage, open_journal=open_journal, start=start, fields=fields
+        run_id=real_id, project=real_project, storage=storage, open_journal=open_journal, start=start, fields=said
     )
 
 

@@ -65,7 +65,8 @@ def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /
     content: dict[str, object] = {"said": said, **extra}
     if items:
         content["items"] = [[key, stored.kind, plain(stored)] for key, stored in items]
-    body = _STAMP.pack(stamp) + json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    body = _STAMP.pack(stamp) + text.encode("utf-8", "replace")  # half a surrogate pair is no text
     return close(prefix(STATEMENT, len(body)) + body)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import polars as pl
 
-from tracklake import host, keys, sealing, values
+from tracklake import fields, host, keys, sealing, values
 from tracklake.catalog import Catalog
 from tracklake.definitions import Definitions, Statement, statement
 from tracklake.errors import RunFinishedError, TracklakeError
@@ -114,7 +114,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:
-        self._field_items({"tags": list(tags)})
+        self._field_items({"tags": tags})
 
     @property
     def notes(self) -> str | None:
@@ -176,7 +176,7 @@ class Run:
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
         """
         with self._lock:
-            text = name if isinstance(name, str) else name.name
+            text = getattr(name, "name", name)
             known = self._definitions.get(keys.metric_name(text)) if isinstance(text, str) else None
             said = statement(
                 name,
@@ -285,11 +285,11 @@ class Run:
                     journal.say(changes[start][0], [(key, stored) for _, key, stored in changes[start:i]])
                     start = i
 
-    def _field_items(self, fields: Mapping[str, Any]) -> None:
-        items = [(key, values.store_exact(value, name=key)) for key, value in fields.items() if value not in (None, ())]
-        if items:
-            self._say([("field", key, stored) for key, stored in items])
-            self._fields |= fields
+    def _field_items(self, changes: Mapping[str, Any]) -> None:
+        said = {key: fields.check(key, value) for key, value in changes.items() if value is not None}
+        if said:
+            self._say([("field", key, values.store_exact(value, name=key)) for key, value in said.items()])
+            self._fields |= said
 
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
