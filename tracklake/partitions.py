@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+import numpy as np
 import polars as pl
 
 from tracklake import statements, states
@@ -14,7 +16,10 @@ from tracklake.delta_log import Partition
 from tracklake.schema import POINTS, SESSIONS, STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tracklake.statements import Said
     from tracklake.storage import Storage
@@ -87,9 +92,31 @@ def discard(storage: Storage, partition: Partition) -> None:
         storage.delete(file)
 
 
-def read_said(storage: Storage, partition: Partition) -> Said:
-    """Return what the sessions of a partition said."""
-    return statements.unnest(pl.read_parquet(storage.path(partition.runs)))
+def read_said(storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None) -> Said:
+    """Return what the sessions of a partition said; those of some `runs` only, their ids in any case."""
+    path = storage.path(partition.runs)
+    if runs is None:
+        return statements.unnest(pl.read_parquet(path))
+    if not any(may_hold(storage, partition, run_id) for run_id in runs):
+        return statements.concat([])
+    names = {run_id.casefold() for run_id in runs}
+    ids = pl.read_parquet(path, columns=["run_id"])["run_id"].unique()
+    mine = [run_id for run_id in ids if run_id.casefold() in names]
+    return statements.unnest(pl.scan_parquet(path).filter(pl.col("run_id").is_in(mine)).collect())
+
+
+def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
+    """Tell whether a partition may say something of a run, its id in any case; False is certain."""
+    hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
+    at = int(np.searchsorted(hashes, wanted))
+    return at < len(hashes) and int(hashes[at]) == wanted
+
+
+@lru_cache(maxsize=4096)
+def _hashes(path: Path) -> NDArray[np.int64]:
+    """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
+    ids = pl.read_parquet(path, columns=["run_id"])["run_id"].unique()
+    return np.sort(np.fromiter((hash(run_id.casefold()) for run_id in ids), np.int64, len(ids)))
 
 
 def session_starts(said: Said) -> pl.DataFrame:
