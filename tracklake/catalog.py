@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, partitions, statements
+from tracklake import host, journal, keys, partitions, statements
 from tracklake.delta_log import DeltaLog, Version
+from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
+    from tracklake.delta_log import Partition
     from tracklake.statements import Said
     from tracklake.storage import Entry, Storage
 
 NOTHING = Version(-1, 0, {})
+_MANY = 1000
+"""Runs asked for, from which on no partition is left out."""
 
 
 class Mark(NamedTuple):
@@ -40,21 +44,27 @@ class JournalFile(NamedTuple):
 class Catalog:
     """The committed part of a lake, kept up to date at the cost of what is new.
 
-    Partitions are immutable, so what was read of one is remembered as long as it belongs to the lake.
+    Partitions are immutable, so what was read of one is remembered as long as it belongs to the lake. With `only`, a
+    run id in any case, no more is known than what concerns this run and the lake as a whole.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, only: str | None = None) -> None:
         self.storage = storage
         self.log = DeltaLog(storage)
         self.version = NOTHING
+        self._only = only
         self._said: dict[str, Said] = {}
         self._all: Said | None = None
+        self._spent: dict[str, JournalFile] = {}
+        """Journals that are sealed to their end: they change no more."""
 
     def list_journals(self) -> list[JournalFile]:
         """List the journal files. To be called before `refresh`: what leaves the listing is then in the log."""
-        entries = self.storage.list(journal.FOLDER, suffix=journal.SUFFIX)
-        parsed = ((journal.FileName.parse(entry.name), entry) for entry in entries)
-        return [JournalFile(name, entry) for name, entry in parsed if name is not None]
+        runs = "" if self._only is None else tuple(f"{keys.safe_name(r)}." for r in (self._only, LAKE_RUN))
+        known = {name: file.entry for name, file in self._spent.items()}
+        entries = self.storage.list(journal.FOLDER, prefix=runs, suffix=journal.SUFFIX, known=known)
+        found = ((entry, self._spent.get(entry.name) or journal.FileName.parse(entry.name)) for entry in entries)
+        return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in found if f is not None]
 
     def refresh(self, *, to: Version | None = None) -> Version:
         """Take over the newest version (or `to`) and return it."""
@@ -62,7 +72,7 @@ class Catalog:
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
             kept = {name: said for name, said in self._said.items() if name in version.partitions}
-            fresh = {n: partitions.read_said(self.storage, p) for n, p in version.partitions.items() if n not in kept}
+            fresh = {name: self._read(p) for name, p in version.partitions.items() if name not in kept}
             self._said = {name: kept.get(name) or fresh[name] for name in version.partitions}
             self._all = None
             self.version = version
@@ -82,8 +92,8 @@ class Catalog:
 
     def copy(self) -> Catalog:
         """Return a catalog that knows what this one knows, and goes its own way from here."""
-        other = Catalog(self.storage)
-        other.version, other._said, other._all = self.version, self._said, self._all
+        other = Catalog(self.storage, only=self._only)
+        other.version, other._said, other._all, other._spent = self.version, self._said, self._all, self._spent.copy()
         return other
 
     def marks(self, files: Iterable[JournalFile]) -> dict[tuple[int, int], Mark]:
@@ -91,12 +101,32 @@ class Catalog:
         sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
         known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
         largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
-        return {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}
+        marks = {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}
+        self._spent |= {file.entry.name: file for file in files if file.key in marks and marks[file.key].complete}
+        return marks
+
+    def has_run(self, run_id: str) -> bool:
+        """Tell whether the lake may hold something of a run, its id in any case; False is certain."""
+        start = f"{keys.safe_name(run_id)}."
+        if self.storage.list(journal.FOLDER, prefix=start, suffix=journal.SUFFIX):
+            return True
+        newest = self.log.read(since=self.version if self.version is not NOTHING else None)
+        return any(partitions.may_hold(self.storage, part, run_id) for part in newest.partitions.values())
+
+    def _read(self, partition: Partition) -> Said:
+        """Read what the sessions of a partition said."""
+        runs = None if self._only is None else [self._only, LAKE_RUN]
+        return partitions.read_said(self.storage, partition, runs=runs)
 
 
-def partitions_of(parts: Mapping[str, Said], run_ids: Iterable[str] | None) -> list[str]:
-    """Return the ids of the partitions that hold something of these runs (None: of any)."""
-    if run_ids is None:
-        return list(parts)
-    wanted = pl.Series(list(run_ids), dtype=pl.String)
-    return [name for name, said in parts.items() if said.files["run_id"].is_in(wanted.implode()).any()]
+def partitions_of(parts: Mapping[str, Said], run_ids: Collection[str] | None) -> list[str]:
+    """Return the ids of the partitions that hold something of these runs (None: of any), in order of their first run.
+
+    Of very many runs all partitions are taken to hold some.
+    """
+    held = {name: said.files["run_id"] for name, said in parts.items() if said.files.height}
+    names = sorted(held, key=lambda name: held[name][0])
+    if run_ids is None or len(run_ids) > _MANY:
+        return names
+    wanted = pl.Series(list(run_ids), dtype=pl.String).implode()
+    return [name for name in names if held[name].is_in(wanted).any()]

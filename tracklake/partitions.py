@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+import numpy as np
 import polars as pl
 
 from tracklake import statements, states
@@ -17,6 +19,8 @@ from tracklake.schema import POINTS, SESSIONS, STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tracklake.statements import Said
     from tracklake.storage import Storage
@@ -90,8 +94,24 @@ def discard(storage: Storage, partition: Partition) -> None:
         storage.delete(file)
 
 
-def read_said(storage: Storage, partition: Partition) -> Said:
-    """Return what the sessions of a partition said; LakeError if the file is gone or damaged."""
+def read_said(storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None) -> Said:
+    """Return what the sessions of a partition said; those of some `runs` only, their ids in any case.
+
+    Raises LakeError if the file is gone or damaged (that it is whole is known only when all of it is read).
+    """
+    path = storage.path(partition.runs)
+    if runs is None:
+        return statements.unnest(pl.read_parquet(_sound(storage, partition)))
+    if not any(may_hold(storage, partition, run_id) for run_id in runs):
+        return statements.concat([])
+    names = {run_id.casefold() for run_id in runs}
+    ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
+    mine = [run_id for run_id in ids if run_id.casefold() in names]
+    return statements.unnest(collect(pl.scan_parquet(path).filter(pl.col("run_id").is_in(mine))))
+
+
+def _sound(storage: Storage, partition: Partition) -> bytes:
+    """Return the bytes of a runs file that has the checksum of its commit."""
     try:
         data = storage.read(partition.runs)
     except OSError as error:
@@ -100,7 +120,7 @@ def read_said(storage: Storage, partition: Partition) -> Said:
         raise LakeError(
             f"{storage.path(partition.runs)} is damaged: its checksum is not the one of its commit. {_LOOK}"
         )
-    return statements.unnest(pl.read_parquet(data))
+    return data
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -116,6 +136,20 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     except (pl.exceptions.ComputeError, pl.exceptions.PanicException, OSError) as error:
         first = str(error).partition("\n")[0]
         raise LakeError(f"a partition cannot be read: {first}. {_LOOK}") from error
+
+
+def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
+    """Tell whether a partition may say something of a run, its id in any case; False is certain."""
+    hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
+    at = int(np.searchsorted(hashes, wanted))
+    return at < len(hashes) and int(hashes[at]) == wanted
+
+
+@lru_cache(maxsize=4096)
+def _hashes(path: Path) -> NDArray[np.int64]:
+    """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
+    ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
+    return np.sort(np.fromiter((hash(run_id.casefold()) for run_id in ids), np.int64, len(ids)))
 
 
 def session_starts(said: Said) -> pl.DataFrame:

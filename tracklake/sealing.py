@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tracklake.catalog import Catalog, JournalFile
     from tracklake.delta_log import Version
-    from tracklake.storage import Storage
+    from tracklake.storage import Entry, Storage
     from tracklake.tail import Fault
 
 AT_ONCE = 12 << 20
@@ -37,6 +37,10 @@ ORPHAN_SECONDS = 24 * 3600
 """Younger files may belong to something that is under way."""
 _HEAD = 64 << 10
 """Bytes that are sure to hold a header."""
+
+
+_ended: dict[Path, dict[str, Entry]] = {}
+"""Journals that this process saw to be complete, by lake: a process that finishes many runs need not look again."""
 
 
 class Sealed(NamedTuple):
@@ -81,9 +85,12 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
 
 def is_gathered(storage: Storage) -> bool:
     """Tell whether enough complete journals lie there that a finishing process should seal them."""
-    commits = storage.list("history/_delta_log", suffix=".json")
-    since = commits[-1].mtime if commits else 0.0
-    complete = [e for e in storage.list(journal.FOLDER, suffix=journal.SUFFIX) if not e.writable and e.mtime > since]
+    log = storage.path("history/_delta_log")
+    since = log.stat().st_mtime if log.exists() else 0.0
+    known = _ended.get(storage.root, {})
+    ended = [e for e in storage.list(journal.FOLDER, suffix=journal.SUFFIX, known=known) if not e.writable]
+    _ended[storage.root] = {entry.name: entry for entry in ended}
+    complete = [entry for entry in ended if entry.mtime > since]
     return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, points, sealing, statements, states
+from tracklake import host, journal, partitions, points, sealing, statements, states
 from tracklake.catalog import Catalog, Mark, partitions_of
 from tracklake.points import PSEUDO
-from tracklake.schema import LAKE_RUN, POINTS, STATES
+from tracklake.schema import POINTS, STATES
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class SnapshotReader:
     def __init__(
         self, storage: Storage, *, only: str | None = None, until: dict[tuple[int, int], int] | None = None
     ) -> None:
-        self.catalog = Catalog(storage)
+        self.catalog = Catalog(storage, only=only)
         self._until = until or {}
-        self._names = None if only is None else {keys.safe_name(only), keys.safe_name(LAKE_RUN)}
         self._live: dict[tuple[int, int], Live] = {}
         self._snapshot: Snapshot | None = None
         self._seen: tuple[list[JournalFile], int] = ([], -1)
@@ -108,7 +107,7 @@ class SnapshotReader:
 
     def _newest(self) -> Snapshot:
         for attempt in range(_LISTINGS):
-            files = [f for f in self.catalog.list_journals() if self._names is None or f.name.run in self._names]
+            files = self.catalog.list_journals()
             version = self.catalog.refresh()
             if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
                 return self._snapshot

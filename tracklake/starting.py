@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import polars as pl
 
 from tracklake import fields, host, keys, lake_files, values
+from tracklake.catalog import Catalog
 from tracklake.clock import Clock
 from tracklake.definitions import Statement
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
@@ -142,6 +143,8 @@ def _start(
 
 def _before(storage: Storage, run_id: str) -> Before | None:
     """Look up what is there of a run; ids are compared without case."""
+    if not Catalog(storage).has_run(run_id):
+        return None
     snapshot = SnapshotReader(storage, only=run_id).snapshot()
     name = keys.safe_name(run_id)
     known = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and keys.safe_name(r) == name]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracklake.errors import CommitError, LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _LINK_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -40,6 +40,9 @@ class Entry(NamedTuple):
     """Seconds since the epoch."""
     writable: bool
     """The owner's write bit."""
+
+
+_NOTHING: Mapping[str, Entry] = {}
 
 
 class Storage:
@@ -76,17 +79,31 @@ class Storage:
             file.seek(offset)
             return file.read(-1 if length is None else length)
 
-    def list(self, folder: str, *, suffix: str = "") -> list[Entry]:
-        """Return the files of a folder whose names end in `suffix`, sorted by name; a missing folder has none.
+    def list(
+        self,
+        folder: str,
+        *,
+        prefix: str | tuple[str, ...] = "",
+        suffix: str = "",
+        known: Mapping[str, Entry] = _NOTHING,
+    ) -> list[Entry]:
+        """Return the files of a folder by the beginning and end of their names, sorted; a missing folder has none.
 
         Hidden files, which are unfinished puts, and folders are left out, and so is a file that vanishes meanwhile.
+        A file among those `known` is not looked at again: its entry comes back as it is.
         """
+        entries = []
         try:
             with os.scandir(self.path(folder)) as found:
-                wanted = (e for e in found if e.name.endswith(suffix) and not e.name.startswith("."))
-                return sorted(entry for e in wanted for entry in _entry(e))
+                for file in found:
+                    name = file.name
+                    if name.endswith(suffix) and name.startswith(prefix) and name[0] != ".":
+                        entry = known.get(name) or _entry(file)
+                        if entry is not None:
+                            entries.append(entry)
         except FileNotFoundError:
             return []
+        return sorted(entries)
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
         """Write a new file, atomically and durably; False if the name is taken.
@@ -127,17 +144,17 @@ class Storage:
         return True
 
 
-def _entry(found: os.DirEntry[str]) -> Iterator[Entry]:
-    """Yield the entry of a regular file, and nothing for a folder or a file that has just vanished."""
+def _entry(found: os.DirEntry[str]) -> Entry | None:
+    """Return the entry of a regular file, None for a folder or a file that has just vanished."""
     try:
         status = found.stat()
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ESTALE}:
-            return
+            return None
         raise
-    if stat.S_ISREG(status.st_mode):
-        writable = bool(status.st_mode & stat.S_IWUSR)
-        yield Entry(found.name, status.st_size, status.st_mtime, writable)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Entry(found.name, status.st_size, status.st_mtime, bool(status.st_mode & stat.S_IWUSR))
 
 
 def _publish(temporary: Path, target: Path, data: bytes) -> bool:
