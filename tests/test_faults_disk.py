@@ -51,19 +51,19 @@ def test_full_disk(disk: Path, durability: str, recwarn: pytest.WarningsRecorder
     """On a full disk `log` warns once and keeps the rows; they are written as soon as there is room."""
     run = tl.init("p", id="r", dir=disk / "lake", durability=durability)
     run.log({"a": 0.0})
-    run._journal.flush()
+    run._session.journal.flush()
     ballast = fill(disk)
     for step in range(1, 3_001):
         run.log({"a": float(step)})
     if durability == "buffered":
-        run._journal.flush()
+        run._session.journal.flush()
     assert [str(w.message).split(" for ")[0] for w in recwarn] == ["tracklake: no room on the disk"]
     known = steps(disk)  # the page that was begun had room for some
     assert known == list(range(len(known)))
     assert run.unsaved == 3_001 - len(known)
     ballast.unlink()
     run.log({"a": 3_001.0})
-    run._journal.flush()
+    run._session.journal.flush()
     assert run.unsaved == 0
     run.finish()
     assert steps(disk) == list(range(3_002))

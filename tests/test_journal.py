@@ -130,9 +130,9 @@ def test_rotation_tells_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A later file's header says at which step the session stood."""
     monkeypatch.setattr(journal, "ROTATE_AT", 2_000)
     with tl.init("p", dir=tmp_path) as run:
-        while run._journal.name.n == 0:
+        while run._session.journal.name.n == 0:
             run.log({"a": 1.0})
-        reader = TailReader(run._journal.path)
+        reader = TailReader(run._session.journal.path)
         reader.read()
         assert reader.header["step"] == run.step - 1
 

@@ -231,9 +231,9 @@ def test_journal_without_locks(tmp_path: Path):
     lake = tl.open(sys.argv[1])
     print(lake.run("r").state)
     lake.refresh()
-    os.utime(run._journal.path, (0, time.time() - 7200))
+    os.utime(run._session.journal.path, (0, time.time() - 7200))
     lake.refresh()
-    print(lake.run("r").state, run._journal.path.exists())
+    print(lake.run("r").state, run._session.journal.path.exists())
     run.log({"a": 2.0})
     print(lake.run("r").state, lake.history("a")["value"].to_list())
     """
@@ -274,7 +274,7 @@ def test_headless_journal_of_a_known_run(tmp_path: Path, sealed: bool):
     for resume in (None, "allow"):
         with tl.init("my project", id="Run 1", resume=resume, dir=tmp_path) as run:
             run.log({"a": 1.0})
-            paths.append(run._journal.path)
+            paths.append(run._session.journal.path)
     older = paths[0]
     if sealed:
         older.rename(tmp_path / "aside")
@@ -305,8 +305,8 @@ def test_rotated_files_are_sealed_aside(tmp_path: Path, monkeypatch: pytest.Monk
     run = tl.init("p", id="r", dir=tmp_path)
     for step in range(5_000):
         run.log({"a": float(step), "b": step})
-    run._sealer.join()
-    assert run._journal.name.n >= 4
+    run._session._sealer.join()
+    assert run._session.journal.name.n >= 4
     assert len(list((tmp_path / "history").glob("*.parquet"))) >= 1
     assert tl.open(tmp_path).history("a")["value"].to_list() == [float(step) for step in range(5_000)]
     run.finish()
@@ -319,9 +319,9 @@ def test_many_sets_of_names_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.M
     run = tl.init("p", id="r", dir=tmp_path)
     for step in range(1_000):
         run.log({f"m{step % 97}": 1.0, f"n{step % 89}": 2.0})
-    assert run._journal.name.n >= 3
-    assert len(run._journal._key_sets) < 300
-    assert len(run._plans) < 300
+    assert run._session.journal.name.n >= 3
+    assert len(run._session.journal._key_sets) < 300
+    assert len(run._rows._plans) < 300
     run.finish()
     assert tl.open(tmp_path).history().height == 2_000
     assert check(tmp_path) == []
@@ -337,7 +337,7 @@ def test_sealing_trouble_never_stops_a_training(tmp_path: Path, monkeypatch: pyt
         (tmp_path / "history").write_text("no folder")
         for step in range(2_000):
             run.log({"a": float(step)})
-    assert run._sealer is not None
+    assert run._session._sealer is not None
     with pytest.raises(LakeError, match=r"_delta_log/0+.json cannot be read: Not a directory"):
         tl.open(tmp_path).runs()
     (tmp_path / "history").unlink()
@@ -350,7 +350,7 @@ def test_a_mark_says_how_far_a_file_is_sealed(tmp_path: Path):
     """The commit holds, per journal file, the byte up to which it is sealed and whether that is its end."""
     run = tl.init("p", id="r", dir=tmp_path)
     run.log({"a": 1.0})
-    size = run._journal.path.stat().st_size
+    size = run._session.journal.path.stat().st_size
     lake = tl.open(tmp_path)
     lake.refresh()
     run.finish()

@@ -94,11 +94,11 @@ class _World:
     def log(self, index: int, row: dict[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         run = self.session(index)
         at = run.step if step is None else step
-        flat = run._synced({name: values.store(value, name=name) for name, value in row.items()}, at)
-        self.points += [(run.id, run._journal.session, name, at, stored) for name, stored in flat.items()]
+        flat = run._rows._synced({name: values.store(value, name=name) for name, value in row.items()}, at)
+        self.points += [(run.id, run._session.journal.session, name, at, stored) for name, stored in flat.items()]
         run.log(row, step=step, commit=commit)
-        if run._sealer:
-            run._sealer.join()
+        if run._session._sealer:
+            run._session._sealer.join()
 
     def define(self, index: int, said: dict[str, Any]) -> None:
         self.session(index).define_metric(**said)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import TracklakeError
 from tracklake.lake import Lake, open  # noqa: A004 - tl.open is the public name
+from tracklake.metadata import VERSION as _VERSION
 from tracklake.process import open_runs as _open_runs
 from tracklake.starting import init
 from tracklake.values import Histogram
@@ -40,7 +41,7 @@ __all__ = [
     "run",
     "summary",
 ]
-__version__ = "0.1.0"
+__version__ = _VERSION
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B

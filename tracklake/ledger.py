@@ -32,20 +32,22 @@ class _Event(NamedTuple):
 class Ledger:
     """The series, edits and definitions of one run.
 
-    >>> ledger = Ledger()
+    >>> ledger = Ledger(session=1)
     >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
     >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
     >>> ledger.entries()
     {'loss': 0.5, 'best': 7}
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, session: int) -> None:
+        """Begin empty; `say` is for statements of this session."""
+        self._session = session
         self._tallies: dict[str, Tally] = {}
         self._events: dict[str, _Event] = {}
         self._names: dict[str, None] = {}
         self._families: dict[str, list[str]] = defaultdict(list)
         """Names by their first part: only within a family can names hide each other."""
-        self._said: list[tuple[int, bool, Statement]] = []
+        self._said: list[tuple[int, int, Statement]] = []
         self._definitions = Definitions()
 
     def tally(self, name: str) -> Tally:
@@ -59,7 +61,7 @@ class Ledger:
     def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
         """Take in a statement: edit, erase or define; others do not matter here."""
         if said == "define":
-            self.define(stamp, Statement.from_json(stored.text or ""), by_lake=False)
+            self.define(stamp, self._session, stored.text or "")
         elif said in ("edit", "erase"):
             self._meet(key)
             before = self._events.get(key)
@@ -67,9 +69,9 @@ class Ledger:
             if before is None or stamp >= before.at:
                 self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
 
-    def define(self, stamp: int, said: Statement, *, by_lake: bool) -> None:
-        """Take in a definition; of equal stamps the run's own goes first."""
-        self._said.append((stamp, by_lake, said))
+    def define(self, stamp: int, session: int, text: str) -> None:
+        """Take in a definition that was said in any session, of the run or the lake."""
+        self._said.append((stamp, session, Statement.from_json(text)))
         self._said.sort(key=lambda item: item[:2])
         self._definitions = Definitions(statement for _, _, statement in self._said)
 

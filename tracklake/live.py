@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import keys, points, rows, states, values, wire
-from tracklake.definitions import Statement
 from tracklake.journal import FOLDER
 from tracklake.ledger import Ledger
 from tracklake.points import PSEUDO
@@ -110,7 +109,7 @@ class LiveSummary:
 
     def _ledger(self, snapshot: Snapshot) -> Ledger:
         """Return what a snapshot says of the run."""
-        ledger = Ledger()
+        ledger = Ledger(session=self._journal.session)
         said = snapshot.states(columns=list(STATES), runs=[self._run_id])
         for state in _in_microseconds(said).iter_rows(named=True):
             ledger.tally(state["metric"]).absorb(state)
@@ -124,7 +123,7 @@ class LiveSummary:
             _in_microseconds(defined).select("ts", "run_id", "session", "text").iter_rows()
         ):
             if run_id == self._run_id or project[session] in ("", self._project):
-                ledger.define(stamp, Statement.from_json(text), by_lake=run_id == LAKE_RUN)
+                ledger.define(stamp, session, text)
         return ledger
 
 

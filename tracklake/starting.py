@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -15,18 +16,21 @@ from tracklake.catalog import Catalog
 from tracklake.clock import Clock
 from tracklake.definitions import Statement
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
-from tracklake.journal import FOLDER, Durability, Journal
+from tracklake.journal import Durability
 from tracklake.mappings import Config, as_mapping
+from tracklake.points import PSEUDO
 from tracklake.process import open_runs
 from tracklake.row_log import checked_step
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.snapshot import SnapshotReader
 from tracklake.summaries import Summaries
+from tracklake.values import Stored
 from tracklake.writer import Run, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import os
+    from collections.abc import Iterable, Mapping
 
     from tracklake.storage import Storage
 
@@ -47,8 +51,17 @@ class Before(NamedTuple):
     runtime: float
 
 
+class Parent(NamedTuple):
+    """The run from which another is forked: its rows below the step."""
+
+    run_id: str
+    step: int
+    rows: list[tuple[int, dict[str, Stored]]]
+    runtime: float
+
+
 def init(
-    project: str = UNCATEGORIZED,
+    project: str | None = UNCATEGORIZED,
     *,
     config: object = None,
     name: str | None = None,
@@ -57,13 +70,15 @@ def init(
     tags: Iterable[str] | None = (),
     notes: str | None = None,
     id: str | None = None,  # noqa: A002 - the name that W&B users know
-    entity: str | None = None,  # noqa: ARG001 - accepted and ignored: there are no accounts
+    entity: str | None = None,
     resume: Resume = None,
     from_step: int | None = None,
+    fork_from: tuple[str, int] | str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - as W&B
     mode: Mode = None,
     reinit: bool | str | None = None,
-    settings: object = None,  # noqa: ARG001 - accepted and ignored
+    settings: Mapping[str, object] | None = None,
+    system_metrics: bool = False,
     durability: Durability = "write",
 ) -> Run:
     """Start a run and make it the current one; its values are logged with `run.log` or `tracklake.log`.
@@ -71,7 +86,10 @@ def init(
     The lake is `dir`, else $TRACKLAKE_DIR, else ./lake; it is made if it is not there. `id` is unique in the lake and
     random if not given. An id that has a live session is joined; one that has ended needs `resume="allow"` (or "must",
     which wants it to be there; "never" wants it not to be) and goes on after its last step, or with `from_step=k` from
-    there, masking what it had logged from that step on. `durability`: "write" survives the death of the process,
+    there, masking what it had logged from that step on. `fork_from=(run_id, step)` begins with a copy of another run's
+    rows below that step. `system_metrics` samples processor, memory and graphics cards every 15 seconds into a stream
+    of their own. `settings={"metadata": False}` leaves out what is noted of host, command line and git; other settings
+    of W&B are accepted and mean nothing. `durability`: "write" survives the death of the process,
     "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
     thrown away. `reinit=True` finishes the run that was current. Raises RunExistsError, RunNotFoundError, LakeError,
     ConfigError, TypeError, all before the run is there.
@@ -82,7 +100,7 @@ def init(
     >>> run.summary["loss"]
     0.5
     """
-    keys.check_project(project)
+    project = UNCATEGORIZED if project is None else keys.check_project(project)
     _check("durability", durability, get_args(Durability))
     _check("resume", resume, (None, True, False, "allow", "must", "never", "auto"))
     _check("mode", mode, (None, "online", "offline", "disabled", "shared"))
@@ -100,45 +118,46 @@ def init(
     storage = lake_files.create(root)
     before = _before(storage, run_id) if id is not None else None
     _check_resume(run_id, before, resume, from_step, project)
-    run = _start(storage, before, run_id, project, durability, from_step, said)
+    parent = None if fork_from is None else _parent(storage, fork_from, before, from_step)
+    run = Run(
+        run_id=before.run_id if before else run_id,
+        project=before.project if before else project,
+        storage=storage,
+        clock=Clock(after=before.last if before else 0),
+        durability=durability,
+        header=_header(storage, before, parent, from_step),
+        start=_start(before, parent, from_step),
+        fields=said,
+        entity=entity,
+    )
     if given:
         run.config.update(given, allow_val_change=before is not None)
+    run.watch(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
     return run
 
 
-def _start(
-    storage: Storage,
-    before: Before | None,
-    run_id: str,
-    project: str,
-    durability: Durability,
-    from_step: int | None,
-    said: dict[str, Any],
-) -> Run:
+def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:
+    """Return where the run goes on."""
     start = before.start if before else Start()
     if before is not None and before.live:
         start = start._replace(step=0)
     if from_step is not None:
         start = start._replace(step=from_step)
-    clock = Clock(after=before.last if before else 0)
-    header: dict[str, object] = {"lake": lake_files.read_id(storage), "node": host.NODE, "pid": os.getpid()}
+    if parent is not None:
+        start = start._replace(step=parent.step, rows=parent.rows)
+    return start
+
+
+def _header(storage: Storage, before: Before | None, parent: Parent | None, from_step: int | None) -> dict[str, object]:
+    """Return what the session tells of itself at its beginning."""
+    header: dict[str, object] = {"lake": lake_files.read_id(storage), "node": host.NODE}
     if before is not None:
         header["runtime_base"] = before.runtime
+    if parent is not None:
+        header |= {"parent": parent.run_id, "fork_step": parent.step, "runtime_base": parent.runtime}
     if from_step is not None:
         header["from_step"] = from_step
-    real_id, real_project = (before.run_id, before.project) if before else (run_id, project)
-
-    def open_journal(forked: bool) -> Journal:  # noqa: FBT001 - a callback of one argument
-        facts = header | {"pid": os.getpid()}
-        if forked:  # a session beside that of the parent: it takes nothing back of what the parent logged
-            facts = {key: fact for key, fact in facts.items() if key != "from_step"} | {"forked": True}
-        return Journal(
-            storage.path(FOLDER), run_id=real_id, project=real_project, clock=clock, durability=durability, header=facts
-        )
-
-    return Run(
-        run_id=real_id, project=real_project, storage=storage, open_journal=open_journal, start=start, fields=said
-    )
+    return header
 
 
 def _before(storage: Storage, run_id: str) -> Before | None:
@@ -151,9 +170,9 @@ def _before(storage: Storage, run_id: str) -> Before | None:
     if not known:
         return None
     (real_id,) = known
-    summaries = Summaries(snapshot)
-    table = RunTable(summaries)
-    found = table.select(runs=[real_id], wanted=["project", "state", "runtime"]).row(0, named=True)
+    table = RunTable(Summaries(snapshot))
+    wanted = ["project", "state", "runtime", *fields.TEXTS, "tags"]
+    found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
     said = snapshot.statements.filter((pl.col("run_id") == real_id) & (pl.col("said") == "define")).sort(
         "ts", "session"
@@ -163,9 +182,50 @@ def _before(storage: Storage, run_id: str) -> Before | None:
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=keys.nest((keys.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
         definitions=tuple(Statement.from_json(text) for text in said["text"]),
+        fields={name: found[name] for name in (*fields.TEXTS, "tags") if found[name]},
     )
     last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
     return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
+
+
+def _parent(storage: Storage, fork_from: tuple[str, int] | str, before: Before | None, from_step: int | None) -> Parent:
+    """Look up the run to fork from, and its rows below the step."""
+    given_id, step = _fork_point(fork_from)
+    if before is not None:
+        raise RunExistsError(f"fork_from begins a new run, but there is a run {before.run_id!r}; choose another id")
+    if from_step is not None:
+        raise RunError("from_step rewinds a run that is there, fork_from begins a new one: give one of the two")
+    snapshot = SnapshotReader(storage, only=given_id).snapshot()
+    known = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
+    found = [r for r in known if keys.safe_name(r) == keys.safe_name(given_id)]
+    if not found:
+        raise RunNotFoundError.nearest("run", given_id, known)
+    states = snapshot.states(runs=found)["metric"].to_list()
+    copied = [name for name in states if name not in PSEUDO]
+    rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)
+    ran = snapshot.resolved(["_runtime"], runs=found).filter(pl.col("step") < step)["value"].max()
+    return Parent(found[0], step, _by_step(rows), float(ran or 0.0))  # type: ignore[arg-type] # a Float64 column
+
+
+def _fork_point(fork_from: object) -> tuple[str, int]:
+    """Read (run_id, step), or as W&B writes it "run_id?_step=5"."""
+    given = fork_from
+    if isinstance(given, str) and "?_step=" in given:
+        run_id, _, text = given.rpartition("?_step=")
+        given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
+    pair = isinstance(given, tuple | list) and len(given) == 2  # noqa: PLR2004
+    if not pair or not isinstance(given[0], str) or type(given[1]) is not int:  # type: ignore[index] # it is a pair
+        raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")
+    return given[0], given[1]  # type: ignore[index]
+
+
+def _by_step(points: pl.DataFrame) -> list[tuple[int, dict[str, Stored]]]:
+    """Return the rows of resolved points, by step."""
+    ordered = points.sort("step", "metric").select("step", "metric", "kind", "value", "ival", "text")
+    return [
+        (step, {metric: Stored(*stored) for _, metric, *stored in row})
+        for step, row in groupby(ordered.iter_rows(), key=itemgetter(0))
+    ]
 
 
 def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step: int | None, project: str) -> None:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import polars as pl
-
-from tracklake import fields, host, keys, sealing, values
-from tracklake.catalog import Catalog
+from tracklake import fields, host, keys, system, values
 from tracklake.definitions import Definitions, Statement, statement
-from tracklake.errors import RunFinishedError, TracklakeError
-from tracklake.live import LiveSummary
 from tracklake.mappings import Config, Summary
+from tracklake.metadata import Metadata
 from tracklake.process import KILLED, TERMINATED, open_runs
+from tracklake.readback import ReadBack
 from tracklake.row_log import RowLog
-from tracklake.snapshot import SnapshotReader
-from tracklake.summaries import Summaries
+from tracklake.session import Session
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
+    from tracklake.clock import Clock
     from tracklake.definitions import MetricDefinition
-    from tracklake.journal import Journal
-    from tracklake.mappings import Change
+    from tracklake.journal import Durability, Journal
     from tracklake.storage import Storage
 
 
@@ -36,6 +31,9 @@ class Start(NamedTuple):
     step: int = 0
     config: dict[str, Any] | None = None
     definitions: tuple[Statement, ...] = ()
+    fields: Mapping[str, Any] = MappingProxyType({})
+    rows: Iterable[tuple[int, dict[str, Stored]]] = ()
+    """Rows to begin with: those of the run that this one is forked from."""
 
 
 class Run:
@@ -50,52 +48,68 @@ class Run:
         run_id: str,
         project: str,
         storage: Storage,
-        open_journal: Callable[[bool], Journal],
+        clock: Clock,
+        durability: Durability,
+        header: Mapping[str, object],
         start: Start,
         fields: Mapping[str, Any],
+        entity: str | None = None,
     ) -> None:
-        self._id = run_id
-        self._project = project
-        self._storage = storage
-        self._open_journal = open_journal
-        self._fields = dict(fields)
-        self._lock = threading.RLock()
-        self._reader: SnapshotReader | None = None
-        self._sealer: threading.Thread | None = None
-        self._catalog: Catalog | None = None
-        self._finished = False
+        self._entity = entity
+        self._fields = dict(start.fields)
         self._said = list(start.definitions)
         self._definitions = Definitions(self._said)
         self._rows = RowLog(
             step=start.step,
             definitions=self._definitions,
-            journal=self._open,
-            logged=self._logged,
-            warn=self._warn_once,
+            journal=lambda: self._session.open(),  # noqa: PLW0108 - it does not exist yet
+            logged=lambda metric, step: self._readback.logged(metric, step),  # noqa: PLW0108
+            warn=lambda about, message: self._session.warn_once(about, message),  # noqa: PLW0108
         )
-        self._warned: set[str] = set()
-        self._journal: Journal | None = None
-        self._live: LiveSummary | None = None
-        self.config = Config(start.config or {}, say=self._say)
-        self.summary = Summary(entries=self._entries, say=self._say, folder=storage.root)
-        self._begin(forked=False)
+        self._session = Session(
+            storage,
+            run_id=run_id,
+            project=project,
+            clock=clock,
+            durability=durability,
+            header=header,
+            begun=self._begun,
+        )
+        self._readback = ReadBack(self._session)
+        self.config = Config(start.config or {}, say=self._session.say)
+        self.summary = Summary(entries=self._readback.entries, say=self._session.say, folder=storage.root)
+        self._rows.replay(start.rows)
         if fields:
-            self._field_items(fields)
+            self._set_fields(fields)
 
     @property
     def id(self) -> str:
         """The run's id, unique in the lake."""
-        return self._id
+        return self._session.run_id
 
     @property
     def project(self) -> str:
         """The project it belongs to."""
-        return self._project
+        return self._session.project
 
     @property
     def name(self) -> str:
-        """The display name; the id if none was given."""
-        return str(self._fields.get("name") or self._id)
+        """The display name; the id if none was given; assign to change it."""
+        return str(self._fields.get("name") or self.id)
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._set_fields({"name": name})
+
+    @property
+    def entity(self) -> str:
+        """What was given as entity; there are no accounts, so it means nothing."""
+        return self._entity or "local"
+
+    @property
+    def path(self) -> str:
+        """entity/project/id, as `Api.run` takes it."""
+        return f"{self.entity}/{self.project}/{self.id}"
 
     @property
     def group(self) -> str | None:
@@ -114,7 +128,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:
-        self._field_items({"tags": tags})
+        self._set_fields({"tags": tags})
 
     @property
     def notes(self) -> str | None:
@@ -123,17 +137,17 @@ class Run:
 
     @notes.setter
     def notes(self, notes: str) -> None:
-        self._field_items({"notes": notes})
+        self._set_fields({"notes": notes})
 
     @property
     def dir(self) -> str:
         """The folder of the lake."""
-        return str(self._storage.root)
+        return str(self._session.storage.root)
 
     @property
     def url(self) -> str:
         """Where the run lies, as W&B scripts like to print."""
-        return f"{self._storage.root.resolve().as_uri()}#{self._id}"
+        return f"{self._session.storage.root.resolve().as_uri()}#{self.id}"
 
     @property
     def step(self) -> int:
@@ -143,7 +157,7 @@ class Run:
     @property
     def unsaved(self) -> int:
         """Rows held in memory because the disk is full; they are written as soon as there is room."""
-        return self._journal.unsaved if self._journal else 0
+        return self._session.journal.unsaved if self._session.journal else 0
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Log the values of one row.
@@ -154,7 +168,7 @@ class Run:
         A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
         step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
         """
-        with self._lock:
+        with self._session.lock:
             self._rows.log(data, step, commit=commit)
 
     def define_metric(
@@ -175,7 +189,7 @@ class Run:
         axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
         """
-        with self._lock:
+        with self._session.lock:
             text = getattr(name, "name", name)
             known = self._definitions.get(keys.metric_name(text)) if isinstance(text, str) else None
             said = statement(
@@ -189,7 +203,7 @@ class Run:
                 overwrite=overwrite,
                 known_goal=known.goal if known else None,
             )
-            self._say([("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))])
+            self._session.say([("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))])
             self._said.append(said)
             self._definitions = Definitions(self._said)
             self._rows.define(self._definitions)
@@ -205,26 +219,18 @@ class Run:
 
         Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
         """
-        with self._lock:
-            if self._finished:
+        with self._session.lock:
+            if self._session.is_over:
                 return
             code = 0 if exit_code is None else int(exit_code)
             state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
-            if self._journal is not None:
-                items = [
-                    ("state", Stored(Kind.TEXT, None, None, state)),
-                    ("exit_code", Stored(Kind.INT, code, code, None)),
-                ]
-                self._journal.finish(items)
-            self._finished = True
+            items = [("state", values.store(state, name="state")), ("exit_code", values.store(code, name="exit_code"))]
+            self._session.finish(items, in_haste=state == "killed")
             self._rows.end()
-            self._forget_live()
+            self._readback.forget()
             open_runs.drop(self)
-        if state == "killed" or host.engine.is_lost:  # no time, or no means to seal: the next who finishes does
-            return
-        if self._sealer is not None:
-            self._sealer.join()
-        self._seal(only_gathered=True)
+        if state != "killed" and not host.engine.is_lost:  # else no time, or no means: the next who finishes seals
+            self._session.seal_gathered()
 
     def __enter__(self) -> Self:
         return self
@@ -235,118 +241,39 @@ class Run:
         self.finish(exit_code=_code_of(error))
 
     def __repr__(self) -> str:
-        return f"Run(id={self._id!r}, project={self._project!r}, step={self.step})"
+        return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
 
     def leave_to_parent(self) -> None:
         """Let go of the journal in the child of a fork; a later `log` here opens a session of its own."""
-        self._lock = threading.RLock()
-        if self._journal is not None:
-            self._journal.abandon()
+        self._session.leave()
         self._rows.end()
-        self._forget_live()
-        self._journal = self._reader = self._sealer = self._catalog = None
+        self._readback.forget()
 
     def keep_alive(self, *, beat: bool) -> None:
-        """Write what is buffered and, on a beat, give a sign of life."""
-        with self._lock:
-            if self._journal is None or self._finished:
-                return
-            try:
-                self._journal.flush()
-                if beat:
-                    self._journal.touch()
-            except (OSError, TracklakeError) as error:
-                self._warn_once("keep_alive", f"tracklake: {error}")
+        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life."""
+        self._session.keep_alive(beat=beat)
 
-    def _begin(self, *, forked: bool) -> Journal:
-        """Open this process's journal."""
-        journal = self._journal = self._open_journal(forked)
+    def watch(self, *, system_metrics: bool, metadata: bool) -> None:
+        """Note the run's surroundings, and sample the system, beside the training."""
+        session = self._session
+        if metadata:
+            session.asides.append(Metadata(lambda items: session.say([("metadata", *item) for item in items])))
+        if system_metrics:
+            log = system.SystemLog(session.new_journal(system.FOLDER), step=lambda: self.step)
+            session.asides.append(log)
+
+    def _begun(self, journal: Journal) -> None:
+        """Take over a journal that was opened."""
         open_runs.add(self)
         journal.step = lambda: self._rows.step
         journal.on_forget = self._rows.forget
-        journal.on_rotate = self._seal_aside
         self._rows.begin(journal)
-        return journal
 
-    def _open(self) -> Journal:
-        if self._finished:
-            msg = (
-                f"run {self._id!r} is finished: it takes no more; init(id={self._id!r}, resume='allow') goes on with it"
-            )
-            raise RunFinishedError(msg)
-        return self._journal or self._begin(forked=True)
-
-    def _say(self, changes: list[Change]) -> None:
-        with self._lock:
-            journal = self._open()
-            start = 0
-            for i in range(1, len(changes) + 1):
-                if i == len(changes) or changes[i][0] != changes[start][0]:
-                    journal.say(changes[start][0], [(key, stored) for _, key, stored in changes[start:i]])
-                    start = i
-
-    def _field_items(self, changes: Mapping[str, Any]) -> None:
+    def _set_fields(self, changes: Mapping[str, Any]) -> None:
         said = {key: fields.check(key, value) for key, value in changes.items() if value is not None}
         if said:
-            self._say([("field", key, values.store_exact(value, name=key)) for key, value in said.items()])
+            self._session.say([("field", key, values.store_exact(value, name=key)) for key, value in said.items()])
             self._fields |= said
-
-    def _warn_once(self, about: str, message: str) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            warnings.warn(message, stacklevel=6)
-
-    def _snapshot(self) -> Summaries:
-        """Return the view over this run alone, as any reader would see it now."""
-        with self._lock:
-            if self._journal is not None and not self._finished:
-                self._journal.flush()
-            if self._reader is None:
-                self._reader = SnapshotReader(self._storage, only=self._id)
-            return Summaries(self._reader.snapshot())
-
-    def _entries(self, name: str | None) -> dict[str, Any]:
-        """Return the entries of the summary: read on in the journal, or if that would not be exact, from the lake."""
-        with self._lock:
-            if self._journal is not None and not self._finished:
-                self._journal.flush()
-                if self._live is None:
-                    self._live = LiveSummary(self._storage, self._id, self._project, self._journal)
-                entries = self._live.entries(name)
-                if entries is not None:
-                    return entries
-            return self._snapshot().of_run(self._id)
-
-    def _forget_live(self) -> None:
-        if self._live is not None:
-            self._live.close()
-        self._live = None
-
-    def _logged(self, metric: str, step: int | None) -> Stored | None:
-        """Look up what was logged of a metric at a step; with None the number that was logged last."""
-        found = self._snapshot().snapshot.resolved([metric], runs=[self._id])
-        if step is not None:
-            found = found.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
-        else:
-            found = found.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
-        rows = found.select("kind", "value", "ival", "text").rows()
-        return Stored(*rows[-1]) if rows else None
-
-    def _seal_aside(self) -> None:
-        """Seal files that were ended because they grew, beside the training loop."""
-        if host.engine.is_lost or (self._sealer is not None and self._sealer.is_alive()):
-            return
-        self._sealer = threading.Thread(target=self._seal, name="tracklake-seal", daemon=True)
-        self._sealer.start()
-
-    def _seal(self, *, only_gathered: bool = False) -> None:
-        """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
-        try:
-            if not only_gathered or sealing.is_gathered(self._storage):
-                self._catalog = self._catalog or Catalog(self._storage)
-                sealing.seal(self._catalog, live=False)
-        except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
-            warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
 
 
 class Definition(NamedTuple):
