@@ -15,6 +15,7 @@ from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
+from tracklake.plots import Plots
 from tracklake.points import PSEUDO
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
@@ -200,6 +201,17 @@ class Lake(Analysis):
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
         return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the runs, as they are now: curves, leaderboard, scatter, parallel, importance and more.
+
+        Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
+
+        >>> example().plot.scatter("lr", "loss.min")
+        Plot('loss.min over lr', 2 rows)
+        """
+        return Plots(self._view.series)
 
     def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
         """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.

@@ -110,7 +110,7 @@ class SeriesTable:
             raise _too_large(found.height, limit)
         if downsample is not None:
             found = thinned(found, downsample)
-        if x is not None or (shape == "long" and self._step_metrics(names)):  # wide, an axis is a column of its own
+        if x is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             found = self._with_x(found, x, ids)
         return _wide(found) if shape == "wide" else _long(found)
 
@@ -153,7 +153,7 @@ class SeriesTable:
         if count > limit:
             raise _too_large(count, limit)
 
-    def _step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
+    def step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
         """Return the step metric of each (metric, group of runs) that has one."""
         definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
         return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
@@ -165,7 +165,7 @@ class SeriesTable:
             keyed = found.with_columns(pl.lit(x).alias("x_metric"))
         else:
             groups = self.table.summaries.defined.groups
-            of = self._step_metrics(found["metric"].unique().to_list())
+            of = self.step_metrics(found["metric"].unique().to_list())
             rows = [(name, group, axis) for (name, group), axis in of.items()]
             axes = pl.DataFrame(
                 rows, schema={"metric": pl.String, "group": groups.schema["group"], "x_metric": pl.String}, orient="row"

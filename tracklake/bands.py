@@ -1,0 +1,123 @@
+"""Bands: many curves as the middle and the spread of each group, over places that all of them share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+Band = Literal["range", "deciles", "std", "none"]
+"""What a band around the middle line spans: all runs, the middle 80 % of them, one standard deviation, or nothing."""
+
+PLACES = 240
+"""Places of the x axis at which curves are drawn."""
+
+
+def places(x: pl.Series, *, log: bool, size: int = PLACES) -> Floats:
+    """Return the places of the x axis at which curves are read: all there are, or `size` evenly spaced ones."""
+    distinct = x.unique().sort().to_numpy().astype(np.float64)
+    if len(distinct) <= size:
+        return distinct
+    low, high = distinct[0], distinct[-1]
+    even = np.geomspace(low, high, size) if log else np.linspace(low, high, size)
+    even[-1] = high
+    return even
+
+
+def follow(points: pl.DataFrame, groups: pl.DataFrame, *, at: Floats, band: Band) -> pl.DataFrame:
+    """Follow each group of runs over the places `at`: group, x, n (runs), middle, low, high.
+
+    points: run_id, x, value (finite), in order of x within a run; groups: run_id, group. A run's value at a place is
+    its last one up to there, from its first place to its last: nothing is carried on beyond its end, and a run that is
+    a group alone has its own places only. The middle is the median, for "std" the mean. "range" (and "none") spans
+    every point, also those between two places.
+
+    >>> points = pl.DataFrame({"run_id": ["a", "a", "b"], "x": [0, 1, 0], "value": [1.0, 2.0, 5.0]})
+    >>> groups = pl.DataFrame({"run_id": ["a", "b"], "group": ["g", "g"]})
+    >>> follow(points, groups, at=np.array([0.0, 1.0]), band="range").rows()
+    [('g', 0.0, 2, 3.0, 1.0, 5.0), ('g', 1.0, 1, 2.0, 2.0, 2.0)]
+    """
+    cells = _per_place(points, at)
+    names = cells.runs.join(groups, on="run_id", how="left", maintain_order="left")["group"]
+    parts = []
+    for name in groups["group"].unique(maintain_order=True):
+        value, low, high = _carried(cells, np.flatnonzero((names == name).fill_null(value=False).to_numpy()), len(at))
+        n = np.isfinite(value).sum(axis=1)
+        lowest, middle, highest = _band(band, value, low, high, n)
+        parts.append(
+            pl.DataFrame({"x": at, "n": n, "middle": middle, "low": lowest, "high": highest})
+            .filter(pl.col("n") > 0)
+            .select(pl.lit(name).alias("group"), pl.all())
+        )
+    return pl.concat(parts)
+
+
+class _PerPlace(NamedTuple):
+    """The points between two places as one: per (run, place) the last value, the lowest and the highest."""
+
+    runs: pl.DataFrame
+    run: Ints
+    place: Ints
+    last: Floats
+    low: Floats
+    high: Floats
+
+
+def _per_place(points: pl.DataFrame, at: Floats) -> _PerPlace:
+    run = points["run_id"].rle_id().to_numpy().astype(np.int64)
+    place = np.searchsorted(at, points["x"].to_numpy())
+    value = points["value"].to_numpy()
+    starts = np.flatnonzero(np.diff(run * len(at) + place, prepend=-1))
+    last = np.append(starts[1:], len(run))[: len(starts)] - 1
+    low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
+    runs = points.select(pl.col("run_id").rle().struct.field("value").alias("run_id"))
+    return _PerPlace(runs, run[starts], place[starts], value[last], low, high)
+
+
+def _carried(cells: _PerPlace, runs: Ints, size: int) -> tuple[Floats, Floats, Floats]:
+    """Return value, low and high of these runs, [place, run]; a place between two points has the value before."""
+    row = np.full(int(cells.run.max(initial=-1)) + 1, -1)
+    row[runs] = np.arange(len(runs))
+    mine = np.flatnonzero(row[cells.run] >= 0)
+    source = np.full((len(runs), size), -1)
+    source[row[cells.run[mine]], cells.place[mine]] = mine
+    known = source >= 0
+    last = size - 1 - np.argmax(known[:, ::-1], axis=1)
+    source = np.maximum.accumulate(source, axis=1)  # the positions rise along a run, so the largest is the last seen
+    there = known if len(runs) == 1 else (source >= 0) & (np.arange(size) <= last[:, None])
+    value = np.where(there, cells.last[source], np.nan)
+    low, high = (np.where(known, x[source], value) for x in (cells.low, cells.high))
+    return value.T, low.T, high.T
+
+
+def _band(band: Band, value: Floats, low: Floats, high: Floats, n: Ints) -> tuple[Floats, Floats, Floats]:
+    """Return (low, middle, high) of each place, over the runs that are there."""
+    empty = n == 0
+    if band == "std":
+        count = np.maximum(n, 1)
+        mean = np.nansum(value, axis=1) / count
+        squares = np.nansum((value - mean[:, None]) ** 2, axis=1)
+        spread = np.sqrt(squares / np.maximum(n - 1, 1))  # 0 for a single run
+        return mean - spread, mean, mean + spread
+    ranked = np.sort(value, axis=1)  # NaN last
+    middle = _quantile(ranked, n, 0.5)
+    if band == "deciles":
+        return _quantile(ranked, n, 0.1), middle, _quantile(ranked, n, 0.9)
+    lowest = np.min(low, axis=1, where=~np.isnan(low), initial=np.inf)
+    highest = np.max(high, axis=1, where=~np.isnan(high), initial=-np.inf)
+    return np.where(empty, np.nan, lowest), middle, np.where(empty, np.nan, highest)
+
+
+def _quantile(ranked: Floats, n: Ints, share: float) -> Floats:
+    """Return a quantile of the first n of each row, interpolated linearly; NaN where n is 0."""
+    at = share * np.maximum(n - 1, 0)
+    row, below = np.arange(len(n)), at.astype(np.int64)
+    above = np.minimum(below + 1, np.maximum(n - 1, 0))
+    return ranked[row, below] + (at - below) * (ranked[row, above] - ranked[row, below])

@@ -1,0 +1,58 @@
+"""Labels: names, values, counts and times as a person reads them, in pictures and in notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_UNITS = (
+    (172_800.0, 86_400.0, "days"),
+    (7_200.0, 3_600.0, "hours"),
+    (120.0, 60.0, "minutes"),
+    (float("-inf"), 1.0, "seconds"),
+)
+"""From how many seconds on, how many seconds one has, its name."""
+
+
+def shown(value: object) -> str:
+    """Write a value for a label.
+
+    >>> shown(0.1), shown(1e-05), shown(None), shown(64)
+    ('0.1', '1e-05', '(none)', '64')
+    """
+    return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def short_name(name: str, *, width: int = 44) -> str:
+    """Shorten the name of a column or metric for a label: without its prefix, and with its middle left out.
+
+    >>> short_name("config.optimizer.lr"), short_name("train/decoder/layer_12/attention/entropy", width=24)
+    ('optimizer.lr', 'train/de…tention/entropy')
+    """
+    bare = name.removeprefix("config.").removeprefix("summary.")
+    if len(bare) <= width:
+        return bare
+    tail = (width - 1) * 2 // 3
+    return f"{bare[: width - 1 - tail]}…{bare[-tail:]}"
+
+
+def number_of(count: object, what: str) -> str:
+    """Write a count with its noun.
+
+    >>> number_of(1, "run"), number_of(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def time_unit(seconds: pl.Series) -> tuple[float, str]:
+    """Return how many seconds a unit has in which the largest of these reads well, and the unit.
+
+    >>> import polars as pl
+    >>> time_unit(pl.Series([10.0, 9000.0]))
+    (3600.0, 'hours')
+    """
+    largest = float(seconds.max() or 0.0)  # type: ignore[arg-type] # a column of numbers
+    return next((factor, unit) for least, factor, unit in _UNITS if largest >= least)

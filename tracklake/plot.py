@@ -1,0 +1,108 @@
+"""A plot: aggregated data, what was left out of it, and its picture as PNG, SVG or HTML, all offline."""
+
+from __future__ import annotations
+
+import struct
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake import charts
+from tracklake.errors import TracklakeError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from tracklake.charts import Chart
+
+SCALE = 2
+"""Pixels a point in PNG, so that text is sharp on today's screens."""
+
+
+class Plot:
+    """A picture of aggregated data. A notebook shows it, `save` writes it, `data` is the frame that it draws.
+
+    `chart` is the altair chart, for whoever wants to change or combine it; `notes` say how to read it and what is left
+    out.
+
+    >>> plot = example().plot.curves("loss")
+    >>> plot
+    Plot('loss', 6 rows)
+    >>> plot.data.columns
+    ['metric', 'group', 'x', 'n', 'middle', 'low', 'high']
+    >>> plot.save("loss.png").stat().st_size > 10_000
+    True
+    """
+
+    def __init__(
+        self, title: str, *, data: pl.DataFrame, draw: Callable[[pl.DataFrame], Chart], notes: Sequence[str] = ()
+    ) -> None:
+        self.title = title
+        self.data = data
+        self.notes = tuple(notes)
+        self._draw = draw
+
+    @cached_property
+    def chart(self) -> Chart:
+        """The altair chart. Raises TracklakeError without altair and vl-convert."""
+        try:
+            import altair as alt
+            import vl_convert  # noqa: F401 - its absence is told before the work is done
+        except ImportError as error:
+            msg = f"plots are drawn with {error.name}, which is not installed: pip install 'tracklake[plots]'"
+            raise TracklakeError(msg) from error
+        alt.data_transformers.disable_max_rows()  # what is drawn is aggregated; it may still have over 5,000 rows
+        return charts.finished(self._draw(self.data), title=self.title, notes=self.notes)
+
+    def save(self, path: os.PathLike[str] | str) -> Path:
+        """Write the picture as .png, .svg or .html (interactive, opens offline), and return the path.
+
+        Raises TracklakeError for another suffix, and without altair and vl-convert.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        makers = {".png": self._png, ".svg": self._svg, ".html": self._html}
+        if suffix not in makers:
+            msg = f"cannot save a plot as {target.name!r}: give a name that ends in .png, .svg or .html"
+            raise TracklakeError(msg)
+        target.write_bytes(makers[suffix]())
+        return target
+
+    @cached_property
+    def _spec(self) -> dict[str, Any]:
+        return dict(self.chart.to_dict())
+
+    def _png(self) -> bytes:
+        import vl_convert
+
+        return bytes(vl_convert.vegalite_to_png(self._spec, scale=SCALE))
+
+    def _svg(self) -> bytes:
+        import vl_convert
+
+        return str(vl_convert.vegalite_to_svg(self._spec)).encode()
+
+    def _html(self) -> bytes:
+        import vl_convert
+
+        return str(vl_convert.vegalite_to_html(self._spec, bundle=True)).encode()
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Show a notebook the PNG: readable wherever the notebook is read, and small; without altair, the text."""
+        try:
+            png = self._png()
+        except TracklakeError as error:
+            return {"text/plain": f"{self!r}: {error}"}, {}
+        width, height = (side // SCALE for side in struct.unpack(">II", png[16:24]))
+        return {"image/png": png, "text/plain": repr(self)}, {"image/png": {"width": width, "height": height}}
+
+    def __repr__(self) -> str:
+        return f"Plot({self.title!r}, {self.data.height:,} rows)"
+
+
+def empty(title: str, *, because: str, notes: Sequence[str] = ()) -> Plot:
+    """Return the picture of nothing, which says why there is nothing."""
+    return Plot(title, data=pl.DataFrame(), draw=lambda _: charts.message(f"Nothing to draw: {because}."), notes=notes)

@@ -1,0 +1,194 @@
+"""Plots: what `lake.plot` offers. Each method aggregates what the lake knows, and returns a Plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake import curve_plots, parallel_plot, plot_data, run_plots
+from tracklake.labels import short_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.bands import Band
+    from tracklake.plot import Plot
+    from tracklake.run_plots import Goal
+    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.series import SeriesTable
+
+
+class Plots:
+    """Pictures of runs, drawn from aggregated data: a few thousand marks at most, whatever the lake holds.
+
+    An axis is logarithmic where all its values are positive, span a factor of ten or more, and lie more evenly on it so
+    (`plot_data.wants_log`); `log_x` and `log_y` decide otherwise. Columns are named as in `lake.runs`, where
+    "config.lr" may be said "lr" and "summary.val/acc.max" may be said "val/acc.max". What is left out (runs without the
+    metric, values that are not finite, groups beyond those that can be told apart) is said under the title.
+    """
+
+    def __init__(self, series: SeriesTable) -> None:
+        self._series = series
+
+    @property
+    def _table(self) -> RunTable:
+        return self._series.table
+
+    def curves(
+        self,
+        metrics: str | Sequence[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        x: str | None = None,
+        band: Band | None = None,
+        log_x: bool | None = None,
+        log_y: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """How did these metrics go, run by run or group by group? A picture a metric, side by side.
+
+        `by` names columns whose values group the runs: a line is then the group's median at each place, over runs
+        aligned by their last value up to there, and the band spans all of them ("range", where groups have up to 10
+        runs), the middle 80 % ("deciles"), or one standard deviation around the mean ("std"); beyond 5 groups there is
+        none unless asked for. Without `by`, up to 12 runs have a line each, and more are one group. `x` is a metric to
+        take as x axis (by default the step metric of the definition, else the step).
+
+        Data: metric, group, x, n (runs), middle, low, high. Raises UnknownNameError.
+
+        >>> example().plot.curves("loss", by="lr").data.row(0)
+        ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
+        """
+        names = self._series.known([metrics] if isinstance(metrics, str) else metrics)
+        columns = self._columns(by)
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
+        points = self._series.read(
+            names, runs=None if runs is None and where is None else rows, where=None, steps=None, x=x, shape="long",
+            downsample=None, raw=False, limit=100_000_000,
+        )  # fmt: skip
+        axes = [x] if x else sorted(set(self._series.step_metrics(names).values()))
+        asked = curve_plots.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
+        return curve_plots.plot(asked, rows=rows, points=points)
+
+    def scatter(
+        self,
+        x: str,
+        y: str,
+        *,
+        color: str | None = None,
+        log_x: bool | None = None,
+        log_y: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """How do two columns of the runs go together? A dot a run; more than 2,000 runs are counted in tiles.
+
+        Columns may be numbers, text or times. Data: run, x, y, color; for tiles x, x_end, y, y_end, n and value (n, or
+        the median of a number as color, or the most frequent text). Raises UnknownNameError.
+
+        >>> example().plot.scatter("lr", "loss.min").data.rows()
+        [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+        """
+        names = {"run": "name", "x": x, "y": y, **({"color": color} if color else {})}
+        frame, titles = self._frame(names, runs=runs, where=where)
+        return run_plots.scatter(frame, titles, log={"x": log_x, "y": log_y})
+
+    def heatmap(
+        self, x: str, y: str, metric: str, *, goal: Goal | None = None, runs: Runs = None, where: Where = None
+    ) -> Plot:
+        """Where on two parameters is the metric good? The median over the runs of each cell, bright where it is good.
+
+        An axis of numbers with more than 20 values is cut into 12 bins. `metric` is a column of numbers; a bare metric
+        means its best value where `goal`, or its definition, says which way is better, else its last. Data: x, (x_end),
+        y, (y_end), n, value. Raises UnknownNameError.
+
+        >>> example().plot.heatmap("lr", "name", "loss.min").data.rows()
+        [(0.01, 'slow', 1, 0.5), (0.1, 'fast', 1, 0.25)]
+        """
+        value, goal = self._measure(metric, goal)
+        frame, titles = self._frame({"run": "name", "x": x, "y": y, "value": value}, runs=runs, where=where)
+        return run_plots.heatmap(frame, titles, goal=goal)
+
+    def ecdf(
+        self,
+        metric: str,
+        *,
+        by: str | Sequence[str] | None = None,
+        goal: Goal | None = None,
+        log_x: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """Which share of the runs is how good? The empirical distribution, or with a goal the performance profile.
+
+        For each group the share of runs with a value at most x; where higher is better, at least x, so that the higher
+        line is always the better group (Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice"). Runs
+        without a finite value do not count, and are told. `metric` as in `heatmap`. Data: group, x, share, n.
+        Raises UnknownNameError.
+
+        >>> example().plot.ecdf("acc.max").data.rows()
+        [('all (2 runs)', 0.9, 0.5, 2), ('all (2 runs)', 0.6, 1.0, 2)]
+        """
+        value, goal = self._measure(metric, goal)
+        columns = self._columns(by)
+        frame, titles = self._frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *columns])
+        groups = plot_data.grouped(rows, columns) if columns else plot_data.together(rows)
+        titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
+        return run_plots.shares(frame, titles, groups=groups, goal=goal, log=log_x)
+
+    def parallel(
+        self,
+        columns: str | Sequence[str],
+        metric: str,
+        *,
+        goal: Goal | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """Which settings do the good runs have in common? An axis a column, a line a run, coloured by the metric.
+
+        A run without a value lies below the axis. Of more than 300 runs, the best 100 are in colour and 200 of the
+        others, evenly over their ranks, in grey. `metric` as in `heatmap`, and the last axis; without a goal the
+        highest count as best. Data: run, axis (its number), at (0 to 1), color (the metric), strong. Raises
+        UnknownNameError.
+
+        >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
+        6
+        """
+        value, goal = self._measure(metric, goal)
+        names = self._columns(columns)
+        axes = {f"axis_{i}": name for i, name in enumerate(names)}
+        frame, titles = self._frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
+        return parallel_plot.plot(frame, titles, axes=list(axes), goal=goal)
+
+    def _frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
+        """Return the columns of the runs under the names of what they are drawn as, and their titles."""
+        full = {drawn: self._column(name) for drawn, name in names.items()}
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
+        made = {drawn: run_plots.ready(name, rows[name]) for drawn, name in full.items()}
+        return pl.DataFrame({drawn: values for drawn, (_, values) in made.items()}), {
+            d: title for d, (title, _) in made.items()
+        }
+
+    def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
+        """Return the column of a number to judge runs by, and which way is better if that is known."""
+        name = metric.removeprefix("summary.")
+        if name not in self._series.snapshot.metrics:
+            stat = name.rpartition(".")[2]
+            return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
+        goals = {d.goal for d in self._table.summaries.definition(name).values() if d is not None and d.goal}
+        known = goal or (goals.pop() if len(goals) == 1 else None)
+        return (f"summary.{name}.{known}" if known else f"summary.{name}"), known
+
+    def _columns(self, names: str | Sequence[str] | None) -> list[str]:
+        """Return the full names of columns of the runs."""
+        given = [names] if isinstance(names, str) else list(names or [])
+        return [self._column(name) for name in given]
+
+    def _column(self, name: str) -> str:
+        known = self._table.names.available
+        if name in known or name.startswith(("config.", "summary.")):
+            return name
+        return f"config.{name}" if f"config.{name}" in known else f"summary.{name}"
