@@ -203,6 +203,17 @@ class Lake(Analysis):
         """
         return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
 
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the runs, as they are now: curves, leaderboard, scatter, parallel, importance and more.
+
+        Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
+
+        >>> example().plot.scatter("lr", "loss.min")
+        Plot('loss.min over lr', 2 rows)
+        """
+        return Plots(self._view.series)
+
     def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
         """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.
 
@@ -262,17 +273,6 @@ class Lake(Analysis):
         [(12,)]
         """
         return sql.connect(self._view.runs, unsafe=unsafe)
-
-    @property
-    def plot(self) -> Plots:
-        """Pictures of the runs, as they are now: curves, leaderboard, scatter, parallel, importance and more.
-
-        Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
-
-        >>> example().plot.scatter("lr", "loss.min")
-        Plot('loss.min over lr', 2 rows)
-        """
-        return Plots(self._view.series)
 
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
