@@ -66,7 +66,6 @@ STARTS = [
     ({"id": "one", "from_step": 1.5}, TypeError, "from_step must be an int, not float 1.5"),
     ({"id": "one", "from_step": True}, TypeError, "from_step must be an int, not True"),
     ({"project": ""}, RunError, "the project name '' is empty"),
-    ({"project": None}, TypeError, "a project name is a text; got None"),
     ({"name": 5}, TypeError, "name is a text; got 5 (int); use name='5'"),
     ({"group": ["a"]}, TypeError, "group is a text; got ['a'] (list)"),
     ({"job_type": Odd()}, TypeError, "job_type is a text; got Odd() (Odd)"),
@@ -186,11 +185,11 @@ def run(tmp_path: Path):
 )
 def test_log_refuses_the_whole_row(run: tl.Run, data: object, step: object, error: type, words: str):
     """A row that cannot be is not logged at all."""
-    size = run._journal.path.stat().st_size
+    size = run._session.journal.path.stat().st_size
     with pytest.raises(error) as raised:
         run.log(data, step=step)
     assert words in str(raised.value)
-    assert (run._journal.path.stat().st_size, run.step) == (size, 0)
+    assert (run._session.journal.path.stat().st_size, run.step) == (size, 0)
 
 
 def test_changes_that_cannot_be(run: tl.Run):

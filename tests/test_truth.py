@@ -86,7 +86,7 @@ class _World:
     def start(self, run_id: str, from_step: int | None = None) -> None:
         how = {"resume": "allow", "from_step": from_step} if self.has(run_id) else {}
         self.open.append(tl.init(RUNS[run_id], id=run_id, dir=self.root, config={"of": run_id}, **how))
-        self.sessions.append((run_id, self.open[-1]._journal.session, how.get("from_step")))
+        self.sessions.append((run_id, self.open[-1]._session.journal.session, how.get("from_step")))
 
     def has(self, run_id: str) -> bool:
         return any(run_id == known for known, _, _ in self.sessions)

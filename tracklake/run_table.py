@@ -55,8 +55,6 @@ class RunTable:
         limit: int | None = None,
     ) -> pl.DataFrame:
         """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns."""
-        if limit is not None and limit < 0:
-            raise ValueError(f"limit={limit}; it is the number of runs wanted, or None for all")
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
         if limit is not None and (type(limit) is not int or limit < 0):
             raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
