@@ -338,7 +338,7 @@ def test_sealing_trouble_never_stops_a_training(tmp_path: Path, monkeypatch: pyt
         for step in range(2_000):
             run.log({"a": float(step)})
     assert run._session._sealer is not None
-    with pytest.raises(LakeError, match=r"_delta_log/0+.json cannot be read: Not a directory"):
+    with pytest.raises(LakeError, match="_delta_log cannot be listed: Not a directory"):
         tl.open(tmp_path).runs()
     (tmp_path / "history").unlink()
     tl.open(tmp_path).refresh()

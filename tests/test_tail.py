@@ -29,7 +29,7 @@ SOUND = {
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """The journal of a finished run of four rows, a config and an edit: 12 frames."""
-    with tl.init("p", id="run", config={"lr": 0.1}, dir=tmp_path) as run:
+    with tl.init("p", id="run", config={"lr": 0.1}, dir=tmp_path, settings={"metadata": False}) as run:
         run.log({"a": 0.5, "b": 1, "note": "first"})
         run.log({"a": 1.5, "b": 2})
         run.log({"a": 2.5})

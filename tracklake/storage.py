@@ -103,6 +103,8 @@ class Storage:
                             entries.append(entry)
         except FileNotFoundError:
             return []
+        except (NotADirectoryError, PermissionError) as error:
+            raise LakeError(f"{self.path(folder)} cannot be listed: {error.strerror}") from error
         return sorted(entries)
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
