@@ -11,7 +11,7 @@ from tracklake.delta_log import DeltaLog, Version
 from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tracklake.delta_log import Partition
     from tracklake.statements import Said
@@ -119,14 +119,27 @@ class Catalog:
         return partitions.read_said(self.storage, partition, runs=runs)
 
 
-def partitions_of(parts: Mapping[str, Said], run_ids: Collection[str] | None) -> list[str]:
-    """Return the ids of the partitions that hold something of these runs (None: of any), in order of their first run.
+class Held(NamedTuple):
+    """The runs of which a partition says something."""
 
-    Of very many runs all partitions are taken to hold some.
-    """
-    held = {name: said.files["run_id"] for name, said in parts.items() if said.files.height}
-    names = sorted(held, key=lambda name: held[name][0])
+    partition: str
+    first: str
+    last: str
+    ids: pl.Series
+    """Sorted, with repeats."""
+
+
+def held(parts: Mapping[str, Said]) -> list[Held]:
+    """Return what partitions hold, in order of their first run; those that hold nothing are left out."""
+    ids = ((name, said.files["run_id"]) for name, said in parts.items() if said.files.height)
+    return sorted((Held(name, runs[0], runs[-1], runs) for name, runs in ids), key=lambda h: (h.first, h.last))
+
+
+def holding(partitions: Sequence[Held], run_ids: Collection[str] | None) -> list[Held]:
+    """Return the partitions that hold something of these runs (None, and very many: all partitions)."""
     if run_ids is None or len(run_ids) > _MANY:
-        return names
-    wanted = pl.Series(list(run_ids), dtype=pl.String).implode()
-    return [name for name in names if held[name].is_in(wanted).any()]
+        return list(partitions)
+    least, most = min(run_ids, default=""), max(run_ids, default="")
+    near = [h for h in partitions if h.first <= most and least <= h.last]
+    wanted = pl.Series(sorted(run_ids), dtype=pl.String).implode()
+    return [h for h in near if (h.ids == least if least == most else h.ids.is_in(wanted)).any()]

@@ -65,25 +65,26 @@ def ranks(strings: pl.Series) -> tuple[NDArray[np.int64], int]:
     return strings.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy(), len(distinct)
 
 
-def sort(points: pl.DataFrame) -> pl.DataFrame:
-    """Order points by (project, run_id, metric, step, ts, session); equal ones stay as they stand.
+def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
+    """Order points by (project, run_id, metric, step, ts, session), or other columns; equal ones stay as they stand.
 
     >>> rows = [("p", "a", "x", 1, 2, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 1, 11, 1.5, None, None, 0)]
     >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
     [1, 2]
     """
-    if is_sorted(points, by=ORDER):
+    if is_sorted(points, by=by):
         return points
-    together = points[_by_series(points)]  # enough for sorted parts of several runs, and far faster than a full sort
-    return together if is_sorted(together, by=ORDER) else together.sort(ORDER, maintain_order=True)
+    series = by[: by.index("step")]
+    together = points[_by_series(points, series)]  # enough for sorted parts of several runs, and far faster than a sort
+    return together if is_sorted(together, by=by) else together.sort(by, maintain_order=True)
 
 
-def _by_series(points: pl.DataFrame) -> pl.Series:
+def _by_series(points: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     """Give the order that brings series together: it ranks the first point of each stretch, not every point."""
-    new = changes(points, by=("project", "run_id", "metric"))
+    new = changes(points, by=names)
     heads = points.filter(new)
     series = np.zeros(heads.height, dtype=np.int64)
-    for name in ("project", "run_id", "metric"):
+    for name in names:
         rank, distinct = ranks(heads[name])
         series = series * distinct + rank
     return pl.Series(np.argsort(series[np.cumsum(new) - 1], kind="stable"))

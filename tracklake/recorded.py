@@ -78,8 +78,7 @@ class RecordedRun:
     def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
         """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds)."""
         table = SeriesTable(self._table())
-        names = self.metrics if metrics is None else table.known(metrics)
-        return table.of_run(self.id, names)
+        return table.of_run(self.id, None if metrics is None else table.known(metrics))
 
     def __repr__(self) -> str:
         return f"RecordedRun(id={self.id!r}, project={self.project!r}, state={self.state!r})"

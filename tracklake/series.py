@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import polars as pl
 
-from tracklake import columns, partitions
+from tracklake import columns, partitions, points
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -77,14 +77,15 @@ class SeriesTable:
     def _shaped(found: pl.LazyFrame) -> pl.LazyFrame:
         return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *_STORED)
 
-    def of_run(self, run_id: str, metrics: Sequence[str]) -> pl.DataFrame:
-        """Return the rows of one run: _step, one typed column a metric, _timestamp, _runtime."""
-        names = dict.fromkeys([*metrics, *PSEUDO])
-        found = partitions.collect(self._points(list(names), [run_id], raw=False).sort("step"))
-        steps = found.select(pl.col("step").unique().sort())
-        at = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
+    def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
+        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime."""
+        wanted = None if metrics is None else [*metrics, *PSEUDO]
+        found = self.snapshot.resolved(wanted, runs=[run_id], pseudo=True)
+        names = found["metric"].unique().sort() if metrics is None else dict.fromkeys(metrics)
+        steps, at = np.unique(found["step"].to_numpy(), return_inverse=True)
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
-        return pl.DataFrame(_typed_by_metric(at, shown, steps.height)).cast({"_step": pl.Int64})
+        placed = found.with_columns(pl.lit(pl.Series("at", at)))
+        return pl.DataFrame(_typed_by_metric(placed, shown, len(steps))).cast({"_step": pl.Int64})
 
     def read(
         self,
@@ -105,8 +106,8 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        wanted = _between(self._points(names, ids, raw=raw), steps)
-        found = partitions.collect(wanted.sort([*_SERIES, "step", "time"], maintain_order=True))
+        read = partitions.collect(_between(self._points(names, ids, raw=raw), steps))
+        found = self._ordered(read, names, ids)
         if found.height > limit and downsample is None:
             raise _too_large(found.height, limit)
         if downsample is not None:
@@ -114,6 +115,13 @@ class SeriesTable:
         if x is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             found = self._with_x(found, x, ids)
         return _wide(found) if shape == "wide" else _long(found)
+
+    def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
+        """Bring points in order of run, metric, step and time, without looking at them where they come so."""
+        is_plain = names and not set(names).intersection(PSEUDO) and self.snapshot.unclean(names, runs=ids).is_empty()
+        if is_plain and self.snapshot.comes_in_order(ids):
+            return found
+        return points.sort(found, by=(*_SERIES, "step", "time"))
 
     def known(self, metrics: Sequence[str] | None) -> list[str]:
         """Return the names of metrics that are there, or raise the error that names the nearest."""
@@ -142,15 +150,20 @@ class SeriesTable:
             raise DefinitionError(msg)
         (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
-        rows = self._points([metric, *taken], best["run_id"].to_list(), raw=False)
-        rows = rows.join(best.lazy(), on=["run_id", "step"], how="semi")
-        beside = best.select("run_id").with_row_index("at")
-        found = partitions.collect(rows).join(beside, on="run_id", maintain_order="left")
+        chosen = None if ids is None else best["run_id"].to_list()
+        rows = partitions.collect(self._points([metric, *taken], chosen, raw=False))
+        new = points.changes(rows, by=["run_id"])  # join stretches of a run, not points: they are few
+        heads = rows.select("run_id").filter(new)
+        heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
+        whose = heads.select("at", pl.col("step").alias("best"))[pl.Series(np.cumsum(new) - 1)]
+        found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
         return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
 
     def _refuse_too_many(
         self, names: Sequence[str], ids: Collection[str] | None, limit: int, *, counted: Literal["n_raw", "n_points"]
     ) -> None:
+        if self.snapshot.n_points <= limit:
+            return
         stored = [name for name in names if name not in PSEUDO]
         count = int(self.snapshot.states(stored, columns=[counted], runs=ids)[counted].sum())
         if count > limit:

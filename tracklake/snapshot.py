@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from functools import cached_property
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import host, journal, partitions, points, sealing, statements, states
-from tracklake.catalog import Catalog, Mark, partitions_of
+from tracklake.catalog import Catalog, Mark, held, holding
 from tracklake.points import PSEUDO
-from tracklake.schema import POINTS, STATES
+from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 HEARTBEAT_LIMIT = 300.0
 """Seconds without a sign of life after which a session elsewhere is taken for crashed."""
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
+_SERIES = ["run_id", "metric"]
 _LISTINGS = 20
+READ_ALL = 1_000_000
+"""States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
 
 
 class Live:
@@ -161,7 +165,7 @@ class Snapshot:
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
         self.version = version
         self._storage = catalog.storage
-        self._parts = catalog.parts
+        self._held = held(catalog.parts)
         self._live_files = [item.file for item in live]
         self._live_points = [frame for item in live for frame in item.points]
         self._live_states = [frame for item in live for frame in item.states]
@@ -169,6 +173,7 @@ class Snapshot:
         said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
         self.files = said.files
         self.statements = said.statements
+        self._unclean: dict[str, pl.DataFrame] = {}
 
     @cached_property
     def sessions(self) -> pl.DataFrame:
@@ -260,30 +265,62 @@ class Snapshot:
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
         """Return the paths of the committed files of points that hold something of these runs."""
-        return [self._path(self.version.partitions[p].history) for p in partitions_of(self._parts, runs)]
+        return [self._path(self.version.partitions[h.partition].history) for h in holding(self._held, runs)]
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
         """The points that are not in those files yet, as logged (schema POINTS)."""
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
-    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
+    def resolved(
+        self,
+        metrics: Collection[str] | None = None,
+        *,
+        runs: Collection[str] | None = None,
+        pseudo: bool = False,
+    ) -> pl.DataFrame:
+        """Return the points that count, sorted by run, metric and step; the pseudo series if asked for or named."""
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
         one = pl.lit("").alias("project")
-        if metrics is None or not set(metrics).intersection(PSEUDO):
+        if not pseudo and (metrics is None or not set(metrics).intersection(PSEUDO)):
             found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one)
             return points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
         found = self.points(runs=runs).with_columns(one)
         rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
-        return points.resolve(_only(points.with_pseudo(rows, sessions=self.starts).lazy(), metrics, None).collect())
+        whole = points.with_pseudo(rows, sessions=self.starts)
+        return points.resolve(whole if metrics is None else whole.filter(pl.col("metric").is_in(list(metrics))))
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked."""
+        missing = [metric for metric in metrics if metric not in self._unclean]
+        if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
+            return self._find_unclean(metrics, runs)
+        if missing:
+            found = self._find_unclean(missing, None)
+            self._unclean |= {metric: found.filter(pl.col("metric") == metric) for metric in missing}
+        known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
+        found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
+        return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
+
+    def _find_unclean(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
         pieces = self._pieces(metrics, [*_PIECE, "n_raw", "n_points"], runs)
         twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
         masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
-        return pl.concat([states.overlapping(pieces), twice, masked.select("run_id", "metric")]).unique()
+        return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
+
+    @property
+    def n_points(self) -> int:
+        """How many points are stored, overwritten and masked ones too."""
+        return sum(p.n_points for p in self.version.partitions.values()) + sum(f.height for f in self._live_points)
+
+    def comes_in_order(self, runs: Collection[str] | None) -> bool:
+        """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
+
+        So it is where nothing is live, all belongs to one project, and no two partitions share a stretch of run ids.
+        """
+        apart = all(a.last < b.first for a, b in itertools.pairwise(holding(self._held, runs)))
+        projects = self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique()
+        return apart and projects <= 1 and not self._live_points
 
     def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
         """Return the points that count of these (run_id, metric)."""
@@ -299,7 +336,7 @@ class Snapshot:
         return str(self._storage.path(name))
 
     def _scan_states(self, runs: Collection[str] | None) -> pl.LazyFrame:
-        files = [self._path(self.version.partitions[p].states) for p in partitions_of(self._parts, runs)]
+        files = [self._path(self.version.partitions[h.partition].states) for h in holding(self._held, runs)]
         return pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
 
     def _pieces(
@@ -326,8 +363,8 @@ class Snapshot:
 
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
     """Keep the named metrics and runs."""
-    if metrics is not None:
-        frame = frame.filter(pl.col("metric").is_in(list(metrics)))
-    if runs is not None:
-        frame = frame.filter(pl.col("run_id").is_in(list(runs)))
+    for column, wanted in (("metric", metrics), ("run_id", runs)):
+        if wanted is not None:
+            one = next(iter(wanted)) if len(wanted) == 1 else None  # an equation prunes row groups better
+            frame = frame.filter(pl.col(column).is_in(list(wanted)) if one is None else pl.col(column) == one)
     return frame

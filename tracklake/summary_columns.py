@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake import columns, keys, points, states
 from tracklake.errors import DefinitionError
+from tracklake.snapshot import READ_ALL
 from tracklake.summaries import STORED
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ class Cells:
     values: pl.DataFrame
     whole: dict[str, list[pl.Series]] = field(default_factory=dict)
     """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
-
-
-READ_ALL = 1_000_000
-"""States that are read for all runs even if only some runs are asked for: their metrics lie together in the files."""
 
 
 class Rows:
