@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 import tracklake as tl
 from tracklake import cli
+from tracklake.commands import terminal
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_runs_table(place: str):
         "run-0.2        0.2              0.9",
         "run-0.3        0.3              0.8",
         "2 rows",
-        "... more than 2 runs: --limit 0 shows them all",
+        "... more than 2 rows: --limit 0 shows them all",
     ]
 
 
@@ -115,7 +116,7 @@ def test_directory_from_the_environment(place: str, monkeypatch: pytest.MonkeyPa
 def test_table_fits_the_width():
     """A table names the columns it has no room for, cuts long cells, and keeps line ends out."""
     frame = pl.DataFrame({"a": ["x\ny", "z" * 50], "b": [1.0, float("nan")], "c": [None, ["t", "u"]]})
-    assert cli.table(frame, width=38) == [
+    assert terminal.table(frame, width=38) == [
         "a                                   b",
         "x y                                 1",
         "z" * 31 + "…  nan",

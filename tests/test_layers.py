@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tracklake"
-FRONT = {"cli", "demo"}
+FRONT = {"cli", "commands", "demo"}
 """The modules that may import at their top what only a terminal needs."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, health, keys, lake_files, named_queries, recorded, sealing, sql
+from tracklake import definitions, describe, export, health, keys, lake_files, named_queries, recorded, sealing, sql
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+    from tracklake.describe import Description
+    from tracklake.export import Form
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
@@ -73,6 +76,15 @@ class Lake(Analysis):
     @cached_property
     def _reader(self) -> SnapshotReader:
         return SnapshotReader(self._storage)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that have a value, but for those that begin with `_`.
+
+        >>> example().metrics
+        ['acc', 'loss']
+        """
+        return self._view.series.known(None)
 
     @property
     def dir(self) -> str:
@@ -237,12 +249,9 @@ class Lake(Analysis):
         >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
         [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
         """
-        found = named_queries.find(self._queries)
-        if name not in found:
-            raise UnknownNameError.nearest("query", name, found)
+        query = named_queries.get(name, self._queries)
         table = self._view.runs
-        values = found[name].bind(params, table=table)
-        return self._engine.ask(table, found[name].text, values, find=lambda _: None)
+        return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)
 
     def queries(self) -> pl.DataFrame:
         """Which named queries are there? One row a query: name, answers, parameters, returns, runs_on, path.
@@ -250,17 +259,7 @@ class Lake(Analysis):
         >>> example().queries().filter(pl.col("name") == "recent")["answers"].item()
         'Which runs were started last?'
         """
-        found = named_queries.find(self._queries).values()
-        return pl.DataFrame(
-            {
-                "name": [q.name for q in found],
-                "answers": [q.answers for q in found],
-                "parameters": [", ".join(map(str, q.parameters.values())) for q in found],
-                "returns": [q.returns for q in found],
-                "runs_on": [", ".join(q.dialects) for q in found],
-                "path": [str(q.path) for q in found],
-            }
-        )
+        return named_queries.listing(named_queries.find(self._queries))
 
     def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
         """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
@@ -273,6 +272,40 @@ class Lake(Analysis):
         [(12,)]
         """
         return sql.connect(self._view.runs, unsafe=unsafe)
+
+    def export(
+        self, folder: os.PathLike[str] | str, *, form: Form = "parquet", run: str | None = None, where: Where = None
+    ) -> list[Path]:
+        """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
+
+        With `run` it holds that run's rows, and all else that is known of it as run.json. The folder appears whole
+        or not at all; LakeError if it is there and not empty.
+
+        >>> [path.name for path in example().export("out", form="csv")]
+        ['history.csv', 'runs.csv', 'summaries.csv']
+        """
+        if run is not None:
+            return export.write_run(Path(folder), run=self.run(run), form=form)
+        view = self._view
+        ids = view.runs.ids(where=where)
+        text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
+        params = {} if ids is None else {"runs": ids}
+        return export.write_tables(
+            Path(folder),
+            runs=view.runs.select(runs=ids),
+            summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
+            points=view.series.scan(None, runs=ids),
+            form=form,
+        )
+
+    def describe(self) -> Description:
+        """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.
+
+        >>> described = example().describe()
+        >>> described.states, described.metrics.select("metric", "runs", "points").rows()
+        ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
+        """
+        return describe.describe(self._view.runs, self._storage)
 
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.

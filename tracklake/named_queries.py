@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
+
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
 from tracklake.keys import STATISTICS, is_statistic
 from tracklake.sql_summaries import ENTRY
@@ -127,6 +129,10 @@ class NamedQuery:
             default = None if said["default"] in (None, "null") else ast.literal_eval(said["default"].capitalize())
             yield Parameter(said["name"], said["type"], default, said["default"] is None, said["about"])
 
+    def takes_text(self, name: str) -> bool:
+        """Say whether a parameter is a text, also where its value looks like a number."""
+        return name in self.parameters and self.parameters[name].type in _TEXTS
+
     def bind(self, given: Mapping[str, Any], *, table: RunTable) -> dict[str, Any]:
         """Return the value of every parameter: as given, else the default; checked against types and the lake.
 
@@ -184,6 +190,24 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
         for path in sorted(folder.glob("*.sql")):
             found.setdefault(path.stem, NamedQuery(path))
     return dict(sorted(found.items()))
+
+
+def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:
+    """Return one query; UnknownNameError, which names the nearest, if there is none of this name."""
+    found = find(folders)
+    if name not in found:
+        raise UnknownNameError.nearest("query", name, found)
+    return found[name]
+
+
+def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
+    """Return one row a query: name, answers, parameters, returns, runs_on, path."""
+    rows = [
+        (q.name, q.answers, ", ".join(map(str, q.parameters.values())), q.returns, ", ".join(q.dialects), str(q.path))
+        for q in found.values()
+    ]
+    columns = ("name", "answers", "parameters", "returns", "runs_on", "path")
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
 
 
 def shipped() -> Path:

@@ -9,6 +9,7 @@ import polars as pl
 
 from tracklake import host, keys, lake_files, values
 from tracklake.clock import Clock
+from tracklake.column_names import BASE
 from tracklake.fields import check_tags
 from tracklake.journal import FOLDER, Journal
 from tracklake.mappings import Summary
@@ -68,6 +69,12 @@ class RecordedRun:
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
         self._say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `Lake.runs` tells of it: project, name, group, job_type, state, created_at, runtime, tags, notes."""
+        row = self._table().select(runs=[self.id], wanted=[c for c in BASE if c != "run_id"])
+        return row.drop("run_id").row(0, named=True)
 
     @property
     def metrics(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""The commands of `tracklake`, by what they are for: ask, say, keep."""
