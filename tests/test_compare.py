@@ -357,3 +357,10 @@ def test_latex_markdown_and_html(lake: tl.Lake):
 def test_an_empty_list_of_runs(lake: tl.Lake):
     """runs=[] is no run, not an error."""
     assert lake.runs(runs=[]).height == 0
+
+
+def test_no_columns_are_one_group(lake: tl.Lake):
+    """by=[] takes all runs as one group."""
+    found = lake.compare("acc", by=[], goal="max")
+    assert found.table.select("n", "verdict").rows() == [(12, "baseline")]
+    assert "baseline all runs" in repr(found)

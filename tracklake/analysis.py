@@ -5,23 +5,25 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake import comparison, outcomes, targets
+from tracklake import arrivals, budgets, comparison, outcomes, targets
 from tracklake.differences import Settings
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
+    from tracklake.arrivals import Arrivals
     from tracklake.comparison import Comparison
     from tracklake.outcomes import Failed, Unit
     from tracklake.resampling import Center
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.series import SeriesTable
     from tracklake.significance import Kind
+    from tracklake.trajectories import Amount
 
-    Metric = str | tuple[str, str] | pl.Expr
+    Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
 
 
 class View(Protocol):
@@ -73,8 +75,8 @@ class Analysis:
         are tasks, such as data sets; `task` says so outright. Null is a group; keys are exact.
 
         The number of a run is `stat` of the metric: "best" (by default; also the metric's own "val/acc.max"), "last",
-        "mean", "p95"...; the metric may also be a column of the runs, or a polars expression over them. A run that
-        failed (`failed="include"` keeps it) or has no finite number counts as n_failed.
+        "mean", "p95"...; the metric may also be a column of the runs, a polars expression over them, or a frame of
+        run_id and numbers. A run that failed (`failed="include"` keeps it) or has no finite number is n_failed.
 
         `center` ("mean", "median" or "iqm") is what groups are sorted by, and what intervals and differences are of.
         With tasks each counts the same, and runs are drawn within tasks; `unit="task"` averages a group's runs on a
@@ -101,6 +103,124 @@ class Analysis:
         )
         settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
         return comparison.compared(found, settings, baseline=baseline)
+
+    def at_budget(
+        self,
+        budget: Mapping[str, Amount | Sequence[Amount]],
+        *,
+        metric: str,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """What had each run reached with equal means? One row a run (and budget), for runs without a value too.
+
+        `budget` limits any x: {"step": 1000}, {"time": "2h"}, {"tokens": 1e9}; of several all hold; a list of amounts
+        makes several budgets. The x of a value is the latest at or before its step. Columns: run_id, budget.<x>,
+        value (the last within the budget), best (the best so far), step and best_step (where), and reached: whether
+        the run got as far as the budget; if not, it had less to work with. Not to be used to compare runs whose
+        learning rate decays to different ends: a run is then judged before it is done.
+
+        `compare` takes the result as its metric: compare(found.select("run_id", "best"), by=..., goal=...).
+
+        >>> example().at_budget({"step": 1}, metric="acc", goal="max").select("run_id", "best", "reached").rows()
+        [('slow', 0.5, True), ('fast', 0.9, True)]
+        """
+        series = self._view.series
+        direction = targets.direction(series.table, metric, goal)
+        return budgets.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
+
+    def time_to(
+        self,
+        metric: str,
+        threshold: float,
+        *,
+        goal: str | None = None,
+        x: str = "step",
+        by: str | Sequence[str] = (),
+        runs: Runs = None,
+        where: Where = None,
+        baseline: Any = None,
+        confidence: float = 0.95,
+    ) -> Arrivals:
+        """How much (steps, time, tokens...) does it take to reach a threshold? One row a group of runs.
+
+        Runs that never arrive are not dropped: they count as not arrived for as long as they were seen, by
+        Kaplan-Meier. The median is the first x by which half of the runs have arrived. Groups are compared with the
+        baseline (its keys, as in `compare`; by default the soonest) by the log-rank test. Not to be used where runs
+        were stopped because they did badly: that is no accident, and makes the median too low. Needs the extra
+        `analysis`.
+
+        >>> print(example().time_to("acc", 0.6, goal="max", by="lr"))
+        step until acc >= 0.6; baseline lr=0.1
+          lr  n  arrived  median step  p (Holm)
+         0.1  1        1            0
+        0.01  1        1            2     0.317
+        - log-rank test over all groups: p = 0.317
+        """
+        _need("scipy")
+        series = self._view.series
+        direction = targets.direction(series.table, metric, goal)
+        grouped = targets.grouped(series.table, by, runs=runs, where=where)
+        return arrivals.time_to(
+            series, metric, threshold, goal=direction, x=x, by=grouped, baseline=baseline, confidence=confidence
+        )
+
+    def area_under(
+        self,
+        metric: str,
+        *,
+        x: str = "step",
+        until: Amount | None = None,
+        best_so_far: bool = False,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """How good was a run on the way, not only at the end? The area under its curve, one row a run.
+
+        Columns: run_id, area (straight lines between the points, the trapezoid rule of numpy and sklearn.metrics.auc),
+        mean (area / width: the mean height, in the metric's unit), first and last (the x between which it is). `until`
+        cuts all runs at one x, where the line is interpolated; `best_so_far` takes the best up to each x. Points that
+        are not finite are left out. Not to be used to compare areas of runs of different length; their `mean` may do.
+
+        >>> example().area_under("acc", until=1).select("run_id", "area").rows()
+        [('slow', 0.45), ('fast', 0.8)]
+        """
+        series = self._view.series
+        best = targets.direction(series.table, metric, goal) if best_so_far else None
+        return budgets.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
+
+    def learning_curves(
+        self,
+        metric: str,
+        *,
+        by: str | Sequence[str] = (),
+        x: str = "step",
+        points: int | Sequence[float] = 200,
+        band: tuple[float, float] = (0.25, 0.75),
+        best_so_far: bool = False,
+        carry: bool = False,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """How do groups of runs learn? Their curves aligned on one x axis, one row a (group, x).
+
+        Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. A run counts from
+        its first point to its last, at each x with its latest value; `carry` lets it count on with its last value,
+        which keeps the end of the curve from being that of the longest runs alone. `points` is how many x at most, or
+        which. `best_so_far` takes the best up to each x. Values that are not finite are left out.
+
+        >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
+        [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]
+        """
+        series = self._view.series
+        best = targets.direction(series.table, metric, goal) if best_so_far else None
+        grouped = targets.grouped(series.table, by, runs=runs, where=where)
+        return budgets.learning_curves(
+            series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
+        )
 
 
 def _need(module: str) -> None:

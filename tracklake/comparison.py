@@ -90,13 +90,16 @@ def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Co
     shown = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict")]
     table = table.select(*shown, "verdict", "why", "warning")
     notes = tuple(_notes(found, table, base, chosen=baseline is None))
-    named = None if base is None else found.groups.row(base, named=True)
-    return Comparison(found, settings, table, named, notes)
+    return Comparison(found, settings, table, None if base is None else _keys(found, base), notes)
+
+
+def _keys(found: Outcomes, group: int) -> dict[str, Any]:
+    return found.groups.row(group, named=True) if found.by else {}
 
 
 def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFrame:
     """Return what is said of each group by itself."""
-    k = found.groups.height
+    k = found.n_groups
     used = pl.col("used")
     counted = found.runs.group_by("group_no").agg(
         used.sum().cast(pl.Int64).alias("n"),
@@ -110,7 +113,7 @@ def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFr
     low, high = _interval(sample, settings, k)
     computed = [pl.Series(name, v, nan_to_null=True) for name, v in (*values.items(), ("low", low), ("high", high))]
     whole = joined.with_columns(computed)
-    keys = found.groups.with_columns(whole["group_no"])
+    keys = whole.select("group_no").hstack(found.groups)
     order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run"]
     return keys.hstack(whole.select(order))
 
@@ -148,7 +151,7 @@ def _interval(sample: Sample, settings: Settings, size: int) -> tuple[Floats, Fl
 def _baseline(found: Outcomes, described: pl.DataFrame, settings: Settings, asked: Any) -> int | None:
     """Return the group to compare with: the one named, else the best that can be tested and has nearly all tasks."""
     if asked is not None:
-        return found.find(asked)
+        return outcomes.find(found.groups, asked)
     able = described.filter(pl.col("n") > 0)
     if able.is_empty():
         return None
@@ -226,12 +229,8 @@ def _sheet(of: Comparison) -> Sheet:
     def span(low: str, high: str) -> list[str]:
         return [f"{a} .. {b}" if a else "" for a, b in zip(number(low), number(high), strict=True)]
 
-    keys = [
-        Column(c.removeprefix("config."), [outcomes.shown(v) for v in table[c]], table[c].dtype.is_numeric())
-        for c in found.by
-    ]
     columns = [
-        *keys,
+        *outcomes.key_columns(table, found.by),
         Column("n", [str(n) for n in table["n"]], rank=1),
         Column("failed", [str(n) for n in table["n_failed"]], rank=4),
         Column(center, number(center)),

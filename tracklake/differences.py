@@ -57,7 +57,7 @@ class Settings:
 
 def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
     """Return what is said of each group against the baseline, a row a group; null for the baseline itself."""
-    k = found.groups.height
+    k = found.n_groups
     rows: list[dict[str, Any]] = [{} for _ in range(k)]
     if base is not None:
         matcher = outcomes.Matcher(sample, what=found.matched)

@@ -10,6 +10,7 @@ import polars as pl
 
 from tracklake import resampling, targets
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.tabulation import Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,11 @@ class Outcomes(NamedTuple):
     unit: Unit
 
     @property
+    def n_groups(self) -> int:
+        """How many groups there are: one, where no column groups."""
+        return self.runs["group_no"].n_unique()
+
+    @property
     def matched(self) -> str:
         """By what runs of two groups match, as text; empty for nothing."""
         columns = self.tasks if self.unit == "task" else [*self.tasks, *self.repeats] if self.repeats else []
@@ -56,30 +62,36 @@ class Outcomes(NamedTuple):
             used = used.with_columns(pl.col("task_no").alias("cell_no"), pl.lit(0).alias("task_no"))
         return resampling.sample(used["group_no"], stratum=used["task_no"], cell=used["cell_no"], value=used["value"])
 
-    def label(self, group: int) -> str:
-        """Return the group's keys as one text, exact: lr=0.1, opt='adam'."""
-        return label(self.groups.row(group, named=True))
 
-    def find(self, keys: Any) -> int:
-        """Return the number of the group with these keys: a mapping of columns, or the value of the only one."""
-        if not isinstance(keys, dict):
-            if len(self.by) != 1:
-                raise TypeError(f"baseline={keys!r}; with several columns name them: {{{self.by[0]!r}: ...}}")
-            keys = {self.by[0]: keys}
-        wanted = {self._column(name): value for name, value in keys.items()}
-        rows = self.groups.iter_rows(named=True)
-        found = [i for i, row in enumerate(rows) if all(_has(row, name, value) for name, value in wanted.items())]
-        if len(found) != 1:
-            shown = ", ".join(self.label(i) for i in found or range(min(8, self.groups.height)))
-            what = f"{len(found)} groups have" if found else "no group has"
-            raise UnknownNameError(f"{what} {label(wanted)}; name one of: {shown}")
-        return found[0]
+def find(groups: pl.DataFrame, keys: Any) -> int:
+    """Return the number of the group with these keys: a mapping of columns, or the value of the only one.
 
-    def _column(self, name: str) -> str:
-        for column in (name, f"config.{name}"):
-            if column in self.by:
-                return column
-        raise UnknownNameError.nearest("column of the groups", name, self.by)
+    Raises UnknownNameError, which names the groups there are.
+
+    >>> find(pl.DataFrame({"config.lr": [0.1, None], "config.opt": ["adam", "adam"]}), {"lr": None})
+    1
+    """
+    if not isinstance(keys, dict):
+        if groups.width != 1:
+            raise TypeError(
+                f"baseline={keys!r}; with several columns name them: {{{(groups.columns or [''])[0]!r}: ...}}"
+            )
+        keys = {groups.columns[0]: keys}
+    wanted = {_full(groups, name): value for name, value in keys.items()}
+    rows = list(groups.iter_rows(named=True))
+    found = [i for i, row in enumerate(rows) if all(_has(row, name, value) for name, value in wanted.items())]
+    if len(found) != 1:
+        shown = ", ".join(label(rows[i]) for i in found or range(min(8, len(rows))))
+        what = f"{len(found)} groups have" if found else "no group has"
+        raise UnknownNameError(f"{what} {label(wanted)}; name one of: {shown}")
+    return found[0]
+
+
+def _full(groups: pl.DataFrame, name: str) -> str:
+    for column in (name, f"config.{name}"):
+        if column in groups.columns:
+            return column
+    raise UnknownNameError.nearest("column of the groups", name, groups.columns)
 
 
 def outcomes(
@@ -110,9 +122,9 @@ def outcomes(
     unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
     rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
     numbered = rows.with_columns(
-        _numbers(rows, by_columns).alias("group_no"),
-        _numbers(rows, _with_text(rows, tasks)).alias("task_no"),
-        _numbers(rows, _with_text(rows, repeats), missing=-1).alias("cell_no"),
+        numbers(rows, by_columns).alias("group_no"),
+        numbers(rows, _with_text(rows, tasks)).alias("task_no"),
+        numbers(rows, _with_text(rows, repeats), missing=-1).alias("cell_no"),
     )
     if unit == "task" and not tasks:
         raise DefinitionError(f"unit='task' needs to know the tasks: say task='dataset', or so (over={matched})")
@@ -131,7 +143,7 @@ def _with_text(rows: pl.DataFrame, names: Sequence[str]) -> list[str]:
     return [column for name in dict.fromkeys(names) for column in (name, f"{name}.text") if column in rows.columns]
 
 
-def _numbers(rows: pl.DataFrame, columns: Sequence[str], *, missing: int | None = None) -> pl.Series:
+def numbers(rows: pl.DataFrame, columns: Sequence[str], *, missing: int | None = None) -> pl.Series:
     """Number the rows by the exact values in these columns, in their order, nulls last; a null counts as a value.
 
     With `missing`, rows that have a null, and all rows if there are no columns, get that number.
@@ -220,6 +232,14 @@ def label(row: dict[str, Any]) -> str:
     "lr=0.1, opt='adam', drop=null"
     """
     return ", ".join(f"{k.removeprefix('config.')}={shown(v, quote=True)}" for k, v in row.items()) or "all runs"
+
+
+def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
+    """Return the columns that group, ready to be shown."""
+    return [
+        Column(name.removeprefix("config."), [shown(v) for v in table[name]], table[name].dtype.is_numeric())
+        for name in by
+    ]
 
 
 def shown(value: Any, *, quote: bool = False) -> str:

@@ -27,8 +27,8 @@ class Target(NamedTuple):
     """One number a run: what it is called, where it comes from, and which way is better."""
 
     name: str
-    source: Statistic | str | pl.Expr
-    """A statistic of a metric, a column of the runs, or an expression over columns."""
+    source: Statistic | str | pl.Expr | pl.DataFrame
+    """A statistic of a metric, a column of the runs, an expression over columns, or a frame of run_id and numbers."""
     goal: Direction
 
     @property
@@ -39,7 +39,7 @@ class Target(NamedTuple):
     @property
     def needs(self) -> list[str]:
         """The columns of the runs that it is computed from."""
-        if isinstance(self.source, Statistic):
+        if isinstance(self.source, Statistic | pl.DataFrame):
             return []
         return [self.source] if isinstance(self.source, str) else self.source.meta.root_names()
 
@@ -47,6 +47,8 @@ class Target(NamedTuple):
         """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text."""
         if isinstance(self.source, Statistic):
             found = table.statistics(rows["run_id"], {self.name: self.source})[self.name][0]
+        elif isinstance(self.source, pl.DataFrame):
+            found = rows.select("run_id").join(self.source, on="run_id", how="left", maintain_order="left")[self.name]
         else:
             found = rows[self.source] if isinstance(self.source, str) else rows.select(self.source).to_series()
         if found.null_count() == len(found):
@@ -58,13 +60,19 @@ class Target(NamedTuple):
 
 
 def target(
-    table: RunTable, metric: str | tuple[str, str] | pl.Expr, *, stat: str | None = None, goal: str | None = None
+    table: RunTable,
+    metric: str | tuple[str, str] | pl.Expr | pl.DataFrame,
+    *,
+    stat: str | None = None,
+    goal: str | None = None,
 ) -> Target:
     """Find what is meant: a metric (by default its best), "metric.statistic", a column of the runs, or an expression.
 
     The goal is the one given, else that of the metric's definition, else the direction that the statistic min or max
     says. Raises UnknownNameError with the nearest metrics, and DefinitionError where nothing says which way is better.
     """
+    if isinstance(metric, pl.DataFrame):
+        return _of_frame(metric, goal)
     if isinstance(metric, pl.Expr):
         name = metric.meta.output_name()
         return Target(name, metric, _direction(goal, name))
@@ -84,6 +92,25 @@ def target(
         raise UnknownNameError.nearest("statistic", shown, keys.STATISTICS)
     name = asked.metric if asked.stat is None and stat is None else f"{asked.metric}.{wanted}"
     return Target(name, Statistic(asked.metric, shown), direction)
+
+
+def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
+    """Return the numbers that a frame gives: one column beside run_id, a row a run."""
+    names = [name for name in frame.columns if name != "run_id"]
+    if len(names) != 1 or len(names) == frame.width:
+        raise TypeError(f"a frame of numbers has the columns run_id and one other; this one has {frame.columns}")
+    if frame["run_id"].n_unique() < frame.height:
+        raise ValueError("a frame of numbers has one row a run; this one has several of a run")
+    return Target(names[0], frame, _direction(goal, names[0]))
+
+
+def direction(table: RunTable, metric: str, goal: str | None) -> Direction:
+    """Return which way a metric is better: as said, else as defined. Raises DefinitionError.
+
+    >>> direction(example()._view.runs, "loss", "minimize")
+    'min'
+    """
+    return _direction(goal or defined_goal(table, metric), metric)
 
 
 def defined_goal(table: RunTable, metric: str) -> str | None:
@@ -143,6 +170,21 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
         columns += [column for column in shown if column not in taken]
         removed += taken
     return Grouping(list(dict.fromkeys(columns)), removed, expanded=columns != [] and names[0].startswith("config"))
+
+
+def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Where) -> pl.DataFrame:
+    """Return run_id and the columns that group, one row a run.
+
+    >>> grouped(example()._view.runs, "lr", runs=None, where=None).rows()
+    [('slow', 0.01), ('fast', 0.1)]
+    """
+    ids = table.select(runs=runs, where=where, wanted=["run_id"])
+    named = grouping(table, by, ids["run_id"])
+    rows = table.select(runs=ids, wanted=["run_id", *named.columns])
+    if not named.expanded:
+        return rows
+    varied = [c for c in rows.columns[1:] if rows[c].n_unique() > 1]
+    return rows.select("run_id", *(varied or rows.columns[1:2]))
 
 
 def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:

@@ -1,0 +1,172 @@
+"""Budgets: what runs had reached when they had used as much of something, and the area under their curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tracklake import trajectories
+from tracklake.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracklake.run_table import Runs, Where
+    from tracklake.series import SeriesTable
+    from tracklake.targets import Direction
+    from tracklake.trajectories import Amount
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def at_budget(
+    series: SeriesTable,
+    budget: Mapping[str, Amount | Sequence[Amount]],
+    *,
+    metric: str,
+    goal: Direction,
+    runs: Runs,
+    where: Where,
+) -> pl.DataFrame:
+    """Return one row a (budget, run); see `Lake.at_budget`."""
+    limits = _limits(budget)
+    ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
+    curves = [trajectories.trajectories(series, metric, x=x, runs=ids, where=None) for x in budget]
+    whole = curves[0].rename({"x": _used(0)})
+    for i, curve in enumerate(curves[1:], start=1):
+        whole = whole.join(curve.select("run_id", "step", pl.col("x").alias(_used(i))), on=["run_id", "step"])
+    extents = [trajectories.extent(series.table, ids["run_id"], x).alias(_used(i)) for i, x in enumerate(budget)]
+    reach = ids.with_columns(extents)
+    return pl.concat(_at(whole, reach, list(budget), values, goal) for values in limits)
+
+
+def _limits(budget: Mapping[str, Amount | Sequence[Amount]]) -> list[list[float]]:
+    """Return the limits of each x, one list a budget; a list of amounts makes several budgets."""
+    if not budget:
+        raise DefinitionError("a budget names what is limited: {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}")
+    lists: list[list[Any]] = [list(v) if isinstance(v, list | tuple) else [v] for v in budget.values()]
+    several = max(map(len, lists))
+    if any(len(part) not in (1, several) for part in lists):
+        raise DefinitionError(f"budgets of several amounts have as many of each; got {dict(budget)}")
+    return [[trajectories.amount(part[i % len(part)]) for part in lists] for i in range(several)]
+
+
+def _used(i: int) -> str:
+    return f"used_{i}"
+
+
+def _at(
+    whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list[float], goal: Direction
+) -> pl.DataFrame:
+    """Return what each run had within one budget."""
+    within = pl.all_horizontal(pl.col(_used(i)) <= limit for i, limit in enumerate(limits))
+    number = pl.col("value").fill_nan(None)
+    best = number.arg_max() if goal == "max" else number.arg_min()
+    found = (
+        whole.filter(within)
+        .group_by("run_id")
+        .agg(
+            pl.col("value").last(),
+            pl.col("step").last(),
+            pl.col("value").get(best).alias("best"),
+            pl.col("step").get(best).alias("best_step"),
+        )
+    )
+    reached = pl.all_horizontal(pl.col(_used(i)) >= limit for i, limit in enumerate(limits)).fill_null(value=False)
+    told = reach.select("run_id", reached.alias("reached")).join(found, on="run_id", how="left", maintain_order="left")
+    said = [pl.lit(limit).alias(f"budget.{name}") for name, limit in zip(names, limits, strict=True)]
+    return told.select("run_id", *said, "value", "best", "step", "best_step", "reached")
+
+
+def area_under(
+    series: SeriesTable,
+    metric: str,
+    *,
+    x: str,
+    until: Amount | None,
+    best_so_far: Direction | None,
+    runs: Runs,
+    where: Where,
+) -> pl.DataFrame:
+    """Return one row a run with the area under its curve; see `Lake.area_under`."""
+    ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
+    curves = trajectories.trajectories(series, metric, x=x, runs=ids, where=None)
+    if best_so_far is not None:
+        curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
+    curves = curves.filter(pl.col("value").is_finite())
+    limit = None if until is None else trajectories.amount(until)
+    found = curves.group_by("run_id", maintain_order=True).agg("x", "value")
+    areas = [_area(np.asarray(xs), np.asarray(ys), limit) for xs, ys in found.select("x", "value").iter_rows()]
+    schema = {"area": pl.Float64, "mean": pl.Float64, "first": pl.Float64, "last": pl.Float64}
+    told = found.select("run_id").hstack(pl.DataFrame(areas, schema=schema, orient="row"))
+    return ids.join(told, on="run_id", how="left", maintain_order="left")
+
+
+def _area(x: Floats, y: Floats, limit: float | None) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return the area under straight lines between the points, up to the limit; the mean height; first and last x."""
+    if limit is not None:
+        if x[0] > limit:
+            return None, None, None, None
+        kept = x <= limit
+        if not kept.all():
+            x, y = np.append(x[kept], limit), np.append(y[kept], np.interp(limit, x, y))
+    area, width = float(np.trapezoid(y, x)), float(x[-1] - x[0])
+    return area, area / width if width > 0 else float(y[-1]), float(x[0]), float(x[-1])
+
+
+def learning_curves(
+    series: SeriesTable,
+    metric: str,
+    *,
+    by: pl.DataFrame,
+    x: str,
+    points: int | Sequence[float],
+    band: tuple[float, float],
+    best_so_far: Direction | None,
+    carry: bool,
+) -> pl.DataFrame:
+    """Return one row a (group, x) with the mean and a band over the runs; `by` has run_id and the columns that group.
+
+    See `Lake.learning_curves`.
+    """
+    curves = trajectories.trajectories(series, metric, x=x, runs=by, where=None)
+    if best_so_far is not None:
+        curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
+    curves = curves.filter(pl.col("value").is_finite())
+    grid = _grid(curves["x"], points)
+    ends = curves.group_by("run_id").agg(pl.col("x").max().alias("end"))
+    wanted = by.join(ends, on="run_id", maintain_order="left").join(grid.to_frame(), how="cross").sort("x")
+    at = wanted.join_asof(curves.select("run_id", "x", "value").sort("x"), on="x", by="run_id", check_sortedness=False)
+    if not carry:
+        at = at.filter(pl.col("x") <= pl.col("end"))
+    low, high = band
+    value = pl.col("value")
+    columns = [c for c in by.columns if c != "run_id"]
+    found = (
+        at.drop_nulls("value")
+        .group_by([*columns, "x"])
+        .agg(
+            value.count().cast(pl.Int64).alias("n"),
+            value.mean().alias("mean"),
+            value.median().alias("median"),
+            value.quantile(low, interpolation="linear").alias("low"),
+            value.quantile(high, interpolation="linear").alias("high"),
+        )
+    )
+    return found.sort([*columns, "x"], nulls_last=True)
+
+
+def _grid(x: pl.Series, points: int | Sequence[float]) -> pl.Series:
+    """Return where the curves are read: the x that there are, thinned to at most so many; or those given."""
+    if not isinstance(points, int):
+        return pl.Series("x", sorted(points), dtype=pl.Float64)
+    if points < 2:  # noqa: PLR2004 - a curve has two ends
+        raise DefinitionError(f"points={points}; a curve has at least 2, or name where: points=[0, 100, 1000]")
+    distinct = x.unique().sort()
+    if len(distinct) <= points:
+        return distinct.alias("x")
+    return (
+        distinct.gather(np.linspace(0, len(distinct) - 1, points).round().astype(np.int64)).unique().sort().alias("x")
+    )
