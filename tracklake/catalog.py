@@ -94,9 +94,7 @@ class Catalog:
         return {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}
 
 
-def partitions_of(parts: Mapping[str, Said], run_ids: Iterable[str] | None) -> list[str]:
-    """Return the ids of the partitions that hold something of these runs (None: of any)."""
-    if run_ids is None:
-        return list(parts)
-    wanted = pl.Series(list(run_ids), dtype=pl.String)
-    return [name for name, said in parts.items() if said.files["run_id"].is_in(wanted.implode()).any()]
+def holders(parts: Mapping[str, Said]) -> pl.DataFrame:
+    """Return which partitions hold something of which runs: partition, run_id."""
+    runs = [said.files.select(pl.lit(name).alias("partition"), "run_id").unique() for name, said in parts.items()]
+    return pl.concat([pl.DataFrame(schema={"partition": pl.String, "run_id": pl.String}), *runs])

@@ -70,15 +70,17 @@ class Metric(NamedTuple):
 
 def lake_text(series: SeriesTable, root: Path) -> str:
     """Return what a lake holds, in three lines of at most 80 columns."""
-    lines = [clipped(line, width=WIDTH - 2) for line in _counts(series)]
+    states = series.table.select(wanted=["state"])["state"]
+    lines = [clipped(line, width=WIDTH - 2) for line in _counts(series, states)]
     return "\n  ".join([f"Lake {middle_out(_place(root), width=WIDTH - 5)}", *lines])
 
 
 def lake_html(series: SeriesTable, root: Path) -> str:
     """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first."""
     runs = series.table.summaries.runs
-    newest = runs["run_id"].tail(RUNS).reverse().to_list()
-    rows = series.table.select(runs=newest, wanted=["name", "project", "state", "created_at", "runtime"])
+    table = series.table.select(wanted=["name", "project", "state", "created_at", "runtime"])
+    rows = table.tail(RUNS).reverse()
+    newest = rows["run_id"].to_list()
     metrics = _metrics(series, newest, limit=2)
     names = list(dict.fromkeys(metric.name for metric in metrics))
     found = {(metric.run_id, metric.name): metric for metric in metrics}
@@ -89,7 +91,7 @@ def lake_html(series: SeriesTable, root: Path) -> str:
         for run_id, row in zip(newest, rows.iter_rows(named=True), strict=True)
     ]
     more = runs.height - len(newest)
-    counts = "<br>".join(escape(line) for line in _counts(series))
+    counts = "<br>".join(escape(line) for line in _counts(series, table["state"]))
     rest = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
     return _card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{rest}")
 
@@ -202,18 +204,18 @@ def _sketch(points: pl.DataFrame, metric: Metric) -> str:
     return sparkline(points["step"].gather(keep).to_list(), points["value"].gather(keep).to_list(), mark=best)
 
 
-def _counts(series: SeriesTable) -> list[str]:
+def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
     """Return two lines: how many runs there are and in which states, and what they hold."""
     runs = series.table.summaries.runs
     if runs.is_empty():
         return ["no runs yet: log one with tracklake.init(dir=...)"]
-    counted = series.table.select(wanted=["state"])["state"].value_counts(name="n").sort("n", "state", descending=True)
-    states = ", ".join(f"{n:,} {state}" for state, n in counted.iter_rows())
+    counted = states.value_counts(name="n").sort("n", "state", descending=True)
+    ended = ", ".join(f"{n:,} {state}" for state, n in counted.iter_rows())
     projects = runs["project"].n_unique()
     within = f" in {number_of(projects, 'project')}" if projects > 1 else f" of {runs['project'][0]}"
     metrics = [name for name in series.snapshot.metrics if not name.startswith("_")]
     held = f"{number_of(len(metrics), 'metric')}, {number_of(series.snapshot.n_stored, 'point')}"
-    return [f"{number_of(runs.height, 'run')}{within}: {states}", held]
+    return [f"{number_of(runs.height, 'run')}{within}: {ended}", held]
 
 
 def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import host, journal, keys, partitions, points, sealing, statements, states
-from tracklake.catalog import Catalog, Mark, partitions_of
+from tracklake.catalog import Catalog, Mark, holders
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
@@ -267,7 +267,7 @@ class Snapshot:
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
         """Return the paths of the committed files of points that hold something of these runs."""
-        return [self._path(self.version.partitions[p].history) for p in partitions_of(self._parts, runs)]
+        return [self._path(self.version.partitions[p].history) for p in self._partitions_of(runs)]
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
@@ -306,8 +306,21 @@ class Snapshot:
         return str(self._storage.path(name))
 
     def _scan_states(self, runs: Collection[str] | None) -> pl.LazyFrame:
-        files = [self._path(self.version.partitions[p].states) for p in partitions_of(self._parts, runs)]
+        files = [self._path(self.version.partitions[p].states) for p in self._partitions_of(runs)]
         return pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+
+    def _partitions_of(self, runs: Collection[str] | None) -> list[str]:
+        """Return the ids of the partitions that hold something of these runs (None: of any)."""
+        if runs is None:
+            return list(self._parts)
+        return (
+            self._holders.filter(pl.col("run_id").is_in(list(runs)))["partition"].unique(maintain_order=True).to_list()
+        )
+
+    @cached_property
+    def _holders(self) -> pl.DataFrame:
+        """Which partitions hold which runs; one table, since a lake may have hundreds of partitions."""
+        return holders(self._parts)
 
     def _pieces(
         self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
