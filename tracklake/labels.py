@@ -31,11 +31,26 @@ def short_name(name: str, *, width: int = 44) -> str:
     >>> short_name("config.optimizer.lr"), short_name("train/decoder/layer_12/attention/entropy", width=24)
     ('optimizer.lr', 'train/de…tention/entropy')
     """
-    bare = name.removeprefix("config.").removeprefix("summary.")
-    if len(bare) <= width:
-        return bare
+    return middle_out(name.removeprefix("config.").removeprefix("summary."), width=width)
+
+
+def middle_out(text: str, *, width: int = 44) -> str:
+    """Leave out the middle of a text that is too long; its end tells most and keeps two thirds.
+
+    >>> middle_out("encoder/layer_12/entropy", width=14)
+    'enco…2/entropy'
+    """
     tail = (width - 1) * 2 // 3
-    return f"{bare[: width - 1 - tail]}…{bare[-tail:]}"
+    return text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def clipped(text: str, *, width: int) -> str:
+    """Leave out the end of a text that is too long.
+
+    >>> clipped("lr=0.1, depth=3", width=8)
+    'lr=0.1,…'
+    """
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def number_of(count: object, what: str) -> str:
@@ -56,3 +71,13 @@ def time_unit(seconds: pl.Series) -> tuple[float, str]:
     """
     largest = float(seconds.max() or 0.0)  # type: ignore[arg-type] # a column of numbers
     return next((factor, unit) for least, factor, unit in _UNITS if largest >= least)
+
+
+def duration(seconds: float) -> str:
+    """Write a span of time in the unit that reads best.
+
+    >>> duration(9000), duration(0.25)
+    ('2.5 h', '0.25 s')
+    """
+    factor, unit = next((factor, unit) for least, factor, unit in _UNITS if seconds >= least)
+    return f"{seconds / factor:.3g} {'min' if unit == 'minutes' else unit[0]}"

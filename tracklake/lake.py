@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, describe, export, health, keys, lake_files, named_queries, recorded, sealing, sql
+from tracklake import (
+    definitions,
+    describe,
+    display,
+    export,
+    health,
+    keys,
+    lake_files,
+    named_queries,
+    recorded,
+    sealing,
+    sql,
+)
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
@@ -399,9 +411,11 @@ class Lake(Analysis):
         return health.check(self._storage, full=full)
 
     def __repr__(self) -> str:
-        view = self._view
-        runs = view.runs.summaries.runs.height
-        return f"Lake({self.dir!r}: {runs:,} runs, {len(view.snapshot.metrics):,} metrics)"
+        """Return what it holds in three lines of at most 80 columns."""
+        return display.lake_text(self._view.series, self._storage.root)
+
+    def _repr_html_(self) -> str:
+        return display.lake_html(self._view.series, self._storage.root)
 
     @property
     def _view(self) -> _View:

@@ -178,8 +178,7 @@ class Plots:
         if name not in self._series.snapshot.metrics:
             stat = name.rpartition(".")[2]
             return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
-        goals = {d.goal for d in self._table.summaries.definition(name).values() if d is not None and d.goal}
-        known = goal or (goals.pop() if len(goals) == 1 else None)
+        known = goal or self._table.summaries.goal(name)
         return (f"summary.{name}.{known}" if known else f"summary.{name}"), known
 
     def _columns(self, names: str | Sequence[str] | None) -> list[str]:

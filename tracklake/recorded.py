@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import host, keys, lake_files, values
+from tracklake import display, host, keys, lake_files, values
 from tracklake.clock import Clock
 from tracklake.column_names import BASE
 from tracklake.fields import check_tags
@@ -88,7 +88,11 @@ class RecordedRun:
         return table.of_run(self.id, None if metrics is None else table.known(metrics))
 
     def __repr__(self) -> str:
-        return f"RecordedRun(id={self.id!r}, project={self.project!r}, state={self.state!r})"
+        """Return its state, config and metrics in at most 80 columns."""
+        return display.run_text(SeriesTable(self._table()), self.id)
+
+    def _repr_html_(self) -> str:
+        return display.run_html(SeriesTable(self._table()), self.id)
 
     def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]

@@ -160,16 +160,21 @@ class RunTable:
     @property
     def _states(self) -> pl.DataFrame:
         """run_id, state. Not remembered: a process may die without a word."""
-        main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
-        main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")
-        finished = self.snapshot.statements.filter((pl.col("said") == "finish") & (pl.col("key") == "state"))
-        told = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
         alive = self.snapshot.alive.with_columns(pl.lit(value=True).alias("alive"))
-        told = told.join(alive, on=["run_id", "session"], how="left").sort("start", "session")
+        told = self._told.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
         running = pl.col("state").is_null() & pl.col("alive").fill_null(value=False)
         per_run = told.group_by("run_id").agg(running.any().alias("running"), pl.col("state").last())
         state = pl.when("running").then(pl.lit("running")).otherwise(pl.col("state").fill_null("crashed"))
         return per_run.select("run_id", state.alias("state"))
+
+    @cached_property
+    def _told(self) -> pl.DataFrame:
+        """run_id, session, state: how each session said that it ended (null: not at all), in order of starts."""
+        main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
+        main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")
+        finished = self.snapshot.statements.filter((pl.col("said") == "finish") & (pl.col("key") == "state"))
+        told = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
+        return told.sort("start", "session").select("run_id", "session", "state")
 
     @cached_property
     def config(self) -> pl.DataFrame:

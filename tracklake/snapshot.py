@@ -176,6 +176,12 @@ class Snapshot:
         self._unclean: dict[str, pl.DataFrame] = {}
 
     @cached_property
+    def n_stored(self) -> int:
+        """How many points are stored, those that were overwritten or masked included."""
+        sealed = sum(partition.n_points for partition in self.version.partitions.values())
+        return sealed + sum(frame.height for frame in self._live_points)
+
+    @cached_property
     def sessions(self) -> pl.DataFrame:
         """One row a session: project, run_id, session, start, last."""
         grouped = self.files.group_by(["run_id", "session"], maintain_order=True)

@@ -19,6 +19,7 @@ from tracklake.schema import LAKE_RUN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from tracklake.definitions import Goal
     from tracklake.snapshot import Snapshot
 
 STORED = ("value", "ival", "text", "kind")
@@ -89,6 +90,11 @@ class Summaries:
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
         """Return the definition that serves a metric in each group of runs."""
         return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
+
+    def goal(self, metric: str) -> Goal | None:
+        """Return which way a metric is better, if its definitions agree on one."""
+        goals = {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
+        return goals.pop() if len(goals) == 1 else None
 
     def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).

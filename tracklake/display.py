@@ -1,0 +1,278 @@
+"""Display: what a lake and a run look like in a notebook (small HTML, no network), and as text in 80 columns."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import values
+from tracklake.labels import clipped, duration, middle_out, number_of
+from tracklake.points import PSEUDO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from tracklake.series import SeriesTable
+
+WIDTH = 80
+RUNS = 8
+"""Runs of a lake that are shown, the newest ones."""
+METRICS = 12
+"""Metrics of a run that are shown."""
+KEYS = 16
+"""Config values of a run that are shown."""
+READ = 200_000
+"""Points that are read for sparklines; series beyond go without."""
+_PLACES = 60
+"""Points of a sparkline."""
+_COLOURS = {"running": "#0072B2", "finished": "#009E73", "failed": "#D55E00", "killed": "#E69F00", "crashed": "#D55E00"}
+_COLUMNS = ["n_points", "min", "min_step", "max", "max_step", "last_value"]
+_STYLE = (
+    "<style>.tracklake{font-size:13px;line-height:1.5}.tracklake table{border-collapse:collapse;margin:4px 0}"
+    ".tracklake td,.tracklake th{text-align:left;padding:1px 14px 1px 0;font-variant-numeric:tabular-nums;border:0;"
+    "font-weight:normal;white-space:nowrap}.tracklake th,.tracklake .quiet{opacity:.65}</style>"
+)
+
+
+class Metric(NamedTuple):
+    """What is shown of one metric of one run."""
+
+    run_id: str
+    name: str
+    n_points: int
+    low: tuple[float, int]
+    """The least value and its step."""
+    high: tuple[float, int]
+    last: float | None
+    goal: str | None
+    curve: str = ""
+    """A sparkline, or nothing where the series is too long to be read for it."""
+
+    @property
+    def best(self) -> str:
+        """The best value and its step where a goal is known, else the range."""
+        if self.goal is None:
+            return f"{self.low[0]:.4g} … {self.high[0]:.4g}"
+        value, step = self.low if self.goal == "min" else self.high
+        return f"{self.goal} {value:.5g} @ {step:,}"
+
+    @property
+    def ended(self) -> str:
+        """The last value, as text."""
+        return "" if self.last is None else f"{self.last:.5g}"
+
+
+def lake_text(series: SeriesTable, root: Path) -> str:
+    """Return what a lake holds, in three lines of at most 80 columns."""
+    states = series.table.select(wanted=["state"])["state"]
+    lines = [clipped(line, width=WIDTH - 2) for line in _counts(series, states)]
+    return "\n  ".join([f"Lake {middle_out(_place(root), width=WIDTH - 5)}", *lines])
+
+
+def lake_html(series: SeriesTable, root: Path) -> str:
+    """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first."""
+    runs = series.table.summaries.runs
+    table = series.table.select(wanted=["name", "project", "state", "created_at", "runtime"])
+    rows = table.tail(RUNS).reverse()
+    newest = rows["run_id"].to_list()
+    metrics = _metrics(series, newest, limit=2)
+    names = list(dict.fromkeys(metric.name for metric in metrics))
+    found = {(metric.run_id, metric.name): metric for metric in metrics}
+    head = ["run", "project", "state", "started (UTC)", "runtime"]
+    head += [heading for name in names for heading in (escape(middle_out(name, width=30)), "best" if found else "")]
+    body = [
+        [*_about(row), *(cell for name in names for cell in _curve(found.get((run_id, name))))]
+        for run_id, row in zip(newest, rows.iter_rows(named=True), strict=True)
+    ]
+    more = runs.height - len(newest)
+    counts = "<br>".join(escape(line) for line in _counts(series, table["state"]))
+    rest = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
+    return _card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{rest}")
+
+
+def run_text(series: SeriesTable, run_id: str) -> str:
+    """Return a run in at most 80 columns: its state, its config, and a line a metric."""
+    row = _run(series, run_id)
+    about = f" of {row['project']}, {row['state']}, {_ran(row)}"
+    lines = [f"Run {middle_out(row['name'], width=max(12, WIDTH - 4 - len(about)))}{about}"]
+    config = ", ".join(f"{key}={value}" for key, value in _config(series, run_id))
+    lines += [f"config  {config}"] if config else []
+    metrics = _metrics(series, [run_id], limit=METRICS, drawn=False)
+    wide = max((len(middle_out(metric.name, width=28)) for metric in metrics), default=0)
+    lines += [f"{middle_out(m.name, width=28):<{wide}}  last {m.ended:<11}  {m.best}" for m in metrics]
+    lines += _more(series, run_id, told=len(metrics))
+    return "\n  ".join(clipped(line, width=WIDTH - 2) for line in lines)
+
+
+def run_html(series: SeriesTable, run_id: str) -> str:
+    """Return a run: its state, its config, and of each metric a curve, the last value and the best."""
+    row = _run(series, run_id)
+    config = list(_config(series, run_id))
+    metrics = _metrics(series, [run_id], limit=METRICS)
+    told = f"{row['project']}, started {row['created_at']:%Y-%m-%d %H:%M} UTC, {_ran(row)}"
+    named = "" if row["name"] == run_id else f" <code>{escape(run_id)}</code>"
+    tags = "".join(f" <code>{escape(tag)}</code>" for tag in row["tags"] or [])
+    keys = _table([], [[_quiet(escape(middle_out(k)), "span"), escape(clipped(v, width=70))] for k, v in config[:KEYS]])
+    over = [f"{number_of(len(config) - KEYS, 'more value')}: .config"] if len(config) > KEYS else []
+    cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
+    rest = "".join(_quiet(escape(line)) for line in _more(series, run_id, told=len(metrics)))
+    return _card(
+        f"{_state(row['state'])} <b>{escape(row['name'])}</b>{named}{tags}{_quiet(escape(told))}"
+        f"{keys}{''.join(map(_quiet, over))}{_table(['metric', '', 'last', 'best, or range', 'points'], cells)}{rest}"
+    )
+
+
+def sparkline(steps: Sequence[int], numbers: Sequence[float], *, mark: int | None = None) -> str:
+    """Return a curve as inline SVG of 120 x 22 points, in the colour of the text around it; a dot marks a step.
+
+    NaN and infinite values interrupt it; without a finite value it is empty.
+
+    >>> sparkline([0, 1], [1.0, 0.0])[:32]
+    '<svg width="120" height="22" vie'
+    """
+    x, y = np.asarray(steps, dtype=np.float64), np.asarray(numbers, dtype=np.float64)
+    sound = np.isfinite(y)
+    if not sound.any():
+        return ""
+    largest = np.abs(y[sound]).max() or 1.0  # a span of doubles may be no double: scaled first, it is at most 2
+    low, high = y[sound].min() / largest, y[sound].max() / largest
+    at = np.column_stack(
+        [3 + 114 * (x - x[0]) / (x[-1] - x[0] or 1), 19 - 16 * (y / largest - low) / (high - low or 1)]
+    )
+    ends = np.flatnonzero(np.diff(sound.astype(np.int8))) + 1
+    lines = [_line(at[part]) for part in np.split(np.arange(len(x)), ends) if sound[part[0]]]
+    marked = [_dot(at[i], 2.5, "#D55E00") for i in np.flatnonzero((x == mark) & sound)] if mark is not None else []
+    inner = "".join([*lines, *marked])
+    return f'<svg width="120" height="22" viewBox="0 0 120 22" style="vertical-align:middle">{inner}</svg>'
+
+
+def _line(at: NDArray[np.float64]) -> str:
+    if len(at) == 1:
+        return _dot(at[0], 1.5, "currentColor")
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at.tolist())
+    return f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.2"/>'
+
+
+def _dot(at: NDArray[np.float64], radius: float, colour: str) -> str:
+    return f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius}" fill="{colour}"/>'
+
+
+def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool = True) -> list[Metric]:
+    """Return the metrics of these runs that have numbers: those with a goal first, then those of most runs."""
+    states = series.snapshot.states(runs=run_ids, columns=_COLUMNS)
+    states = states.filter(pl.col("metric").is_in(list(PSEUDO)).not_() & pl.col("min").is_not_null())
+    counts = states["metric"].value_counts(name="runs")
+    goals = {name: series.table.summaries.goal(name) for name in counts["metric"]}
+    ranked = sorted(counts.iter_rows(), key=lambda item: (goals[item[0]] is None, -item[1], item[0]))
+    names = [name for name, _ in ranked[:limit]]
+    chosen = states.filter(pl.col("metric").is_in(names))
+    found = [
+        Metric(run_id, name, n, (low, low_at), (high, high_at), last, goals[name])
+        for run_id, name, n, low, low_at, high, high_at, last in chosen.select("run_id", "metric", *_COLUMNS).rows()
+    ]
+    found.sort(key=lambda metric: names.index(metric.name))
+    return _drawn(series, found) if drawn else found
+
+
+def _drawn(series: SeriesTable, metrics: list[Metric]) -> list[Metric]:
+    """Give the metrics their curves, the shortest first, as long as few enough points have to be read."""
+    sizes = np.cumsum(sorted(metric.n_points for metric in metrics))
+    longest = max(
+        (int(n) for n, total in zip(np.diff(sizes, prepend=0), sizes, strict=True) if total <= READ), default=-1
+    )
+    read = [metric for metric in metrics if metric.n_points <= longest]
+    if not read:
+        return metrics
+    found = series.scan([m.name for m in read], runs=list({m.run_id for m in read})).drop_nulls("value")
+    points = found.select("run_id", "metric", "step", "value").collect().sort("step")
+    parts = points.partition_by("run_id", "metric", as_dict=True)
+    return [m._replace(curve=_sketch(parts[m.run_id, m.name], m)) if m in read else m for m in metrics]
+
+
+def _sketch(points: pl.DataFrame, metric: Metric) -> str:
+    """Return the sparkline of a series in order of steps, of which some points and the best are kept."""
+    best = None if metric.goal is None else (metric.low if metric.goal == "min" else metric.high)[1]
+    last_of_each = (np.arange(1, _PLACES + 1) * points.height // _PLACES - 1).clip(0)
+    steps = points["step"].to_numpy()
+    keep = np.unique([0, *last_of_each, *(np.flatnonzero(steps == best) if best is not None else [])])
+    return sparkline(points["step"].gather(keep).to_list(), points["value"].gather(keep).to_list(), mark=best)
+
+
+def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
+    """Return two lines: how many runs there are and in which states, and what they hold."""
+    runs = series.table.summaries.runs
+    if runs.is_empty():
+        return ["no runs yet: log one with tracklake.init(dir=...)"]
+    counted = states.value_counts(name="n").sort("n", "state", descending=True)
+    ended = ", ".join(f"{n:,} {state}" for state, n in counted.iter_rows())
+    projects = runs["project"].n_unique()
+    within = f" in {number_of(projects, 'project')}" if projects > 1 else f" of {runs['project'][0]}"
+    metrics = [name for name in series.snapshot.metrics if not name.startswith("_")]
+    held = f"{number_of(len(metrics), 'metric')}, {number_of(series.snapshot.n_stored, 'point')}"
+    return [f"{number_of(runs.height, 'run')}{within}: {ended}", held]
+
+
+def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:
+    wanted = ["name", "project", "state", "created_at", "runtime", "tags"]
+    return series.table.select(runs=[run_id], wanted=wanted).row(0, named=True)
+
+
+def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
+    """Return the config values of a run as text, in the order of their names."""
+    mine = series.table.config.filter(pl.col("run_id") == run_id).sort("key")
+    return [
+        (str(key), str(values.restore(*stored)))
+        for key, *stored in mine.select("key", "kind", "value", "ival", "text").iter_rows()
+    ]
+
+
+def _more(series: SeriesTable, run_id: str, *, told: int) -> list[str]:
+    """Say how many metrics are not shown."""
+    names = set(series.snapshot.states(runs=[run_id])["metric"]) - set(PSEUDO)
+    return [f"{number_of(len(names) - told, 'more metric')}: .metrics"] if len(names) > told else []
+
+
+def _about(row: dict[str, Any]) -> list[str]:
+    started = f"{row['created_at']:%Y-%m-%d %H:%M}"
+    return [escape(middle_out(row["name"], width=36)), escape(middle_out(row["project"], width=24)),
+            f"{_state(row['state'])} {row['state']}", started, _ran(row)]  # fmt: skip
+
+
+def _curve(metric: Metric | None) -> list[str]:
+    return ["", ""] if metric is None else [metric.curve, escape(metric.best)]
+
+
+def _ran(row: dict[str, Any]) -> str:
+    return duration(row["runtime"] or 0.0)
+
+
+def _state(state: str) -> str:
+    return f'<span style="color:{_COLOURS[state]}" title="{state}">●</span>'
+
+
+def _place(root: Path) -> str:
+    """Return the folder as one would type it from here."""
+    here, there = Path.cwd(), root.absolute()
+    return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(root)
+
+
+def _quiet(inner: str, tag: str = "div") -> str:
+    return f'<{tag} class="quiet">{inner}</{tag}>'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    top = f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>" if head else ""
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{top}{body}</table>"
+
+
+def _card(inner: str) -> str:
+    return f'<div class="tracklake">{_STYLE}{inner}</div>'
