@@ -173,3 +173,13 @@ def test_three_million_points(tmp_path: Path):
     expected = [(30_000, i / 128, 29_999 + i / 128, 449_985_000 + 30_000 * i / 128) for i in (0, 64, 99)]
     assert lake.summaries(asked).row(0)[1:] == pytest.approx([x for numbers in expected for x in numbers], rel=1e-12)
     assert lake.history("m64")["value"].to_list() == [step + 0.5 for step in range(30_000)]
+
+
+def test_key_set_declared_by_the_row_that_ends_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A row that declares its key set and ends the file with it loses none of the rows after it."""
+    monkeypatch.setattr(journal, "ROTATE_AT", 1)
+    with tl.init("p", id="r", dir=tmp_path, settings={"metadata": False}) as run:
+        for step in range(6):
+            run.log({"a": float(step)})
+    assert tl.open(tmp_path).history("a")["value"].to_list() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert tl.open(tmp_path).check().findings == []

@@ -135,6 +135,10 @@ class Journal:
         self._next_key_set += 1
         return declared, declared.declaration()
 
+    def declares(self, key_set: wire.KeySet) -> bool:
+        """Tell whether the file being written holds the declaration of a key set."""
+        return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
+
     def say(self, said: str, items: list[tuple[str, Stored]], **extra: object) -> int:
         """Append a statement and return its stamp."""
         stamp = self.clock.tick()

@@ -38,7 +38,7 @@ def middle_out(text: str, *, width: int = 44) -> str:
     """Leave out the middle of a text that is too long; its end tells most and keeps two thirds.
 
     >>> middle_out("encoder/layer_12/entropy", width=14)
-    'enco…2/entropy'
+    'encod…/entropy'
     """
     tail = (width - 1) * 2 // 3
     return text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"

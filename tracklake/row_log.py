@@ -151,7 +151,10 @@ class RowLog:
         self._advance(at, flat, commit=step is None if commit is None else commit)
 
     def _append(self, journal: Journal, at: int, row: dict[str, Stored]) -> wire.KeySet | None:
-        """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed."""
+        """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed.
+
+        None as well where the file with the declaration has just ended.
+        """
         packed = {name: stored for name, stored in row.items() if stored.kind in _LETTERS and name != "_step"}
         odd = [(name, stored) for name, stored in row.items() if name not in packed]
         stamp = journal.clock.tick()
@@ -166,7 +169,8 @@ class RowLog:
         journal.append(b"".join(frames))
         axes = self._definitions.step_metrics
         self._latest |= {name: s for name, s in packed.items() if name in axes and s.kind != Kind.BOOL}
-        return None if odd else key_set
+        # the append may have ended the file: then no row of the next one may count on what this one declared
+        return None if odd or key_set is None or not journal.declares(key_set) else key_set
 
     def _stored(self, flat: Mapping[str, Any]) -> dict[str, Stored]:
         row = {}
