@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from processes import output
@@ -12,9 +12,6 @@ from processes import output
 import tracklake as tl
 from tracklake import journal
 from tracklake.errors import LakeError, UnsavedRowsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
