@@ -229,7 +229,7 @@ class Lake(Analysis):
 
     @property
     def plot(self) -> Plots:
-        """Pictures of the runs, as they are now: curves, leaderboard, scatter, parallel, importance and more.
+        """Pictures of the runs, as they are now: curves, scatter, heat map, ECDF, parallel coordinates.
 
         Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
 
