@@ -267,3 +267,14 @@ def test_damaged_partition_does_not_stop_a_training(lake: tl.Lake):
     with tl.init("p", dir=lake.dir) as run:
         run.log({"a": 1.0})
     assert len(list(Path(lake.dir, "journal").iterdir())) == 2
+
+
+def test_damaged_system_stream(tmp_path: Path):
+    """The streams of system metrics are journals too: damage in one is told with file and byte."""
+    with tl.init("p", dir=tmp_path / "lake", system_metrics=True) as run:
+        run.log({"a": 1.0})
+    lake = tl.open(tmp_path / "lake")
+    assert lake.check().ok
+    stream = file(lake, "system")
+    flip(stream, 20)
+    assert lake.check().findings == [f"system/{stream.name}: damaged at byte 0: the frame's checksum does not match"]

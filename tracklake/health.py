@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import lake_files, partitions, states
+from tracklake import lake_files, partitions, states, system
 from tracklake.catalog import Catalog
 from tracklake.errors import TracklakeError
-from tracklake.journal import FOLDER, FileName
+from tracklake.journal import FOLDER, SUFFIX, FileName
 from tracklake.schema import POINTS, STATES
 from tracklake.sealing import ORPHAN_SECONDS
 from tracklake.tail import TailReader
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracklake.delta_log import Partition, Version
-    from tracklake.storage import Entry, Storage
+    from tracklake.storage import Storage
 
 SAMPLE = 50
 """Series of each partition that are compared without `full`."""
@@ -165,14 +165,13 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
             report.findings.append(
                 f"{FOLDER}/{file.entry.name} was cut: it has {file.entry.size:,} bytes, but {through:,} are sealed"
             )
+    streams = [(system.FOLDER, entry.name) for entry in catalog.storage.list(system.FOLDER, suffix=SUFFIX)]
+    names = ["/".join(at) for at in [*((FOLDER, file.entry.name) for file in files), *streams]]
+    for name in names:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
-            report.findings.extend(_faults(catalog.storage, file.entry))
-    report.checked.append(f"every frame of {_count(len(files), 'journal file')}")
-
-
-def _faults(storage: Storage, entry: Entry) -> list[str]:
-    name = f"{FOLDER}/{entry.name}"
-    return [str(fault._replace(file=name)) for fault in TailReader(storage.path(name)).read().faults]
+            faults = TailReader(catalog.storage.path(name)).read().faults
+            report.findings.extend(str(fault._replace(file=name)) for fault in faults)
+    report.checked.append(f"every frame of {_count(len(names), 'journal file')}")
 
 
 def _check_binaries(storage: Storage, report: Report) -> None:
