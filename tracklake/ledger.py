@@ -80,7 +80,7 @@ class Ledger:
         family = self._names if name is None else self._families.get(keys.first_part(name), ())
         if any(self._tallies[member].late for member in family if member in self._tallies):
             return None
-        wanted = family if name is None else (*keys.parents(name), name, *self._under(name))
+        wanted = sorted(family) if name is None else sorted([*keys.parents(name), name, *self._under(name)])
         shown = ((key, self._shown(key)) for key in wanted)
         return {key: value for key, value in shown if value is not _ABSENT}
 
