@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracklake.api import Api
 from tracklake.errors import TracklakeError
 from tracklake.lake import Lake, open  # noqa: A004 - tl.open is the public name
 from tracklake.metadata import VERSION as _VERSION
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     summary: Summary
 
 __all__ = [
+    "Api",
     "Histogram",
     "Lake",
     "Run",

@@ -66,6 +66,14 @@ class ColumnNames:
                 return Column(name, path=path, only_text=only_text)
         raise UnknownNameError.nearest("column", name, self.available)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether a column of this name can be asked for."""
+        try:
+            self.parse(name)
+        except UnknownNameError:
+            return False
+        return True
+
     def expand(self, wanted: Sequence[str]) -> list[str]:
         """Put the matching columns in the place of each glob."""
         names: list[str] = []

@@ -12,7 +12,7 @@ TracklakeError
 ├── UnstorableValueError       a value that has no stored form (also a TypeError)
 ├── SourceError                something to import that is not what it should be (also a ValueError)
 ├── HistoryTooLargeError       more points than the caller's limit
-├── QueryError                 a SQL text that is wrong, or does more than read (also a ValueError)
+├── QueryError                 a SQL text or filter that is wrong, or does more than read (also a ValueError)
 ├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
 └── CommitError                a commit that could not be made
 """

@@ -160,6 +160,8 @@ class Journal:
 
     def flush(self) -> None:
         """Write what is buffered or held, as far as there is room."""
+        if not self._held:
+            return
         at = 0
         while at < len(self._held):
             many = self._held[at : at + _AT_ONCE]

@@ -22,6 +22,7 @@ from tracklake import (
     recorded,
     sealing,
     sql,
+    system,
 )
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 StatisticPath = str | tuple[str, str]
 Goal = Literal["min", "max"] | None
+Stream = Literal["metrics", "system"]
 
 
 class _View(NamedTuple):
@@ -171,6 +173,7 @@ class Lake(Analysis):
         downsample: int | None = None,
         raw: bool = False,
         limit: int = 100_000_000,
+        stream: Stream = "metrics",
     ) -> pl.DataFrame:
         """How did these metrics go? Every point, never a sample unless asked.
 
@@ -178,12 +181,16 @@ class Lake(Analysis):
         and step. wide: run_id, step, time, and a typed column a metric. `steps=(first, last)`, both included. `x` adds
         a metric as x axis, its latest value at or before each step (by default the metric's step_metric).
         `downsample=n` keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as
-        well. Raises UnknownNameError; HistoryTooLargeError rather than fill the memory.
+        well. `stream="system"` gives the system metrics of runs begun with `init(system_metrics=True)` instead; step is
+        where the run stood at each sample. Raises UnknownNameError; HistoryTooLargeError rather than fill the memory.
 
         >>> example().history("loss", runs="fast").select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
         names = [metrics] if isinstance(metrics, str) else metrics
+        if stream == "system":
+            ids = self._view.runs.ids(runs=runs, where=where)
+            return system.history(self._storage, names, runs=ids, steps=steps, shape=shape)
         return self._view.series.read(
             names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
         )

@@ -14,7 +14,7 @@ from tracklake.summaries import shape
 from tracklake.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tracklake.values import Stored
 
@@ -36,7 +36,7 @@ class Ledger:
     >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
     >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
     >>> ledger.entries()
-    {'loss': 0.5, 'best': 7}
+    {'best': 7, 'loss': 0.5}
     """
 
     def __init__(self, *, session: int) -> None:
@@ -77,11 +77,13 @@ class Ledger:
 
     def entries(self, name: str | None = None) -> dict[str, Any] | None:
         """Return the entries by full name: all, or those at, above and under one. None: a series of them is late."""
-        family = self._names if name is None else self._families.get(keys.first_part(name), ())
-        if any(self._tallies[member].late for member in family if member in self._tallies):
-            return None
-        wanted = family if name is None else (*keys.parents(name), name, *self._under(name))
-        shown = ((key, self._shown(key)) for key in wanted)
+        family: Collection[str] = self._names if name is None else self._families.get(keys.first_part(name), ())
+        tallies = self._tallies
+        for member in family:
+            if member in tallies and tallies[member].late:
+                return None
+        wanted = family if name is None or len(family) <= 1 else (*keys.parents(name), name, *self._under(name))
+        shown = ((key, self._shown(key)) for key in sorted(wanted))
         return {key: value for key, value in shown if value is not _ABSENT}
 
     def _meet(self, name: str) -> None:

@@ -2,9 +2,9 @@
 
 `if acc > run.summary.get("best", 0)` stands in training loops, so a read may not cost what a snapshot costs. What was
 said elsewhere (other sessions of the run, sealed parts of this one, the lake's definitions) is taken from a snapshot
-once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it. Where
-that would not be exact the caller has to ask the lake: after a late row of a series, while somebody else writes the
-run. Tests hold both ways to the same answer.
+once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it, and rows
+are counted when something they say is asked for. Where that would not be exact the caller has to ask the lake: after a
+late row of a series, while somebody else writes the run. Tests hold both ways to the same answer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tracklake.tail import TailReader
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tracklake.journal import Journal
     from tracklake.snapshot import Snapshot
@@ -42,6 +42,7 @@ _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
 _HEAD = struct.Struct("<3sBII")
 _ROW = struct.Struct("<qqI")
+_KEY_SET = struct.Struct("<I")
 _KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 _STORED = ("kind", "value", "ival", "text")
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
@@ -75,13 +76,13 @@ class LiveSummary:
         if seen != self._seen and self._seen is not None and seen != self._tried:
             self._tried = seen  # somebody writes; once two reads have found the same, start anew
             return None
-        if seen != self._seen or (self._reading is not None and self._reading.path != self._journal.path):
+        if seen != self._seen or (self._reading is not None and self._reading.name is not self._journal.name):
             self.close()
             self._reading = self._start()
             self._seen = seen
         if self._reading is None:
             return None
-        self._reading.read_on(self._journal.size)
+        self._reading.read_on(self._journal.size, None if name is None else keys.first_part(name))
         return self._reading.ledger.entries(name)
 
     def close(self) -> None:
@@ -132,34 +133,110 @@ class _Reading:
 
     def __init__(self, journal: Journal, start: int, starts: pl.DataFrame, ledger: Ledger) -> None:
         """Begin behind `start` bytes; `starts` tells when sessions began and how long those before had run."""
-        self.path = journal.path
+        self.name = journal.name
         self.ledger = ledger
         self._session = journal.session
         self._starts = starts
         mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
         ((self._began, self._ran),) = mine.select("start", "runtime_base").iter_rows()
-        self._tail = TailReader(self.path)
+        self._tail = TailReader(journal.path)
+        """Its offset is where the rows end that are counted."""
         self._tail.read(through=start)
-        self._file = self.path.open("rb", buffering=0)
+        self._scanned = start
+        """Where the frames end whose statements are taken in."""
+        self._heard = 0
+        """The stamp of the newest of them."""
+        self._waiting: set[str] = set()
+        """The families of names in rows that are not counted yet."""
+        self._sets: set[int] = set()
+        """The key sets of those rows."""
+        self._file = journal.path.open("rb", buffering=0)
         self._columns: dict[int, tuple[struct.Struct, list[tuple[Callable[..., None], int]]]] = {}
         self._step, self._timestamp, self._runtime = (ledger.tally(name) for name in PSEUDO)
 
-    def read_on(self, size: int) -> None:
-        """Take in the frames up to this size of the file."""
-        new = size - self._tail.offset
-        if new > _BULK:
-            self._take_many()
-        elif new:
-            self._file.seek(self._tail.offset)
-            self._take_frames(self._file.read(new))
-            self._tail.offset = size
+    def read_on(self, size: int, family: str | None) -> None:
+        """Take in the frames up to this size of the file, rows only if they say something of the family (None: any)."""
+        if size - self._scanned > _BULK:
+            self._count_many()
+        elif size > self._scanned:
+            self._scan(self._bytes(self._scanned, size))
+            self._scanned = size
+        if self._waiting and (family is None or family in self._waiting):
+            if size - self._tail.offset > _BULK:
+                self._count_many()
+            else:
+                self._count(self._bytes(self._tail.offset, size))
+                self._counted(size)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _take_many(self) -> None:
-        """Take in states of many rows, made by numpy; the rows of the highest step one by one: they may go on."""
+    def _bytes(self, start: int, stop: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(stop - start)
+
+    def _counted(self, size: int) -> None:
+        self._tail.offset = self._scanned = size
+        self._waiting.clear()
+        self._sets.clear()
+
+    def _scan(self, data: bytes) -> None:
+        """Take in statements, and note which rows there are."""
+        for kind, body, length in _frames(data):
+            if kind == wire.ROW:
+                (number,) = _KEY_SET.unpack_from(data, body + _ROW.size - _KEY_SET.size)
+                if number not in self._sets:
+                    self._sets.add(number)
+                    self._wait_for(self._tail.key_sets[number].names)
+            elif kind == wire.STATEMENT:
+                self._hear(wire.parse_statement(data[body : body + length]))
+            else:
+                declared = wire.KeySet.parse(data[body : body + length])
+                self._tail.key_sets[declared.id] = declared
+
+    def _hear(self, statement: wire.Statement) -> None:
+        stamp, said, items, _ = statement
+        if said == "row":
+            self._wait_for(name for name, _ in items)
+            return
+        for i, (key, stored) in enumerate(items):
+            self.ledger.say(stamp + i, said, key, stored)
+        self._heard = stamp + max(0, len(items) - 1)
+
+    def _wait_for(self, names: Iterable[str]) -> None:
+        self._waiting.update(map(keys.first_part, names), PSEUDO)
+
+    def _count(self, data: bytes) -> None:
+        """Count rows one by one."""
+        for kind, body, length in _frames(data):
+            if kind == wire.ROW:
+                stamp, step, number = _ROW.unpack_from(data, body)
+                layout, columns = self._columns.get(number) or self._bind(number)
+                for (add, kind_of), x in zip(columns, layout.unpack_from(data, body + wire.ROW_HEAD), strict=True):
+                    add(step, stamp, kind_of, x)
+                self._count_pseudo(step, stamp)
+            elif kind == wire.STATEMENT:
+                self._count_odd(wire.parse_statement(data[body : body + length]))
+
+    def _count_odd(self, statement: wire.Statement) -> None:
+        stamp, said, items, content = statement
+        if said != "row":
+            return
+        for name, stored in items:
+            if name != "_step":  # the marker of an empty row
+                self.ledger.tally(name).add(content["step"], stamp, stored.kind, wire.plain(stored))
+            self._timestamp.late |= name == "_timestamp"
+        self._count_pseudo(content["step"], stamp)
+
+    def _count_pseudo(self, step: int, stamp: int) -> None:
+        """Count what every row has without logging it, as `points.pseudo` makes it."""
+        self._step.add(step, stamp, _INT, step)
+        self._timestamp.add(step, stamp, _FLOAT, stamp / _MICROSECONDS)
+        self._runtime.add(step, stamp, _FLOAT, (stamp - self._began) / _MICROSECONDS + self._ran)
+
+    def _count_many(self) -> None:
+        """Count states of many rows, made by numpy; the rows of the highest step one by one: they may go on."""
         tail = self._tail.read()
         header = self._tail.header
         logged = rows.points_of([rows.Source(tail, header["project"], header["run"], self._session)])
@@ -172,28 +249,9 @@ class _Reading:
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
             self.ledger.tally(metric).add(step, stamp, stored[0], wire.plain(values.Stored(*stored)))
         for item in tail.items:
-            self.ledger.say(item.stamp, item.said, item.key, item.stored)
-
-    def _take_frames(self, data: bytes) -> None:
-        at = 0
-        while at < len(data):
-            _, kind, length, _ = _HEAD.unpack_from(data, at)
-            body = at + wire.PREFIX_SIZE
-            if kind == wire.ROW:
-                self._take_row(data, body)
-            elif kind == wire.STATEMENT:
-                self._take_statement(wire.parse_statement(data[body : body + length]))
-            else:
-                declared = wire.KeySet.parse(data[body : body + length])
-                self._tail.key_sets[declared.id] = declared
-            at = body + length + wire.CRC_SIZE
-
-    def _take_row(self, data: bytes, body: int) -> None:
-        stamp, step, number = _ROW.unpack_from(data, body)
-        layout, columns = self._columns.get(number) or self._bind(number)
-        for (add, kind), x in zip(columns, layout.unpack_from(data, body + wire.ROW_HEAD), strict=True):
-            add(step, stamp, kind, x)
-        self._take_pseudo(step, stamp)
+            if item.stamp > self._heard:
+                self.ledger.say(item.stamp, item.said, item.key, item.stored)
+        self._counted(self._tail.offset)
 
     def _bind(self, number: int) -> tuple[struct.Struct, list[tuple[Callable[..., None], int]]]:
         """Return how to read the values of a key set, and where to add each of them."""
@@ -205,23 +263,14 @@ class _Reading:
         self._columns[number] = layout, columns
         return layout, columns
 
-    def _take_statement(self, statement: wire.Statement) -> None:
-        stamp, said, items, content = statement
-        if said != "row":
-            for i, (key, stored) in enumerate(items):
-                self.ledger.say(stamp + i, said, key, stored)
-            return
-        for name, stored in items:
-            if name != "_step":  # the marker of an empty row
-                self.ledger.tally(name).add(content["step"], stamp, stored.kind, wire.plain(stored))
-            self._timestamp.late |= name == "_timestamp"
-        self._take_pseudo(content["step"], stamp)
 
-    def _take_pseudo(self, step: int, stamp: int) -> None:
-        """Take in what every row has without logging it, as `points.pseudo` makes it."""
-        self._step.add(step, stamp, _INT, step)
-        self._timestamp.add(step, stamp, _FLOAT, stamp / _MICROSECONDS)
-        self._runtime.add(step, stamp, _FLOAT, (stamp - self._began) / _MICROSECONDS + self._ran)
+def _frames(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the kind of each frame, where its body begins, and how long that is."""
+    at = 0
+    while at < len(data):
+        _, kind, length, _ = _HEAD.unpack_from(data, at)
+        yield kind, at + wire.PREFIX_SIZE, length
+        at += wire.PREFIX_SIZE + length + wire.CRC_SIZE
 
 
 class _Others:
@@ -246,7 +295,7 @@ class _Others:
         if self._listed < self._changed + _SETTLED:  # that it changed again may not show
             self._list()
             self._listed = now
-        return (self._names, *(_size(path) for path in self._open))
+        return (self._names, *map(_size, self._open)) if self._open else self._names
 
     def _list(self) -> None:
         names = [

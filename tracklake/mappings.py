@@ -45,12 +45,10 @@ class Summary(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         found = self._find(key)
-        if isinstance(found, dict):
-            return Summary(entries=self._entries, say=self._say, folder=self._folder, path=self._full(key))
-        return found
+        return self._at(self._full(key)) if isinstance(found, dict) else found
 
     def __setitem__(self, key: str, value: object) -> None:
-        self.update({key: value})
+        self._set({key: value})
 
     def __delitem__(self, key: str) -> None:
         self._find(key)
@@ -70,7 +68,7 @@ class Summary(MutableMapping[str, Any]):
         return True
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in Summary._INTERNAL:
+        if name.startswith("__") or name in self._INTERNAL:
             raise AttributeError(name)
         try:
             return self[name]
@@ -79,7 +77,7 @@ class Summary(MutableMapping[str, Any]):
             raise AttributeError(msg) from None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in Summary._INTERNAL:
+        if name in self._INTERNAL:
             object.__setattr__(self, name, value)
         else:
             self[name] = value
@@ -102,10 +100,7 @@ class Summary(MutableMapping[str, Any]):
 
     def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries; a dict replaces what stands under its key whole."""
-        given = {**dict(other), **more}
-        changes = [change for key, value in given.items() for change in self._changes(key, value)]
-        if changes:
-            self._say([*self._apart(given), *changes])
+        self._set({**dict(other), **more})
 
     def array(self, key: str) -> np.ndarray[Any, Any]:
         """Return an array that was set in this summary, whole, memory-mapped and read-only.
@@ -119,6 +114,15 @@ class Summary(MutableMapping[str, Any]):
             )
             raise TypeError(msg)
         return arrays.load(self._folder / entry["path"])
+
+    def _at(self, path: str) -> Summary:
+        """Return the part of the summary under a full name."""
+        return Summary(entries=self._entries, say=self._say, folder=self._folder, path=path)
+
+    def _set(self, given: Mapping[str, object]) -> None:
+        changes = [change for key, value in given.items() for change in self._changes(key, value)]
+        if changes:
+            self._say([*self._apart(given), *changes])
 
     def _here(self) -> dict[str, Any]:
         if not self._path:
@@ -322,6 +326,8 @@ def find(entries: dict[str, Any], name: str) -> Any:
     """
     if name in entries:
         return entries[name]
+    if not entries:
+        raise KeyError(name)
     inside = f"{name}."
     under = [(key.removeprefix(inside).split("."), value) for key, value in entries.items() if key.startswith(inside)]
     if under:

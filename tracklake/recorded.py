@@ -18,13 +18,11 @@ from tracklake.series import SeriesTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tracklake.mappings import Change
     from tracklake.run_table import RunTable
     from tracklake.storage import Storage
-
-
-_ROW_COLUMNS = {"_step": pl.Int64, "_timestamp": pl.Float64, "_runtime": pl.Float64}
 
 
 class RecordedRun:
@@ -35,15 +33,18 @@ class RecordedRun:
         self._storage = storage
         self._table = table
         self.summary = Summary(
-            entries=lambda _: self._table().summaries.of_run(self.id), say=self._say, folder=storage.root
+            entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, folder=storage.root
         )
 
     @property
     def config(self) -> dict[str, Any]:
         """The config as a nested dict."""
-        found = self._table().config.filter(pl.col("run_id") == self.id)
-        items = found.select("key", "kind", "value", "ival", "text").iter_rows()
-        return keys.nest((keys.split(key), values.restore(*stored)) for key, *stored in items)
+        return self._table().configs([self.id])[self.id]
+
+    @property
+    def dir(self) -> Path:
+        """The folder of the lake."""
+        return self._storage.root
 
     @property
     def state(self) -> str:
@@ -68,13 +69,27 @@ class RecordedRun:
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
-        self._say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
+        self.say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
 
     @property
     def facts(self) -> dict[str, Any]:
         """What `Lake.runs` tells of it: project, name, group, job_type, state, created_at, runtime, tags, notes."""
         row = self._table().select(runs=[self.id], wanted=[c for c in BASE if c != "run_id"])
         return row.drop("run_id").row(0, named=True)
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The run it was forked from, and the step below which it has that one's rows; None if it was not forked."""
+        snapshot = self._table().snapshot
+        parent, step = (snapshot.facts(name).filter(pl.col("run_id") == self.id) for name in ("parent", "fork_step"))
+        return (parent["text"][0], step["ival"][0]) if parent.height and step.height else None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What it noted of its surroundings, nested: host, os, python, pid, argv, git, ... (see `init`)."""
+        said = self._table().snapshot.statements.filter((pl.col("said") == "metadata") & (pl.col("run_id") == self.id))
+        items = said.sort("ts", "session").select("key", "kind", "value", "ival", "text").iter_rows()
+        return keys.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
 
     @property
     def metrics(self) -> list[str]:
@@ -97,7 +112,7 @@ class RecordedRun:
     def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]
 
-    def _say(self, changes: list[Change]) -> None:
+    def say(self, changes: list[Change]) -> None:
         """Write statements about the run at once, as a small session of it."""
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
         write_session(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import columns, fields, keys, points
+from tracklake import columns, fields, keys, points, values
 from tracklake.column_names import ColumnNames
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import LAKE_RUN
@@ -188,6 +190,15 @@ class RunTable:
         return last.select(
             "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
         )
+
+    def configs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the config of each of these runs as a nested dict."""
+        said = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
+        found: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
+        rows = said.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
+        for run_id, items in groupby(rows, key=itemgetter(0)):
+            found[run_id] = keys.nest((keys.split(key), values.restore(*stored)) for _, key, *stored in items)
+        return found
 
     @cached_property
     def _config_cells(self) -> dict[str, Cells]:

@@ -51,7 +51,7 @@ class SeriesTable:
         """Return run_id, metric, step, time, value, text, ival and kind of the points, unsorted, lazily where clean."""
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
-        found = _between(self._points(names, ids, raw=raw), steps)
+        found = between(self._points(names, ids, raw=raw), steps)
         return found.select("run_id", "metric", "step", "time", "value", _TEXT.alias("text"), "ival", "kind")
 
     def _points(self, names: Collection[str], ids: Collection[str] | None, *, raw: bool) -> pl.LazyFrame:
@@ -106,7 +106,7 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        read = partitions.collect(_between(self._points(names, ids, raw=raw), steps))
+        read = partitions.collect(between(self._points(names, ids, raw=raw), steps))
         found = self._ordered(read, names, ids)
         if found.height > limit and downsample is None:
             raise _too_large(found.height, limit)
@@ -225,7 +225,8 @@ def check_shape(shape: str) -> None:
         raise QueryError(f"shape={shape!r}; accepted are 'long' and 'wide'")
 
 
-def _between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
+def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
+    """Keep the points at the steps wanted."""
     if steps is None:
         return found
     if isinstance(steps, range):

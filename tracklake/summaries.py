@@ -128,33 +128,41 @@ class Summaries:
 
     def of_run(self, run_id: str) -> dict[str, Any]:
         """Return the summary of one run, name by name, as its definitions shape it; of those none is above another."""
-        definitions = self.defined.of_run(run_id)
-        found = self.entries(runs=[run_id]).sort("key")
-        views = found.filter(pl.col("said") == "view")["key"].to_list()
-        shaped = {m: d for m in views if (d := definitions.resolve(m)) is not None and (d.none or d.kinds)}
-        numbers = self._statistics_of(run_id, shaped)
-        entries = {}
-        for key, said, *stored in found.select("key", "said", *STORED).sort("key").iter_rows():
-            if said == "view" and key in shaped:
-                if numbers.get(key) is not None:
-                    entries[key] = numbers[key]
-            else:
-                value, ival, text, kind = stored
-                entries[key] = values.restore(kind, value, ival, text)
+        return self.of_runs([run_id])[run_id]
+
+    def of_runs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the summaries of many runs at once, each as `of_run` does."""
+        found = self.entries(runs=run_ids).sort("key")
+        groups = self.defined.groups
+        sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
+        views = found.filter(pl.col("said") == "view").select("run_id", "key").rows()
+        defined = {(run_id, m): self.defined.sets[sets[run_id]].resolve(m) for run_id, m in views}
+        shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
+        numbers = self._statistics_of(shaped)
+        entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
+        for run_id, key, said, value, ival, text, kind in found.select("run_id", "key", "said", *STORED).iter_rows():
+            if said == "edit" or (run_id, key) not in shaped:
+                entries[run_id][key] = values.restore(kind, value, ival, text)
+            elif numbers.get((run_id, key)) is not None:
+                entries[run_id][key] = numbers[run_id, key]
         return entries
 
-    def _statistics_of(self, run_id: str, shaped: dict[str, MetricDefinition]) -> dict[str, dict[str, Any] | None]:
-        """Return the entry of each defined metric of one run: a dict of the kinds asked for, or None."""
-        wanted = {m: d for m, d in shaped.items() if not d.none}
+    def _statistics_of(
+        self, shaped: dict[tuple[str, str], MetricDefinition]
+    ) -> dict[tuple[str, str], dict[str, Any] | None]:
+        """Return the entry of each defined (run, metric): a dict of the kinds asked for, or None."""
+        wanted = {place: d for place, d in shaped.items() if not d.none}
         if not wanted:
             return {}
         kinds = sorted({k for d in wanted.values() for k in _shown(d)} - {"first", "last", "best", "best_step"})
         columns = {c for k in [*kinds, "min", "max", "argmin", "argmax"] for c in states.columns(k)}
         ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
-        found = self.snapshot.states(list(wanted), columns=[*columns, *ends], runs=[run_id])
+        runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
+        found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
         goals = ["min", "max", "argmin", "argmax"]
         table = found.with_columns(*(states.expression(k).alias(f"= {k}") for k in {*kinds, *goals}))
-        return {row["metric"]: shape(wanted[row["metric"]], _statistics(row)) for row in table.iter_rows(named=True)}
+        rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
+        return {place: shape(wanted[place], _statistics(row)) for place, row in rows if place in wanted}
 
 
 def _shown(definition: MetricDefinition) -> tuple[str, ...]:

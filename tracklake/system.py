@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import keys, rows
+from tracklake.errors import UnknownNameError
 from tracklake.journal import SUFFIX, FileName
-from tracklake.schema import POINTS
+from tracklake.series import between
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from tracklake.journal import Journal
+    from tracklake.series import Shape, Steps
     from tracklake.storage import Storage
 
 FOLDER = "system"
@@ -154,13 +156,27 @@ def _card(nvml: Any, handle: Any) -> dict[str, float]:
     return sample
 
 
-def samples(storage: Storage, *, runs: Collection[str] | None) -> pl.DataFrame:
-    """Return the samples of these runs (None: of all): run_id, metric, step, time, value; by run, metric and time.
+def history(
+    storage: Storage, metrics: Sequence[str] | None, *, runs: Collection[str] | None, steps: Steps, shape: Shape
+) -> pl.DataFrame:
+    """Return the samples of these runs (None: of all): run_id, metric, step, time, value; or wide, a row a sample.
 
-    `step` is where the run stood at that moment.
+    By run, metric and time. `step` is where the run stood at that moment. Raises UnknownNameError.
     """
+    found = between(_samples(storage, runs).lazy(), steps).collect()
+    known = found["metric"].unique().to_list()
+    for name in metrics or ():
+        if name not in known:
+            raise UnknownNameError.nearest("system metric", name, known)
+    found = found if metrics is None else found.filter(pl.col("metric").is_in(list(metrics)))
+    if shape == "long":
+        return found
+    return found.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
+
+
+def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
     wanted = None if runs is None else {keys.safe_name(run_id) for run_id in runs}
-    found = [pl.DataFrame(schema=POINTS)]
+    found = []
     for entry in storage.list(FOLDER, suffix=SUFFIX):
         name = FileName.parse(entry.name)
         if name is None or (wanted is not None and name.run not in wanted):
@@ -169,6 +185,6 @@ def samples(storage: Storage, *, runs: Collection[str] | None) -> pl.DataFrame:
         tail = reader.read()
         about = reader.header
         if about:
-            found.append(rows.points_of([rows.Source(tail, about["project"], about["run"], about["session"])]))
-    every = pl.concat(found).sort("run_id", "metric", "ts")
+            found.append(rows.Source(tail, about["project"], about["run"], about["session"]))
+    every = rows.points_of(found).sort("run_id", "metric", "ts")
     return every.select("run_id", "metric", "step", pl.col("ts").alias("time"), "value")

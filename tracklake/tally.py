@@ -32,7 +32,7 @@ class Tally:
 
     __slots__ = (
         *("n", "n_nan", "n_pos_inf", "n_neg_inf", "min", "min_step", "max", "max_step", "hi", "late"),
-        *("_sum", "_carry", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x"),
+        *("_sum", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x"),
     )
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Tally:
         self.hi = _BEFORE_ANY
         """The highest step."""
         self.late = False
-        self._sum = self._carry = self._mean = self._m2 = 0.0
+        self._sum = self._mean = self._m2 = 0.0
         self._first: tuple[int, Any] | None = None
         self._last: tuple[int, Any] | None = None
         self._said: int | None = None
@@ -103,10 +103,9 @@ class Tally:
         infinite = self.n_pos_inf + self.n_neg_inf
         count = self.n + infinite
         beyond = (math.inf if self.n_pos_inf else 0.0) + (-math.inf if self.n_neg_inf else 0.0)
-        total = self._sum + (self._carry if math.isfinite(self._carry) else 0.0)
         numbers = {
-            "sum": total + beyond,
-            "mean": total / max(self.n, 1) + beyond,
+            "sum": self._sum + beyond,
+            "mean": self._sum / max(self.n, 1) + beyond,
             "min": self.min,
             "max": self.max,
             "argmin": self.min_step,
@@ -124,41 +123,37 @@ class Tally:
 
     def _count(self) -> None:
         """Count the newest point in."""
-        kind = self._kind
-        if kind is None:
-            return
-        if kind != _NULL:
-            self._said = self.ts
-            self._last = (kind, self._x)
-            if self._first is None:
-                self._first = self._last
-            if kind in (_FLOAT, _INT):
-                self._count_number(float(self._x))
+        kind, x = self._kind, self._x
         self._kind = None
+        if kind is None or kind == _NULL:
+            return
+        if self._said is None or self._stamp > self._said:
+            self._said = self._stamp
+        self._last = (kind, x)
+        if self._first is None:
+            self._first = self._last
+        if kind == _FLOAT:
+            self._count_number(x)
+        elif kind == _INT:
+            self._count_number(float(x))
 
     def _count_number(self, x: float) -> None:
-        if x != x:  # noqa: PLR0124 - NaN, without the price of a call
+        if x - x == 0.0:  # finite, without the price of a call
+            self.n = n = self.n + 1
+            self._sum += x
+            off = x - self._mean
+            self._mean = mean = self._mean + off / n
+            self._m2 += off * (x - mean)  # Welford (1962)
+        elif x != x:  # noqa: PLR0124 - NaN
             self.n_nan += 1
             return
+        else:
+            self.n_pos_inf += x > 0
+            self.n_neg_inf += x < 0
         if not x >= self.min:  # also where there is none yet: NaN
             self.min, self.min_step = x, self.hi
         if not x <= self.max:
             self.max, self.max_step = x, self.hi
-        if x - x != 0.0:
-            self.n_pos_inf += x > 0
-            self.n_neg_inf += x < 0
-            return
-        self.n += 1
-        off = x - self._mean
-        self._mean += off / self.n
-        self._m2 += off * (x - self._mean)  # Welford (1962)
-        self._add_to_sum(x)
-
-    def _add_to_sum(self, x: float) -> None:
-        """Add with a carry, so that long sums stay exact to 1e-15 (Neumaier, 1974)."""
-        total = self._sum + x
-        self._carry += (self._sum - total) + x if abs(self._sum) >= abs(x) else (x - total) + self._sum
-        self._sum = total
 
     def _absorb_numbers(self, state: Mapping[str, Any]) -> None:
         for name in _COUNTS:
@@ -174,7 +169,7 @@ class Tally:
             self._m2 += state["m2"] + off * off * self.n * added / whole  # Chan, Golub and LeVeque (1979)
             self._mean += off * added / whole
             self.n = whole
-            self._add_to_sum(state["sum"])
+            self._sum += state["sum"]
 
 
 def _end(state: Mapping[str, Any], end: str) -> tuple[int, Any]:

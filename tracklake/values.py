@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal
 from enum import Enum, IntEnum
 from functools import partial, singledispatch
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,8 +35,8 @@ LIST_LIMIT = 32
 MAX_BINS = 512
 
 ACCEPTED = (
-    "accepted are numbers, bool, str, None, bytes, date, datetime, Decimal, complex, Enum, Histogram, scalars and "
-    "arrays of numpy, torch, tensorflow, jax and pandas, and list, tuple, set and dict of these"
+    "accepted are numbers, bool, str, None, bytes, date, datetime, Decimal, complex, Enum, path, Histogram, scalars "
+    "and arrays of numpy, torch, tensorflow, jax and pandas, and list, tuple, set and dict of these"
 )
 
 
@@ -237,6 +239,8 @@ def _type_name(value: object) -> str:
 @singledispatch
 def _plain(value: object, *, exact: bool) -> Plain:
     array = as_numpy(value)
+    if array is None and _type_name(value) in ("torch.device", "torch.dtype"):  # they stand in many a config
+        return str(value)
     if array is None:
         raise UnstorableValueError(
             f"a value of type {_type_name(value)} has no stored form; {ACCEPTED}; or log str(value)"
@@ -252,7 +256,7 @@ _LEAVES: dict[type, Callable[[Any], Plain]] = {
     str: _utf8,
     **dict.fromkeys((bytes, bytearray, memoryview), lambda data: bytes(data).decode("utf-8", "replace")),
     date: lambda day: day.isoformat(),  # datetime too
-    Decimal: str,
+    **dict.fromkeys((Decimal, PurePath), str),
     complex: lambda number: str(complex(number)).strip("()"),
     Histogram: Histogram.to_json,
 }
@@ -286,15 +290,13 @@ def _(value: Mapping, *, exact: bool) -> Plain:  # type: ignore[type-arg]  # sin
     return {_key(key, exact=exact): _plain(item, exact=exact) for key, item in value.items()}
 
 
-@_plain.register(list)
-@_plain.register(tuple)
-def _(value: list[Any] | tuple[Any, ...], *, exact: bool) -> Plain:
+@_plain.register
+def _(value: Sequence, *, exact: bool) -> Plain:  # type: ignore[type-arg]  # as above
     return [item if type(item) is float else _plain(item, exact=exact) for item in value]
 
 
-@_plain.register(set)
-@_plain.register(frozenset)
-def _(value: set[Any] | frozenset[Any], *, exact: bool) -> Plain:
+@_plain.register
+def _(value: AbstractSet, *, exact: bool) -> Plain:  # type: ignore[type-arg]
     items: list[Any] = [_plain(item, exact=exact) for item in value]
     try:
         return sorted(items)

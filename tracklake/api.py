@@ -1,0 +1,150 @@
+"""The lake behind W&B's public API: runs by filter and order, each with config, summary and history."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from tracklake import keys, mongo
+from tracklake.api_run import ENTITY, ApiRun, Page
+from tracklake.errors import RunNotFoundError, UnknownNameError
+from tracklake.lake import Lake
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
+
+
+class Api:
+    """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake.
+
+    `overrides`, `timeout` and `api_key` are accepted and mean nothing. Raises LakeError if there is no lake.
+    """
+
+    def __init__(
+        self,
+        dir: os.PathLike[str] | str | None = None,  # noqa: A002 - as in init
+        *,
+        overrides: Mapping[str, object] | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002
+        api_key: str | None = None,  # noqa: ARG002
+    ) -> None:
+        self._lake = Lake(dir)
+
+    @property
+    def default_entity(self) -> str:
+        """The entity that is shown where W&B has one."""
+        return ENTITY
+
+    def runs(
+        self,
+        path: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        order: str = "+created_at",
+        per_page: int = 50,
+    ) -> ApiRuns:
+        """Which runs match? A lazy sequence: nothing is read before it is looked at.
+
+        `path` is "entity/project" or "project" (None: all). `filters` in MongoDB's style ($and $or $nor $not $eq $ne
+        $gt $gte $lt $lte $in $nin $exists $regex) over config.<path>, summary_metrics.<path>, state, group, tags,
+        jobType, createdAt, displayName and name, which is the id. `order` is one of these after "+" or "-", nulls and
+        NaN last. Iteration reads `per_page` runs at a time. Raises UnknownNameError and QueryError when looked at.
+
+        >>> api = Api(example().dir)
+        >>> [run.id for run in api.runs("me/example", {"config.lr": {"$gt": 0.05}})]
+        ['fast']
+        """
+        return ApiRuns(self._lake, path, filters or {}, order, per_page=per_page)
+
+    def run(self, path: str) -> ApiRun:
+        """Return one run by "entity/project/run_id", "project/run_id" or "run_id".
+
+        Raises RunNotFoundError, which names the nearest id, or the project that the run is in.
+
+        >>> Api(example().dir).run("me/example/fast").summary["loss"]
+        0.75
+        """
+        before, _, given = path.strip("/").rpartition("/")
+        projects = dict(self._lake.runs(columns=["run_id", "project"]).iter_rows())
+        known = {keys.safe_name(run_id): run_id for run_id in projects}
+        run_id = known.get(keys.safe_name(given))
+        if run_id is None:
+            raise RunNotFoundError.nearest("run", given, projects)
+        prefix = before.removesuffix("/runs")
+        if prefix and not f"/{prefix}".endswith(f"/{projects[run_id]}"):
+            raise RunNotFoundError(f"the run {run_id!r} is in project {projects[run_id]!r}, not in {prefix!r}")
+        return ApiRun(run_id, Page(self._lake, [run_id]))
+
+
+class ApiRuns:
+    """The runs that match: len, iteration, indexing; `summaries` and `histories` give them as one frame, at once."""
+
+    def __init__(self, lake: Lake, path: str | None, filters: Mapping[str, Any], order: str, *, per_page: int) -> None:
+        if per_page < 1:
+            raise ValueError(f"per_page={per_page}; it is how many runs are read at a time, at least 1")
+        self._lake = lake
+        self._path = path
+        self._filters = filters
+        self._order = order
+        self._per_page = per_page
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[ApiRun]:
+        for start in range(0, len(self._ids), self._per_page):
+            page = Page(self._lake, self._ids[start : start + self._per_page])
+            yield from (ApiRun(run_id, page) for run_id in page.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> ApiRun: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[ApiRun]: ...
+    def __getitem__(self, index: int | slice) -> ApiRun | list[ApiRun]:
+        if isinstance(index, slice):
+            page = Page(self._lake, self._ids[index])
+            return [ApiRun(run_id, page) for run_id in page.ids]
+        return ApiRun(self._ids[index], Page(self._lake, [self._ids[index]]))
+
+    def __repr__(self) -> str:
+        return f"<ApiRuns {self._path or 'of all projects'}: {len(self)} runs>"
+
+    def summaries(self) -> pl.DataFrame:
+        """Return one row a run in their order: run_id, name, and summary.<path> as the definitions choose.
+
+        >>> Api(example().dir).runs(order="-summary_metrics.loss").summaries().select("run_id", "summary.loss").rows()
+        [('fast', 0.75), ('slow', 0.5)]
+        """
+        found = self._lake.runs(runs=self._ids)
+        return found.select("run_id", "name", *(c for c in found.columns if c.startswith("summary.")))
+
+    def histories(self, keys: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return every row of every run: run_id, _step, time (UTC), and one typed column a metric.
+
+        >>> Api(example().dir).runs(filters={"name": "slow"}).histories(["loss"]).select("_step", "loss").rows()
+        [(0, 2.0), (1, 1.0), (2, 0.5)]
+        """
+        return self._lake.history(keys, runs=self._ids, shape="wide").rename({"step": "_step"})
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        """The ids of the runs: one table of the columns that are named, one expression over it."""
+        table = self._lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
+        order = ("-" if self._order.startswith("-") else "+") + mongo.column(self._order.lstrip("+-"))
+        asked = [name for name in mongo.columns(self._filters) if table.names.knows(name)]
+        found = table.select(project=self._project(), wanted=["run_id", *asked], order_by=order)
+        return found.filter(mongo.expression(self._filters, found.schema))["run_id"].to_list()
+
+    def _project(self) -> str | None:
+        """Return the project that the path ends in; a project's name may have slashes itself."""
+        if not self._path:
+            return None
+        known = self._lake.runs(columns=["project"])["project"].unique().to_list()
+        parts = self._path.strip("/").split("/")
+        names = ["/".join(parts[i:]) for i in range(len(parts))]
+        for name in names:
+            if name in known:
+                return name
+        raise UnknownNameError.nearest("project", names[-1], known)

@@ -1,0 +1,283 @@
+"""One run as W&B's public API shows it: read together with its neighbours, written when `update` says so."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from tracklake import keys, values
+from tracklake.mappings import Config, Summary
+from tracklake.points import PSEUDO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import polars as pl
+
+    from tracklake.lake import Lake
+    from tracklake.mappings import Change
+    from tracklake.recorded import RecordedRun
+
+Row = dict[str, Any]
+Stream = Literal["default", "system", "events"]
+"""system are the system metrics; events is W&B's word for them."""
+
+ENTITY = "local"
+"""There are no accounts: every entity is accepted, and this one shown."""
+_BASE = ("name", "project", "group", "job_type", "state", "created_at", "tags", "notes")
+_STORED = ("kind", "value", "ival", "text")
+
+
+class User(NamedTuple):
+    """Who started a run."""
+
+    name: str = ENTITY
+    username: str = ENTITY
+
+
+class Page:
+    """Several runs, of which everything is read together when it is first looked at."""
+
+    def __init__(self, lake: Lake, ids: Sequence[str]) -> None:
+        self.lake = lake
+        self.ids = list(ids)
+        self._table = lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
+
+    @cached_property
+    def base(self) -> dict[str, Row]:
+        """The columns of each run that have a name of their own."""
+        found = self._table.select(runs=self.ids, wanted=["run_id", *_BASE])
+        return {row["run_id"]: row for row in found.iter_rows(named=True)}
+
+    @cached_property
+    def configs(self) -> dict[str, Row]:
+        """The nested config of each run."""
+        return self._table.configs(self.ids)
+
+    @cached_property
+    def entries(self) -> dict[str, Row]:
+        """The entries of each run's summary, by full name."""
+        return self._table.summaries.of_runs(self.ids)
+
+
+class ApiSummary(Summary):
+    """A summary of which changes are stored by `update`, all of them at once."""
+
+    _INTERNAL = Summary._INTERNAL | {"_held"}  # noqa: SLF001 - of its own base
+
+    def __init__(self, held: _Held, *, folder: Path, path: str = "") -> None:
+        self._held = held
+        super().__init__(entries=held.entries, say=held.say, folder=folder, path=path)
+
+    def update(self, other: Any = (), /, **more: object) -> None:
+        """Set several entries, and store all that was set or deleted."""
+        super().update(other, **more)
+        self._held.store()
+
+    def _at(self, path: str) -> Summary:
+        return ApiSummary(self._held, folder=self._folder, path=path)
+
+
+class _Held:
+    """Entries of a summary with changes that are not stored yet."""
+
+    def __init__(self, entries: Row, store: Callable[[list[Change]], None]) -> None:
+        self._entries = deepcopy(entries)
+        self._store = store
+        self._changes: list[Change] = []
+
+    def entries(self, _: str | None = None) -> Row:
+        return self._entries
+
+    def say(self, changes: list[Change]) -> None:
+        """Apply edits and erasures to what is held; they replace what stands above and under their key."""
+        self._changes += changes
+        for said, key, stored in changes:
+            under = [name for name in self._entries if name == key or name.startswith(f"{key}.")]
+            above = [name for name in keys.parents(key) if name in self._entries] if said == "edit" else []
+            for name in (*under, *above):
+                del self._entries[name]
+            if said == "edit":
+                self._entries[key] = values.restore(*stored)
+
+    def store(self) -> None:
+        """Store what was changed."""
+        changes, self._changes = self._changes, []
+        if changes:
+            self._store(changes)
+
+
+class ApiRun:
+    """A run of a lake by W&B's names: id, name, state, config, summary, history, and more.
+
+    What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes` and `name` by
+    `update()`. `load(force=True)` reads it anew.
+    """
+
+    def __init__(self, run_id: str, page: Page) -> None:
+        self.id = run_id
+        self.entity = ENTITY
+        self.user = User()
+        self.read_only = False
+        self._page = page
+        self._read()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config as a nested dict."""
+        return deepcopy(self._page.configs[self.id])
+
+    @cached_property
+    def summary(self) -> ApiSummary:
+        """The summary as a mapping; see `Run.summary`."""
+        return ApiSummary(_Held(self._page.entries[self.id], self._recorded.say), folder=self._recorded.dir)
+
+    @property
+    def summary_metrics(self) -> dict[str, Any]:
+        """The summary as a plain nested dict."""
+        return self.summary._json_dict  # noqa: SLF001 - W&B's own name
+
+    @property
+    def system_metrics(self) -> dict[str, float]:
+        """The newest sample of each system metric, its name after `system.`."""
+        last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
+        return {f"system.{metric}": value for metric, value in last.select("metric", "value").iter_rows()}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the run noted of host, python, command line and git."""
+        return self._recorded.metadata
+
+    @property
+    def history_keys(self) -> dict[str, Any]:
+        """Its metrics under "keys", and its last step under "lastStep"."""
+        recorded = self._recorded
+        steps = recorded.history([])["_step"]
+        return {"keys": {name: {} for name in recorded.metrics}, "lastStep": steps.max() if len(steps) else -1}
+
+    @property
+    def path(self) -> list[str]:
+        """[entity, project, id]."""
+        return [self.entity, self.project, self.id]
+
+    @property
+    def url(self) -> str:
+        """Where the run lies."""
+        return f"{self._recorded.dir.resolve().as_uri()}#{self.id}"
+
+    def history(
+        self,
+        samples: int | None = None,
+        keys: Sequence[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,  # noqa: FBT001, FBT002 - as W&B
+        stream: Stream = "default",
+    ) -> Any:
+        """Return the rows, complete by default: a pandas.DataFrame, or with `pandas=False` a list of dicts.
+
+        `samples` keeps as many, evenly, the first and the last among them. With `keys` only rows that have all of these
+        (as W&B; `Lake.history` keeps the others too). `x_axis` orders the rows, and leaves out those without it.
+        `stream="system"` gives the system metrics instead, one row a sample.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
+        {'_step': 0, 'loss': 2.0}
+        """
+        found = self._sampled_system() if stream != "default" else list(self._rows(keys, also=x_axis))
+        if x_axis != "_step":
+            found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
+        if samples is not None and samples < len(found):
+            kept = np.linspace(0, len(found) - 1, samples).round().astype(int).tolist()
+            found = [found[i] for i in kept]
+        if not pandas:
+            return found
+        import pandas as pd
+
+        return pd.DataFrame(found)
+
+    def scan_history(
+        self,
+        keys: Sequence[str] | None = None,
+        page_size: int = 1000,  # noqa: ARG002 - all of a run is read at once
+        min_step: int = 0,
+        max_step: int | None = None,
+    ) -> Iterator[Row]:
+        """Yield each row as a dict, from `min_step` up to but without `max_step`; with `keys` rows that have them all.
+
+        >>> from tracklake.api import Api
+        >>> [row["loss"] for row in Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
+        [1.0, 0.5]
+        """
+        rows = self._rows(keys)
+        return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
+
+    def update(self) -> None:
+        """Store what was changed of config, tags, notes and name, and what was set in the summary."""
+        base = self._page.base[self.id]
+        mine = {"name": self.name, "notes": self.notes, "tags": list(self.tags)}
+        before = {"name": base["name"], "notes": base["notes"], "tags": list(base["tags"] or [])}
+        changes = [("field", k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
+        config = self._page.configs[self.id]
+        Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
+        if changes:
+            self._recorded.say(changes)
+        self.summary.update()
+        self.load(force=True)
+
+    def load(self, *, force: bool = False) -> None:
+        """Read the run anew."""
+        if force:
+            self._page = Page(self._page.lake, [self.id])
+            for name in ("config", "summary"):
+                self.__dict__.pop(name, None)
+            self._read()
+
+    def __repr__(self) -> str:
+        return f"<ApiRun {'/'.join(self.path)} ({self.state})>"
+
+    @property
+    def _recorded(self) -> RecordedRun:
+        return self._page.lake.run(self.id)
+
+    def _read(self) -> None:
+        base = self._page.base[self.id]
+        self.name: str = base["name"]
+        self.display_name: str = base["name"]
+        self.project: str = base["project"]
+        self.group: str | None = base["group"]
+        self.job_type: str | None = base["job_type"]
+        self.state: str = base["state"]
+        self.tags: list[str] = list(base["tags"] or [])
+        self.notes: str | None = base["notes"]
+        self.created_at: str = base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
+        """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""
+        names = [*self._recorded.metrics, *PSEUDO] if wanted is None else [*wanted, also]
+        asked = list(dict.fromkeys(name for name in names if name != "_step"))
+        points = self._page.lake.scan_history([*asked, "_step"], runs=self.id).select("step", "metric", *_STORED)
+        ordered = points.sort("step", "metric").collect()
+        for step, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
+            said = {metric: values.restore(*stored) for _, metric, *stored in items}
+            if wanted is None or all(name in said for name in wanted):
+                yield {"_step": step} | {name: said[name] for name in asked if name in said}
+
+    def _samples(self) -> pl.DataFrame:
+        return self._page.lake.history(runs=self.id, stream="system")
+
+    def _sampled_system(self) -> list[Row]:
+        ordered = self._samples().sort("time", "metric").select("time", "metric", "value")
+        return [
+            {"_timestamp": time.timestamp()} | {f"system.{metric}": value for _, metric, value in items}
+            for time, items in groupby(ordered.iter_rows(), key=itemgetter(0))
+        ]
+
+
+def _changed(before: Row, after: Row) -> Row:
+    return {key: value for key, value in after.items() if key not in before or before[key] != value}
