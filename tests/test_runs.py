@@ -345,3 +345,11 @@ def test_a_lake_kept_open_answers_like_a_new_one(lake):
     """Asked again, the same object comes back where nothing has changed."""
     assert lake._view.snapshot is lake._view.snapshot
     assert_frame_equal(lake.runs(), tl.open(lake.dir).runs())
+
+
+def test_a_metric_of_which_nothing_but_none_was_said(tmp_path):
+    """A metric that was logged as None alone has no first and no last value."""
+    with tl.init(id="r", dir=tmp_path) as run:
+        run.log({"loss": 0.5, "gap": None})
+    asked = ["summary.gap.first", "summary.gap.last", "summary.loss.last"]
+    assert tl.open(tmp_path).runs(columns=asked).rows() == [("r", None, None, 0.5)]

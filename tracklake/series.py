@@ -79,8 +79,9 @@ class SeriesTable:
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
         """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime."""
-        wanted = None if metrics is None else [*metrics, *PSEUDO]
-        found = self.snapshot.resolved(wanted, runs=[run_id], pseudo=True)
+        found = self.snapshot.of_run(run_id)
+        if metrics is not None:
+            found = found.filter(pl.col("metric").is_in([*metrics, *PSEUDO]))
         names = found["metric"].unique().sort() if metrics is None else dict.fromkeys(metrics)
         steps, at = np.unique(found["step"].to_numpy(), return_inverse=True)
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]

@@ -278,23 +278,24 @@ class Snapshot:
         """The points that are not in those files yet, as logged (schema POINTS)."""
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
-    def resolved(
-        self,
-        metrics: Collection[str] | None = None,
-        *,
-        runs: Collection[str] | None = None,
-        pseudo: bool = False,
-    ) -> pl.DataFrame:
-        """Return the points that count, sorted by run, metric and step; the pseudo series if asked for or named."""
+    def of_run(self, run_id: str) -> pl.DataFrame:
+        """Return the points of one run that count, and its pseudo series; each in order, the series in none."""
+        found = self.points(runs=[run_id]).with_columns(pl.lit("").alias("project"))
+        rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
+        made = points.pseudo(rows, sessions=self.starts.filter(pl.col("run_id") == run_id))
+        return pl.concat([rows.filter(~pl.col("metric").is_in(PSEUDO)), points.resolve(made)])
+
+    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
         one = pl.lit("").alias("project")
-        if not pseudo and (metrics is None or not set(metrics).intersection(PSEUDO)):
+        if metrics is None or not set(metrics).intersection(PSEUDO):
             found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one)
             return points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
         found = self.points(runs=runs).with_columns(one)
         rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
         whole = points.with_pseudo(rows, sessions=self.starts)
-        return points.resolve(whole if metrics is None else whole.filter(pl.col("metric").is_in(list(metrics))))
+        return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -139,6 +140,9 @@ def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str,
 def collect(options: argparse.Namespace) -> Found:
     found: Found = {}
     with tempfile.TemporaryDirectory() as place:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled, and so is what is measured
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{place}/bytecode"
+        imports()
         for turn in range(options.repeat):
             for workload, subject, figures in all_of(options, Path(place)):
                 for figure, value in figures.items():
