@@ -46,7 +46,9 @@ def distribution(p: parameters.Parameter) -> BaseDistribution:
     low, high = p.bounds
     if p.choices:
         return CategoricalDistribution(p.choices)
-    return IntDistribution(int(low), int(high), log=p.log) if p.kind == "int" else FloatDistribution(low, high, log=p.log)
+    return (
+        IntDistribution(int(low), int(high), log=p.log) if p.kind == "int" else FloatDistribution(low, high, log=p.log)
+    )
 
 
 def study(names: list[str]) -> optuna.Study:
@@ -77,7 +79,7 @@ def test_scales_and_conditions_are_found():
     [([0.001, 0.01, 0.1], True), ([16.0, 32.0, 64.0, 128.0], True), ([1.0, 2.0, 3.0, 4.0], False),
      ([0.0, 0.1, 0.2], False), ([1e-5, 1e-1], True), ([1.0, 2.0], False), ([5.0], False), ([-1.0, 1.0, 10.0], False)],
 )  # fmt: skip
-def test_log_scales(values: list[float], log: bool):  # noqa: FBT001 - a parameter of the test
+def test_log_scales(values: list[float], log: bool):
     """Values that lie evenly by their ratios are on a log scale, those by their differences on a linear one."""
     assert parameters._is_log(np.array(values)) is log
 
@@ -122,11 +124,11 @@ def test_ties_at_the_edge_of_the_best_are_all_in():
 
 def test_fanova_is_that_of_optuna():
     """On the same encoding and random state, the shares of single parameters are optuna's."""
-    names = ["drop", "depth", "opt"]
+    names = ["depth", "drop", "opt"]  # the order in which optuna has them
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = FanovaImportanceEvaluator(seed=3).evaluate(study(names))
-    whole = importance.encoded([p for p in FOUND if p.name in names])
+    whole = importance.encoded(sorted((p for p in FOUND if p.name in names), key=lambda p: p.name))
     ours = fanova.importance(fanova.forest(whole.features, LOSSES, whole.bounds, seed=3), whole.groups)
     assert dict(zip(names, ours.tolist(), strict=True)) == pytest.approx({n: theirs[n] for n in names}, abs=1e-9)
 

@@ -63,7 +63,9 @@ def test_noise_is_that_about_the_curve(tmp_path: Path):
     steps = np.arange(2000)
     smooth = np.exp(-steps / 500)
     noisy = smooth + np.random.default_rng(0).normal(0, 0.1, 2000)
-    curves = {name: list(zip(steps.tolist(), c.tolist(), strict=True)) for name, c in (("smooth", smooth), ("noisy", noisy))}
+    curves = {
+        name: list(zip(steps.tolist(), c.tolist(), strict=True)) for name, c in (("smooth", smooth), ("noisy", noisy))
+    }
     found = flags(lake_of(tmp_path, **curves, short=[(0, 1.0), (1, 3.0), (2, 1.0)]), "noise")
     assert found["smooth"][0] == pytest.approx(0, abs=1e-5)
     assert found["noisy"][0] == pytest.approx(0.1, rel=0.06)

@@ -63,7 +63,9 @@ def marginal(
         .sort("bin")
     )
     low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
-    predicted = -target.sign * _predicted(parameter, others, runs["loss"].to_numpy(), found["value_at"].to_numpy(), seed)
+    predicted = -target.sign * _predicted(
+        parameter, others, runs["loss"].to_numpy(), found["value_at"].to_numpy(), seed
+    )
     measured = {"low": low[found["bin"]], "high": high[found["bin"]], "predicted": predicted}
     shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
     rest = ["n", "n_failed", "mean", "low", "high", "best", "predicted"]

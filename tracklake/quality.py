@@ -125,7 +125,9 @@ def _flags(points: pl.DataFrame, goal: Goal | None) -> pl.DataFrame:
     )
     rows = points.filter(value.is_finite()).select("run_id", "step", "value")
     noise = rows.group_by("run_id").agg(_noise().alias("noise"))
-    directed = _directed(rows, goal) if goal else pl.DataFrame(schema={"run_id": pl.String} | {f: FLAGS[f] for f in DIRECTED})
+    directed = (
+        _directed(rows, goal) if goal else pl.DataFrame(schema={"run_id": pl.String} | {f: FLAGS[f] for f in DIRECTED})
+    )
     return whole.join(noise, on="run_id", how="left", maintain_order="left").join(directed, on="run_id", how="left")
 
 
