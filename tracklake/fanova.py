@@ -1,4 +1,4 @@
-"""fANOVA: how much of the variance over the whole space of settings does each parameter explain?
+"""fANOVA: how much of the variance over the whole space of settings each parameter explains.
 
 A random forest is fitted to the runs, and the variance of its predictions over the space between the lowest and highest
 values is split into what single parameters, and pairs of them, account for. Hutter, Hoos and Leyton-Brown 2014 (ICML).
@@ -8,7 +8,9 @@ computed from the boxes of all leaves at once rather than by walking the trees.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +23,8 @@ TREES = 64
 DEPTH = 64
 
 
-class Boxes(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Boxes:
     """The leaves of a tree as boxes: predicted value (leaves), low and high edge (leaves x features), bounds."""
 
     value: Floats
@@ -29,18 +32,29 @@ class Boxes(NamedTuple):
     high: Floats
     bounds: Floats
 
-    @property
+    @cached_property
     def shares(self) -> Floats:
         """The share of each feature's range that a leaf covers (leaves x features)."""
         found: Floats = (self.high - self.low) / (self.bounds[:, 1] - self.bounds[:, 0])
         return found
 
-    @property
+    @cached_property
+    def volumes(self) -> Floats:
+        """The share of the whole space that a leaf covers."""
+        found: Floats = self.shares.prod(axis=1)
+        return found
+
+    @cached_property
     def variance(self) -> float:
         """The variance of the prediction over the whole space."""
-        weights = self.shares.prod(axis=1)
-        mean = np.average(self.value, weights=weights)
-        return float(np.average((self.value - mean) ** 2, weights=weights))
+        mean = np.average(self.value, weights=self.volumes)
+        return float(np.average((self.value - mean) ** 2, weights=self.volumes))
+
+    def beside(self, features: Sequence[int]) -> Floats:
+        """Return the share of the space of all other features that a leaf covers."""
+        own = self.shares[:, list(features)].prod(axis=1)
+        found: Floats = np.divide(self.volumes, own, out=np.zeros_like(own), where=own > 0)
+        return found
 
 
 def boxes(tree: Any, bounds: Floats) -> Boxes:
@@ -48,13 +62,14 @@ def boxes(tree: Any, bounds: Floats) -> Boxes:
     left, right, feature, threshold = tree.children_left, tree.children_right, tree.feature, tree.threshold
     low = np.tile(bounds[:, 0], (tree.node_count, 1))
     high = np.tile(bounds[:, 1], (tree.node_count, 1))
-    for node in range(tree.node_count):  # parents come before their children
-        if left[node] < 0:
-            continue
-        for child in (left[node], right[node]):
-            low[child], high[child] = low[node], high[node]
-        high[left[node], feature[node]] = threshold[node]
-        low[right[node], feature[node]] = threshold[node]
+    level = np.array([0])
+    while len(level):  # all nodes of one depth at once
+        split = level[left[level] >= 0]
+        for child in (left[split], right[split]):
+            low[child], high[child] = low[split], high[split]
+        high[left[split], feature[split]] = threshold[split]
+        low[right[split], feature[split]] = threshold[split]
+        level = np.concatenate([left[split], right[split]])
     leaves = np.flatnonzero(left < 0)
     return Boxes(tree.value[leaves].reshape(len(leaves), -1)[:, 0], low[leaves], high[leaves], bounds)
 
@@ -63,15 +78,15 @@ def forest(encoded: Floats, values: Floats, bounds: Floats, *, seed: int) -> lis
     """Fit optuna's forest (64 trees, at most 64 deep) and return the boxes of its trees."""
     from sklearn.ensemble import RandomForestRegressor
 
-    fitted = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=seed).fit(encoded, values)
+    fitted = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=seed, n_jobs=-1)
+    fitted.fit(encoded, values)
     return [boxes(tree.tree_, bounds) for tree in fitted.estimators_]
 
 
 def explained(tree: Boxes, features: Sequence[int]) -> float:
     """Return the variance of the prediction as a function of these features alone, averaged over all others."""
     edges = [_edges(tree, f) for f in features]
-    rest = np.delete(tree.shares, list(features), axis=1).prod(axis=1)
-    averaged = _painted(tree, features, edges, tree.value * rest)
+    averaged = _painted(tree, features, edges, tree.value * tree.beside(features))
     weights = np.ones(1)
     for e, f in zip(edges, features, strict=True):
         weights = np.multiply.outer(weights, np.diff(e) / (tree.bounds[f, 1] - tree.bounds[f, 0]))
@@ -82,7 +97,7 @@ def explained(tree: Boxes, features: Sequence[int]) -> float:
 
 def marginal(tree: Boxes, features: Sequence[int], at: Floats) -> Floats:
     """Return the prediction at points of these features (points x features), averaged over all other features."""
-    rest = tree.value * np.delete(tree.shares, list(features), axis=1).prod(axis=1)
+    rest = tree.value * tree.beside(features)
     inside = np.ones((len(at), len(rest)), dtype=np.bool_)
     for column, f in enumerate(features):
         point = at[:, column : column + 1]
@@ -111,25 +126,29 @@ def _painted(tree: Boxes, features: Sequence[int], edges: Sequence[Floats], valu
     return painted
 
 
-def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats:
-    """Return the share of the variance that each group of features explains alone, in the mean over trees.
+def fractions(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats:
+    """Return the share of the variance that each group of features explains alone (trees x groups).
 
-    A group is one parameter: its column, or all columns of a category. Trees without variance say nothing.
+    A group is one parameter: its column, or all columns of a category. Trees without variance are left out.
     """
-    shares = [
-        [max(explained(tree, features), 0.0) / tree.variance for features in groups]
-        for tree in trees
-        if tree.variance > 0
-    ]
-    found: Floats = np.mean(shares, axis=0) if shares else np.zeros(len(groups))
+    shares = [[explained(tree, group) / tree.variance for group in groups] for tree in trees if tree.variance > 0]
+    found: Floats = np.maximum(np.array(shares).reshape(-1, len(groups)), 0.0)
     return found
 
 
-def interaction(trees: Sequence[Boxes], first: Sequence[int], second: Sequence[int]) -> float:
-    """Return the share of the variance that two parameters explain only together, in the mean over trees."""
-    shares = []
-    for tree in trees:
-        if tree.variance > 0:
-            both = explained(tree, [*first, *second])
-            shares.append(max(both - explained(tree, first) - explained(tree, second), 0.0) / tree.variance)
-    return float(np.mean(shares)) if shares else 0.0
+def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats:
+    """Return the share of the variance that each group explains alone, in the mean over trees; 0 without variance."""
+    shares = fractions(trees, groups)
+    found: Floats = shares.mean(axis=0) if len(shares) else np.zeros(len(groups))
+    return found
+
+
+def interactions(
+    trees: Sequence[Boxes], groups: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]]
+) -> list[float]:
+    """Return the share of the variance that the groups of each pair explain only together, in the mean over trees."""
+    alone = fractions(trees, groups)
+    if not len(alone):
+        return [0.0] * len(pairs)
+    both = fractions(trees, [[*groups[a], *groups[b]] for a, b in pairs])
+    return [float(np.maximum(both[:, i] - alone[:, a] - alone[:, b], 0).mean()) for i, (a, b) in enumerate(pairs)]

@@ -13,6 +13,7 @@ from tracklake.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tracklake.fanova import Boxes
     from tracklake.parameters import Parameter
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -24,6 +25,14 @@ MOST_CHOICES = 8
 """Categories that a forest sees apart; the rarer ones are one."""
 FEW = 5
 """Below so many runs (or failed runs) nothing is said of them."""
+
+
+class Fit(NamedTuple):
+    """A forest fitted to runs: the parameters that vary over them, their encoding, and the trees."""
+
+    shown: list[Parameter]
+    features: Encoded
+    trees: list[Boxes]
 
 
 class Encoded(NamedTuple):
@@ -162,8 +171,8 @@ def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterat
     for draw in range(draws):
         chosen = generator.integers(0, len(losses), len(losses))
         unseen = np.setdiff1d(np.arange(len(losses)), chosen)
-        fitted = RandomForestRegressor(n_estimators=50, random_state=seed + draw)
-        fitted.fit(whole.features[chosen], losses[chosen])
+        fitted = RandomForestRegressor(n_estimators=50, random_state=seed + draw, n_jobs=-1)
+        fitted.fit(whole.features[chosen], losses[chosen]).set_params(n_jobs=1)  # a sum in one order
         features, actual = whole.features[unseen], losses[unseen]
         base = fitted.score(features, actual)
         drops = []
@@ -172,6 +181,16 @@ def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterat
             shuffled[:, columns] = features[generator.permutation(len(unseen))][:, columns]
             drops.append(base - fitted.score(shuffled, actual))
         yield np.array(drops)
+
+
+def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
+    """Fit the forest of fANOVA to the runs that have a loss; None where there is nothing to learn."""
+    kept = ~np.isnan(losses)
+    shown = [q for q in (p._replace(codes=p.codes[kept]) for p in found) if q.is_varied]
+    if not shown or kept.sum() < FEW or np.ptp(losses[kept]) == 0:
+        return None
+    features = encoded(shown)
+    return Fit(shown, features, fanova.forest(features.features, losses[kept], features.bounds, seed=seed))
 
 
 def encoded(found: Sequence[Parameter]) -> Encoded:

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 
 from tracklake import bootstrap, fanova, importance, resampling
-from tracklake.importance import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.importance import Floats
+    from tracklake.importance import Fit, Floats
     from tracklake.parameters import Parameter
     from tracklake.resampling import Ints
     from tracklake.targets import Target
@@ -35,15 +34,15 @@ class Parallel(NamedTuple):
 
 def marginal(
     parameter: Parameter,
-    others: Sequence[Parameter],
     runs: pl.DataFrame,
     target: Target,
     *,
+    fit: Fit | None,
     points: int,
     confidence: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return a row a value or stretch of values; `runs` has value, loss and failed. See `Sweep.marginal`."""
+    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`."""
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
@@ -63,9 +62,7 @@ def marginal(
         .sort("bin")
     )
     low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
-    predicted = -target.sign * _predicted(
-        parameter, others, runs["loss"].to_numpy(), found["value_at"].to_numpy(), seed
-    )
+    predicted = -target.sign * _predicted(parameter, fit, found["value_at"].to_numpy())
     measured = {"low": low[found["bin"]], "high": high[found["bin"]], "predicted": predicted}
     shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
     rest = ["n", "n_failed", "mean", "low", "high", "best", "predicted"]
@@ -99,34 +96,27 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
     return low, high
 
 
-def _predicted(parameter: Parameter, others: Sequence[Parameter], losses: Floats, at: Floats, seed: int) -> Floats:
+def _predicted(parameter: Parameter, fit: Fit | None, at: Floats) -> Floats:
     """Return what a forest says at these values, in the mean over the space of the other parameters."""
-    kept = ~np.isnan(losses)
-    shown = [q for q in (p._replace(codes=p.codes[kept]) for p in others) if q.is_varied]
-    names = [p.name for p in shown]
-    if kept.sum() < FEW or parameter.name not in names:
+    names = [p.name for p in fit.shown] if fit else []
+    if fit is None or parameter.name not in names:
         return np.full(len(at), np.nan)
-    whole, place = importance.encoded(shown), names.index(parameter.name)
-    trees = fanova.forest(whole.features, losses[kept], whole.bounds, seed=seed)
-    wanted = importance.encoded_at(shown[place], at)
-    found: Floats = np.mean([fanova.marginal(tree, whole.groups[place], wanted) for tree in trees], axis=0)
+    place = names.index(parameter.name)
+    wanted = importance.encoded_at(fit.shown[place], at)
+    found: Floats = np.mean([fanova.marginal(tree, fit.features.groups[place], wanted) for tree in fit.trees], axis=0)
     return found
 
 
-def interactions(found: Sequence[Parameter], losses: Floats, *, among: int, seed: int) -> pl.DataFrame:
+def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
     """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`."""
-    kept = ~np.isnan(losses)
-    shown = [q for q in (p._replace(codes=p.codes[kept]) for p in found) if q.is_varied]
     rows: list[tuple[str, str, float]] = []
-    if len(shown) > 1 and kept.sum() >= FEW and np.ptp(losses[kept]) > 0:
-        whole = importance.encoded(shown)
-        trees = fanova.forest(whole.features, losses[kept], whole.bounds, seed=seed)
-        alone = fanova.importance(trees, whole.groups)
+    if fit is not None:
+        alone = fanova.importance(fit.trees, fit.features.groups)
         chosen = sorted(np.argsort(-alone, kind="stable")[:among].tolist())
-        rows = [
-            (shown[a].name, shown[b].name, fanova.interaction(trees, whole.groups[a], whole.groups[b]))
-            for a, b in itertools.combinations(chosen, 2)
-        ]
+        groups, names = [fit.features.groups[i] for i in chosen], [fit.shown[i].name for i in chosen]
+        pairs = list(itertools.combinations(range(len(chosen)), 2))
+        shares = fanova.interactions(fit.trees, groups, pairs)
+        rows = [(names[a], names[b], share) for (a, b), share in zip(pairs, shares, strict=True)]
     frame = pl.DataFrame(rows, schema={"first": pl.String, "second": pl.String, "share": pl.Float64}, orient="row")
     return frame.sort("share", descending=True, maintain_order=True)
 

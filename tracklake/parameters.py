@@ -20,6 +20,14 @@ Kind = Literal["float", "int", "categorical", "label"]
 _SEED = re.compile(r"(^|[_.])(random_)?seed($|[_.])|(^|[_.])random_state$", re.IGNORECASE)
 _LOG_RATIO = 4.0
 """The highest value must be so many times the lowest before a scale can be seen."""
+_TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("name", "kind", "scale"), pl.String),
+    **dict.fromkeys(("low", "high"), pl.Float64),
+    **dict.fromkeys(("n_distinct", "n_runs"), pl.Int64),
+    "conditional": pl.Boolean,
+    "when": pl.String,
+    "choices": pl.List(pl.String),
+}
 _LOG_RATIO_OF_TWO = 10.0
 """The same where there are only two values."""
 
@@ -96,10 +104,7 @@ def table(found: Sequence[Parameter]) -> pl.DataFrame:
         }
         for p in found
     ]
-    texts = dict.fromkeys(("name", "kind", "scale"), pl.String)
-    numbers = {"low": pl.Float64, "high": pl.Float64, "n_distinct": pl.Int64, "n_runs": pl.Int64}
-    schema = texts | numbers | {"conditional": pl.Boolean, "when": pl.String, "choices": pl.List(pl.String)}
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=_TABLE)
 
 
 def _is_text_part(rows: pl.DataFrame, name: str) -> bool:

@@ -33,16 +33,18 @@ def front(costs: Floats) -> Booleans:
     return kept
 
 
-def ranks(costs: Floats) -> Ints:
-    """On which front is each row, the best being 1? Taken off one after the other; 0 for rows with NaN.
+def ranks(costs: Floats, *, fronts: int | None = None) -> Ints:
+    """On which front is each row, the best being 1? Taken off one after the other.
+
+    Rows with NaN have 0, and those beyond the first `fronts`.
 
     >>> ranks(np.array([[1.0, 4.0], [2.0, 2.0], [3.0, 3.0]])).tolist()
     [1, 1, 2]
     """
     found = np.zeros(len(costs), dtype=np.int64)
-    left = ~np.isnan(costs).any(axis=1)
+    left: Booleans = np.logical_not(np.logical_or.reduce(np.isnan(costs), axis=1))
     number = 0
-    while left.any():
+    while left.any() and (fronts is None or number < fronts):
         number += 1
         at = np.flatnonzero(left)[front(costs[left])]
         found[at] = number

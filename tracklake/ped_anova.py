@@ -1,4 +1,4 @@
-"""PED-ANOVA: which parameters tell the best runs from the others?
+"""PED-ANOVA: which parameters tell the best runs from the others.
 
 How far the distribution of each parameter among the best runs is from that among all runs: the Pearson divergence of
 two Parzen estimates on a grid. Watanabe, Bansal and Hutter 2023 (IJCAI); conditional parameters as in condPED-ANOVA
@@ -92,7 +92,7 @@ def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats 
     return whole
 
 
-def _divergence(upper: Floats, everyone: Floats, *, ordered: bool) -> float:
+def _divergence(upper: Any, everyone: Any, *, ordered: bool) -> float:
     """Return the Pearson divergence of the density of the top from that of all runs."""
     density = _on_scale if ordered else _of_categories
     top, whole = density(upper) + 1e-12, density(everyone) + 1e-12

@@ -27,7 +27,7 @@ from tracklake.tabulation import Column, Sheet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.importance import Booleans, Floats, Method
+    from tracklake.importance import Booleans, Fit, Floats, Method
     from tracklake.luck import Luck
     from tracklake.marginals import Parallel
     from tracklake.outcomes import Failed
@@ -55,6 +55,7 @@ class Sweep:
     runs: pl.DataFrame
     found: list[Parameter] = field(repr=False)
     seeds: list[str]
+    _fits: dict[int, Fit | None] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def parameters(self) -> pl.DataFrame:
@@ -132,10 +133,10 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
-        kept = self.runs.with_columns(pl.Series("loss", self.losses))
         return marginals.marginal(
-            self._named(parameter), self._settings, kept, self.target, points=points, confidence=confidence, seed=seed
-        )
+            self._named(parameter), self.runs, self.target, fit=self._fit(seed), points=points, confidence=confidence,
+            seed=seed,
+        )  # fmt: skip
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
         """Which parameters matter only together? One row a pair: first, second, share; the largest first.
@@ -147,7 +148,7 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").interactions().height
         0
         """
-        return marginals.interactions(self._settings, self.losses, among=among, seed=seed)
+        return marginals.interactions(self._fit(seed), among=among)
 
     def pareto(self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1) -> pl.DataFrame:
         """Which trade-offs between several metrics are left? The runs that no other run beats in all of them.
@@ -159,12 +160,13 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        goals: dict[str, str | None] = dict(metrics) if hasattr(metrics, "keys") else dict.fromkeys(metrics)
+        goals: dict[str, str | None] = dict.fromkeys(metrics)
+        goals |= metrics if isinstance(metrics, dict) else {}
         wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
-        ranks = pareto.ranks(np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1)))
+        ranks = pareto.ranks(np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1)), fronts=fronts)
         shown = self.runs.select("run_id", *self._columns).with_columns(values).with_columns(pl.Series("front", ranks))
         return shown.filter(pl.col("front").is_between(1, fronts)).sort("front", maintain_order=True)
 
@@ -230,8 +232,14 @@ class Sweep:
         >>> found.table.select("rule", "saved", "regret").rows()
         [('median', 0.0, 0.0)]
         """
-        rules = early_stopping if isinstance(early_stopping, list | tuple) else [early_stopping]
+        rules: Sequence[Any] = early_stopping if isinstance(early_stopping, list | tuple) else [early_stopping]
         return replays.replay(self.series, self.target, self.runs, rules, metric=metric, x=x)
+
+    def _fit(self, seed: int) -> Fit | None:
+        """Return the forest of all runs, fitted once."""
+        if seed not in self._fits:
+            self._fits[seed] = importance.fit(self._settings, self.losses, seed=seed)
+        return self._fits[seed]
 
     def _repeats(self) -> tuple[pl.DataFrame, list[Floats]]:
         """Return the settings, and the losses of the runs of each."""
@@ -308,7 +316,7 @@ def _sheet(of: Sweep) -> Sheet:
     best = of.best()["value"]
     notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()
     title = f"{of.target.name} ({better} is better): {len(of):,} runs, {failed:,} failed, {varies}"
-    return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes)
+    return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
 
 
 def _values(row: dict[str, Any]) -> str:
