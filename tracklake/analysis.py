@@ -77,7 +77,8 @@ class Analysis:
 
         The number of a run is `stat` of the metric: "best" (by default; also the metric's own "val/acc.max"), "last",
         "mean", "p95"...; the metric may also be a column of the runs, a polars expression over them, or a frame of
-        run_id and numbers. A run that failed (`failed="include"` keeps it) or has no finite number is n_failed.
+        run_id and numbers. A run that failed, crashed or was killed (`failed="include"` keeps it) or has no finite
+        number is n_failed.
 
         `center` ("mean", "median" or "iqm") is what groups are sorted by, and what intervals and differences are of.
         With tasks each counts the same, and runs are drawn within tasks; `unit="task"` averages a group's runs on a
