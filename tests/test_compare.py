@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
 import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tracklake as tl
 from tracklake.errors import DefinitionError, UnknownNameError
@@ -364,3 +367,53 @@ def test_no_columns_are_one_group(lake: tl.Lake):
     found = lake.compare("acc", by=[], goal="max")
     assert found.table.select("n", "verdict").rows() == [(12, "baseline")]
     assert "baseline all runs" in repr(found)
+
+
+def test_tasks_are_no_groups(suite: tl.Lake):
+    """by="config - seed" with tasks named does not group by the tasks as well."""
+    found = suite.compare("acc", by="config - seed", over=["data", "seed"], goal="max")
+    assert found.outcomes.by == ["config.model"]
+    named = suite.compare("acc", by=["config.model", "config.data"], over="seed", goal="max")
+    assert named.outcomes.by == ["config.model", "config.data"]
+    assert len(suite.compare("acc", by="config - seed - data", goal="max")) == 2
+
+
+def test_tags_and_nan_are_keys(tmp_path: Path):
+    """Runs can be grouped by their tags, and NaN is one key like any other."""
+    for i, (tags, lr) in enumerate([(("a", "b"), math.nan), (("a", "b"), math.nan), ((), 0.1)]):
+        with tl.init("p", id=f"r{i}", tags=tags, config={"lr": lr}, dir=tmp_path) as run:
+            run.log({"acc": 0.5})
+    lake = tl.open(tmp_path)
+    assert sorted(lake.compare("acc", by="tags", goal="max").table["n"].to_list()) == [1, 2]
+    found = lake.compare("acc", by="lr", goal="max", baseline=math.nan)
+    assert (found.table["n"].to_list(), found.table["verdict"].to_list()) == ([1, 2], ["too few runs", "baseline"])
+
+
+VALUES = st.one_of(st.none(), st.just(math.nan), st.floats(-100, 100).map(lambda v: round(v, 2)))
+GROUPS = st.dictionaries(st.sampled_from([0.1, 0.2, None]), st.lists(VALUES, min_size=1, max_size=12), min_size=1)
+
+
+@settings(max_examples=12)
+@given(GROUPS)
+def test_any_groups_are_those_of_numpy_and_scipy(groups: dict[float | None, list[float | None]]):
+    """Over any values, lost ones and null keys: counts add up, and the numbers are those of the references."""
+    rows = [(f"{lr}-{i}", lr, i, v, 1.0) for lr, values in groups.items() for i, v in enumerate(values)]
+    frame = pl.DataFrame(rows, schema=["run", "lr", "seed", "acc", "other"], orient="row", strict=False)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = tl.open(folder, create=True)
+        metrics = {name: name for name in ("acc", "other")}
+        table = frame.with_columns(
+            pl.col("lr").cast(pl.Float64), pl.col("acc").cast(pl.Float64), pl.lit(0).alias("step")
+        )
+        lake.import_table(table, run_columns=["run"], config_columns=["lr", "seed"], step="step", metrics=metrics)
+        if all(v is None for values in groups.values() for v in values):
+            return  # a metric that nobody logged is not there
+        found = lake.compare("acc", by="lr", goal="max", draws=50)
+    for told in found.table.iter_rows(named=True):
+        values = groups[told["config.lr"]] if "config.lr" in told else next(iter(groups.values()))
+        known = [v for v in values if v is not None and math.isfinite(v)]
+        assert (told["n"], told["n_failed"]) == (len(known), len(values) - len(known))
+        if known:
+            expected = [np.mean(known), np.median(known), scipy.stats.trim_mean(known, 0.25), max(known)]
+            assert [told[c] for c in ("mean", "median", "iqm", "best")] == pytest.approx(expected, abs=1e-9)
+            assert told["std"] == (pytest.approx(np.std(known, ddof=1), abs=1e-9) if len(known) > 1 else None)

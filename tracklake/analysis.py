@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake import arrivals, budgets, comparison, outcomes, targets
+from tracklake import arrivals, budgets, comparison, outcomes, sweeps, targets
 from tracklake.differences import Settings
 from tracklake.errors import TracklakeError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.series import SeriesTable
     from tracklake.significance import Kind
+    from tracklake.sweeps import Sweep
     from tracklake.trajectories import Amount
 
     Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
@@ -76,7 +77,8 @@ class Analysis:
 
         The number of a run is `stat` of the metric: "best" (by default; also the metric's own "val/acc.max"), "last",
         "mean", "p95"...; the metric may also be a column of the runs, a polars expression over them, or a frame of
-        run_id and numbers. A run that failed (`failed="include"` keeps it) or has no finite number is n_failed.
+        run_id and numbers. A run that failed, crashed or was killed (`failed="include"` keeps it) or has no finite
+        number is n_failed.
 
         `center` ("mean", "median" or "iqm") is what groups are sorted by, and what intervals and differences are of.
         With tasks each counts the same, and runs are drawn within tasks; `unit="task"` averages a group's runs on a
@@ -221,6 +223,57 @@ class Analysis:
         return budgets.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
         )
+
+    def sweep(
+        self,
+        *,
+        metric: Metric,
+        goal: str | None = None,
+        params: str | Sequence[str] | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        stat: str | None = None,
+        failed: Failed = "exclude",
+    ) -> Sweep:
+        """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
+
+        `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
+        expression, a frame. The parameters are the columns of config that vary over the runs, with their kinds and
+        scales found, or those of `params`. The result answers .best(n), .importance(), .marginal(param),
+        .interactions(), .pareto(metrics), .parallel(), .rank_stability(), .luck() and .replay(early_stopping).
+
+        >>> print(example().sweep(metric="acc", goal="max"))
+        acc (higher is better): 2 runs, 0 failed, 1 parameter varies
+        parameter  kind   scale  values       runs
+        lr         float  log    0.01 .. 0.1     2
+        - the best is 0.9000
+        """
+        _need("scipy")
+        series = self._view.series
+        target = targets.target(series.table, metric, stat=stat, goal=goal)
+        return sweeps.sweep(series, target, params=params, runs=runs, where=where, failed=failed)
+
+    def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:
+        """What is wrong with each run's history of this metric? One row a run, null for one without it.
+
+        n_nan, n_inf: values that are not finite. diverged_at: the step from which on none is finite, null if the last
+        one is. gap_steps: how many steps are missing by the usual stride. duplicate_steps: steps logged more than
+        once. noise: the standard deviation of the jitter about the curve (Gasser, Sroka and Jennen-Steinmetz 1986,
+        robust; null below 5 points). With a goal (defined or given): plateau_at: the step at which the best so far came
+        within 1% of all it gained. stalled: that was in the first half. still_improving_at_end: in the last tenth.
+        Not to be used on a metric that is meant to move, such as a learning rate.
+
+        The same are columns of the runs, for where= and columns=: "quality.val/loss.diverged_at", or without a metric
+        "quality.diverged_at" for any of them.
+
+        >>> example().quality("acc", goal="max").select("run_id", "plateau_at", "stalled").rows()
+        [('slow', 2, False), ('fast', 1, True)]
+        """
+        table = self._view.runs
+        direction = None if goal is None else targets.direction(table, metric, goal)
+        (known,) = self._view.series.known([metric])
+        ids = table.select(runs=runs, where=where, wanted=["run_id"])
+        return ids.join(table.quality.flags(known, goal=direction), on="run_id", how="left", maintain_order="left")
 
 
 def _need(module: str) -> None:

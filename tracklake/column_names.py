@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import keys
+from tracklake import keys, quality
 from tracklake.errors import UnknownNameError
 from tracklake.points import PSEUDO
 
@@ -55,7 +55,7 @@ class ColumnNames:
 
     def parse(self, name: str) -> Column:
         """Return what a name means, or raise the error that names the nearest."""
-        if name in BASE:
+        if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
         for whole in dict.fromkeys((name, name.removesuffix(_TEXT))):
             only_text = whole != name
@@ -116,6 +116,8 @@ class ColumnNames:
 
     def _matches(self, glob: str) -> list[str]:
         matches = [column for column in self.available if keys.glob_matches(glob, column)]
+        if glob.startswith(quality.PREFIX):  # only then: "*" takes what is cheap
+            matches += [name for name in map(quality.PREFIX.__add__, quality.FLAGS) if keys.glob_matches(glob, name)]
         asked = keys.split_statistic(glob)
         if asked is not None:
             named = [f"summary.{m}" for m in self.summaries.snapshot.metrics if not m.startswith("_")]

@@ -208,6 +208,8 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     lacking = table.filter((pl.col("n_tasks") < pl.col("n_tasks").max()) & (pl.col("n") > 0)).height
     if lacking:
         yield f"{_many(lacking, 'group')} without some tasks: differences are over the tasks in common"
+    if found.tasks and found.unit == "run":
+        yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
     few = table.filter(pl.col("n") < FEW).height
     if few:
         yield f"{_many(few, 'group')} of fewer than {FEW} runs: too few for an interval (.table['warning'])"

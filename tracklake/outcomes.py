@@ -115,10 +115,7 @@ def outcomes(
     tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
     repeats = [column for column in matched if column not in tasks]
     rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
-    by_columns = _with_text(rows, grouped.columns)
-    if grouped.expanded:
-        varied = [c for c in by_columns if rows[c].n_unique() > 1]
-        by_columns = varied or by_columns[:1]
+    by_columns = grouped.shown(rows, without=[*matched, *tasks])
     unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
     rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
     numbered = rows.with_columns(

@@ -23,6 +23,8 @@ CENTERS: tuple[Center, ...] = ("mean", "median", "iqm")
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
+_SMALL = 250_000
+"""Multiplications in one product."""
 _CHUNK = 2_000_000
 """Numbers drawn at a time: what fits the caches, and bounds the memory."""
 
@@ -184,7 +186,20 @@ def _stratum_means(whole: Sample, pieces: _Pieces, *, draws: int, seed: int) -> 
         rows = max(1, _CHUNK // n)
         for first in range(0, draws, rows):
             where = slice(first, min(first + rows, draws))
-            yield of, values @ drawn.counts(where.stop - first).T, where
+            yield of, _products(values, drawn.counts(where.stop - first)), where
+
+
+def _products(values: Floats, counts: Floats) -> Floats:
+    """Return values @ counts.T in pieces so small that BLAS starts no threads, which cost more than they bring.
+
+    One piece after the other also adds up in one order, whatever the machine.
+    """
+    found = np.empty((len(values), len(counts)))
+    rows = max(64, _SMALL // values.size)
+    for first in range(0, len(counts), rows):
+        piece = slice(first, first + rows)
+        np.matmul(values, counts[piece].T, out=found[:, piece])
+    return found
 
 
 def _pooled(whole: Sample, pieces: _Pieces, columns: Ints, *, center: Center, draws: int, seed: int) -> Floats:

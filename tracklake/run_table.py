@@ -13,6 +13,7 @@ import polars as pl
 from tracklake import columns, fields, keys, points, values
 from tracklake.column_names import ColumnNames
 from tracklake.errors import QueryError, UnknownNameError
+from tracklake.quality import PREFIX, Quality
 from tracklake.schema import LAKE_RUN
 from tracklake.summaries import STORED
 from tracklake.summary_columns import Cells, Rows, SummaryColumns
@@ -34,7 +35,7 @@ Where = pl.Expr | str | None
 """A polars expression over the columns of the runs, or a boolean expression in SQL."""
 
 FIELDS = ("name", "group", "job_type", "notes")
-_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary)(?:\.\w+)+)""")
+_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
 """In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
@@ -45,6 +46,7 @@ class RunTable:
         self.summaries = summaries
         self.snapshot = summaries.snapshot
         self._columns = SummaryColumns(summaries)
+        self.quality = Quality(summaries)
 
     def select(
         self,
@@ -135,6 +137,9 @@ class RunTable:
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:
         if name in rows.columns:
             return rows[name]
+        if name.startswith(PREFIX):
+            found = self.quality.column(name)
+            return rows.select("run_id").join(found, on="run_id", how="left", maintain_order="left").to_series(1)
         table = self._states if name == "state" else self._runtimes if name == "runtime" else self._fields[name]
         return rows.select("run_id").join(table, on="run_id", how="left", maintain_order="left")[name]
 

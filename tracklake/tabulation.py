@@ -34,6 +34,8 @@ class Sheet(NamedTuple):
     columns: list[Column]
     bold: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    whole: str = ".table"
+    """Where all of it is."""
 
     def rows(self) -> list[list[str]]:
         """Return the cells row by row."""
@@ -60,7 +62,7 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
         (len(sheet.columns[0].cells) - rows if sheet.columns else 0, "row"),
         (len(sheet.columns) - len(shown), "column")) if n > 0]  # fmt: skip
     if hidden:
-        lines.append(f"({' and '.join(hidden)} in .table)")
+        lines.append(f"({' and '.join(hidden)} in {sheet.whole})")
     for note in sheet.notes:
         lines += _wrapped(f"- {note}", width)
     return "\n".join(line.rstrip() for line in lines)
@@ -132,7 +134,7 @@ def html(sheet: Sheet, *, rows: int = 100) -> str:
         for i, row in enumerate(sheet.rows()[:rows])
     ]  # fmt: skip
     hidden = len(sheet.rows()) - rows
-    notes = [f"{hidden:,} more rows in .table"] if hidden > 0 else []
+    notes = [f"{hidden:,} more rows in {sheet.whole}"] if hidden > 0 else []
     below = "".join(f"<li>{markup.escape(note)}</li>" for note in [*notes, *sheet.notes])
     title = f"<p>{markup.escape(sheet.title)}</p>" if sheet.title else ""
     listed = f"<ul>{below}</ul>" if below else ""

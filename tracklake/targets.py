@@ -141,8 +141,18 @@ class Grouping(NamedTuple):
 
     columns: list[str]
     removed: list[str]
-    expanded: bool
-    """Whether the columns came from "config": those that do not vary then say nothing."""
+    expanded: list[str]
+    """The columns that came from "config": of these, what does not vary says nothing."""
+
+    def shown(self, rows: pl.DataFrame, *, without: Sequence[str] = ()) -> list[str]:
+        """Return the columns of these rows that group, with those of their texts (`x.text`, where types are mixed).
+
+        Of the expanded ones those that vary, and none of `without`; but one at least, if there are any.
+        """
+        there = [(c, part) for c in self.columns for part in (c, f"{c}.text") if part in rows.columns]
+        kept = [(c, part) for c, part in there if c not in self.expanded or c not in without]
+        said = [part for c, part in kept if c not in self.expanded or rows[part].n_unique() > 1]
+        return said or [part for _, part in kept[:1]]
 
 
 def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Grouping:
@@ -158,6 +168,7 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
     shown = [name for name in table.names.defaults(run_ids) if name.startswith("config.")]
     columns: list[str] = []
     removed: list[str] = []
+    expanded: list[str] = []
     for name in names:
         first, *rest = [part.strip() for part in name.split(" - ")]
         if first != "config" or name in table.names.available:
@@ -167,9 +178,10 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
         unknown = [part for part in rest if not keys.is_glob(part) and not any(_means(part, c) for c in shown)]
         if unknown:
             raise UnknownNameError.nearest("config key", unknown[0], [c.removeprefix("config.") for c in shown])
-        columns += [column for column in shown if column not in taken]
+        expanded += [column for column in shown if column not in taken]
+        columns += expanded
         removed += taken
-    return Grouping(list(dict.fromkeys(columns)), removed, expanded=columns != [] and names[0].startswith("config"))
+    return Grouping(list(dict.fromkeys(columns)), removed, expanded)
 
 
 def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Where) -> pl.DataFrame:
@@ -181,10 +193,7 @@ def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Wher
     ids = table.select(runs=runs, where=where, wanted=["run_id"])
     named = grouping(table, by, ids["run_id"])
     rows = table.select(runs=ids, wanted=["run_id", *named.columns])
-    if not named.expanded:
-        return rows
-    varied = [c for c in rows.columns[1:] if rows[c].n_unique() > 1]
-    return rows.select("run_id", *(varied or rows.columns[1:2]))
+    return rows.select("run_id", *named.shown(rows))
 
 
 def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:
@@ -226,5 +235,6 @@ def read(
     rows = table.select(runs=runs, where=where, wanted=["run_id", "state", *columns, *needed])
     shown = [name for name in rows.columns if name in {*columns, *(f"{c}.text" for c in columns)}]
     base = ["run_id", "state"]
-    kept = rows.select(*base, *(name for name in shown if name not in base))
+    lists = [pl.col(name).list.join(", ") for name in shown if rows[name].dtype == pl.List(pl.String)]  # tags
+    kept = rows.select(*base, *(name for name in shown if name not in base)).with_columns(lists)
     return kept.with_columns(t.of(table, rows).alias(f"target_{i}") for i, t in enumerate(targets))

@@ -1,0 +1,248 @@
+"""`lake.sweep`: what a set of runs says of its settings."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import optuna
+import polars as pl
+import pytest
+from statsmodels.stats.meta_analysis import combine_effects
+
+import tracklake as tl
+from tracklake import luck, pareto
+from tracklake.errors import DefinitionError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracklake.sweeps import Sweep
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+NAN = math.nan
+
+
+def lake_of(folder: Path, rows: list[dict[str, Any]], *, metrics: tuple[str, ...] = ("acc",)) -> tl.Lake:
+    """Return a lake with a run of one step for each row; what is no metric is config."""
+    frame = pl.DataFrame(rows, infer_schema_length=None).with_columns(
+        pl.format("r{}", pl.int_range(pl.len())).alias("run"), pl.lit(0).alias("step")
+    )
+    config = [c for c in frame.columns if c not in (*metrics, "run", "step")]
+    lake = tl.open(folder, create=True)
+    lake.import_table(frame, run_columns=["run"], config_columns=config, step="step", metrics={m: m for m in metrics})
+    return lake
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
+    """Twelve settings of two seeds: the learning rate matters, the width hardly; one run is lost."""
+    rows = [
+        {"lr": lr, "width": width, "seed": seed, "same": 1, "size": 2.0 * width,
+         "acc": 0.5 + 0.1 * i + 0.001 * j + 0.004 * seed}
+        for i, lr in enumerate((0.001, 0.01, 0.1, 1.0)) for j, width in enumerate((16, 32, 64)) for seed in range(2)
+    ]  # fmt: skip
+    rows[0]["acc"] = NAN
+    return lake_of(tmp_path_factory.mktemp("sweep"), rows, metrics=("acc", "size"))
+
+
+@pytest.fixture
+def sweep(lake: tl.Lake) -> Sweep:
+    return lake.sweep(metric="acc.max", goal="max")
+
+
+def test_what_varies_is_found(sweep: Sweep):
+    """Varied columns are parameters, with their scale; seeds and constants are none."""
+    assert sweep.parameters.select("name", "kind", "scale", "n_distinct").rows() == [
+        ("config.lr", "float", "log", 4),
+        ("config.width", "int", "log", 3),
+    ]
+    assert sweep.seeds == ["config.seed"]
+
+
+def test_runs_without_a_value_are_failed(sweep: Sweep):
+    """The run that has no finite number is there, without a value."""
+    assert sweep.runs.filter("failed").select("run_id", "value").rows() == [("r0", None)]
+    assert len(sweep) == 24
+
+
+def test_parameters_can_be_named(lake: tl.Lake):
+    """params= says what counts as a parameter, a seed too."""
+    named = lake.sweep(metric="acc", goal="max", params=["seed", "lr"])
+    assert named.parameters["name"].to_list() == ["config.seed", "config.lr"]
+
+
+def test_the_best_with_its_ties(tmp_path: Path):
+    """best(n) has the n best runs and all that tie with the last of them, in the direction of the goal."""
+    found = lake_of(tmp_path, [{"k": i, "acc": v} for i, v in enumerate([0.5, 0.9, 0.7, 0.7, 0.7])])
+    assert found.sweep(metric="acc", goal="max").best(2)["value"].to_list() == [0.9, 0.7, 0.7, 0.7]
+    assert found.sweep(metric="acc", goal="min").best()["value"].to_list() == [0.5]
+    assert found.sweep(metric="acc", goal="min").best(9).height == 5
+
+
+@pytest.mark.parametrize("method", ["ped-anova", "fanova", "permutation"])
+def test_importance_of_a_lake(sweep: Sweep, method: str):
+    """The parameter that matters leads, by every method."""
+    assert sweep.importance(method=method, draws=2, quantile=0.25)["name"][0] == "config.lr"
+
+
+def test_marginal_over_values(sweep: Sweep):
+    """Each value of a parameter has its runs, their mean with an interval, and what the forest predicts."""
+    found = sweep.marginal("lr")
+    assert found.select("value", "n", "n_failed").rows() == [(0.001, 5, 1), (0.01, 6, 0), (0.1, 6, 0), (1.0, 6, 0)]
+    assert found["mean"][1] == pytest.approx(0.603)
+    assert (found["low"] <= found["mean"]).all()
+    assert found["predicted"].to_list() == pytest.approx([0.5, 0.6, 0.7, 0.8], abs=0.03)
+
+
+def test_marginal_over_stretches(tmp_path: Path):
+    """A number with many values is cut into stretches of as many runs; a category has a row a choice."""
+    rows = [{"k": i / 10, "opt": "ab"[i % 2], "acc": float(i)} for i in range(100)]
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max")
+    stretches = [(0.0, 2.4, 25), (2.5, 4.9, 25), (5.0, 7.4, 25), (7.5, 9.9, 25)]
+    assert found.marginal("k", points=4).select("low_edge", "high_edge", "n").rows() == stretches
+    assert found.marginal("config.opt").select("choice", "n", "best").rows() == [("a", 50, 98.0), ("b", 50, 99.0)]
+
+
+def test_interactions(tmp_path: Path):
+    """Two parameters that matter only together are the strongest pair."""
+    drawn = np.random.default_rng(0).uniform(0, 1, (150, 3)).tolist()
+    rows = [{"a": a, "b": b, "c": c, "acc": (a - 0.5) * (b - 0.5)} for a, b, c in drawn]
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max").interactions()
+    assert found.height == 3
+    assert found.row(0)[:2] == ("config.a", "config.b")
+    assert found["share"][0] > 2 * found["share"][1]
+
+
+def test_pareto_of_mixed_goals(sweep: Sweep):
+    """Metrics with goals of their own: the runs no other beats in all of them, failed ones left out."""
+    found = sweep.pareto({"acc": "max", "config.width": "min"}, fronts=2)
+    assert found["front"].to_list() == [1, 1, 1, 2, 2, 2]
+    assert found.head(3)["acc"].to_list() == pytest.approx([0.804, 0.805, 0.806])
+    assert found.head(3)["config.width"].to_list() == [16, 32, 64]
+
+
+def test_pareto_keeps_ties():
+    """Equal rows are all on the front, and a row that is only as good in one and worse in another is not."""
+    costs = np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [NAN, 0.0]])
+    assert pareto.front(costs).tolist() == [True, True, True, False, False]
+    assert pareto.ranks(costs).tolist() == [1, 1, 1, 2, 0]
+
+
+@pytest.mark.parametrize("metrics", [2, 3])
+def test_the_front_is_that_of_optuna(metrics: int):
+    """On random runs with ties, the front is optuna's best trials."""
+    costs = np.random.default_rng(metrics).integers(0, 8, (60, metrics)).astype(float)
+    study = optuna.create_study(directions=["minimize"] * metrics)
+    for row in costs.tolist():
+        study.add_trial(optuna.trial.create_trial(values=row))
+    assert np.flatnonzero(pareto.front(costs)).tolist() == sorted(t.number for t in study.best_trials)
+
+
+def test_parallel_coordinates(sweep: Sweep):
+    """Each axis runs from 0 to 1 on its scale, and has ticks; a run without a value has none on that axis."""
+    found = sweep.parallel()
+    assert found.lines.filter(pl.col("run_id") == "r0").rows() == [("r0", 0.0, 0.0, None)]
+    assert found.lines["config.lr"].unique().sort().to_list() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert found.axes["labels"][0].to_list() == ["0.001", "0.005623", "0.03162", "0.1778", "1"]
+    assert found.axes["name"].to_list() == ["config.lr", "config.width", "acc.max"]
+
+
+def test_rank_stability(sweep: Sweep):
+    """Settings that differ by more than their seeds keep their rank; those that do not, share it out."""
+    found = sweep.rank_stability(draws=500, top=3)
+    assert found["rank"].to_list() == [*range(1, 11), 10, 12]  # two settings tie
+    assert found.head(3)["config.lr"].to_list() == [1.0] * 3
+    assert found.head(3)["p_top"].to_list() == [1.0] * 3
+    assert found["p_best"][0] < 1
+    assert (found["rank_low"] <= found["rank_high"]).all()
+    assert found.equals(sweep.rank_stability(draws=500, top=3))
+
+
+def test_the_variance_between_settings_is_that_of_statsmodels():
+    """Shrinking uses the variance between settings of DerSimonian and Laird, as statsmodels computes it."""
+    generator = np.random.default_rng(0)
+    levels = generator.normal(0, 0.2, 8)
+    groups = [generator.normal(level, 0.1, n) for level, n in zip(levels, (2, 3, 2, 5, 2, 4, 3, 2), strict=True)]
+    found = luck.shrunken(groups)
+    means, errors = [g.mean() for g in groups], [found.within**2 / len(g) for g in groups]
+    theirs = combine_effects(np.array(means), np.array(errors), method_re="dl")
+    assert found.between**2 == pytest.approx(theirs.tau2, abs=1e-12)
+    assert found.center == pytest.approx(theirs.mean_effect_re, abs=1e-12)
+
+
+def test_the_corrected_best_is_nearer_to_the_truth():
+    """Over many sweeps of equal settings the best looks better than it is; corrected, it hardly does."""
+    generator = np.random.default_rng(0)
+    seen, corrected = [], []
+    for _ in range(100):
+        groups = [generator.normal(0, 1, 3) for _ in range(20)]
+        means = np.array([g.mean() for g in groups])
+        seen.append(means.min())
+        corrected.append(luck.shrunken(groups).means[means.argmin()])
+    assert np.mean(seen) == pytest.approx(-luck.expected_maximum(20) / 3**0.5, abs=0.1)
+    assert abs(np.mean(corrected)) < 0.3
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 0.0), (2, 1 / math.pi**0.5), (3, 1.5 / math.pi**0.5), (100, 2.50759)])
+def test_the_expected_best_of_equals(n: int, expected: float):
+    """The expected maximum of n normal numbers is what tables of order statistics say."""
+    assert luck.expected_maximum(n) == pytest.approx(expected, abs=1e-5)
+
+
+def test_luck_of_the_best(sweep: Sweep):
+    """The best setting is corrected towards the mean, and the sentences say by how much."""
+    found = sweep.luck()
+    assert found.best == "lr=1.0, width=64"
+    assert found.corrected < found.observed == pytest.approx(0.804)
+    assert found.luck == pytest.approx(found.observed - found.corrected)
+    assert "is luck" in str(found)
+    assert found.table.height == 12
+
+
+def test_luck_takes_repeats_or_a_noise(tmp_path: Path):
+    """Where no setting was run twice the noise has to be said; where none has a value it says so."""
+    found = lake_of(tmp_path / "single", [{"k": i, "acc": 0.1 * i} for i in range(4)]).sweep(metric="acc", goal="max")
+    for ask in (found.luck, found.rank_stability):
+        with pytest.raises(DefinitionError, match="no setting was run twice"):
+            ask()
+    assert found.luck(noise=0.01).noise == 0.01
+    lost = lake_of(tmp_path / "lost", [{"k": i, "acc": NAN} for i in range(3)]).sweep(metric="acc", goal="max")
+    with pytest.raises(DefinitionError, match="no run of the sweep has a value"):
+        lost.rank_stability()
+
+
+def test_nothing_varies(tmp_path: Path):
+    """A sweep of one setting, or of all failed runs, answers without parameters or importance."""
+    found = lake_of(tmp_path / "one", [{"k": 1, "acc": 0.5}, {"k": 1, "acc": 0.6}]).sweep(metric="acc", goal="max")
+    assert found.parameters.is_empty()
+    assert found.importance().is_empty()
+    assert found.rank_stability()["n"].to_list() == [2]
+    assert found.luck().table.height == 1
+    assert "0 parameters vary" in repr(found)
+    lost = lake_of(tmp_path / "lost", [{"k": i, "acc": NAN} for i in range(3)]).sweep(metric="acc", goal="max")
+    assert lost.best().is_empty()
+    assert lost.importance()["importance"].to_list() == [0.0]
+    assert lost.marginal("k")["n_failed"].to_list() == [1, 1, 1]
+
+
+def test_conditional_parameters_are_described(tmp_path: Path):
+    """A parameter that only some runs have says under which condition, and can be weighed."""
+    rows = [
+        {"opt": o, "momentum": 0.1 * i if o == "sgd" else None, "acc": 0.1 * i}
+        for o in ("adam", "sgd")
+        for i in range(4)
+    ]
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max")
+    assert "opt is 'sgd'" in repr(found)
+    assert max(map(len, repr(found).splitlines())) <= 80
+    assert found.importance(draws=2)["importance"].min() >= 0
+    assert found.marginal("momentum")["n"].to_list() == [1, 1, 1, 1]
+
+
+def test_an_unknown_parameter(sweep: Sweep):
+    """A parameter that does not vary names the nearest that does."""
+    with pytest.raises(UnknownNameError, match="did you mean 'width'"):
+        sweep.marginal("widht")

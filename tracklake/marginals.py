@@ -1,0 +1,154 @@
+"""Marginals: the value as a function of one parameter, of two, and of all side by side."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import bootstrap, fanova, importance, resampling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.importance import Fit, Floats
+    from tracklake.parameters import Parameter
+    from tracklake.resampling import Ints
+    from tracklake.targets import Target
+
+_TICKS = 5
+
+
+class Parallel(NamedTuple):
+    """The data of a parallel-coordinates plot.
+
+    lines: run_id, a column a parameter and the value: the place of each run on that axis, from 0 to 1, null where it
+    has none. axes: name, kind, scale, positions and labels of the ticks.
+    """
+
+    lines: pl.DataFrame
+    axes: pl.DataFrame
+
+
+def marginal(
+    parameter: Parameter,
+    runs: pl.DataFrame,
+    target: Target,
+    *,
+    fit: Fit | None,
+    points: int,
+    confidence: float,
+    seed: int,
+) -> pl.DataFrame:
+    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`."""
+    bins = _bins(parameter, points)
+    placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
+    placed = placed.filter(pl.col("bin") >= 0)
+    best = pl.col("value").max() if target.goal == "max" else pl.col("value").min()
+    at = pl.col("at")
+    found = (
+        placed.group_by("bin")
+        .agg(
+            at.median().alias("value_at"),
+            at.min().alias("low_edge"),
+            at.max().alias("high_edge"),
+            pl.col("value").count().cast(pl.Int64).alias("n"),
+            pl.col("failed").sum().cast(pl.Int64).alias("n_failed"),
+            pl.col("value").mean().alias("mean"),
+            best.alias("best"),
+        )
+        .sort("bin")
+    )
+    low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
+    predicted = -target.sign * _predicted(parameter, fit, found["value_at"].to_numpy())
+    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "predicted": predicted}
+    shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
+    rest = ["n", "n_failed", "mean", "low", "high", "best", "predicted"]
+    if parameter.choices:
+        names = [parameter.choices[int(place)] for place in found["value_at"]]
+        return shown.select(pl.Series("choice", names, dtype=pl.String), *rest)
+    return shown.select(pl.col("value_at").alias("value"), "low_edge", "high_edge", *rest)
+
+
+def _bins(parameter: Parameter, points: int) -> Ints:
+    """Return the bin of each run, -1 where it lacks the parameter: a value each, or stretches of as many runs."""
+    active = parameter.active
+    distinct, place = np.unique(parameter.codes[active], return_inverse=True)
+    if len(distinct) > points and not parameter.choices:
+        edges = np.quantile(parameter.codes[active], np.linspace(0, 1, points + 1)[1:-1])
+        place = np.unique(np.searchsorted(edges, parameter.codes[active], side="left"), return_inverse=True)[1]
+    bins = np.full(len(active), -1, dtype=np.int64)
+    bins[active] = place
+    return bins
+
+
+def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> tuple[Floats, Floats]:
+    """Return the bounds of the mean of each bin, NaN for one of fewer than two runs."""
+    low, high = np.full(size, np.nan), np.full(size, np.nan)
+    nothing = np.zeros(used.height)
+    whole = resampling.sample(used["bin"], stratum=nothing, cell=nothing - 1, value=used["value"])
+    for columns, drawn in resampling.resampled(resampling.by_itself(whole), center="mean", draws=2000, seed=seed):
+        low[columns], high[columns] = bootstrap.bounds(drawn, confidence)
+    alone = np.bincount(used["bin"], minlength=size) < 2  # noqa: PLR2004 - one run has no spread
+    low[alone], high[alone] = np.nan, np.nan
+    return low, high
+
+
+def _predicted(parameter: Parameter, fit: Fit | None, at: Floats) -> Floats:
+    """Return what a forest says at these values, in the mean over the space of the other parameters."""
+    names = [p.name for p in fit.shown] if fit else []
+    if fit is None or parameter.name not in names:
+        return np.full(len(at), np.nan)
+    place = names.index(parameter.name)
+    wanted = importance.encoded_at(fit.shown[place], at)
+    found: Floats = np.mean([fanova.marginal(tree, fit.features.groups[place], wanted) for tree in fit.trees], axis=0)
+    return found
+
+
+def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
+    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`."""
+    rows: list[tuple[str, str, float]] = []
+    if fit is not None:
+        alone = fanova.importance(fit.trees, fit.features.groups)
+        chosen = sorted(np.argsort(-alone, kind="stable")[:among].tolist())
+        groups, names = [fit.features.groups[i] for i in chosen], [fit.shown[i].name for i in chosen]
+        pairs = list(itertools.combinations(range(len(chosen)), 2))
+        shares = fanova.interactions(fit.trees, groups, pairs)
+        rows = [(names[a], names[b], share) for (a, b), share in zip(pairs, shares, strict=True)]
+    frame = pl.DataFrame(rows, schema={"first": pl.String, "second": pl.String, "share": pl.Float64}, orient="row")
+    return frame.sort("share", descending=True, maintain_order=True)
+
+
+def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> Parallel:
+    """Return where each run stands on each axis; see `Sweep.parallel`."""
+    lines, axes = [runs["run_id"]], []
+    for p in found:
+        places, low, high = _places(p.scaled)
+        lines.append(pl.Series(p.name, places, nan_to_null=True))
+        axes.append(_axis(p, low, high))
+    places, low, high = _places(runs["value"].fill_null(np.nan).to_numpy())
+    lines.append(pl.Series("value", places, nan_to_null=True))
+    ticks = np.linspace(low, high, _TICKS)
+    axes.append((target.name, "float", "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in ticks]))
+    texts = dict.fromkeys(("name", "kind", "scale"), pl.String)
+    schema = texts | {"positions": pl.List(pl.Float64), "labels": pl.List(pl.String)}
+    return Parallel(pl.DataFrame(lines), pl.DataFrame(axes, schema=schema, orient="row"))
+
+
+def _places(values: Floats) -> tuple[Floats, float, float]:
+    """Return the values from 0 to 1 (0.5 if all are one), and what 0 and 1 mean."""
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    if high > low:
+        return (values - low) / (high - low), low, high
+    return np.where(np.isfinite(values), 0.5, np.nan), low, high
+
+
+def _axis(p: Parameter, low: float, high: float) -> tuple[str, str, str | None, list[float], list[str]]:
+    if p.choices:
+        return p.name, p.kind, None, _places(np.arange(len(p.choices), dtype=np.float64))[0].tolist(), p.choices
+    ticks = np.linspace(low, high, _TICKS)
+    shown = 10**ticks if p.log else ticks
+    return p.name, p.kind, "log" if p.log else "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in shown]

@@ -1,0 +1,169 @@
+"""Parameters: which columns of config vary over runs, on which scale, and under which condition."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tracklake import outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+Kind = Literal["float", "int", "categorical", "label"]
+
+_SEED = re.compile(r"(^|[_.])(random_)?seed($|[_.])|(^|[_.])random_state$", re.IGNORECASE)
+_LOG_RATIO = 4.0
+"""The highest value must be so many times the lowest before a scale can be seen."""
+_TABLE: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("name", "kind", "scale"), pl.String),
+    **dict.fromkeys(("low", "high"), pl.Float64),
+    **dict.fromkeys(("n_distinct", "n_runs"), pl.Int64),
+    "conditional": pl.Boolean,
+    "when": pl.String,
+    "choices": pl.List(pl.String),
+}
+_LOG_RATIO_OF_TWO = 10.0
+"""The same where there are only two values."""
+
+
+class Parameter(NamedTuple):
+    """One column that varies. `codes` has a number for each run, NaN where the run has none."""
+
+    name: str
+    kind: Kind
+    log: bool
+    codes: Floats
+    """The value itself of a number, the position in `choices` of a category."""
+    choices: list[str]
+    when: str
+    """Where it is there in some runs only: the condition, as far as another parameter tells it."""
+
+    @property
+    def active(self) -> Booleans:
+        """Which runs have it."""
+        found: Booleans = ~np.isnan(self.codes)
+        return found
+
+    @property
+    def scaled(self) -> Floats:
+        """The numbers on the scale on which they were chosen: the logarithm where that is it."""
+        return np.log10(self.codes) if self.log else self.codes
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and highest number, or position."""
+        return float(np.nanmin(self.codes)), float(np.nanmax(self.codes))
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether it has more than one value (being there or not is not a value)."""
+        low, high = self.bounds if self.active.any() else (0.0, 0.0)
+        return high > low
+
+
+def varied(rows: pl.DataFrame, columns: Sequence[str]) -> list[Parameter]:
+    """Return the columns whose values differ over these rows, by name; a null is a difference too."""
+    found = [_parameter(rows, name) for name in columns if not _is_text_part(rows, name) and _differs(rows, name)]
+    return [p._replace(when=_condition(p, found)) for p in found]
+
+
+def is_seed(column: str) -> bool:
+    """Tell whether a column's name says that it is a seed, which is varied but no setting.
+
+    >>> is_seed("config.seed"), is_seed("config.data.random_state"), is_seed("config.n_seeds")
+    (True, True, False)
+    """
+    return _SEED.search(column.removeprefix("config.")) is not None
+
+
+def table(found: Sequence[Parameter]) -> pl.DataFrame:
+    """Return a row a parameter: name, kind, scale, low, high, n_distinct, n_runs, conditional, when, choices.
+
+    >>> rows = pl.DataFrame({"lr": [0.001, 0.01, 0.1, 1.0], "opt": ["a", "a", "b", None]})
+    >>> table(varied(rows, ["lr", "opt"])).select("name", "kind", "scale", "conditional").rows()
+    [('lr', 'float', 'log', False), ('opt', 'categorical', None, True)]
+    """
+    rows = [
+        {
+            "name": p.name,
+            "kind": p.kind,
+            "scale": None if p.choices else "log" if p.log else "linear",
+            "low": None if p.choices else p.bounds[0],
+            "high": None if p.choices else p.bounds[1],
+            "n_distinct": len(np.unique(p.codes[p.active])),
+            "n_runs": int(p.active.sum()),
+            "conditional": not p.active.all(),
+            "when": p.when or None,
+            "choices": p.choices or None,
+        }
+        for p in found
+    ]
+    return pl.DataFrame(rows, schema=_TABLE)
+
+
+def _is_text_part(rows: pl.DataFrame, name: str) -> bool:
+    return name.endswith(".text") and name.removesuffix(".text") in rows.columns
+
+
+def _differs(rows: pl.DataFrame, name: str) -> bool:
+    parts = [c for c in (name, f"{name}.text") if c in rows.columns]
+    return rows.select(parts).n_unique() > 1
+
+
+def _parameter(rows: pl.DataFrame, name: str) -> Parameter:
+    column = rows[name]
+    mixed = f"{name}.text" in rows.columns and rows[f"{name}.text"].null_count() < rows.height
+    if column.dtype.is_numeric() and not mixed:
+        codes = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        codes = np.where(np.isfinite(codes), codes, np.nan)
+        kind: Kind = "int" if column.dtype.is_integer() else "float"
+        if not np.isnan(codes).all():
+            return Parameter(name, kind, _is_log(codes[~np.isnan(codes)]), codes, [], "")
+    text = [None if v is None else outcomes.shown(v) for v in column]
+    if mixed:
+        text = [own if own is not None else other for own, other in zip(text, rows[f"{name}.text"], strict=True)]
+    choices = sorted({t for t in text if t is not None})
+    place = {choice: float(i) for i, choice in enumerate(choices)}
+    codes = np.array([np.nan if t is None else place[t] for t in text])
+    unique = len(choices) > max(10, len(codes) // 2)
+    return Parameter(name, "label" if unique else "categorical", log=False, codes=codes, choices=choices, when="")
+
+
+def _is_log(values: Floats) -> bool:
+    """Tell whether the values lie evenly on a logarithmic scale rather than on a linear one.
+
+    The distance (Kolmogorov-Smirnov) of the distinct values to evenly spread ones, on both scales.
+    """
+    distinct = np.unique(values)
+    if distinct[0] <= 0:
+        return False
+    ratio = distinct[-1] / distinct[0]
+    if len(distinct) <= 2:  # noqa: PLR2004 - two values lie evenly on every scale
+        return bool(ratio >= _LOG_RATIO_OF_TWO)
+    return bool(ratio >= _LOG_RATIO and _unevenness(np.log(distinct)) < _unevenness(distinct))
+
+
+def _unevenness(ordered: Floats) -> float:
+    position = (ordered - ordered[0]) / (ordered[-1] - ordered[0])
+    return float(np.abs(position - np.linspace(0, 1, len(ordered))).max())
+
+
+def _condition(parameter: Parameter, others: Sequence[Parameter]) -> str:
+    """Return the category of another parameter that says where this one is there; empty for none."""
+    active = parameter.active
+    if active.all():
+        return ""
+    for other in others:
+        if other is parameter or other.kind != "categorical" or not other.active.all():
+            continue
+        inside, outside = ({int(c) for c in other.codes[part]} for part in (active, ~active))
+        if inside.isdisjoint(outside):
+            chosen = " or ".join(repr(other.choices[i]) for i in sorted(inside))
+            return f"{other.name.removeprefix('config.')} is {chosen}"
+    return ""

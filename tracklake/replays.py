@@ -1,0 +1,132 @@
+"""Replays: early stopping tried on stored curves, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from tracklake import early_stopping, tabulation, trajectories
+from tracklake.early_stopping import Hyperband, Median, Rule, SuccessiveHalving
+from tracklake.errors import DefinitionError
+from tracklake.keys import Statistic
+from tracklake.tabulation import Column, Sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.series import SeriesTable
+    from tracklake.targets import Target
+
+
+@dataclass(frozen=True, repr=False)
+class Replay:
+    """What each rule would have saved and cost.
+
+    `.table` has a row a rule: rule, n_runs, n_stopped, used and whole (how much of x would have been run, and was),
+    saved (the share), best (the value of the best run), best_left (of the best run not stopped), regret (how much worse
+    that is, never negative; null if none was left), best_stopped_at (where the best run was stopped, null if it was
+    not). `.runs` has a row a (rule, run): stopped_at, used, whole, value.
+    """
+
+    x: str
+    table: pl.DataFrame
+    runs: pl.DataFrame = field(repr=False)
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown."""
+        return tabulation.markdown(_sheet(self))
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        """Return the table as LaTeX (package booktabs)."""
+        return tabulation.latex(_sheet(self), caption=caption, label=label)
+
+    def _repr_html_(self) -> str:
+        return tabulation.html(_sheet(self))
+
+    def __repr__(self) -> str:
+        """Return the table, at most 80 characters wide."""
+        return tabulation.text(_sheet(self))
+
+
+def replay(
+    series: SeriesTable,
+    target: Target,
+    runs: pl.DataFrame,
+    rules: Sequence[str | Rule],
+    *,
+    metric: str | None,
+    x: str,
+) -> Replay:
+    """Replay the rules on the curves of these runs (run_id, value); see `Sweep.replay`."""
+    reported = metric or (target.source.metric if isinstance(target.source, Statistic) else None)
+    if reported is None:
+        raise DefinitionError(f"{target.name} is not logged along the run: say metric=, what was reported on the way")
+    ids = runs.select("run_id")
+    whole = trajectories.trajectories(series, reported, x=x, runs=ids, where=None)
+    curves = whole.group_by("run_id", maintain_order=True).agg("step", "x", "value")
+    started = series.table.select(runs=ids, wanted=["run_id"], order_by="created_at")
+    ordered = started.join(curves, on="run_id", maintain_order="left").join(
+        runs.select("run_id", pl.col("value").alias("final")), on="run_id", maintain_order="left"
+    )
+    made = [_of_rule(rule, ordered, target) for rule in rules]
+    return Replay(x, pl.concat([table for table, _ in made]), pl.concat([told for _, told in made]))
+
+
+def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the row of a rule, and those of its runs; `ordered` has step, x and value as lists, and final."""
+    name, made = (rule, _named(rule)) if isinstance(rule, str) else (repr(rule), rule)
+    curves = [(np.asarray(s, dtype=np.int64), -target.sign * np.asarray(v, dtype=np.float64))
+              for s, v in ordered.select("step", "value").iter_rows()]  # fmt: skip
+    kept = pl.Series("kept", early_stopping.replayed(made, curves))
+    told = ordered.with_columns(kept).select(
+        pl.lit(name).alias("rule"),
+        "run_id",
+        (pl.col("kept") < pl.col("step").list.len()).alias("stopped"),
+        pl.col("x").list.get(pl.col("kept") - 1).alias("used"),
+        pl.col("x").list.last().alias("whole"),
+        pl.col("final").alias("value"),
+    )
+    told = told.with_columns(pl.when("stopped").then("used").alias("stopped_at"))
+    loss = -target.sign * pl.col("value")
+    best, left = loss.min(), loss.filter(~pl.col("stopped")).min()
+    table = told.select(
+        pl.lit(name).alias("rule"),
+        pl.len().cast(pl.Int64).alias("n_runs"),
+        pl.col("stopped").sum().cast(pl.Int64).alias("n_stopped"),
+        pl.col("used").sum(),
+        pl.col("whole").sum(),
+        (1 - pl.col("used").sum() / pl.col("whole").sum()).fill_nan(None).alias("saved"),
+        (-target.sign * best).alias("best"),
+        (-target.sign * left).alias("best_left"),
+        (left - best).alias("regret"),
+        pl.col("stopped_at").get(loss.arg_min(), null_on_oob=True).alias("best_stopped_at"),
+    )
+    return table, told.select("rule", "run_id", "stopped_at", "used", "whole", "value")
+
+
+def _named(name: str) -> Rule:
+    if name == "asha":
+        return SuccessiveHalving()
+    if name == "hyperband":
+        return Hyperband()
+    if name == "median":
+        return Median()
+    raise DefinitionError(f"early_stopping={name!r}; accepted are 'asha', 'hyperband', 'median', or a rule")
+
+
+def _sheet(of: Replay) -> Sheet:
+    rows = of.table.to_dicts()
+    places = tabulation.decimals([r["regret"] for r in rows])
+    columns = [
+        Column("rule", [r["rule"] for r in rows], right=False),
+        Column("runs", [str(r["n_runs"]) for r in rows], rank=1),
+        Column("stopped", [str(r["n_stopped"]) for r in rows]),
+        Column("saved", ["" if r["saved"] is None else f"{100 * r['saved']:.1f}%" for r in rows]),
+        Column("best", [tabulation.number(r["best"], places) for r in rows], rank=2),
+        Column("best left", [tabulation.number(r["best_left"], places) for r in rows], rank=2),
+        Column("regret", [tabulation.number(r["regret"], places) for r in rows]),
+    ]
+    return Sheet(f"early stopping, replayed along {of.x}", columns)
