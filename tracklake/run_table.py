@@ -69,8 +69,9 @@ class RunTable:
         table = table if limit is None else table.head(limit)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
         shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
-        kept = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(kept, ["run_id", *shown])
+        if condition is not None or order or limit is not None:
+            rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
+        return self._build(rows, ["run_id", *shown])
 
     def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
         """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ENTRY = "entry"
 """The statistic that is what a run's summary holds under the bare name: set by hand, or the last value."""
 _ENDS = ("first", "last")
+_OF_ALL = frozenset((*_ENDS, "best", "best_step"))
+"""Statistics that are not one number which states give by themselves."""
+FEW = 16
+"""So many columns of statistics are taken from those that the table of runs remembers."""
 
 
 def summaries(table: RunTable, limits: Limits) -> View:
@@ -70,6 +74,8 @@ def _branch(source: str, stat: str) -> str:
 
 def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None) -> pl.DataFrame:
     """Return one row a (run, metric), and a column a statistic."""
+    if metrics and len(metrics) * len(stats) <= FEW and _OF_ALL.isdisjoint(stats):
+        return _wide_of_few(table, metrics, stats, runs)
     needed = {column for stat in stats for column in states.columns(stat)}
     found = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
     found = found.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
@@ -77,6 +83,23 @@ def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: C
         found = found.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
     expressions = [expression for stat in stats for expression in _expressions(stat)]
     return found.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
+
+
+def _wide_of_few(
+    table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None
+) -> pl.DataFrame:
+    """Return the same from the columns that the table of runs remembers: nothing is read twice of one snapshot."""
+    known = table.summaries.runs.select("run_id", "project")
+    if runs is not None:
+        known = known.filter(pl.col("run_id").is_in(list(runs)))
+    asked = {(metric, stat): Statistic(metric, stat) for metric in metrics for stat in stats}
+    found = table.statistics(known["run_id"], {f"{stat} of {metric}": path for (metric, stat), path in asked.items()})
+    schema = _wide_schema(stats)
+    parts = []
+    for metric in metrics:
+        numbers = [found[f"{stat} of {metric}"][0].cast(pl.Float64).alias(stat) for stat in stats]
+        parts.append(known.with_columns(pl.lit(metric).alias("metric"), *numbers).select(list(schema)))
+    return pl.concat(parts)
 
 
 def _expressions(stat: str) -> Iterator[pl.Expr]:

@@ -119,7 +119,7 @@ def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[st
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
     found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
-    disputed = snapshot.sessions.group_by("run_id").agg(pl.col("project").n_unique()).filter(pl.col("project") > 1)
+    disputed = snapshot.sessions.select("run_id", "project").unique().filter(pl.col("run_id").is_duplicated())
     if not disputed.is_empty():  # the project of a run is what its first session said
         found.append(_some(snapshot.states(metrics, runs=runs), None, disputed["run_id"]).select(list(SERIES)))
     virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
