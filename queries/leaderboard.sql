@@ -19,11 +19,12 @@ with scores as (
         and value is not null and not isnan(value)
 ),
 
+best as (
+    select run_id, value, loss from scores order by loss, run_id limit $k
+),
+
 ranked as (
-    select run_id, value, rank() over (order by loss) as rank
-    from scores
-    order by loss, run_id
-    limit $k
+    select run_id, value, rank() over (order by loss) as rank from best
 ),
 
 steps as (

@@ -32,6 +32,8 @@ class Column(NamedTuple):
     path: Statistic | None = None
     only_text: bool = False
     """`x.text` of a column `x`: what of its values is text."""
+    made: bool = False
+    """A derived column, computed from others."""
 
 
 class ColumnNames:
@@ -46,7 +48,7 @@ class ColumnNames:
     def available(self) -> list[str]:
         """Every column that exists without naming a statistic."""
         shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_names, *shown, *self._defined(None)]
+        return [*BASE, *self._config_names, *shown, *self.summaries.snapshot.made, *self._defined(None)]
 
     @cached_property
     def taken(self) -> set[str]:
@@ -57,6 +59,8 @@ class ColumnNames:
         """Return what a name means, or raise the error that names the nearest."""
         if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
+        if name in self.summaries.snapshot.made:
+            return Column(name, made=True)
         for whole in dict.fromkeys((name, name.removesuffix(_TEXT))):
             only_text = whole != name
             if whole in self._config_names:
@@ -139,6 +143,8 @@ class ColumnNames:
         for key in sorted(by_hand | logged):
             found = [d for i, d in self.summaries.definition(key).items() if i in shown] if key in logged else []
             said = [d for d in found if d is not None] or found[:1]  # who says nothing of it follows those who do
+            if key in self.summaries.snapshot.virtual and said == [None]:
+                continue
             parts = list(dict.fromkeys(part for d in said for part in _parts(key, d)))
             names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
             if key in by_hand and "" not in parts:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake import sql_views
 from tracklake.journal import FOLDER, SUFFIX
 from tracklake.points import PSEUDO
 
@@ -18,13 +19,18 @@ FILES = {"history": ".parquet", "states": ".parquet", "runs": ".parquet", FOLDER
 
 
 class Description(NamedTuple):
-    """What is in a lake. Frames: projects (project, runs, last); metrics (metric, runs, points, steps, defined)."""
+    """What is in a lake.
+
+    Frames: projects (project, runs, last), metrics (metric, runs, points, first_step, last_step, defined), derived
+    (project, name, kind, expression, description, unit, runs).
+    """
 
     runs: int
     states: dict[str, int]
     points: int
     projects: pl.DataFrame
     metrics: pl.DataFrame
+    derived: pl.DataFrame
     version: int
     partitions: int
     pending_journals: int
@@ -34,7 +40,7 @@ class Description(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can say it."""
         frames = {"projects": self.projects.with_columns(pl.col("last").dt.to_string("iso:strict"))}
-        frames["metrics"] = self.metrics
+        frames |= {"metrics": self.metrics, "derived": self.derived}
         return self._asdict() | {name: frame.to_dicts() for name, frame in frames.items()}
 
 
@@ -57,6 +63,7 @@ def describe(table: RunTable, storage: Storage) -> Description:
         points=int(metrics["points"].sum()),
         projects=projects.sort("last", descending=True),
         metrics=metrics.with_columns(defined),
+        derived=sql_views.derivations(table),
         version=snapshot.version.number,
         partitions=len(snapshot.version.partitions),
         pending_journals=snapshot.live_points["session"].n_unique(),

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import (
-    definitions,
-    describe,
-    display,
-    export,
-    health,
-    keys,
-    lake_files,
-    named_queries,
-    recorded,
-    sealing,
-    sql,
-    system,
-)
+from tracklake import definitions, derived, display, health, keys, lake_files, recorded, sealing, system
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
@@ -31,6 +16,7 @@ from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
 from tracklake.plots import Plots
 from tracklake.points import PSEUDO
+from tracklake.questions import Questions
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable, check_shape
@@ -42,13 +28,10 @@ from tracklake.values import Kind, Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from duckdb import DuckDBPyConnection
-
-    from tracklake.describe import Description
-    from tracklake.export import Form
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
+    from tracklake.mappings import Change
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Runs, Where
     from tracklake.sealing import Sealed
@@ -63,12 +46,14 @@ Stream = Literal["metrics", "system"]
 class _View(NamedTuple):
     """What is computed over one snapshot, kept as long as nothing changes."""
 
+    taken: Snapshot
     snapshot: Snapshot
+    """With what the lake derives."""
     runs: RunTable
     series: SeriesTable
 
 
-class Lake(Analysis):
+class Lake(Analysis, Questions):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes.
@@ -90,15 +75,6 @@ class Lake(Analysis):
     @cached_property
     def _reader(self) -> SnapshotReader:
         return SnapshotReader(self._storage)
-
-    @property
-    def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, but for those that begin with `_`.
-
-        >>> example().metrics
-        ['acc', 'loss']
-        """
-        return self._view.series.known(None)
 
     @property
     def dir(self) -> str:
@@ -152,7 +128,7 @@ class Lake(Analysis):
         check_shape(shape)
         view = self._view
         asked = [paths] if isinstance(paths, str | tuple) else list(paths)
-        known = {*view.snapshot.metrics, *PSEUDO}
+        known = {*view.snapshot.metrics, *PSEUDO, *(name.removeprefix("summary.") for name in view.snapshot.made)}
         parsed = _labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
@@ -245,87 +221,6 @@ class Lake(Analysis):
         """
         return Plots(self._view.series)
 
-    def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
-        """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.
-
-        runs has a column for each config value and summary: "config.lr", "summary.val/acc.max" (any statistic may be
-        named; * gives the default ones). summaries: run_id, project, metric, stat, value, text. history: run_id,
-        project, metric, step, time, value, text. `$name` in the text is bound to the param of that name. Frames of
-        polars, pandas and arrow join by the name of the caller's variable, or as a param. The text can only read.
-        Raises QueryError, which points at the text, and UnknownNameError, which names the nearest column.
-
-        >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
-        [('slow', 0.5)]
-        """
-        frame = inspect.currentframe()
-        return self._engine.ask(self._view.runs, text, params, find=sql.Caller(frame.f_back if frame else None))
-
-    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
-        """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
-
-        Raises UnknownNameError for a query, metric, project or run that is not there, QueryError for other parameters.
-
-        >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
-        [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
-        """
-        query = named_queries.get(name, self._queries)
-        table = self._view.runs
-        return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)
-
-    def queries(self) -> pl.DataFrame:
-        """Which named queries are there? One row a query: name, answers, parameters, returns, runs_on, path.
-
-        >>> example().queries().filter(pl.col("name") == "recent")["answers"].item()
-        'Which runs were started last?'
-        """
-        return named_queries.listing(named_queries.find(self._queries))
-
-    def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
-        """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
-
-        runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
-        its settings are locked. With `unsafe` it may do anything, and reads history a few times faster.
-
-        >>> with example().connect() as connection:
-        ...     connection.sql("SELECT count(*) FROM history").fetchall()
-        [(12,)]
-        """
-        return sql.connect(self._view.runs, unsafe=unsafe)
-
-    def export(
-        self, folder: os.PathLike[str] | str, *, form: Form = "parquet", run: str | None = None, where: Where = None
-    ) -> list[Path]:
-        """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
-
-        With `run` it holds that run's rows, and all else that is known of it as run.json. The folder appears whole
-        or not at all; LakeError if it is there and not empty.
-
-        >>> [path.name for path in example().export("out", form="csv")]
-        ['history.csv', 'runs.csv', 'summaries.csv']
-        """
-        if run is not None:
-            return export.write_run(Path(folder), run=self.run(run), form=form)
-        view = self._view
-        ids = view.runs.ids(where=where)
-        text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
-        params = {} if ids is None else {"runs": ids}
-        return export.write_tables(
-            Path(folder),
-            runs=view.runs.select(runs=ids),
-            summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
-            points=view.series.scan(None, runs=ids),
-            form=form,
-        )
-
-    def describe(self) -> Description:
-        """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.
-
-        >>> described = example().describe()
-        >>> described.states, described.metrics.select("metric", "runs", "points").rows()
-        ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
-        """
-        return describe.describe(self._view.runs, self._storage)
-
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
 
@@ -364,16 +259,20 @@ class Lake(Analysis):
         said = definitions.statement(
             name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
         )
-        if project is not None:
-            keys.check_project(project)
         if name == LAKE_RUN:
             raise DefinitionError(f"{name!r} is reserved")
+        self._say(("define", said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
+
+    def _say(self, change: Change, *, project: str | None) -> None:
+        """Write a statement about the lake, or one project of it, later than all that was said before."""
+        if project is not None:
+            keys.check_project(project)
         newest = self._view.snapshot.files["last"].dt.epoch("us").max()
         recorded.write_session(
             lake_files.create(self._storage.root),
             run_id=LAKE_RUN,
             project=project or "",
-            changes=[("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))],
+            changes=[change],
             clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
         )
 
@@ -427,10 +326,11 @@ class Lake(Analysis):
     @property
     def _view(self) -> _View:
         """The view over the newest snapshot; the last one again if nothing has changed."""
-        snapshot = self._reader.snapshot()
-        if self._last is None or self._last.snapshot is not snapshot:
+        taken = self._reader.snapshot()
+        if self._last is None or self._last.taken is not taken:
+            snapshot = derived.over(taken)
             table = RunTable(Summaries(snapshot))
-            self._last = _View(snapshot, table, SeriesTable(table))
+            self._last = _View(taken, snapshot, table, SeriesTable(table))
         return self._last
 
 

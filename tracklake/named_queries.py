@@ -220,7 +220,8 @@ def shipped() -> Path:
 def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
     known = table.summaries.runs
     if parameter.type == "METRIC":
-        there = {*table.snapshot.metrics, *table.summaries.entry_keys}
+        made = (name.removeprefix("summary.") for name in table.snapshot.made)
+        there = {*table.snapshot.metrics, *table.summaries.entry_keys, *made}
         if value not in there:
             raise UnknownNameError.nearest("metric", value, there)
     elif parameter.type == "PROJECT" and value not in known["project"]:

@@ -73,8 +73,9 @@ class RunTable:
         table = table if limit is None else table.head(limit)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
         shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
-        kept = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(kept, ["run_id", *shown])
+        if condition is not None or order or limit is not None:
+            rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
+        return self._build(rows, ["run_id", *shown])
 
     def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
         """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""
@@ -115,7 +116,8 @@ class RunTable:
     def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
         asked = [self.names.parse(name) for name in dict.fromkeys(names)]
-        built = {c: [self._base(rows, c.name)] for c in asked if c.config is None and c.path is None}
+        built = {c: [self._made(rows, c.name)] for c in asked if c.made}
+        built |= {c: [self._base(rows, c.name)] for c in asked if not c.made and c.config is None and c.path is None}
         if len(built) < len(asked):
             at = self._rows_of(rows["run_id"])
             built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
@@ -128,6 +130,12 @@ class RunTable:
             names_of = [column.name, *(part.name for part in parts[1:])]
             found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
         return pl.DataFrame(list(found.values()))
+
+    def _made(self, rows: pl.DataFrame, name: str) -> pl.Series:
+        """Return a derived column: it is computed from the columns that it names."""
+        expression = self.snapshot.made[name]
+        needed = self._build(rows, expression.meta.root_names())
+        return rows.select("run_id").with_columns(needed).select(expression).to_series()
 
     @cached_property
     def names(self) -> ColumnNames:
@@ -228,8 +236,19 @@ class RunTable:
         return built | {column: statistics[column.name] for column in asked if column.name in numbers}
 
     def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
-        """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns."""
-        return self._statistics(self._rows_of(run_ids), asked, self._limited(run_ids))
+        """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
+
+        A derived value of the runs, which has no history, is its own last value.
+        """
+        made = {name: f"summary.{path.metric}" for name, path in asked.items() if path.stat == "last"}
+        made = {name: column for name, column in made.items() if column in self.snapshot.made}
+        rest = {name: path for name, path in asked.items() if name not in made}
+        found = self._statistics(self._rows_of(run_ids), rest, self._limited(run_ids))
+        if made:
+            rows = self.summaries.runs.join(run_ids.to_frame(), on="run_id", maintain_order="right")
+            table = self._build(rows, made.values())
+            found |= {name: [table[column].alias(name)] for name, column in made.items()}
+        return found
 
     def _statistics(
         self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None

@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -17,7 +18,7 @@ from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tracklake.catalog import JournalFile
     from tracklake.delta_log import Version
@@ -161,6 +162,11 @@ def _has_gap(files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -
 
 class Snapshot:
     """What a reader sees: immutable, so everything derived from it is computed once."""
+
+    virtual: frozenset[str] = frozenset()
+    """Metrics that are computed at read; they are shown where they are named or defined."""
+    made: Mapping[str, pl.Expr] = MappingProxyType({})
+    """Columns of runs that are computed from others of the same run, by their names."""
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
         self.version = version

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ENTRY = "entry"
 """The statistic that is what a run's summary holds under the bare name: set by hand, or the last value."""
 _ENDS = ("first", "last")
+_OF_ALL = frozenset((*_ENDS, "best", "best_step"))
+"""Statistics that are not one number which states give by themselves."""
+FEW = 16
+"""So many columns of statistics are taken from those that the table of runs remembers."""
 
 
 def summaries(table: RunTable, limits: Limits) -> View:
@@ -70,6 +74,8 @@ def _branch(source: str, stat: str) -> str:
 
 def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None) -> pl.DataFrame:
     """Return one row a (run, metric), and a column a statistic."""
+    if metrics and len(metrics) * len(stats) <= FEW and _OF_ALL.isdisjoint(stats):
+        return _wide_of_few(table, metrics, stats, runs)
     needed = {column for stat in stats for column in states.columns(stat)}
     found = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
     found = found.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
@@ -77,6 +83,23 @@ def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: C
         found = found.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
     expressions = [expression for stat in stats for expression in _expressions(stat)]
     return found.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
+
+
+def _wide_of_few(
+    table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None
+) -> pl.DataFrame:
+    """Return the same from the columns that the table of runs remembers: nothing is read twice of one snapshot."""
+    known = table.summaries.runs.select("run_id", "project")
+    if runs is not None:
+        known = known.filter(pl.col("run_id").is_in(list(runs)))
+    asked = {(metric, stat): Statistic(metric, stat) for metric in metrics for stat in stats}
+    found = table.statistics(known["run_id"], {f"{stat} of {metric}": path for (metric, stat), path in asked.items()})
+    schema = _wide_schema(stats)
+    parts = []
+    for metric in metrics:
+        numbers = [found[f"{stat} of {metric}"][0].cast(pl.Float64).alias(stat) for stat in stats]
+        parts.append(known.with_columns(pl.lit(metric).alias("metric"), *numbers).select(list(schema)))
+    return pl.concat(parts)
 
 
 def _expressions(stat: str) -> Iterator[pl.Expr]:
@@ -107,7 +130,20 @@ def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
 def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) -> pl.DataFrame:
     found = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
     shown = found.select("run_id", pl.col("key").alias("metric"), "value", stored_text())
-    return _long(table, shown.with_columns(pl.lit(ENTRY).alias("stat")))
+    made = [name for name in table.snapshot.made if wanted is None or name.removeprefix("summary.") in wanted]
+    found = pl.concat([shown, *(_made(table, name, runs) for name in made)])
+    return _long(table, found.with_columns(pl.lit(ENTRY).alias("stat")))
+
+
+def _made(table: RunTable, name: str, runs: list[str] | None) -> pl.DataFrame:
+    """Return a derived value of the runs: run_id, metric, value, text."""
+    found = table.select(runs=runs, wanted=[name])
+    is_text = found[name].dtype == pl.String
+    value = pl.lit(None, pl.Float64) if is_text else pl.col(name).cast(pl.Float64)
+    text = pl.col(name) if is_text else pl.lit(None, pl.String)
+    metric = pl.lit(name.removeprefix("summary.")).alias("metric")
+    shown = found.select("run_id", metric, value.alias("value"), text.alias("text"))
+    return shown.filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
 
 
 def _quantiles(

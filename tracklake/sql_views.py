@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tracklake.column_names import BASE
+from tracklake.derivations import Derivations
 from tracklake.points import PSEUDO
 from tracklake.schema import POINTS
 from tracklake.values import Kind
@@ -118,9 +119,12 @@ def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[st
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
     found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
-    disputed = snapshot.sessions.group_by("run_id").agg(pl.col("project").n_unique()).filter(pl.col("project") > 1)
+    disputed = snapshot.sessions.select("run_id", "project").unique().filter(pl.col("run_id").is_duplicated())
     if not disputed.is_empty():  # the project of a run is what its first session said
         found.append(_some(snapshot.states(metrics, runs=runs), None, disputed["run_id"]).select(list(SERIES)))
+    virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
+    if virtual:
+        found.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
     return pl.concat(found).filter(~pl.col("metric").is_in(PSEUDO)).unique()
 
 
@@ -170,13 +174,25 @@ def definitions(table: RunTable) -> pl.DataFrame:
         for project, group, n in counted.iter_rows()
         for d in defined.sets[group].values()
     ]  # fmt: skip
-    said = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
+    told = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
     flags = {"step_sync": pl.Boolean, "hidden": pl.Boolean, "runs": pl.Int64}
-    found = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in said}, orient="row")
-    alike = [name for name in said if name != "runs"]
-    found = found.group_by(alike).agg(pl.col("runs").sum())
-    missing = [pl.lit(None, pl.String).alias(name) for name in ("expression", "description", "unit")]
-    return found.with_columns(missing).select(COLUMNS["definitions"]).sort("project", "name", "runs")
+    found = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in told}, orient="row")
+    found = found.group_by([name for name in told if name != "runs"]).agg(pl.col("runs").sum())
+    both = pl.concat([found, derivations(table)], how="diagonal")
+    return both.select(COLUMNS["definitions"]).sort("project", "name", "kind", "runs")
+
+
+def derivations(table: RunTable) -> pl.DataFrame:
+    """Return what is derived, with the number of runs for which it holds."""
+    runs = dict(table.summaries.runs.group_by("project").len().iter_rows())
+    columns = ("project", "name", "kind", "expression", "description", "unit")
+    rows = []
+    for name, scopes in Derivations.of(table.snapshot).items():
+        for scope, derivation in scopes.items():
+            whole = derivation.expression or ", ".join(derivation.others)
+            held = runs.get(scope, 0) if scope else sum(n for project, n in runs.items() if project not in scopes)
+            rows.append((scope or None, name, derivation.kind, whole, derivation.description, derivation.unit, held))
+    return pl.DataFrame(rows, schema={**dict.fromkeys(columns, pl.String), "runs": pl.Int64}, orient="row")
 
 
 def sessions(table: RunTable) -> pl.DataFrame:

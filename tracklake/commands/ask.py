@@ -280,7 +280,12 @@ def describe(directory: str, *, as_json: bool) -> None:
     sealed = f"version {found.version}, {found.partitions:,} partitions" if found.partitions else "nothing sealed yet"
     pending = f"{found.pending_points:,} points of {found.pending_journals:,} sessions are in journals"
     click.echo(f"{sealed}, {terminal.size(found.bytes)}; {pending}")
-    for frame, more in ((found.projects, 5), (found.metrics, rows)):
+    shown = [
+        (found.projects, 5),
+        (found.metrics, rows),
+        (found.derived.select("name", "kind", "expression", "unit"), 5),
+    ]
+    for frame, more in shown if found.derived.height else shown[:2]:
         click.echo("")
         click.echo("\n".join(terminal.table(frame.head(more), width=width)[:-1]))
         if frame.height > more:

@@ -1,4 +1,4 @@
-"""Commands that say something of runs and metrics, without touching what was logged: define, tag."""
+"""Commands that say something of runs and metrics, without touching what was logged: define, derive, alias, tag."""
 
 from __future__ import annotations
 
@@ -31,6 +31,52 @@ def define(
     kinds = listed(summary) if summary is not None else None
     tl.open(directory).define_metric(metric, summary=kinds, hidden=hidden, overwrite=overwrite, **said)
     click.echo(f"{directory}: {metric} is defined so now")
+
+
+@main.command(short_help="Derive a metric from others.")
+@click.argument("name")
+@click.argument("expression", required=False)
+@directory_option
+@click.option("--description", help="What it means.")
+@click.option("--unit", help="Its unit.")
+@click.option("--project", help="Only in the runs of this project.")
+@click.option("--remove", is_flag=True, help="Take it back.")
+def derive(name: str, expression: str | None, directory: str, *, remove: bool, **said: str | None) -> None:
+    """Say that NAME is EXPRESSION, SQL over other metrics in double quotes; it is a metric then, in all runs.
+
+    Over metrics it has a value a step; over columns of the runs alone it is one value a run, summary.NAME.
+
+    \b
+    Examples:
+      tracklake derive gap '"val/loss" - "train/loss"' --description "generalization gap"
+      tracklake derive acc_per_param '"summary.val/acc.max" / "config.params"'
+      tracklake derive gap --remove
+    """
+    if remove == (expression is not None):
+        raise click.UsageError("give an expression, or --remove; one of the two")
+    tl.open(directory).derive(name, expression, **said)
+    click.echo(f"{directory}: {name} is {'derived no more' if remove else f'derived as {expression}'}")
+
+
+@main.command(short_help="Say that metrics are the same.")
+@click.argument("name")
+@click.argument("others", nargs=-1, shell_complete=metric_names)
+@directory_option
+@click.option("--description", help="What it means.")
+@click.option("--project", help="Only in the runs of this project.")
+@click.option("--remove", is_flag=True, help="Take it back.")
+def alias(name: str, others: tuple[str, ...], directory: str, *, remove: bool, **said: str | None) -> None:
+    """Say that NAME has the points of the metrics OTHERS, so that runs which logged under other names compare.
+
+    \b
+    Examples:
+      tracklake alias environment eval/rewards env/reward
+      tracklake alias environment --remove
+    """
+    if remove == bool(others):
+        raise click.UsageError("give the other names, or --remove; one of the two")
+    tl.open(directory).alias(name, *others, **said)
+    click.echo(f"{directory}: {name} is {'no alias now' if remove else 'the same as ' + ', '.join(others)}")
 
 
 @main.command(short_help="Add or remove tags of a run.")
