@@ -33,9 +33,15 @@ def changes(frame: pl.DataFrame, *, by: Sequence[str]) -> NDArray[np.bool_]:
     new = np.zeros(frame.height, dtype=np.bool_)
     new[:1] = True
     for name in by:
-        column = frame[name]
-        new[1:] |= (column.slice(1) != column.head(-1)).to_numpy()
+        new[1:] |= _steps(frame[name])
     return new
+
+
+def _steps(column: pl.Series) -> NDArray[np.bool_]:
+    """Say of each neighbour of a row (none of them null) whether it differs."""
+    if column.dtype == pl.String:
+        return (column.slice(1) != column.head(-1)).to_numpy()
+    return np.diff(column.to_physical().to_numpy()) != 0
 
 
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
@@ -46,10 +52,11 @@ def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     """
     equal = np.ones(max(frame.height - 1, 0), dtype=np.bool_)
     for name in by:
-        before, after = frame[name].head(-1), frame[name].slice(1)
-        if (equal & (before > after).to_numpy()).any():
+        column, steps = frame[name], _steps(frame[name])
+        at = np.flatnonzero(equal & steps)  # only there it matters which of the two is less
+        if (column.gather(at) > column.gather(at + 1)).any():
             return False
-        equal &= (before == after).to_numpy()
+        equal &= ~steps
         if not equal.any():
             break
     return True
@@ -61,6 +68,9 @@ def ranks(strings: pl.Series) -> tuple[NDArray[np.int64], int]:
     >>> ranks(pl.Series(["b", "a", "b"]))
     (array([1, 0, 1]), 2)
     """
+    if is_sorted(strings.to_frame(), by=[strings.name]):
+        new = changes(strings.to_frame(), by=[strings.name])
+        return np.cumsum(new) - 1, int(new.sum())
     distinct = strings.unique().sort()
     return strings.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy(), len(distinct)
 
@@ -75,16 +85,22 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
     if is_sorted(points, by=by):
         return points
     series = by[: by.index("step")]
-    together = points[_by_series(points, series)]  # enough for sorted parts of several runs, and far faster than a sort
+    together = points[gathered(points, by=series)]  # enough for sorted parts of several runs, and far faster
     return together if is_sorted(together, by=by) else together.sort(by, maintain_order=True)
 
 
-def _by_series(points: pl.DataFrame, names: Sequence[str]) -> pl.Series:
-    """Give the order that brings series together: it ranks the first point of each stretch, not every point."""
-    new = changes(points, by=names)
-    heads = points.filter(new)
+def gathered(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
+    """Give the order that sorts by these strings; rows with the same ones stay as they stand.
+
+    It ranks the first row of each stretch of equal rows, not every row: that is cheap where sorted parts were joined.
+
+    >>> gathered(pl.DataFrame({"a": ["y", "y", "x", "y"]}), by=["a"]).to_list()
+    [2, 0, 1, 3]
+    """
+    new = changes(frame, by=by)
+    heads = frame.filter(new)
     series = np.zeros(heads.height, dtype=np.int64)
-    for name in names:
+    for name in by:
         rank, distinct = ranks(heads[name])
         series = series * distinct + rank
     return pl.Series(np.argsort(series[np.cumsum(new) - 1], kind="stable"))

@@ -259,7 +259,7 @@ class Snapshot:
         """
         wanted = list(dict.fromkeys([*_PIECE, *columns]))
         pieces = self._pieces(metrics, wanted, runs)
-        pieces, cut = self._mask(pieces)
+        pieces, cut = self._mask(states.sort(pieces))  # once, for all that follows
         broken = pl.concat([states.overlapping(pieces), cut]).unique()
         if broken.is_empty():
             return states.merge(pieces)

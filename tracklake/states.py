@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.points import PSEUDO, changes, is_sorted, pseudo, ranks
+from tracklake.points import PSEUDO, changes, gathered, is_sorted, pseudo, ranks
 from tracklake.schema import STAMP, STATES
 from tracklake.values import Kind
 
@@ -213,14 +213,27 @@ def overlapping(states: pl.DataFrame) -> pl.DataFrame:
 
 def _pieces(states: pl.DataFrame) -> tuple[pl.DataFrame, _Segments]:
     """Order states by (metric, run_id, lo), and cut them where a new series begins."""
-    pieces = _sorted(states, then="lo")
+    pieces = sort(states)
     return pieces, _Segments(np.flatnonzero(changes(pieces, by=_SERIES)), pieces.height)
+
+
+def sort(states: pl.DataFrame) -> pl.DataFrame:
+    """Order states by (metric, run_id, lo), as `merge` and `overlapping` need them.
+
+    >>> sort(pl.DataFrame({"run_id": ["a", "b", "a"], "metric": ["x", "x", "w"], "lo": [0, 0, 0]}))["metric"].to_list()
+    ['w', 'x', 'x']
+    """
+    return _sorted(states, then="lo")
 
 
 def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
     """Sort by (metric, run_id, then), by integers that rank the strings: far faster than polars on the strings."""
-    if is_sorted(states, by=("metric", "run_id", then)):
+    order = ("metric", "run_id", then)
+    if is_sorted(states, by=order):
         return states
+    together = states[gathered(states, by=["metric"])]  # enough for partitions that hold runs one after the other
+    if is_sorted(together, by=order):
+        return together
     (metric, _), (run, runs) = (ranks(states[name]) for name in ("metric", "run_id"))
     return states[pl.Series(np.lexsort((states[then].to_numpy(), metric * runs + run)))]
 
