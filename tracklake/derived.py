@@ -66,19 +66,13 @@ class DerivedSnapshot(Snapshot):
                 found.append(self._derived(name, runs).lazy())
         return pl.concat(found)
 
-    def resolved(
-        self,
-        metrics: Collection[str] | None = None,
-        *,
-        runs: Collection[str] | None = None,
-        pseudo: bool = False,
-    ) -> pl.DataFrame:
+    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; see `Snapshot.resolved`."""
         derived = self.virtual.intersection(metrics or ())
         rest = [name for name in metrics or () if name not in derived]
-        if not derived or not (pseudo or set(rest).intersection(PSEUDO)):
-            return super().resolved(metrics, runs=runs, pseudo=pseudo)
-        found = [super().resolved(derived, runs=runs), super().resolved(rest, runs=runs, pseudo=pseudo)]
+        if not derived or not set(rest).intersection(PSEUDO):
+            return super().resolved(metrics, runs=runs)
+        found = [super().resolved(derived, runs=runs), super().resolved(rest, runs=runs)]
         return pl.concat(found).sort("run_id", "metric", "step")
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:  # noqa: ARG002 - computed points stand after others

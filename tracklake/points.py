@@ -41,7 +41,8 @@ def _steps(column: pl.Series) -> NDArray[np.bool_]:
     """Say of each neighbour of a row (none of them null) whether it differs."""
     if column.dtype == pl.String:
         return (column.slice(1) != column.head(-1)).to_numpy()
-    return np.diff(column.to_physical().to_numpy()) != 0
+    numbers: NDArray[np.int64] = column.to_physical().to_numpy()
+    return numbers[1:] != numbers[:-1]
 
 
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
