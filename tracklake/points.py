@@ -42,7 +42,8 @@ def _steps(column: pl.Series) -> NDArray[np.bool_]:
     if column.dtype == pl.String:
         return (column.slice(1) != column.head(-1)).to_numpy()
     numbers: NDArray[np.int64] = column.to_physical().to_numpy()
-    return numbers[1:] != numbers[:-1]
+    differs: NDArray[np.bool_] = numbers[1:] != numbers[:-1]
+    return differs
 
 
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
