@@ -196,6 +196,12 @@ class Snapshot:
         )
 
     @cached_property
+    def disputed(self) -> list[str]:
+        """The runs whose sessions disagree on the project."""
+        said = self.files.select("run_id", "project").unique()
+        return said.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
+
+    @cached_property
     def cutoffs(self) -> pl.DataFrame:
         """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked)."""
         rewinds = self.facts("from_step").select(
@@ -377,7 +383,12 @@ class Snapshot:
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
     """Keep the named metrics and runs."""
     for column, wanted in (("metric", metrics), ("run_id", runs)):
-        if wanted is not None:
-            one = next(iter(wanted)) if len(wanted) == 1 else None  # an equation prunes row groups better
-            frame = frame.filter(pl.col(column).is_in(list(wanted)) if one is None else pl.col(column) == one)
+        if wanted:
+            least, most = min(wanted), max(wanted)
+            frame = frame.filter(pl.col(column).is_between(pl.lit(least), pl.lit(most)))  # this prunes row groups ...
+            if least != most:  # ... and is_in keeps polars from pruning, unless it is hidden
+                is_one = pl.col(column).is_in(list(wanted))
+                frame = frame.filter(pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False)))
+        elif wanted is not None:
+            frame = frame.filter(pl.lit(value=False))
     return frame
