@@ -263,12 +263,23 @@ def _typed_by_metric(
     found: pl.DataFrame, metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
 ) -> Iterator[pl.Series]:
     """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
-    parts = found.partition_by("metric", as_dict=True, maintain_order=True)
+    parts = _by_metric(found)
     taken = {*beside, *metrics}
     for name in metrics:
-        mine = parts.get((name,), found.clear())
+        mine = parts.get(name, found.clear())
         shown = f"metric.{name}" if name in beside else name
         yield from columns.typed(shown, mine, mine["at"].to_numpy().astype(np.int64), size, taken=taken)
+
+
+def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Cut a frame into its metrics; without a copy where the points of each stand together."""
+    starts = np.flatnonzero(points.changes(found, by=["metric"]))
+    lengths = np.diff(np.append(starts, found.height))
+    names = found["metric"].gather(starts)
+    if names.n_unique() < len(names):
+        return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
+    cuts = zip(names, starts.tolist(), lengths.tolist(), strict=True)
+    return {name: found.slice(start, length) for name, start, length in cuts}
 
 
 def _too_large(count: int, limit: int) -> HistoryTooLargeError:
