@@ -83,10 +83,14 @@ def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _left_out(found: Comparison) -> list[str]:
-    """Say how many runs have no number."""
+    """Say how many runs have no number, and where centers are over different tasks."""
     failed, runs = int(found.table["n_failed"].sum()), found.outcomes.runs.height
     name = short_name(found.outcomes.target.name)
-    return [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
+    told = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
+    tasks = found.table.filter(pl.col("n") > 0)["n_tasks"]
+    if tasks.n_unique() > 1:
+        told.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
+    return told
 
 
 def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
