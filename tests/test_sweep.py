@@ -242,6 +242,20 @@ def test_conditional_parameters_are_described(tmp_path: Path):
     assert found.marginal("momentum")["n"].to_list() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("n", [0, -1])
+def test_the_best_are_one_at_least(sweep: Sweep, n: int):
+    """best(0) is refused rather than answered with all runs."""
+    with pytest.raises(DefinitionError, match="at least 1"):
+        sweep.best(n)
+
+
+@pytest.mark.parametrize("wrong", [{"draws": -1}, {"confidence": 2.0}, {"quantile": 1.5}])
+def test_importance_of_what_cannot_be(sweep: Sweep, wrong: dict[str, float]):
+    """A share that is none, or fewer draws than none, is refused."""
+    with pytest.raises(DefinitionError, match=next(iter(wrong))):
+        sweep.importance(**wrong)
+
+
 def test_an_unknown_parameter(sweep: Sweep):
     """A parameter that does not vary names the nearest that does."""
     with pytest.raises(UnknownNameError, match="did you mean 'width'"):

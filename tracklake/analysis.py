@@ -95,7 +95,7 @@ class Analysis:
           one you mean with baseline=
         - 1 group without a test: nothing to match runs by (over=), and a group of one
           run has no spread
-        - 2 groups of fewer than 5 runs: too few for an interval (.table['warning'])
+        - 2 groups of too few runs for a sound interval (.table['warning'])
         """
         _need("scipy")
         table = self._view.runs

@@ -84,6 +84,8 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
+        if n < 1:
+            raise DefinitionError(f"n={n}; it is how many runs, at least 1")
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
         ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
         if ordered.height <= n:
@@ -102,8 +104,9 @@ class Sweep:
     ) -> pl.DataFrame:
         """Which parameters mattered? One row a parameter, the most important first.
 
-        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs: by default 100, of forests 10),
-        share (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
+        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs, by default 100, of forests 10;
+        centered on the importance, because draws of runs overrate it, and 0 for what cannot be told from noise), share
+        (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
         failed).
 
         "ped-anova": which tell the best `quantile` of the runs from all; the fastest, and at home with conditional
