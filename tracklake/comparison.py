@@ -113,10 +113,10 @@ def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFr
     )
     spread = _within(found.runs.filter("used"))
     joined = counted.join(spread, on="group_no", how="left").sort("group_no").unnest("best")
-    values = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
+    values: dict[str, Floats] = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
     low, high = _interval(sample, settings, k)
-    measured: dict[str, Floats] = {**values, "low": low, "high": high, "coverage": _coverage(sample, settings, k)}
-    computed = [pl.Series(name, v, nan_to_null=True) for name, v in measured.items()]
+    values |= {"low": low, "high": high, "coverage": _coverage(sample, settings, k)}
+    computed = [pl.Series(name, v, nan_to_null=True) for name, v in values.items()]
     whole = joined.with_columns(computed)
     keys = whole.select("group_no").hstack(found.groups)
     order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run", "coverage"]
