@@ -225,7 +225,10 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
         )
     failed = int(table["n_failed"].sum())
     if failed:
-        yield f"left out: {failed:,} of {found.runs.height:,} runs, which failed or have no finite {found.target.name}"
+        yield (
+            f"left out: {failed:,} of {found.runs.height:,} runs, which failed or have no finite {found.target.name};"
+            " that flatters groups that fail"
+        )
     running = found.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
     if running:
         yield f"{_many(running, 'run')} counted here still running"

@@ -131,7 +131,9 @@ class Sweep:
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
         mean), best, and predicted: what a forest fitted to all runs says in the mean over all other parameters. `mean`
         is over the runs as they are: where a sampler went where it was good, it mixes this parameter with the others,
-        and predicted does less. A number with more than `points` values is cut into stretches of as many runs.
+        and predicted does less. A number with more than `points` values is cut into stretches of as many runs. Not to
+        be used to choose a value by `best`, which is higher the more runs there are; intervals of fewer than 10 runs
+        are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest, Hutter et al. 2014.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
@@ -158,7 +160,8 @@ class Sweep:
 
         `metrics` maps each to its goal ({"val/acc": "max", "params": "min"}), or lists those whose goal is defined;
         each may be anything that `lake.sweep` takes. Columns: run_id, parameters, the metrics, front (1 is the best;
-        `fronts` how many). Ties are kept; runs that failed or lack one of the numbers are left out.
+        `fronts` how many). Ties are kept; runs that failed or lack one of the numbers are left out. Not to be used to
+        call a run better where seeds make the difference: of many equal runs the lucky ones are in front.
 
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
@@ -188,8 +191,9 @@ class Sweep:
 
         Columns: the parameters, n (runs), mean, rank, rank_low, rank_high (its ranks over `draws` of the runs within
         each setting), p_best and p_top (how often it was first, and among the `top` first). A setting of one run gets
-        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Needs the extra
-        `analysis`. Source: Hall and Miller 2009.
+        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Not to be used with two
+        or three seeds a setting as more than a hint: two that happen to agree look surer than they are. Needs the extra
+        `analysis`. Source: the bootstrap of rankings, Hall and Miller 2009.
 
         >>> example().sweep(metric="acc", goal="max").rank_stability(noise=0.01)["p_best"].to_list()
         [1.0, 0.0]
@@ -229,7 +233,8 @@ class Sweep:
         `tracklake.early_stopping.SuccessiveHalving(min_resource=5)` and so on say more. `metric` is what was reported,
         by default that of the sweep. Saved is the share of the steps (of `x`) that would not have been run; regret is
         how much worse the best of the runs that were left is. Not to be used on runs that were themselves stopped
-        early: what was not logged cannot be replayed.
+        early: what was not logged cannot be replayed. Sources: Golovin et al. 2017 (median), Li et al. 2020 (ASHA), Li
+        et al. 2018 (hyperband).
 
         >>> found = example().sweep(metric="acc", goal="max").replay("median")
         >>> found.table.select("rule", "saved", "regret").rows()
