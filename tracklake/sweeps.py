@@ -97,6 +97,8 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
+        if n < 1:
+            raise DefinitionError(f"n={n}; it is how many runs, at least 1")
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
         ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
         if ordered.height <= n:
@@ -115,8 +117,9 @@ class Sweep:
     ) -> pl.DataFrame:
         """Which parameters mattered? One row a parameter, the most important first.
 
-        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs: by default 100, of forests 10),
-        share (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
+        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs, by default 100, of forests 10;
+        centered on the importance, because draws of runs overrate it, and 0 for what cannot be told from noise), share
+        (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
         failed).
 
         "ped-anova": which tell the best `quantile` of the runs from all; the fastest, and at home with conditional
@@ -141,7 +144,9 @@ class Sweep:
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
         mean), best, and predicted: what a forest fitted to all runs says in the mean over all other parameters. `mean`
         is over the runs as they are: where a sampler went where it was good, it mixes this parameter with the others,
-        and predicted does less. A number with more than `points` values is cut into stretches of as many runs.
+        and predicted does less. A number with more than `points` values is cut into stretches of as many runs. Not to
+        be used to choose a value by `best`, which is higher the more runs there are; intervals of fewer than 10 runs
+        are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest, Hutter et al. 2014.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
@@ -171,7 +176,8 @@ class Sweep:
         `metrics` maps each to its goal ({"val/acc": "max", "params": "min"}), or lists those whose goal is defined;
         each may be anything that `lake.sweep` takes. Columns: run_id, parameters, the metrics, front (1 is the best;
         `fronts` how many; with `others` the runs behind follow, their front null). Ties are kept; runs that failed or
-        lack one of the numbers are left out.
+        lack one of the numbers are left out. Not to be used to call a run better where seeds make the difference: of
+        many equal runs the lucky ones are in front.
 
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
@@ -204,8 +210,9 @@ class Sweep:
 
         Columns: the parameters, n (runs), mean, rank, rank_low, rank_high (its ranks over `draws` of the runs within
         each setting), p_best and p_top (how often it was first, and among the `top` first). A setting of one run gets
-        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Needs the extra
-        `analysis`. Source: Hall and Miller 2009.
+        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Not to be used with two
+        or three seeds a setting as more than a hint: two that happen to agree look surer than they are. Needs the extra
+        `analysis`. Source: the bootstrap of rankings, Hall and Miller 2009.
 
         >>> example().sweep(metric="acc", goal="max").rank_stability(noise=0.01)["p_best"].to_list()
         [1.0, 0.0]
@@ -245,7 +252,8 @@ class Sweep:
         `tracklake.early_stopping.SuccessiveHalving(min_resource=5)` and so on say more. `metric` is what was reported,
         by default that of the sweep. Saved is the share of the steps (of `x`) that would not have been run; regret is
         how much worse the best of the runs that were left is. Not to be used on runs that were themselves stopped
-        early: what was not logged cannot be replayed.
+        early: what was not logged cannot be replayed. Sources: Golovin et al. 2017 (median), Li et al. 2020 (ASHA), Li
+        et al. 2018 (hyperband).
 
         >>> found = example().sweep(metric="acc", goal="max").replay("median")
         >>> found.table.select("rule", "saved", "regret").rows()
