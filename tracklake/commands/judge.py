@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import click
-import polars as pl
 
 import tracklake as tl
 from tracklake.commands import terminal
