@@ -30,6 +30,7 @@ HEARTBEAT_LIMIT = 300.0
 """Seconds without a sign of life after which a session elsewhere is taken for crashed."""
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
+_NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
 _LISTINGS = 20
 FRAMES = 32
 """So many frames of live points stay apart."""
@@ -216,6 +217,7 @@ class Snapshot:
         self.files = said.files
         self.statements = said.statements
         self._unclean: dict[str, pl.DataFrame] = {}
+        self._all_numbers: dict[str, bool] = {}
 
     @cached_property
     def n_stored(self) -> int:
@@ -362,6 +364,15 @@ class Snapshot:
         twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
         masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
         return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
+
+    def are_numbers(self, metrics: Collection[str]) -> bool:
+        """Tell whether all points of these metrics that may count are numbers: no bool, no text and no None."""
+        missing = [metric for metric in metrics if metric not in self._all_numbers]
+        if missing:
+            counted = self._pieces(missing, ["metric", "n_points", *_NUMBERS], None)
+            other = counted.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"].unique()
+            self._all_numbers |= {metric: metric not in PSEUDO and metric not in other for metric in missing}
+        return all(self._all_numbers[metric] for metric in metrics)
 
     @property
     def n_points(self) -> int:
