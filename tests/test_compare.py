@@ -390,7 +390,7 @@ def test_latex_markdown_and_html(lake: tl.Lake):
     assert found.to_markdown().splitlines()[2].startswith("| **0.1** | **6** | **0.917** |")
     assert r"\textbf{0.1} & \textbf{6} & \textbf{0.917}" in found.to_latex()
     assert r"\caption{A \& B}" in found.to_latex(caption="A & B")
-    assert '<tr style="font-weight:bold"><td>0.1</td><td>6</td>' in found._repr_html_()
+    assert '<tr class="best"><td>0.1</td><td>6</td>' in found._repr_html_()
 
 
 def test_an_empty_list_of_runs(lake: tl.Lake):
