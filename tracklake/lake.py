@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, derived, display, health, keys, lake_files, recorded, sealing, system
+from tracklake import definitions, derived, display, fields, health, keys, lake_files, recorded, sealing, system
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
@@ -266,7 +266,7 @@ class Lake(Analysis, Questions):
     def _say(self, change: Change, *, project: str | None) -> None:
         """Write a statement about the lake, or one project of it, later than all that was said before."""
         if project is not None:
-            keys.check_project(project)
+            fields.check_project(project)
         newest = self._view.snapshot.files["last"].dt.epoch("us").max()
         recorded.write_session(
             lake_files.create(self._storage.root),

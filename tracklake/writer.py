@@ -99,6 +99,7 @@ class Run:
 
     @name.setter
     def name(self, name: str) -> None:
+        """Replace its display name."""
         self._set_fields({"name": name})
 
     @property
@@ -128,6 +129,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:
+        """Replace its tags."""
         self._set_fields({"tags": tags})
 
     @property
@@ -137,6 +139,7 @@ class Run:
 
     @notes.setter
     def notes(self, notes: str) -> None:
+        """Replace its notes."""
         self._set_fields({"notes": notes})
 
     @property
