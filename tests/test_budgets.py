@@ -121,6 +121,17 @@ def test_an_x_that_is_not_there(lake: tl.Lake):
         lake.at_budget({}, metric="acc", goal="max")
 
 
+def test_what_is_no_number_is_no_limit(lake: tl.Lake):
+    """NaN as budget or threshold, and a band that is none, are refused; an array of amounts is several budgets."""
+    with pytest.raises(DefinitionError, match="NaN is no amount"):
+        lake.at_budget({"step": math.nan}, metric="acc", goal="max")
+    with pytest.raises(DefinitionError, match="threshold=nan"):
+        lake.time_to("acc", math.nan, goal="max")
+    with pytest.raises(DefinitionError, match=r"band=\(0.9, 0.1\)"):
+        lake.learning_curves("acc", band=(0.9, 0.1))
+    assert lake.at_budget({"step": np.array([0, 1])}, metric="acc", goal="max")["budget.step"].unique().len() == 2
+
+
 X = np.array([6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35], dtype=float)
 SEEN = np.arange(21) < 9
 """The remission times of Freireich et al. 1963, treated group: 9 relapses, 12 censored."""
@@ -147,6 +158,18 @@ def test_the_median_is_that_of_the_references():
     assert low == theirs.quantile_ci(0.5)[0] == 13
     assert math.isnan(high)
     assert math.isinf(theirs.quantile_ci(0.5)[1])
+
+
+def test_survival_is_that_of_lifelines():
+    """Shares, the median and the log-rank test of two groups are those of lifelines, where it is installed."""
+    lifelines = pytest.importorskip("lifelines")
+    found = survival.kaplan_meier(X, SEEN)
+    theirs = lifelines.KaplanMeierFitter().fit(X, SEEN)
+    assert found.share == pytest.approx(theirs.survival_function_at_times(found.x).to_numpy(), abs=1e-9)
+    assert found.median == theirs.median_survival_time_
+    of = np.arange(21) % 2 == 0
+    tested = lifelines.statistics.logrank_test(X[of], X[~of], SEEN[of], SEEN[~of])
+    assert survival.log_rank(X, SEEN, of) == pytest.approx((tested.test_statistic, tested.p_value), abs=1e-9)
 
 
 @pytest.mark.parametrize("groups", [2, 3])

@@ -139,6 +139,24 @@ def test_keys_are_exact(tmp_path: Path):
     assert table["n"].to_list() == [1] * 7
 
 
+def test_types_are_part_of_a_key(tmp_path: Path):
+    """1, 1.0, True, "1", "true" and 2**60 beside 2**60 + 1 are different groups, each found by its own value."""
+    keys = [1, 1.0, True, "1", "true", 2**60, 2**60 + 1, [1], None]
+    found = log(tmp_path, [({"k": k, "n": 0}, 0.5) for k in keys]).compare("acc", by="k", goal="max")
+    exact = {"1", "1.0", "true", "'1'", "'true'", str(2**60), str(2**60 + 1), "[1]", None}
+    assert set(found.table["config.k (exact)"]) == exact
+    assert found.table["n"].to_list() == [1] * 9
+    for key in (1, 1.0, True, "1", "true", 2**60 + 1):
+        assert found.against(key).baseline["config.k (exact)"] == (str(key).lower() if key is True else repr(key))
+
+
+def test_a_column_of_mixed_types_is_shown_as_one(tmp_path: Path):
+    """Numbers and texts of one key stand in one column, the texts in quotes, and any of them can be the baseline."""
+    found = log(tmp_path, [({"k": k}, 0.5) for k in (0.3, "0.3", None)]).compare("acc", by="k", goal="max")
+    assert [line.split()[0] for line in repr(found).splitlines()[1:5]] == ["k", "0.3", "'0.3'", "null"]
+    assert "baseline k='0.3'" in repr(found.against("0.3"))
+
+
 def test_failed_runs_are_counted_not_averaged(tmp_path: Path):
     """Runs that failed, logged nothing, or logged only NaN count as n_failed; an all-failed group keeps its row."""
     runs = [*seeds({0.1: [0.9, 0.8, 0.7]}), ({"lr": 9.0, "seed": 0}, math.nan), ({"lr": 9.0, "seed": 1}, None)]
@@ -146,7 +164,7 @@ def test_failed_runs_are_counted_not_averaged(tmp_path: Path):
     assert found.table.select("n", "n_failed", "mean").rows() == [(2, 1, pytest.approx(0.85)), (0, 2, None)]
     assert found.table["verdict"].to_list() == ["baseline", "no values"]
     assert found.table["warning"][1] == "none of 2 runs has a value"
-    assert "3 of 5 runs are left out" in " ".join(found.notes)
+    assert "left out: 3 of 5 runs" in " ".join(found.notes)
 
 
 def test_failed_runs_count_if_asked_for(tmp_path: Path):
@@ -182,6 +200,24 @@ def test_too_few_to_tell_says_what_could_be_told(tmp_path: Path):
     lake = log(tmp_path, seeds({0.1: [0.90, 0.95, 0.92], 0.2: [0.91, 0.89, 0.93]}))
     warning = lake.compare("acc", by="lr", goal="max").table["warning"][1]
     assert warning.startswith("too few to tell: 3 runs show only differences above 0.1")
+
+
+def test_few_seeds_have_too_narrow_intervals(tmp_path: Path):
+    """The warning says how often the interval of so few seeds holds the truth; three seeds a task are few, too."""
+    lake = log(tmp_path, seeds({0.1: FAST, 0.2: [v - 0.5 for v in FAST[::-1]]}))
+    warning = "6 runs: such an interval holds the truth in at most 87% of cases"
+    assert lake.compare("acc", by="lr", goal="max").table["warning"].to_list() == [warning] * 2
+
+
+def test_a_test_that_contradicts_the_mean_is_mixed(tmp_path: Path):
+    """Where eleven seeds are worse and one is far better, ranks and mean disagree: neither better nor worse."""
+    base = [0.5 + 0.001 * i for i in range(12)]
+    other = [v - 0.01 * (i + 1) for i, v in enumerate(base[:11])] + [9.0]
+    found = log(tmp_path, seeds({0.1: base, 0.2: other})).compare("acc", by="lr", goal="max", baseline=0.1)
+    told = row(found, lr=0.2)
+    assert told["difference"] > 0
+    assert (told["test"], told["p"] < 0.05, told["verdict"]) == ("Wilcoxon signed-rank", True, "mixed")
+    assert told["warning"].startswith("the Wilcoxon signed-rank says the opposite of the mean")
 
 
 def test_the_baseline_can_be_named(lake: tl.Lake):

@@ -140,15 +140,16 @@ def test_values_keep_their_kind(lake):
     assert lake.run("a").summary["list"] == [1, 2]
 
 
-def test_several_partitions_answer_as_one(tmp_path, monkeypatch):
-    """A table too big for one partition is cut, within a run too, and answers the same."""
+@pytest.mark.parametrize(("most", "partitions"), [(30, 9), (12, 19)])
+def test_several_partitions_answer_as_one(most, partitions, tmp_path, monkeypatch):
+    """A table too big for one partition is cut, between runs where they fit, and answers the same."""
     table = pl.DataFrame({"run": [f"r{i // 10}" for i in range(95)], "step": [i % 10 for i in range(95)]})
     table = table.with_columns(x=pl.arange(95) / 7, y=pl.arange(95) % 3)
     asked = {"run_columns": ["run"], "step": "step", "metrics": {"x": "x", "y": "y"}}
     whole, cut = (tl.open(tmp_path / name, create=True) for name in ("whole", "cut"))
     assert whole.import_table(table, **asked) == (10, 190, 1)
-    monkeypatch.setattr(pieces, "MAX_POINTS", 30)
-    assert cut.import_table(table, **asked) == (10, 190, 7)
+    monkeypatch.setattr(pieces, "MAX_POINTS", most)
+    assert cut.import_table(table, **asked) == (10, 190, partitions)
     shown = ["run_id", "state", "config.run", "summary.*.mean", "summary.*.argmax", "summary.*.std"]
     assert_frame_equal(cut.runs(columns=shown), whole.runs(columns=shown))
     assert_frame_equal(cut.history().drop("time"), whole.history().drop("time"))

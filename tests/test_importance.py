@@ -232,3 +232,18 @@ def test_rare_categories_share_a_column():
     assert whole.features.shape == (78, 8)
     assert whole.features.sum(axis=1).tolist() == [1.0] * 78
     assert importance.encoded_at(found, np.array([0.0, 11.0])).sum(axis=1).tolist() == [1.0, 1.0]
+
+
+def test_bounds_reach_zero_for_what_does_not_matter():
+    """A parameter of pure noise has 0 within its bounds, and one that matters has not."""
+    generator = np.random.default_rng(3)
+    lr, noise = generator.uniform(size=(2, 300))
+    found = parameters.varied(pl.DataFrame({"lr": lr, "no": noise}), ["lr", "no"])
+    told = importance.importance(
+        found, (lr - 0.3) ** 2 + 0.02 * generator.normal(size=300), failed=np.zeros(300, dtype=bool),
+        method="ped-anova", quantile=0.1, draws=100, confidence=0.95, seed=0)  # fmt: skip
+    assert told["name"].to_list() == ["lr", "no"]
+    assert told["low"][0] > 0
+    assert told["low"][1] == 0
+    assert (told["low"] <= told["importance"]).all()
+    assert (told["importance"] <= told["high"]).all()

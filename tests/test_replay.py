@@ -107,6 +107,16 @@ def test_several_rules_are_rows(sweep: Sweep):
     assert found.runs.height == 24
 
 
+def test_a_rule_does_not_remember_other_replays(sweep: Sweep):
+    """The same rule replayed twice says the same twice: what it learned of runs stays in its replay."""
+    rule = SuccessiveHalving(min_resource=2)
+    first, again = (sweep.replay(rule).table for _ in range(2))
+    assert first.equals(again)
+    assert rule == SuccessiveHalving(min_resource=2)
+    with pytest.raises(DefinitionError, match="no rule to replay"):
+        sweep.replay([])
+
+
 def test_a_rule_that_is_not_there(sweep: Sweep):
     """An unknown rule names those there are."""
     with pytest.raises(DefinitionError, match="'asha', 'hyperband', 'median'"):

@@ -87,7 +87,7 @@ def test_the_number_of_pairs_chooses_the_test(pairs: int, name: str):
 
 def test_equal_pairs_have_p_one():
     """Runs that match in every value are not different."""
-    assert significance.paired_test([np.zeros(5)]) == ("none", 1.0, ", and all pairs are equal")
+    assert significance.paired_test([np.zeros(5)]) == ("none", 1.0, ", and all pairs are equal", 0.0)
 
 
 def test_equal_differences_are_tested_by_rank():
@@ -100,10 +100,49 @@ def test_unmatched_runs_without_spread_are_tested_by_rank():
     """Two groups that each repeat one value leave Welch without a spread, and the ranks decide."""
     found = significance.unpaired_test([np.full(3, 1.0)], [np.full(3, 2.0)])
     assert found.name == "Mann-Whitney U"
-    assert found.p == pytest.approx(scipy.stats.mannwhitneyu([1] * 3, [2] * 3).pvalue)
+    assert found.p == pytest.approx(scipy.stats.mannwhitneyu([1, 2, 3], [4, 5, 6]).pvalue)
 
 
 @pytest.mark.parametrize(("n", "name"), [(1, "none"), (3, "Welch t"), (10, "Mann-Whitney U")])
 def test_the_size_of_the_smaller_group_chooses_the_test(n: int, name: str):
     """One run has no test, few have Welch's, ten or more in both groups the test on ranks."""
     assert significance.unpaired_test([np.sin(np.arange(n))], [np.sin(np.arange(20) + 0.5)]).name == name
+
+
+def test_rounding_is_no_spread():
+    """Accuracies that differ by 0.01 in both seeds prove nothing, though 0.93 - 0.92 is not 0.12 - 0.11."""
+    first, second = [np.array([0.93, 0.12])], [np.array([0.92, 0.11])]
+    assert significance.t_test(significance.paired_spread([first[0] - second[0]])) < 1e-9
+    found = significance.paired_test(significance.paired_differences(first, second))
+    assert (found.name, found.p) == ("Wilcoxon signed-rank", 0.5)
+
+
+def test_runs_that_all_give_one_value_have_no_spread():
+    """Where the seed changes nothing, the mean of 0.1, 0.1, 0.1 is off by rounding, and that is no spread."""
+    found = significance.unpaired_test([np.full(3, 0.1)], [np.full(3, 0.3)], why="no seed in common")
+    assert (found.name, round(found.p, 3)) == ("Mann-Whitney U", 0.1)
+    assert np.isnan(significance.hedges_g([np.full(3, 0.1)], [np.full(3, 0.3)]))
+
+
+def test_ties_of_ranks_are_not_told_apart_by_rounding():
+    """Differences of 0.01 share one rank, as scipy says of rounded ones."""
+    second = np.array([0.52, 0.64, 0.71, 0.83, 0.90, 0.13, 0.27])
+    first = second + np.array([0.01, 0.01, 0.01, 0.01, -0.01, -0.01, 0.02])
+    (found,) = significance.paired_differences([first], [second])
+    expected = scipy.stats.wilcoxon((first - second).round(6)).pvalue
+    assert significance.signed_rank(found) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_test_on_ranks_may_lean_the_other_way():
+    """One wild run makes the mean higher, all the others are lower: the ranks lean down."""
+    differences = np.array([-0.01 * i for i in range(1, 12)] + [9.0])
+    found = significance.paired_test([differences])
+    assert (found.name, found.leaning) == ("Wilcoxon signed-rank", -54.0)
+    assert differences.mean() > 0
+
+
+def test_ranks_of_several_tasks_are_not_mixed():
+    """test="rank" of unmatched runs on two tasks falls back on means, and says why."""
+    found = significance.unpaired_test([A, A + 9], [B, B + 9], kind="rank", why="no seed in common")
+    assert found.name == "Welch t"
+    assert found.why == "no seed in common; ranks of several tasks do not compare, so the means do"

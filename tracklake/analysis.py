@@ -86,6 +86,11 @@ class Analysis:
         match; ranks from 10 runs on), "t" or "rank". `baseline` has the keys of a group ({"lr": 0.1}, or 0.1); by
         default it is the best. The same seed gives the same numbers. Needs the extra `analysis`.
 
+        Intervals are percentiles of the bootstrap, drawn within tasks; the verdict is by Holm's correction over all
+        groups of the table. Not to be used for runs that were tuned on the metric itself with unequal effort, nor to
+        pick the best of hundreds: see `sweep(...).luck()`. Failed runs are left out, which flatters groups that fail.
+        Sources: Agarwal et al. 2021 (rliable); Demsar 2006 (tests over tasks); Holm 1979.
+
         >>> print(example().compare("acc", by="lr", goal="max"))
         acc (higher is better): 2 runs in 2 groups; baseline lr=0.1
           lr  n    mean    best  difference  P(better)  verdict
@@ -95,7 +100,7 @@ class Analysis:
           one you mean with baseline=
         - 1 group without a test: nothing to match runs by (over=), and a group of one
           run has no spread
-        - 2 groups of fewer than 5 runs: too few for an interval (.table['warning'])
+        - 2 groups of too few runs for a sound interval (.table['warning'])
         """
         _need("scipy")
         table = self._view.runs
@@ -150,8 +155,9 @@ class Analysis:
         Runs that never arrive are not dropped: they count as not arrived for as long as they were seen, by
         Kaplan-Meier. The median is the first x by which half of the runs have arrived. Groups are compared with the
         baseline (its keys, as in `compare`; by default the soonest) by the log-rank test. Not to be used where runs
-        were stopped because they did badly: that is no accident, and makes the median too low. Needs the extra
-        `analysis`.
+        were stopped because they did badly: that is no accident, and makes the median too low. The soonest of many
+        groups is flattered by being chosen: name the baseline you mean. Needs the extra `analysis`. Sources: Kaplan and
+        Meier 1958; Mantel 1966; Brookmeyer and Crowley 1982.
 
         >>> print(example().time_to("acc", 0.6, goal="max", by="lr"))
         step until acc >= 0.6; baseline lr=0.1
@@ -212,7 +218,8 @@ class Analysis:
         Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. A run counts from
         its first point to its last, at each x with its latest value; `carry` lets it count on with its last value,
         which keeps the end of the curve from being that of the longest runs alone. `points` is how many x at most, or
-        which. `best_so_far` takes the best up to each x. Values that are not finite are left out.
+        which. `best_so_far` takes the best up to each x. Values that are not finite are left out. Not to be used to
+        call groups different: the band says where runs lie, not how sure the mean is. For that see `compare`.
 
         >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
         [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]

@@ -144,7 +144,7 @@ class ApiRuns:
         """The ids of the runs: one table of the columns that are named, one expression over it."""
         table = self._lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
         order = ("-" if self._order.startswith("-") else "+") + mongo.column(self._order.lstrip("+-"))
-        asked = [name for name in mongo.columns(self._filters) if table.names.knows(name)]
+        asked = [name for name in mongo.columns(self._filters) if table.names.find(name) is not None]
         found = table.select(project=self._project(), wanted=["run_id", *asked], order_by=order)
         return found.filter(mongo.expression(self._filters, found.schema))["run_id"].to_list()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import outcomes, significance, survival, tabulation, trajectories
+from tracklake.errors import DefinitionError
 from tracklake.tabulation import Column, Sheet
 
 if TYPE_CHECKING:
@@ -71,6 +73,10 @@ def time_to(
     confidence: float,
 ) -> Arrivals:
     """Return when runs arrive; `by` has run_id and the columns that group. See `Lake.time_to`."""
+    if math.isnan(threshold):
+        raise DefinitionError("threshold=nan; name a number that the metric reaches")
+    if not 0 < confidence < 1:
+        raise DefinitionError(f"confidence={confidence}; it is a share between 0 and 1, such as 0.95")
     columns = [c for c in by.columns if c != "run_id"]
     runs = by.with_columns(outcomes.numbers(by, columns).alias("group_no"))
     seen = _seen(trajectories.trajectories(series, metric, x=x, runs=by, where=None), threshold, goal)
@@ -150,12 +156,8 @@ def _sheet(of: Arrivals) -> Sheet:
     whole = table["median"].drop_nulls().map_elements(float.is_integer, return_dtype=pl.Boolean).all()
     places = 0 if whole else tabulation.decimals((table["high"] - table["low"]).to_list())
     number = [[tabulation.number(v, places) for v in table[name]] for name in ("median", "low", "high")]
-    keys = [
-        Column(c.removeprefix("config."), [outcomes.shown(v) for v in table[c]], table[c].dtype.is_numeric())
-        for c in of.by
-    ]
     columns = [
-        *keys,
+        *outcomes.key_columns(table, of.by),
         Column("n", [str(n) for n in table["n"]], rank=1),
         Column("arrived", [str(n) for n in table["n_arrived"]]),
         Column(f"median {of.x}", [m or "not seen" for m in number[0]]),

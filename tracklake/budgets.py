@@ -46,7 +46,8 @@ def _limits(budget: Mapping[str, Amount | Sequence[Amount]]) -> list[list[float]
     """Return the limits of each x, one list a budget; a list of amounts makes several budgets."""
     if not budget:
         raise DefinitionError("a budget names what is limited: {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}")
-    lists: list[list[Any]] = [list(v) if isinstance(v, list | tuple) else [v] for v in budget.values()]
+    many = (list, tuple, range, np.ndarray, pl.Series)
+    lists: list[list[Any]] = [list(v) if isinstance(v, many) else [v] for v in budget.values()]
     several = max(map(len, lists))
     if any(len(part) not in (1, several) for part in lists):
         raise DefinitionError(f"budgets of several amounts have as many of each; got {dict(budget)}")
@@ -135,6 +136,8 @@ def learning_curves(
     if best_so_far is not None:
         curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
+    if not 0 <= band[0] <= band[1] <= 1:
+        raise DefinitionError(f"band={band}; two shares between 0 and 1, the lower first, such as (0.25, 0.75)")
     grid = _grid(curves["x"], points)
     ends = curves.group_by("run_id").agg(pl.col("x").max().alias("end"))
     wanted = by.join(ends, on="run_id", maintain_order="left").join(grid.to_frame(), how="cross").sort("x")

@@ -137,7 +137,8 @@ def _covered(kinds: set[int]) -> set[int]:
 
 
 def _kinds(kind: pl.Series) -> set[int]:
-    return set(np.flatnonzero(np.bincount(kind.drop_nulls().to_numpy(), minlength=1)).tolist()) - {Kind.NULL}
+    said = kind.drop_nulls() if kind.null_count() else kind
+    return set(np.flatnonzero(np.bincount(said.to_numpy(), minlength=1)).tolist()) - {Kind.NULL}
 
 
 def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:

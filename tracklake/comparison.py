@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from tracklake.outcomes import Outcomes
     from tracklake.resampling import Floats, Sample
 
-FEW = 5
-"""Below so many values a bootstrap interval is so much too narrow that the table says so."""
+SHORT = 0.05
+"""An interval that holds the truth so much less often than it says is called too narrow."""
+_HIDDEN = ("coverage", "leaning")
 _UNTOLD = "too few to tell: {} runs show only differences above {}"
+_SHORT = "{} runs: such an interval holds the truth in at most {}% of cases"
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +32,8 @@ class Comparison:
     `.table` has a row a group: the columns that group, then n, n_failed (their sum is the number of runs), n_tasks,
     mean, std, median, iqm, low, high (the bootstrap interval of the center), best and best_run; against the baseline
     difference, difference_low, difference_high, p_improvement, effect, detectable, n_pairs, test, p, p_holm, p_bh; and
-    in words verdict, why (this test) and warning. `.baseline` has the keys of the group compared with.
+    in words verdict ("mixed" where the test and the difference of the center point to opposite sides), why (this test)
+    and warning. `.baseline` has the keys of the group compared with.
     `.runs` is the value of every run; `.notes` says in sentences what a reader has to know.
     """
 
@@ -85,11 +88,12 @@ def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Co
         pl.Series("p_holm", significance.holm(against["p"].to_numpy()), nan_to_null=True),
         pl.Series("p_bh", significance.benjamini_hochberg(against["p"].to_numpy()), nan_to_null=True),
     )
-    table = table.with_columns(_verdict(base, level, found.target.sign), _warning(level))
+    table = table.with_columns(_verdict(base, level, found.target.sign), _warning(settings))
     table = table.sort(settings.center, descending=found.target.goal == "max", nulls_last=True, maintain_order=True)
-    shown = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict")]
+    shown = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict", *_HIDDEN)]
     table = table.select(*shown, "verdict", "why", "warning")
-    notes = tuple(_notes(found, table, base, chosen=baseline is None))
+    few = described.filter((pl.col("n") == 1) | _is_short(settings)).height
+    notes = tuple(_notes(found, table, base, chosen=baseline is None, few=few))
     return Comparison(found, settings, table, None if base is None else _keys(found, base), notes)
 
 
@@ -109,12 +113,13 @@ def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFr
     )
     spread = _within(found.runs.filter("used"))
     joined = counted.join(spread, on="group_no", how="left").sort("group_no").unnest("best")
-    values = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
+    values: dict[str, Floats] = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
     low, high = _interval(sample, settings, k)
-    computed = [pl.Series(name, v, nan_to_null=True) for name, v in (*values.items(), ("low", low), ("high", high))]
+    values |= {"low": low, "high": high, "coverage": _coverage(sample, settings, k)}
+    computed = [pl.Series(name, v, nan_to_null=True) for name, v in values.items()]
     whole = joined.with_columns(computed)
     keys = whole.select("group_no").hstack(found.groups)
-    order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run"]
+    order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run", "coverage"]
     return keys.hstack(whole.select(order))
 
 
@@ -148,6 +153,19 @@ def _interval(sample: Sample, settings: Settings, size: int) -> tuple[Floats, Fl
     return low, high
 
 
+def _coverage(sample: Sample, settings: Settings, size: int) -> Floats:
+    """Return how often an interval of so many values holds the truth, group by group."""
+    pieces = resampling.pieces_of(sample)
+    found = np.full(size, np.nan)
+    for group in np.unique(pieces.column):
+        found[group] = bootstrap.coverage(pieces.size[pieces.column == group], confidence=settings.confidence)
+    return found
+
+
+def _is_short(settings: Settings) -> pl.Expr:
+    return pl.col("coverage") < settings.confidence - SHORT
+
+
 def _baseline(found: Outcomes, described: pl.DataFrame, settings: Settings, asked: Any) -> int | None:
     """Return the group to compare with: the one named, else the best that can be tested and has nearly all tasks."""
     if asked is not None:
@@ -164,28 +182,39 @@ def _baseline(found: Outcomes, described: pl.DataFrame, settings: Settings, aske
 
 def _verdict(base: int | None, level: float, sign: float) -> pl.Expr:
     shown = pl.col("p_holm") < level
+    better, worse = pl.col("difference") * sign > 0, pl.col("difference") * sign < 0
     return (
         pl.when(pl.col("group_no").eq_missing(base)).then(pl.lit("baseline"))
         .when(pl.col("n") == 0).then(pl.lit("no values"))
         .when(pl.col("p").is_null()).then(pl.lit("too few runs"))
-        .when(shown & (pl.col("difference") * sign > 0)).then(pl.lit("better"))
-        .when(shown & (pl.col("difference") * sign < 0)).then(pl.lit("worse"))
+        .when(shown & _is_mixed()).then(pl.lit("mixed"))
+        .when(shown & better).then(pl.lit("better"))
+        .when(shown & worse).then(pl.lit("worse"))
         .otherwise(pl.lit("no difference shown")).alias("verdict")
     )  # fmt: skip
 
 
-def _warning(level: float) -> pl.Expr:
+def _is_mixed() -> pl.Expr:
+    """Tell where the test sees the difference the other way round, as ranks may where a few runs make the mean."""
+    return pl.col("leaning") * pl.col("difference") < 0
+
+
+def _warning(settings: Settings) -> pl.Expr:
     """Say plainly where the runs are too few to tell."""
+    level = 1 - settings.confidence
     untold = pl.col("p_holm").ge(level) & (pl.col("detectable") > pl.col("difference").abs())
+    mixed = f"the {{}} says the opposite of the {settings.center}: a few runs make the one or the other"
     return (
         pl.when(pl.col("n") == 0).then(pl.format("none of {} runs has a value", "n_failed"))
         .when(pl.col("n") == 1).then(pl.lit("one run: no spread, no test"))
+        .when((pl.col("p_holm") < level) & _is_mixed()).then(pl.format(mixed, "test"))
         .when(untold).then(pl.format(_UNTOLD, "n", pl.col("detectable").round_sig_figs(2)))
-        .when(pl.col("n") < FEW).then(pl.format("{} runs: the interval is too narrow", "n")).alias("warning")
+        .when(_is_short(settings)).then(pl.format(_SHORT, "n", (100 * pl.col("coverage")).round().cast(pl.Int64)))
+        .alias("warning")
     )  # fmt: skip
 
 
-def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bool) -> Iterator[str]:
+def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bool, few: int) -> Iterator[str]:
     if base is None:
         yield f"no run has a value of {found.target.name}"
         return
@@ -196,8 +225,10 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
         )
     failed = int(table["n_failed"].sum())
     if failed:
-        left = f"{failed:,} of {found.runs.height:,} runs are left out"
-        yield f"{left}: they failed, or have no finite {found.target.name}"
+        yield (
+            f"left out: {failed:,} of {found.runs.height:,} runs, which failed or have no finite {found.target.name};"
+            " that flatters groups that fail"
+        )
     running = found.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
     if running:
         yield f"{_many(running, 'run')} counted here still running"
@@ -210,9 +241,8 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
         yield f"{_many(lacking, 'group')} without some tasks: differences are over the tasks in common"
     if found.tasks and found.unit == "run":
         yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
-    few = table.filter(pl.col("n") < FEW).height
     if few:
-        yield f"{_many(few, 'group')} of fewer than {FEW} runs: too few for an interval (.table['warning'])"
+        yield f"{_many(few, 'group')} of too few runs for a sound interval (.table['warning'])"
 
 
 def _many(n: int, what: str) -> str:

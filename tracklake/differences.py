@@ -29,6 +29,7 @@ _STATISTICS: dict[str, pl.DataType | type[pl.DataType]] = {
     "n_pairs": pl.Int64,
     "test": pl.String,
     "p": pl.Float64,
+    "leaning": pl.Float64,
     "why": pl.String,
 }
 
@@ -73,7 +74,7 @@ def against(found: Outcomes, sample: Sample, settings: Settings, base: int | Non
 def _tested(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
     """Return the test, the probability of improvement and the effect size of one pair of groups."""
     if pair.matched:
-        differences = [a - b for a, b in zip(pair.first, pair.second, strict=True)]
+        differences = significance.paired_differences(pair.first, pair.second)
         spread, test = (
             significance.paired_spread(differences),
             significance.paired_test(differences, kind=settings.test, why=pair.why),
@@ -89,6 +90,7 @@ def _tested(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
         "n_pairs": sum(map(len, pair.first)) if pair.matched else 0,
         "test": test.name,
         "p": test.p,
+        "leaning": test.leaning,
         "why": test.why,
     }
 

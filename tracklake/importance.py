@@ -63,13 +63,15 @@ def importance(
         raise DefinitionError(f"method={method!r}; accepted are {', '.join(map(repr, METHODS))}")
     if not 0 < quantile < 1:
         raise DefinitionError(f"quantile={quantile}; it is a share between 0 and 1, such as 0.1 for the best tenth")
+    if not 0 < confidence < 1:
+        raise DefinitionError(f"confidence={confidence}; it is a share between 0 and 1, such as 0.95")
+    if draws < 0:
+        raise DefinitionError(f"draws={draws}; at least 0, which gives no bounds")
     kept = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
     of_runs = [p._replace(codes=p.codes[kept]) for p in found]
     values, drawn = compute(of_runs, losses[kept], quantile=quantile, draws=draws, seed=seed)
-    beyond = (1 - confidence) / 2
-    nothing = np.full(len(found), np.nan)
-    low, high = np.quantile(drawn, [beyond, 1 - beyond], axis=0) if len(drawn) else (nothing, nothing)
+    low, high = _bounds(values, drawn, confidence)
     total = values.sum()
     columns = {
         "name": [p.name for p in found],
@@ -81,6 +83,19 @@ def importance(
     }
     frame = pl.DataFrame(columns, schema_overrides={"name": pl.String}).with_columns(pl.col(pl.Float64).fill_nan(None))
     return frame.sort("importance", "name", descending=[True, False])
+
+
+def _bounds(values: Floats, drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return the percentile bounds of the draws, moved so that their mean is the importance; none below 0.
+
+    Runs that are drawn twice make every parameter look as if it mattered more, and that is no news of the parameter:
+    unmoved, the bounds of one that does not matter never come near 0.
+    """
+    if not len(drawn):
+        return np.full(len(values), np.nan), np.full(len(values), np.nan)
+    beyond = (1 - confidence) / 2
+    low, high = np.quantile(drawn, [beyond, 1 - beyond], axis=0) + (values - drawn.mean(axis=0))
+    return np.maximum(low, 0.0), np.maximum(high, 0.0)
 
 
 def _of_the_best(

@@ -29,9 +29,9 @@ Durability = Literal["write", "fsync", "buffered"]
 
 FOLDER = "journal"
 SUFFIX = ".tlj"
-ROTATE_AT = 8 << 20
-"""Bytes after which a file ends and the next one begins, so that it can be sealed while the session goes on: up to a
-million points, which take 0.3 GB while they are sorted and written."""
+ROTATE_AT = 12 << 20
+"""Bytes after which a file ends and the next one begins, so that it can be sealed while the session goes on: up to 1.5
+million points, which take 0.4 GB while they are sorted and written."""
 HOLD_AT_MOST = 64 << 20
 """Bytes of rows kept in memory while the disk takes none."""
 BUFFER_AT = 64 << 10

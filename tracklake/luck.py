@@ -56,9 +56,10 @@ def rank_stability(
 ) -> Ranks:
     """Would the same settings win with other seeds? Ranks over draws of the runs; lower values are better.
 
-    Runs are drawn again within each setting; a setting of one run gets normal noise of the pooled spread (or of
-    `noise`). Not to be used with two or three seeds a setting as more than a hint: so few hardly vary when drawn.
-    Source: the bootstrap of rankings, Hall and Miller 2009.
+    Runs are drawn again within each setting, and what the mean moves by is widened by the root of n / (n - 1), which
+    draws of n values lack; a setting of one run gets normal noise of the pooled spread (or of `noise`). Not to be used
+    with two or three seeds a setting as more than a hint: two that happen to agree do not vary when drawn. Source: the
+    bootstrap of rankings, Hall and Miller 2009.
     """
     drawn = _drawn_means(groups, noise, draws=draws, seed=seed)
     places = _ranked(drawn)
@@ -78,13 +79,19 @@ def _drawn_means(groups: Sequence[Floats], noise: float | None, *, draws: int, s
         values = np.concatenate([groups[i] for i in several])
         whole = resampling.sample(column, stratum=nothing, cell=nothing - 1, value=values)
         for columns, means in resampling.resampled(whole, center="mean", draws=draws, seed=seed):
-            drawn[several[columns]] = means
+            drawn[several[columns]] = _widened(means, [groups[i] for i in several[columns]])
     single = [i for i, g in enumerate(groups) if len(g) == 1]
     size = _noise(groups, noise) if single else 0.0
     generator = np.random.default_rng((seed, 1))
     for i in single:
         drawn[i] = groups[i][0] + size * generator.standard_normal(draws)
     return drawn
+
+
+def _widened(drawn: Floats, groups: Sequence[Floats]) -> Floats:
+    middle = np.array([[g.mean()] for g in groups])
+    found: Floats = middle + (drawn - middle) * np.array([[math.sqrt(len(g) / (len(g) - 1))] for g in groups])
+    return found
 
 
 def _ranked(values: Floats) -> Ints:

@@ -11,9 +11,10 @@ import polars as pl
 from tracklake import resampling, targets
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.tabulation import Column
+from tracklake.targets import EXACT, exact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tracklake.resampling import Ints, Sample
     from tracklake.run_table import Runs, RunTable, Where
@@ -72,11 +73,10 @@ def find(groups: pl.DataFrame, keys: Any) -> int:
     1
     """
     if not isinstance(keys, dict):
-        if groups.width != 1:
-            raise TypeError(
-                f"baseline={keys!r}; with several columns name them: {{{(groups.columns or [''])[0]!r}: ...}}"
-            )
-        keys = {groups.columns[0]: keys}
+        names = [name for name in groups.columns if not _is_part(name, groups.columns)]
+        if len(names) != 1:
+            raise TypeError(f"baseline={keys!r}; with several columns name them: {{{(names or [''])[0]!r}: ...}}")
+        keys = {names[0]: keys}
     wanted = {_full(groups, name): value for name, value in keys.items()}
     rows = list(groups.iter_rows(named=True))
     found = [i for i, row in enumerate(rows) if all(_has(row, name, value) for name, value in wanted.items())]
@@ -115,6 +115,7 @@ def outcomes(
     tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
     repeats = [column for column in matched if column not in tasks]
     rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
+    rows = targets.with_exact(table, rows, grouped.columns)
     by_columns = grouped.shown(rows, without=[*matched, *tasks])
     unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
     rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
@@ -228,15 +229,29 @@ def label(row: dict[str, Any]) -> str:
     >>> label({"config.lr": 0.1, "config.opt": "adam", "config.drop": None})
     "lr=0.1, opt='adam', drop=null"
     """
-    return ", ".join(f"{k.removeprefix('config.')}={shown(v, quote=True)}" for k, v in row.items()) or "all runs"
+    names = [name for name in row if not _is_part(name, row)]
+    return ", ".join(f"{n.removeprefix('config.')}={_told(row, n, quote=True)}" for n in names) or "all runs"
 
 
 def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
-    """Return the columns that group, ready to be shown."""
-    return [
-        Column(name.removeprefix("config."), [shown(v) for v in table[name]], table[name].dtype.is_numeric())
-        for name in by
-    ]
+    """Return the columns that group, ready to be shown: of one with mixed types its texts are in quotes."""
+    rows = table.select(by).to_dicts()
+    found = []
+    for name in (name for name in by if not _is_part(name, by)):
+        mixed = f"{name}.text" in by
+        cells = [_told(row, name, quote=mixed) for row in rows]
+        found.append(Column(name.removeprefix("config."), cells, table[name].dtype.is_numeric() and not mixed))
+    return found
+
+
+def _is_part(name: str, names: Collection[str]) -> bool:
+    """Tell whether a column only adds to another, which holds the rest of its values."""
+    return any(name.endswith(part) and name.removesuffix(part) in names for part in (".text", EXACT))
+
+
+def _told(row: dict[str, Any], name: str, *, quote: bool) -> str:
+    exact, text, value = row.get(name + EXACT), row.get(f"{name}.text"), row[name]
+    return exact if exact is not None else shown(text if value is None else value, quote=quote)
 
 
 def shown(value: Any, *, quote: bool = False) -> str:
@@ -249,6 +264,8 @@ def shown(value: Any, *, quote: bool = False) -> str:
 
 
 def _has(row: dict[str, Any], name: str, value: Any) -> bool:
+    if row.get(name + EXACT) is not None and isinstance(value, bool | int | float | str):
+        return bool(row[name + EXACT] == exact_text(value))
     held = [row[column] for column in (name, f"{name}.text") if column in row]
     if value is None:
         return all(h is None for h in held)

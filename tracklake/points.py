@@ -46,6 +46,14 @@ def _steps(column: pl.Series) -> NDArray[np.bool_]:
     return differs
 
 
+def _descends(column: pl.Series, at: NDArray[np.intp]) -> bool:
+    """Say whether any of these rows has more than the row after it."""
+    if column.dtype == pl.String:
+        return (column.gather(at) > column.gather(at + 1)).any()
+    numbers: NDArray[np.int64] = column.to_physical().to_numpy()
+    return bool((numbers[at] > numbers[at + 1]).any())
+
+
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     """Say whether the rows ascend by these columns (none of them null), without sorting.
 
@@ -56,7 +64,7 @@ def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     for name in by:
         column, steps = frame[name], _steps(frame[name])
         at = np.flatnonzero(equal & steps)  # only there it matters which of the two is less
-        if (column.gather(at) > column.gather(at + 1)).any():
+        if len(at) and _descends(column, at):
             return False
         equal &= ~steps
         if not equal.any():
@@ -160,16 +168,14 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     rows = _rows(points)
     user = points.filter(pl.col("metric") == "_timestamp")
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
-    made = [
-        _series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")),
-        _series(timed, "_timestamp", pl.lit(seconds(timed["ts"].dt.epoch("us")))),
-        user,
-    ]
+    made = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
-        begun = rows.join(sessions, on=["run_id", "session"])
+        begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
         ran = seconds((begun["ts"] - begun["start"]).dt.total_microseconds()) + begun["runtime_base"]
         made.append(_series(begun, "_runtime", pl.lit(ran)))
-    return sort(pl.concat(made)) if user.height else pl.concat(made)
+    made.append(_series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")))
+    made.append(_series(timed, "_timestamp", pl.lit(seconds(timed["ts"].dt.epoch("us")))))
+    return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:

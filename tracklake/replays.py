@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ def replay(
 ) -> Replay:
     """Replay the rules on the curves of these runs (run_id, value); see `Sweep.replay`."""
     reported = metric or (target.source.metric if isinstance(target.source, Statistic) else None)
+    if not rules:
+        raise DefinitionError("no rule to replay: say 'asha', 'hyperband', 'median', or a rule")
     if reported is None:
         raise DefinitionError(f"{target.name} is not logged along the run: say metric=, what was reported on the way")
     ids = runs.select("run_id")
@@ -77,7 +80,7 @@ def replay(
 
 def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the row of a rule, and those of its runs; `ordered` has step, x and value as lists, and final."""
-    name, made = (rule, _named(rule)) if isinstance(rule, str) else (repr(rule), rule)
+    name, made = (rule, _named(rule)) if isinstance(rule, str) else (repr(rule), copy.deepcopy(rule))  # it learns
     curves = [(np.asarray(s, dtype=np.int64), -target.sign * np.asarray(v, dtype=np.float64))
               for s, v in ordered.select("step", "value").iter_rows()]  # fmt: skip
     kept = pl.Series("kept", early_stopping.replayed(made, curves))

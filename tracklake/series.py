@@ -54,7 +54,9 @@ class SeriesTable:
         found = between(self._points(names, ids, raw=raw), steps)
         return found.select("run_id", "metric", "step", "time", "value", _TEXT.alias("text"), "ival", "kind")
 
-    def _points(self, names: Collection[str], ids: Collection[str] | None, *, raw: bool) -> pl.LazyFrame:
+    def _points(
+        self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = _STORED
+    ) -> pl.LazyFrame:
         stored = [name for name in names if name not in PSEUDO]
         frames = []
         if stored:
@@ -66,16 +68,12 @@ class SeriesTable:
             )
             if not unclean.is_empty():
                 found = found.join(unclean.lazy(), on=_SERIES, how="anti")
-                frames.append(self._shaped(self.snapshot.resolved_series(unclean).lazy()))
-            frames.append(self._shaped(found))
+                frames.append(_shaped(self.snapshot.resolved_series(unclean).lazy(), stored_as))
+            frames.append(_shaped(found, stored_as))
         pseudo = [name for name in names if name in PSEUDO]
         if pseudo:
-            frames.append(self._shaped(self.snapshot.resolved(pseudo, runs=ids).lazy()))
-        return pl.concat(frames) if frames else self._shaped(self.snapshot.points([]))
-
-    @staticmethod
-    def _shaped(found: pl.LazyFrame) -> pl.LazyFrame:
-        return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *_STORED)
+            frames.append(_shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
+        return pl.concat(frames) if frames else _shaped(self.snapshot.points([]), stored_as)
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
         """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime."""
@@ -107,7 +105,8 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        read = partitions.collect(between(self._points(names, ids, raw=raw), steps))
+        stored_as = ["value"] if shape == "long" and not raw and self.snapshot.are_numbers(names) else _STORED
+        read = partitions.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         found = self._ordered(read, names, ids)
         if found.height > limit and downsample is None:
             raise _too_large(found.height, limit)
@@ -197,6 +196,10 @@ class SeriesTable:
         return joined.sort("at").drop("at", "x_metric")
 
 
+def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
+    return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *stored_as)
+
+
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between."""
     if type(size) is not int or size < 4:  # noqa: PLR2004 - first, last and the two extremes
@@ -245,7 +248,7 @@ def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
 def _long(found: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
     shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
-    if found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
+    if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
         return found.select(shown)
     return found.select(*shown, _TEXT.alias("text"))
 
@@ -263,12 +266,23 @@ def _typed_by_metric(
     found: pl.DataFrame, metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
 ) -> Iterator[pl.Series]:
     """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
-    parts = found.partition_by("metric", as_dict=True, maintain_order=True)
+    parts = _by_metric(found)
     taken = {*beside, *metrics}
     for name in metrics:
-        mine = parts.get((name,), found.clear())
+        mine = parts.get(name, found.clear())
         shown = f"metric.{name}" if name in beside else name
         yield from columns.typed(shown, mine, mine["at"].to_numpy().astype(np.int64), size, taken=taken)
+
+
+def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Cut a frame into its metrics; without a copy where the points of each stand together."""
+    starts = np.flatnonzero(points.changes(found, by=["metric"]))
+    lengths = np.diff(np.append(starts, found.height))
+    names = found["metric"].gather(starts)
+    if names.n_unique() < len(names):
+        return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
+    cuts = zip(names, starts.tolist(), lengths.tolist(), strict=True)
+    return {name: found.slice(start, length) for name, start, length in cuts}
 
 
 def _too_large(count: int, limit: int) -> HistoryTooLargeError:

@@ -22,6 +22,7 @@ from tracklake import (
     targets,
 )
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.labels import short_name
 from tracklake.tabulation import Column, Sheet
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ class Sweep:
         """One row a varied parameter."""
         return parameters.table(self.found)
 
+    def parameter(self, name: str) -> Parameter:
+        """Return a varied parameter by its name, with or without "config.". Raises UnknownNameError.
+
+        >>> example().sweep(metric="acc", goal="max").parameter("lr").log
+        True
+        """
+        for p in self.found:
+            if name in (p.name, p.name.removeprefix("config.")):
+                return p
+        known = [p.name.removeprefix("config.") for p in self.found]
+        raise UnknownNameError.nearest("varied parameter", name, known)
+
     @cached_property
     def losses(self) -> Floats:
         """The value of each run turned so that lower is better; NaN where there is none."""
@@ -84,6 +97,8 @@ class Sweep:
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
+        if n < 1:
+            raise DefinitionError(f"n={n}; it is how many runs, at least 1")
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
         ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
         if ordered.height <= n:
@@ -102,8 +117,9 @@ class Sweep:
     ) -> pl.DataFrame:
         """Which parameters mattered? One row a parameter, the most important first.
 
-        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs: by default 100, of forests 10),
-        share (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
+        Columns: name, importance, low, high (bootstrap bounds over `draws` of the runs, by default 100, of forests 10;
+        centered on the importance, because draws of runs overrate it, and 0 for what cannot be told from noise), share
+        (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
         failed).
 
         "ped-anova": which tell the best `quantile` of the runs from all; the fastest, and at home with conditional
@@ -128,14 +144,16 @@ class Sweep:
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
         mean), best, and predicted: what a forest fitted to all runs says in the mean over all other parameters. `mean`
         is over the runs as they are: where a sampler went where it was good, it mixes this parameter with the others,
-        and predicted does less. A number with more than `points` values is cut into stretches of as many runs.
+        and predicted does less. A number with more than `points` values is cut into stretches of as many runs. Not to
+        be used to choose a value by `best`, which is higher the more runs there are; intervals of fewer than 10 runs
+        are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest, Hutter et al. 2014.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
         return marginals.marginal(
-            self._named(parameter), self.runs, self.target, fit=self._fit(seed), points=points, confidence=confidence,
-            seed=seed,
+            self.parameter(parameter), self.runs, self.target, fit=self._fit(seed), points=points,
+            confidence=confidence, seed=seed,
         )  # fmt: skip
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
@@ -150,12 +168,16 @@ class Sweep:
         """
         return marginals.interactions(self._fit(seed), among=among)
 
-    def pareto(self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1) -> pl.DataFrame:
+    def pareto(
+        self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1, others: bool = False
+    ) -> pl.DataFrame:
         """Which trade-offs between several metrics are left? The runs that no other run beats in all of them.
 
         `metrics` maps each to its goal ({"val/acc": "max", "params": "min"}), or lists those whose goal is defined;
         each may be anything that `lake.sweep` takes. Columns: run_id, parameters, the metrics, front (1 is the best;
-        `fronts` how many). Ties are kept; runs that failed or lack one of the numbers are left out.
+        `fronts` how many; with `others` the runs behind follow, their front null). Ties are kept; runs that failed or
+        lack one of the numbers are left out. Not to be used to call a run better where seeds make the difference: of
+        many equal runs the lucky ones are in front.
 
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
@@ -166,9 +188,12 @@ class Sweep:
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
-        ranks = pareto.ranks(np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1)), fronts=fronts)
-        shown = self.runs.select("run_id", *self._columns).with_columns(values).with_columns(pl.Series("front", ranks))
-        return shown.filter(pl.col("front").is_between(1, fronts)).sort("front", maintain_order=True)
+        known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
+        ranks = pl.Series("front", pareto.ranks(known, fronts=fronts))
+        shown = self.runs.select("run_id", *self._columns).with_columns(values)
+        shown = shown.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(known).any(axis=1)))
+        kept = shown if others else shown.drop_nulls("front")
+        return kept.sort("front", nulls_last=True, maintain_order=True)
 
     def parallel(self) -> Parallel:
         """Return the data of a parallel-coordinates plot: each run's place on each axis from 0 to 1, and the axes.
@@ -185,8 +210,9 @@ class Sweep:
 
         Columns: the parameters, n (runs), mean, rank, rank_low, rank_high (its ranks over `draws` of the runs within
         each setting), p_best and p_top (how often it was first, and among the `top` first). A setting of one run gets
-        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Needs the extra
-        `analysis`. Source: Hall and Miller 2009.
+        the noise of those that were repeated, or `noise`, the standard deviation between seeds. Not to be used with two
+        or three seeds a setting as more than a hint: two that happen to agree look surer than they are. Needs the extra
+        `analysis`. Source: the bootstrap of rankings, Hall and Miller 2009.
 
         >>> example().sweep(metric="acc", goal="max").rank_stability(noise=0.01)["p_best"].to_list()
         [1.0, 0.0]
@@ -226,7 +252,8 @@ class Sweep:
         `tracklake.early_stopping.SuccessiveHalving(min_resource=5)` and so on say more. `metric` is what was reported,
         by default that of the sweep. Saved is the share of the steps (of `x`) that would not have been run; regret is
         how much worse the best of the runs that were left is. Not to be used on runs that were themselves stopped
-        early: what was not logged cannot be replayed.
+        early: what was not logged cannot be replayed. Sources: Golovin et al. 2017 (median), Li et al. 2020 (ASHA), Li
+        et al. 2018 (hyperband).
 
         >>> found = example().sweep(metric="acc", goal="max").replay("median")
         >>> found.table.select("rule", "saved", "regret").rows()
@@ -256,13 +283,6 @@ class Sweep:
         """The columns of the parameters, with their texts."""
         names = [p.name for p in self._settings]
         return [c for c in self.runs.columns if c in names or c.removesuffix(".text") in names]
-
-    def _named(self, parameter: str) -> Parameter:
-        for p in self.found:
-            if parameter in (p.name, p.name.removeprefix("config.")):
-                return p
-        known = [p.name.removeprefix("config.") for p in self.found]
-        raise UnknownNameError.nearest("varied parameter", parameter, known)
 
     def __len__(self) -> int:
         """Return how many runs there are."""
@@ -306,12 +326,12 @@ def _sheet(of: Sweep) -> Sheet:
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     failed = int(of.runs["failed"].sum())
     columns = [
-        Column("parameter", [r["name"].removeprefix("config.") for r in rows], right=False),
+        Column("parameter", [short_name(r["name"], width=32) for r in rows], right=False),
         Column("kind", [r["kind"] for r in rows], right=False),
         Column("scale", [r["scale"] or "" for r in rows], right=False, rank=2),
         Column("values", [_values(r) for r in rows], right=False, rank=1),
         Column("runs", [str(r["n_runs"]) for r in rows], rank=3),
-        Column("when", [r["when"] or "" for r in rows], right=False),
+        Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
     best = of.best()["value"]
     notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()

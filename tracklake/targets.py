@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import keys
+from tracklake import keys, values
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
+from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +23,8 @@ Direction = Literal["min", "max"]
 GOALS: dict[str, Direction] = {"min": "min", "max": "max", "minimize": "min", "maximize": "max"}
 UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""
+EXACT = " (exact)"
+"""What follows the name of the column that tells apart what looks alike in a column of mixed types."""
 
 
 class Target(NamedTuple):
@@ -147,9 +151,10 @@ class Grouping(NamedTuple):
     def shown(self, rows: pl.DataFrame, *, without: Sequence[str] = ()) -> list[str]:
         """Return the columns of these rows that group, with those of their texts (`x.text`, where types are mixed).
 
-        Of the expanded ones those that vary, and none of `without`; but one at least, if there are any.
+        And with `x (exact)`, where there is one. Of the expanded ones those that vary, and none of `without`; but one
+        at least, if there are any.
         """
-        there = [(c, part) for c in self.columns for part in (c, f"{c}.text") if part in rows.columns]
+        there = [(c, part) for c in self.columns for part in (c, f"{c}.text", c + EXACT) if part in rows.columns]
         kept = [(c, part) for c, part in there if c not in self.expanded or c not in without]
         said = [part for c, part in kept if c not in self.expanded or rows[part].n_unique() > 1]
         return said or [part for _, part in kept[:1]]
@@ -192,8 +197,41 @@ def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Wher
     """
     ids = table.select(runs=runs, where=where, wanted=["run_id"])
     named = grouping(table, by, ids["run_id"])
-    rows = table.select(runs=ids, wanted=["run_id", *named.columns])
+    rows = with_exact(table, table.select(runs=ids, wanted=["run_id", *named.columns]), named.columns)
     return rows.select("run_id", *named.shown(rows))
+
+
+def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return the rows with a column `x (exact)` for each column of config in which different values look alike.
+
+    1 and 1.0, True and "true", an integer beyond 2**53 and its neighbour beside a float: columns of one type cannot
+    hold both, but a group must not mix them.
+    """
+    said = table.config.filter(pl.col("column").is_in(list(names)) & (pl.col("kind") != Kind.NULL))
+    mixed = said.group_by("column").agg(pl.col("kind").n_unique()).filter(pl.col("kind") > 1)["column"].to_list()
+    for name in (name for name in names if name in mixed):
+        own = said.filter(pl.col("column") == name).join(rows.select("run_id"), on="run_id", how="semi")
+        parts = ["kind", "value", "ival", "text"]
+        kinds = own.select(parts).unique()
+        told = [exact_text(values.restore(*row)) for row in kinds.iter_rows()]
+        texts = own.join(kinds.with_columns(pl.Series("exact", told, dtype=pl.String)), on=parts, nulls_equal=True)
+        column = rows.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")["exact"]
+        if column.n_unique() > rows.select(c for c in (name, f"{name}.text") if c in rows.columns).n_unique():
+            rows = rows.with_columns(column.alias(name + EXACT))
+    return rows
+
+
+def exact_text(value: Any) -> str:
+    """Return a value of config as a text that no other value has.
+
+    >>> exact_text(1), exact_text(1.0), exact_text(True), exact_text("true")
+    ('1', '1.0', 'true', "'true'")
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(float(value) + 0.0)  # -0.0 is 0.0
+    return repr(value) if isinstance(value, int | str) else json.dumps(value, sort_keys=True)
 
 
 def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def amount(value: Amount) -> float:
         if not parts or _DURATION.sub("", value):
             raise DefinitionError(f"{value!r} is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if math.isnan(value):
+        raise DefinitionError("NaN is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
     return float(value)
 
 

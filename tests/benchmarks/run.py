@@ -44,6 +44,8 @@ TARGETS = {
     ("LCDB import", "import peak GB"): 3,
     ("LCDB table", "warm ms"): 200,
     ("LCDB one_metric", "warm ms"): 200,
+    ("LCDB compare", "compare s"): 10,
+    ("importance", "with intervals s"): 2,
     ("import", "beyond polars ms"): 150,
 }
 """What is to be reached; of rates (figures with a slash and s) at least, of all others at most."""
@@ -121,6 +123,14 @@ def lcdb(csv: Path, place: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
                 subject,
                 measured("lcdb.py", subject, "ask", question, place / f"lcdb-{subject}", 5),
             )
+    for subject in ("tracklake", "floor"):
+        yield "LCDB compare", subject, measured("comparing.py", subject, "compare", place / f"lcdb-{subject}")
+
+
+def importance() -> Iterator[tuple[str, str, dict[str, float]]]:
+    """What mattered in a sweep of 10,000 runs; the floor is optuna."""
+    for subject in ("tracklake", *(["floor"] if importlib.util.find_spec("optuna") else [])):
+        yield "importance", subject, measured("comparing.py", subject, "importance")
 
 
 def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
@@ -133,6 +143,8 @@ def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str,
         yield from asked(subjects, place, max(3, round(20 * options.size)))
     if "import" in options.only:
         yield "import", "tracklake", imports()
+    if "importance" in options.only:
+        yield from importance()
     if options.lcdb:
         yield from lcdb(options.lcdb, place)
 
@@ -194,7 +206,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=1.0, help="share of the runs and steps (default: 1)")
     parser.add_argument("--repeat", type=int, default=3, help="how often each measurement is made (default: 3)")
-    parser.add_argument("--only", nargs="+", default=["W1", "W2", "import"], choices=["W1", "W2", "import"])
+    parts = ["W1", "W2", "import", "importance"]
+    parser.add_argument("--only", nargs="+", default=parts, choices=parts)
     parser.add_argument(
         "--peers", nargs="*", default=list(PEERS), choices=PEERS, help="those not installed are left out"
     )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import comparing
 import data
 import measure
 import numpy as np
@@ -79,6 +80,16 @@ def test_history_of_one_run(asked):
     subject, lake = asked
     found = subject.one_run(lake)
     assert np.array_equal(found.select(data.names(SHAPE)).to_numpy(), data.curves(1, SHAPE))
+
+
+def test_importance_is_that_of_the_floor():
+    """The benchmark of importance weighs the same runs as optuna, and finds the same."""
+    pytest.importorskip("optuna")
+    frame = comparing.sweep(runs=100)
+    figures, found = comparing.Tracklake.importance(frame, draws=2)
+    _, expected = comparing.Floor.importance(frame)
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert min(figures.values()) > 0
 
 
 def test_command_prints_table_and_json(tmp_path):

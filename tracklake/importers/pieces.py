@@ -46,11 +46,14 @@ class Rows(NamedTuple):
 
 
 def pieces(rows: Rows) -> list[slice]:
-    """Cut rows into pieces of at most about MAX_POINTS points; the rows of one run and step stay together."""
+    """Cut rows into pieces of at most about MAX_POINTS points, between runs where that fits, else between steps."""
     most = max(1, MAX_POINTS // rows.metrics.width)
-    ends = np.append(np.flatnonzero((np.diff(rows.run) != 0) | (np.diff(rows.step) != 0)) + 1, len(rows.run))
+    new_run = np.diff(rows.run) != 0
+    runs = np.append(np.flatnonzero(new_run) + 1, len(rows.run))
+    steps = np.append(np.flatnonzero(new_run | (np.diff(rows.step) != 0)) + 1, len(rows.run))
     found, first = [], 0
     while first < len(rows.run):
+        ends = runs if runs[np.searchsorted(runs, first, side="right")] <= first + most else steps
         least, fitting = np.searchsorted(ends, (first, first + most), side="right")
         last = int(ends[max(least, fitting - 1)])
         found.append(slice(first, last))
