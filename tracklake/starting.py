@@ -132,7 +132,7 @@ def init(
     )
     if given:
         run.config.update(given, allow_val_change=before is not None)
-    run.watch(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
+    run.start_asides(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
     return run
 
 

@@ -256,7 +256,7 @@ class Run:
         """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life."""
         self._session.keep_alive(beat=beat)
 
-    def watch(self, *, system_metrics: bool, metadata: bool) -> None:
+    def start_asides(self, *, system_metrics: bool, metadata: bool) -> None:
         """Note the run's surroundings, and sample the system, beside the training."""
         session = self._session
         if metadata:
