@@ -12,6 +12,7 @@ from tracklake import (
     definitions,
     derived,
     display,
+    fields,
     health,
     keys,
     lake_files,
@@ -277,7 +278,7 @@ class Lake(Analysis, Questions):
     def _say(self, change: Change, *, project: str | None) -> None:
         """Write a statement about the lake, or one project of it, later than all that was said before."""
         if project is not None:
-            keys.check_project(project)
+            fields.check_project(project)
         newest = self._view.snapshot.files["last"].dt.epoch("us").max()
         recorded.write_session(
             lake_files.create(self._storage.root),
