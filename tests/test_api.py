@@ -178,6 +178,16 @@ def test_runs_are_a_lazy_sequence(api: tl.Api):
         api.runs(per_page=0)
 
 
+def test_neighbours_are_read_together_and_page_by_page(api: tl.Api, monkeypatch: pytest.MonkeyPatch):
+    """Runs of several pages come each with what is its own, in any order of asking."""
+    monkeypatch.setattr("tracklake.api.AT_ONCE", 1)
+    runs = api.runs("my project", per_page=3)
+    assert [(run.id, run.config, run.name) for run in runs] == [
+        (name, api.run(name).config, api.run(name).name) for name in RUNS
+    ]
+    assert [runs[i].id for i in (3, 0, -1, -4)] == ["four", "one", "four", "one"]
+
+
 def test_what_a_run_shows(api: tl.Api, root: Path):
     """Every attribute that scripts for W&B use."""
     run = api.run("me/my project/one")

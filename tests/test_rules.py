@@ -240,6 +240,15 @@ def test_rule_08_escaped_dots_name_a_step_metric(run):
     assert rows(run)[1] == {"loss": 5, "t.epoch": 3}
 
 
+def test_rule_08_escaped_dots_name_a_metric_that_is_asked_for(run):
+    r"""`train\.loss` is train.loss in history, among columns and in where, too."""
+    run.log({"train": {"loss": 3, "acc": 1}})
+    lake = tl.open(run.dir)
+    assert lake.history(r"train\.loss")["metric"].to_list() == ["train.loss"]
+    assert lake.at_best(r"train\.loss", goal="min", take=[r"train\.acc"])["train.acc"].to_list() == [1]
+    assert lake.summaries([r"train\.loss.max"]).columns == ["run_id", r"train\.loss.max"]
+
+
 def test_rule_08_in_a_summary_assignment_keys_are_texts(run):
     """A number as key is a TypeError there, also in a nested dict."""
     with pytest.raises(TypeError, match="must be str"):
@@ -687,6 +696,17 @@ def test_rule_21_what_an_open_or_late_row_has_is_not_filled_in(run):
     assert rows(run) == {0: {"epoch": 5, "loss": 2.0}, 1: {"epoch": 7}, 2: {"acc": 3.0}}
 
 
+def test_rule_21_a_row_that_found_its_step_metric_there_speaks_for_no_other(run):
+    """Rows of the same keys that stand alone are filled in, whatever the open row of the first had."""
+    run.define_metric("loss", step_metric="batch")
+    run.define_metric("batch", step_metric="epoch")
+    run.log({"epoch": 1, "batch": 7}, commit=False)
+    run.log({"loss": 4.0})
+    run.log({"loss": 2.0})
+    run.log({"loss": 3.0}, step=0)
+    assert rows(run) == {0: {"epoch": 1, "batch": 7, "loss": 3.0}, 1: {"epoch": 1, "batch": 7, "loss": 2.0}}
+
+
 def test_rule_21_step_sync_can_be_left_out(run):
     """With step_sync=False nothing is filled in; the step metric is still the x axis."""
     run.define_metric("loss", step_metric="epoch", step_sync=False)
@@ -978,7 +998,7 @@ def test_rule_29_a_fork_begins_with_the_parents_rows(tmp_path: Path):
 def test_rule_29_forks_are_checked_before_anything_is_written(run):
     """The parent must be there, the child must not; W&B's way of writing it is accepted."""
     for fork_from in (("nobody", 1), "nobody?_step=1"):
-        with pytest.raises(RunNotFoundError, match="nobody"):
+        with pytest.raises(RunNotFoundError, match="unknown run 'nobody'; there are 'r'"):
             tl.init("p", dir=run.dir, fork_from=fork_from)
     for wrong in ("r", ("r", "1"), ("r", True), 5):
         with pytest.raises(tl.TracklakeError, match="accepted are"):

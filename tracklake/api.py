@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+AT_ONCE = 4096
+"""Runs that are read together at least: of a large lake, one takes as long as these."""
+
 
 class Api:
     """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake.
@@ -50,7 +53,8 @@ class Api:
         `path` is "entity/project" or "project" (None: all). `filters` in MongoDB's style ($and $or $nor $not $eq $ne
         $gt $gte $lt $lte $in $nin $exists $regex) over config.<path>, summary_metrics.<path>, state, group, tags,
         jobType, createdAt, displayName and name, which is the id. `order` is one of these after "+" or "-", nulls and
-        NaN last. Iteration reads `per_page` runs at a time. Raises UnknownNameError and QueryError when looked at.
+        NaN last. What a run holds is read together with its neighbours: `per_page` of them, or some thousands, as that
+        takes hardly longer. Raises UnknownNameError and QueryError when looked at.
 
         >>> api = Api(example().dir)
         >>> [run.id for run in api.runs("me/example", {"config.lr": {"$gt": 0.05}})]
@@ -88,15 +92,15 @@ class ApiRuns:
         self._path = path
         self._filters = filters
         self._order = order
-        self._per_page = per_page
+        self._at_once = max(per_page, AT_ONCE)
+        self._pages: dict[int, Page] = {}
+        """The page that was looked at last, by its number."""
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __iter__(self) -> Iterator[ApiRun]:
-        for start in range(0, len(self._ids), self._per_page):
-            page = Page(self._lake, self._ids[start : start + self._per_page])
-            yield from (ApiRun(run_id, page) for run_id in page.ids)
+        return (self[i] for i in range(len(self)))
 
     @overload
     def __getitem__(self, index: int) -> ApiRun: ...
@@ -106,7 +110,8 @@ class ApiRuns:
         if isinstance(index, slice):
             page = Page(self._lake, self._ids[index])
             return [ApiRun(run_id, page) for run_id in page.ids]
-        return ApiRun(self._ids[index], Page(self._lake, [self._ids[index]]))
+        at = range(len(self))[index]
+        return ApiRun(self._ids[at], self._page(at // self._at_once))
 
     def __repr__(self) -> str:
         return f"<ApiRuns {self._path or 'of all projects'}: {len(self)} runs>"
@@ -128,12 +133,18 @@ class ApiRuns:
         """
         return self._lake.history(keys, runs=self._ids, shape="wide").rename({"step": "_step"})
 
+    def _page(self, number: int) -> Page:
+        if number not in self._pages:
+            start = number * self._at_once
+            self._pages = {number: Page(self._lake, self._ids[start : start + self._at_once])}
+        return self._pages[number]
+
     @cached_property
     def _ids(self) -> list[str]:
         """The ids of the runs: one table of the columns that are named, one expression over it."""
         table = self._lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
         order = ("-" if self._order.startswith("-") else "+") + mongo.column(self._order.lstrip("+-"))
-        asked = [name for name in mongo.columns(self._filters) if table.names.knows(name)]
+        asked = [name for name in mongo.columns(self._filters) if table.names.find(name) is not None]
         found = table.select(project=self._project(), wanted=["run_id", *asked], order_by=order)
         return found.filter(mongo.expression(self._filters, found.schema))["run_id"].to_list()
 

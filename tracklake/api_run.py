@@ -6,6 +6,7 @@ from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import polars as pl
 
@@ -136,7 +136,8 @@ class ApiRun:
     @cached_property
     def summary(self) -> ApiSummary:
         """The summary as a mapping; see `Run.summary`."""
-        return ApiSummary(_Held(self._page.entries[self.id], self._recorded.say), folder=self._recorded.dir)
+        held = _Held(self._page.entries[self.id], self._say)
+        return ApiSummary(held, folder=Path(self._page.lake.dir))
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
@@ -226,7 +227,7 @@ class ApiRun:
         config = self._page.configs[self.id]
         Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
         if changes:
-            self._recorded.say(changes)
+            self._say(changes)
         self.summary.update()
         self.load(force=True)
 
@@ -244,6 +245,9 @@ class ApiRun:
     @property
     def _recorded(self) -> RecordedRun:
         return self._page.lake.run(self.id)
+
+    def _say(self, changes: list[Change]) -> None:
+        self._recorded.say(changes)
 
     def _read(self) -> None:
         base = self._page.base[self.id]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake import scales
+from tracklake import plot_data, scales
 from tracklake.labels import short_name
 from tracklake.scales import Axis, Legend
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 560, 320
 _NOTE_WIDTH = 100
-_GOLDEN = 0.6180339887
-"""Multiples of it lie evenly between 0 and 1 after the point: dots of one name are spread so, the same each time."""
 _DOTTED = 24
 """Places of a line up to which each is marked with a dot."""
 _SMALL = 500
@@ -73,7 +71,7 @@ def dots(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend | None) -
     import altair as alt
 
     named = [("run", "run"), ("x", x.title), ("y", y.title), *([("color", color.title)] if color else [])]
-    beside = pl.Series("beside", np.arange(data.height) * _GOLDEN % 1)
+    beside = pl.Series("beside", np.arange(data.height) * plot_data.GOLDEN % 1)
     chart = alt.Chart(data.with_columns(beside)).mark_circle(
         size=48 if data.height <= _SMALL else 22, opacity=1, fillOpacity=0.75
     )

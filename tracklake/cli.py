@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from tracklake.commands import ask, keep, say, watch
+from tracklake.commands import ask, judge, keep, say, watch
 from tracklake.commands.base import main
 
-COMMANDS = (ask, watch, say, keep)
+COMMANDS = (ask, judge, watch, say, keep)
 """The modules that hold the commands; importing one adds its commands to `main`."""
 
 if __name__ == "__main__":

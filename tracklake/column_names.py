@@ -57,6 +57,13 @@ class ColumnNames:
 
     def parse(self, name: str) -> Column:
         """Return what a name means, or raise the error that names the nearest."""
+        found = self.find(name)
+        if found is None:
+            raise UnknownNameError.nearest("column", name, self.available)
+        return found
+
+    def find(self, name: str) -> Column | None:
+        """Return what a name means, None if no column can be asked for by it."""
         if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
         if name in self.summaries.snapshot.made:
@@ -68,15 +75,7 @@ class ColumnNames:
             path = self._summary(whole)
             if path is not None:
                 return Column(name, path=path, only_text=only_text)
-        raise UnknownNameError.nearest("column", name, self.available)
-
-    def knows(self, name: str) -> bool:
-        """Tell whether a column of this name can be asked for."""
-        try:
-            self.parse(name)
-        except UnknownNameError:
-            return False
-        return True
+        return None
 
     def expand(self, wanted: Sequence[str]) -> list[str]:
         """Put the matching columns in the place of each glob."""

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 import tracklake as tl
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+    from rich.table import Table
 
 PROJECT = "digits"
 METRICS = ["train/loss", "train/acc", "val/loss", "val/acc", "test/loss", "test/acc"]
@@ -68,6 +67,8 @@ def demo(
     """
     if importlib.util.find_spec("sklearn") is None:
         raise TracklakeError("the demo trains with scikit-learn, which is not installed: pip install 'tracklake[demo]'")
+    from rich.console import Console  # every command imports this module
+
     console = console or Console(highlight=False)
     lake = tl.open(directory, create=True)
     there = lake.runs(where=pl.col("project") == PROJECT)  # project= would refuse a project that is not there yet
@@ -90,6 +91,8 @@ def demo(
 
 def train_all(jobs: Sequence[tuple[int, Configuration]], *, directory: str, epochs: int, console: Console) -> None:
     """Train each (seed, configuration) in a process per core: they all write into one lake, and need not know it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     spawn = multiprocessing.get_context("spawn")
     workers = min(os.cpu_count() or 1, 8)
     pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=spawn, initializer=_one_thread)
@@ -171,6 +174,8 @@ def measure(model: Any, part: str, data: Part) -> Iterator[tuple[str, float]]:
 
 def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
     """Print the best configurations, the rows at their best epochs, what diverged, the files, and what to type next."""
+    from rich.markup import escape
+
     runs = lake.runs(project=PROJECT, columns=["name", "group", "config.seed"])
     best = at_best(lake, runs)
     leaders = leaderboard(best)
@@ -227,6 +232,8 @@ def _rows_at_best(rows: pl.DataFrame) -> Table:
 
 
 def _table(*headings: str) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "configuration" else "right", no_wrap=True)

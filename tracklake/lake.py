@@ -230,7 +230,7 @@ class Lake(Analysis, Questions):
         0.75
         """
         known = self._view.runs.summaries.runs["run_id"]
-        if run_id not in set(known):
+        if not (known == str(run_id)).any():
             raise RunNotFoundError.nearest("run", str(run_id), known)
         return recorded.RecordedRun(run_id, storage=self._storage, table=lambda: self._view.runs)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import charts
+from tracklake import charts, png
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 SCALE = 2
 """Pixels a point in PNG, so that text is sharp on today's screens."""
+HEAVY = 400_000
+"""Bytes of a PNG above which a notebook gets it with a pixel a point: some hundred lines are no clearer for more."""
 
 
 class Plot:
@@ -75,10 +76,10 @@ class Plot:
     def _spec(self) -> dict[str, Any]:
         return dict(self.chart.to_dict())
 
-    def _png(self) -> bytes:
+    def _png(self, *, scale: int = SCALE) -> bytes:
         import vl_convert
 
-        return bytes(vl_convert.vegalite_to_png(self._spec, scale=SCALE))
+        return png.smaller(vl_convert.vegalite_to_png(self._spec, scale=scale))
 
     def _svg(self) -> bytes:
         import vl_convert
@@ -93,11 +94,13 @@ class Plot:
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Show a notebook the PNG: readable wherever the notebook is read, and small; without altair, the text."""
         try:
-            png = self._png()
+            drawn, scale = self._png(), SCALE
         except TracklakeError as error:
             return {"text/plain": f"{self!r}: {error}"}, {}
-        width, height = (side // SCALE for side in struct.unpack(">II", png[16:24]))
-        return {"image/png": png, "text/plain": repr(self)}, {"image/png": {"width": width, "height": height}}
+        if len(drawn) > HEAVY:
+            drawn, scale = self._png(scale=1), 1
+        width, height = (side // scale for side in png.size(drawn))
+        return {"image/png": drawn, "text/plain": repr(self)}, {"image/png": {"width": width, "height": height}}
 
     def __repr__(self) -> str:
         return f"Plot({self.title!r}, {self.data.height:,} rows)"

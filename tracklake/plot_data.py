@@ -19,6 +19,8 @@ GROUPS = 14
 """Groups that colour and dash can still tell apart."""
 STEPS = 240
 """Steps of a staircase of shares."""
+GOLDEN = 0.6180339887
+"""Multiples of it lie evenly between 0 and 1 after the point: dots of one name are spread so, the same each time."""
 _DECADE = 10.0
 
 
@@ -48,6 +50,20 @@ def finite(values: pl.Series) -> pl.Series:
     """Return the finite numbers among the values, as Float64."""
     numbers = values.cast(pl.Float64)
     return numbers.filter(numbers.is_finite().fill_null(value=False))
+
+
+def around(values: pl.Series, *, log: bool) -> tuple[float, float]:
+    """Return the bounds of an axis that shows all of these values, with a little room at its ends.
+
+    >>> around(pl.Series([0.0, 10.0]), log=False)
+    (-0.4, 10.4)
+    """
+    low, high = float(values.min()), float(values.max())  # type: ignore[arg-type] # numbers, at least one
+    if log:
+        room = (high / low) ** 0.04 if high > low else 2.0
+        return low / room, high * room
+    room = 0.04 * (high - low) or abs(high) / 2 or 1.0
+    return low - room, high + room
 
 
 class Groups(NamedTuple):

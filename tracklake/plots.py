@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import curve_plots, parallel_plot, plot_data, run_plots
+from tracklake import curve_plots, parallel_plot, plot_data, run_plots, sweep_plots
+from tracklake.errors import DefinitionError
 from tracklake.labels import short_name
+from tracklake.sweeps import Sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.bands import Band
+    from tracklake.comparison import Comparison
+    from tracklake.importance import Method
     from tracklake.plot import Plot
     from tracklake.run_plots import Goal
     from tracklake.run_table import Runs, RunTable, Where
@@ -140,8 +144,8 @@ class Plots:
 
     def parallel(
         self,
-        columns: str | Sequence[str],
-        metric: str,
+        columns: str | Sequence[str] | Sweep,
+        metric: str | None = None,
         *,
         goal: Goal | None = None,
         runs: Runs = None,
@@ -151,17 +155,69 @@ class Plots:
 
         A run without a value lies below the axis. Of more than 300 runs, the best 100 are in colour and 200 of the
         others, evenly over their ranks, in grey. `metric` as in `heatmap`, and the last axis; without a goal the
-        highest count as best. Data: run, axis (its number), at (0 to 1), color (the metric), strong. Raises
-        UnknownNameError.
+        highest count as best. A sweep knows its parameters (the ten most important) and its metric itself. Data: run,
+        axis (its number), at (0 to 1), color (the metric), strong. Raises UnknownNameError.
 
         >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
         6
         """
+        if isinstance(columns, Sweep):
+            return sweep_plots.parallel(columns)
+        if metric is None:
+            raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
         value, goal = self._measure(metric, goal)
         names = self._columns(columns)
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
         frame, titles = self._frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
         return parallel_plot.plot(frame, titles, axes=list(axes), goal=goal)
+
+    def leaderboard(self, comparison: Comparison, *, limit: int = 30) -> Plot:
+        """Which group is best, and how sure is that? A row a group of a `compare`, the best on top.
+
+        A dot is the center of the group (mean, median or IQM), the bar its bootstrap interval, grey are its runs, and
+        the colour says what the test against the baseline shows. Runs far beyond the intervals are counted, not drawn.
+        Data: group, row, n, value, low, high, verdict.
+
+        >>> lake = example()
+        >>> lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max")).data.select("group", "value").rows()
+        [('0.1 (1 run)', 0.9), ('0.01 (1 run)', 0.6)]
+        """
+        return sweep_plots.leaderboard(comparison, limit=limit)
+
+    def importance(self, sweep: Sweep, *, method: Method = "ped-anova", quantile: float = 0.1) -> Plot:
+        """Which parameters of a sweep mattered? A bar a parameter, with its bootstrap interval; see `Sweep.importance`.
+
+        Data: name, row, importance, low, high, share, failure. Needs the extra `analysis`.
+
+        >>> lake = example()
+        >>> lake.plot.importance(lake.sweep(metric="acc", goal="max")).data.select("name", "share").rows()
+        [('config.lr', 1.0)]
+        """
+        return sweep_plots.importance(sweep, method=method, quantile=quantile)
+
+    def marginal(self, sweep: Sweep, parameter: str) -> Plot:
+        """How does the value change with this parameter? The runs and their mean, and what a forest predicts.
+
+        See `Sweep.marginal`. At the foot are the places where runs failed. Data: x, n, n_failed, mean,
+        low, high, predicted. Raises UnknownNameError. Needs the extra `analysis`.
+
+        >>> lake = example()
+        >>> lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr").data.select("x", "n", "mean").rows()
+        [(0.01, 1, 0.6), (0.1, 1, 0.9)]
+        """
+        return sweep_plots.marginal(sweep, parameter)
+
+    def pareto(self, sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
+        """Which trade-offs between two metrics are left? The runs that no other beats in both; see `Sweep.pareto`.
+
+        Of more than 2,000 runs behind the front one is drawn of each place where there are any. Data: run, x, y, front
+        (null behind it). Raises UnknownNameError, and DefinitionError unless there are two metrics.
+
+        >>> lake = example()
+        >>> lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data.rows()
+        [('slow', 0.6, 0.5, None), ('fast', 0.9, 0.25, 1)]
+        """
+        return sweep_plots.pareto(sweep, metrics)
 
     def _frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
         """Return the columns of the runs under the names of what they are drawn as, and their titles."""

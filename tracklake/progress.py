@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -29,6 +30,6 @@ def progress(what: str, *, total: float | None) -> Iterator[Callable[[float], ob
 
 
 def _is_watched() -> bool:
-    """Tell whether somebody sees a bar: stderr is a terminal, or the cell of a notebook."""
-    kernel = sys.modules.get("ipykernel")
-    return sys.stderr.isatty() or kernel is not None
+    """Tell whether somebody sees a bar: stderr is a terminal, or the cell of a notebook that can redraw one."""
+    in_notebook = "ipykernel" in sys.modules and importlib.util.find_spec("ipywidgets") is not None
+    return in_notebook or sys.stderr.isatty()

@@ -16,7 +16,7 @@ from tracklake.points import PSEUDO
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tracklake.definitions import Definitions
     from tracklake.journal import Journal
@@ -188,13 +188,22 @@ class RowLog:
         found = dict(row)
         waiting = list(row)
         while waiting:
-            definition = self._definitions.resolve(waiting.pop())
-            axis = definition.step_metric if definition is not None and definition.step_sync else None
-            if axis is None or axis in found or axis in PSEUDO or self._holds(axis, at):
+            axis = self._axis(waiting.pop())
+            if axis is None or axis in found or self._holds(axis, at):
                 continue
             found[axis] = self._number(axis)
             waiting.append(axis)
         return found
+
+    def _axis(self, name: str) -> str | None:
+        """Return the step metric that a row with this metric is to have."""
+        definition = self._definitions.resolve(name)
+        axis = definition.step_metric if definition is not None and definition.step_sync else None
+        return None if axis in PSEUDO else axis
+
+    def _lacks_an_axis(self, names: Collection[str]) -> bool:
+        """Tell whether such rows need a step metric that they do not bring: this one's may have been said before."""
+        return bool(self._definitions.step_metrics) and not {None, *names}.issuperset(map(self._axis, names))
 
     def _number(self, axis: str) -> Stored:
         """Return the latest number of a step metric, also one that was logged before it was known to be one."""
@@ -224,7 +233,7 @@ class RowLog:
         """Let rows of these keys and types take the fast path, if they are packed just as they come."""
         letters = "".join(_PACKED.get(type(value), " ") for value in data.values())
         plain = letters == key_set.kinds and tuple(data) == key_set.names and type(data) is dict
-        if plain:
+        if plain and not self._lacks_an_axis(data):
             axes = self._definitions.step_metrics
             tracked = tuple(n for n, kind in zip(data, key_set.kinds, strict=True) if n in axes and kind != "?")
             related = any(self._families.relatives(data))

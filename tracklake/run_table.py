@@ -101,11 +101,10 @@ class RunTable:
                 raise UnknownNameError.nearest("project", project, known)
             rows = rows.filter(pl.col("project") == project)
         if runs is not None:
-            ids = _ids(runs)
-            unknown = sorted(set(ids) - set(rows["run_id"]))
-            if unknown:
-                raise UnknownNameError.nearest("run", unknown[0], rows["run_id"])
-            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            named = pl.DataFrame({"run_id": _ids(runs)}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            unknown = named.join(rows, on="run_id", how="anti")["run_id"]
+            if len(unknown):
+                raise UnknownNameError.nearest("run", unknown.sort()[0], rows["run_id"])
             rows = named.join(rows, on="run_id", maintain_order="left")
         return rows
 
@@ -148,8 +147,18 @@ class RunTable:
         if name.startswith(PREFIX):
             found = self.quality.column(name)
             return rows.select("run_id").join(found, on="run_id", how="left", maintain_order="left").to_series(1)
-        table = self._states if name == "state" else self._runtimes if name == "runtime" else self._fields[name]
-        return rows.select("run_id").join(table, on="run_id", how="left", maintain_order="left")[name]
+        whole = self._of_all(self._states, "state") if name == "state" else self._whole[name]
+        return whole if rows is self.summaries.runs else whole.gather(self._columns.places(rows["run_id"]))
+
+    @cached_property
+    def _whole(self) -> dict[str, pl.Series]:
+        """The fields and the runtime of all runs in their order."""
+        tables = {**self._fields, "runtime": self._runtimes}
+        return {name: self._of_all(table, name) for name, table in tables.items()}
+
+    def _of_all(self, table: pl.DataFrame, name: str) -> pl.Series:
+        runs = self.summaries.runs.select("run_id")
+        return runs.join(table, on="run_id", how="left", maintain_order="left")[name]
 
     @cached_property
     def _fields(self) -> dict[str, pl.DataFrame]:

@@ -22,9 +22,9 @@ GREY = "#b8b8b8"
 DASHES = [[1, 0], [5, 3]]
 UPRIGHT = 8
 """Names along an axis up to which they fit side by side."""
-_LOG_LABEL = (
-    "datum.label == '' ? '' : datum.value < 1e-3 || datum.value >= 1e6"
-    " ? replace(format(datum.value, '.2~e'), '+', '') : format(datum.value, ',.6~g')"
+_NUMBER = (
+    "(datum.value < 1e-3 || datum.value >= 1e6"
+    " ? replace(format(datum.value, '.2~e'), '+', '') : format(datum.value, ',.6~g'))"
 )
 """Numbers of a logarithmic axis as people write them: 1e-5, 0.01, 300."""
 
@@ -37,6 +37,8 @@ class Axis(NamedTuple):
     percent: bool = False
     reverse: bool = False
     domain: tuple[float, float] | None = None
+    ticks: tuple[float, ...] = ()
+    """Where the numbers stand; none: where they are round."""
 
     def around(self, *values: pl.Series) -> Axis:
         """Give the axis some width where it would show a single value, which would have no number beside it.
@@ -92,17 +94,22 @@ def position(field: str, axis: Axis, channel: str | None = None) -> Any:
 
     domain = {"domain": axis.domain} if axis.domain else {}
     scale = alt.Scale(type="log" if axis.log else "linear", zero=False, nice=not axis.log, **domain)
-    ticks = alt.Axis(tickCount=6, **({"format": ".0%"} if axis.percent else _log_ticks() if axis.log else {}))
+    at = {"values": list(axis.ticks)} if axis.ticks else {"tickCount": 6}
+    shown = {"format": ".0%"} if axis.percent else _log_ticks(named=bool(axis.ticks)) if axis.log else {}
+    ticks = alt.Axis(**at, **shown)
     make, width = (alt.X, 80) if (channel or field) == "x" else (alt.Y, 48)
     return make(f"{field}:Q", title=short_name(axis.title, width=width), scale=scale, axis=ticks)
 
 
-def _log_ticks() -> dict[str, Any]:
-    """Return what makes a logarithmic axis quiet: no lines where there is no number."""
+def _log_ticks(*, named: bool) -> dict[str, Any]:
+    """Return what makes a logarithmic axis quiet: no lines where there is no number; named ticks all have one."""
     import altair as alt
 
+    if named:
+        return {"labelExpr": _NUMBER}
+
     quiet = alt.condition("datum.label == ''", alt.value(0), alt.value(1))
-    return {"labelExpr": _LOG_LABEL, "gridOpacity": quiet}
+    return {"labelExpr": f"datum.label == '' ? '' : {_NUMBER}", "gridOpacity": quiet}
 
 
 def place(column: str, axis: Axis, data: pl.DataFrame) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import polars as pl
 
-from tracklake import columns, partitions, points
+from tracklake import columns, keys, partitions, points
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -128,7 +128,7 @@ class SeriesTable:
         available = self.snapshot.metrics
         if metrics is None:
             return [name for name in available if not name.startswith("_")]
-        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        names = [keys.metric_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
         for name in names:
             if name not in available and name not in PSEUDO:
                 raise UnknownNameError.nearest("metric", name, available)

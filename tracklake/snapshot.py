@@ -7,7 +7,7 @@ import threading
 import time
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -18,7 +18,7 @@ from tracklake.schema import LAKE_RUN, POINTS, STATES
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tracklake.catalog import JournalFile
     from tracklake.delta_log import Version
@@ -32,6 +32,8 @@ _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
 _LISTINGS = 20
+FRAMES = 32
+"""So many frames of live points stay apart."""
 READ_ALL = 1_000_000
 """States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
 
@@ -53,18 +55,21 @@ class Live:
         if mark.through:
             self._reader.read(through=mark.through)
 
-    def read(self) -> bool:
-        """Take over what was appended; tell whether that was anything."""
+    def read(self) -> statements.Part | None:
+        """Read what was appended; None if that was nothing."""
         tail = self._reader.read(through=self._until)
         self.faults |= {fault.offset: fault for fault in tail.faults}
         if self._reader.is_empty or (not tail and self.said):
-            return False
+            return None
         self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
         closed = self._reader.closed is not None
-        part = statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
-        self._take_said(statements.of_parts([part]))
-        self._take_points(sealing.points_of([part]))
-        return True
+        return statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
+
+    def take(self, new: Taken) -> None:
+        """Take over what was read."""
+        self._take_said(new.said)
+        if not new.points.is_empty():
+            self._take_points(new)
 
     def _take_said(self, said: Said) -> None:
         """Keep one row of the file, and the facts of its header once."""
@@ -74,15 +79,40 @@ class Live:
             said = statements.Said(said.files, pl.concat([before, more]) if more.height else before)
         self.said = [said]
 
-    def _take_points(self, found: pl.DataFrame) -> None:
+    def _take_points(self, new: Taken) -> None:
         """Put new points to those before that are no more than they: few frames, and each point is moved seldom."""
-        if found.is_empty():
-            return
-        while self.points and self.points[-1].height <= found.height:
-            found = points.sort(pl.concat([self.points.pop(), found]))
-            self.states.pop()
+        found, made = new.points, new.states
+        if self.points and self.points[-1].height <= found.height:
+            while self.points and self.points[-1].height <= found.height:
+                found = points.sort(pl.concat([self.points.pop(), found]))
+                self.states.pop()
+            made = states.of_rows(found, sessions=partitions.session_starts(self.said[0]))
         self.points.append(found)
-        self.states.append(states.of_rows(found, sessions=partitions.session_starts(self.said[0])))
+        self.states.append(made)
+
+
+class Taken(NamedTuple):
+    """What one journal file says anew."""
+
+    said: Said
+    points: pl.DataFrame
+    states: pl.DataFrame
+
+
+def _taken(parts: Sequence[statements.Part]) -> Iterator[Taken]:
+    """Yield what each part says, each of another session; of many at the price of few calls into polars."""
+    said, found = statements.of_parts(parts), sealing.points_of(parts)
+    made = states.of_rows(found, sessions=partitions.session_starts(said))
+    if len(parts) == 1:
+        yield Taken(said, found, made)
+        return
+    cut = [{part["session"][0]: part for part in frame.partition_by("session")} for frame in (*said, found, made)]
+    for part in parts:
+        files, lines, mine, of_mine = (
+            by_session.get(part.header["session"], frame.clear())
+            for by_session, frame in zip(cut, (*said, found, made), strict=True)
+        )
+        yield Taken(statements.Said(files, lines), mine, of_mine)
 
 
 class SnapshotReader:
@@ -133,6 +163,7 @@ class SnapshotReader:
         """Read on in every journal that is not sealed to its end; tell whether one was gone."""
         is_gone = False
         live: dict[tuple[int, int], Live] = {}
+        fresh: dict[int, list[tuple[Live, statements.Part]]] = {}
         for file in files:
             mark = marks.get(file.key, Mark())
             if mark.complete:
@@ -143,13 +174,18 @@ class SnapshotReader:
                 if known is None or is_new:
                     known = Live(self.catalog, file, mark, until=self._until.get(file.key))
                 if is_new or known.file.entry.size != file.entry.size:
-                    self._changed |= known.read()
+                    part = known.read()
+                    if part is not None:
+                        fresh.setdefault(file.name.n, []).append((known, part))
             except FileNotFoundError:
                 is_gone = True
                 continue
             known.file = file
             live[file.key] = known
-        self._changed |= live.keys() != self._live.keys()
+        for read in fresh.values():  # a session has one file of each number
+            for (known, _), new in zip(read, _taken([part for _, part in read]), strict=True):
+                known.take(new)
+        self._changed |= bool(fresh) or live.keys() != self._live.keys()
         self._live = live
         return is_gone
 
@@ -174,8 +210,8 @@ class Snapshot:
         self._storage = catalog.storage
         self._held = held(catalog.parts)
         self._live_files = [item.file for item in live]
-        self._live_points = [frame for item in live for frame in item.points]
-        self._live_states = [frame for item in live for frame in item.states]
+        self._live_points = _few([frame for item in live for frame in item.points])
+        self._live_states = _few([frame for item in live for frame in item.states])
         self.faults = [fault for item in live for fault in item.faults.values()]
         said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
         self.files = said.files
@@ -196,6 +232,12 @@ class Snapshot:
         return grouped.agg(pl.col("project").first(), pl.col("start").min(), pl.col("last").max()).sort(
             "start", "session"
         )
+
+    @cached_property
+    def disputed(self) -> list[str]:
+        """The runs whose sessions disagree on the project."""
+        said = self.files.select("run_id", "project").unique()
+        return said.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
 
     @cached_property
     def cutoffs(self) -> pl.DataFrame:
@@ -385,10 +427,22 @@ class Snapshot:
         return states.of(self.resolved_series(series), by_session=False)
 
 
+def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Put many frames into one: each costs a call into polars whenever it is looked at."""
+    if len(frames) <= FRAMES:
+        return frames
+    return [pl.concat(frames, rechunk=sum(frame.height for frame in frames) <= READ_ALL)]
+
+
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
     """Keep the named metrics and runs."""
     for column, wanted in (("metric", metrics), ("run_id", runs)):
-        if wanted is not None:
-            one = next(iter(wanted)) if len(wanted) == 1 else None  # an equation prunes row groups better
-            frame = frame.filter(pl.col(column).is_in(list(wanted)) if one is None else pl.col(column) == one)
+        if wanted:
+            least, most = min(wanted), max(wanted)
+            frame = frame.filter(pl.col(column).is_between(pl.lit(least), pl.lit(most)))  # this prunes row groups ...
+            if least != most:  # ... and is_in keeps polars from pruning, unless it is hidden
+                is_one = pl.col(column).is_in(list(wanted))
+                frame = frame.filter(pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False)))
+        elif wanted is not None:
+            frame = frame.filter(pl.lit(value=False))
     return frame

@@ -153,10 +153,8 @@ def _columns(table: RunTable, asked: SqlText) -> list[str]:
 
 def _found(table: RunTable, name: str) -> str | None:
     """Return the column of runs that has this name, if there is one."""
-    try:
-        return table.names.parse(name).name
-    except UnknownNameError:
-        return None
+    found = table.names.find(name)
+    return None if found is None else found.name
 
 
 def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
@@ -171,9 +169,14 @@ def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
 
 def _create(connection: DuckDBPyConnection, view: View, *, lazily: bool) -> None:
     for part in view.parts:
-        connection.register(part.name, _Lazy(part) if lazily else part.make())
+        connection.register(part.name, _Lazy(part) if lazily else _arrow(part.make()))
     if view.sql:
         connection.execute(f"CREATE TEMP VIEW {view.name} AS {view.sql}").fetchall()
+
+
+def _arrow(frame: pl.DataFrame) -> Any:
+    """Return the frame as duckdb takes it without copying a text."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
 
 
 class _Lazy:

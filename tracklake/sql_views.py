@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake import partitions
 from tracklake.column_names import BASE
 from tracklake.derivations import Derivations
 from tracklake.points import PSEUDO
@@ -38,6 +39,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """The columns of each view; runs has those of config and summary beside."""
 PREFIX = "tracklake_"
 """How the names of the tables of which views are made begin."""
+FEW_POINTS = 5_000_000
+"""So many points of some runs are read at once, by a guess; of more than that, duckdb reads what it needs."""
 SERIES: Schema = {"run_id": pl.String, "metric": pl.String}
 
 
@@ -86,12 +89,18 @@ def history(table: RunTable, limits: Limits, *, source: str | None = None) -> Vi
         metrics = sorted(limits.metrics.intersection(snapshot.metrics).difference(PSEUDO))
     dirty = _memo(lambda: _dirty(table, metrics, limits.runs))
     parts = [
-        Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)),
         Part("tracklake_dirty", SERIES, dirty),
         Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty())),
     ]
-    tables = [*_files(table, limits, source), "tracklake_live"]
-    raw = " UNION ALL ".join(f"FROM {name} WHERE metric NOT IN {PSEUDO}" for name in tables)
+    if source is None and metrics and limits.runs and _are_few(table, limits.runs):
+        found = snapshot.points(metrics, runs=limits.runs)
+        parts.append(Part("tracklake_few", POINTS, lambda: partitions.collect(found)))
+        raw = "FROM tracklake_few"
+    else:
+        parts.append(Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)))
+        tables = [*_files(table, limits, source), "tracklake_live"]
+        within = [*_bounds("metric", metrics), *_bounds("run_id", limits.runs)] or [f"metric NOT IN {PSEUDO}"]
+        raw = " UNION ALL ".join(f"FROM {name} WHERE {' AND '.join(within)}" for name in tables)
     clean = f"SELECT * FROM ({raw}) ANTI JOIN tracklake_dirty USING (run_id, metric)"
     return View("history", parts, f"SELECT {_SHOWN} FROM ({clean} UNION ALL FROM tracklake_resolved)")
 
@@ -111,17 +120,31 @@ def points(table: RunTable, limits: Limits, *, source: str | None = None) -> Vie
 def _files(table: RunTable, limits: Limits, source: str | None) -> list[str]:
     """Return the table that holds the files with points of these runs, if there are any."""
     files = table.snapshot.history_files(runs=limits.runs)
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    listed = ", ".join(_quoted(file) for file in files)
     return [source or f"read_parquet([{listed}])"] if files else []
+
+
+def _are_few(table: RunTable, runs: Collection[str]) -> bool:
+    """Say whether polars had better read the points: to duckdb, a list of runs is a join with all points between."""
+    share = len(runs) / max(1, table.summaries.runs.height)
+    return len(runs) > 1 and share * table.snapshot.n_points <= FEW_POINTS
+
+
+def _bounds(column: str, wanted: Collection[str] | None) -> list[str]:
+    """Return the stretch in which all values of a column lie: it prunes row groups where a condition may not."""
+    return [f"{column} BETWEEN {_quoted(min(wanted))} AND {_quoted(max(wanted))}"] if wanted else []
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
     found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
-    disputed = snapshot.sessions.select("run_id", "project").unique().filter(pl.col("run_id").is_duplicated())
-    if not disputed.is_empty():  # the project of a run is what its first session said
-        found.append(_some(snapshot.states(metrics, runs=runs), None, disputed["run_id"]).select(list(SERIES)))
+    if snapshot.disputed:  # the project of a run is what its first session said
+        found.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
     virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
     if virtual:
         found.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))

@@ -199,7 +199,8 @@ def _parent(storage: Storage, fork_from: tuple[str, int] | str, before: Before |
     known = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
     found = [r for r in known if keys.safe_name(r) == keys.safe_name(given_id)]
     if not found:
-        raise RunNotFoundError.nearest("run", given_id, known)
+        everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
+        raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
     states = snapshot.states(runs=found)["metric"].to_list()
     copied = [name for name in states if name not in PSEUDO]
     rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)

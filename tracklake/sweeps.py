@@ -22,6 +22,7 @@ from tracklake import (
     targets,
 )
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.labels import short_name
 from tracklake.tabulation import Column, Sheet
 
 if TYPE_CHECKING:
@@ -61,6 +62,18 @@ class Sweep:
     def parameters(self) -> pl.DataFrame:
         """One row a varied parameter."""
         return parameters.table(self.found)
+
+    def parameter(self, name: str) -> Parameter:
+        """Return a varied parameter by its name, with or without "config.". Raises UnknownNameError.
+
+        >>> example().sweep(metric="acc", goal="max").parameter("lr").log
+        True
+        """
+        for p in self.found:
+            if name in (p.name, p.name.removeprefix("config.")):
+                return p
+        known = [p.name.removeprefix("config.") for p in self.found]
+        raise UnknownNameError.nearest("varied parameter", name, known)
 
     @cached_property
     def losses(self) -> Floats:
@@ -139,8 +152,8 @@ class Sweep:
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
         return marginals.marginal(
-            self._named(parameter), self.runs, self.target, fit=self._fit(seed), points=points, confidence=confidence,
-            seed=seed,
+            self.parameter(parameter), self.runs, self.target, fit=self._fit(seed), points=points,
+            confidence=confidence, seed=seed,
         )  # fmt: skip
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
@@ -155,13 +168,16 @@ class Sweep:
         """
         return marginals.interactions(self._fit(seed), among=among)
 
-    def pareto(self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1) -> pl.DataFrame:
+    def pareto(
+        self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1, others: bool = False
+    ) -> pl.DataFrame:
         """Which trade-offs between several metrics are left? The runs that no other run beats in all of them.
 
         `metrics` maps each to its goal ({"val/acc": "max", "params": "min"}), or lists those whose goal is defined;
         each may be anything that `lake.sweep` takes. Columns: run_id, parameters, the metrics, front (1 is the best;
-        `fronts` how many). Ties are kept; runs that failed or lack one of the numbers are left out. Not to be used to
-        call a run better where seeds make the difference: of many equal runs the lucky ones are in front.
+        `fronts` how many; with `others` the runs behind follow, their front null). Ties are kept; runs that failed or
+        lack one of the numbers are left out. Not to be used to call a run better where seeds make the difference: of
+        many equal runs the lucky ones are in front.
 
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
@@ -172,9 +188,12 @@ class Sweep:
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
-        ranks = pareto.ranks(np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1)), fronts=fronts)
-        shown = self.runs.select("run_id", *self._columns).with_columns(values).with_columns(pl.Series("front", ranks))
-        return shown.filter(pl.col("front").is_between(1, fronts)).sort("front", maintain_order=True)
+        known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
+        ranks = pl.Series("front", pareto.ranks(known, fronts=fronts))
+        shown = self.runs.select("run_id", *self._columns).with_columns(values)
+        shown = shown.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(known).any(axis=1)))
+        kept = shown if others else shown.drop_nulls("front")
+        return kept.sort("front", nulls_last=True, maintain_order=True)
 
     def parallel(self) -> Parallel:
         """Return the data of a parallel-coordinates plot: each run's place on each axis from 0 to 1, and the axes.
@@ -265,13 +284,6 @@ class Sweep:
         names = [p.name for p in self._settings]
         return [c for c in self.runs.columns if c in names or c.removesuffix(".text") in names]
 
-    def _named(self, parameter: str) -> Parameter:
-        for p in self.found:
-            if parameter in (p.name, p.name.removeprefix("config.")):
-                return p
-        known = [p.name.removeprefix("config.") for p in self.found]
-        raise UnknownNameError.nearest("varied parameter", parameter, known)
-
     def __len__(self) -> int:
         """Return how many runs there are."""
         return self.runs.height
@@ -314,12 +326,12 @@ def _sheet(of: Sweep) -> Sheet:
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     failed = int(of.runs["failed"].sum())
     columns = [
-        Column("parameter", [r["name"].removeprefix("config.") for r in rows], right=False),
+        Column("parameter", [short_name(r["name"], width=32) for r in rows], right=False),
         Column("kind", [r["kind"] for r in rows], right=False),
         Column("scale", [r["scale"] or "" for r in rows], right=False, rank=2),
         Column("values", [_values(r) for r in rows], right=False, rank=1),
         Column("runs", [str(r["n_runs"]) for r in rows], rank=3),
-        Column("when", [r["when"] or "" for r in rows], right=False),
+        Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
     best = of.best()["value"]
     notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()

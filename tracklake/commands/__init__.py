@@ -1,1 +1,1 @@
-"""The commands of `tracklake`, by what they are for: ask, say, keep."""
+"""The commands of `tracklake`, by what they are for: ask, judge, watch, say, keep."""

@@ -11,7 +11,7 @@ import polars as pl
 import tracklake as tl
 from tracklake import named_queries
 from tracklake.commands import terminal
-from tracklake.commands.base import directory_option, listed, main, metric_names, query_names, run_ids
+from tracklake.commands.base import directory_option, listed, main, metric_names, query_names, read_pair, run_ids
 from tracklake.commands.terminal import forms, give, limit
 from tracklake.export import described
 
@@ -184,15 +184,9 @@ def sql(
 
 
 def _param(given: str) -> tuple[str, Any]:
-    """Read NAME=VALUE: numbers, true, false, null and JSON lists as such, anything else as text."""
-    name, equals, value = given.partition("=")
-    if not (name and equals):
-        raise click.UsageError(f"{given!r} is no NAME=VALUE, such as k=5 or metric=val/acc")
-    try:
-        read = json.loads(value)
-    except ValueError:
-        return name, value
-    return name, value if isinstance(read, dict) else read
+    """Read NAME=VALUE for SQL, where an object of JSON is a text."""
+    name, value = read_pair(given)
+    return name, given.partition("=")[2] if isinstance(value, dict) else value
 
 
 @main.command(short_help="Ask a named query.")

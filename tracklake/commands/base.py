@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,3 +81,27 @@ def listed(text: str) -> list[str]:
     ['lr', 'seed']
     """
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read(text: str) -> Any:
+    """Read a value: numbers, true, false, null and JSON as such, anything else as text.
+
+    >>> read("0.1"), read("adam"), read('{"lr": 0.1}')
+    (0.1, 'adam', {'lr': 0.1})
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def read_pair(given: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; UsageError if it is none.
+
+    >>> read_pair("metric=val/acc")
+    ('metric', 'val/acc')
+    """
+    name, equals, value = given.partition("=")
+    if not (name and equals):
+        raise click.UsageError(f"{given!r} is no NAME=VALUE, such as k=5 or metric=val/acc")
+    return name, read(value)
