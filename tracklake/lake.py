@@ -20,7 +20,7 @@ from tracklake.questions import Questions
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable, check_shape
-from tracklake.snapshot import SnapshotReader
+from tracklake.snapshot_reader import SnapshotReader
 from tracklake.sql import Engine
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored

@@ -22,7 +22,7 @@ from tracklake.journal import FOLDER
 from tracklake.ledger import Ledger
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, STATES
-from tracklake.snapshot import SnapshotReader
+from tracklake.snapshot_reader import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.tail import TailReader
 from tracklake.values import Kind

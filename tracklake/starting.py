@@ -23,7 +23,7 @@ from tracklake.process import open_runs
 from tracklake.row_log import checked_step
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
-from tracklake.snapshot import SnapshotReader
+from tracklake.snapshot_reader import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Stored
 from tracklake.writer import Run, Start

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tracklake.delta_log import Partition, Version
     from tracklake.partitions import Contents
-    from tracklake.snapshot import SnapshotReader
+    from tracklake.snapshot_reader import SnapshotReader
 
 _NAMED = 3  # run ids that an error names
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
-    from tracklake.snapshot import SnapshotReader
+    from tracklake.snapshot_reader import SnapshotReader
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -1,0 +1,94 @@
+"""Journals that are not sealed to their end, read forward as they grow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake import journal, partitions, points, sealing, statements, states
+from tracklake.tail import TailReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tracklake.catalog import Catalog, JournalFile, Mark
+    from tracklake.statements import Said
+    from tracklake.tail import Fault
+
+
+class Live:
+    """The unsealed part of one journal file, read forward as it grows."""
+
+    def __init__(self, catalog: Catalog, file: JournalFile, mark: Mark, *, until: int | None = None) -> None:
+        self.file = file
+        self.mark = mark
+        self.points: list[pl.DataFrame] = []
+        self.states: list[pl.DataFrame] = []
+        self.said: list[Said] = []
+        self.faults: dict[int, Fault] = {}
+        self._catalog = catalog
+        self._header: dict[str, Any] = {}
+        self._until = until
+        self._reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+        if mark.through:
+            self._reader.read(through=mark.through)
+
+    def read(self) -> statements.Part | None:
+        """Read what was appended; None if that was nothing."""
+        tail = self._reader.read(through=self._until)
+        self.faults |= {fault.offset: fault for fault in tail.faults}
+        if self._reader.is_empty or (not tail and self.said):
+            return None
+        self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
+        closed = self._reader.closed is not None
+        return statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
+
+    def take(self, new: Taken) -> None:
+        """Take over what was read."""
+        self._take_said(new.said)
+        if not new.points.is_empty():
+            self._take_points(new)
+
+    def _take_said(self, said: Said) -> None:
+        """Keep one row of the file, and the facts of its header once."""
+        if self.said:
+            more = said.statements.filter(pl.col("said") != "session")
+            before = self.said[0].statements
+            said = statements.Said(said.files, pl.concat([before, more]) if more.height else before)
+        self.said = [said]
+
+    def _take_points(self, new: Taken) -> None:
+        """Put new points to those before that are no more than they: few frames, and each point is moved seldom."""
+        found, made = new.points, new.states
+        if self.points and self.points[-1].height <= found.height:
+            while self.points and self.points[-1].height <= found.height:
+                found = points.sort(pl.concat([self.points.pop(), found]))
+                self.states.pop()
+            made = states.of_rows(found, sessions=partitions.session_starts(self.said[0]))
+        self.points.append(found)
+        self.states.append(made)
+
+
+class Taken(NamedTuple):
+    """What one journal file says anew."""
+
+    said: Said
+    points: pl.DataFrame
+    states: pl.DataFrame
+
+
+def taken(parts: Sequence[statements.Part]) -> Iterator[Taken]:
+    """Yield what each part says, each of another session; of many at the price of few calls into polars."""
+    said, found = statements.of_parts(parts), sealing.points_of(parts)
+    made = states.of_rows(found, sessions=partitions.session_starts(said))
+    if len(parts) == 1:
+        yield Taken(said, found, made)
+        return
+    cut = [{part["session"][0]: part for part in frame.partition_by("session")} for frame in (*said, found, made)]
+    for part in parts:
+        files, lines, mine, of_mine = (
+            by_session.get(part.header["session"], frame.clear())
+            for by_session, frame in zip(cut, (*said, found, made), strict=True)
+        )
+        yield Taken(statements.Said(files, lines), mine, of_mine)
