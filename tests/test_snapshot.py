@@ -12,7 +12,7 @@ import tracklake as tl
 from tracklake import host
 from tracklake.clock import Clock
 from tracklake.journal import FOLDER, Journal
-from tracklake.snapshot import SnapshotReader
+from tracklake.snapshot_reader import SnapshotReader
 
 
 def log(root, run_id, *rows, **how):

@@ -12,6 +12,7 @@ import polars as pl
 from tracklake import values
 from tracklake.labels import clipped, duration, middle_out, number_of
 from tracklake.points import PSEUDO
+from tracklake.tabulation import card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,8 @@ _PLACES = 60
 """Points of a sparkline."""
 _COLOURS = {"running": "#0072B2", "finished": "#009E73", "failed": "#D55E00", "killed": "#E69F00", "crashed": "#D55E00"}
 _COLUMNS = ["n_points", "min", "min_step", "max", "max_step", "last_value"]
-_STYLE = (
-    "<style>.tracklake{font-size:13px;line-height:1.5}.tracklake table{border-collapse:collapse;margin:4px 0}"
-    ".tracklake td,.tracklake th{text-align:left;padding:1px 14px 1px 0;font-variant-numeric:tabular-nums;border:0;"
-    "font-weight:normal;white-space:nowrap}.tracklake th,.tracklake .quiet{opacity:.65}</style>"
-)
+_COUNTING = ("epoch", "step", "iteration", "iter", "batch")
+"""How metrics end that say where a run is, not how it does; they are shown last."""
 
 
 class Metric(NamedTuple):
@@ -93,7 +91,7 @@ def lake_html(series: SeriesTable, root: Path) -> str:
     more = runs.height - len(newest)
     counts = "<br>".join(escape(line) for line in _counts(series, table["state"]))
     rest = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
-    return _card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{rest}")
+    return card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{rest}")
 
 
 def run_text(series: SeriesTable, run_id: str) -> str:
@@ -122,7 +120,7 @@ def run_html(series: SeriesTable, run_id: str) -> str:
     over = [f"{number_of(len(config) - KEYS, 'more value')}: .config"] if len(config) > KEYS else []
     cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
     rest = "".join(_quiet(escape(line)) for line in _more(series, run_id, told=len(metrics)))
-    return _card(
+    return card(
         f"{_state(row['state'])} <b>{escape(row['name'])}</b>{named}{tags}{_quiet(escape(told))}"
         f"{keys}{''.join(map(_quiet, over))}{_table(['metric', '', 'last', 'best, or range', 'points'], cells)}{rest}"
     )
@@ -169,7 +167,9 @@ def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool
     states = states.filter(pl.col("metric").is_in(list(PSEUDO)).not_() & pl.col("min").is_not_null())
     counts = states["metric"].value_counts(name="runs")
     goals = {name: series.table.summaries.goal(name) for name in counts["metric"]}
-    ranked = sorted(counts.iter_rows(), key=lambda item: (goals[item[0]] is None, -item[1], item[0]))
+    ranked = sorted(
+        counts.iter_rows(), key=lambda item: (goals[item[0]] is None, _counts_up(item[0]), -item[1], item[0])
+    )
     names = [name for name, _ in ranked[:limit]]
     chosen = states.filter(pl.col("metric").is_in(names))
     found = [
@@ -178,6 +178,10 @@ def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool
     ]
     found.sort(key=lambda metric: names.index(metric.name))
     return _drawn(series, found) if drawn else found
+
+
+def _counts_up(metric: str) -> bool:
+    return metric.rpartition("/")[2].lower().endswith(_COUNTING)
 
 
 def _drawn(series: SeriesTable, metrics: list[Metric]) -> list[Metric]:
@@ -201,7 +205,7 @@ def _sketch(points: pl.DataFrame, metric: Metric) -> str:
     last_of_each = (np.arange(1, _PLACES + 1) * points.height // _PLACES - 1).clip(0)
     steps = points["step"].to_numpy()
     keep = np.unique([0, *last_of_each, *(np.flatnonzero(steps == best) if best is not None else [])])
-    return sparkline(points["step"].gather(keep).to_list(), points["value"].gather(keep).to_list(), mark=best)
+    return sparkline(steps[keep].tolist(), points["value"].to_numpy()[keep].tolist(), mark=best)
 
 
 def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
@@ -272,7 +276,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     top = f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>" if head else ""
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table>{top}{body}</table>"
-
-
-def _card(inner: str) -> str:
-    return f'<div class="tracklake">{_STYLE}{inner}</div>'

@@ -15,6 +15,9 @@ _UNITS = (
 )
 """From how many seconds on, how many seconds one has, its name."""
 
+_SHORT = 0.1
+"""Seconds below which a span is written in milliseconds."""
+
 
 def shown(value: object) -> str:
     """Write a value for a label.
@@ -76,8 +79,10 @@ def time_unit(seconds: pl.Series) -> tuple[float, str]:
 def duration(seconds: float) -> str:
     """Write a span of time in the unit that reads best.
 
-    >>> duration(9000), duration(0.25)
-    ('2.5 h', '0.25 s')
+    >>> duration(9000), duration(0.25), duration(0.00132)
+    ('2.5 h', '0.25 s', '1 ms')
     """
+    if 0 < seconds < _SHORT:
+        return f"{max(seconds * 1000, 1):.0f} ms"
     factor, unit = next((factor, unit) for least, factor, unit in _UNITS if seconds >= least)
     return f"{seconds / factor:.3g} {'min' if unit == 'minutes' else unit[0]}"

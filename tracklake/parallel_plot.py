@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from tracklake.run_plots import Goal
 
-LINES = 300
+LINES = 160
 """Runs drawn; of more, the best and others evenly over the ranks."""
-STRONG = 100
+STRONG = 60
 """Runs in colour."""
 _NAMES = 12
 """Texts that have a place of their own on an axis."""

@@ -153,7 +153,7 @@ class Plots:
     ) -> Plot:
         """Which settings do the good runs have in common? An axis a column, a line a run, coloured by the metric.
 
-        A run without a value lies below the axis. Of more than 300 runs, the best 100 are in colour and 200 of the
+        A run without a value lies below the axis. Of more than 160 runs, the best 60 are in colour and 100 of the
         others, evenly over their ranks, in grey. `metric` as in `heatmap`, and the last axis; without a goal the
         highest count as best. A sweep knows its parameters (the ten most important) and its metric itself. Data: run,
         axis (its number), at (0 to 1), color (the metric), strong. Raises UnknownNameError.

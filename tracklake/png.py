@@ -44,7 +44,7 @@ def smaller(png: bytes) -> bytes:
     pixels = _pixels(header, zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")))
     if pixels is None:
         return png
-    packed = pixels[..., 0].astype(np.uint32) << 16 | pixels[..., 1].astype(np.uint32) << 8 | pixels[..., 2]
+    packed = np.ascontiguousarray(pixels).view(">u4")[..., 0] >> 8
     colours, places = np.unique(packed, return_inverse=True)
     if len(colours) > _COLOURS:
         made = [_data(pixels[..., :3].reshape(header.height, -1))]
@@ -85,4 +85,4 @@ def _pixels(header: _Header, raw: bytes) -> Pixels | None:
 
 def _data(rows: Pixels) -> tuple[bytes, bytes]:
     plain = np.hstack([np.zeros((len(rows), 1), np.uint8), rows])
-    return b"IDAT", zlib.compress(plain.tobytes(), 9)
+    return b"IDAT", zlib.compress(plain.tobytes(), 7)

@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake import host
 from tracklake.live import LiveSummary
-from tracklake.snapshot import SnapshotReader
+from tracklake.snapshot_reader import SnapshotReader
 from tracklake.summaries import Summaries
 from tracklake.values import Kind, Stored
 

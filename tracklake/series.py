@@ -162,7 +162,7 @@ class SeriesTable:
     def _refuse_too_many(
         self, names: Sequence[str], ids: Collection[str] | None, limit: int, *, counted: Literal["n_raw", "n_points"]
     ) -> None:
-        if self.snapshot.n_points <= limit:
+        if self.snapshot.n_stored <= limit:
             return
         stored = [name for name in names if name not in PSEUDO]
         count = int(self.snapshot.states(stored, columns=[counted], runs=ids)[counted].sum())

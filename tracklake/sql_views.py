@@ -127,7 +127,7 @@ def _files(table: RunTable, limits: Limits, source: str | None) -> list[str]:
 def _are_few(table: RunTable, runs: Collection[str]) -> bool:
     """Say whether polars had better read the points: to duckdb, a list of runs is a join with all points between."""
     share = len(runs) / max(1, table.summaries.runs.height)
-    return len(runs) > 1 and share * table.snapshot.n_points <= FEW_POINTS
+    return len(runs) > 1 and share * table.snapshot.n_stored <= FEW_POINTS
 
 
 def _bounds(column: str, wanted: Collection[str] | None) -> list[str]:

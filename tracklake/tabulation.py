@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WIDTH = 80
+_STYLE = (
+    "<style>.tracklake{font-size:13px;line-height:1.5}.tracklake table{border-collapse:collapse;margin:4px 0}"
+    ".tracklake td,.tracklake th{text-align:left;padding:1px 14px 1px 0;font-variant-numeric:tabular-nums;border:0;"
+    "font-weight:normal;white-space:nowrap}.tracklake th,.tracklake .quiet{opacity:.65}"
+    ".tracklake .sheet td,.tracklake .sheet th{text-align:right}.tracklake .sheet .best td{font-weight:bold}"
+    ".tracklake ul{margin:2px 0;padding-left:18px}</style>"
+)
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\dots{}", "<": r"$<$", ">": r"$>$",
@@ -119,26 +126,36 @@ def latex(sheet: Sheet, *, caption: str | None = None, label: str | None = None)
 def html(sheet: Sheet, *, rows: int = 100) -> str:
     """Return the sheet as HTML that needs nothing else, with at most this many rows.
 
-    >>> html(Sheet("", [Column("n", ["5"])]))
-    '<table><thead><tr><th>n</th></tr></thead><tbody><tr><td>5</td></tr></tbody></table>'
+    >>> "<tbody><tr><td>5</td></tr></tbody>" in html(Sheet("", [Column("n", ["5"])]))
+    True
     """
 
-    def cell(column: Column, text: str) -> str:
+    def cell(column: Column, text: str, tag: str = "td") -> str:
         side = "" if column.right else ' style="text-align:left"'
-        return f"<td{side}>{markup.escape(text)}</td>"
+        return f"<{tag}{side}>{markup.escape(text)}</{tag}>"
 
-    head = "".join(f"<th>{markup.escape(c.heading)}</th>" for c in sheet.columns)
+    head = "".join(cell(c, c.heading, "th") for c in sheet.columns)
     body = [
-        ('<tr style="font-weight:bold">' if i in sheet.bold else "<tr>")
+        ('<tr class="best">' if i in sheet.bold else "<tr>")
         + "".join(cell(c, t) for c, t in zip(sheet.columns, row, strict=True)) + "</tr>"
         for i, row in enumerate(sheet.rows()[:rows])
     ]  # fmt: skip
     hidden = len(sheet.rows()) - rows
     notes = [f"{hidden:,} more rows in {sheet.whole}"] if hidden > 0 else []
     below = "".join(f"<li>{markup.escape(note)}</li>" for note in [*notes, *sheet.notes])
-    title = f"<p>{markup.escape(sheet.title)}</p>" if sheet.title else ""
-    listed = f"<ul>{below}</ul>" if below else ""
-    return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>{listed}"
+    title = f"<b>{markup.escape(sheet.title)}</b>" if sheet.title else ""
+    listed = f'<ul class="quiet">{below}</ul>' if below else ""
+    table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return card(f"{title}{table}{listed}")
+
+
+def card(inner: str) -> str:
+    """Put HTML into the frame and the style that everything shown in a notebook shares.
+
+    >>> card("<b>lake</b>")[-25:]
+    '</style><b>lake</b></div>'
+    """
+    return f'<div class="tracklake">{_STYLE}{inner}</div>'
 
 
 def decimals(spans: Iterable[float | None]) -> int:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tracklake.delta_log import Partition, Version
+    from tracklake.commits import Partition
+    from tracklake.delta_log import Version
     from tracklake.partitions import Contents
-    from tracklake.snapshot import SnapshotReader
+    from tracklake.snapshot_reader import SnapshotReader
 
 _NAMED = 3  # run ids that an error names
 

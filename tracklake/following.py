@@ -1,4 +1,4 @@
-"""What journals say that is not sealed yet, read forward as they grow."""
+"""Journals that are not sealed to their end, read forward as they grow."""
 
 from __future__ import annotations
 
