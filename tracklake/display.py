@@ -174,7 +174,7 @@ def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool
     goals = {name: series.table.summaries.goal(name) for name in states["metric"].unique()}
     still = (pl.col("min") == pl.col("max")).all()
     counts = states.group_by("metric").agg(still.alias("still"), pl.len())
-    ranked = sorted((goals[m] is None, still or _counts_up(m), -n, m) for m, still, n in counts.iter_rows())
+    ranked = sorted((goals[m] is None, _counts_up(m), still, -n, m) for m, still, n in counts.iter_rows())
     names = [name for *_, name in ranked[:limit]]
     chosen = states.filter(pl.col("metric").is_in(names))
     found = [
