@@ -345,3 +345,37 @@ def test_random_filters_agree_with_a_loop(seed: int):
         expected = [i for i, row in enumerate(rows) if by_hand(row, filters)]
         found = frame.with_row_index("i").filter(mongo.expression(filters, frame.schema))["i"].to_list()
         assert found == expected, filters
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x_axis": "lss"}, "unknown metric 'lss'; did you mean 'loss'"),
+        ({"keys": ["lss"]}, "unknown metric 'lss'; did you mean 'loss'"),
+        ({"stream": "sys"}, "stream='sys'; accepted are 'default', 'system', 'events'"),
+        ({"samples": -1}, "samples=-1; it is how many rows to keep"),
+    ],
+)
+def test_a_history_that_cannot_be_is_refused(api: tl.Api, arguments, message):
+    """The argument is named, and what is accepted; nothing comes back empty instead."""
+    with pytest.raises(tl.TracklakeError, match=message):
+        api.run("one").history(**arguments)
+
+
+def test_one_key_may_be_given_as_a_text(api: tl.Api):
+    """It means the same as a list of one."""
+    run = api.run("one")
+    assert run.history(keys="loss", pandas=False) == run.history(keys=["loss"], pandas=False) != []
+
+
+def test_no_order_is_that_of_creation(api: tl.Api):
+    """None, as in older scripts, is the default."""
+    assert [run.id for run in api.runs("my project", order=None)] == list(RUNS)
+
+
+@pytest.mark.parametrize("pattern", ["([", 5, re.compile("(?=a)")])
+def test_a_regex_that_is_none_is_refused(api: tl.Api, pattern):
+    """The pattern is named, also one that only Python understands."""
+    condition = pattern if isinstance(pattern, re.Pattern) else {"$regex": pattern}
+    with pytest.raises(tl.TracklakeError, match=r"\$regex"):
+        len(api.runs("my project", {"displayName": condition}))

@@ -235,15 +235,25 @@ def test_an_unknown_baseline_names_those_there_are(lake: tl.Lake):
 
 
 def test_corrections_are_over_the_comparisons_made(tmp_path: Path):
-    """Holm and Benjamini-Hochberg correct for the groups compared, not for the baseline."""
+    """Holm and Benjamini-Hochberg correct for the groups compared with a baseline, not for itself."""
     lake = log(tmp_path, seeds({1: FAST, 2: SLOW, 3: [v + 0.02 for v in SLOW]}))
-    table = lake.compare("acc", by="lr", goal="max").table
+    table = lake.compare("acc", by="lr", goal="max", baseline=1).table
     p = table["p"].to_list()
     assert p[0] is None
     assert table["p_holm"].drop_nulls().sort().to_list() == pytest.approx(
         sorted([2 * min(p[1:]), max(*p[1:], 2 * min(p[1:]))])
     )
     assert table["p_bh"].drop_nulls().to_list() == pytest.approx(scipy.stats.false_discovery_control(p[1:]))
+
+
+def test_a_chosen_baseline_is_paid_for(tmp_path: Path):
+    """Where the best is the baseline for being the best, p is corrected over all pairs of groups, and it says so."""
+    lake = log(tmp_path, seeds({1: FAST, 2: SLOW, 3: [v + 0.02 for v in SLOW]}))
+    found = lake.compare("acc", by="lr", goal="max")
+    p = sorted(found.table["p"].drop_nulls())
+    expected = [3 * p[0], max(3 * p[0], 2 * p[1])]
+    assert found.table["p_holm"].drop_nulls().sort().to_list() == pytest.approx(expected)
+    assert "p is corrected over all pairs" in found.notes[0]
 
 
 @pytest.fixture(scope="module")

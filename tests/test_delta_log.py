@@ -14,7 +14,8 @@ import pytest
 
 from tracklake import delta_log as delta_log_module
 from tracklake import schema
-from tracklake.delta_log import DeltaLog, Partition, Version
+from tracklake.commits import Partition
+from tracklake.delta_log import DeltaLog, Version
 from tracklake.errors import LakeError
 from tracklake.storage import Storage
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import tracklake as tl
-from tracklake import keys
+from tracklake import fields, keys
 from tracklake.errors import RunError, RunExistsError, SourceError, UnknownNameError
 from tracklake.importers import pieces
 from tracklake.importers.naming import run_ids
@@ -248,7 +248,7 @@ def test_every_id_can_be_one(values):
     rows = list(dict.fromkeys(encodable))
     for frame in (pl.DataFrame(rows, schema=["a", "b"], orient="row"), pl.DataFrame({"a": list(dict(rows))})):
         ids = run_ids(frame)
-        assert [keys.check_run_id(i) for i in ids] == ids.to_list()
+        assert [fields.check_run_id(i) for i in ids] == ids.to_list()
         assert len({keys.safe_name(i) for i in ids}) == len(ids)
 
 

@@ -91,6 +91,13 @@ def test_numbers_and_texts_mixed_are_categories():
     assert (found.kind, found.choices, found.active.all()) == ("categorical", ["0.1", "0.5", "auto"], True)
 
 
+def test_a_truth_and_its_text_are_two_choices():
+    """True in some runs and "true" in others are different choices; the text is then in quotes."""
+    rows = pl.DataFrame({"k": [True, None, False], "k.text": [None, "true", None]})
+    (found,) = parameters.varied(rows, ["k", "k.text"])
+    assert found.choices == ["'true'", "false", "true"]
+
+
 def test_texts_of_nearly_every_run_are_labels():
     """A text that differs in nearly every run, such as an output folder, is no parameter to weigh."""
     (found,) = parameters.varied(pl.DataFrame({"out": [f"/out/{i}" for i in range(30)]}), ["out"])

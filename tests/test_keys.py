@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracklake import keys
+from tracklake import fields, keys
 from tracklake.errors import RunError, UnknownNameError
 from tracklake.schema import LAKE_RUN
 
@@ -244,7 +244,7 @@ def test_a_path_of_another_type_is_refused(path):
 @pytest.mark.parametrize("run_id", ["a", "Run 7", "é-ü", "a.b", "x" * 128, "_lakes", "a*b?", "CON"])
 def test_run_ids_that_are_accepted(run_id):
     """Any ordinary text is a run id and comes back as it is."""
-    assert keys.check_run_id(run_id) == run_id
+    assert fields.check_run_id(run_id) == run_id
 
 
 @pytest.mark.parametrize(
@@ -269,15 +269,15 @@ def test_run_ids_that_are_accepted(run_id):
 def test_run_ids_that_are_refused(run_id, message):
     """The error says what is wrong, what is accepted, and the way out."""
     with pytest.raises(RunError, match=f"(?s){message}.*1 to 128 characters.*leave id out"):
-        keys.check_run_id(run_id)
+        fields.check_run_id(run_id)
 
 
 def test_the_reserved_run_is_the_one_of_the_lake():
     """The name that no run may have is the one under which the lake keeps its own statements."""
-    assert keys._RESERVED_RUN_ID == LAKE_RUN
+    assert fields._RESERVED_RUN_ID == LAKE_RUN
 
 
-@pytest.mark.parametrize("check", [keys.check_run_id, keys.check_project])
+@pytest.mark.parametrize("check", [fields.check_run_id, fields.check_project])
 def test_names_that_are_no_text_are_refused(check):
     """A number is not silently made a name."""
     with pytest.raises(TypeError, match=r"got 7 \(int\)"):
@@ -313,11 +313,11 @@ def test_safe_names_of_different_ids_differ():
 @pytest.mark.parametrize("name", ["uncategorized", "a/b", "..", " ", "日本"])
 def test_projects_may_be_any_text(name):
     """A project never becomes a file name, so any text will do."""
-    assert keys.check_project(name) == name
+    assert fields.check_project(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "\ud800"])
 def test_projects_that_cannot_be_stored_are_refused(name):
     """An empty name, NUL, and half a surrogate pair are refused."""
     with pytest.raises(RunError, match="any other text"):
-        keys.check_project(name)
+        fields.check_project(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +91,18 @@ READING = [
     "SUMMARIZE SELECT * FROM read_text('{secret}')",
     "DESCRIBE SELECT * FROM read_text('{secret}')",
     "SELECT getenv('HOME')",
+    "SELECT GetEnv('HOME') FROM runs",
+    "SELECT system.main.current_setting('allowed_paths')",
+    "SELECT json_serialize_plan('FROM read_text(''{secret}'')')",
+    "SELECT list_transform([1], lambda x: (SELECT content FROM read_text('{secret}')))",
+    "WITH RECURSIVE r AS (SELECT 'x' UNION ALL FROM '{secret}') FROM r",
+    'TABLE "{secret}"',
+    "DESCRIBE '{secret}'",
+    "SUMMARIZE '{secret}'",
+    "UNPIVOT '{secret}' ON x INTO NAME a VALUE b",
+    'FROM main."{secret}"',
+    "FROM range((SELECT length(content) FROM read_text('{secret}')))",
+    "VALUES ((SELECT content FROM read_text('{secret}')))",
     "SELECT * FROM sqlite_scan('{secret}', 't')",
     "IMPORT DATABASE '{folder}'",
 ]
@@ -105,6 +119,11 @@ CHANGING = [
     "LOAD httpfs",
     "FORCE INSTALL httpfs FROM 'http://localhost/'",
     "CREATE SECRET (TYPE s3)",
+    "SELECT write_log('x')",
+    "SELECT 1;\u200bSET threads = 1",
+    "/* ; */ -- ;\n; SET threads = 1",
+    "MERGE INTO runs USING runs r ON true WHEN MATCHED THEN DELETE",
+    "CREATE MACRO f(x) AS TABLE FROM read_text(x)",
     "FROM duckdb_secrets()",
     "USE memory",
     "BEGIN",
@@ -132,6 +151,19 @@ def test_a_connection_needs_no_look_at_the_text(connection: DuckDBPyConnection, 
     assert SECRET not in found
     assert contents(folder) == before
     assert connection.cursor().execute("SELECT current_setting('enable_external_access')").fetchall() == [(False,)]
+
+
+def test_what_has_no_room_in_memory_is_not_written(connection: DuckDBPyConnection):
+    """A question too large for the memory has no folder to spill into: nothing is written, not even for a while."""
+    assert connection.cursor().execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
+
+
+def test_ctrl_c_ends_a_question(lake: tl.Lake):
+    """Ctrl-C reaches a question that would take for ever, and the lake answers the next one."""
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        lake.sql("SELECT count(*) FROM range(1000000) a, range(10000000) b WHERE hash(a.range + b.range) % 7 = 3")
+    assert lake.sql("SELECT count(*) FROM history").item() == 1
 
 
 def test_a_refusal_tells_the_way_out(lake: tl.Lake):

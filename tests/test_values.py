@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklake.errors import UnstorableValueError
-from tracklake.values import FLOAT, INT, JSON, NULL, Histogram, Kind, Stored, restore, store, store_exact
+from tracklake.histogram import Histogram
+from tracklake.values import FLOAT, INT, JSON, NULL, Kind, Stored, restore, store, store_exact
 
 TEXTS = st.text()  # without surrogates, which are replaced
 INT64 = st.integers(-(2**63), 2**63 - 1)

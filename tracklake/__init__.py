@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.api import Api
 from tracklake.errors import TracklakeError
+from tracklake.histogram import Histogram
 from tracklake.lake import Lake, open  # noqa: A004 - tl.open is the public name
 from tracklake.metadata import VERSION as _VERSION
 from tracklake.process import open_runs as _open_runs
 from tracklake.starting import init
-from tracklake.values import Histogram
 from tracklake.writer import Run
 
 if TYPE_CHECKING:

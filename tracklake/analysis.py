@@ -86,9 +86,10 @@ class Analysis:
         match; ranks from 10 runs on), "t" or "rank". `baseline` has the keys of a group ({"lr": 0.1}, or 0.1); by
         default it is the best. The same seed gives the same numbers. Needs the extra `analysis`.
 
-        Intervals are percentiles of the bootstrap, drawn within tasks; the verdict is by Holm's correction over all
-        groups of the table. Not to be used for runs that were tuned on the metric itself with unequal effort, nor to
-        pick the best of hundreds: see `sweep(...).luck()`. Failed runs are left out, which flatters groups that fail.
+        Intervals are percentiles of the bootstrap, drawn within tasks; the verdict is by Holm's correction over the
+        groups of the table, over all their pairs where the baseline is chosen rather than named. Not to be used for
+        runs that were tuned on the metric itself with unequal effort, nor to pick the best of hundreds: see
+        `sweep(...).luck()`. Failed runs are left out, which flatters groups that fail.
         Sources: Agarwal et al. 2021 (rliable); Demsar 2006 (tests over tasks); Holm 1979.
 
         >>> print(example().compare("acc", by="lr", goal="max"))
@@ -96,8 +97,8 @@ class Analysis:
           lr  n    mean    best  difference  P(better)  verdict
          0.1  1  0.9000  0.9000                         baseline
         0.01  1  0.6000  0.6000     -0.3000       0.00  too few runs
-        - the baseline is the best of 2 groups, and being chosen flatters it; name the
-          one you mean with baseline=
+        - the baseline is the best of 2 groups, and being chosen flatters it: p is
+          corrected over all pairs; name the one you mean with baseline=
         - 1 group without a test: nothing to match runs by (over=), and a group of one
           run has no spread
         - 2 groups of too few runs for a sound interval (.table['warning'])

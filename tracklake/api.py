@@ -45,7 +45,7 @@ class Api:
         self,
         path: str | None = None,
         filters: Mapping[str, Any] | None = None,
-        order: str = "+created_at",
+        order: str | None = "+created_at",
         per_page: int = 50,
     ) -> ApiRuns:
         """Which runs match? A lazy sequence: nothing is read before it is looked at.
@@ -60,7 +60,7 @@ class Api:
         >>> [run.id for run in api.runs("me/example", {"config.lr": {"$gt": 0.05}})]
         ['fast']
         """
-        return ApiRuns(self._lake, path, filters or {}, order, per_page=per_page)
+        return ApiRuns(self._lake, path, filters or {}, order or "+created_at", per_page=per_page)
 
     def run(self, path: str) -> ApiRun:
         """Return one run by "entity/project/run_id", "project/run_id" or "run_id".

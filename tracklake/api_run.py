@@ -7,11 +7,12 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from tracklake import keys, values
+from tracklake.errors import QueryError
 from tracklake.mappings import Config, Summary
 from tracklake.points import PSEUDO
 
@@ -158,9 +159,13 @@ class ApiRun:
     @property
     def history_keys(self) -> dict[str, Any]:
         """Its metrics under "keys", and its last step under "lastStep"."""
-        recorded = self._recorded
-        steps = recorded.history([])["_step"]
-        return {"keys": {name: {} for name in recorded.metrics}, "lastStep": steps.max() if len(steps) else -1}
+        return {"keys": {name: {} for name in self._recorded.metrics}, "lastStep": self.lastHistoryStep}
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - as W&B
+        """The last step; -1 if there is none."""
+        steps = self._recorded.history([])["_step"]
+        return int(steps.max()) if len(steps) else -1  # type: ignore[arg-type] # an Int64 column
 
     @property
     def path(self) -> list[str]:
@@ -184,12 +189,17 @@ class ApiRun:
 
         `samples` keeps as many, evenly, the first and the last among them. With `keys` only rows that have all of these
         (as W&B; `Lake.history` keeps the others too). `x_axis` orders the rows, and leaves out those without it.
-        `stream="system"` gives the system metrics instead, one row a sample.
+        `stream="system"` gives the system metrics instead, one row a sample. Raises UnknownNameError for a metric that
+        is not there, QueryError for other arguments.
 
         >>> from tracklake.api import Api
         >>> Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
         """
+        if stream not in get_args(Stream):
+            raise QueryError(f"stream={stream!r}; accepted are {', '.join(map(repr, get_args(Stream)))}")
+        if samples is not None and (type(samples) is not int or samples < 0):
+            raise QueryError(f"samples={samples!r}; it is how many rows to keep, or None for all")
         found = self._sampled_system() if stream != "default" else list(self._rows(keys, also=x_axis))
         if x_axis != "_step":
             found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
@@ -263,13 +273,15 @@ class ApiRun:
 
     def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
         """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""
-        names = [*self._recorded.metrics, *PSEUDO] if wanted is None else [*wanted, also]
+        named = [wanted] if isinstance(wanted, str) else wanted or []
+        needed = [keys.metric_name(name) for name in named]
+        names = [*self._recorded.metrics, *PSEUDO, also] if wanted is None else [*needed, also]
         asked = list(dict.fromkeys(name for name in names if name != "_step"))
         points = self._page.lake.scan_history([*asked, "_step"], runs=self.id).select("step", "metric", *_STORED)
         ordered = points.sort("step", "metric").collect()
         for step, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
             said = {metric: values.restore(*stored) for _, metric, *stored in items}
-            if wanted is None or all(name in said for name in wanted):
+            if all(name in said for name in needed):
                 yield {"_step": step} | {name: said[name] for name in asked if name in said}
 
     def _samples(self) -> pl.DataFrame:

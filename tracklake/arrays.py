@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import uuid
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ CONVERSION_ERRORS = (
 )
 """What the methods of a foreign object raise when it cannot be read as a value."""
 
+_BLOCK = 1 << 20
+"""Elements that are made float64 at once."""
 PERCENTS = {"10%": 10, "25%": 25, "75%": 75, "90%": 90, "50%": 50}
 
 
@@ -126,7 +129,7 @@ def describe(array: npt.NDArray[Any], *, type_name: str) -> dict[str, Any]:
     `_type`, `size`, `shape`, `dtype`, `nonfinite` always; of the finite elements `min` and `max` (exact), `mean`,
     `var` (population), `std`, and the linear percentiles `10%`, `25%`, `50%`, `75%`, `90%`, in float64. Bools count
     as 0 and 1. The statistics are absent if no element is finite, and for arrays of text or dates. Takes memory for
-    one float64 copy. Raises UnstorableValueError for objects, records and complex numbers.
+    one copy. Raises UnstorableValueError for objects, records and complex numbers.
 
     >>> describe(np.arange(5), type_name="numpy.ndarray")["50%"]
     2.0
@@ -215,10 +218,29 @@ def _check(array: npt.NDArray[Any]) -> None:
 
 def _statistics(numbers: npt.NDArray[Any]) -> dict[str, float]:
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = numbers.mean(dtype=np.float64)
-        sample = numbers.astype(np.float64)  # the one copy: percentiles reorder it, then it becomes the squares
-        marks = np.percentile(sample, list(PERCENTS.values()), overwrite_input=True)
-        sample -= mean
-        var = np.square(sample, out=sample).mean()
-    about = {"min": numbers.min().item(), "max": numbers.max().item(), "mean": float(mean), "var": float(var)}
-    return about | dict(zip(PERCENTS, marks.tolist(), strict=True)) | {"std": float(np.sqrt(var))}
+        mean = float(numbers.mean(dtype=np.float64))
+        var = _sum_of_squares(numbers, mean) / numbers.size
+        marks = _percentiles(numbers, list(PERCENTS.values()))
+    about = {"min": numbers.min().item(), "max": numbers.max().item(), "mean": mean, "var": var}
+    return about | dict(zip(PERCENTS, marks, strict=True)) | {"std": math.sqrt(var)}
+
+
+def _sum_of_squares(numbers: npt.NDArray[Any], mean: float) -> float:
+    """Return the sum of squared distances to the mean, in float64, block by block: a copy of all is not needed."""
+    total = 0.0
+    for start in range(0, numbers.size, _BLOCK):
+        off = numbers[start : start + _BLOCK].astype(np.float64) - mean
+        total += float(np.square(off, out=off).sum())
+    return total
+
+
+def _percentiles(numbers: npt.NDArray[Any], percents: list[int]) -> list[float]:
+    """Return linear percentiles as numpy has them in float64, of a copy in the numbers' own type."""
+    places = np.array(percents) / 100 * (numbers.size - 1)
+    below = np.floor(places).astype(np.int64)
+    above = np.minimum(below + 1, numbers.size - 1)
+    ordered = np.partition(numbers, np.union1d(below, above))
+    low, high, part = ordered[below].astype(np.float64), ordered[above].astype(np.float64), places - below
+    between = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))  # noqa: PLR2004 - as numpy
+    marks: list[float] = np.where(high == low, low, between).tolist()
+    return marks

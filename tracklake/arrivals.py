@@ -26,7 +26,8 @@ class Arrivals:
 
     `.table` has a row a group, the soonest first: the columns that group, n, n_arrived, n_without (runs without the
     metric, not counted in n), median (the first x by which half have arrived, by Kaplan-Meier; null if fewer than half
-    did), low, high (its interval), p (log-rank test against the baseline) and p_holm.
+    did), low, high (its interval), p (log-rank test against the baseline) and p_holm
+    (over all pairs of groups where the baseline was not named).
     `.curve` has a row a (group, x): at_risk, arrived, share (not arrived yet), low, high.
     `.runs` has a row a run: arrived, and x (where it arrived, else where it was seen last). `.p` is that of the
     log-rank test over all groups, `.baseline` has the keys of the group compared with.
@@ -129,9 +130,10 @@ def _groups(
         p = [survival.log_rank(x[of], arrived[of], label[of])[1] for of in pairs]
     else:
         base, p = -1, []
+    among = significance.pairs_of(p) if baseline is None else None
     whole = whole.with_columns(
         pl.Series("p", p, dtype=pl.Float64).fill_nan(None),
-        pl.Series("p_holm", significance.holm(p), dtype=pl.Float64).fill_nan(None),
+        pl.Series("p_holm", significance.holm(p, comparisons=among), dtype=pl.Float64).fill_nan(None),
         (pl.col("group_no") == base).alias("is_baseline"),
     )
     curves = [_curve(g, s, confidence) for g, s in enumerate(found)]

@@ -13,7 +13,7 @@ from tracklake.schema import LAKE_RUN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tracklake.delta_log import Partition
+    from tracklake.commits import Partition
     from tracklake.statements import Said
     from tracklake.storage import Entry, Storage
 

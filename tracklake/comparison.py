@@ -31,9 +31,10 @@ class Comparison:
 
     `.table` has a row a group: the columns that group, then n, n_failed (their sum is the number of runs), n_tasks,
     mean, std, median, iqm, low, high (the bootstrap interval of the center), best and best_run; against the baseline
-    difference, difference_low, difference_high, p_improvement, effect, detectable, n_pairs, test, p, p_holm, p_bh; and
-    in words verdict ("mixed" where the test and the difference of the center point to opposite sides), why (this test)
-    and warning. `.baseline` has the keys of the group compared with.
+    difference, difference_low, difference_high, p_improvement, effect, detectable, n_pairs, test, p, p_holm, p_bh
+    (corrected over the groups, over all their pairs where the baseline was chosen for being the best); and in words
+    verdict ("mixed" where the test and the difference of the center point to opposite sides), why (this test) and
+    warning. `.baseline` has the keys of the group compared with.
     `.runs` is the value of every run; `.notes` says in sentences what a reader has to know.
     """
 
@@ -84,9 +85,11 @@ def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Co
     base = _baseline(found, described, settings, baseline)
     against = differences.against(found, sample, settings, base)
     level = 1 - settings.confidence
+    p = against["p"].to_numpy()
+    among = significance.pairs_of(p) if baseline is None else None
     table = described.with_columns(against).with_columns(
-        pl.Series("p_holm", significance.holm(against["p"].to_numpy()), nan_to_null=True),
-        pl.Series("p_bh", significance.benjamini_hochberg(against["p"].to_numpy()), nan_to_null=True),
+        pl.Series("p_holm", significance.holm(p, comparisons=among), nan_to_null=True),
+        pl.Series("p_bh", significance.benjamini_hochberg(p, comparisons=among), nan_to_null=True),
     )
     table = table.with_columns(_verdict(base, level, found.target.sign), _warning(settings))
     table = table.sort(settings.center, descending=found.target.goal == "max", nulls_last=True, maintain_order=True)
@@ -220,8 +223,8 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
         return
     if chosen and len(table) > 1:
         yield (
-            f"the baseline is the best of {len(table)} groups, and being chosen flatters it;"
-            " name the one you mean with baseline="
+            f"the baseline is the best of {len(table)} groups, and being chosen flatters it: p is corrected over all"
+            " pairs; name the one you mean with baseline="
         )
     failed = int(table["n_failed"].sum())
     if failed:

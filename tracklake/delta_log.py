@@ -7,70 +7,23 @@ they know nothing of the siblings.
 
 from __future__ import annotations
 
-import json
 import random
 import re
-import secrets
 import time
-import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import polars as pl
-
+from tracklake import commits
+from tracklake.commits import Commit, Partition
 from tracklake.errors import LakeError
-from tracklake.schema import FORMAT_VERSION, POINTS, STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracklake.storage import Storage
 
-_DELTA_TYPES = {
-    pl.String: "string",
-    pl.Int64: "long",
-    pl.Float64: "double",
-    pl.Int8: "byte",
-    STAMP: "timestamp",
-}
-_PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
-_PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
 _COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
 _PATIENCE = 3  # losses before a committer begins to pause
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """One committed trio of sibling files.
-
-    >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))
-    >>> part.history, part.states, part.runs
-    ('history/part-7f3a.parquet', 'states/part-7f3a.parquet', 'runs/part-7f3a.parquet')
-    """
-
-    id: str
-    n_points: int
-    created: int
-    """Milliseconds since the epoch."""
-    sizes: tuple[int, int, int]
-    """Bytes of the history, states and runs file."""
-    crcs: tuple[int, int, int]
-    """zlib.crc32 of the same three."""
-
-    @property
-    def history(self) -> str:
-        """Name of the file of points."""
-        return f"history/part-{self.id}.parquet"
-
-    @property
-    def states(self) -> str:
-        """Name of the file of states."""
-        return f"states/part-{self.id}.parquet"
-
-    @property
-    def runs(self) -> str:
-        """Name of the file of sessions and their statements."""
-        return f"runs/part-{self.id}.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +36,6 @@ class Version:
     """Milliseconds since the epoch; never below that of an earlier version."""
     partitions: dict[str, Partition] = field(default_factory=dict)
     """By id, in the order of their commits."""
-
-
-class _Commit(NamedTuple):
-    """What one file of the log says."""
-
-    timestamp: int
-    add: Sequence[Partition]
-    remove: Sequence[str]  # ids
 
 
 class DeltaLog:
@@ -114,7 +59,7 @@ class DeltaLog:
 
     def create(self) -> None:
         """Begin the log with version 0 unless there is one: of several creators one wins, and all are content."""
-        self._put(0, _lines(_creation(_now())))
+        self._put(0, commits.lines(commits.creation(_now())))
 
     def read(self, *, since: Version | None = None, at: int | None = None) -> Version:
         """Return the newest version, or version number `at`; Version(-1, 0, {}) where there is no log.
@@ -125,7 +70,7 @@ class DeltaLog:
         """
         last = self._last_listed() if since is None and at is None else -1
         known = since if since is not None and (at is None or since.number <= at) else Version()
-        newer: list[_Commit] = []
+        newer: list[Commit] = []
         while at is None or known.number + len(newer) < at:
             commit = self._read_commit(known.number + len(newer) + 1)
             if commit is None:
@@ -165,8 +110,8 @@ class DeltaLog:
         first = self.read(at=0) if base.number < 0 else base
         newest, losses = first, 0
         while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
-            commit = _Commit(max(_now(), newest.timestamp), add, remove)
-            if self._put(newest.number + 1, _lines(_actions(commit, operation, data_change=data_change))):
+            commit = Commit(max(_now(), newest.timestamp), add, remove)
+            if self._put(newest.number + 1, commits.lines(commits.actions(commit, operation, data_change=data_change))):
                 return _after(newest, [commit])
             losses += 1
             _pause(losses)
@@ -196,7 +141,7 @@ class DeltaLog:
         except FileNotFoundError:
             return False
 
-    def _read_commit(self, number: int) -> _Commit | None:
+    def _read_commit(self, number: int) -> Commit | None:
         name = _name(number)
         try:
             data = self.storage.read(name)
@@ -205,12 +150,12 @@ class DeltaLog:
         except OSError as error:
             raise LakeError(f"{self.storage.path(name)} cannot be read: {error.strerror}") from error
         try:
-            return _parse(data)
+            return commits.parse(data)
         except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise LakeError(f"{self.storage.path(name)} is damaged or no commit of a lake: {error}") from error
 
 
-def _after(version: Version, commits: Sequence[_Commit]) -> Version:
+def _after(version: Version, commits: Sequence[Commit]) -> Version:
     """Return the version that these commits make of another one."""
     if not commits:
         return version
@@ -223,9 +168,6 @@ def _after(version: Version, commits: Sequence[_Commit]) -> Version:
     return Version(version.number + len(commits), timestamp, partitions)
 
 
-# Writing ------------------------------------------------------------------------------------------------------------
-
-
 def _name(number: int) -> str:
     return f"history/_delta_log/{number:020d}.json"
 
@@ -234,128 +176,7 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _lines(actions: Sequence[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(action, separators=(",", ":")) + "\n" for action in actions).encode()
-
-
-def _commit_info(timestamp: int, operation: str) -> dict[str, Any]:
-    """Return the first action of every commit; its random id makes each commit's bytes unique."""
-    info = {
-        "timestamp": timestamp,
-        "operation": operation,
-        "operationParameters": {},
-        "engineInfo": f"tracklake format {FORMAT_VERSION}",
-        "tracklake": {"commit": secrets.token_hex(16)},
-    }
-    return {"commitInfo": info}
-
-
-def _creation(timestamp: int) -> list[dict[str, Any]]:
-    """Return the actions of version 0."""
-    columns = [
-        {"name": name, "type": _DELTA_TYPES[dtype], "nullable": True, "metadata": {}} for name, dtype in POINTS.items()
-    ]
-    metadata = {
-        "id": str(uuid.uuid4()),
-        "format": {"provider": "parquet", "options": {}},
-        "schemaString": json.dumps({"type": "struct", "fields": columns}),
-        "partitionColumns": [],
-        "configuration": {},
-        "createdTime": timestamp,
-    }
-    return [_commit_info(timestamp, "CREATE TABLE"), {"protocol": _PROTOCOL}, {"metaData": metadata}]
-
-
-def _actions(commit: _Commit, operation: str, *, data_change: bool) -> list[dict[str, Any]]:
-    """Return the actions of a later version."""
-    return [
-        _commit_info(commit.timestamp, operation),
-        *(_remove(key, commit.timestamp, data_change=data_change) for key in commit.remove),
-        *(_add(part, data_change=data_change) for part in commit.add),
-    ]
-
-
-def _add(part: Partition, *, data_change: bool) -> dict[str, Any]:
-    action = {
-        "path": f"part-{part.id}.parquet",
-        "partitionValues": {},
-        "size": part.sizes[0],
-        "modificationTime": part.created,
-        "dataChange": data_change,
-        # Only the count: bounds of doubles would let engines prune the files that hold NaN.
-        "stats": json.dumps({"numRecords": part.n_points}),
-        "tags": {
-            "tracklake.id": part.id,
-            "tracklake.sizes": json.dumps(part.sizes),
-            "tracklake.crcs": json.dumps(part.crcs),
-        },
-    }
-    return {"add": action}
-
-
-def _remove(key: str, timestamp: int, *, data_change: bool) -> dict[str, Any]:
-    action = {
-        "path": f"part-{key}.parquet",
-        "deletionTimestamp": timestamp,
-        "dataChange": data_change,
-        "extendedFileMetadata": False,
-    }
-    return {"remove": action}
-
-
 def _pause(losses: int) -> None:
     """Let others go first for a moment, after several losses."""
     if losses > _PATIENCE:
         time.sleep(random.uniform(0, min(losses, 25) * 0.002))  # noqa: S311 - spreads committers, keeps no secret
-
-
-# Reading ------------------------------------------------------------------------------------------------------------
-
-
-def _parse(data: bytes) -> _Commit:
-    """Return what a commit says; actions that are none of ours are passed over, as Delta wants it."""
-    actions = [action for line in data.splitlines() for action in json.loads(line).items()]
-    if not actions:
-        raise ValueError("it is empty")
-    for kind, action in actions:
-        if kind == "protocol":
-            _check_protocol(action)
-    return _Commit(
-        timestamp=max((int(action.get("timestamp", 0)) for kind, action in actions if kind == "commitInfo"), default=0),
-        add=[_partition(action) for kind, action in actions if kind == "add"],
-        remove=[_id(action["path"]) for kind, action in actions if kind == "remove"],
-    )
-
-
-def _check_protocol(protocol: dict[str, Any]) -> None:
-    if {key: value for key, value in protocol.items() if value != []} != _PROTOCOL:
-        raise LakeError(
-            f"this table's protocol is {json.dumps(protocol)}, and this version of tracklake knows only "
-            f"{json.dumps(_PROTOCOL)}: it is no lake of tracklake, or one of a newer version; upgrade tracklake"
-        )
-
-
-def _partition(add: dict[str, Any]) -> Partition:
-    """Return the partition that an add action names, or raise the LakeError of a file that tracklake did not write."""
-    path, tags = add["path"], add.get("tags") or {}
-    if _id(path) != tags.get("tracklake.id"):
-        raise LakeError(
-            f"{path!r} was added by something other than tracklake, so its states and sessions are not known"
-        )
-    history, states, runs = json.loads(tags["tracklake.sizes"])
-    of_history, of_states, of_runs = json.loads(tags["tracklake.crcs"])
-    return Partition(
-        id=_id(path),
-        n_points=json.loads(add["stats"])["numRecords"],
-        created=add["modificationTime"],
-        sizes=(history, states, runs),
-        crcs=(of_history, of_states, of_runs),
-    )
-
-
-def _id(path: str) -> str:
-    """Return the id in a file's path, which is checked since files are opened and deleted by it."""
-    match = _PART.fullmatch(path)
-    if match is None:
-        raise LakeError(f"{path!r} is no history file of tracklake (part-<id>.parquet)")
-    return match[1]

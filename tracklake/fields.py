@@ -1,11 +1,18 @@
-"""Fields of a run, which say what it is for people: name, group, job type, notes, tags."""
+"""What a run is called: its id and project, and the fields that are for people: name, group, job type, notes, tags."""
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 
+from tracklake.errors import RunError
+
 TEXTS = ("name", "group", "job_type", "notes")
+
+LONGEST_RUN_ID = 128
+_RESERVED_RUN_ID = "_lake"  # schema.LAKE_RUN; the test holds the two together
+_UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of surrogate pairs, line and paragraph separators
 
 
 def check(name: str, value: object) -> str | list[str]:
@@ -48,3 +55,51 @@ def tags_of(text: str | None) -> list[str] | None:
     except (ValueError, RecursionError):
         return []
     return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
+
+
+def check_run_id(run_id: str) -> str:
+    """Return the run id if it can be one; raise RunError (TypeError if it is no text) if it cannot.
+
+    >>> check_run_id("resnet50 seed=3")
+    'resnet50 seed=3'
+    """
+    if not isinstance(run_id, str):
+        raise TypeError(f"a run id is a text; got {run_id!r} ({type(run_id).__name__}); use id={str(run_id)!r}")
+    wrong = _wrong_in_run_id(run_id)
+    if wrong:
+        raise RunError(
+            f"the run id {run_id[:200]!r} {wrong}; a run id has 1 to {LONGEST_RUN_ID} characters, no '/', no '\\', "
+            "no control characters, no leading dot and no blanks around it; leave id out to get a random one, "
+            "and put free text into name"
+        )
+    return run_id
+
+
+def _wrong_in_run_id(run_id: str) -> str | None:
+    if not run_id:
+        return "is empty"
+    if len(run_id) > LONGEST_RUN_ID:
+        return f"has {len(run_id)} characters"
+    if run_id.startswith("."):
+        return "starts with a dot"
+    if run_id != run_id.strip():
+        return "has blanks around it"
+    if run_id.casefold() == _RESERVED_RUN_ID:
+        return "is reserved for the lake itself"
+    bad = next((char for char in run_id if char in "/\\" or unicodedata.category(char) in _UNFIT), None)
+    return None if bad is None else f"contains {bad!r}"
+
+
+def check_project(name: str) -> str:
+    """Return the project name: any text that is not empty and can be stored. Raises RunError (or TypeError).
+
+    >>> check_project("llm / ablations")
+    'llm / ablations'
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a project name is a text; got {name!r} ({type(name).__name__}); use project={str(name)!r}")
+    if not name or any(char == "\0" or unicodedata.category(char) == "Cs" for char in name):
+        raise RunError(
+            f"the project name {name!r} is empty or has NUL or half a surrogate pair; any other text will do"
+        )
+    return name

@@ -21,7 +21,8 @@ from tracklake.tail import TailReader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracklake.delta_log import Partition, Version
+    from tracklake.commits import Partition
+    from tracklake.delta_log import Version
     from tracklake.storage import Storage
 
 SAMPLE = 50

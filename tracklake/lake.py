@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import definitions, derived, display, health, keys, lake_files, recorded, sealing, system
+from tracklake import (
+    definitions,
+    derived,
+    display,
+    fields,
+    health,
+    keys,
+    lake_files,
+    recorded,
+    sealing,
+    summary_columns,
+    system,
+)
 from tracklake.analysis import Analysis
 from tracklake.clock import Clock
-from tracklake.errors import DefinitionError, RunNotFoundError, UnknownNameError
+from tracklake.errors import DefinitionError, RunNotFoundError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
 from tracklake.plots import Plots
@@ -129,12 +141,12 @@ class Lake(Analysis, Questions):
         view = self._view
         asked = [paths] if isinstance(paths, str | tuple) else list(paths)
         known = {*view.snapshot.metrics, *PSEUDO, *(name.removeprefix("summary.") for name in view.snapshot.made)}
-        parsed = _labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
+        parsed = summary_columns.labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         found = view.runs.statistics(run_ids, parsed)
         if shape == "long":
-            return _stacked([_long(run_ids, path, found[name]) for name, path in parsed.items()])
+            return summary_columns.stacked(run_ids, [(path, found[name]) for name, path in parsed.items()])
         return pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
 
     def history(
@@ -266,7 +278,7 @@ class Lake(Analysis, Questions):
     def _say(self, change: Change, *, project: str | None) -> None:
         """Write a statement about the lake, or one project of it, later than all that was said before."""
         if project is not None:
-            keys.check_project(project)
+            fields.check_project(project)
         newest = self._view.snapshot.files["last"].dt.epoch("us").max()
         recorded.write_session(
             lake_files.create(self._storage.root),
@@ -346,36 +358,3 @@ def open(  # noqa: A001 - tl.open
     lake (create=True makes an empty one), or if a newer version wrote it.
     """
     return Lake(root, create=create, queries=queries)
-
-
-def _labelled(asked: list[tuple[StatisticPath, keys.Statistic]]) -> dict[str, keys.Statistic]:
-    """Return the statistics by the names of their columns; a bare metric is its last value."""
-    found: dict[str, keys.Statistic] = {}
-    for path, statistic in asked:
-        name = path if isinstance(path, str) else ".".join(path)
-        whole = statistic._replace(stat=statistic.stat or "last")
-        if found.setdefault(name, whole) != whole:
-            raise UnknownNameError(
-                f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
-            )
-    return found
-
-
-def _long(run_ids: pl.Series, path: keys.Statistic, found: list[pl.Series]) -> pl.DataFrame:
-    """Return one statistic as rows: run_id, metric, stat, value, text."""
-    column = found[0]
-    numbers = column.cast(pl.Float64) if column.dtype.is_numeric() else None
-    texts = found[1] if len(found) > 1 else column.cast(pl.String) if numbers is None else None
-    return pl.DataFrame({"run_id": run_ids}).with_columns(
-        pl.lit(path.metric).alias("metric"),
-        pl.lit(path.stat).alias("stat"),
-        pl.lit(numbers, pl.Float64).alias("value"),
-        pl.lit(texts, pl.String).alias("text"),
-    )
-
-
-def _stacked(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Put statistics one below the other, with the texts only if there are any."""
-    schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
-    found = pl.concat([pl.DataFrame(schema=schema), *parts])
-    return found.drop("text") if found["text"].null_count() == found.height else found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake import keys, values
 from tracklake.definitions import Definitions, Statement
-from tracklake.summaries import shape
+from tracklake.summaries import parts, shape
 from tracklake.tally import Tally
 
 if TYPE_CHECKING:
@@ -108,11 +108,15 @@ class Ledger:
         definition = self._definitions.resolve(name)
         if definition is None or not (definition.none or definition.kinds):
             return tally.last
-        entry = None if definition.none else shape(definition, tally.statistics())
+        if definition.none:
+            return _ABSENT
+        entry = shape(definition, tally.statistics(name for _, name in parts(definition)))
         return _ABSENT if entry is None else entry
 
     def _is_hidden(self, name: str, at: int) -> bool:
         """Tell whether a name above was written or erased later, or one under it written; of a row the longer wins."""
+        if len(self._families[keys.first_part(name)]) == 1:
+            return False
         by = [(self._said_at(above, erased=True), above) for above in keys.parents(name)]
         by += [(self._said_at(under, erased=False), under) for under in self._under(name)]
         return any(moment > (at, name) for moment in by)

@@ -156,16 +156,18 @@ class _Reading:
 
     def read_on(self, size: int, family: str | None) -> None:
         """Take in the frames up to this size of the file, rows only if they say something of the family (None: any)."""
-        if size - self._scanned > _BULK:
+        start, data = self._scanned, b""
+        if size - start > _BULK:
             self._count_many()
-        elif size > self._scanned:
-            self._scan(self._bytes(self._scanned, size))
+        elif size > start:
+            data = self._bytes(start, size)
+            self._scan(data)
             self._scanned = size
         if self._waiting and (family is None or family in self._waiting):
             if size - self._tail.offset > _BULK:
                 self._count_many()
             else:
-                self._count(self._bytes(self._tail.offset, size))
+                self._count(data if self._tail.offset == start else self._bytes(self._tail.offset, size))
                 self._counted(size)
 
     def close(self) -> None:

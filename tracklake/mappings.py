@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
-from tracklake import arrays, keys, values
-from tracklake.errors import ConfigError, UnstorableValueError
+from tracklake import arrays, keys, nesting, values
+from tracklake.errors import ConfigError
 from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ Entries = Callable[[str | None], dict[str, Any]]
 """Gives a summary's entries by full name: of a name at least those at, above and under it; of None all."""
 
 NOTHING = Stored(Kind.NULL, None, None, None)
-NESTED_AT_MOST = 32
-"""Elements up to which an array is kept as a nested list."""
 
 
 class Summary(MutableMapping[str, Any]):
@@ -36,12 +32,14 @@ class Summary(MutableMapping[str, Any]):
     """
 
     _INTERNAL = frozenset({"_entries", "_say", "_folder", "_path"})
+    _entries: Entries
+    _say: Say
+    _folder: Path
+    _path: str
 
     def __init__(self, *, entries: Entries, say: Say, folder: Path, path: str = "") -> None:
-        self._entries = entries
-        self._say = say
-        self._folder = folder
-        self._path = path
+        # at once, past __setattr__: one is made for every part that is looked at
+        self.__dict__.update(_entries=entries, _say=say, _folder=folder, _path=path)
 
     def __getitem__(self, key: str) -> Any:
         found = self._find(key)
@@ -86,7 +84,7 @@ class Summary(MutableMapping[str, Any]):
         del self[name]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Mapping) and self._json_dict == _plain(other)
+        return isinstance(other, Mapping) and self._json_dict == nesting.plain(other)
 
     __hash__ = None  # type: ignore[assignment] # a mutable mapping
 
@@ -109,9 +107,8 @@ class Summary(MutableMapping[str, Any]):
         """
         entry = self[key]
         if not isinstance(entry, Mapping) or "path" not in entry:
-            msg = (
-                f"summary[{key!r}] is {entry!r}, not a saved array (arrays of more than {NESTED_AT_MOST} elements are)"
-            )
+            saved = f"an array of more than {values.LIST_LIMIT} elements is"
+            msg = f"summary[{key!r}] is {entry!r}, not a saved array ({saved})"
             raise TypeError(msg)
         return arrays.load(self._folder / entry["path"])
 
@@ -128,7 +125,7 @@ class Summary(MutableMapping[str, Any]):
         if not self._path:
             return keys.nest((name.split("."), value) for name, value in self._entries(None).items())
         try:
-            found = find(self._entries(self._path), self._path)
+            found = nesting.find(self._entries(self._path), self._path)
         except KeyError:
             return {}
         return found if isinstance(found, dict) else {}
@@ -137,7 +134,7 @@ class Summary(MutableMapping[str, Any]):
         if not isinstance(key, str):
             raise KeyError(key)
         name = self._full(key)
-        return find(self._entries(name), name)
+        return nesting.find(self._entries(name), name)
 
     def _full(self, key: str) -> str:
         name = keys.metric_name(key)
@@ -152,7 +149,7 @@ class Summary(MutableMapping[str, Any]):
             msg = "a summary key must not be empty"
             raise ValueError(msg)
         name = self._full(key)
-        leaves = [leaf for item in _leaves(value, name=name) for leaf in self._saved(*item)]
+        leaves = [leaf for item in nesting.leaves(value, name=name) for leaf in self._saved(*item)]
         if value is None or any(path for path, _ in leaves):  # what stands under the key goes, too
             yield "erase", name, NOTHING
         for path, leaf in leaves:
@@ -169,13 +166,13 @@ class Summary(MutableMapping[str, Any]):
         for parent in above:
             entry = self._entries(parent).get(parent)
             if isinstance(entry, dict):
-                for path, leaf in _leaves(entry, name=parent, whole=False):
+                for path, leaf in nesting.leaves(entry, name=parent, whole=False):
                     yield "edit", ".".join((parent, *path)), values.store_exact(leaf, name=parent)
 
     def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
         """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
         found = arrays.as_array(value)
-        if found is None or found[0].size <= NESTED_AT_MOST:
+        if found is None or found[0].size <= values.LIST_LIMIT:
             yield path, value
             return
         array, type_name = found
@@ -231,12 +228,12 @@ class Config(Mapping[str, Any]):
         """
         changes: list[Change] = []
         fresh = {}
-        for key, value in as_mapping(given).items():
-            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in _leaves(value, name=key)]
+        for key, value in nesting.as_mapping(given).items():
+            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in nesting.leaves(value, name=key)]
             fresh[key] = keys.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
             if key in self._values and not _same(self._values[key], fresh[key]):
                 self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
-                old = _leaves(self._values[key], name=key)
+                old = nesting.leaves(self._values[key], name=key)
                 changes += [("unset", keys.join((key, *path)), NOTHING) for path, _ in old]
             changes += [("config", keys.join((key, *path)), stored) for path, stored in leaves]
         if changes:
@@ -245,11 +242,11 @@ class Config(Mapping[str, Any]):
 
     def setdefaults(self, given: object) -> None:
         """Set the values whose keys are not there yet."""
-        self.update({k: v for k, v in as_mapping(given).items() if k not in self._values})
+        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as a plain nested dict."""
-        return cast("dict[str, Any]", _plain(self._values))
+        return cast("dict[str, Any]", nesting.plain(self._values))
 
     def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
         if not allowed:
@@ -260,52 +257,6 @@ class Config(Mapping[str, Any]):
             raise ConfigError(msg)
 
 
-def as_mapping(given: object) -> dict[str, Any]:
-    """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model.
-
-    >>> as_mapping(argparse.Namespace(lr=0.1))
-    {'lr': 0.1}
-    """
-    if given is None:
-        return {}
-    found = _nested(given)
-    if found is None:
-        msg = f"config must be a mapping, argparse Namespace, dataclass or pydantic model, not {type(given).__name__}"
-        raise ConfigError(msg)
-    for key in found:
-        if not isinstance(key, str) or not key:
-            msg = f"a config key must be a non-empty str, not {key!r}"
-            raise ConfigError(msg)
-    return dict(found)
-
-
-def _leaves(
-    value: object, *, name: str, path: tuple[str, ...] = (), whole: bool = True
-) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield (path, value) of what nested mappings hold; an empty one, and if `whole` one with `_type`, is a value."""
-    mapping = _nested(value)
-    if not mapping or (whole and "_type" in mapping):
-        yield path, value if mapping is None else mapping
-        return
-    for key, inner in mapping.items():
-        if not isinstance(key, str):
-            msg = f"{name}: the keys of a nested dict must be str, not {key!r}"
-            raise UnstorableValueError(msg)
-        yield from _leaves(inner, name=name, path=(*path, key), whole=whole)
-
-
-def _nested(value: object) -> Mapping[Any, Any] | None:
-    """Return a mapping, argparse Namespace, dataclass or pydantic model as a mapping; None for the rest."""
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, argparse.Namespace):
-        return vars(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    dump = getattr(type(value), "model_dump", None)  # of the class: an object may answer to every name
-    return cast("Mapping[Any, Any]", dump(value)) if callable(dump) else None
-
-
 def _same(a: object, b: object) -> bool:
     """Compare config values; NaN is NaN."""
     return bool(a == b) or repr(a) == repr(b)
@@ -313,40 +264,3 @@ def _same(a: object, b: object) -> bool:
 
 def _columns(stored: Stored) -> tuple[int, float | None, int | None, str | None]:
     return stored.kind, stored.value, stored.ival, stored.text
-
-
-def find(entries: dict[str, Any], name: str) -> Any:
-    """Return what stands under a full name among entries: one of them, what is under it nested, or a part of a dict.
-
-    Raises KeyError if nothing does.
-
-    >>> entries = {"loss": {"min": 0.5}, "train.acc": 0.9}
-    >>> find(entries, "train"), find(entries, "loss.min")
-    ({'acc': 0.9}, 0.5)
-    """
-    if name in entries:
-        return entries[name]
-    if not entries:
-        raise KeyError(name)
-    inside = f"{name}."
-    under = [(key.removeprefix(inside).split("."), value) for key, value in entries.items() if key.startswith(inside)]
-    if under:
-        return keys.nest(under)
-    for parent in keys.parents(name):
-        if isinstance(entries.get(parent), dict):
-            return _part(entries[parent], name.removeprefix(f"{parent}."))
-    raise KeyError(name)
-
-
-def _part(value: Any, name: str) -> Any:
-    """Return what stands under a dotted name in a nested dict."""
-    if isinstance(value, dict) and name in value:
-        return value[name]
-    first, dot, rest = name.partition(".")
-    if not dot or not isinstance(value, dict) or first not in value:
-        raise KeyError(name)
-    return _part(value[first], rest)
-
-
-def _plain(value: object) -> object:
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value

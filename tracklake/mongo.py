@@ -169,13 +169,26 @@ class _Field:
 def _of_field(field: _Field, condition: Any) -> pl.Expr:
     """Return what a condition says of a field: a value, or a dict of operators."""
     if isinstance(condition, re.Pattern):
-        return field.matches(condition.pattern)
+        return field.matches(_pattern("", condition.pattern))
     is_operators = isinstance(condition, Mapping) and condition and all(str(key)[:1] == "$" for key in condition)
     if not is_operators:
         return field.equals(condition)
     options = f"(?{condition['$options']})" if condition.get("$options") else ""
     stated = ((name, operand) for name, operand in condition.items() if name != "$options")
-    return _all(_operator(field, name, options + operand if name == "$regex" else operand) for name, operand in stated)
+    return _all(
+        _operator(field, name, _pattern(options, operand) if name == "$regex" else operand) for name, operand in stated
+    )
+
+
+def _pattern(options: str, pattern: Any) -> str:
+    """Return a regular expression with its options, or raise the error that says what is wrong with it."""
+    if not isinstance(pattern, str):
+        raise QueryError(f"$regex takes a text, not {pattern!r}")
+    try:
+        pl.select(pl.lit("").str.contains(options + pattern))
+    except pl.exceptions.ComputeError as error:
+        raise QueryError(f"$regex: {pattern!r} is no regular expression of Rust's regex crate: {error}") from error
+    return options + pattern
 
 
 def _operator(field: _Field, name: str, operand: Any) -> pl.Expr:

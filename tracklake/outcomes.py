@@ -193,7 +193,8 @@ class Matcher:
 
     def _mismatch(self, a: _Values, b: _Values) -> str | None:
         if not self._what:
-            return "nothing to match runs by (over=)"
+            told = "nothing to match runs by (over=)"
+            return f"{told}; unit='task' matches tasks" if self._sample.tasks > 1 else told
         for values in (a, b):
             if values.key.size and values.key.min() < 0:
                 return f"runs without {self._what}"

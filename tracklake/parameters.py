@@ -127,7 +127,10 @@ def _parameter(rows: pl.DataFrame, name: str) -> Parameter:
             return Parameter(name, kind, _is_log(codes[~np.isnan(codes)]), codes, [], "")
     text = [None if v is None else outcomes.shown(v) for v in column]
     if mixed:
-        text = [own if own is not None else other for own, other in zip(text, rows[f"{name}.text"], strict=True)]
+        texts = rows[f"{name}.text"]
+        alike = {*text} & {*texts.drop_nulls()}  # True and "true", which are two choices
+        quoted = [repr(t) if t in alike else t for t in texts]
+        text = [own if own is not None else other for own, other in zip(text, quoted, strict=True)]
     choices = sorted({t for t in text if t is not None})
     place = {choice: float(i) for i, choice in enumerate(choices)}
     codes = np.array([np.nan if t is None else place[t] for t in text])

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import statements, states
-from tracklake.delta_log import Partition
+from tracklake.commits import Partition
 from tracklake.errors import LakeError
 from tracklake.schema import POINTS, SESSIONS, STATES
 

@@ -69,6 +69,7 @@ class RecordedRun:
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
+        """Replace its tags, at once."""
         self.say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
 
     @property

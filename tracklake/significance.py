@@ -263,36 +263,50 @@ def _mann_whitney(first: Floats, second: Floats, why: str) -> Finding:
     return Finding("Mann-Whitney U", rank_sum(first, second), why, leaning)
 
 
-def holm(p: ArrayLike) -> Floats:
+def holm(p: ArrayLike, *, comparisons: int | None = None) -> Floats:
     """Correct p values so that the chance of even one false finding among all of them stays at the level.
 
-    NaN stays NaN and does not count as a comparison. Strict: for screening hundreds of settings, where some false
-    findings do no harm, Benjamini-Hochberg finds more. Source: Holm 1979; statsmodels multipletests(method="holm").
+    NaN stays NaN and does not count as a comparison. `comparisons` is how many there were, where these were picked out
+    of more (`pairs_of`). Strict: for screening hundreds of settings, where some false findings do no harm,
+    Benjamini-Hochberg finds more. Source: Holm 1979; statsmodels multipletests(method="holm").
 
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _corrected(p, holm_factor=True)
+    return _corrected(p, comparisons, holm_factor=True)
 
 
-def benjamini_hochberg(p: ArrayLike) -> Floats:
+def benjamini_hochberg(p: ArrayLike, *, comparisons: int | None = None) -> Floats:
     """Correct p values so that among what is called different, the expected share of false findings stays at the level.
 
-    NaN stays NaN and does not count. Not to be used where one false finding is one too many. Source: Benjamini and
-    Hochberg 1995; scipy.stats.false_discovery_control.
+    NaN stays NaN and does not count; `comparisons` as in `holm`. Not to be used where one false finding is one too
+    many. Source: Benjamini and Hochberg 1995; scipy.stats.false_discovery_control.
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.04, 0.04]
     """
-    return _corrected(p, holm_factor=False)
+    return _corrected(p, comparisons, holm_factor=False)
 
 
-def _corrected(p: ArrayLike, *, holm_factor: bool) -> Floats:
+def pairs_of(p: ArrayLike) -> int:
+    """Return how many pairs the groups make of which one was compared with these others.
+
+    Where that one was chosen for being the best, chance has had all pairs to choose from: corrected over its own
+    comparisons alone, one of 20 equal groups is called worse in 12 to 20% of tables rather than in 5%.
+
+    >>> pairs_of([0.01, 0.04, float("nan")])
+    3
+    """
+    others = int((~np.isnan(np.asarray(p, dtype=np.float64))).sum())
+    return others * (others + 1) // 2
+
+
+def _corrected(p: ArrayLike, comparisons: int | None, *, holm_factor: bool) -> Floats:
     given = np.asarray(p, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(given))
     order = known[np.argsort(given[known], kind="stable")]
-    m = len(order)
-    rank = np.arange(1, m + 1)
+    m = max(comparisons or 0, len(order))
+    rank = np.arange(1, len(order) + 1)
     if holm_factor:
         ordered = np.maximum.accumulate(given[order] * (m - rank + 1))
     else:

@@ -268,12 +268,14 @@ def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
 def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
     """Keep the named metrics and runs."""
     for column, wanted in (("metric", metrics), ("run_id", runs)):
-        if wanted:
+        if wanted is None:
+            continue
+        if len(wanted):
             least, most = min(wanted), max(wanted)
             frame = frame.filter(pl.col(column).is_between(pl.lit(least), pl.lit(most)))  # this prunes row groups ...
             if least != most:  # ... and is_in keeps polars from pruning, unless it is hidden
                 is_one = pl.col(column).is_in(list(wanted))
                 frame = frame.filter(pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False)))
-        elif wanted is not None:
+        else:
             frame = frame.filter(pl.lit(value=False))
     return frame

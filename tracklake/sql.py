@@ -8,6 +8,7 @@ sees no Python object that was not given to it, and its settings are locked.
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
+    import pyarrow as pa
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
     from tracklake.run_table import RunTable
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 _FRAMES = {("polars", "DataFrame"), ("polars", "LazyFrame"), ("pandas", "DataFrame"), ("pyarrow", "Table")}
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
-_INT64 = 1 << 63
+_PATIENCE = 0.1
+"""Seconds after which Ctrl-C is heard."""
 
 
 class Engine:
@@ -82,6 +85,7 @@ def locked(files: Sequence[str]) -> DuckDBPyConnection:
     for setting in (
         "TimeZone = 'UTC'",
         f"allowed_paths = [{listed}]",
+        "temp_directory = ''",  # else what has no room in memory is written into the working directory
         "enable_external_access = false",
         "python_enable_replacements = false",
         "lock_configuration = true",
@@ -251,9 +255,22 @@ def _polars(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) ->
         return pl.DataFrame()
     names = _distinct(found.columns)
     kinds = [str(kind) for kind in found.types]
-    arrow = _plain(found, kinds).to_arrow_table()
+    arrow = _interruptible(cursor, _plain(found, kinds).to_arrow_table)
     frame = pl.DataFrame(pl.from_arrow(arrow.rename_columns([str(i) for i in range(len(names))])))
     return pl.DataFrame([_typed(s, kind).alias(n) for s, kind, n in zip(frame, kinds, names, strict=True)])
+
+
+def _interruptible(cursor: DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+    """Let a cursor work beside this thread, which hears of Ctrl-C between short waits: duckdb itself does not."""
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            while not wait([working], timeout=_PATIENCE).done:
+                pass
+        except KeyboardInterrupt:
+            cursor.interrupt()
+            raise
+        return working.result()
 
 
 def _plain(found: DuckDBPyRelation, kinds: Sequence[str]) -> DuckDBPyRelation:

@@ -33,6 +33,11 @@ _TABLE_REFS = {
     "COLUMN_DATA",
 }
 _TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"}
+_NO_FUNCTIONS = {
+    *("current_setting", "getenv", "getvariable", "which_secret"),  # what is set around the connection
+    *("json_execute_serialized_sql", "json_serialize_plan"),  # they read a text of their own
+    *("nextval", "write_log"),  # they leave something behind
+}
 _PLAIN_JOINS = {"REGULAR", "CROSS", "NATURAL"}
 _WIDENING = {"INNER", "LEFT", "RIGHT", "OUTER"}
 """Joins of which a condition on one table's columns may be put before the join."""
@@ -151,6 +156,7 @@ class _Reader:
             elif node.get("class") == "STAR":
                 self._star(node)
             else:
+                self._refuse_function(node)
                 self._note_pattern(node)
                 self.visit(list(node.values()))
 
@@ -222,6 +228,11 @@ class _Reader:
         wanted = node["relation_name"].casefold()
         scopes = self.scopes[::-1] if wanted else self.scopes[-1:]
         return [_name(t) for scope in scopes for t in scope if not wanted or wanted in (_alias(t), _name(t))]
+
+    def _refuse_function(self, node: Node) -> None:
+        name = str(node.get("function_name", "")).casefold() if node.get("class") == "FUNCTION" else ""
+        if name in _NO_FUNCTIONS:
+            raise refused(f"the function {name}()", self.found.text, self._at(node))
 
     def _note_pattern(self, node: Node) -> None:
         """Note `* LIKE '...'`, which chooses columns as COLUMNS('...') does."""

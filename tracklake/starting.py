@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import polars as pl
 
-from tracklake import fields, host, keys, lake_files, values
+from tracklake import fields, host, keys, lake_files, nesting, values
 from tracklake.catalog import Catalog
 from tracklake.clock import Clock
 from tracklake.definitions import Statement
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.journal import Durability
-from tracklake.mappings import Config, as_mapping
+from tracklake.mappings import Config
 from tracklake.points import PSEUDO
 from tracklake.process import open_runs
 from tracklake.row_log import checked_step
@@ -100,7 +100,7 @@ def init(
     >>> run.summary["loss"]
     0.5
     """
-    project = UNCATEGORIZED if project is None else keys.check_project(project)
+    project = UNCATEGORIZED if project is None else fields.check_project(project)
     _check("durability", durability, get_args(Durability))
     _check("resume", resume, (None, True, False, "allow", "must", "never", "auto"))
     _check("mode", mode, (None, "online", "offline", "disabled", "shared"))
@@ -113,7 +113,7 @@ def init(
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
     from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
-    run_id = keys.check_run_id(id) if id is not None else _random_id()
+    run_id = fields.check_run_id(id) if id is not None else _random_id()
     given = _checked_config(config)
     storage = lake_files.create(root)
     before = _before(storage, run_id) if id is not None else None
@@ -132,7 +132,7 @@ def init(
     )
     if given:
         run.config.update(given, allow_val_change=before is not None)
-    run.watch(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
+    run.start_asides(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
     return run
 
 
@@ -252,7 +252,7 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
 
 def _checked_config(config: object) -> dict[str, Any]:
     """Return the config as a dict, refusing what cannot be stored before the run is there."""
-    given = as_mapping(config)
+    given = nesting.as_mapping(config)
     Config({}, say=lambda _: None).update(given)
     return given
 

@@ -7,7 +7,7 @@ above and under it; erasing hides the key and what is under it.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -154,20 +154,25 @@ class Summaries:
         wanted = {place: d for place, d in shaped.items() if not d.none}
         if not wanted:
             return {}
-        kinds = sorted({k for d in wanted.values() for k in _shown(d)} - {"first", "last", "best", "best_step"})
-        columns = {c for k in [*kinds, "min", "max", "argmin", "argmax"] for c in states.columns(k)}
+        kinds = {name for d in wanted.values() for _, name in parts(d)} - {"first", "last"}
+        columns = {c for kind in kinds for c in states.columns(kind)}
         ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
         runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
         found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
-        goals = ["min", "max", "argmin", "argmax"]
-        table = found.with_columns(*(states.expression(k).alias(f"= {k}") for k in {*kinds, *goals}))
+        table = found.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
         return {place: shape(wanted[place], _statistics(row)) for place, row in rows if place in wanted}
 
 
-def _shown(definition: MetricDefinition) -> tuple[str, ...]:
-    """Return the parts of the entry of a defined metric."""
-    return tuple(part for kind in definition.kinds for part in (("best", "best_step") if kind == "best" else (kind,)))
+@lru_cache
+def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
+    """Return the parts of the entry of a defined metric, and the statistic that each of them shows.
+
+    >>> parts(MetricDefinition("loss", summary=frozenset({"best", "last"}), goal="min"))
+    (('best', 'min'), ('best_step', 'argmin'), ('last', 'last'))
+    """
+    best = (("best", definition.goal or ""), ("best_step", f"arg{definition.goal}"))
+    return tuple(part for kind in definition.kinds for part in (best if kind == "best" else ((kind, kind),)))
 
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:
@@ -184,8 +189,7 @@ def shape(definition: MetricDefinition, statistics: Mapping[str, Any]) -> dict[s
     >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7})
     {'best': 0.5, 'best_step': 7}
     """
-    alias = {"best": definition.goal, "best_step": f"arg{definition.goal}"}
-    entry = {part: statistics[alias.get(part) or part] for part in _shown(definition)}
+    entry = {part: statistics[name] for part, name in parts(definition)}
     return {part: value for part, value in entry.items() if value is not None} or None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import columns, keys, points, states
-from tracklake.errors import DefinitionError
+from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.snapshot import READ_ALL
 from tracklake.summaries import STORED
 
@@ -185,3 +185,36 @@ def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
     stops = np.append(starts[1:], [len(column)] if len(starts) else [])
     for value, start, stop in zip(column.gather(starts), starts.tolist(), stops.astype(int).tolist(), strict=True):
         yield value, slice(start, stop)
+
+
+def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[str, Statistic]:
+    """Return the statistics by the names of their columns; a bare metric is its last value."""
+    found: dict[str, Statistic] = {}
+    for path, statistic in asked:
+        name = path if isinstance(path, str) else ".".join(path)
+        whole = statistic._replace(stat=statistic.stat or "last")
+        if found.setdefault(name, whole) != whole:
+            raise UnknownNameError(
+                f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
+            )
+    return found
+
+
+def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
+    """Put statistics one below the other, with the texts only if there are any."""
+    schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
+    found = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
+    return found.drop("text") if found["text"].null_count() == found.height else found
+
+
+def _long(run_ids: pl.Series, path: Statistic, found: list[pl.Series]) -> pl.DataFrame:
+    """Return one statistic as rows: run_id, metric, stat, value, text."""
+    column = found[0]
+    numbers = column.cast(pl.Float64) if column.dtype.is_numeric() else None
+    texts = found[1] if len(found) > 1 else column.cast(pl.String) if numbers is None else None
+    return pl.DataFrame({"run_id": run_ids}).with_columns(
+        pl.lit(path.metric).alias("metric"),
+        pl.lit(path.stat).alias("stat"),
+        pl.lit(numbers, pl.Float64).alias("value"),
+        pl.lit(texts, pl.String).alias("text"),
+    )

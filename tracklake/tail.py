@@ -235,8 +235,8 @@ class _Frames:
         ids = bodies[:, 16:20].copy().view("<u4").ravel()
         values = bodies[:, wire.ROW_HEAD :].copy().view("<i8")
         self.tail.last = max(self.tail.last, int(stamps.max()))
-        present = np.unique(ids)
-        for number in present.tolist():
+        present = ids[:1].tolist() if (ids == ids[0]).all() else np.unique(ids).tolist()
+        for number in present:
             key_set = self.reader.key_sets.get(number)
             of_set = slice(None) if len(present) == 1 else ids == number
             if key_set is None or len(key_set.names) != values.shape[1]:

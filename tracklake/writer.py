@@ -99,6 +99,7 @@ class Run:
 
     @name.setter
     def name(self, name: str) -> None:
+        """Replace its display name."""
         self._set_fields({"name": name})
 
     @property
@@ -128,6 +129,7 @@ class Run:
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:
+        """Replace its tags."""
         self._set_fields({"tags": tags})
 
     @property
@@ -137,6 +139,7 @@ class Run:
 
     @notes.setter
     def notes(self, notes: str) -> None:
+        """Replace its notes."""
         self._set_fields({"notes": notes})
 
     @property
@@ -253,7 +256,7 @@ class Run:
         """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life."""
         self._session.keep_alive(beat=beat)
 
-    def watch(self, *, system_metrics: bool, metadata: bool) -> None:
+    def start_asides(self, *, system_metrics: bool, metadata: bool) -> None:
         """Note the run's surroundings, and sample the system, beside the training."""
         session = self._session
         if metadata:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asking
 import data
 from measure import QUESTIONS
 
@@ -47,6 +48,7 @@ TARGETS = {
     ("LCDB compare", "compare s"): 10,
     ("importance", "with intervals s"): 2,
     ("import", "beyond polars ms"): 150,
+    **asking.TARGETS,
 }
 """What is to be reached; of rates (figures with a slash and s) at least, of all others at most."""
 
@@ -133,6 +135,22 @@ def importance() -> Iterator[tuple[str, str, dict[str, float]]]:
         yield "importance", subject, measured("comparing.py", subject, "importance")
 
 
+def sql(place: Path, size: float, lcdb_lake: Path | None) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Questions in SQL and in a shell; those to LCDB where it was imported."""
+    for question, name in asking.QUESTIONS.items():
+        is_cold = question in ("shell", "live")
+        folder = place / f"sql-{question}" if is_cold else lcdb_lake
+        if is_cold and not folder.exists():
+            command = [sys.executable, HERE / "asking.py", "make", question, folder, str(size)]
+            subprocess.run(command, check=True, capture_output=True)
+        for subject in ("tracklake", "floor") if folder else ():
+            if is_cold:
+                call = f"import asking; asking.main({subject!r}, {question!r}, {str(folder)!r})"
+                yield name, subject, {"cold ms": cold(call)}
+            else:
+                yield name, subject, measured("asking.py", subject, question, folder, 9)
+
+
 def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Run what was asked for once."""
     subjects = ["tracklake", "floor", *(p for p in options.peers if importlib.util.find_spec(p))]
@@ -147,6 +165,8 @@ def all_of(options: argparse.Namespace, place: Path) -> Iterator[tuple[str, str,
         yield from importance()
     if options.lcdb:
         yield from lcdb(options.lcdb, place)
+    if "SQL" in options.only:
+        yield from sql(place, options.size, place / "lcdb-tracklake" if options.lcdb else None)
 
 
 def collect(options: argparse.Namespace) -> Found:
@@ -206,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=1.0, help="share of the runs and steps (default: 1)")
     parser.add_argument("--repeat", type=int, default=3, help="how often each measurement is made (default: 3)")
-    parts = ["W1", "W2", "import", "importance"]
+    parts = ["W1", "W2", "import", "importance", "SQL"]
     parser.add_argument("--only", nargs="+", default=parts, choices=parts)
     parser.add_argument(
         "--peers", nargs="*", default=list(PEERS), choices=PEERS, help="those not installed are left out"

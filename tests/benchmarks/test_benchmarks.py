@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asking
 import comparing
 import data
 import measure
@@ -15,6 +16,8 @@ import on_floor
 import on_tracklake
 import polars as pl
 import pytest
+
+import tracklake as tl
 
 SHAPE = data.MANY_RUNS.scaled(0.001)
 
@@ -92,10 +95,21 @@ def test_importance_is_that_of_the_floor():
     assert min(figures.values()) > 0
 
 
+@pytest.mark.parametrize("question", ["leaderboard", "hundred"])
+def test_questions_in_sql(tmp_path, question):
+    """The questions over LCDB are answered alike by tracklake and by hand."""
+    rows = pl.DataFrame({"m": range(12), "step": [1] * 12, "score": [i % 5 / 10 for i in range(12)]})
+    named = {"run_columns": ["m"], "step": "step", "metrics": {asking.METRIC: "score"}, "project": "p"}
+    tl.open(tmp_path, create=True).import_table(rows, **named)
+    of_lake, by_hand = (getattr(subject(tmp_path), question)() for subject in (asking.Tracklake, asking.Floor))
+    assert of_lake.sort("run_id").rows() == by_hand.select(of_lake.columns).sort("run_id").rows()
+    assert of_lake.height == 12
+
+
 def test_command_prints_table_and_json(tmp_path):
     """One command measures all workloads and prints a table and JSON."""
     command = [sys.executable, str(Path(__file__).with_name("run.py")), "--size", "0.001", "--repeat", "1"]
-    command += ["--peers", "--only", "W2", "import", "--json", str(tmp_path / "figures.json")]
+    command += ["--peers", "--only", "W2", "import", "SQL", "--json", str(tmp_path / "figures.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert done.stdout.count("\n") == len(figures) + 2

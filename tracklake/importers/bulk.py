@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tracklake.delta_log import Partition, Version
+    from tracklake.commits import Partition
+    from tracklake.delta_log import Version
     from tracklake.partitions import Contents
     from tracklake.snapshot_reader import SnapshotReader
 

@@ -6,7 +6,7 @@ import hashlib
 
 import polars as pl
 
-from tracklake import keys
+from tracklake import fields
 
 _UNFIT = r"[/\\\p{Cc}\p{Zl}\p{Zp}]"
 _DIGITS = 10
@@ -32,13 +32,13 @@ def run_ids(runs: pl.DataFrame) -> pl.Series:
 
 
 def _unfit(ids: pl.Series) -> pl.Series:
-    """Mark the ids that keys.check_run_id would refuse, and those that are the same without case."""
+    """Mark the ids that fields.check_run_id would refuse, and those that are the same without case."""
     folded = pl.Series([run_id.casefold() for run_id in ids])
     wrong = ids.str.contains(_UNFIT) | ids.str.contains(r"^(\.|\s|$)|\s$")
-    return wrong | (folded == "_lake") | folded.is_duplicated() | (ids.str.len_chars() > keys.LONGEST_RUN_ID)
+    return wrong | (folded == "_lake") | folded.is_duplicated() | (ids.str.len_chars() > fields.LONGEST_RUN_ID)
 
 
 def _fit(text: str, values: str) -> str:
     clean = pl.Series([text]).str.replace_all(_UNFIT, "_")[0].strip().lstrip(".")
     digest = hashlib.sha256(values.encode()).hexdigest()[:_DIGITS]
-    return f"{clean[: keys.LONGEST_RUN_ID - _DIGITS - 1].strip()}-{digest}"
+    return f"{clean[: fields.LONGEST_RUN_ID - _DIGITS - 1].strip()}-{digest}"

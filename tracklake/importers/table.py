@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import keys
+from tracklake import fields, keys
 from tracklake.errors import SourceError
 from tracklake.importers import bulk, naming, sources
 from tracklake.importers.pieces import Rows, Runs, contents
@@ -56,7 +56,7 @@ def _checked(layout: Layout) -> Layout:
     names = [keys.metric_name(name) for name in layout.metrics]
     if not all(names) or len(set(names)) < len(names) or set(names) & set(_RESERVED):
         raise SourceError(f"metrics name {names}; names differ, are not empty, and not one of {', '.join(_RESERVED)}")
-    keys.check_project(layout.project)
+    fields.check_project(layout.project)
     return layout._replace(metrics=dict(sorted(zip(names, layout.metrics.values(), strict=True))))
 
 
