@@ -143,10 +143,11 @@ class Sweep:
 
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
         mean), best, and predicted: what a forest fitted to all runs (a tree to 2,000 of them at most) says in the mean
-        over all other parameters. `mean` is over the runs as they are: where a sampler went where it was good, it mixes this parameter with the others,
-        and predicted does less. A number with more than `points` values is cut into stretches of as many runs. Not to
-        be used to choose a value by `best`, which is higher the more runs there are; intervals of fewer than 10 runs
-        are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest, Hutter et al. 2014.
+        over all other parameters. `mean` is over the runs as they are: where a sampler went where it was good, it mixes
+        this parameter with the others, and predicted does less. A number with more than `points` values is cut into
+        stretches of as many runs. Not to be used to choose a value by `best`, which is higher the more runs there are;
+        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest,
+        Hutter et al. 2014.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
