@@ -115,3 +115,41 @@ def test_sparkline_of_any_numbers(values: list[float]):
 def test_sparkline_of_nothing(values: list[float]):
     """Without a finite value there is no picture."""
     assert sparkline(list(range(len(values))), values) == ""
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> list:
+    """A comparison, a sweep, a replay and arrivals of runs with long names and names that are HTML."""
+    for i in range(12):
+        config = {"opt": ("<b>adam</b>", "sgd " * 40)[i % 2], "seed": i, f"{'deep_' * 20}name": i % 4, "lr": 1e-5 * i}
+        with tl.init("p", config=config, dir=tmp_path) as run:
+            for step in range(3):
+                run.log({"<i>acc</i>": i + step})
+    lake = tl.open(tmp_path)
+    lake.define_metric("<i>acc</i>", goal="max")
+    sweep = lake.sweep(metric="<i>acc</i>")
+    compared = [lake.compare("<i>acc</i>", by=by) for by in ("opt", ["opt", "lr", f"{'deep_' * 20}name"])]
+    return [*compared, sweep, sweep.replay("median"), lake.time_to("<i>acc</i>", 5, by="opt")]
+
+
+def test_results_fit_80_columns(results: list):
+    """What comparisons and sweeps print is at most 80 columns wide, however long the names are."""
+    assert [max(map(len, repr(result).splitlines())) <= 80 for result in results] == [True] * 5
+
+
+def test_results_in_a_notebook_are_escaped_and_small(results: list):
+    """Their HTML shows names as they are, names no address, and is small."""
+    for result in results:
+        shown = result._repr_html_()
+        assert "<i>acc" not in shown
+        assert "<b>adam" not in shown
+        assert "http" not in shown
+        assert len(shown) < 20_000
+
+
+def test_metrics_that_count_steps_come_last(tmp_path: Path):
+    """An epoch says where a run is, not how it does."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.log({"epoch": 1, "train/global_step": 2, "loss": 3.0})
+    shown = repr(tl.open(tmp_path).run("r"))
+    assert shown.index("loss") < shown.index("epoch") < shown.index("global_step")

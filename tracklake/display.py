@@ -55,6 +55,8 @@ class Metric(NamedTuple):
     @property
     def best(self) -> str:
         """The best value and its step where a goal is known, else the range."""
+        if self.goal is None and self.low[0] == self.high[0]:
+            return f"{self.low[0]:.5g}"
         if self.goal is None:
             return f"{self.low[0]:.4g} … {self.high[0]:.4g}"
         value, step = self.low if self.goal == "min" else self.high
@@ -83,7 +85,8 @@ def lake_html(series: SeriesTable, root: Path) -> str:
     names = list(dict.fromkeys(metric.name for metric in metrics))
     found = {(metric.run_id, metric.name): metric for metric in metrics}
     head = ["run", "project", "state", "started (UTC)", "runtime"]
-    head += [heading for name in names for heading in (escape(middle_out(name, width=30)), "best" if found else "")]
+    goals = {metric.name: "range" if metric.goal is None else "best" for metric in metrics}
+    head += [heading for name in names for heading in (escape(middle_out(name, width=30)), goals[name])]
     body = [
         [*_about(row), *(cell for name in names for cell in _curve(found.get((run_id, name))))]
         for run_id, row in zip(newest, rows.iter_rows(named=True), strict=True)
@@ -162,15 +165,17 @@ def _dot(at: NDArray[np.float64], radius: float, colour: str) -> str:
 
 
 def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool = True) -> list[Metric]:
-    """Return the metrics of these runs that have numbers: those with a goal first, then those of most runs."""
+    """Return the metrics of these runs that have numbers: those with a goal first, then those of most runs.
+
+    Those that stand still or count steps come last: they do not tell how a run does.
+    """
     states = series.snapshot.states(runs=run_ids, columns=_COLUMNS)
     states = states.filter(pl.col("metric").is_in(list(PSEUDO)).not_() & pl.col("min").is_not_null())
-    counts = states["metric"].value_counts(name="runs")
-    goals = {name: series.table.summaries.goal(name) for name in counts["metric"]}
-    ranked = sorted(
-        counts.iter_rows(), key=lambda item: (goals[item[0]] is None, _counts_up(item[0]), -item[1], item[0])
-    )
-    names = [name for name, _ in ranked[:limit]]
+    goals = {name: series.table.summaries.goal(name) for name in states["metric"].unique()}
+    still = (pl.col("min") == pl.col("max")).all()
+    counts = states.group_by("metric").agg(still.alias("still"), pl.len())
+    ranked = sorted((goals[m] is None, _counts_up(m), still, -n, m) for m, still, n in counts.iter_rows())
+    names = [name for *_, name in ranked[:limit]]
     chosen = states.filter(pl.col("metric").is_in(names))
     found = [
         Metric(run_id, name, n, (low, low_at), (high, high_at), last, goals[name])

@@ -74,11 +74,15 @@ def boxes(tree: Any, bounds: Floats) -> Boxes:
     return Boxes(tree.value[leaves].reshape(len(leaves), -1)[:, 0], low[leaves], high[leaves], bounds)
 
 
-def forest(encoded: Floats, values: Floats, bounds: Floats, *, seed: int) -> list[Boxes]:
-    """Fit optuna's forest (64 trees, at most 64 deep) and return the boxes of its trees."""
+def forest(encoded: Floats, values: Floats, bounds: Floats, *, seed: int, most: int | None = None) -> list[Boxes]:
+    """Fit optuna's forest (64 trees, at most 64 deep) and return the boxes of its trees.
+
+    With `most` a tree is fitted to so many runs at most, drawn anew for each tree.
+    """
     from sklearn.ensemble import RandomForestRegressor
 
-    fitted = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=seed, n_jobs=-1)
+    drawn = None if most is None else min(most, len(values))
+    fitted = RandomForestRegressor(n_estimators=TREES, max_depth=DEPTH, random_state=seed, n_jobs=-1, max_samples=drawn)
     fitted.fit(encoded, values)
     return [boxes(tree.tree_, bounds) for tree in fitted.estimators_]
 

@@ -27,6 +27,10 @@ FEW = 5
 """Below so many runs (or failed runs) nothing is said of them."""
 
 
+_MOST = 2_000
+"""Runs that a tree of a fit is made of, at most: a picture of more would have to wait."""
+
+
 class Fit(NamedTuple):
     """A forest fitted to runs: the parameters that vary over them, their encoding, and the trees."""
 
@@ -205,7 +209,7 @@ def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
     if not shown or kept.sum() < FEW or np.ptp(losses[kept]) == 0:
         return None
     features = encoded(shown)
-    return Fit(shown, features, fanova.forest(features.features, losses[kept], features.bounds, seed=seed))
+    return Fit(shown, features, fanova.forest(features.features, losses[kept], features.bounds, seed=seed, most=_MOST))
 
 
 def encoded(found: Sequence[Parameter]) -> Encoded:

@@ -224,7 +224,7 @@ class Lake(Analysis, Questions):
 
     @property
     def plot(self) -> Plots:
-        """Pictures of the runs, as they are now: curves, scatter, heat map, ECDF, parallel coordinates.
+        """Pictures of the runs as they are now, and of what `compare` and `sweep` found.
 
         Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import outcomes, resampling
+from tracklake import outcomes, resampling, tabulation
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -181,13 +182,15 @@ class Luck:
         return abs(self.observed - self.corrected)
 
     def __str__(self) -> str:
-        """Return it in sentences."""
+        """Return it in sentences, at most 80 characters wide."""
         runs = f"{self.n} run{'s' if self.n > 1 else ''}"
-        return (
-            f"The best of {self.table.height} settings by {self.metric} is {self.best}: {self.observed:.4f}, the mean"
-            f" of {runs}.\nOf that {self.luck:.4f} is luck: with new seeds expect {self.corrected:.4f}.\nIf all"
-            f" settings were equally good, the best would still look {self.by_chance:.4f} better than the mean."
+        best = f"The best of {self.table.height} settings by {self.metric} is {self.best}"
+        sentences = (
+            f"{best}: {self.observed:.4f}, the mean of {runs}.",
+            f"Of that {self.luck:.4f} is luck: with new seeds expect {self.corrected:.4f}.",
+            f"If all settings were equally good, the best would still look {self.by_chance:.4f} better than the mean.",
         )
+        return "\n".join(textwrap.fill(said, tabulation.WIDTH, subsequent_indent="  ") for said in sentences)
 
 
 def of_the_best(keys: pl.DataFrame, groups: Sequence[Floats], target: Target, noise: float | None) -> Luck:

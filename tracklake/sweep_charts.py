@@ -10,7 +10,7 @@ from tracklake.charts import HEIGHT, WIDTH
 from tracklake.labels import short_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -77,6 +77,7 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
     """
     import altair as alt
 
+    named = {MEAN: BLUE, PREDICTED: ORANGE} | ({FAILED: "#333333"} if failed.height else {})
     is_number = scales.kind(data, "x") == "Q"
     along = _along(data, x)
     base = alt.Chart(data).encode(x=along)
@@ -92,18 +93,22 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
         dashed = base.mark_line(strokeWidth=2, strokeDash=[5, 3], clip=True)
         shown += [
             band.encode(y=up["low"], y2="high:Q"),
-            _named(line.encode(y=up["mean"]), MEAN),
-            _named(dashed.encode(y=up["predicted"]), PREDICTED),
+            _named(line.encode(y=up["mean"]), MEAN, named),
+            _named(dashed.encode(y=up["predicted"]), PREDICTED, named),
         ]
     else:
         wide = base.mark_rule(strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True)
         shown += [
             wide.encode(y=up["low"], y2="high:Q"),
-            _named(base.mark_point(shape="diamond", size=70, strokeWidth=2).encode(y=up["predicted"]), PREDICTED),
+            _named(
+                base.mark_point(shape="diamond", size=70, strokeWidth=2).encode(y=up["predicted"]), PREDICTED, named
+            ),
         ]
-    shown.append(_named(base.mark_circle(size=50, opacity=1, clip=True).encode(y=up["mean"], tooltip=tips), MEAN))
+    shown.append(
+        _named(base.mark_circle(size=50, opacity=1, clip=True).encode(y=up["mean"], tooltip=tips), MEAN, named)
+    )
     if failed.height:
-        shown.append(_named(rug.encode(x=along, y=alt.value(HEIGHT - 5), **beside), FAILED))
+        shown.append(_named(rug.encode(x=along, y=alt.value(HEIGHT - 5), **beside), FAILED, named))
     return alt.layer(*shown)
 
 
@@ -165,11 +170,11 @@ VERDICTS = {
 """What a comparison says of a group, and its colour."""
 
 
-def _named(chart: Chart, name: str) -> Chart:
+def _named(chart: Chart, name: str, named: Mapping[str, str]) -> Chart:
     """Give a layer its colour and its entry in the legend that the layers share."""
     import altair as alt
 
-    scale = alt.Scale(domain=[MEAN, PREDICTED, FAILED], range=[BLUE, ORANGE, "#333333"])
+    scale = alt.Scale(domain=list(named), range=list(named.values()))
     legend = alt.Legend(title=None, orient="bottom", symbolOpacity=1, symbolType="stroke", symbolStrokeWidth=2)
     colour = alt.Color("means:N", scale=scale, legend=legend)
     return chart.transform_calculate(means=json.dumps(name)).encode(color=colour)

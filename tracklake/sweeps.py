@@ -142,11 +142,12 @@ class Sweep:
         """How does the value change with this parameter? One row a value (or a stretch of values) of it.
 
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
-        mean), best, and predicted: what a forest fitted to all runs says in the mean over all other parameters. `mean`
-        is over the runs as they are: where a sampler went where it was good, it mixes this parameter with the others,
-        and predicted does less. A number with more than `points` values is cut into stretches of as many runs. Not to
-        be used to choose a value by `best`, which is higher the more runs there are; intervals of fewer than 10 runs
-        are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest, Hutter et al. 2014.
+        mean), best, and predicted: what a forest fitted to all runs (a tree to 2,000 of them at most) says in the mean
+        over all other parameters. `mean` is over the runs as they are: where a sampler went where it was good, it mixes
+        this parameter with the others, and predicted does less. A number with more than `points` values is cut into
+        stretches of as many runs. Not to be used to choose a value by `best`, which is higher the more runs there are;
+        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest,
+        Hutter et al. 2014.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
@@ -239,7 +240,8 @@ class Sweep:
         >>> print(example().sweep(metric="acc", goal="max").luck(noise=0.1))
         The best of 2 settings by acc is lr=0.1: 0.9000, the mean of 1 run.
         Of that 0.0333 is luck: with new seeds expect 0.8667.
-        If all settings were equally good, the best would still look 0.0564 better than the mean.
+        If all settings were equally good, the best would still look 0.0564 better than
+          the mean.
         """
         keys, groups = self._repeats()
         return luck.of_the_best(keys, groups, self.target, noise)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _STYLE = (
-    "<style>.tracklake{font-size:13px;line-height:1.5}.tracklake table{border-collapse:collapse;margin:4px 0}"
+    "<style>.tracklake{font-size:13px;line-height:1.5}"
+    ".tracklake table{border-collapse:collapse;margin:4px 0;font-size:inherit}"
     ".tracklake td,.tracklake th{text-align:left;padding:1px 14px 1px 0;font-variant-numeric:tabular-nums;border:0;"
     "font-weight:normal;white-space:nowrap}.tracklake th,.tracklake .quiet{opacity:.65}"
     ".tracklake .sheet td,.tracklake .sheet th{text-align:right}.tracklake .sheet .best td{font-weight:bold}"
