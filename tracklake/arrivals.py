@@ -11,7 +11,7 @@ import polars as pl
 
 from tracklake import outcomes, significance, survival, tabulation, trajectories
 from tracklake.errors import DefinitionError
-from tracklake.tabulation import Column, Sheet
+from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Arrivals:
+class Arrivals(Tabulated):
     """Groups of runs by how soon they reach a threshold; those that never do count as long as they were seen.
 
     `.table` has a row a group, the soonest first: the columns that group, n, n_arrived, n_without (runs without the
@@ -42,20 +42,8 @@ class Arrivals:
     p: float | None
     baseline: dict[str, Any] | None
 
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return tabulation.markdown(_sheet(self))
-
-    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
-        """Return the table as LaTeX (package booktabs)."""
-        return tabulation.latex(_sheet(self), caption=caption, label=label)
-
-    def _repr_html_(self) -> str:
-        return tabulation.html(_sheet(self))
-
-    def __repr__(self) -> str:
-        """Return the table, at most 80 characters wide."""
-        return tabulation.text(_sheet(self))
+    def _sheet(self) -> Sheet:
+        return _sheet(self)
 
     def __len__(self) -> int:
         """Return how many groups there are."""

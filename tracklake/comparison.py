@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import bootstrap, differences, outcomes, resampling, significance, tabulation
-from tracklake.tabulation import Column, Sheet
+from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ _SHORT = "{} runs: such an interval holds the truth in at most {}% of cases"
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Tabulated):
     """Groups of runs beside each other: `.table` has it all, the best group first; printing it shows the essence.
 
     `.table` has a row a group: the columns that group, then n, n_failed (their sum is the number of runs), n_tasks,
@@ -58,20 +58,8 @@ class Comparison:
         """
         return compared(self.outcomes, self.settings, baseline=baseline)
 
-    def to_markdown(self) -> str:
-        """Return the essence as a Markdown table; the best group is bold."""
-        return tabulation.markdown(_sheet(self))
-
-    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
-        """Return the essence as a LaTeX tabular (package booktabs), with a caption as a table; the best is bold."""
-        return tabulation.latex(_sheet(self), caption=caption, label=label)
-
-    def _repr_html_(self) -> str:
-        return tabulation.html(_sheet(self))
-
-    def __repr__(self) -> str:
-        """Return the essence, at most 80 characters wide."""
-        return tabulation.text(_sheet(self))
+    def _sheet(self) -> Sheet:
+        return _sheet(self)
 
     def __len__(self) -> int:
         """Return how many groups there are."""

@@ -13,7 +13,7 @@ from tracklake import early_stopping, tabulation, trajectories
 from tracklake.early_stopping import Hyperband, Median, Rule, SuccessiveHalving
 from tracklake.errors import DefinitionError
 from tracklake.keys import Statistic
-from tracklake.tabulation import Column, Sheet
+from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Replay:
+class Replay(Tabulated):
     """What each rule would have saved and cost.
 
     `.table` has a row a rule: rule, n_runs, n_stopped, used and whole (how much of x would have been run, and was),
@@ -36,20 +36,8 @@ class Replay:
     table: pl.DataFrame
     runs: pl.DataFrame = field(repr=False)
 
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return tabulation.markdown(_sheet(self))
-
-    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
-        """Return the table as LaTeX (package booktabs)."""
-        return tabulation.latex(_sheet(self), caption=caption, label=label)
-
-    def _repr_html_(self) -> str:
-        return tabulation.html(_sheet(self))
-
-    def __repr__(self) -> str:
-        """Return the table, at most 80 characters wide."""
-        return tabulation.text(_sheet(self))
+    def _sheet(self) -> Sheet:
+        return _sheet(self)
 
 
 def replay(

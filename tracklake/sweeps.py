@@ -23,7 +23,7 @@ from tracklake import (
 )
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
-from tracklake.tabulation import Column, Sheet
+from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ Rule = Literal["asha", "hyperband", "median"] | early_stopping.Rule
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep:
+class Sweep(Tabulated):
     """A set of runs, the number that each is judged by, and the parameters that vary over them.
 
     `.runs` has a row a run: run_id, state, the varied columns of config, value (null if it failed or has no finite
@@ -290,12 +290,8 @@ class Sweep:
         """Return how many runs there are."""
         return self.runs.height
 
-    def __repr__(self) -> str:
-        """Return the parameters, at most 80 characters wide."""
-        return tabulation.text(_sheet(self))
-
-    def _repr_html_(self) -> str:
-        return tabulation.html(_sheet(self))
+    def _sheet(self) -> Sheet:
+        return _sheet(self)
 
 
 def sweep(

@@ -50,6 +50,28 @@ class Sheet(NamedTuple):
         return [list(row) for row in zip(*(column.cells for column in self.columns), strict=True)]
 
 
+class Tabulated:
+    """A result that shows itself as a sheet: as text, in a notebook, in Markdown and in LaTeX."""
+
+    def _sheet(self) -> Sheet:
+        raise NotImplementedError
+
+    def to_markdown(self) -> str:
+        """Return the essence as a Markdown table; what stands out is bold."""
+        return markdown(self._sheet())
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        """Return the essence as a LaTeX tabular (package booktabs), with a caption as a table of it."""
+        return latex(self._sheet(), caption=caption, label=label)
+
+    def _repr_html_(self) -> str:
+        return html(self._sheet())
+
+    def __repr__(self) -> str:
+        """Return the essence, at most 80 characters wide."""
+        return text(self._sheet())
+
+
 def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
     """Return the sheet as plain lines of at most this width; columns and rows that do not fit are counted.
 
