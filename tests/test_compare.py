@@ -441,7 +441,7 @@ GROUPS = st.dictionaries(
 ).filter(lambda groups: set(groups) != {None})  # else no run has ever had an lr, and the name is unknown
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 5)
 @given(GROUPS)
 def test_any_groups_are_those_of_numpy_and_scipy(groups: dict[float | None, list[float | None]]):
     """Over any values, lost ones and null keys: counts add up, and the numbers are those of the references."""

@@ -36,7 +36,7 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and a == b
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 5)
 @given(rows=ROWS, definitions=DEFINITIONS, order=st.randoms(use_true_random=False), at=st.integers(0, 6))
 def test_when_and_in_which_order_metrics_are_defined_does_not_matter(rows, definitions, order, at):
     """Definitions of different names in any order, before, between or after the rows, give the same summary."""
@@ -53,7 +53,7 @@ def test_when_and_in_which_order_metrics_are_defined_does_not_matter(rows, defin
         assert same(entries(folder, "first"), entries(folder, "later"))
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 5)
 @given(rows=ROWS, definitions=DEFINITIONS, cuts=st.sets(st.integers(1, 5)), seal=st.booleans())
 def test_where_sessions_are_cut_does_not_matter(rows, definitions, cuts, seal):
     """One session or several, sealed in between or not: history and summary are the same."""
@@ -92,7 +92,7 @@ class Model:
             self.entries[key] = {"max": float(self.highest[key]), "last": value}
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 5)
 @given(operations=st.lists(st.tuples(EDITS, st.booleans()), min_size=1, max_size=12))
 def test_the_entry_is_what_was_said_last(operations):
     """Edits, deletions and rows in any order, from here and from elsewhere, over any number of sessions."""

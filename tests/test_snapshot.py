@@ -229,3 +229,25 @@ def test_a_logged_none_stamps_nothing(tmp_path):
     states = tl.open(tmp_path)._view.snapshot.states(["m", "none"], columns=["ts", "n_points"])
     stamp = tl.open(tmp_path).history("m", steps=(0, 0))["time"][0]
     assert states.select("ts", "n_points").rows() == [(stamp, 2), (None, 1)]
+
+
+def test_many_live_runs_are_read_in_one_go(tmp_path: Path):
+    """Forty runs that go on, some of several sessions, are known to a reader as to one that opens after sealing."""
+    runs = [tl.init("p", id=f"r{i}", config={"i": i}, dir=tmp_path, reinit="create_new") for i in range(40)]
+    for run in runs:
+        run.log({"x": float(run.config["i"])})
+    lake = tl.open(tmp_path)
+    assert lake.history("x")["value"].to_list() == lake.runs(order_by="run_id")["config.i"].to_list()
+    for run in runs:
+        run.log({"x": -float(run.config["i"])})
+    runs[0].finish()
+    with tl.init("p", id="r0", resume="must", dir=tmp_path) as again:
+        again.log({"x": 7.0})
+    asked = {"columns": ["run_id", "config.i", "summary.x.min", "summary.x.last", "summary.x.count"]}
+    live = lake.runs(order_by="run_id", **asked)
+    assert live.filter(run_id="r0").row(0) == ("r0", 0, 0.0, 7.0, 3)
+    assert live["summary.x.min"].to_list() == [-x for x in live["config.i"]]
+    for run in runs[1:]:
+        run.finish()
+    lake.refresh()
+    assert tl.open(tmp_path).runs(order_by="run_id", **asked).equals(live)

@@ -23,7 +23,7 @@ from tracklake import clock, journal, points, states, values
 from tracklake.schema import STATES
 
 QUERY = (Path(__file__).parent.parent / "queries" / "summaries_from_history.sql").read_text()
-EXAMPLES = settings().max_examples // 3  # each is a lake that is asked about thirty questions
+EXAMPLES = settings().max_examples // 4  # each is a lake that is asked about thirty questions
 EXACT = ["count", "n_nan", "n_inf", "min", "argmin", "max", "argmax"]
 ROUNDED = ["sum", "mean", "m2", "std"]
 ENDS = [f"{end}_{name}" for end in ("first", "last") for name in ("step", "value", "ival", "text", "kind")]

@@ -106,10 +106,11 @@ def test_questions_in_sql(tmp_path, question):
     assert of_lake.height == 12
 
 
-def test_command_prints_table_and_json(tmp_path):
+@pytest.mark.parametrize("only", [["W1"], pytest.param(["W2", "import", "importance", "SQL"], marks=pytest.mark.long)])
+def test_command_prints_table_and_json(tmp_path, only):
     """One command measures all workloads and prints a table and JSON."""
     command = [sys.executable, str(Path(__file__).with_name("run.py")), "--size", "0.001", "--repeat", "1"]
-    command += ["--peers", "--only", "W2", "import", "SQL", "--json", str(tmp_path / "figures.json")]
+    command += ["--peers", "--only", *only, "--json", str(tmp_path / "figures.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert done.stdout.count("\n") == len(figures) + 2
