@@ -250,3 +250,12 @@ def test_no_runs_are_runs(lake: tl.Lake):
     """A frame or list of no runs means no runs, in every reader."""
     assert lake.runs(runs=[]).is_empty()
     assert lake.history("loss", runs=lake.runs(where="project = 'x'")).is_empty()
+
+
+def test_colours_of_a_scatter_are_told_apart(tmp_path: Path):
+    """Names beyond the seven colours are one: a dot has no dash by which a colour could come twice."""
+    for i in range(9):
+        with tl.init("p", config={"kind": f"k{i}", "x": i}, dir=tmp_path) as run:
+            run.log({"loss": i})
+    data = tl.open(tmp_path).plot.scatter("x", "loss.min", color="kind").data
+    assert data["color"].unique().sort().to_list() == ["(other)", "k0", "k1", "k2", "k3", "k4", "k5"]

@@ -13,8 +13,8 @@ import polars as pl
 from tracklake import charts, labels, plot_data
 from tracklake.labels import number_of, short_name
 from tracklake.plot import Plot, empty
-from tracklake.plot_data import GROUPS, MARKS, wants_log
-from tracklake.scales import Axis, Legend
+from tracklake.plot_data import MARKS, wants_log
+from tracklake.scales import OKABE_ITO, Axis, Legend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str,
     axes = {side: Axis(titles[side], _is_log(shown[side], log[side])) for side in ("x", "y")}
     color = _colors(titles["color"], shown["color"]) if "color" in titles else None
     if isinstance(color, Legend):
-        shown = shown.with_columns(plot_data.most_frequent(shown["color"], limit=GROUPS).alias("color"))
+        shown = shown.with_columns(plot_data.most_frequent(shown["color"], limit=len(OKABE_ITO)).alias("color"))
     return Plot(title, data=shown, draw=partial(charts.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
 
 
@@ -77,7 +77,9 @@ def _counted(
         told = f"Tiles count {number_of(shown.height, 'run')}."
     else:
         color = _colors(titles["color"], shown["color"])
-        values = shown["color"] if isinstance(color, Axis) else plot_data.most_frequent(shown["color"], limit=GROUPS)
+        values = (
+            shown["color"] if isinstance(color, Axis) else plot_data.most_frequent(shown["color"], limit=len(OKABE_ITO))
+        )
         data = plot_data.cells(sides["x"], sides["y"], values)
         middle = "median" if isinstance(color, Axis) else "most frequent"
         told = f"{number_of(shown.height, 'run')} in tiles, coloured by the {middle} {titles['color']} there."
@@ -129,7 +131,7 @@ def _colors(title: str, values: pl.Series) -> Axis | Legend:
     """Return the scale of colours for numbers, or the legend for names."""
     if values.dtype.is_numeric():
         return Axis(title, wants_log(values))
-    return Legend(title, plot_data.most_frequent(values, limit=GROUPS).unique().sort().to_list())
+    return Legend(title, plot_data.most_frequent(values, limit=len(OKABE_ITO)).unique().sort().to_list())
 
 
 def _is_log(values: pl.Series, asked: bool | None) -> bool:  # noqa: FBT001 - as the caller asked, or not
