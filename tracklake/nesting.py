@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def as_mapping(given: object) -> dict[str, Any]:
     """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model.
 
+    >>> import argparse
     >>> as_mapping(argparse.Namespace(lr=0.1))
     {'lr': 0.1}
     """
@@ -57,13 +58,15 @@ def leaves(
 def as_nested(value: object) -> Mapping[Any, Any] | None:
     """Return a mapping, argparse Namespace, dataclass or pydantic model as a mapping; None for the rest.
 
+    >>> import argparse
     >>> as_nested(argparse.Namespace(lr=0.1)), as_nested([1])
     ({'lr': 0.1}, None)
     """
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, argparse.Namespace):
-        return vars(value)
+    argparse = sys.modules.get("argparse")  # where it was never imported, there is no Namespace
+    if argparse is not None and isinstance(value, argparse.Namespace):
+        return cast("Mapping[Any, Any]", vars(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     dump = getattr(type(value), "model_dump", None)  # of the class: an object may answer to every name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing.util
 import os
 import signal
 import sys
@@ -102,8 +101,11 @@ class OpenRuns(Generic[OpenT]):
 
     def _watch_the_end(self) -> None:
         """See to it that this process finishes its runs, however it ends (atexit is there since the import)."""
-        if multiprocessing.parent_process() is not None:  # such a process ends without atexit
-            multiprocessing.util.Finalize(None, self.finish_all, exitpriority=1)
+        multiprocessing = sys.modules.get("multiprocessing")  # a worker of it has it
+        if multiprocessing is not None and multiprocessing.parent_process() is not None:
+            from multiprocessing.util import Finalize
+
+            Finalize(None, self.finish_all, exitpriority=1)  # such a process ends without atexit
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _terminate)
         if sys.exit is _leave:
