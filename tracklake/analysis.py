@@ -1,12 +1,14 @@
-"""What a lake answers beyond tables: comparisons, budgets, sweeps. The statistics themselves stand in modules below."""
+"""What a lake answers beyond tables: comparisons, budgets, sweeps. The statistics themselves stand in modules below.
+
+Those are imported when the first such question is asked: they would be a third of the time of `import tracklake`.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake import arrivals, budgets, comparison, outcomes, sweeps, targets
-from tracklake.differences import Settings
+from tracklake import targets
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ class Analysis:
           run has no spread
         - 2 groups of too few runs for a sound interval (.table['warning'])
         """
+        from tracklake import comparison, outcomes
+        from tracklake.differences import Settings
+
         _need("scipy")
         table = self._view.runs
         target = targets.target(table, metric, stat=stat, goal=goal)
@@ -134,6 +139,8 @@ class Analysis:
         >>> example().at_budget({"step": 1}, metric="acc", goal="max").select("run_id", "best", "reached").rows()
         [('slow', 0.5, True), ('fast', 0.9, True)]
         """
+        from tracklake import budgets
+
         series = self._view.series
         direction = targets.direction(series.table, metric, goal)
         return budgets.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
@@ -167,6 +174,8 @@ class Analysis:
         0.01  1        1            2     0.317
         - log-rank test over all groups: p = 0.317
         """
+        from tracklake import arrivals
+
         _need("scipy")
         series = self._view.series
         direction = targets.direction(series.table, metric, goal)
@@ -196,6 +205,8 @@ class Analysis:
         >>> example().area_under("acc", until=1).select("run_id", "area").rows()
         [('slow', 0.45), ('fast', 0.8)]
         """
+        from tracklake import budgets
+
         series = self._view.series
         best = targets.direction(series.table, metric, goal) if best_so_far else None
         return budgets.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
@@ -225,6 +236,8 @@ class Analysis:
         >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
         [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]
         """
+        from tracklake import budgets
+
         series = self._view.series
         best = targets.direction(series.table, metric, goal) if best_so_far else None
         grouped = targets.grouped(series.table, by, runs=runs, where=where)
@@ -256,6 +269,8 @@ class Analysis:
         lr         float  log    0.01 .. 0.1     2
         - the best is 0.9000
         """
+        from tracklake import sweeps
+
         _need("scipy")
         series = self._view.series
         target = targets.target(series.table, metric, stat=stat, goal=goal)

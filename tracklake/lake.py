@@ -26,7 +26,6 @@ from tracklake.clock import Clock
 from tracklake.errors import DefinitionError, RunNotFoundError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
-from tracklake.plots import Plots
 from tracklake.points import PSEUDO
 from tracklake.questions import Questions
 from tracklake.run_table import RunTable
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
     from tracklake.mappings import Change
+    from tracklake.plots import Plots
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Runs, Where
     from tracklake.sealing import Sealed
@@ -231,6 +231,8 @@ class Lake(Analysis, Questions):
         >>> example().plot.scatter("lr", "loss.min")
         Plot('loss.min over lr', 2 rows)
         """
+        from tracklake.plots import Plots
+
         return Plots(self._view.series)
 
     def run(self, run_id: str) -> RecordedRun:
