@@ -93,10 +93,11 @@ def test_imports_have_no_cycle():
 
 @pytest.mark.parametrize(("module", "tree"), MODULES.items())
 def test_own_imports_are_absolute_and_at_the_top(module: str, tree: ast.Module):
-    """The package imports itself by full name, and never inside a function."""
+    """The package imports itself by full name, and inside a function only what would slow `import tracklake`."""
     found = list(imports(tree))
     assert [ast.unparse(s) for s, _, _ in found if getattr(s, "level", 0)] == [], module
-    assert [ast.unparse(s) for s, inside, _ in found if inside and own(s)] == [], module
+    late = [ast.unparse(s) for s, inside, _ in found if inside and own(s)]
+    assert late == [] or module in ("analysis", "lake"), module
 
 
 @pytest.mark.parametrize(("module", "tree"), [(n, t) for n, t in MODULES.items() if n not in FRONT])
@@ -107,8 +108,9 @@ def test_engines_are_imported_where_they_are_used(module: str, tree: ast.Module)
 
 
 def test_importing_tracklake_loads_no_engine():
-    """`import tracklake` is light: no duckdb, pyarrow, scikit-learn, pandas, click or rich."""
-    heavy = {"duckdb", "pyarrow", "sklearn", "pandas", "deltalake", "click", "rich"}
+    """`import tracklake` is light: no duckdb, pyarrow, scikit-learn, pandas, click or rich, no statistics, no plots."""
+    heavy = {"duckdb", "pyarrow", "sklearn", "pandas", "deltalake", "click", "rich", "argparse"}
+    heavy |= {"multiprocessing", "tracklake.sweeps", "tracklake.comparison", "tracklake.plots"}
     code = f"import sys, tracklake; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
