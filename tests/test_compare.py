@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracklake as tl
+from tracklake import comparison
 from tracklake.errors import DefinitionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ def test_a_test_that_contradicts_the_mean_is_mixed(tmp_path: Path):
     assert told["difference"] > 0
     assert (told["test"], told["p"] < 0.05, told["verdict"]) == ("Wilcoxon signed-rank", True, "mixed")
     assert told["warning"].startswith("the Wilcoxon signed-rank says the opposite of the mean")
+    assert set(found.table["verdict"]) <= set(comparison.VERDICTS)
 
 
 def test_the_baseline_can_be_named(lake: tl.Lake):

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import tracklake as tl
-from tracklake import plot_data, png, sweep_plots
+from tracklake import comparison, plot_data, png, sweep_charts, sweep_plots
 from tracklake.errors import DefinitionError, UnknownNameError
 
 LONG = f"{'deep_' * 12}name"
@@ -45,6 +45,11 @@ def test_leaderboard_has_the_best_group_on_top(lake: tl.Lake):
     ]  # fmt: skip
     assert data["value"].to_list() == found.table["mean"].to_list()
     assert data["verdict"].to_list() == ["baseline", "worse", "worse"]
+
+
+def test_leaderboard_draws_groups_of_every_verdict():
+    """No group is left out for what its test said: each verdict has a colour."""
+    assert set(sweep_charts.VERDICTS) == set(comparison.VERDICTS)
 
 
 def test_leaderboard_tells_what_is_left_out(lake: tl.Lake):

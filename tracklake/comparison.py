@@ -24,6 +24,9 @@ _HIDDEN = ("coverage", "leaning")
 _UNTOLD = "too few to tell: {} runs show only differences above {}"
 _SHORT = "{} runs: such an interval holds the truth in at most {}% of cases"
 
+VERDICTS = ("baseline", "better", "mixed", "no difference shown", "worse", "too few runs", "no values")
+"""What the column `verdict` may say of a group."""
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Tabulated):

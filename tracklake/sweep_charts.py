@@ -163,9 +163,11 @@ def _verdicts(legend: Legend) -> Chart:
 VERDICTS = {
     "baseline": "#333333",
     "better": scales.OKABE_ITO[2],
+    "mixed": scales.OKABE_ITO[3],
     "no difference shown": scales.OKABE_ITO[5],
     "worse": scales.OKABE_ITO[1],
     "too few runs": "#999999",
+    "no values": "#999999",
 }
 """What a comparison says of a group, and its colour."""
 
