@@ -62,7 +62,8 @@ def measured(script: str, *arguments: object, timeout: float = 3600) -> dict[str
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[1:])} failed:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]  # a peer may have the last word
+    return json.loads(lines[-1])
 
 
 def cold(code: str) -> float:
