@@ -132,7 +132,8 @@ class Analysis:
         makes several budgets. The x of a value is the latest at or before its step. Columns: run_id, budget.<x>,
         value (the last within the budget), best (the best so far), step and best_step (where), and reached: whether
         the run got as far as the budget; if not, it had less to work with. Not to be used to compare runs whose
-        learning rate decays to different ends: a run is then judged before it is done.
+        learning rate decays to different ends: a run is then judged before it is done. Source: pandas' merge_asof is
+        the same rule; why budgets and not last values: Dodge et al. 2019, "Show Your Work".
 
         `compare` takes the result as its metric: compare(found.select("run_id", "best"), by=..., goal=...).
 
@@ -261,7 +262,9 @@ class Analysis:
         `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
         expression, a frame. The parameters are the columns of config that vary over the runs, with their kinds and
         scales found, or those of `params`. The result answers .best(n), .importance(), .marginal(param),
-        .interactions(), .pareto(metrics), .parallel(), .rank_stability(), .luck() and .replay(early_stopping).
+        .interactions(), .pareto(metrics), .parallel(), .rank_stability(), .luck() and .replay(early_stopping). Not to
+        be used to say what causes what where settings were not varied apart from each other: two that always went
+        together share one effect.
 
         >>> print(example().sweep(metric="acc", goal="max"))
         acc (higher is better): 2 runs, 0 failed, 1 parameter varies

@@ -92,7 +92,7 @@ class Sweep(Tabulated):
     def best(self, n: int = 1) -> pl.DataFrame:
         """Which runs did best? The n best, and all that tie with the last of them: run_id, parameters, value.
 
-        The best of many is best partly by luck; `luck` says how much.
+        Not to be used as what the setting is worth: the best of many is best partly by luck; `luck` says how much.
 
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
@@ -198,6 +198,9 @@ class Sweep(Tabulated):
 
     def parallel(self) -> Parallel:
         """Return the data of a parallel-coordinates plot: each run's place on each axis from 0 to 1, and the axes.
+
+        Not to be used to weigh parameters: what lies side by side seems to belong together; see `importance`. Source:
+        Inselberg 1985, "The plane with parallel coordinates".
 
         >>> example().sweep(metric="acc", goal="max").parallel().lines.select("config.lr", "value").rows()
         [(0.0, 0.0), (1.0, 1.0)]
