@@ -148,6 +148,8 @@ class _Reading:
         """The stamp of the newest of them."""
         self._waiting: set[str] = set()
         """The families of names in rows that are not counted yet."""
+        self._families: dict[int, frozenset[str]] = {}
+        """Those of the rows of a key set."""
         self._sets: set[int] = set()
         """The key sets of those rows."""
         self._file = journal.path.open("rb", buffering=0)
@@ -190,7 +192,7 @@ class _Reading:
                 (number,) = _KEY_SET.unpack_from(data, body + _ROW.size - _KEY_SET.size)
                 if number not in self._sets:
                     self._sets.add(number)
-                    self._wait_for(self._tail.key_sets[number].names)
+                    self._waiting |= self._families.get(number) or self._find_families(number)
             elif kind == wire.STATEMENT:
                 self._hear(wire.parse_statement(data[body : body + length]))
             else:
@@ -208,6 +210,12 @@ class _Reading:
 
     def _wait_for(self, names: Iterable[str]) -> None:
         self._waiting.update(map(keys.first_part, names), PSEUDO)
+
+    def _find_families(self, number: int) -> frozenset[str]:
+        """Return the first parts of the names in rows of a key set."""
+        names = self._tail.key_sets[number].names
+        found = self._families[number] = frozenset([*map(keys.first_part, names), *PSEUDO])
+        return found
 
     def _count(self, data: bytes) -> None:
         """Count rows one by one."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _FLOAT, _INT, _NULL = int(Kind.FLOAT), int(Kind.INT), int(Kind.NULL)
 _BEFORE_ANY = -(1 << 63) - 1
+_AT_MOST = 256
+"""Points that wait in a tally."""
 _COUNTS = ("n_nan", "n_pos_inf", "n_neg_inf")
 
 
@@ -30,17 +32,19 @@ class Tally:
     """
 
     __slots__ = (
-        *("n", "n_nan", "n_pos_inf", "n_neg_inf", "min", "min_step", "max", "max_step", "hi", "late"),
-        *("_sum", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x"),
+        *("n", "n_nan", "n_pos_inf", "n_neg_inf", "min", "min_step", "max", "max_step"),
+        *("_sum", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x", "_hi", "_late", "_waiting"),
     )
 
     def __init__(self) -> None:
         self.n = self.n_nan = self.n_pos_inf = self.n_neg_inf = 0
         self.min = self.max = math.nan
         self.min_step = self.max_step = 0
-        self.hi = _BEFORE_ANY
+        self._hi = _BEFORE_ANY
         """The highest step."""
-        self.late = False
+        self._late = False
+        self._waiting: list[tuple[int, int, int, Any]] = []
+        """Points that came and are not looked at yet: of most series nobody asks after every row."""
         self._sum = self._mean = self._m2 = 0.0
         self._first: tuple[int, Any] | None = None
         self._last: tuple[int, Any] | None = None
@@ -52,8 +56,19 @@ class Tally:
         self._x: Any = None
 
     @property
+    def late(self) -> bool:
+        """Whether a point came after one of a higher step: then this tally tells nothing."""
+        self._take_in()
+        return self._late
+
+    @late.setter
+    def late(self, late: bool) -> None:
+        self._late = late
+
+    @property
     def ts(self) -> int | None:
         """Stamp of the newest value of any kind but None; None if there is none."""
+        self._take_in()
         if self._kind is None or self._kind == _NULL:
             return self._said
         return self._stamp if self._said is None else max(self._stamp, self._said)
@@ -61,28 +76,40 @@ class Tally:
     @property
     def last(self) -> Any:
         """The value of any kind but None at the highest step that has one."""
+        self._take_in()
         newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
         """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says."""
-        if step > self.hi:
-            if self._kind is not None:
-                self._count()
-            self.hi = step
-        elif step < self.hi or self._kind is None:
-            self.late = True
+        self._waiting.append((step, stamp, kind, x))
+        if len(self._waiting) == _AT_MOST:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Look at the points that wait."""
+        if not self._waiting:
             return
-        self._stamp = stamp
-        self._kind = kind
-        self._x = x
+        for step, stamp, kind, x in self._waiting:
+            if step > self._hi:
+                if self._kind is not None:
+                    self._count()
+                self._hi = step
+            elif step < self._hi or self._kind is None:
+                self._late = True
+                continue
+            self._stamp = stamp
+            self._kind = kind
+            self._x = x
+        self._waiting.clear()
 
     def absorb(self, state: Mapping[str, Any]) -> None:
         """Take in many points at once, as their state (schema STATES, `ts` in microseconds)."""
-        if state["lo"] < self.hi or (state["lo"] == self.hi and self._kind is None):
-            self.late = True
+        self._take_in()
+        if state["lo"] < self._hi or (state["lo"] == self._hi and self._kind is None):
+            self._late = True
             return
-        if state["lo"] == self.hi:  # what it says of that step was said later
+        if state["lo"] == self._hi:  # what it says of that step was said later
             self._kind = None
         self._count()
         self._absorb_numbers(state)
@@ -90,10 +117,11 @@ class Tally:
             self._first = self._first or _end(state, "first")
             self._last = _end(state, "last")
             self._said = state["ts"] if self._said is None else max(self._said, state["ts"])
-        self.hi = state["hi"]
+        self._hi = state["hi"]
 
     def statistics(self, names: Iterable[str]) -> dict[str, Any]:
         """Return statistics by name, None where there is none; any of states but best, as `states.expression` does."""
+        self._take_in()
         counted = Tally.__new__(Tally)  # copy() takes ten times as long
         for slot in Tally.__slots__:
             setattr(counted, slot, getattr(self, slot))
@@ -140,9 +168,9 @@ class Tally:
             self.n_pos_inf += x > 0
             self.n_neg_inf += x < 0
         if not x >= self.min:  # also where there is none yet: NaN
-            self.min, self.min_step = x, self.hi
+            self.min, self.min_step = x, self._hi
         if not x <= self.max:
-            self.max, self.max_step = x, self.hi
+            self.max, self.max_step = x, self._hi
 
     def _absorb_numbers(self, state: Mapping[str, Any]) -> None:
         for name in _COUNTS:
