@@ -234,6 +234,18 @@ def test_aliases_that_cannot_be(lake: tl.Lake):
         lake.alias("gap", "val/loss")
 
 
+def test_statistics_of_runs_take_what_is_derived(lake: tl.Lake):
+    """Comparisons, sweeps and budgets are about derived metrics, aliases and derived values of runs alike."""
+    lake.derive("gap", GAP)
+    lake.derive("per_param", '"summary.train/loss.max" / "config.params"')
+    lake.alias("loss", "val/loss")
+    for name, means in {"gap": [1.0, 7.0], "per_param": [0.75, 1.5], "loss": [3.0, 10.0]}.items():
+        assert lake.compare(name, by="params", goal="min").table["mean"].to_list() == means
+        assert lake.sweep(metric=name, goal="min").best()["run_id"].to_list() == ["a"]
+    assert lake.at_budget({"step": 1}, metric="gap", goal="min")["best"].to_list() == [1.0, 9.0]
+    assert lake.plot.curves("loss", by="params").data["group"].n_unique() == 2
+
+
 def test_a_lake_that_derives_nothing_has_plain_snapshots(lake: tl.Lake):
     """Nothing is wrapped where nothing is derived."""
     assert type(lake._view.snapshot).__name__ == "Snapshot"

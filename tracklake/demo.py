@@ -282,12 +282,17 @@ def _size(files: list[Path]) -> str:
 
 
 NEXT = {
+    "Which learning rate is better, and is the difference real? Configurations and seeds are matched": """\
+import tracklake as tl
+lake = tl.open({directory})
+same = ["seed", "hidden", "batch_size"]
+print(lake.compare("val/acc", by="lr", over=same, goal="max", where="state = 'finished'"))""",
     "Ask SQL: which runs were the first to reach 97 %?": """\
-import duckdb
-duckdb.read_parquet({points}).query("points", '''
-    SELECT run_id, min(step) AS epoch, count(*) AS epochs_above FROM points
+import tracklake as tl
+tl.open({directory}).sql('''
+    SELECT run_id, min(step) AS epoch, count(*) AS epochs_above FROM history
     WHERE metric = 'val/acc' AND value > 0.97 GROUP BY run_id ORDER BY epoch, run_id LIMIT 5''')""",
-    "Ask in a notebook: the best runs, and what each scored on test at its lowest val/loss": """\
+    "The best runs, and what each scored on test at its lowest val/loss": """\
 import tracklake as tl
 lake = tl.open({directory})
 top = lake.runs(where='"config.lr" < 1', order_by="-summary.val/acc.max", limit=5)
@@ -297,11 +302,11 @@ import polars as pl
 points = pl.scan_parquet({points}).filter(pl.col("metric") == "val/acc")
 points.group_by("run_id").agg(pl.col("value").max()).sort("value").tail(5).collect()""",
 }
-"""The three next things to type: title and Python."""
+"""The next things to type: title and Python."""
 
 
 def next_things(directory: str) -> dict[str, str]:
-    """Return the three next things to type: title and Python that runs as it stands."""
+    """Return the next things to type: title and Python that runs as it stands."""
     points = f"{Path(directory).as_posix()}/history/*.parquet"
     return {title: code.format(points=repr(points), directory=repr(directory)) for title, code in NEXT.items()}
 

@@ -236,7 +236,8 @@ class _Reading:
         for name, stored in items:
             if name != "_step":  # the marker of an empty row
                 self.ledger.tally(name).add(content["step"], stamp, stored.kind, wire.plain(stored))
-            self._timestamp.late |= name == "_timestamp"
+            if name == "_timestamp":
+                self._timestamp.spoil()
         self._count_pseudo(content["step"], stamp)
 
     def _count_pseudo(self, step: int, stamp: int) -> None:
@@ -250,7 +251,8 @@ class _Reading:
         tail = self._tail.read()
         header = self._tail.header
         logged = rows.points_of([rows.Source(tail, header["project"], header["run"], self._session)])
-        self._timestamp.late |= "_timestamp" in logged["metric"]
+        if "_timestamp" in logged["metric"]:
+            self._timestamp.spoil()
         found = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
         for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
@@ -266,7 +268,8 @@ class _Reading:
     def _bind(self, number: int) -> tuple[struct.Struct, list[tuple[Callable[..., None], int]]]:
         """Return how to read the values of a key set, and where to add each of them."""
         key_set = self._tail.key_sets[number]
-        self._timestamp.late |= "_timestamp" in key_set.names
+        if "_timestamp" in key_set.names:
+            self._timestamp.spoil()
         adds = [self.ledger.tally(name).add for name in key_set.names]
         layout = struct.Struct("<" + key_set.kinds.replace("?", "q"))
         columns = list(zip(adds, (_KINDS[letter] for letter in key_set.kinds), strict=True))

@@ -61,9 +61,9 @@ class Tally:
         self._take_in()
         return self._late
 
-    @late.setter
-    def late(self, late: bool) -> None:
-        self._late = late
+    def spoil(self) -> None:
+        """Let this tally tell nothing, as after a late point."""
+        self._late = True
 
     @property
     def ts(self) -> int | None:

@@ -81,6 +81,8 @@ def target(
         name = metric.meta.output_name()
         return Target(name, metric, _direction(goal, name))
     metrics = {*table.snapshot.metrics, *PSEUDO}
+    if isinstance(metric, str) and f"summary.{metric}" in table.snapshot.made:
+        metric = f"summary.{metric}"  # a derived value of the runs, by its bare name as everywhere else
     column = metric if isinstance(metric, str) and metric not in metrics and metric in table.names.available else None
     if column is not None and not column.startswith("summary."):
         return Target(column, column, _direction(goal, column))
