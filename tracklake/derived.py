@@ -98,8 +98,8 @@ class DerivedSnapshot(Snapshot):
         key = (name, None if runs is None else frozenset(runs))
         if key not in self._computed:
             parts = [self._compute(derivation, ids) for derivation, ids in self._scopes(name, runs)]
-            self._computed[key] = pl.concat([pl.DataFrame(schema=POINTS), *parts])
-        return self._computed[key].sort("run_id", "step")
+            self._computed[key] = pl.concat([pl.DataFrame(schema=POINTS), *parts]).sort("run_id", "step")
+        return self._computed[key]
 
     def _compute(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
         logged = super()._pieces([derivation.name], ["run_id"], runs)
