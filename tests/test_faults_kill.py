@@ -98,6 +98,28 @@ def test_life_of_a_killed_run(tmp_path: Path):
     assert len(steps) > last
 
 
+def test_journal_from_before_a_reboot(tmp_path: Path):
+    """A sealed journal without an end goes once its machine has started anew since; one of another machine stays."""
+    script = """
+    from tracklake import host
+    boot, machine = host.NODE.split("@")
+    for i, host.NODE in enumerate([f"the boot before@{machine}", f"the boot before@another {machine}"]):
+        tl.init("p", id=f"r{i}", dir=sys.argv[1]).log({"a": 0.0})
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    output(script, tmp_path, code=-9)
+    lake = tl.open(tmp_path)
+    lake.refresh()
+    left = []
+    for silence in (700, 25 * 3600 + time.clock_gettime(time.CLOCK_BOOTTIME)):
+        for journal in (tmp_path / "journal").iterdir():
+            os.utime(journal, (0, time.time() - silence))
+        lake.refresh()
+        left.append(sorted(path.name[:2] for path in (tmp_path / "journal").iterdir()))
+    assert left == [["r0", "r1"], ["r1"]]
+    assert lake.runs()["state"].to_list() == ["crashed", "crashed"]
+
+
 def test_killed_while_it_begins(tmp_path: Path):
     """A process that dies before its header is written leaves no run, and what it leaves goes in time."""
     with tl.init("p", id="r", dir=tmp_path) as run:
