@@ -144,6 +144,11 @@ SCRIPTS = {
     "sys.exit()": "sys.exit()",
     "sys.exit(3)": "sys.exit(3)",
     "sys.exit with words": "sys.exit('no data')",
+    "exit(3)": "exit(3)",
+    "begun after a sys.exit that was caught": """run.finish()
+try: sys.exit(3)
+except SystemExit: tl.init(name=name, dir=sys.argv[1])
+""",
     "kill -9": "os.kill(os.getpid(), signal.SIGKILL)",
     "os._exit": "os._exit(0)",
     "with: an exception": "with run: raise ValueError",
@@ -179,6 +184,8 @@ def test_state_says_how_the_process_ended(tmp_path: Path):
         "sys.exit()": (0, "finished"),
         "sys.exit(3)": (3, "failed"),
         "sys.exit with words": (1, "failed"),
+        "exit(3)": (3, "failed"),
+        "begun after a sys.exit that was caught": (0, "finished"),
         "kill -9": (-9, "crashed"),
         "os._exit": (0, "crashed"),
         "with: an exception": (1, "failed"),
