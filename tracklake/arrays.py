@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
+from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 
 if TYPE_CHECKING:
