@@ -249,6 +249,25 @@ def test_rule_08_escaped_dots_name_a_metric_that_is_asked_for(run):
     assert lake.summaries([r"train\.loss.max"]).columns == ["run_id", r"train\.loss.max"]
 
 
+def test_rule_08_keys_inside_a_config_become_texts(run):
+    """A map by numbers, such as of labels, is kept; its keys are texts, as they are stored."""
+    run.config.update({"labels": {0: "cat", 1: {None: "dog"}}})
+    run.config.update({"labels": {"0": "cat", "1": {"None": "dog"}}})  # the same
+    expected = {"labels": {"0": "cat", "1": {"None": "dog"}}}
+    assert (run.config.as_dict(), tl.open(run.dir).run("r").config) == (expected, expected)
+
+
+@pytest.mark.parametrize("nothing", [{}, {"b": {}}, {"b": {"c": {}}}])
+def test_rule_08_an_empty_dict_says_nothing(run, nothing):
+    """It has no leaves: what was said under its name stays as it was, and a row of nothing else is an empty row."""
+    run.define_metric("a", step_metric="epoch")
+    run.log({"a": {"b": 1}}, commit=False)
+    run.log({"a": nothing})
+    run.log({"a": nothing})
+    assert rows(run) == {0: {"a.b": 1}, 1: {}}
+    assert run.summary["a"] == {"b": 1}
+
+
 def test_rule_08_in_a_summary_assignment_keys_are_texts(run):
     """A number as key is a TypeError there, also in a nested dict."""
     with pytest.raises(TypeError, match="must be str"):
