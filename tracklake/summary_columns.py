@@ -56,7 +56,7 @@ class Rows:
 
     @cached_property
     def _are_all(self) -> bool:
-        return self.places.equals(columns.counted(self._of))
+        return len(self) == self._of and self.places.is_sorted()
 
     def column(self, name: str, cells: Cells) -> list[pl.Series]:
         """Return the column of these cells (and `name.text` where kinds mix), null where a run has none."""
