@@ -77,7 +77,16 @@ class ApiSummary(Summary):
         super().__init__(entries=held.entries, say=held.say, folder=folder, path=path)
 
     def update(self, other: Any = (), /, **more: object) -> None:
-        """Set several entries, and store all that was set or deleted."""
+        """Set several entries, and store all that was set or deleted.
+
+        >>> from tracklake.api import Api
+        >>> lake = example()
+        >>> run = Api(lake.dir).run("slow")
+        >>> run.summary["rating"] = "poor"
+        >>> run.summary.update(loss=0.1)
+        >>> lake.runs(runs="slow", columns=["summary.acc", "summary.loss", "summary.rating"]).rows()
+        [('slow', 0.6, 0.1, 'poor')]
+        """
         super().update(other, **more)
         self._held.store()
 
@@ -131,50 +140,95 @@ class ApiRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The config as a nested dict."""
+        """The config as a nested dict.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").config
+        {'lr': 0.01}
+        """
         return deepcopy(self._page.configs[self.id])
 
     @cached_property
     def summary(self) -> ApiSummary:
-        """The summary as a mapping; see `Run.summary`."""
+        """The summary as a mapping; see `Run.summary`.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").summary["acc"]
+        0.6
+        """
         held = _Held(self._page.entries[self.id], self._say)
         return ApiSummary(held, folder=Path(self._page.lake.dir))
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        """The summary as a plain nested dict."""
+        """The summary as a plain nested dict.
+
+        >>> from tracklake.api import Api
+        >>> sorted(Api(example().dir).run("slow").summary_metrics)
+        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
+        """
         return self.summary._json_dict  # noqa: SLF001 - W&B's own name
 
     @property
     def system_metrics(self) -> dict[str, float]:
-        """The newest sample of each system metric, its name after `system.`."""
+        """The newest sample of each system metric, its name after `system.`.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").system_metrics  # it began without system_metrics=True
+        {}
+        """
         last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
         return {f"system.{metric}": value for metric, value in last.select("metric", "value").iter_rows()}
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the run noted of host, python, command line and git."""
+        """What the run noted of host, python, command line and git.
+
+        >>> from tracklake.api import Api
+        >>> "python" in Api(example().dir).run("slow").metadata
+        True
+        """
         return self._recorded.metadata
 
     @property
     def history_keys(self) -> dict[str, Any]:
-        """Its metrics under "keys", and its last step under "lastStep"."""
+        """Its metrics under "keys", and its last step under "lastStep".
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").history_keys
+        {'keys': {'acc': {}, 'loss': {}}, 'lastStep': 2}
+        """
         return {"keys": {name: {} for name in self._recorded.metrics}, "lastStep": self.lastHistoryStep}
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - as W&B
-        """The last step; -1 if there is none."""
+        """The last step; -1 if there is none.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").lastHistoryStep
+        2
+        """
         steps = self._recorded.history([])["_step"]
         return int(steps.max()) if len(steps) else -1  # type: ignore[arg-type] # an Int64 column
 
     @property
     def path(self) -> list[str]:
-        """[entity, project, id]."""
+        """[entity, project, id].
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").path
+        ['local', 'example', 'slow']
+        """
         return [self.entity, self.project, self.id]
 
     @property
     def url(self) -> str:
-        """Where the run lies."""
+        """Where the run lies.
+
+        >>> from tracklake.api import Api
+        >>> Api(example().dir).run("slow").url
+        'file:///.../lake#slow'
+        """
         return f"{self._recorded.dir.resolve().as_uri()}#{self.id}"
 
     def history(
@@ -229,7 +283,16 @@ class ApiRun:
         return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
 
     def update(self) -> None:
-        """Store what was changed of config, tags, notes and name, and what was set in the summary."""
+        """Store what was changed of config, tags, notes and name, and what was set in the summary.
+
+        >>> from tracklake.api import Api
+        >>> lake = example()
+        >>> run = Api(lake.dir).run("slow")
+        >>> run.config["lr"], run.notes = 0.02, "relabelled"
+        >>> run.update()
+        >>> lake.runs(runs="slow", columns=["config.lr", "notes"]).rows()
+        [('slow', 0.02, 'relabelled')]
+        """
         base = self._page.base[self.id]
         mine = {"name": self.name, "notes": self.notes, "tags": list(self.tags)}
         before = {"name": base["name"], "notes": base["notes"], "tags": list(base["tags"] or [])}
@@ -242,7 +305,15 @@ class ApiRun:
         self.load(force=True)
 
     def load(self, *, force: bool = False) -> None:
-        """Read the run anew."""
+        """Read the run anew.
+
+        >>> from tracklake.api import Api
+        >>> lake = example()
+        >>> run = Api(lake.dir).run("slow")
+        >>> lake.run("slow").tags = ["late"]
+        >>> run.tags, run.load(force=True), run.tags
+        ([], None, ['late'])
+        """
         if force:
             self._page = Page(self._page.lake, [self.id])
             for name in ("config", "summary"):

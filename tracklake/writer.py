@@ -84,17 +84,36 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, unique in the lake."""
+        """The run's id, unique in the lake.
+
+        >>> from tracklake import init
+        >>> with init(id="r1") as run:
+        ...     run.id
+        'r1'
+        """
         return self._session.run_id
 
     @property
     def project(self) -> str:
-        """The project it belongs to."""
+        """The project it belongs to.
+
+        >>> from tracklake import init
+        >>> with init() as run:
+        ...     run.project
+        'uncategorized'
+        """
         return self._session.project
 
     @property
     def name(self) -> str:
-        """The display name; the id if none was given; assign to change it."""
+        """The display name; the id if none was given; assign to change it.
+
+        >>> from tracklake import init
+        >>> with init(id="r1") as run:
+        ...     before, run.name = run.name, "baseline"
+        >>> before, run.name
+        ('r1', 'baseline')
+        """
         return str(self._fields.get("name") or self.id)
 
     @name.setter
@@ -104,27 +123,58 @@ class Run:
 
     @property
     def entity(self) -> str:
-        """What was given as entity; there are no accounts, so it means nothing."""
+        """What was given as entity; there are no accounts, so it means nothing.
+
+        >>> from tracklake import init
+        >>> with init() as run, init(entity="me") as other:
+        ...     run.entity, other.entity
+        ('local', 'me')
+        """
         return self._entity or "local"
 
     @property
     def path(self) -> str:
-        """entity/project/id, as `Api.run` takes it."""
+        """entity/project/id, as `Api.run` takes it.
+
+        >>> from tracklake import init
+        >>> with init("walk", id="r1", entity="me") as run:
+        ...     run.path
+        'me/walk/r1'
+        """
         return f"{self.entity}/{self.project}/{self.id}"
 
     @property
     def group(self) -> str | None:
-        """The group it belongs to."""
+        """The group it belongs to.
+
+        >>> from tracklake import init
+        >>> with init(group="lr0.1") as run, init() as other:
+        ...     run.group, other.group
+        ('lr0.1', None)
+        """
         return self._fields.get("group")
 
     @property
     def job_type(self) -> str | None:
-        """What kind of job it is."""
+        """What kind of job it is.
+
+        >>> from tracklake import init
+        >>> with init(job_type="eval") as run:
+        ...     run.job_type
+        'eval'
+        """
         return self._fields.get("job_type")
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags; assign to change them."""
+        """Its tags; assign to change them.
+
+        >>> from tracklake import init
+        >>> with init(tags=["baseline"]) as run:
+        ...     run.tags += ("v2",)
+        >>> run.tags
+        ('baseline', 'v2')
+        """
         return tuple(self._fields.get("tags") or ())
 
     @tags.setter
@@ -134,7 +184,13 @@ class Run:
 
     @property
     def notes(self) -> str | None:
-        """Notes about it; assign to change them."""
+        """Notes about it; assign to change them.
+
+        >>> from tracklake import init
+        >>> with init(notes="too slow") as run:
+        ...     run.notes
+        'too slow'
+        """
         return self._fields.get("notes")
 
     @notes.setter
@@ -144,22 +200,49 @@ class Run:
 
     @property
     def dir(self) -> str:
-        """The folder of the lake."""
+        """The folder of the lake.
+
+        >>> from tracklake import init
+        >>> with init(dir="my/lake") as run:
+        ...     run.dir
+        'my/lake'
+        """
         return str(self._session.storage.root)
 
     @property
     def url(self) -> str:
-        """Where the run lies, as W&B scripts like to print."""
+        """Where the run lies, as W&B scripts like to print.
+
+        >>> from tracklake import init
+        >>> with init(id="r1") as run:
+        ...     run.url
+        'file:///.../lake#r1'
+        """
         return f"{self._session.storage.root.resolve().as_uri()}#{self.id}"
 
     @property
     def step(self) -> int:
-        """The current step: that of the next row."""
+        """The current step: that of the next row.
+
+        >>> from tracklake import init
+        >>> with init() as run:
+        ...     run.log({"loss": 2.0}), run.log({"loss": 1.0}, step=10)
+        ...     run.step
+        (None, None)
+        10
+        """
         return self._rows.step
 
     @property
     def unsaved(self) -> int:
-        """Rows held in memory because the disk is full; they are written as soon as there is room."""
+        """Rows held in memory because the disk is full; they are written as soon as there is room.
+
+        >>> from tracklake import init
+        >>> with init() as run:
+        ...     run.log({"loss": 2.0})
+        ...     run.unsaved
+        0
+        """
         return self._session.journal.unsaved if self._session.journal else 0
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
@@ -170,6 +253,14 @@ class Run:
         current one is a late row: its values replace those of the same keys there. Nested dicts become dotted names.
         A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
         step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
+
+        >>> from tracklake import init
+        >>> with init() as run:
+        ...     run.log({"loss": 2.0, "val": {"acc": 0.5}})
+        ...     run.log({"loss": 1.0}, commit=False)
+        ...     run.log({"lr": 0.1})
+        >>> run.summary["val"], run.summary["lr"], run.summary["_step"]
+        ({'acc': 0.5}, 0.1, 1)
         """
         with self._session.lock:
             self._rows.log(data, step, commit=commit)
@@ -191,6 +282,14 @@ class Run:
         (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
         axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
+
+        >>> from tracklake import init
+        >>> with init() as run:
+        ...     for acc in (0.5, 0.9, 0.8):
+        ...         run.log({"acc": acc})
+        ...     _ = run.define_metric("acc", summary="best,last", goal="max")
+        >>> run.summary["acc"]
+        {'best': 0.9, 'best_step': 1, 'last': 0.8}
         """
         with self._session.lock:
             text = getattr(name, "name", name)
@@ -221,6 +320,13 @@ class Run:
         """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
 
         Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
+
+        >>> from tracklake import init
+        >>> run = init(id="r1")
+        >>> run.finish(exit_code=143)
+        >>> run.log({"loss": 1.0})
+        Traceback (most recent call last):
+        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; init(id='r1', resume='allow') goes on with it
         """
         with self._session.lock:
             if self._session.is_over:
