@@ -79,9 +79,8 @@ class ApiSummary(Summary):
     def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries, and store all that was set or deleted.
 
-        >>> from tracklake.api import Api
         >>> lake = example()
-        >>> run = Api(lake.dir).run("slow")
+        >>> run = tl.Api(lake.dir).run("slow")
         >>> run.summary["rating"] = "poor"
         >>> run.summary.update(loss=0.1)
         >>> lake.runs(runs="slow", columns=["summary.acc", "summary.loss", "summary.rating"]).rows()
@@ -142,20 +141,14 @@ class ApiRun:
     def config(self) -> dict[str, Any]:
         """The config as a nested dict.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").config
+        >>> tl.Api(example().dir).run("slow").config
         {'lr': 0.01}
         """
         return deepcopy(self._page.configs[self.id])
 
     @cached_property
     def summary(self) -> ApiSummary:
-        """The summary as a mapping; see `Run.summary`.
-
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").summary["acc"]
-        0.6
-        """
+        """The summary as a mapping; see `Run.summary`."""
         held = _Held(self._page.entries[self.id], self._say)
         return ApiSummary(held, folder=Path(self._page.lake.dir))
 
@@ -163,8 +156,7 @@ class ApiRun:
     def summary_metrics(self) -> dict[str, Any]:
         """The summary as a plain nested dict.
 
-        >>> from tracklake.api import Api
-        >>> sorted(Api(example().dir).run("slow").summary_metrics)
+        >>> sorted(tl.Api(example().dir).run("slow").summary_metrics)
         ['_runtime', '_step', '_timestamp', 'acc', 'loss']
         """
         return self.summary._json_dict  # noqa: SLF001 - W&B's own name
@@ -173,8 +165,7 @@ class ApiRun:
     def system_metrics(self) -> dict[str, float]:
         """The newest sample of each system metric, its name after `system.`.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").system_metrics  # it began without system_metrics=True
+        >>> tl.Api(example().dir).run("slow").system_metrics  # it began without system_metrics=True
         {}
         """
         last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
@@ -182,20 +173,14 @@ class ApiRun:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the run noted of host, python, command line and git.
-
-        >>> from tracklake.api import Api
-        >>> "python" in Api(example().dir).run("slow").metadata
-        True
-        """
+        """What the run noted of host, python, command line and git."""
         return self._recorded.metadata
 
     @property
     def history_keys(self) -> dict[str, Any]:
         """Its metrics under "keys", and its last step under "lastStep".
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").history_keys
+        >>> tl.Api(example().dir).run("slow").history_keys
         {'keys': {'acc': {}, 'loss': {}}, 'lastStep': 2}
         """
         return {"keys": {name: {} for name in self._recorded.metrics}, "lastStep": self.lastHistoryStep}
@@ -204,8 +189,7 @@ class ApiRun:
     def lastHistoryStep(self) -> int:  # noqa: N802 - as W&B
         """The last step; -1 if there is none.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").lastHistoryStep
+        >>> tl.Api(example().dir).run("slow").lastHistoryStep
         2
         """
         steps = self._recorded.history([])["_step"]
@@ -213,20 +197,14 @@ class ApiRun:
 
     @property
     def path(self) -> list[str]:
-        """[entity, project, id].
-
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").path
-        ['local', 'example', 'slow']
-        """
+        """[entity, project, id]."""
         return [self.entity, self.project, self.id]
 
     @property
     def url(self) -> str:
         """Where the run lies.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").url
+        >>> tl.Api(example().dir).run("slow").url
         'file:///.../lake#slow'
         """
         return f"{self._recorded.dir.resolve().as_uri()}#{self.id}"
@@ -246,8 +224,7 @@ class ApiRun:
         `stream="system"` gives the system metrics instead, one row a sample. Raises UnknownNameError for a metric that
         is not there, QueryError for other arguments.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
+        >>> tl.Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
         """
         if stream not in get_args(Stream):
@@ -275,8 +252,7 @@ class ApiRun:
     ) -> Iterator[Row]:
         """Yield each row as a dict, from `min_step` up to but without `max_step`; with `keys` rows that have them all.
 
-        >>> from tracklake.api import Api
-        >>> [row["loss"] for row in Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
+        >>> [row["loss"] for row in tl.Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
         [1.0, 0.5]
         """
         rows = self._rows(keys)
@@ -285,9 +261,8 @@ class ApiRun:
     def update(self) -> None:
         """Store what was changed of config, tags, notes and name, and what was set in the summary.
 
-        >>> from tracklake.api import Api
         >>> lake = example()
-        >>> run = Api(lake.dir).run("slow")
+        >>> run = tl.Api(lake.dir).run("slow")
         >>> run.config["lr"], run.notes = 0.02, "relabelled"
         >>> run.update()
         >>> lake.runs(runs="slow", columns=["config.lr", "notes"]).rows()
@@ -307,9 +282,8 @@ class ApiRun:
     def load(self, *, force: bool = False) -> None:
         """Read the run anew.
 
-        >>> from tracklake.api import Api
         >>> lake = example()
-        >>> run = Api(lake.dir).run("slow")
+        >>> run = tl.Api(lake.dir).run("slow")
         >>> lake.run("slow").tags = ["late"]
         >>> run.tags, run.load(force=True), run.tags
         ([], None, ['late'])

@@ -119,8 +119,9 @@ def both(parts: Sequence[Allowed | None]) -> Allowed | None:
 def either(parts: Sequence[Allowed]) -> Allowed:
     """Return the columns that every part restricts, with the values of all.
 
-    >>> sorted(either([{"metric": frozenset({"a"})}, {"metric": frozenset({"b"}), "run_id": frozenset({"r"})}])["metric"])
-    ['a', 'b']
+    >>> found = either([{"metric": frozenset({"a"})}, {"metric": frozenset({"b"}), "run_id": frozenset({"r"})}])
+    >>> list(found), sorted(found["metric"])
+    (['metric'], ['a', 'b'])
     """
     columns = set(parts[0]).intersection(*parts)
     return {column: frozenset().union(*(part[column] for part in parts)) for column in columns}

@@ -79,7 +79,7 @@ class Derivation:
     def is_of_steps(self) -> bool:
         """Whether it has a value a step, as a metric has.
 
-        >>> Derivation("gap", "a - b").is_of_steps, Derivation("worth", '"summary.acc.max" / "config.params"').is_of_steps
+        >>> Derivation("gap", "a - b").is_of_steps, Derivation("worth", '1 / "config.params"').is_of_steps
         (True, False)
         """
         return bool(self.metrics)

@@ -98,8 +98,8 @@ class SuccessiveHalving:
         """Return how many reports the run makes.
 
         >>> rule = SuccessiveHalving(min_resource=1, eta=2)
-        >>> rule.run(np.arange(4), np.array([3.0, 2.0, 1.0, 0.5])), rule.run(np.arange(4), np.array([3.0, 9.0, 9.0, 9.0]))
-        (4, 2)
+        >>> [rule.run(np.arange(4), np.array(losses)) for losses in ([3.0, 2.0, 1.0, 0.5], [3.0, 9.0, 9.0, 9.0])]
+        [4, 2]
         """
         rung, first = 0, self._first()
         for i, (step, loss) in enumerate(zip(steps.tolist(), losses.tolist(), strict=True)):

@@ -90,11 +90,7 @@ class Lake(Analysis, Questions):
 
     @property
     def dir(self) -> str:
-        """The folder of the lake.
-
-        >>> open("lake", create=True).dir
-        'lake'
-        """
+        """The folder of the lake."""
         return str(self._storage.root)
 
     def runs(
@@ -374,7 +370,7 @@ def open(  # noqa: A001 - tl.open
 
     >>> open("nowhere")
     Traceback (most recent call last):
-    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or open it with create=True
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
     >>> open("nowhere", create=True).runs().height
     0
     """

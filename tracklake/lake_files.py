@@ -60,7 +60,7 @@ def open_existing(root: Path) -> Storage:
 
     >>> open_existing(Path("nowhere"))
     Traceback (most recent call last):
-    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or open it with create=True
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
     """
     storage = Storage(root)
     try:

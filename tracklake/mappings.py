@@ -242,7 +242,7 @@ class Config(Mapping[str, Any]):
         >>> config.update({"seed": 3})
         >>> config.update({"lr": 0.2})
         Traceback (most recent call last):
-        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say run.config.update({...}, allow_val_change=True) if that is meant
+        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
         """
         changes: list[Change] = []
         fresh = {}

@@ -113,9 +113,8 @@ class RecordedRun:
     def parent(self) -> tuple[str, int] | None:
         """The run it was forked from, and the step below which it has that one's rows; None if it was not forked.
 
-        >>> from tracklake import init
         >>> lake = example()
-        >>> with init(fork_from=("slow", 2), dir=lake.dir, id="branch") as run:
+        >>> with tl.init(fork_from=("slow", 2), dir=lake.dir, id="branch") as run:
         ...     run.log({"loss": 0.7})
         >>> lake.run("branch").parent, lake.run("slow").parent
         (('slow', 2), None)

@@ -57,17 +57,37 @@ class Tally:
 
     @property
     def late(self) -> bool:
-        """Whether a point came after one of a higher step: then this tally tells nothing."""
+        """Whether a point came after one of a higher step: then this tally tells nothing.
+
+        >>> tally = Tally()
+        >>> tally.add(5, 10, Kind.FLOAT, 1.0)
+        >>> tally.add(4, 11, Kind.FLOAT, 1.0)
+        >>> tally.late
+        True
+        """
         self._take_in()
         return self._late
 
     def spoil(self) -> None:
-        """Let this tally tell nothing, as after a late point."""
+        """Let this tally tell nothing, as after a late point.
+
+        >>> tally = Tally()
+        >>> tally.spoil()
+        >>> tally.late
+        True
+        """
         self._late = True
 
     @property
     def ts(self) -> int | None:
-        """Stamp of the newest value of any kind but None; None if there is none."""
+        """Stamp of the newest value of any kind but None; None if there is none.
+
+        >>> tally = Tally()
+        >>> tally.add(0, 10, Kind.FLOAT, 1.0)
+        >>> tally.add(1, 11, Kind.NULL, None)
+        >>> tally.ts
+        10
+        """
         self._take_in()
         if self._kind is None or self._kind == _NULL:
             return self._said
@@ -75,13 +95,26 @@ class Tally:
 
     @property
     def last(self) -> Any:
-        """The value of any kind but None at the highest step that has one."""
+        """The value of any kind but None at the highest step that has one.
+
+        >>> tally = Tally()
+        >>> tally.add(0, 10, Kind.TEXT, "adam")
+        >>> tally.last
+        'adam'
+        """
         self._take_in()
         newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
-        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says."""
+        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says.
+
+        >>> tally = Tally()
+        >>> tally.add(0, 10, Kind.FLOAT, 1.0)
+        >>> tally.add(0, 11, Kind.FLOAT, 3.0)
+        >>> tally.statistics(["count", "max"])
+        {'count': 1, 'max': 3.0}
+        """
         self._waiting.append((step, stamp, kind, x))
         if len(self._waiting) == _AT_MOST:
             self._take_in()
@@ -120,7 +153,14 @@ class Tally:
         self._hi = state["hi"]
 
     def statistics(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return statistics by name, None where there is none; any of states but best, as `states.expression` does."""
+        """Return statistics by name, None where there is none; any of states but best, as `states.expression` does.
+
+        >>> tally = Tally()
+        >>> for step, x in enumerate((1.0, float("nan"), 3.0)):
+        ...     tally.add(step, 0, Kind.FLOAT, x)
+        >>> tally.statistics(["count", "n_nan", "mean", "argmax"])
+        {'count': 2, 'n_nan': 1, 'mean': 2.0, 'argmax': 2}
+        """
         self._take_in()
         counted = Tally.__new__(Tally)  # copy() takes ten times as long
         for slot in Tally.__slots__:
@@ -130,7 +170,14 @@ class Tally:
 
     @property
     def n_inf(self) -> int:
-        """How many infinities there are."""
+        """How many infinities there are.
+
+        >>> tally = Tally()
+        >>> for step, x in enumerate((math.inf, -math.inf, 1.0)):
+        ...     tally.add(step, 0, Kind.FLOAT, x)
+        >>> tally.statistics(["n_inf", "count"])
+        {'n_inf': 2, 'count': 3}
+        """
         return self.n_pos_inf + self.n_neg_inf
 
     @property

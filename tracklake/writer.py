@@ -84,32 +84,19 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, unique in the lake.
-
-        >>> from tracklake import init
-        >>> with init(id="r1") as run:
-        ...     run.id
-        'r1'
-        """
+        """The run's id, unique in the lake."""
         return self._session.run_id
 
     @property
     def project(self) -> str:
-        """The project it belongs to.
-
-        >>> from tracklake import init
-        >>> with init() as run:
-        ...     run.project
-        'uncategorized'
-        """
+        """The project it belongs to."""
         return self._session.project
 
     @property
     def name(self) -> str:
         """The display name; the id if none was given; assign to change it.
 
-        >>> from tracklake import init
-        >>> with init(id="r1") as run:
+        >>> with tl.init(id="r1") as run:
         ...     before, run.name = run.name, "baseline"
         >>> before, run.name
         ('r1', 'baseline')
@@ -125,8 +112,7 @@ class Run:
     def entity(self) -> str:
         """What was given as entity; there are no accounts, so it means nothing.
 
-        >>> from tracklake import init
-        >>> with init() as run, init(entity="me") as other:
+        >>> with tl.init() as run, tl.init(entity="me") as other:
         ...     run.entity, other.entity
         ('local', 'me')
         """
@@ -136,8 +122,7 @@ class Run:
     def path(self) -> str:
         """entity/project/id, as `Api.run` takes it.
 
-        >>> from tracklake import init
-        >>> with init("walk", id="r1", entity="me") as run:
+        >>> with tl.init("walk", id="r1", entity="me") as run:
         ...     run.path
         'me/walk/r1'
         """
@@ -145,32 +130,19 @@ class Run:
 
     @property
     def group(self) -> str | None:
-        """The group it belongs to.
-
-        >>> from tracklake import init
-        >>> with init(group="lr0.1") as run, init() as other:
-        ...     run.group, other.group
-        ('lr0.1', None)
-        """
+        """The group it belongs to."""
         return self._fields.get("group")
 
     @property
     def job_type(self) -> str | None:
-        """What kind of job it is.
-
-        >>> from tracklake import init
-        >>> with init(job_type="eval") as run:
-        ...     run.job_type
-        'eval'
-        """
+        """What kind of job it is."""
         return self._fields.get("job_type")
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Its tags; assign to change them.
 
-        >>> from tracklake import init
-        >>> with init(tags=["baseline"]) as run:
+        >>> with tl.init(tags=["baseline"]) as run:
         ...     run.tags += ("v2",)
         >>> run.tags
         ('baseline', 'v2')
@@ -184,13 +156,7 @@ class Run:
 
     @property
     def notes(self) -> str | None:
-        """Notes about it; assign to change them.
-
-        >>> from tracklake import init
-        >>> with init(notes="too slow") as run:
-        ...     run.notes
-        'too slow'
-        """
+        """Notes about it; assign to change them."""
         return self._fields.get("notes")
 
     @notes.setter
@@ -200,21 +166,14 @@ class Run:
 
     @property
     def dir(self) -> str:
-        """The folder of the lake.
-
-        >>> from tracklake import init
-        >>> with init(dir="my/lake") as run:
-        ...     run.dir
-        'my/lake'
-        """
+        """The folder of the lake."""
         return str(self._session.storage.root)
 
     @property
     def url(self) -> str:
         """Where the run lies, as W&B scripts like to print.
 
-        >>> from tracklake import init
-        >>> with init(id="r1") as run:
+        >>> with tl.init(id="r1") as run:
         ...     run.url
         'file:///.../lake#r1'
         """
@@ -224,8 +183,7 @@ class Run:
     def step(self) -> int:
         """The current step: that of the next row.
 
-        >>> from tracklake import init
-        >>> with init() as run:
+        >>> with tl.init() as run:
         ...     run.log({"loss": 2.0}), run.log({"loss": 1.0}, step=10)
         ...     run.step
         (None, None)
@@ -235,14 +193,7 @@ class Run:
 
     @property
     def unsaved(self) -> int:
-        """Rows held in memory because the disk is full; they are written as soon as there is room.
-
-        >>> from tracklake import init
-        >>> with init() as run:
-        ...     run.log({"loss": 2.0})
-        ...     run.unsaved
-        0
-        """
+        """Rows held in memory because the disk is full; they are written as soon as there is room."""
         return self._session.journal.unsaved if self._session.journal else 0
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
@@ -254,8 +205,7 @@ class Run:
         A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
         step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
 
-        >>> from tracklake import init
-        >>> with init() as run:
+        >>> with tl.init() as run:
         ...     run.log({"loss": 2.0, "val": {"acc": 0.5}})
         ...     run.log({"loss": 1.0}, commit=False)
         ...     run.log({"lr": 0.1})
@@ -283,8 +233,7 @@ class Run:
         axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
 
-        >>> from tracklake import init
-        >>> with init() as run:
+        >>> with tl.init() as run:
         ...     for acc in (0.5, 0.9, 0.8):
         ...         run.log({"acc": acc})
         ...     _ = run.define_metric("acc", summary="best,last", goal="max")
@@ -321,12 +270,11 @@ class Run:
 
         Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
 
-        >>> from tracklake import init
-        >>> run = init(id="r1")
+        >>> run = tl.init(id="r1")
         >>> run.finish(exit_code=143)
         >>> run.log({"loss": 1.0})
         Traceback (most recent call last):
-        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; init(id='r1', resume='allow') goes on with it
+        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
         """
         with self._session.lock:
             if self._session.is_over:
