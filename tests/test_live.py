@@ -73,7 +73,7 @@ def plain(entry: Any) -> Any:
     return entry._json_dict if hasattr(entry, "_json_dict") else entry
 
 
-@settings(max_examples=settings().max_examples // 3)
+@settings(max_examples=settings().max_examples // 5)
 @given(operations=st.lists(OPERATIONS, min_size=1, max_size=14))
 def test_live_summary_is_the_lakes(operations):
     """After every statement of any session the live summary equals that of the lake, and after the end as well."""
@@ -87,7 +87,7 @@ def test_live_summary_is_the_lakes(operations):
         assert same(run.summary._json_dict, tl.open(folder).run("r").summary._json_dict)
 
 
-@settings(max_examples=settings().max_examples // 6)
+@settings(max_examples=settings().max_examples // 8)
 @given(rows=st.lists(st.tuples(ROWS, STEPS, st.booleans()), min_size=1, max_size=30), bulk=st.sampled_from([1, 150]))
 def test_many_rows_at_once_are_read_as_one_by_one(rows, bulk):
     """It does not matter how many rows came since the last read, nor that the journal went on in another file."""

@@ -106,7 +106,16 @@ def outcomes(
     failed: Failed,
     unit: Unit,
 ) -> Outcomes:
-    """Read the number of each run, and put the runs into groups, tasks and cells."""
+    """Read the number of each run, and put the runs into groups, tasks and cells.
+
+    >>> from tracklake.targets import target
+    >>> table = example()._view.runs
+    >>> wanted = target(table, "acc.max")
+    >>> rest = dict.fromkeys(("over", "task", "runs", "where"))
+    >>> found = outcomes(table, wanted, by="lr", failed="exclude", unit="run", **rest)
+    >>> found.groups.rows(), found.runs["value"].to_list()
+    ([(0.01,), (0.1,)], [0.6, 0.9])
+    """
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
     matched = grouped.removed if over is None else targets.columns_of(table, over)

@@ -85,7 +85,16 @@ class Snapshot:
 
     @cached_property
     def cutoffs(self) -> pl.DataFrame:
-        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked)."""
+        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked).
+
+        >>> lake = example()
+        >>> with tl.init("example", id="slow", resume="must", from_step=1, dir=lake.dir) as run:
+        ...     run.log({"loss": 0.1})
+        >>> lake._view.snapshot.cutoffs.select("run_id", "cutoff").rows()
+        [('slow', 1)]
+        >>> lake.history("loss", runs="slow")["value"].to_list()
+        [2.0, 0.1]
+        """
         rewinds = self.facts("from_step").select(
             "run_id", pl.col("ival").alias("cutoff"), pl.col("session").alias("by")
         )
@@ -108,7 +117,13 @@ class Snapshot:
 
     @property
     def alive(self) -> pl.DataFrame:
-        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere."""
+        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere.
+
+        >>> lake = example()
+        >>> with tl.init("example", id="now", dir=lake.dir):
+        ...     lake._view.snapshot.alive["run_id"].to_list()
+        ['now']
+        """
         nodes = dict(self.facts("node").select("session", "text").iter_rows())
         newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
         living = [session for session, file in newest.items() if self._shows_life(file, nodes.get(session))]

@@ -104,7 +104,13 @@ class Summaries:
         return sorted({*self.snapshot.metrics, *self.edits.filter(pl.col("said") == "edit")["key"]})
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
-        """Return the definition that serves a metric in each group of runs."""
+        """Return the definition that serves a metric in each group of runs.
+
+        >>> lake = example()
+        >>> lake.define_metric("*", summary="mean")
+        >>> lake._view.runs.summaries.definition("loss")[0].kinds
+        ('mean',)
+        """
         return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
 
     def goal(self, metric: str) -> Goal | None:
