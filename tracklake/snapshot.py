@@ -27,6 +27,7 @@ HEARTBEAT_LIMIT = 300.0
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
+_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
 FRAMES = 32
 """So many frames of live points stay apart."""
 READ_ALL = 1_000_000
@@ -248,21 +249,13 @@ class Snapshot:
         >>> example()._view.snapshot.unclean(["loss"], runs=None).rows()  # nothing was logged twice or rewound
         []
         """
-        missing = [metric for metric in metrics if metric not in self._unclean]
-        if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
-            return self._find_unclean(metrics, runs)
-        if missing:
-            found = self._find_unclean(missing, None)
-            self._unclean |= {metric: found.filter(pl.col("metric") == metric) for metric in missing}
+        unknown = sum(metric not in self._unclean for metric in metrics)
+        if unknown and runs is not None and self.sessions.height * unknown > READ_ALL:
+            return self._doubtful(self._pieces(metrics, _COUNTED, runs))
+        self._look_at(metrics)
         known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
         found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
         return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
-
-    def _find_unclean(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
-        pieces = self._pieces(metrics, [*_PIECE, "n_raw", "n_points"], runs)
-        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
-        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
-        return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
 
     def are_numbers(self, metrics: Collection[str]) -> bool:
         """Tell whether all points of these metrics that may count are numbers: no bool, no text and no None.
@@ -270,12 +263,25 @@ class Snapshot:
         >>> example()._view.snapshot.are_numbers(["loss", "acc"])
         True
         """
-        missing = [metric for metric in metrics if metric not in self._all_numbers]
-        if missing:
-            counted = self._pieces(missing, ["metric", "n_points", *_NUMBERS], None)
-            other = counted.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"].unique()
-            self._all_numbers |= {metric: metric not in PSEUDO and metric not in other for metric in missing}
+        self._look_at(metrics)
         return all(self._all_numbers[metric] for metric in metrics)
+
+    def _look_at(self, metrics: Collection[str]) -> None:
+        """Learn from the states of these metrics, once, what `unclean` and `are_numbers` tell."""
+        missing = [metric for metric in metrics if metric not in self._unclean]
+        if not missing:
+            return
+        pieces = self._pieces(missing, _COUNTED, None)
+        unclean = self._doubtful(pieces)
+        other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
+        self._unclean |= {metric: unclean.filter(pl.col("metric") == metric) for metric in missing}
+        self._all_numbers |= {metric: metric not in other for metric in missing}
+
+    def _doubtful(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
+        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
+        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
+        return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.

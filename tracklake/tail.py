@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-import numpy as np
-
 from tracklake import wire
+from tracklake.deferred import np
 from tracklake.journal import FileName
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tracklake.values import Stored
 
@@ -35,9 +36,9 @@ class RowBlock(NamedTuple):
 
     names: tuple[str, ...]
     kinds: str
-    stamps: np.ndarray[Any, np.dtype[np.int64]]
-    steps: np.ndarray[Any, np.dtype[np.int64]]
-    values: np.ndarray[Any, np.dtype[np.int64]]
+    stamps: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    values: NDArray[np.int64]
 
 
 class OddPoint(NamedTuple):
@@ -261,12 +262,10 @@ class _Frames:
             self.tail.blocks.append(block)
 
 
-def _gather(
-    raw: np.ndarray[Any, np.dtype[np.uint8]], starts: np.ndarray[Any, np.dtype[np.int64]], width: int, size: int
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _gather(raw: NDArray[np.uint8], starts: NDArray[np.int64], width: int, size: int) -> NDArray[np.uint8]:
     """Return the `width` bytes at each start as rows of a matrix; without a copy where the frames follow each other."""
     if len(starts) > 1 and int(starts[-1] - starts[0]) == size * (len(starts) - 1):
         inside = raw[starts[0] : starts[-1] + width]
         return np.lib.stride_tricks.as_strided(inside, shape=(len(starts), width), strides=(size, 1), writeable=False)
-    found: np.ndarray[Any, np.dtype[np.uint8]] = np.lib.stride_tricks.sliding_window_view(raw, width)[starts]
+    found: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(raw, width)[starts]
     return found
