@@ -189,6 +189,11 @@ def load(path: Path) -> npt.NDArray[Any]:
 
     Raises FileNotFoundError if there is no such file, ValueError if it is not a .npy file of plain elements.
     See `save` for an example.
+
+    >>> from pathlib import Path
+    >>> name, _ = save(np.eye(3), folder=Path())
+    >>> load(Path(name)).shape
+    (3, 3)
     """
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
