@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import uuid
-from collections.abc import Callable, Iterator
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,12 +13,13 @@ from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
 
-Blocks = Callable[[], Iterator[np.ndarray[Any, Any]]]
-"""Gives the finite elements of an array, some at a time, as often as it is called."""
+    Blocks = Callable[[], Iterator[npt.NDArray[Any]]]
+    """Gives the finite elements of an array, some at a time, as often as it is called."""
 
 CONVERSION_ERRORS = (
     ArithmeticError,
@@ -189,6 +189,11 @@ def load(path: Path) -> npt.NDArray[Any]:
 
     Raises FileNotFoundError if there is no such file, ValueError if it is not a .npy file of plain elements.
     See `save` for an example.
+
+    >>> from pathlib import Path
+    >>> name, _ = save(np.eye(3), folder=Path())
+    >>> load(Path(name)).shape
+    (3, 3)
     """
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array

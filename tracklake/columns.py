@@ -31,12 +31,12 @@ _KINDS = {
 
 
 def place(found: pl.Series, at: pl.Series, size: int) -> pl.Series:
-    """Return a Series of this size with the values at their positions and null elsewhere.
+    """Return a Series of this size with the values at their positions, no two at one, and null elsewhere.
 
     >>> place(pl.Series("x", [1.5, 2.5]), pl.Series([2, 0], dtype=pl.UInt32), 3).to_list()
     [2.5, None, 1.5]
     """
-    if len(at) == size and at.equals(counted(size)):
+    if len(at) == size and at.is_sorted():
         return found
     return found.gather(inverse(at, size))
 
@@ -151,7 +151,8 @@ def _covered(kinds: set[int]) -> set[int]:
 
 
 def _kinds(kind: pl.Series) -> set[int]:
-    return set(kind.unique()) - {Kind.NULL, None}
+    least, most = kind.min(), kind.max()  # mostly there is but one, and to ask so is far cheaper
+    return set(kind.unique() if least != most else [most]) - {Kind.NULL, None}
 
 
 def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:

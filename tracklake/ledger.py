@@ -55,7 +55,12 @@ class Ledger:
         self._definitions = Definitions()
 
     def tally(self, name: str) -> Tally:
-        """Return the tally of a series, a new one if there is none yet."""
+        """Return the tally of a series, a new one if there is none yet.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss") is ledger.tally("loss")
+        True
+        """
         found = self._tallies.get(name)
         if found is None:
             found = self._tallies[name] = Tally(name, self._rows)
@@ -71,7 +76,14 @@ class Ledger:
             self._rows.clear()
 
     def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
-        """Take in a statement: edit, erase or define; others do not matter here."""
+        """Take in a statement: edit, erase or define; others do not matter here.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.say(10, "edit", "note", values.store("a", name="note"))
+        >>> ledger.say(5, "edit", "note", values.store("said before", name="note"))
+        >>> ledger.entries()
+        {'note': 'a'}
+        """
         if said == "define":
             self.define(stamp, self._session, stored.text or "")
         elif said in ("edit", "erase"):
@@ -82,13 +94,27 @@ class Ledger:
                 self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
 
     def define(self, stamp: int, session: int, text: str) -> None:
-        """Take in a definition that was said in any session, of the run or the lake."""
+        """Take in a definition that was said in any session, of the run or the lake.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.define(20, 7, '{"name":"loss","summary":["min"]}')
+        >>> ledger.entries()
+        {'loss': {'min': 0.5}}
+        """
         self._said.append((stamp, session, Statement.from_json(text)))
         self._said.sort(key=lambda item: item[:2])
         self._definitions = Definitions(statement for _, _, statement in self._said)
 
     def entries(self, name: str | None = None) -> dict[str, Any] | None:
-        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late."""
+        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late.
+
+        >>> ledger = Ledger(session=1)
+        >>> for name in ("train", "train.loss", "lr"):
+        ...     ledger.tally(name).add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.entries("lr"), ledger.entries("train")
+        ({'lr': 0.5}, {'train.loss': 0.5})
+        """
         family: Collection[str] = self._names if name is None else self._families.get(keys.first_part(name), ())
         tallies = self._tallies
         for member in family:

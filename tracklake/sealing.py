@@ -132,7 +132,11 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
 
 
 def points_of(parts: Sequence[Part]) -> pl.DataFrame:
-    """Return the points of parts (schema POINTS), sorted."""
+    """Return the points of parts (schema POINTS), sorted.
+
+    >>> points_of([]).height
+    0
+    """
     headers = ((part, part.header) for part in parts)
     return rows.points_of([rows.Source(p.tail, h["project"], h["run"], h["session"]) for p, h in headers])
 

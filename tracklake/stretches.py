@@ -48,8 +48,8 @@ def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     equal = _FIRST.new_from_index(0, max(frame.height - 1, 0))
     for name in by:
         column, steps = frame[name], _steps(frame[name])
-        at = (equal & steps).arg_true()  # only there it matters which of the two is less
-        if len(at) and (column.gather(at) > column.gather(at + 1)).any():
+        matters = equal & steps
+        if (column.head(-1).filter(matters) > column.slice(1).filter(matters)).any():
             return False
         equal = equal & ~steps
         if not equal.any():

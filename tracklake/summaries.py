@@ -34,7 +34,13 @@ class Defined(NamedTuple):
     sets: list[Definitions]
 
     def of_run(self, run_id: str) -> Definitions:
-        """Return the definitions of one run."""
+        """Return the definitions of one run.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
+        ('min',)
+        """
         found = self.groups.filter(pl.col("run_id") == run_id)
         return self.sets[found["group"][0]] if found.height else Definitions([])
 
@@ -67,7 +73,11 @@ class Summaries:
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """run_id, project and created_at of every run, the oldest first."""
+        """run_id, project and created_at of every run, the oldest first.
+
+        >>> example()._view.runs.summaries.runs["run_id"].to_list()
+        ['slow', 'fast']
+        """
         sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
         grouped = sessions.group_by("run_id", maintain_order=True)
         return grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at")).sort(
@@ -84,15 +94,33 @@ class Summaries:
 
     @cached_property
     def entry_keys(self) -> list[str]:
-        """Every key that a summary of this lake may hold: metrics and keys set by hand."""
+        """Every key that a summary of this lake may hold: metrics and keys set by hand.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> [key for key in lake._view.runs.summaries.entry_keys if not key.startswith("_")]
+        ['acc', 'loss', 'note']
+        """
         return sorted({*self.snapshot.metrics, *self.edits.filter(pl.col("said") == "edit")["key"]})
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
-        """Return the definition that serves a metric in each group of runs."""
+        """Return the definition that serves a metric in each group of runs.
+
+        >>> lake = example()
+        >>> lake.define_metric("*", summary="mean")
+        >>> lake._view.runs.summaries.definition("loss")[0].kinds
+        ('mean',)
+        """
         return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
 
     def goal(self, metric: str) -> Goal | None:
-        """Return which way a metric is better, if its definitions agree on one."""
+        """Return which way a metric is better, if its definitions agree on one.
+
+        >>> lake = example()
+        >>> lake.define_metric("a*", goal="max")
+        >>> lake._view.runs.summaries.goal("acc"), lake._view.runs.summaries.goal("loss")
+        ('max', None)
+        """
         goals = {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
         return goals.pop() if len(goals) == 1 else None
 
@@ -100,6 +128,9 @@ class Summaries:
         """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).
 
         Definitions are not looked at: a view of a metric whose definition says none is here as well.
+
+        >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
+        [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
         """
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
@@ -127,11 +158,20 @@ class Summaries:
         return shaped.select(_EVENT)
 
     def of_run(self, run_id: str) -> dict[str, Any]:
-        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another."""
+        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another.
+
+        >>> example()._view.runs.summaries.of_run("fast")["loss"]
+        0.75
+        """
         return self.of_runs([run_id])[run_id]
 
     def of_runs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return the summaries of many runs at once, each as `of_run` does."""
+        """Return the summaries of many runs at once, each as `of_run` does.
+
+        >>> found = example()._view.runs.summaries.of_runs(["fast", "slow"])
+        >>> found["fast"]["acc"], found["slow"]["acc"]
+        (0.8, 0.6)
+        """
         found = self.entries(runs=run_ids).sort("key")
         groups = self.defined.groups
         sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())

@@ -57,17 +57,37 @@ class Tally:
 
     @property
     def late(self) -> bool:
-        """Whether a point came after one of a higher step: then this tally tells nothing."""
+        """Whether a point came after one of a higher step: then this tally tells nothing.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(5, 10, Kind.FLOAT, 1.0)
+        >>> tally.add(4, 11, Kind.FLOAT, 1.0)
+        >>> tally.late
+        True
+        """
         self._take_in()
         return self._late
 
     def spoil(self) -> None:
-        """Let this tally tell nothing, as after a late point."""
+        """Let this tally tell nothing, as after a late point.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.spoil()
+        >>> tally.late
+        True
+        """
         self._late = True
 
     @property
     def ts(self) -> int | None:
-        """Stamp of the newest value of any kind but None; None if there is none."""
+        """Stamp of the newest value of any kind but None; None if there is none.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(0, 10, Kind.FLOAT, 1.0)
+        >>> tally.add(1, 11, Kind.NULL, None)
+        >>> tally.ts
+        10
+        """
         self._take_in()
         if self._kind is None or self._kind == _NULL:
             return self._said
@@ -75,7 +95,13 @@ class Tally:
 
     @property
     def last(self) -> Any:
-        """The value of any kind but None at the highest step that has one."""
+        """The value of any kind but None at the highest step that has one.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(0, 10, Kind.TEXT, "adam")
+        >>> tally.last
+        'adam'
+        """
         self._take_in()
         newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
         return _restored(newest)
@@ -143,7 +169,14 @@ class Tally:
 
     @property
     def n_inf(self) -> int:
-        """How many infinities there are."""
+        """How many infinities there are.
+
+        >>> tally = Tally("loss", [])
+        >>> for step, x in enumerate((math.inf, -math.inf, 1.0)):
+        ...     tally.add(step, 0, Kind.FLOAT, x)
+        >>> tally.counted().n_inf, tally.counted().count
+        (2, 3)
+        """
         return self.n_pos_inf + self.n_neg_inf
 
     @property
