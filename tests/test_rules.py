@@ -211,6 +211,18 @@ def test_rule_07_in_a_summary_it_is_a_type_error(run):
     assert summary(run) == {}
 
 
+def test_rule_07_a_dict_that_holds_itself_is_skipped(run):
+    """In a row it is left out, where it is set by hand the error names the key."""
+    box = {"y": 1}
+    box["x"] = box
+    with pytest.warns(UserWarning, match="'box' cannot be stored"):
+        run.log({"a": 1, "box": box})
+    for mapping in (run.summary, run.config):
+        with pytest.raises(TypeError, match="box: a dict nested more than 100 deep, or that holds itself"):
+            mapping.update({"box": box})
+    assert (rows(run), summary(run), run.config.as_dict()) == ({0: {"a": 1}}, {"a": 1}, {})
+
+
 def test_rule_07_an_empty_key_is_a_value_error(run):
     """In a row and in a summary."""
     with pytest.raises(ValueError, match="empty"):

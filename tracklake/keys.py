@@ -76,7 +76,10 @@ def flatten(row: Mapping[Any, Any]) -> dict[str, Any]:
             raise TypeError(f"a metric name is a string; got {key!r} ({type(key).__name__}); use {str(key)!r}")
         if not key:
             raise ValueError(f"a metric name must not be empty; it was given for the value {value!r}")
-        _put(flat, key, value)
+        try:
+            _put(flat, key, value)
+        except RecursionError:  # a dict that holds itself: left whole, for the caller to refuse
+            flat = {name: other for name, other in flat.items() if not name.startswith(f"{key}.")} | {key: value}
     return flat
 
 

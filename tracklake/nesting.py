@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_DEEPEST = 100
+"""Levels of nested mappings."""
+
+
 def as_mapping(given: object) -> dict[str, Any]:
     """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model.
 
@@ -48,6 +52,9 @@ def leaves(
     if not mapping or (whole and "_type" in mapping):
         yield path, value if mapping is None else mapping
         return
+    if len(path) == _DEEPEST:
+        msg = f"{name}: a dict nested more than {_DEEPEST} deep, or that holds itself, cannot be stored"
+        raise UnstorableValueError(msg)
     for key, inner in mapping.items():
         if not isinstance(key, str) and not any_key:
             msg = f"{name}: the keys of a nested dict must be str, not {key!r}"
