@@ -9,9 +9,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-import numpy as np
-
 from tracklake import keys, values
+from tracklake.deferred import np
 from tracklake.errors import QueryError
 from tracklake.mappings import Config, Summary
 from tracklake.points import PSEUDO

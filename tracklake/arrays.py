@@ -8,8 +8,7 @@ import os
 import uuid
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
+from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from array import array
+from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-import numpy as np
 import polars as pl
 
 from tracklake import statements, states
@@ -19,8 +20,6 @@ from tracklake.schema import POINTS, SESSIONS, STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from tracklake.statements import Said
     from tracklake.storage import Storage
@@ -141,15 +140,15 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
     """Tell whether a partition may say something of a run, its id in any case; False is certain."""
     hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
-    at = int(np.searchsorted(hashes, wanted))
-    return at < len(hashes) and int(hashes[at]) == wanted
+    at = bisect_left(hashes, wanted)
+    return at < len(hashes) and hashes[at] == wanted
 
 
 @lru_cache(maxsize=4096)
-def _hashes(path: Path) -> NDArray[np.int64]:
+def _hashes(path: Path) -> array[int]:
     """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
     ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
-    return np.sort(np.fromiter((hash(run_id.casefold()) for run_id in ids), np.int64, len(ids)))
+    return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
 
 
 def session_starts(said: Said) -> pl.DataFrame:

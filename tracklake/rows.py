@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import points
+from tracklake.deferred import np
 from tracklake.schema import POINTS
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from tracklake.tail import OddPoint, RowBlock, Tail
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+    Ints = NDArray[np.int64]
 
 _KINDS = {"d": Kind.FLOAT, "q": Kind.INT, "?": Kind.BOOL}
 
@@ -78,7 +80,7 @@ def _of_pieces(pieces: list[_Piece]) -> pl.DataFrame:
     return owners[which].hstack(pl.DataFrame(columns))
 
 
-def _values(raw: Ints, kinds: np.ndarray[Any, np.dtype[np.int8]]) -> dict[str, pl.Series]:
+def _values(raw: Ints, kinds: NDArray[np.int8]) -> dict[str, pl.Series]:
     """Read eight raw bytes a value as what its kind says: value and ival, null where they do not apply."""
     nothing = pl.Series("text", [None], dtype=pl.String).new_from_index(0, len(raw))
     floats = pl.Series("value", raw.view(np.float64))

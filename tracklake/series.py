@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 import polars as pl
 
-from tracklake import columns, keys, partitions, points
+from tracklake import columns, keys, partitions, points, stretches
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -81,10 +80,10 @@ class SeriesTable:
         if metrics is not None:
             found = found.filter(pl.col("metric").is_in([*metrics, *PSEUDO]))
         names = found["metric"].unique().sort() if metrics is None else dict.fromkeys(metrics)
-        steps, at = np.unique(found["step"].to_numpy(), return_inverse=True)
+        steps = found.select(pl.col("step").unique().sort())
+        placed = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
-        placed = found.with_columns(pl.lit(pl.Series("at", at)))
-        return pl.DataFrame(_typed_by_metric(placed, shown, len(steps))).cast({"_step": pl.Int64})
+        return pl.DataFrame(_typed_by_metric(placed, shown, steps.height)).cast({"_step": pl.Int64})
 
     def read(
         self,
@@ -153,10 +152,10 @@ class SeriesTable:
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
         rows = partitions.collect(self._points([metric, *taken], chosen, raw=False))
-        new = points.changes(rows, by=["run_id"])  # join stretches of a run, not points: they are few
+        new = stretches.begin(rows, by=["run_id"])  # join stretches of a run, not points: they are few
         heads = rows.select("run_id").filter(new)
         heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
-        whose = heads.select("at", pl.col("step").alias("best"))[pl.Series(np.cumsum(new) - 1)]
+        whose = heads.select("at", pl.col("step").alias("best"))[stretches.numbers(new)]
         found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
         return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
 
@@ -272,18 +271,17 @@ def _typed_by_metric(
     for name in metrics:
         mine = parts.get(name, found.clear())
         shown = f"metric.{name}" if name in beside else name
-        yield from columns.typed(shown, mine, mine["at"].to_numpy().astype(np.int64), size, taken=taken)
+        yield from columns.typed(shown, mine, mine["at"], size, taken=taken)
 
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Cut a frame into its metrics; without a copy where the points of each stand together."""
-    starts = np.flatnonzero(points.changes(found, by=["metric"]))
-    lengths = np.diff(np.append(starts, found.height))
+    starts = stretches.begin(found, by=["metric"]).arg_true().to_list()
     names = found["metric"].gather(starts)
     if names.n_unique() < len(names):
         return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
-    cuts = zip(names, starts.tolist(), lengths.tolist(), strict=True)
-    return {name: found.slice(start, length) for name, start, length in cuts}
+    cuts = zip(names, starts, [*starts[1:], found.height], strict=False)
+    return {name: found.slice(start, stop - start) for name, start, stop in cuts}
 
 
 def _too_large(count: int, limit: int) -> HistoryTooLargeError:

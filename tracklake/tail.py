@@ -8,13 +8,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-import numpy as np
-
 from tracklake import wire
+from tracklake.deferred import np
 from tracklake.journal import FileName
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tracklake.values import Stored
 
@@ -36,9 +37,9 @@ class RowBlock(NamedTuple):
 
     names: tuple[str, ...]
     kinds: str
-    stamps: np.ndarray[Any, np.dtype[np.int64]]
-    steps: np.ndarray[Any, np.dtype[np.int64]]
-    values: np.ndarray[Any, np.dtype[np.int64]]
+    stamps: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    values: NDArray[np.int64]
 
 
 class OddPoint(NamedTuple):
@@ -264,7 +265,7 @@ def _layout(size: int) -> np.dtype[Any]:
     )
 
 
-def _gather(data: bytes, positions: list[int], size: int) -> np.ndarray[Any, np.dtype[Any]]:
+def _gather(data: bytes, positions: list[int], size: int) -> NDArray[Any]:
     """Return the row frames of one length; without a copy where they follow each other."""
     first, last = positions[0], positions[-1]
     if last - first == size * (len(positions) - 1):
