@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import json
 import math
 import shutil
 import sys
@@ -20,6 +21,8 @@ ROWS = 30
 """Rows that a table shows unless --limit says otherwise."""
 CELL = 32
 """Characters of a cell in a table."""
+LEAST = 40
+"""Characters of a line that tells something, also where a terminal has fewer."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -85,18 +88,27 @@ def height() -> int:
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists as text, which is what CSV can hold; durations as seconds.
+    """Return the frame as CSV can hold it: lists as text with commas, anything deeper as JSON; durations as seconds.
 
-    >>> flat(pl.DataFrame({"tags": [["a", "b"]]}))["tags"].item()
-    'a,b'
+    >>> flat(pl.DataFrame({"tags": [["a", "b"]], "best": [{"lr": 0.1}]})).row(0)
+    ('a,b', '{"lr": 0.1}')
     """
-    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List]
-    return _plain(frame).with_columns(frame[name].cast(pl.List(pl.String)).list.join(",") for name in lists)
+    nested = [series for series in frame if series.dtype.is_nested()]
+    return _plain(frame).with_columns(_as_text(series) for series in nested)
+
+
+def _as_text(nested: pl.Series) -> pl.Series:
+    if isinstance(nested.dtype, pl.List) and not nested.dtype.inner.is_nested():
+        return nested.cast(pl.List(pl.String)).list.join(",")
+    texts = [
+        None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in nested.to_list()
+    ]
+    return pl.Series(nested.name, texts, dtype=pl.String)
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     durations = [name for name, dtype in frame.schema.items() if dtype == pl.Duration]
-    return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6)
+    return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6, pl.col(pl.Binary).bin.encode("hex"))
 
 
 def telling(frame: pl.DataFrame) -> pl.DataFrame:
@@ -129,8 +141,8 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
     hidden = frame.columns[len(shown) :]
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
-    room = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
-    return [*lines, count + (room if hidden else "")]
+    told = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
+    return [*lines, cell(count + (told if hidden else ""), room=max(width, LEAST))]
 
 
 def _column(name: str, values: pl.Series) -> list[str]:
