@@ -10,6 +10,7 @@ import math
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
 
 import click
 import polars as pl
@@ -134,7 +135,7 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     shown: list[list[str]] = []
     left = width
     for cells in columns.values():
-        left -= len(cells[0]) + 2 * bool(shown)
+        left -= taken(cells[0]) + 2 * bool(shown)
         if left < 0 and shown:
             break
         shown.append(cells)
@@ -148,8 +149,22 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
 def _column(name: str, values: pl.Series) -> list[str]:
     """Return heading and cells of one column, all of one width."""
     cells = [cell(name), *map(cell, values)]
-    width = max(map(len, cells))
-    return [text.rjust(width) if values.dtype.is_numeric() else text.ljust(width) for text in cells]
+    width = max(map(taken, cells))
+    fills = (" " * (width - taken(text)) for text in cells)
+    is_number = values.dtype.is_numeric()
+    return [fill + text if is_number else text + fill for text, fill in zip(cells, fills, strict=True)]
+
+
+def taken(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters two, combining ones none.
+
+    >>> taken("val/loss"), taken("損失"), taken("e\u0301")
+    (8, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    widths = (0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(widths)
 
 
 def cell(value: Any, *, room: int = CELL) -> str:
@@ -166,7 +181,11 @@ def cell(value: Any, *, room: int = CELL) -> str:
         return f"{value:%Y-%m-%d %H:%M}"
     text = ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
     text = "".join(c if c.isprintable() else " " for c in text)  # a name may hold line ends and terminal codes
-    return text if len(text) <= room else text[: room - 1] + "…"
+    if taken(text) <= room:
+        return text
+    while taken(text) >= room:
+        text = text[: room - 1] if len(text) >= room else text[:-1]
+    return text + "…"
 
 
 def sparkline(values: Iterable[float | None], *, size: int = 24) -> str:
