@@ -26,7 +26,7 @@ PSEUDO = {"_step", "_runtime", "_timestamp"}
 
 @pytest.fixture
 def run(tmp_path: Path):
-    with tl.init("p", id="r", dir=tmp_path) as run:
+    with tl.init("p", id="r", dir=tmp_path, settings={"metadata": False}) as run:  # written at any moment
         yield run
 
 
