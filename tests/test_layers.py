@@ -7,9 +7,12 @@ import graphlib
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+import tracklake as tl
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tracklake"
@@ -108,9 +111,29 @@ def test_engines_are_imported_where_they_are_used(module: str, tree: ast.Module)
 
 
 def test_importing_tracklake_loads_no_engine():
-    """`import tracklake` is light: no duckdb, pyarrow, scikit-learn, pandas, click or rich, no statistics, no plots."""
-    heavy = {"duckdb", "pyarrow", "sklearn", "pandas", "deltalake", "click", "rich", "argparse"}
+    """`import tracklake` is light: no numpy, duckdb, pyarrow, pandas, click or rich, no statistics, no plots."""
+    heavy = {"numpy", "duckdb", "pyarrow", "sklearn", "pandas", "deltalake", "click", "rich", "argparse"}
     heavy |= {"multiprocessing", "tracklake.sweeps", "tracklake.comparison", "tracklake.plots"}
-    code = f"import sys, tracklake; print(sorted({heavy!r} & set(sys.modules)))"
+    assert loaded_by("import tracklake", of=heavy) == []
+
+
+def test_a_table_of_runs_loads_no_engine(tmp_path: Path):
+    """Polars alone answers a table of sealed runs with config, entries and statistics, and who is best."""
+    for run_id, loss in (("a", 0.5), ("b", 0.25)):
+        with tl.init("p", id=run_id, dir=tmp_path, config={"lr": 0.1}) as run:
+            run.log({"loss": loss})
+    tl.open(tmp_path).refresh()
+    asked = f"""
+        import tracklake
+        lake = tracklake.open({str(tmp_path)!r})
+        lake.runs()
+        assert lake.runs(order_by="summary.loss.min", limit=1)["run_id"].item() == "b"
+    """
+    assert loaded_by(textwrap.dedent(asked), of={"numpy", "duckdb", "pyarrow", "pandas"}) == []
+
+
+def loaded_by(code: str, *, of: set[str]) -> list[str]:
+    """Return which of these modules a fresh process has loaded after running the code."""
+    code += f"\nimport sys; print(*sorted({of!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tracklake import points
+from tracklake import points, stretches
 from tracklake.schema import POINTS, STAMP
 
 
@@ -26,8 +26,8 @@ def sessions(run_id: str, start: int, base: float) -> pl.DataFrame:
 def test_changes_mark_the_first_row_and_every_row_unlike_the_one_before():
     """A row is marked if any of the columns differs from the row before; no rows give no marks."""
     rows = pl.DataFrame({"a": ["x", "x", "x", "y"], "b": [1, 1, 2, 2]})
-    assert points.changes(rows, by=["a", "b"]).tolist() == [True, False, True, True]
-    assert points.changes(rows.head(0), by=["a"]).tolist() == []
+    assert stretches.begin(rows, by=["a", "b"]).to_list() == [True, False, True, True]
+    assert stretches.begin(rows.head(0), by=["a"]).to_list() == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_changes_mark_the_first_row_and_every_row_unlike_the_one_before():
 )
 def test_is_sorted_compares_column_by_column(b, expected):
     """A later column counts only where all earlier ones are equal."""
-    assert points.is_sorted(pl.DataFrame({"a": ["x", "x", "y"], "b": b}), by=["a", "b"]) is expected
+    assert stretches.is_sorted(pl.DataFrame({"a": ["x", "x", "y"], "b": b}), by=["a", "b"]) is expected
 
 
 def test_sort_orders_by_run_metric_step_stamp_session():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tracklake import values
@@ -22,6 +21,7 @@ _HELD = {
     Kind.TEXT: ("text",),
     Kind.NULL: (),
 }
+_NOWHERE = pl.Series([None], dtype=pl.UInt32)
 _BEYOND_INT64 = {pl.UInt64, pl.Int128, pl.UInt128}
 _KINDS = {
     pl.Boolean: Kind.BOOL,
@@ -29,26 +29,40 @@ _KINDS = {
     **dict.fromkeys((pl.String, pl.Categorical, pl.Enum), Kind.TEXT),
 }
 
-Positions = np.ndarray[Any, np.dtype[np.int64]]
 
+def place(found: pl.Series, at: pl.Series, size: int) -> pl.Series:
+    """Return a Series of this size with the values at their positions, no two at one, and null elsewhere.
 
-def place(found: pl.Series, at: Positions, size: int) -> pl.Series:
-    """Return a Series of this size with the values at their positions and null elsewhere.
-
-    >>> place(pl.Series("x", [1.5, 2.5]), np.array([2, 0]), 3).to_list()
+    >>> place(pl.Series("x", [1.5, 2.5]), pl.Series([2, 0], dtype=pl.UInt32), 3).to_list()
     [2.5, None, 1.5]
     """
-    if len(at) == size and size and bool((at == np.arange(size)).all()):
+    if len(at) == size and at.is_sorted():
         return found
-    source = np.full(size, len(at), dtype=np.int64)  # past the end: the null put there
-    source[at] = np.arange(len(at))
-    return found.extend_constant(None, 1).gather(pl.Series(source))
+    return found.gather(inverse(at, size))
+
+
+def counted(size: int) -> pl.Series:
+    """Return the positions 0, 1, 2, ... of a Series of this size (UInt32).
+
+    >>> counted(3).to_list()
+    [0, 1, 2]
+    """
+    return pl.int_range(size, dtype=pl.UInt32, eager=True)
+
+
+def inverse(at: pl.Series, size: int) -> pl.Series:
+    """Return of each position the place in `at` where it stands, null where it does not (UInt32).
+
+    >>> inverse(pl.Series([2, 0], dtype=pl.UInt32), 3).to_list()
+    [1, None, 0]
+    """
+    return _NOWHERE.new_from_index(0, size).scatter(at, counted(len(at)))
 
 
 def typed(
     name: str,
     stored: pl.DataFrame,
-    at: Positions,
+    at: pl.Series,
     size: int,
     *,
     whole: pl.DataFrame | None = None,
@@ -137,8 +151,8 @@ def _covered(kinds: set[int]) -> set[int]:
 
 
 def _kinds(kind: pl.Series) -> set[int]:
-    said = kind.drop_nulls() if kind.null_count() else kind
-    return set(np.flatnonzero(np.bincount(said.to_numpy(), minlength=1)).tolist()) - {Kind.NULL}
+    least, most = kind.min(), kind.max()  # mostly there is but one, and to ask so is far cheaper
+    return set(kind.unique() if least != most else [most]) - {Kind.NULL, None}
 
 
 def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:

@@ -6,10 +6,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import values
+from tracklake.deferred import np
 from tracklake.labels import clipped, duration, middle_out, number_of
 from tracklake.points import PSEUDO
 from tracklake.tabulation import card

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tracklake.arrays import as_numpy, count_in_bins, finite_numbers
+from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from array import array
+from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-import numpy as np
 import polars as pl
 
 from tracklake import statements, states
@@ -19,8 +20,6 @@ from tracklake.schema import POINTS, SESSIONS, STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from tracklake.statements import Said
     from tracklake.storage import Storage
@@ -56,7 +55,15 @@ class Contents(NamedTuple):
 
 
 def write(storage: Storage, contents: Contents) -> Partition:
-    """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so."""
+    """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage import Storage
+    >>> contents = Contents(pl.DataFrame(schema=POINTS), statements.concat([]))
+    >>> part = write(Storage(Path("lake")), contents)
+    >>> part.n_points, Path("lake", part.history).stat().st_size == part.sizes[0]
+    (0, True)
+    """
     name = secrets.token_hex(8)
     found = states.of_rows(contents.points, sessions=session_starts(contents.said))
     tables = (
@@ -141,19 +148,23 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
     """Tell whether a partition may say something of a run, its id in any case; False is certain."""
     hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
-    at = int(np.searchsorted(hashes, wanted))
-    return at < len(hashes) and int(hashes[at]) == wanted
+    at = bisect_left(hashes, wanted)
+    return at < len(hashes) and hashes[at] == wanted
 
 
 @lru_cache(maxsize=4096)
-def _hashes(path: Path) -> NDArray[np.int64]:
+def _hashes(path: Path) -> array[int]:
     """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
     ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
-    return np.sort(np.fromiter((hash(run_id.casefold()) for run_id in ids), np.int64, len(ids)))
+    return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
 
 
 def session_starts(said: Said) -> pl.DataFrame:
-    """Return run_id, session, start and runtime_base: what `_runtime` is counted from."""
+    """Return run_id, session, start and runtime_base: what `_runtime` is counted from.
+
+    >>> session_starts(statements.concat([])).columns
+    ['run_id', 'session', 'start', 'runtime_base']
+    """
     base = said.statements.filter((pl.col("said") == "session") & (pl.col("key") == "runtime_base"))
     starts = said.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
     return starts.join(
@@ -164,7 +175,13 @@ def session_starts(said: Said) -> pl.DataFrame:
 
 
 def checksum(path: Path) -> tuple[int, int]:
-    """Return (bytes, crc32) of a file."""
+    """Return (bytes, crc32) of a file.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a").write_bytes(b"hello")
+    >>> checksum(Path("a"))
+    (5, 907060870)
+    """
     size = crc = 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

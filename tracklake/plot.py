@@ -82,6 +82,10 @@ class Plot:
         """Write the picture as .png, .svg or .html (interactive, opens offline), and return the path.
 
         Raises TracklakeError for another suffix, and without altair and vl-convert.
+
+        >>> example().plot.scatter("lr", "loss.min").save("lr.gif")
+        Traceback (most recent call last):
+        tracklake.errors.TracklakeError: cannot save a plot as 'lr.gif': give a name that ends in .png, .svg or .html
         """
         target = Path(path)
         suffix = target.suffix.lower()
@@ -127,5 +131,9 @@ class Plot:
 
 
 def empty(title: str, *, because: str, notes: Sequence[str] = ()) -> Plot:
-    """Return the picture of nothing, which says why there is nothing."""
+    """Return the picture of nothing, which says why there is nothing.
+
+    >>> empty("loss", because="no run has it")
+    Plot('loss', 0 rows)
+    """
     return Plot(title, data=pl.DataFrame(), draw=lambda _: charts.message(f"Nothing to draw: {because}."), notes=notes)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
+from tracklake import stretches
+from tracklake.deferred import np
 from tracklake.schema import POINTS, STAMP
 from tracklake.values import Kind
 
@@ -21,68 +22,7 @@ PSEUDO = ("_step", "_timestamp", "_runtime")
 the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _ROW = ["project", "run_id", "session", "step"]
-_MICROSECONDS = 1e6
-
-
-def changes(frame: pl.DataFrame, *, by: Sequence[str]) -> NDArray[np.bool_]:
-    """Say of each row whether it differs from the row before it in one of the columns; the first row does.
-
-    >>> changes(pl.DataFrame({"a": ["x", "x", "y"]}), by=["a"]).tolist()
-    [True, False, True]
-    """
-    new = np.zeros(frame.height, dtype=np.bool_)
-    new[:1] = True
-    for name in by:
-        new[1:] |= _steps(frame[name])
-    return new
-
-
-def _steps(column: pl.Series) -> NDArray[np.bool_]:
-    """Say of each neighbour of a row (none of them null) whether it differs."""
-    if column.dtype == pl.String:
-        return (column.slice(1) != column.head(-1)).to_numpy()
-    numbers: NDArray[np.int64] = column.to_physical().to_numpy()
-    differs: NDArray[np.bool_] = numbers[1:] != numbers[:-1]
-    return differs
-
-
-def _descends(column: pl.Series, at: NDArray[np.intp]) -> bool:
-    """Say whether any of these rows has more than the row after it."""
-    if column.dtype == pl.String:
-        return (column.gather(at) > column.gather(at + 1)).any()
-    numbers: NDArray[np.int64] = column.to_physical().to_numpy()
-    return bool((numbers[at] > numbers[at + 1]).any())
-
-
-def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
-    """Say whether the rows ascend by these columns (none of them null), without sorting.
-
-    >>> is_sorted(pl.DataFrame({"a": [1, 1, 2], "b": [5, 7, 0]}), by=["a", "b"])
-    True
-    """
-    equal = np.ones(max(frame.height - 1, 0), dtype=np.bool_)
-    for name in by:
-        column, steps = frame[name], _steps(frame[name])
-        at = np.flatnonzero(equal & steps)  # only there it matters which of the two is less
-        if len(at) and _descends(column, at):
-            return False
-        equal &= ~steps
-        if not equal.any():
-            break
-    return True
-
-
-def ranks(strings: pl.Series) -> tuple[NDArray[np.int64], int]:
-    """Give each string's rank among the distinct ones, and how many these are.
-
-    >>> ranks(pl.Series(["b", "a", "b"]))
-    (array([1, 0, 1]), 2)
-    """
-    if is_sorted(strings.to_frame(), by=[strings.name]):
-        new = changes(strings.to_frame(), by=[strings.name])
-        return np.cumsum(new) - 1, int(new.sum())
-    distinct = strings.unique().sort()
-    return strings.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).to_numpy(), len(distinct)
+_MILLION = pl.Series([1e6])
 
 
 def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
@@ -92,28 +32,11 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
     >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
     [1, 2]
     """
-    if is_sorted(points, by=by):
+    if stretches.is_sorted(points, by=by):
         return points
     series = by[: by.index("step")]
-    together = points[gathered(points, by=series)]  # enough for sorted parts of several runs, and far faster
-    return together if is_sorted(together, by=by) else together.sort(by, maintain_order=True)
-
-
-def gathered(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
-    """Give the order that sorts by these strings; rows with the same ones stay as they stand.
-
-    It ranks the first row of each stretch of equal rows, not every row: that is cheap where sorted parts were joined.
-
-    >>> gathered(pl.DataFrame({"a": ["y", "y", "x", "y"]}), by=["a"]).to_list()
-    [2, 0, 1, 3]
-    """
-    new = changes(frame, by=by)
-    heads = frame.filter(new)
-    series = np.zeros(heads.height, dtype=np.int64)
-    for name in by:
-        rank, distinct = ranks(heads[name])
-        series = series * distinct + rank
-    return pl.Series(np.argsort(series[np.cumsum(new) - 1], kind="stable"))
+    together = points[stretches.gathered(points, by=series)]  # enough for sorted parts of several runs, and far faster
+    return together if stretches.is_sorted(together, by=by) else together.sort(by, maintain_order=True)
 
 
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -129,18 +52,20 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
     said = sort(points)
     if cutoffs is not None:
         said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
-    last = np.roll(changes(said, by=("run_id", "metric", "step")), -1)  # the next row is another step's
+    last = stretches.begin(said, by=("run_id", "metric", "step")).shift(
+        -1, fill_value=True
+    )  # the next row's step is new
     return said if last.all() else said.filter(last)
 
 
 def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     if cutoffs.is_empty():
         return points
-    new = changes(points, by=("run_id", "session"))  # join pieces of (run, session), not points: they are few
+    new = stretches.begin(points, by=("run_id", "session"))  # join pieces of (run, session), not points: they are few
     least = cutoffs.group_by("run_id", "session").agg(pl.col("cutoff").min())
     pieces = points.filter(new).select("run_id", "session")
     limit = pieces.join(least, on=["run_id", "session"], how="left", maintain_order="left")["cutoff"]
-    piece = pl.Series(np.cumsum(new) - 1)
+    piece = stretches.numbers(new)
     return points.filter(limit.is_null()[piece] | (points["step"] < limit[piece]))
 
 
@@ -164,6 +89,10 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them.
 
     The points of each series stand together and in order, the series in no order.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
     rows = _rows(points)
     user = points.filter(pl.col("metric") == "_timestamp")
@@ -184,24 +113,24 @@ def seconds(microseconds: pl.Series) -> pl.Series:
     >>> seconds(pl.Series([1_700_000_000_005_000, 0]))[0]
     1700000000.005
     """
-    return pl.Series(microseconds.to_numpy() / _MICROSECONDS)
+    return microseconds / _MILLION.new_from_index(0, len(microseconds))
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
     """Give each (project, run_id, session, step) once, with its largest ts."""
-    new = changes(points, by=("run_id",))  # group by a number: strings take several times as long
-    one = _one_of_equal_series(points, new)
+    new = stretches.begin(points, by=("run_id",))  # group by a number: strings take several times as long
+    one = _one_of_equal_series(points, new.to_numpy())
     if one is not None:
         return points.filter(one).select(*_ROW, "ts")
     runs = points.filter(new).select("project", "run_id")
-    numbered = points.select(pl.lit(pl.Series("run", np.cumsum(new) - 1)), "session", "step", "ts")
+    numbered = points.select(pl.lit(stretches.numbers(new).alias("run")), "session", "step", "ts")
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
     return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
 
 
 def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Mark the first series of each run, if the others have the same rows; that is usual, and spares a group by."""
-    new = new_run | changes(points, by=("metric",))
+    new = new_run | stretches.begin(points, by=("metric",)).to_numpy()
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, points.height))
     of_run = np.cumsum(new_run[starts]) - 1

@@ -39,7 +39,11 @@ class Sample(NamedTuple):
 
     @property
     def tasks(self) -> int:
-        """How many strata there are over all columns."""
+        """How many strata there are over all columns.
+
+        >>> sample([0, 0, 1], stratum=[0, 1, 1], cell=[-1, -1, -1], value=[1.0, 2.0, 3.0]).tasks
+        2
+        """
         return len(np.unique(self.stratum))
 
 
@@ -47,13 +51,20 @@ def by_itself(whole: Sample) -> Sample:
     """Return the sample for what is asked of each column by itself: all that have as many values draw alike.
 
     The draws of two columns then say nothing of their difference, and cost a fraction.
+
+    >>> by_itself(sample([0, 0, 1, 1], stratum=[0] * 4, cell=[7, 8, 3, 9], value=[1.0, 2.0, 3.0, 4.0])).cell.tolist()
+    [0, 1, 0, 1]
     """
     pieces = pieces_of(whole)
     return whole._replace(cell=np.arange(len(whole.cell)) - np.repeat(pieces.start, pieces.size))
 
 
 def sample(column: ArrayLike, *, stratum: ArrayLike, cell: ArrayLike, value: ArrayLike) -> Sample:
-    """Return the values in order. All four have one length; the first three hold numbers from 0."""
+    """Return the values in order. All four have one length; the first three hold numbers from 0.
+
+    >>> sample([1, 0, 0], stratum=[0, 0, 0], cell=[0, 5, 2], value=[3.0, 2.0, 1.0]).value.tolist()
+    [1.0, 2.0, 3.0]
+    """
     columns, strata, cells = (np.asarray(part, dtype=np.int64) for part in (column, stratum, cell))
     values = np.asarray(value, dtype=np.float64)
     order = np.lexsort((values, cells, strata, columns))
@@ -65,6 +76,10 @@ def centers(whole: Sample, *, center: Center, size: int) -> Floats:
 
     mean: of the stratum means. median: of the values, or of the stratum means where the sample has several strata.
     iqm: of all values of the column.
+
+    >>> whole = sample([0, 0, 0, 0], stratum=[0, 0, 0, 1], cell=[-1] * 4, value=[1.0, 2.0, 3.0, 10.0])
+    >>> centers(whole, center="mean", size=2).tolist()  # (2 + 10) / 2; column 1 has no values
+    [6.0, nan]
     """
     found = np.full(size, np.nan)
     if center == "iqm" or (center == "median" and whole.tasks <= 1):
@@ -86,6 +101,11 @@ def resampled(
 
     Every column of the sample is yielded once; `together` consecutive ones (0 and 1, 2 and 3...) in one batch. What is
     drawn depends on the seed and the sample alone.
+
+    >>> whole = sample([0, 0], stratum=[0, 0], cell=[-1, -1], value=[1.0, 3.0])
+    >>> ((columns, drawn),) = resampled(whole, center="mean", draws=200, seed=0)
+    >>> columns.tolist(), drawn.shape, sorted(set(drawn[0].tolist()))
+    ([0], (1, 200), [1.0, 2.0, 3.0])
     """
     pieces = pieces_of(whole)
     pooled = center == "iqm" or (center == "median" and whole.tasks <= 1)
@@ -116,7 +136,12 @@ class _Pieces(NamedTuple):
 
 
 def pieces_of(whole: Sample) -> _Pieces:
-    """Cut the sample where column or stratum change; pieces of one stratum with the same cells share a block."""
+    """Cut the sample where column or stratum change; pieces of one stratum with the same cells share a block.
+
+    >>> whole = sample([0, 0, 1], stratum=[0, 0, 0], cell=[1, 2, 1], value=[1.0, 2.0, 3.0])
+    >>> pieces_of(whole).size.tolist(), pieces_of(whole).block.tolist()
+    ([2, 1], [0, 1])
+    """
     if whole.value.size == 0:
         return _Pieces(*(np.empty(0, dtype=np.int64),) * 4)
     changes = np.diff(whole.column).astype(bool) | np.diff(whole.stratum).astype(bool)
@@ -308,7 +333,11 @@ def _rows(columns: Ints) -> Ints:
 
 
 def kept(center: Center, size: int) -> slice:
-    """Return which of the ordered values are averaged."""
+    """Return which of the ordered values are averaged.
+
+    >>> kept("mean", 8), kept("iqm", 8), kept("median", 8)
+    (slice(0, 8, None), slice(2, 6, None), slice(3, 5, None))
+    """
     cut = {"mean": 0, "iqm": size // 4, "median": max(size - 1, 0) // 2}[center]
     return slice(cut, size - cut)
 

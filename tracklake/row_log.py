@@ -8,8 +8,6 @@ from operator import index
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from tracklake import keys, values, wire
 from tracklake.errors import UnstorableValueError
 from tracklake.points import PSEUDO
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from tracklake.definitions import Definitions
     from tracklake.journal import Journal
 
-_PACKED = {float: "d", int: "q", bool: "?", np.float64: "d", np.float32: "d", np.int64: "q", np.int32: "q"}
-"""Types whose values go into a packed row as they are."""
 _LETTERS = {Kind.FLOAT: "d", Kind.INT: "q", Kind.BOOL: "?"}
 _DISCARDED = ("_step", "_runtime")
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -231,7 +227,7 @@ class RowLog:
 
     def _remember(self, data: Mapping[str, Any], key_set: wire.KeySet) -> None:
         """Let rows of these keys and types take the fast path, if they are packed just as they come."""
-        letters = "".join(_PACKED.get(type(value), " ") for value in data.values())
+        letters = "".join(values.packed_as(type(value)) for value in data.values())
         plain = letters == key_set.kinds and tuple(data) == key_set.names and type(data) is dict
         if plain and not self._lacks_an_axis(data):
             axes = self._definitions.step_metrics
@@ -264,10 +260,17 @@ class _Families:
 
 
 def checked_step(step: object, name: str = "step") -> int | None:
-    """Return a step as an int; numpy ints pass, bool, float and str do not."""
+    """Return a step as an int; numpy ints pass, bool, float and str do not.
+
+    >>> checked_step(3), checked_step(None)
+    (3, None)
+    >>> checked_step(1.0)
+    Traceback (most recent call last):
+    TypeError: step must be an int, not float 1.0
+    """
     if step is None:
         return None
-    if isinstance(step, bool | np.bool_):
+    if isinstance(step, bool):
         msg = f"{name} must be an int, not {step!r}"
         raise TypeError(msg)
     try:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import points
+from tracklake.deferred import np
 from tracklake.schema import POINTS
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from tracklake.tail import OddPoint, RowBlock, Tail
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+    Ints = NDArray[np.int64]
 
 _KINDS = {"d": Kind.FLOAT, "q": Kind.INT, "?": Kind.BOOL}
 
@@ -42,7 +44,14 @@ class _Piece(NamedTuple):
 
 
 def points_of(sources: Sequence[Source]) -> pl.DataFrame:
-    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars."""
+    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars.
+
+    >>> from tracklake.tail import OddPoint, Tail
+    >>> from tracklake.values import store
+    >>> tail = Tail(odd=[OddPoint(7, 3, "note", store("rerun", name="note"))])
+    >>> points_of([Source(tail, "p", "r1", 1)]).select("run_id", "metric", "step", "text").rows()
+    [('r1', 'note', 3, 'rerun')]
+    """
     ordered = sorted(sources, key=lambda source: (source.project, source.run_id))
     pieces = [piece for i, source in enumerate(ordered) for piece in _pieces(i, source.tail.blocks)]
     odd = [(i, point) for i, source in enumerate(ordered) for point in source.tail.odd]
@@ -78,7 +87,7 @@ def _of_pieces(pieces: list[_Piece]) -> pl.DataFrame:
     return owners[which].hstack(pl.DataFrame(columns))
 
 
-def _values(raw: Ints, kinds: np.ndarray[Any, np.dtype[np.int8]]) -> dict[str, pl.Series]:
+def _values(raw: Ints, kinds: NDArray[np.int8]) -> dict[str, pl.Series]:
     """Read eight raw bytes a value as what its kind says: value and ival, null where they do not apply."""
     nothing = pl.Series("text", [None], dtype=pl.String).new_from_index(0, len(raw))
     floats = pl.Series("value", raw.view(np.float64))

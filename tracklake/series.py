@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 import polars as pl
 
-from tracklake import columns, keys, partitions, points
+from tracklake import columns, keys, partitions, points, stretches
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -76,15 +75,19 @@ class SeriesTable:
         return pl.concat(frames) if frames else _shaped(self.snapshot.points([]), stored_as)
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
-        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime."""
+        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime.
+
+        >>> example()._view.series.of_run("slow", ["acc"]).select("_step", "acc").rows()
+        [(0, 0.4), (1, 0.5), (2, 0.6)]
+        """
         found = self.snapshot.of_run(run_id)
         if metrics is not None:
             found = found.filter(pl.col("metric").is_in([*metrics, *PSEUDO]))
         names = found["metric"].unique().sort() if metrics is None else dict.fromkeys(metrics)
-        steps, at = np.unique(found["step"].to_numpy(), return_inverse=True)
+        steps = found.select(pl.col("step").unique().sort())
+        placed = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
         shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
-        placed = found.with_columns(pl.lit(pl.Series("at", at)))
-        return pl.DataFrame(_typed_by_metric(placed, shown, len(steps))).cast({"_step": pl.Int64})
+        return pl.DataFrame(_typed_by_metric(placed, shown, steps.height)).cast({"_step": pl.Int64})
 
     def read(
         self,
@@ -105,7 +108,7 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        plain = shape == "long" and not raw and ids is None and self.snapshot.are_numbers(names)
+        plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
         read = partitions.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         found = self._ordered(read, names, ids)
@@ -125,7 +128,15 @@ class SeriesTable:
         return points.sort(found, by=(*_SERIES, "step", "time"))
 
     def known(self, metrics: Sequence[str] | None) -> list[str]:
-        """Return the names of metrics that are there, or raise the error that names the nearest."""
+        """Return the names of metrics that are there, or raise the error that names the nearest.
+
+        >>> series = example()._view.series
+        >>> series.known(None), series.known(["loss", "loss"])
+        (['acc', 'loss'], ['loss'])
+        >>> series.known(["los"])
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: unknown metric 'los'...
+        """
         available = self.snapshot.metrics
         if metrics is None:
             return [name for name in available if not name.startswith("_")]
@@ -153,10 +164,10 @@ class SeriesTable:
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
         rows = partitions.collect(self._points([metric, *taken], chosen, raw=False))
-        new = points.changes(rows, by=["run_id"])  # join stretches of a run, not points: they are few
+        new = stretches.begin(rows, by=["run_id"])  # join stretches of a run, not points: they are few
         heads = rows.select("run_id").filter(new)
         heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
-        whose = heads.select("at", pl.col("step").alias("best"))[pl.Series(np.cumsum(new) - 1)]
+        whose = heads.select("at", pl.col("step").alias("best"))[stretches.numbers(new)]
         found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
         return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
 
@@ -171,7 +182,13 @@ class SeriesTable:
             raise _too_large(count, limit)
 
     def step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
-        """Return the step metric of each (metric, group of runs) that has one."""
+        """Return the step metric of each (metric, group of runs) that has one.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", step_metric="acc")
+        >>> lake._view.series.step_metrics(["loss"])
+        {('loss', 0): 'acc'}
+        """
         definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
         return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
 
@@ -202,7 +219,12 @@ def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
 
 
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
-    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between."""
+    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
+
+    >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
+    >>> thinned(curve, 4)["value"].to_list()
+    [0.0, 5.0, -3.0, 2.0]
+    """
     if type(size) is not int or size < 4:  # noqa: PLR2004 - first, last and the two extremes
         msg = f"downsample={size!r}; a series keeps its first, last and extremes, so 4 is the least"
         raise QueryError(msg)
@@ -231,7 +253,12 @@ def check_shape(shape: str) -> None:
 
 
 def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
-    """Keep the points at the steps wanted."""
+    """Keep the points at the steps wanted.
+
+    >>> points = pl.LazyFrame({"step": range(6)})
+    >>> [between(points, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
+    [[2, 3, 4, 5], [1, 3, 5]]
+    """
     if steps is None:
         return found
     if isinstance(steps, range):
@@ -272,18 +299,17 @@ def _typed_by_metric(
     for name in metrics:
         mine = parts.get(name, found.clear())
         shown = f"metric.{name}" if name in beside else name
-        yield from columns.typed(shown, mine, mine["at"].to_numpy().astype(np.int64), size, taken=taken)
+        yield from columns.typed(shown, mine, mine["at"], size, taken=taken)
 
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Cut a frame into its metrics; without a copy where the points of each stand together."""
-    starts = np.flatnonzero(points.changes(found, by=["metric"]))
-    lengths = np.diff(np.append(starts, found.height))
+    starts = stretches.begin(found, by=["metric"]).arg_true().to_list()
     names = found["metric"].gather(starts)
     if names.n_unique() < len(names):
         return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
-    cuts = zip(names, starts.tolist(), lengths.tolist(), strict=True)
-    return {name: found.slice(start, length) for name, start, length in cuts}
+    cuts = zip(names, starts, [*starts[1:], found.height], strict=False)
+    return {name: found.slice(start, stop - start) for name, start, stop in cuts}
 
 
 def _too_large(count: int, limit: int) -> HistoryTooLargeError:

@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import numpy as np
 import polars as pl
 
+from tracklake import stretches
+from tracklake.deferred import np
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.points import PSEUDO, changes, gathered, is_sorted, pseudo, ranks
+from tracklake.points import PSEUDO, pseudo
 from tracklake.schema import STAMP, STATES
 from tracklake.values import Kind
 
@@ -95,7 +96,7 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     """
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
-    raw, new = _by_session(points) if by_session else (points, changes(points, by=_SERIES))
+    raw, new = _by_session(points) if by_session else (points, _new_series(points))
     every = _Segments(np.flatnonzero(new), raw.height)
     last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
     lengths = every.lengths if last.all() else every.count(last)
@@ -108,7 +109,14 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
 
 
 def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Make the states of points as `of` does, and those of the series that every run has without logging them."""
+    """Make the states of points as `of` does, and those of the series that every run has without logging them.
+
+    >>> from tracklake.schema import POINTS
+    >>> points = pl.DataFrame([("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)], schema=POINTS, orient="row")
+    >>> start = points.select("run_id", "session", pl.col("ts").alias("start"), runtime_base=1.5)
+    >>> of_rows(points, sessions=start).select("metric", "last_value").rows()
+    [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
+    """
     logged = points.filter(~pl.col("metric").is_in(PSEUDO))
     found = pl.concat([of(logged), of(pseudo(points, sessions=sessions))])
     return _sorted(found, then="session")
@@ -116,13 +124,17 @@ def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
 
 def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
     """Bring the points of each (run, metric, session) together, else as they stand, and mark its first."""
-    new = changes(points, by=_SERIES)
+    new = _new_series(points)
     session = points["session"].to_numpy()
     switch = np.append(False, np.diff(session) != 0)
     if (switch & ~new).any():
         order = np.lexsort((session, np.cumsum(new)))  # moves points within a series only: `new` stays true
         points, switch = points[pl.Series(order)], np.append(False, np.diff(session[order]) != 0)
     return points, new | switch
+
+
+def _new_series(points: pl.DataFrame) -> Bools:
+    return stretches.begin(points, by=_SERIES).to_numpy()
 
 
 def _number_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
@@ -186,9 +198,11 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
     [('a', 'x', 2, 0, 9, 10, 3.0, 6)]
     """
-    pieces, segments = _pieces(states)
-    if len(segments.starts) == pieces.height:
+    pieces = sort(states)
+    new = stretches.begin(pieces, by=_SERIES)
+    if new.all():
         return pieces
+    segments = _Segments(np.flatnonzero(new.to_numpy()), pieces.height)
     merged = _merged_numbers(pieces, segments) | _merged_values(pieces, segments)
     if "ts" in pieces.columns:
         merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), segments)
@@ -205,16 +219,10 @@ def overlapping(states: pl.DataFrame) -> pl.DataFrame:
     >>> overlapping(pl.DataFrame(pieces)).rows()
     [('a', 'x')]
     """
-    pieces, segments = _pieces(states.select(*_SERIES, "lo", "hi"))
-    clash = pieces["lo"].to_numpy()[1:] <= pieces["hi"].to_numpy()[:-1]  # in order of lo, neighbours suffice
-    clash[segments.starts[1:] - 1] = False
-    return pieces.select(_SERIES)[1:].filter(clash).unique(maintain_order=True)
-
-
-def _pieces(states: pl.DataFrame) -> tuple[pl.DataFrame, _Segments]:
-    """Order states by (metric, run_id, lo), and cut them where a new series begins."""
-    pieces = sort(states)
-    return pieces, _Segments(np.flatnonzero(changes(pieces, by=_SERIES)), pieces.height)
+    pieces = sort(states.select(*_SERIES, "lo", "hi"))
+    same = ~stretches.begin(pieces, by=_SERIES)
+    clash = same & (pl.col("lo") <= pl.col("hi").shift())  # in order of lo, neighbours suffice
+    return pieces.filter(clash).select(_SERIES).unique(maintain_order=True)
 
 
 def sort(states: pl.DataFrame) -> pl.DataFrame:
@@ -228,14 +236,14 @@ def sort(states: pl.DataFrame) -> pl.DataFrame:
 
 def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
     """Sort by (metric, run_id, then), by integers that rank the strings: far faster than polars on the strings."""
-    order = ("metric", "run_id", then)
-    if is_sorted(states, by=order):
+    order = ["metric", "run_id", then]
+    if stretches.is_sorted(states, by=order):
         return states
-    together = states[gathered(states, by=["metric"])]  # enough for partitions that hold runs one after the other
-    if is_sorted(together, by=order):
+    together = states[stretches.gathered(states, by=["metric"])]  # enough for parts that hold runs one after the other
+    if stretches.is_sorted(together, by=order):
         return together
-    (metric, _), (run, runs) = (ranks(states[name]) for name in ("metric", "run_id"))
-    return states[pl.Series(np.lexsort((states[then].to_numpy(), metric * runs + run)))]
+    ranked = states.select(order).with_columns(stretches.ranks(states[name]) for name in ("metric", "run_id"))
+    return states[ranked.select(pl.arg_sort_by(order, maintain_order=True)).to_series()]
 
 
 def _merged_numbers(pieces: pl.DataFrame, segments: _Segments) -> Columns:

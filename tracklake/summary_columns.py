@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
-from tracklake import columns, keys, points, states
+from tracklake import columns, keys, states, stretches
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.snapshot import READ_ALL
 from tracklake.summaries import STORED
@@ -17,7 +16,6 @@ from tracklake.summaries import STORED
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from tracklake.columns import Positions
     from tracklake.keys import Statistic
     from tracklake.summaries import Summaries
 
@@ -29,7 +27,7 @@ class Cells:
     `values` are stored columns (value, ival, text, kind) of values of any kind, or the one column of a number.
     """
 
-    runs: Positions
+    runs: pl.Series
     values: pl.DataFrame
     whole: dict[str, list[pl.Series]] = field(default_factory=dict)
     """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
@@ -38,7 +36,7 @@ class Cells:
 class Rows:
     """The rows of a table: which runs they are, as places among all runs."""
 
-    def __init__(self, places: Positions, *, of: int) -> None:
+    def __init__(self, places: pl.Series, *, of: int) -> None:
         self.places = places
         self._of = of
 
@@ -46,24 +44,33 @@ class Rows:
         return len(self.places)
 
     @cached_property
-    def _row(self) -> Positions:
-        """The row of each run, -1 of those that have none."""
-        row = np.full(self._of, -1, dtype=np.int64)
-        row[self.places] = np.arange(len(self.places))
-        return row
+    def _row(self) -> pl.Series:
+        """The row of each run, null of those that have none."""
+        return columns.inverse(self.places, self._of)
 
-    def take(self, cells: Cells) -> tuple[pl.DataFrame, Positions]:
-        """Return the values that belong into the table, and their rows."""
-        at = self._row[cells.runs]
-        shown = at >= 0
-        return (cells.values, at) if shown.all() else (cells.values.filter(shown), at[shown])
+    def take(self, cells: Cells) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the values that belong into the table, and their rows.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> values, at = rows.take(Cells(pl.Series([0, 1, 2]), pl.DataFrame({"value": [0.0, 0.1, 0.2]})))
+        >>> values["value"].to_list(), at.to_list()
+        ([0.0, 0.2], [1, 0])
+        """
+        at = self._row.gather(cells.runs)
+        shown = at.is_not_null()
+        return (cells.values, at) if shown.all() else (cells.values.filter(shown), at.filter(shown))
 
     @cached_property
     def _are_all(self) -> bool:
-        return len(self) == self._of and bool((self.places == np.arange(self._of)).all())
+        return len(self) == self._of and self.places.is_sorted()
 
     def column(self, name: str, cells: Cells) -> list[pl.Series]:
-        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none."""
+        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> rows.column("loss", Cells(pl.Series([0, 1]), pl.DataFrame({"value": [0.0, 0.1]})))[0].to_list()
+        [None, 0.0]
+        """
         if not self._are_all:
             return self._built(name, cells)
         if name not in cells.whole:
@@ -111,12 +118,16 @@ class SummaryColumns:
             fresh |= self._from_states([path for path in missing if path not in fresh], runs)
         return self._kept(self._statistics, fresh, runs)
 
-    def places(self, run_ids: pl.Series) -> Positions:
-        """Return the place of each run among all runs, the oldest first."""
+    def places(self, run_ids: pl.Series) -> pl.Series:
+        """Return the place of each run among all runs, the oldest first.
+
+        >>> SummaryColumns(example()._view.runs.summaries).places(pl.Series(["fast", "slow", "fast"])).to_list()
+        [1, 0, 1]
+        """
         if run_ids.equals(self.summaries.runs["run_id"]):  # as it mostly is, and far cheaper than a join
-            return np.arange(len(run_ids))
+            return columns.counted(len(run_ids))
         known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
-        return known["place"].to_numpy()
+        return known["place"]
 
     def _scope(self, runs: Collection[str] | None, n_metrics: int) -> Collection[str] | None:
         """Return the runs to read: all, and remembered, unless that would be far more than what is asked for."""
@@ -125,7 +136,7 @@ class SummaryColumns:
     @cached_property
     def _places(self) -> pl.DataFrame:
         runs = self.summaries.runs.select("run_id")
-        return runs.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+        return runs.with_columns(columns.counted(runs.height).alias("place"))
 
     @staticmethod
     def _kept(known: dict[Any, Cells], fresh: dict[Any, Cells], runs: object) -> Mapping[Any, Cells]:
@@ -181,14 +192,19 @@ def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
 
 def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
     """Yield each value of a sorted column and where it stands."""
-    starts = np.flatnonzero(points.changes(column.to_frame(), by=[column.name]))
-    stops = np.append(starts[1:], [len(column)] if len(starts) else [])
-    for value, start, stop in zip(column.gather(starts), starts.tolist(), stops.astype(int).tolist(), strict=True):
+    starts = stretches.begin(column.to_frame(), by=[column.name]).arg_true().to_list()
+    stops = [*starts[1:], len(column)]
+    for value, start, stop in zip(column.gather(starts), starts, stops, strict=False):
         yield value, slice(start, stop)
 
 
 def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[str, Statistic]:
-    """Return the statistics by the names of their columns; a bare metric is its last value."""
+    """Return the statistics by the names of their columns; a bare metric is its last value.
+
+    >>> from tracklake.keys import Statistic
+    >>> labelled([("loss", Statistic("loss", None)), (("loss", "min"), Statistic("loss", "min"))])
+    {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}
+    """
     found: dict[str, Statistic] = {}
     for path, statistic in asked:
         name = path if isinstance(path, str) else ".".join(path)
@@ -201,7 +217,12 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[s
 
 
 def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
-    """Put statistics one below the other, with the texts only if there are any."""
+    """Put statistics one below the other, with the texts only if there are any.
+
+    >>> from tracklake.keys import Statistic
+    >>> stacked(pl.Series("run_id", ["a"]), [(Statistic("loss", "min"), [pl.Series([0.5])])]).rows()
+    [('a', 'loss', 'min', 0.5)]
+    """
     schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
     found = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
     return found.drop("text") if found["text"].null_count() == found.height else found

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from decimal import Decimal
 from enum import Enum, IntEnum
-from functools import partial, singledispatch
+from functools import cache, partial, singledispatch
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
-
 from tracklake.arrays import CONVERSION_ERRORS, as_numpy
+from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 from tracklake.histogram import Histogram
 
@@ -148,16 +148,29 @@ def _json(value: Any) -> Stored:
 
 
 _SCALARS: dict[type, Callable[[Any], Stored]] = {
-    **dict.fromkeys((float, np.float64, np.float32), _float),
-    **dict.fromkeys((int, np.int64, np.int32), _int),
-    **dict.fromkeys((bool, np.bool_), _bool),
-    **dict.fromkeys((str, np.str_), _text),
+    float: _float,
+    int: _int,
+    bool: _bool,
+    str: _text,
     type(None): _null,
 }
 """By exact type: the values of nearly every row, one look-up away."""
+_PACKED: dict[Callable[[Any], Stored], str] = {_float: "d", _int: "q", _bool: "?"}
+
+
+def packed_as(kind: type) -> str:
+    """Return the letter of `struct` by which values of exactly this type are packed as they are; a space if none is.
+
+    >>> packed_as(float), packed_as(str)
+    ('d', ' ')
+    """
+    store = _SCALARS.get(kind)
+    return _PACKED.get(store, " ") if store is not None else " "
 
 
 def _store_other(value: object, *, name: str, exact: bool) -> Stored:
+    if "numpy" in sys.modules:
+        _know_numpy()
     try:
         plain = _plain(value, exact=exact)
         return _SCALARS.get(type(plain), _json)(plain)
@@ -230,8 +243,16 @@ def _(value: Enum, *, exact: bool) -> Plain:
         return value.name  # a member that stands for an object
 
 
-@_plain.register
-def _(value: np.generic, *, exact: bool) -> Plain:
+@cache
+def _know_numpy() -> None:
+    """Take scalars of numpy as well; done when one may have come, so that to log does not load numpy."""
+    _plain.register(np.generic, _plain_scalar)
+    _SCALARS.update(dict.fromkeys((np.float64, np.float32), _float))
+    _SCALARS.update(dict.fromkeys((np.int64, np.int32), _int))
+    _SCALARS.update({np.bool_: _bool, np.str_: _text})
+
+
+def _plain_scalar(value: np.generic, *, exact: bool) -> Plain:
     kind = value.dtype.kind
     if kind == "M":
         return str(value)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import columns, keys, points
+from tracklake.deferred import np
 from tracklake.partitions import Contents
 from tracklake.schema import STAMP
 from tracklake.statements import FILES, STATEMENTS, Said
@@ -16,7 +16,8 @@ from tracklake.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
+
 
 MAX_POINTS = 4_000_000
 """Points of one partition; each is built in memory, at some 300 bytes a point."""

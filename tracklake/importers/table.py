@@ -6,10 +6,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake import fields, keys
+from tracklake.deferred import np
 from tracklake.errors import SourceError
 from tracklake.importers import bulk, naming, sources
 from tracklake.importers.pieces import Rows, Runs, contents
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tracklake.importers.sources import Table
     from tracklake.snapshot_reader import SnapshotReader
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
+
 
 _RESERVED = ("_step", "_runtime")
 

@@ -1,0 +1,22 @@
+"""numpy, loaded when something of it is first used: a table of runs is answered without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["np"]
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+
+    class _Numpy:
+        """Stands for the module; what was used once is an attribute from then on, as quick as the module's own."""
+
+        def __getattr__(self, name: str) -> Any:
+            import numpy as np
+
+            setattr(self, name, found := getattr(np, name))
+            return found
+
+    np = _Numpy()
