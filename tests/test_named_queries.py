@@ -171,7 +171,7 @@ def test_sweep_marginals(lake: tl.Lake):
     """The key whose settings lie farthest apart comes first."""
     found = lake.query("sweep_marginals", metric="loss", goal="min")
     assert rows(found, "key", "setting", "runs", "mean", "best", "spread") == [
-        ("seed", "1.0", 2, 4.0, 2.0, 3.25), ("seed", "2.0", 2, 0.75, 0.5, 3.25),
+        ("seed", "1", 2, 4.0, 2.0, 3.25), ("seed", "2", 2, 0.75, 0.5, 3.25),
         ("lr", "0.1", 2, 1.5, 1.0, 1.75), ("lr", "0.2", 2, 3.25, 0.5, 1.75),
     ]  # fmt: skip
 
