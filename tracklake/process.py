@@ -16,6 +16,7 @@ from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 BEAT_SECONDS = 60.0
 """How often an open journal gives a sign of life."""
@@ -153,8 +154,22 @@ def _exit_code(status: object) -> int:
     if hasattr(sys, "ps1"):  # in a notebook every exception is caught, and the process ends well
         return 0
     if error is None:
-        error = SystemExit(status)
+        error = SystemExit(_code_of_worker() if status is None else status)
     return code_of(error)
+
+
+def _code_of_worker() -> int | None:
+    """Return the code that a worker of multiprocessing ends with.
+
+    From Python 3.13 on its exceptions are handled before its runs are finished: what started it has the code.
+    """
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - it is documented, and there is no other way to a caller
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("multiprocessing.") and "code" in frame.f_locals:
+            code: int = frame.f_locals["code"]
+            return code
+        frame = frame.f_back
+    return None
 
 
 _WAYS_OUT = [(sys, "exit", sys.exit)]
