@@ -45,9 +45,10 @@ class Places:
 
     @pytest.fixture(autouse=True)
     def _example_lake(self, request: pytest.FixtureRequest) -> None:
-        """`example()` of the doctests: a small lake of two runs."""
+        """What examples of docstrings may use: `tl`, and `example()`, a small lake of two runs."""
         if isinstance(request.node, pytest.DoctestItem):
             namespace = request.getfixturevalue("doctest_namespace")
+            namespace["tl"] = tracklake
             namespace["example"] = lambda: example_lake(request.getfixturevalue("tmp_path"))
 
 

@@ -110,6 +110,14 @@ def start(script: str, *arguments: object) -> Child:
     return Child(script, *arguments)
 
 
+def at_once(script: str, *arguments: object, number: int) -> list[str]:
+    """Run so many copies of a script side by side, each with its number as last argument; return what each printed."""
+    children = [start(script, *arguments, i) for i in range(number)]
+    printed = [child.communicate() for child in children]
+    assert [child.returncode for child in children] == [0] * number, printed
+    return [said.strip() for said, _ in printed]
+
+
 def output(script: str, *arguments: object, code: int = 0) -> str:
     """Run a script to its end, which must come with this exit code, and return what it printed."""
     child = start(script, *arguments)

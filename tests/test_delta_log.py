@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
-import os
-import signal
+import textwrap
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from processes import at_once, output
 
 from tracklake import delta_log as delta_log_module
 from tracklake import schema
@@ -57,30 +56,18 @@ def actions(log: DeltaLog, name: str) -> list[dict]:
     return [json.loads(line) for line in log.storage.read(name).splitlines()]
 
 
-def seal_many(root: Path, worker: int) -> None:
-    log = DeltaLog(Storage(root))
-    base = log.read()
-    for n in range(20):
-        added = log.commit(base=base, add=[part(f"{worker}-{n}")], operation="SEAL", still_valid=always)
-        assert added is not None
-        base = added
+COMMITTER = """
+from pathlib import Path
+from tracklake.commits import Partition
+from tracklake.delta_log import DeltaLog
+from tracklake.storage import Storage
 
+log = DeltaLog(Storage(Path(sys.argv[1])))
 
-def replace_one(root: Path, worker: int) -> bool:
-    log = DeltaLog(Storage(root))
-    base = log.read(at=1)
-    made = log.commit(base=base, add=[part(f"new{worker}")], remove=["old"], operation="COMPACT", still_valid=always)
-    return made is not None
-
-
-def die_before_the_link(root: Path) -> None:
-    os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    seal(DeltaLog(Storage(root)), "lost")
-
-
-def run_in_processes(function: object, root: Path, n: int) -> list:
-    with multiprocessing.get_context("spawn").Pool(n) as pool:
-        return pool.starmap(function, [(root, worker) for worker in range(n)], chunksize=1)
+def commit(key, base, **more):
+    part = Partition(key, n_points=10, created=0, sizes=(100, 50, 20), crcs=(1, 2, 3))
+    return log.commit(base=base, add=[part], operation="SEAL", still_valid=lambda newer: True, **more)
+"""
 
 
 def test_no_log(log: DeltaLog) -> None:
@@ -225,7 +212,12 @@ def test_a_partition_is_removed_once(log: DeltaLog) -> None:
 
 def test_concurrent_commits_lose_nothing(log: DeltaLog) -> None:
     """Six processes that seal at once, into a lake not yet created, get dense numbers and all their partitions."""
-    run_in_processes(seal_many, log.storage.root, 6)
+    script = """
+    base = log.read()
+    for n in range(20):
+        base = commit(f"{sys.argv[2]}-{n}", base)
+    """
+    at_once(COMMITTER + textwrap.dedent(script), log.storage.root, number=6)
     version = log.read()
     assert version.number == 120
     assert set(version.partitions) == {f"{worker}-{n}" for worker in range(6) for n in range(20)}
@@ -237,18 +229,17 @@ def test_concurrent_commits_lose_nothing(log: DeltaLog) -> None:
 def test_concurrent_compactions_of_one_partition(log: DeltaLog) -> None:
     """Of six processes that replace the same partition, one does."""
     seal(log, "old")
-    won = run_in_processes(replace_one, log.storage.root, 6)
-    assert sum(won) == 1
-    assert list(log.read().partitions) == [f"new{won.index(True)}"]
+    script = 'print(commit(f"new{sys.argv[2]}", log.read(at=1), remove=["old"]) is not None)'
+    won = at_once(COMMITTER + script, log.storage.root, number=6)
+    assert sorted(won) == ["False"] * 5 + ["True"]
+    assert list(log.read().partitions) == [f"new{won.index('True')}"]
 
 
 def test_killed_committer(log: DeltaLog) -> None:
     """A committer killed before its file is published leaves no trace in the log, and the next one goes on."""
     log.create()
-    process = multiprocessing.get_context("spawn").Process(target=die_before_the_link, args=(log.storage.root,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    dying = 'os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL); commit("lost", log.read())'
+    output(COMMITTER + dying, log.storage.root, code=-9)
     assert log.read().number == 0
     assert list(seal(log, "mine").partitions) == ["mine"]
 

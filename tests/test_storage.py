@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import at_once, output
 
 from tracklake import storage as storage_module
 from tracklake.errors import CommitError, LakeError
@@ -27,13 +26,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def put_mine(root: Path, n: int) -> bool:
-    return Storage(root).put_if_absent("files/one", b"%d" % n * 100_000)
+STORAGE = """
+from pathlib import Path
+from tracklake.storage import Storage
 
-
-def die_before_the_link(root: Path) -> None:
-    os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    Storage(root).put_if_absent("files/one", b"data")
+storage = Storage(Path(sys.argv[1]))
+"""
 
 
 def refuse(code: int) -> object:
@@ -67,19 +65,17 @@ def test_put_is_refused_if_taken(storage: Storage) -> None:
 
 def test_one_winner_of_eight_processes(storage: Storage) -> None:
     """Of eight processes that put one name, one wins, and its bytes are whole."""
-    with multiprocessing.get_context("spawn").Pool(8) as pool:
-        won = pool.starmap(put_mine, [(storage.root, n) for n in range(8)], chunksize=1)
-    assert sum(won) == 1
-    assert storage.read("files/one") == b"%d" % won.index(True) * 100_000
+    script = 'print(storage.put_if_absent("files/one", sys.argv[2].encode() * 100_000))'
+    won = at_once(STORAGE + script, storage.root, number=8)
+    assert sorted(won) == ["False"] * 7 + ["True"]
+    assert storage.read("files/one") == b"%d" % won.index("True") * 100_000
     assert names(storage.path("files")) == ["one"]
 
 
 def test_killed_before_the_link(storage: Storage) -> None:
     """A process killed before it publishes leaves a name that is free and a listing that is empty."""
-    process = multiprocessing.get_context("spawn").Process(target=die_before_the_link, args=(storage.root,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    dying = 'os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL); storage.put_if_absent("files/one", b"data")'
+    output(STORAGE + dying, storage.root, code=-9)
     assert len(names(storage.path("files"))) == 1
     assert storage.list("files") == []
     assert storage.put_if_absent("files/one", b"mine")

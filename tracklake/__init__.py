@@ -47,23 +47,48 @@ __version__ = _VERSION
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
-    """Log a row of the current run; see `Run.log`."""
+    """Log a row of the current run; see `Run.log`.
+
+    >>> with init("walk", id="w1") as run:
+    ...     log({"loss": 0.5, "val": {"acc": 0.9}})
+    >>> run.summary["loss"], run.summary["val.acc"]
+    (0.5, 0.9)
+    """
     _current().log(data, step=step, commit=commit)
 
 
 def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
-    """Define a metric of the current run; see `Run.define_metric`."""
+    """Define a metric of the current run; see `Run.define_metric`.
+
+    >>> with init("walk", id="w1") as run:
+    ...     define_metric("loss", summary="min,mean").name
+    ...     log({"loss": 0.5}), log({"loss": 1.0})
+    'loss'
+    (None, None)
+    >>> run.summary["loss"]
+    {'min': 0.5, 'mean': 0.75}
+    """
     return _current().define_metric(name, *args, **kwargs)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: FBT001 - as W&B
-    """Finish the current run, if there is one; see `Run.finish`."""
+    """Finish the current run, if there is one; see `Run.finish`.
+
+    >>> _ = init("walk", id="w1")
+    >>> finish(exit_code=1)
+    >>> open("lake").run("w1").state
+    'failed'
+    """
     if _open_runs.current is not None:
         _open_runs.current.finish(exit_code=exit_code, quiet=quiet)
 
 
 def login(*_: object, **__: object) -> bool:
-    """Do nothing and return True: there is no account. Here for scripts written for W&B."""
+    """Do nothing and return True: there is no account. Here for scripts written for W&B.
+
+    >>> login(key="unused")
+    True
+    """
     return True
 
 

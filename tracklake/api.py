@@ -38,7 +38,11 @@ class Api:
 
     @property
     def default_entity(self) -> str:
-        """The entity that is shown where W&B has one."""
+        """The entity that is shown where W&B has one.
+
+        >>> Api(example().dir).default_entity
+        'local'
+        """
         return ENTITY
 
     def runs(

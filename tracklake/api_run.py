@@ -76,7 +76,15 @@ class ApiSummary(Summary):
         super().__init__(entries=held.entries, say=held.say, folder=folder, path=path)
 
     def update(self, other: Any = (), /, **more: object) -> None:
-        """Set several entries, and store all that was set or deleted."""
+        """Set several entries, and store all that was set or deleted.
+
+        >>> lake = example()
+        >>> run = tl.Api(lake.dir).run("slow")
+        >>> run.summary["rating"] = "poor"
+        >>> run.summary.update(loss=0.1)
+        >>> lake.runs(runs="slow", columns=["summary.acc", "summary.loss", "summary.rating"]).rows()
+        [('slow', 0.6, 0.1, 'poor')]
+        """
         super().update(other, **more)
         self._held.store()
 
@@ -130,7 +138,11 @@ class ApiRun:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The config as a nested dict."""
+        """The config as a nested dict.
+
+        >>> tl.Api(example().dir).run("slow").config
+        {'lr': 0.01}
+        """
         return deepcopy(self._page.configs[self.id])
 
     @cached_property
@@ -141,12 +153,20 @@ class ApiRun:
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        """The summary as a plain nested dict."""
+        """The summary as a plain nested dict.
+
+        >>> sorted(tl.Api(example().dir).run("slow").summary_metrics)
+        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
+        """
         return self.summary._json_dict  # noqa: SLF001 - W&B's own name
 
     @property
     def system_metrics(self) -> dict[str, float]:
-        """The newest sample of each system metric, its name after `system.`."""
+        """The newest sample of each system metric, its name after `system.`.
+
+        >>> tl.Api(example().dir).run("slow").system_metrics  # it began without system_metrics=True
+        {}
+        """
         last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
         return {f"system.{metric}": value for metric, value in last.select("metric", "value").iter_rows()}
 
@@ -157,12 +177,20 @@ class ApiRun:
 
     @property
     def history_keys(self) -> dict[str, Any]:
-        """Its metrics under "keys", and its last step under "lastStep"."""
+        """Its metrics under "keys", and its last step under "lastStep".
+
+        >>> tl.Api(example().dir).run("slow").history_keys
+        {'keys': {'acc': {}, 'loss': {}}, 'lastStep': 2}
+        """
         return {"keys": {name: {} for name in self._recorded.metrics}, "lastStep": self.lastHistoryStep}
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802 - as W&B
-        """The last step; -1 if there is none."""
+        """The last step; -1 if there is none.
+
+        >>> tl.Api(example().dir).run("slow").lastHistoryStep
+        2
+        """
         steps = self._recorded.history([])["_step"]
         return int(steps.max()) if len(steps) else -1  # type: ignore[arg-type] # an Int64 column
 
@@ -173,7 +201,11 @@ class ApiRun:
 
     @property
     def url(self) -> str:
-        """Where the run lies."""
+        """Where the run lies.
+
+        >>> tl.Api(example().dir).run("slow").url
+        'file:///.../lake#slow'
+        """
         return f"{self._recorded.dir.resolve().as_uri()}#{self.id}"
 
     def history(
@@ -191,8 +223,7 @@ class ApiRun:
         `stream="system"` gives the system metrics instead, one row a sample. Raises UnknownNameError for a metric that
         is not there, QueryError for other arguments.
 
-        >>> from tracklake.api import Api
-        >>> Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
+        >>> tl.Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
         """
         if stream not in get_args(Stream):
@@ -220,15 +251,22 @@ class ApiRun:
     ) -> Iterator[Row]:
         """Yield each row as a dict, from `min_step` up to but without `max_step`; with `keys` rows that have them all.
 
-        >>> from tracklake.api import Api
-        >>> [row["loss"] for row in Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
+        >>> [row["loss"] for row in tl.Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
         [1.0, 0.5]
         """
         rows = self._rows(keys)
         return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
 
     def update(self) -> None:
-        """Store what was changed of config, tags, notes and name, and what was set in the summary."""
+        """Store what was changed of config, tags, notes and name, and what was set in the summary.
+
+        >>> lake = example()
+        >>> run = tl.Api(lake.dir).run("slow")
+        >>> run.config["lr"], run.notes = 0.02, "relabelled"
+        >>> run.update()
+        >>> lake.runs(runs="slow", columns=["config.lr", "notes"]).rows()
+        [('slow', 0.02, 'relabelled')]
+        """
         base = self._page.base[self.id]
         mine = {"name": self.name, "notes": self.notes, "tags": list(self.tags)}
         before = {"name": base["name"], "notes": base["notes"], "tags": list(base["tags"] or [])}
@@ -241,7 +279,14 @@ class ApiRun:
         self.load(force=True)
 
     def load(self, *, force: bool = False) -> None:
-        """Read the run anew."""
+        """Read the run anew.
+
+        >>> lake = example()
+        >>> run = tl.Api(lake.dir).run("slow")
+        >>> lake.run("slow").tags = ["late"]
+        >>> run.tags, run.load(force=True), run.tags
+        ([], None, ['late'])
+        """
         if force:
             self._page = Page(self._page.lake, [self.id])
             for name in ("config", "summary"):

@@ -61,7 +61,13 @@ def time_to(
     baseline: Any,
     confidence: float,
 ) -> Arrivals:
-    """Return when runs arrive; `by` has run_id and the columns that group. See `Lake.time_to`."""
+    """Return when runs arrive; `by` has run_id and the columns that group. See `Lake.time_to`.
+
+    >>> lake = example()
+    >>> found = lake.time_to("acc", 0.65, goal="max", by="lr")
+    >>> found.table.select("config.lr", "n", "n_arrived", "median").rows()
+    [(0.1, 1, 1, 0.0), (0.01, 1, 0, None)]
+    """
     if math.isnan(threshold):
         raise DefinitionError("threshold=nan; name a number that the metric reaches")
     if not 0 < confidence < 1:

@@ -21,7 +21,11 @@ PLACES = 240
 
 
 def places(x: pl.Series, *, log: bool, size: int = PLACES) -> Floats:
-    """Return the places of the x axis at which curves are read: all there are, or `size` evenly spaced ones."""
+    """Return the places of the x axis at which curves are read: all there are, or `size` evenly spaced ones.
+
+    >>> places(pl.Series([3.0, 1.0, 3.0]), log=False).tolist()
+    [1.0, 3.0]
+    """
     distinct = x.unique().sort().to_numpy().astype(np.float64)
     if len(distinct) <= size:
         return distinct

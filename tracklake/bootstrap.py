@@ -84,7 +84,13 @@ def coverage(sizes: ArrayLike, *, confidence: float = 0.95) -> float:
 
 
 def bounds(drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Return the percentile bounds of each row of draws."""
+    """Return the percentile bounds of each row of draws.
+
+    >>> import numpy as np
+    >>> low, high = bounds(np.arange(101.0)[None, :], 0.9)
+    >>> low.round(9).tolist(), high.round(9).tolist()
+    ([5.0], [95.0])
+    """
     beyond = (1 - confidence) / 2
     low, high = np.quantile(drawn, [beyond, 1 - beyond], axis=1)
     return low, high

@@ -30,7 +30,12 @@ def at_budget(
     runs: Runs,
     where: Where,
 ) -> pl.DataFrame:
-    """Return one row a (budget, run); see `Lake.at_budget`."""
+    """Return one row a (budget, run); see `Lake.at_budget`.
+
+    >>> series = example()._view.series
+    >>> at_budget(series, {"step": [0, 1]}, metric="loss", goal="min", runs="fast", where=None).rows()
+    [('fast', 0.0, 1.0, 1.0, 0, 0, True), ('fast', 1.0, 0.25, 0.25, 1, 1, True)]
+    """
     limits = _limits(budget)
     ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
     curves = [trajectories.trajectories(series, metric, x=x, runs=ids, where=None) for x in budget]
@@ -91,7 +96,12 @@ def area_under(
     runs: Runs,
     where: Where,
 ) -> pl.DataFrame:
-    """Return one row a run with the area under its curve; see `Lake.area_under`."""
+    """Return one row a run with the area under its curve; see `Lake.area_under`.
+
+    >>> series = example()._view.series
+    >>> area_under(series, "loss", x="step", until=None, best_so_far=None, runs="slow", where=None).rows()
+    [('slow', 2.25, 1.125, 0.0, 2.0)]
+    """
     ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
     curves = trajectories.trajectories(series, metric, x=x, runs=ids, where=None)
     if best_so_far is not None:

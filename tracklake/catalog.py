@@ -37,7 +37,13 @@ class JournalFile(NamedTuple):
 
     @property
     def key(self) -> tuple[int, int]:
-        """(session, n), unique in the lake."""
+        """(session, n), unique in the lake.
+
+        >>> from tracklake.storage import Entry
+        >>> name = journal.FileName("fast-0b5a2a4c1e", 255, 3)
+        >>> JournalFile(name, Entry(str(name), 900, 1_700_000_000.0, writable=False)).key
+        (255, 3)
+        """
         return self.name.session, self.name.n
 
 
@@ -59,7 +65,14 @@ class Catalog:
         """Journals that are sealed to their end: they change no more."""
 
     def list_journals(self) -> list[JournalFile]:
-        """List the journal files. To be called before `refresh`: what leaves the listing is then in the log."""
+        """List the journal files. To be called before `refresh`: what leaves the listing is then in the log.
+
+        >>> from tracklake.lake_files import root_of
+        >>> from tracklake.storage import Storage
+        >>> catalog = Catalog(Storage(root_of(example().dir)))
+        >>> sorted(file.name.run.partition("-")[0] for file in catalog.list_journals())
+        ['fast', 'slow']
+        """
         runs = "" if self._only is None else tuple(f"{keys.safe_name(r)}." for r in (self._only, LAKE_RUN))
         known = {name: file.entry for name, file in self._spent.items()}
         entries = self.storage.list(journal.FOLDER, prefix=runs, suffix=journal.SUFFIX, known=known)
@@ -67,7 +80,16 @@ class Catalog:
         return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in found if f is not None]
 
     def refresh(self, *, to: Version | None = None) -> Version:
-        """Take over the newest version (or `to`) and return it."""
+        """Take over the newest version (or `to`) and return it.
+
+        >>> from tracklake.lake_files import root_of
+        >>> from tracklake.storage import Storage
+        >>> lake = example()
+        >>> catalog = Catalog(Storage(root_of(lake.dir)))
+        >>> before, _, after = catalog.refresh().number, lake.refresh(), catalog.refresh().number
+        >>> before, after
+        (-1, 1)
+        """
         host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
@@ -97,7 +119,16 @@ class Catalog:
         return other
 
     def marks(self, files: Iterable[JournalFile]) -> dict[tuple[int, int], Mark]:
-        """Return the largest mark of each of these journal files that has one."""
+        """Return the largest mark of each of these journal files that has one.
+
+        >>> from tracklake.lake_files import root_of
+        >>> from tracklake.storage import Storage
+        >>> lake = example()
+        >>> catalog = Catalog(Storage(root_of(lake.dir)))
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> {mark.complete for mark in catalog.marks(catalog.list_journals()).values()}
+        {True}
+        """
         sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
         known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
         largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
@@ -106,7 +137,14 @@ class Catalog:
         return marks
 
     def has_run(self, run_id: str) -> bool:
-        """Tell whether the lake may hold something of a run, its id in any case; False is certain."""
+        """Tell whether the lake may hold something of a run, its id in any case; False is certain.
+
+        >>> from tracklake.lake_files import root_of
+        >>> from tracklake.storage import Storage
+        >>> catalog = Catalog(Storage(root_of(example().dir)))
+        >>> catalog.has_run("FAST"), catalog.has_run("faster")
+        (True, False)
+        """
         start = f"{keys.safe_name(run_id)}."
         if self.storage.list(journal.FOLDER, prefix=start, suffix=journal.SUFFIX):
             return True
@@ -130,13 +168,23 @@ class Held(NamedTuple):
 
 
 def held(parts: Mapping[str, Said]) -> list[Held]:
-    """Return what partitions hold, in order of their first run; those that hold nothing are left out."""
+    """Return what partitions hold, in order of their first run; those that hold nothing are left out.
+
+    >>> said = statements.concat([])
+    >>> held({"7f3a": said._replace(files=said.files.clear(1).with_columns(run_id=pl.lit("a")))})[0][:3]
+    ('7f3a', 'a', 'a')
+    """
     ids = ((name, said.files["run_id"]) for name, said in parts.items() if said.files.height)
     return sorted((Held(name, runs[0], runs[-1], runs) for name, runs in ids), key=lambda h: (h.first, h.last))
 
 
 def holding(partitions: Sequence[Held], run_ids: Collection[str] | None) -> list[Held]:
-    """Return the partitions that hold something of these runs (None, and very many: all partitions)."""
+    """Return the partitions that hold something of these runs (None, and very many: all partitions).
+
+    >>> parts = [Held("p1", "a", "c", pl.Series(["a", "c"])), Held("p2", "d", "e", pl.Series(["d", "e"]))]
+    >>> [part.partition for part in holding(parts, ["c"])], holding(parts, ["b"])
+    (['p1'], [])
+    """
     if run_ids is None or len(run_ids) > _MANY:
         return list(partitions)
     least, most = min(run_ids, default=""), max(run_ids, default="")

@@ -24,7 +24,11 @@ class Clock:
         self.last = after
 
     def tick(self) -> int:
-        """Return the next stamp (int, microseconds)."""
+        """Return the next stamp (int, microseconds).
+
+        >>> Clock(after=4_000_000_000_000_000).tick()
+        4000000000000001
+        """
         now = time.time_ns() // 1000
         self.last = now if now > self.last else self.last + 1
         return self.last

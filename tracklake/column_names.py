@@ -46,7 +46,12 @@ class ColumnNames:
 
     @cached_property
     def available(self) -> list[str]:
-        """Every column that exists without naming a statistic."""
+        """Every column that exists without naming a statistic.
+
+        >>> names = example()._view.runs.names.available
+        >>> names[0], [name for name in names if "." in name]
+        ('run_id', ['config.lr', 'summary.acc', 'summary.loss', ...])
+        """
         shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
         return [*BASE, *self._config_names, *shown, *self.summaries.snapshot.made, *self._defined(None)]
 
@@ -56,14 +61,27 @@ class ColumnNames:
         return {*self._config_names, *(f"summary.{key}" for key in self._keys)}
 
     def parse(self, name: str) -> Column:
-        """Return what a name means, or raise the error that names the nearest."""
+        """Return what a name means, or raise the error that names the nearest.
+
+        >>> names = example()._view.runs.names
+        >>> names.parse("summary.loss.p95").path
+        Statistic(metric='loss', stat='p95')
+        >>> names.parse("config.lrr")
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: unknown column 'config.lrr'...
+        """
         found = self.find(name)
         if found is None:
             raise UnknownNameError.nearest("column", name, self.available)
         return found
 
     def find(self, name: str) -> Column | None:
-        """Return what a name means, None if no column can be asked for by it."""
+        """Return what a name means, None if no column can be asked for by it.
+
+        >>> names = example()._view.runs.names
+        >>> names.find("config.lr").config, names.find("config.depth")
+        ('config.lr', None)
+        """
         if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
         if name in self.summaries.snapshot.made:
@@ -78,7 +96,11 @@ class ColumnNames:
         return None
 
     def expand(self, wanted: Sequence[str]) -> list[str]:
-        """Put the matching columns in the place of each glob."""
+        """Put the matching columns in the place of each glob.
+
+        >>> example()._view.runs.names.expand(["state", "config.*", "summary.*.max"])
+        ['state', 'config.lr', 'summary.acc.max', 'summary.loss.max']
+        """
         names: list[str] = []
         for name in [wanted] if isinstance(wanted, str) else wanted:
             names += [name] if name in self.taken or not keys.is_glob(name) else self._matches(name)
@@ -90,7 +112,13 @@ class ColumnNames:
         return [*BASE, *(name for name in self._config_names if name in held), *self._defined(run_ids)]
 
     def is_better_high(self, name: str) -> bool:
-        """Tell whether a column shows a measure of which every definition says that more of it is better."""
+        """Tell whether a column shows a measure of which every definition says that more of it is better.
+
+        >>> lake = example()
+        >>> lake.define_metric("acc", goal="max")
+        >>> [lake._view.runs.names.is_better_high(f"summary.acc.{stat}") for stat in ("max", "count")]
+        [True, False]
+        """
         path = self._summary(name)
         if path is None or not (path.stat in _MEASURES or keys.is_quantile(path.stat)):
             return False

@@ -48,17 +48,29 @@ class Partition:
 
     @property
     def history(self) -> str:
-        """Name of the file of points."""
+        """Name of the file of points.
+
+        >>> Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)).history
+        'history/part-7f3a.parquet'
+        """
         return f"history/part-{self.id}.parquet"
 
     @property
     def states(self) -> str:
-        """Name of the file of states."""
+        """Name of the file of states.
+
+        >>> Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)).states
+        'states/part-7f3a.parquet'
+        """
         return f"states/part-{self.id}.parquet"
 
     @property
     def runs(self) -> str:
-        """Name of the file of sessions and their statements."""
+        """Name of the file of sessions and their statements.
+
+        >>> Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)).runs
+        'runs/part-7f3a.parquet'
+        """
         return f"runs/part-{self.id}.parquet"
 
 
@@ -92,7 +104,11 @@ def _commit_info(timestamp: int, operation: str) -> dict[str, Any]:
 
 
 def creation(timestamp: int) -> list[dict[str, Any]]:
-    """Return the actions of version 0."""
+    """Return the actions of version 0.
+
+    >>> [list(action)[0] for action in creation(1_700_000_000_000)]
+    ['commitInfo', 'protocol', 'metaData']
+    """
     columns = [
         {"name": name, "type": _DELTA_TYPES[dtype], "nullable": True, "metadata": {}} for name, dtype in POINTS.items()
     ]
@@ -108,7 +124,12 @@ def creation(timestamp: int) -> list[dict[str, Any]]:
 
 
 def actions(commit: Commit, operation: str, *, data_change: bool) -> list[dict[str, Any]]:
-    """Return the actions of a later version."""
+    """Return the actions of a later version.
+
+    >>> commit = Commit(1_700_000_000_000, add=[], remove=["7f3a"])
+    >>> actions(commit, "SEAL", data_change=True)[1]["remove"]["path"]
+    'part-7f3a.parquet'
+    """
     return [
         _commit_info(commit.timestamp, operation),
         *(_remove(key, commit.timestamp, data_change=data_change) for key in commit.remove),
@@ -145,7 +166,13 @@ def _remove(key: str, timestamp: int, *, data_change: bool) -> dict[str, Any]:
 
 
 def parse(data: bytes) -> Commit:
-    """Return what a commit says; actions that are none of ours are passed over, as Delta wants it."""
+    """Return what a commit says; actions that are none of ours are passed over, as Delta wants it.
+
+    >>> part = Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))
+    >>> commit = Commit(1_700_000_000_000, [part], ["0b5a"])
+    >>> parse(lines(actions(commit, "SEAL", data_change=True))) == commit
+    True
+    """
     actions = [action for line in data.splitlines() for action in json.loads(line).items()]
     if not actions:
         raise ValueError("it is empty")

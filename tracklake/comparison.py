@@ -49,7 +49,11 @@ class Comparison(Tabulated):
 
     @property
     def runs(self) -> pl.DataFrame:
-        """One row a run: run_id, state, its keys, its value, and whether it was used."""
+        """One row a run: run_id, state, its keys, its value, and whether it was used.
+
+        >>> example().compare("acc", by="lr", goal="max").runs.select("run_id", "config.lr", "value", "used").rows()
+        [('slow', 0.01, 0.6, True), ('fast', 0.1, 0.9, True)]
+        """
         return self.outcomes.runs.drop("group_no", "task_no", "cell_no")
 
     def against(self, baseline: Any) -> Comparison:

@@ -21,6 +21,11 @@ def allowed(node: Node, table: str, params: Params) -> Allowed | None:
     """Return what a condition allows in the columns of one table; None if it is never true.
 
     `table` is the name under which FROM has it, case-folded.
+
+    >>> column = {"type": "COLUMN_REF", "column_names": ["metric"]}
+    >>> text = {"type": "VALUE_CONSTANT", "literal": {"kind": "STRING", "text": "loss"}}
+    >>> allowed({"type": "COMPARE_EQUAL", "left": column, "right": text}, "history", {})
+    {'metric': frozenset({'loss'})}
     """
     kind = node["type"]
     if kind == "CONJUNCTION_AND":
@@ -97,7 +102,11 @@ def _column_of(node: Node, table: str) -> str:
 
 
 def both(parts: Sequence[Allowed | None]) -> Allowed | None:
-    """Return what is allowed where every part holds; None if that is nothing."""
+    """Return what is allowed where every part holds; None if that is nothing.
+
+    >>> both([{"metric": frozenset({"a", "b"})}, {"metric": frozenset({"b"}), "run_id": frozenset({"r"})}])
+    {'metric': frozenset({'b'}), 'run_id': frozenset({'r'})}
+    """
     result: Allowed = {}
     for part in parts:
         if part is None:
@@ -108,6 +117,11 @@ def both(parts: Sequence[Allowed | None]) -> Allowed | None:
 
 
 def either(parts: Sequence[Allowed]) -> Allowed:
-    """Return the columns that every part restricts, with the values of all."""
+    """Return the columns that every part restricts, with the values of all.
+
+    >>> found = either([{"metric": frozenset({"a"})}, {"metric": frozenset({"b"}), "run_id": frozenset({"r"})}])
+    >>> list(found), sorted(found["metric"])
+    (['metric'], ['a', 'b'])
+    """
     columns = set(parts[0]).intersection(*parts)
     return {column: frozenset().union(*(part[column] for part in parts)) for column in columns}

@@ -33,7 +33,13 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """The metric's name."""
+        """The metric's name.
+
+        >>> class Metric:
+        ...     name = "loss"
+        >>> statement(Metric(), summary="min").name
+        'loss'
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,14 @@ class DeltaLog:
         self.storage = storage
 
     def create(self) -> None:
-        """Begin the log with version 0 unless there is one: of several creators one wins, and all are content."""
+        """Begin the log with version 0 unless there is one: of several creators one wins, and all are content.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage import Storage
+        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> log.create(), log.create(), log.read().number
+        (None, None, 0)
+        """
         self._put(0, commits.lines(commits.creation(_now())))
 
     def read(self, *, since: Version | None = None, at: int | None = None) -> Version:
@@ -67,6 +74,11 @@ class DeltaLog:
         With `since`, a version read before, only newer commits are read, and `since` itself comes back if there are
         none. Raises LakeError for a version that is not there, for a commit that cannot be understood, and, without
         `since` and `at`, for one that is missing although later ones are there.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage import Storage
+        >>> DeltaLog(Storage(Path("nowhere"))).read()
+        Version(number=-1, timestamp=0, partitions={})
         """
         last = self._last_listed() if since is None and at is None else -1
         known = since if since is not None and (at is None or since.number <= at) else Version()
@@ -104,6 +116,16 @@ class DeltaLog:
         `still_valid(newer)` is true. Else it returns None: nothing is committed, and the caller builds anew.
         `data_change` is False for a commit that only rearranges. Raises CommitError where the file system cannot
         publish atomically, and the OSError of a commit that did not come to be.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage import Storage
+        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> part = Partition("7f3a", n_points=200, created=0, sizes=(900, 500, 300), crcs=(1, 2, 3))
+        >>> first = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
+        >>> log.commit(base=first, remove=["7f3a"], operation="DROP", still_valid=lambda newer: True).number
+        2
+        >>> log.commit(base=first, remove=["7f3a"], operation="DROP", still_valid=lambda newer: True) is None
+        True
         """
         if base.number < 0:
             self.create()

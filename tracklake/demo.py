@@ -40,7 +40,11 @@ class Configuration(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The group under which the seeds of a configuration are found, such as h64-lr0.1-b32."""
+        """The group under which the seeds of a configuration are found, such as h64-lr0.1-b32.
+
+        >>> DIVERGING.name
+        'h32-lr100000-b32'
+        """
         return f"h{self.hidden}-lr{self.lr:g}-b{self.batch_size}"
 
 

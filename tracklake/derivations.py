@@ -41,27 +41,47 @@ class Derivation:
 
     @property
     def kind(self) -> Literal["derived", "alias"]:
-        """Say which of the two it is."""
+        """Say which of the two it is.
+
+        >>> Derivation("gap", "a - b").kind, Derivation("acc", others=("accuracy",)).kind
+        ('derived', 'alias')
+        """
         return "alias" if self.expression is None else "derived"
 
     @cached_property
     def expr(self) -> pl.Expr:
-        """The expression, read; DefinitionError if it cannot be, or looks at more than its own row."""
+        """The expression, read; DefinitionError if it cannot be, or looks at more than its own row.
+
+        >>> pl.DataFrame({"a": [3.0], "b": [1.0]}).select(Derivation("gap", "a - b").expr).item()
+        2.0
+        """
         return read(self.expression or "")
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
-        """The metrics and columns that it needs."""
+        """The metrics and columns that it needs.
+
+        >>> Derivation("rate", '"tokens" / "config.params"').inputs
+        ('tokens', 'config.params')
+        """
         return self.others if self.expression is None else tuple(dict.fromkeys(self.expr.meta.root_names()))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics among them; without one it is a value of a run, not of a step."""
+        """The metrics among them; without one it is a value of a run, not of a step.
+
+        >>> Derivation("rate", '"tokens" / "config.params"').metrics
+        ('tokens',)
+        """
         return tuple(name for name in self.inputs if not is_column(name))
 
     @property
     def is_of_steps(self) -> bool:
-        """Whether it has a value a step, as a metric has."""
+        """Whether it has a value a step, as a metric has.
+
+        >>> Derivation("gap", "a - b").is_of_steps, Derivation("worth", '1 / "config.params"').is_of_steps
+        (True, False)
+        """
         return bool(self.metrics)
 
     def to_json(self) -> str:
@@ -135,7 +155,13 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Derivations:
-        """Return those that a lake says."""
+        """Return those that a lake says.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> list(Derivations.of(lake._view.taken))
+        ['gap']
+        """
         said = snapshot.statements.filter(pl.col("said").is_in(["derive", "alias"]) & (pl.col("run_id") == LAKE_RUN))
         if said.is_empty():
             return cls([])
@@ -156,7 +182,12 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         return len(self._by_name)
 
     def with_one(self, scope: str, derivation: Derivation) -> Derivations:
-        """Return these and one more; DefinitionError, which shows the circle, if it needs itself."""
+        """Return these and one more; DefinitionError, which shows the circle, if it needs itself.
+
+        >>> Derivations([("", Derivation("a", "b + 1"))]).with_one("", Derivation("b", "a - 1"))
+        Traceback (most recent call last):
+        tracklake.errors.DefinitionError: 'b' would need itself: b <- a <- b
+        """
         said = [(s, d) for scopes in self._by_name.values() for s, d in scopes.items()]
         after = Derivations([*said, (scope, derivation)])
         circle = after._circle(derivation.name, ())

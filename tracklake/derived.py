@@ -29,7 +29,13 @@ _ROW = ["run_id", "step"]
 
 
 def over(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot with what its lake derives; the same one if it derives nothing."""
+    """Return the snapshot with what its lake derives; the same one if it derives nothing.
+
+    >>> lake = example()
+    >>> lake.derive("gap", "acc - loss")
+    >>> over(lake._view.taken).metrics[-3:]
+    ['acc', 'gap', 'loss']
+    """
     found = Derivations.of(snapshot)
     return DerivedSnapshot(snapshot, found) if found else snapshot
 
@@ -41,8 +47,7 @@ class DerivedSnapshot(Snapshot):
         # A snapshot is immutable, so the two share everything but what depends on the metrics there are.
         self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
         self.derivations = derivations
-        self._unclean = {}
-        self._all_numbers = {}
+        self._learned = {}
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
         of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}
         self.virtual = frozenset(of_steps)
@@ -171,6 +176,10 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     """Raise DefinitionError or UnknownNameError, which names the nearest, for a derivation that cannot be.
 
     Its inputs must be there, it must not need itself, and its name must not be that of a metric which runs log.
+
+    >>> check(Derivation("gap", "acc - los"), project=None, table=example()._view.runs)
+    Traceback (most recent call last):
+    tracklake.errors.UnknownNameError: unknown metric 'los'...
     """
     name, snapshot = derivation.name, table.snapshot
     before = Derivations.of(snapshot)

@@ -38,7 +38,11 @@ class Description(NamedTuple):
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can say it."""
+        """Return it as JSON can say it.
+
+        >>> example().describe().as_dict()["projects"][0]["project"]
+        'example'
+        """
         frames = {"projects": self.projects.with_columns(pl.col("last").dt.to_string("iso:strict"))}
         frames |= {"metrics": self.metrics, "derived": self.derived}
         return self._asdict() | {name: frame.to_dicts() for name, frame in frames.items()}

@@ -124,7 +124,12 @@ def _intervals(pairs: dict[int, Pair], settings: Settings) -> Iterator[tuple[int
 
 
 def alone(sample: Sample, size: int) -> Booleans:
-    """Tell which columns have a single value in each of their strata."""
+    """Tell which columns have a single value in each of their strata.
+
+    >>> whole = resampling.sample([0, 1, 1], stratum=[0, 0, 0], cell=[-1] * 3, value=[1.0, 2.0, 3.0])
+    >>> alone(whole, 2).tolist()
+    [True, False]
+    """
     pairs = np.unique(np.stack([sample.column, sample.stratum]), axis=1)
     found: Booleans = np.bincount(sample.column, minlength=size) <= np.bincount(pairs[0], minlength=size)
     return found

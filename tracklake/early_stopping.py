@@ -48,7 +48,14 @@ class Median:
     _values: dict[int, list[float]] = field(default_factory=_lists, init=False, repr=False)
 
     def run(self, steps: Ints, losses: Floats) -> int:
-        """Return how many reports the run makes."""
+        """Return how many reports the run makes.
+
+        >>> rule = Median(startup=1)
+        >>> rule.run(np.arange(3), np.array([3.0, 2.0, 1.0])), rule.run(np.arange(3), np.array([2.0, 3.0, 3.0]))
+        (3, 3)
+        >>> rule.run(np.arange(3), np.array([9.0, 9.0, 9.0]))
+        1
+        """
         best, last = math.nan, -1
         for i, (step, loss) in enumerate(zip(steps.tolist(), losses.tolist(), strict=True)):
             best = loss if math.isnan(best) or loss < best else best
@@ -88,7 +95,12 @@ class SuccessiveHalving:
     _rungs: dict[int, list[float]] = field(default_factory=_lists, init=False, repr=False)
 
     def run(self, steps: Ints, losses: Floats) -> int:
-        """Return how many reports the run makes."""
+        """Return how many reports the run makes.
+
+        >>> rule = SuccessiveHalving(min_resource=1, eta=2)
+        >>> [rule.run(np.arange(4), np.array(losses)) for losses in ([3.0, 2.0, 1.0, 0.5], [3.0, 9.0, 9.0, 9.0])]
+        [4, 2]
+        """
         rung, first = 0, self._first()
         for i, (step, loss) in enumerate(zip(steps.tolist(), losses.tolist(), strict=True)):
             while first is not None and step >= first * self.eta ** (self.rate + rung):
@@ -128,7 +140,12 @@ class Hyperband:
     _budgets: list[int] = field(default_factory=list, init=False, repr=False)
 
     def run(self, steps: Ints, losses: Floats) -> int:
-        """Return how many reports the run makes."""
+        """Return how many reports the run makes.
+
+        >>> rule = Hyperband(max_resource=9, eta=3)
+        >>> [rule.run(np.arange(9), np.full(9, loss)) for loss in (1.0, 2.0, 3.0, 4.0)]
+        [9, 2, 9, 2]
+        """
         most = self.max_resource or (self._longest + 1 if self._longest >= 0 else None)
         if not self._brackets and most is not None:
             self._lay_out(most)

@@ -25,7 +25,15 @@ Form = Literal["parquet", "csv", "jsonl"]
 def write_tables(
     folder: Path, *, runs: pl.DataFrame, summaries: pl.DataFrame, points: pl.LazyFrame, form: Form
 ) -> list[Path]:
-    """Write runs, summaries and history into a new folder, and return the files; points are streamed."""
+    """Write runs, summaries and history into a new folder, and return the files; points are streamed.
+
+    >>> from pathlib import Path
+    >>> lake = example()
+    >>> runs, points = lake.runs(columns=["state"]), lake._view.series.scan(["loss"])
+    >>> files = write_tables(Path("out"), runs=runs, summaries=lake.summaries("loss"), points=points, form="csv")
+    >>> files[1].read_text().splitlines()
+    ['run_id,state', 'slow,finished', 'fast,finished']
+    """
 
     def write(into: Path) -> None:
         _write(runs.lazy(), into / f"runs.{form}", form)

@@ -34,19 +34,34 @@ class Boxes:
 
     @cached_property
     def shares(self) -> Floats:
-        """The share of each feature's range that a leaf covers (leaves x features)."""
+        """The share of each feature's range that a leaf covers (leaves x features).
+
+        >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+        >>> tree.shares.tolist()
+        [[0.25], [0.75]]
+        """
         found: Floats = (self.high - self.low) / (self.bounds[:, 1] - self.bounds[:, 0])
         return found
 
     @cached_property
     def volumes(self) -> Floats:
-        """The share of the whole space that a leaf covers."""
+        """The share of the whole space that a leaf covers.
+
+        >>> tree = Boxes(np.array([5.0]), np.zeros((1, 2)), np.array([[1.0, 2.0]]), np.array([[0.0, 2.0], [0.0, 4.0]]))
+        >>> tree.volumes.tolist()
+        [0.25]
+        """
         found: Floats = self.shares.prod(axis=1)
         return found
 
     @cached_property
     def variance(self) -> float:
-        """The variance of the prediction over the whole space."""
+        """The variance of the prediction over the whole space.
+
+        >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+        >>> tree.variance
+        0.1875
+        """
         mean = np.average(self.value, weights=self.volumes)
         return float(np.average((self.value - mean) ** 2, weights=self.volumes))
 
@@ -88,7 +103,12 @@ def forest(encoded: Floats, values: Floats, bounds: Floats, *, seed: int, most: 
 
 
 def explained(tree: Boxes, features: Sequence[int]) -> float:
-    """Return the variance of the prediction as a function of these features alone, averaged over all others."""
+    """Return the variance of the prediction as a function of these features alone, averaged over all others.
+
+    >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+    >>> explained(tree, [0])  # the only feature explains all of the variance
+    0.1875
+    """
     edges = [_edges(tree, f) for f in features]
     averaged = _painted(tree, features, edges, tree.value * tree.beside(features))
     weights = np.ones(1)
@@ -100,7 +120,12 @@ def explained(tree: Boxes, features: Sequence[int]) -> float:
 
 
 def marginal(tree: Boxes, features: Sequence[int], at: Floats) -> Floats:
-    """Return the prediction at points of these features (points x features), averaged over all other features."""
+    """Return the prediction at points of these features (points x features), averaged over all other features.
+
+    >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+    >>> marginal(tree, [0], np.array([[0.5], [3.0]])).tolist()
+    [0.0, 1.0]
+    """
     rest = tree.value * tree.beside(features)
     inside = np.ones((len(at), len(rest)), dtype=np.bool_)
     for column, f in enumerate(features):
@@ -134,6 +159,10 @@ def fractions(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats
     """Return the share of the variance that each group of features explains alone (trees x groups).
 
     A group is one parameter: its column, or all columns of a category. Trees without variance are left out.
+
+    >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+    >>> fractions([tree], [[0]]).tolist()
+    [[1.0]]
     """
     shares = [[explained(tree, group) / tree.variance for group in groups] for tree in trees if tree.variance > 0]
     found: Floats = np.maximum(np.array(shares).reshape(-1, len(groups)), 0.0)

@@ -41,7 +41,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found wrong."""
+        """Whether nothing was found wrong.
+
+        >>> Report(findings=["history/part-7f3a.parquet: No such file or directory"]).ok
+        False
+        """
         return not self.findings
 
     def __str__(self) -> str:
@@ -55,6 +59,11 @@ def check(storage: Storage, *, full: bool) -> Report:
     """Verify a lake: format, log, files and checksums, states against points, journals, strays.
 
     What is found wrong in one place does not keep it from looking at the others.
+
+    >>> from tracklake.lake_files import open_existing
+    >>> from pathlib import Path
+    >>> check(open_existing(Path(example().dir)), full=False).findings
+    []
     """
     report = Report()
     try:

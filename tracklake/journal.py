@@ -127,6 +127,14 @@ class Journal:
         """Return the key set of these names and kinds ("d" float, "q" int, "?" bool) to pack rows with.
 
         The bytes beside it declare it where the file does not yet: they go before its first row, in the same append.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
+        >>> journal = Journal(Path(), **opened)
+        >>> first, again = journal.declare(("loss",), "d"), journal.declare(("loss",), "d")
+        >>> len(first[1]) > 0, again[1]
+        (True, b'')
         """
         known = self._key_sets.get((names, kinds))
         if known is not None:
@@ -147,7 +155,18 @@ class Journal:
         return stamp
 
     def append(self, frames: bytes, *, rows: int = 1) -> None:
-        """Append a frame, or several that belong together."""
+        """Append a frame, or several that belong together.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
+        >>> journal = Journal(Path(), **opened)
+        >>> key_set, declaration = journal.declare(("loss",), "d")
+        >>> before = journal.size
+        >>> journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
+        >>> journal.size - before, journal.path.stat().st_size == journal.size
+        (108, True)
+        """
         if self._held or self._durability == "buffered":
             self._hold(frames, rows)
             if self._is_full or self._held_bytes >= BUFFER_AT:
@@ -190,6 +209,14 @@ class Journal:
         """Say that the session is over and close the file.
 
         Raises UnsavedRowsError, and stays open, while the disk has no room for all that is to be said.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
+        >>> journal = Journal(Path(), **opened)
+        >>> before, _ = lock_of(journal.path), journal.finish([])
+        >>> before, lock_of(journal.path)
+        ('held', 'free')
         """
         self.flush()
         if self._held or not self._write(wire.statement(self.clock.tick(), "finish", items)):

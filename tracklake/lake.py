@@ -320,6 +320,9 @@ class Lake(Analysis, Questions):
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
 
         Returns how many partitions, journals and points that were, and the faults found in journals.
+
+        >>> example().refresh()
+        Sealed(partitions=1, journals=2, points=12, faults=[])
         """
         return sealing.seal(self._reader.catalog.copy(), live=True)
 
@@ -327,6 +330,12 @@ class Lake(Analysis, Questions):
         """Is everything sound? Verifies checksums, the log, the journals, and the states against points.
 
         A sample of the series, or all with `full`. The report has .ok, .findings, .checked, and prints as text.
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> report = lake.check(full=True)
+        >>> report.ok, report.checked[0]
+        (True, 'the log: version 1, 1 partition')
         """
         return health.check(self._storage, full=full)
 
@@ -358,5 +367,11 @@ def open(  # noqa: A001 - tl.open
 
     `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. Raises LakeError if there is no
     lake (create=True makes an empty one), or if a newer version wrote it.
+
+    >>> open("nowhere")
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
+    >>> open("nowhere", create=True).runs().height
+    0
     """
     return Lake(root, create=create, queries=queries)

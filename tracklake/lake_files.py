@@ -17,7 +17,11 @@ MARKER = "tracklake.json"
 
 
 def root_of(given: str | os.PathLike[str] | None) -> Path:
-    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake."""
+    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake.
+
+    >>> root_of("runs/lake"), root_of(None)
+    (PosixPath('runs/lake'), PosixPath('lake'))
+    """
     try:
         path = os.fsdecode(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
     except TypeError:
@@ -31,6 +35,9 @@ def create(root: Path) -> Storage:
     """Make a folder a lake if it is none yet, and return its storage.
 
     Raises LakeError if the place is a file, cannot be written, or holds a lake of a newer version.
+
+    >>> sorted(path.name for path in create(Path("new")).root.iterdir())
+    ['journal', 'tracklake.json']
     """
     storage = Storage(root)
     try:
@@ -49,7 +56,12 @@ def create(root: Path) -> Storage:
 
 
 def open_existing(root: Path) -> Storage:
-    """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version."""
+    """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version.
+
+    >>> open_existing(Path("nowhere"))
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
+    """
     storage = Storage(root)
     try:
         if root.exists() and not root.is_dir():
@@ -66,7 +78,11 @@ def open_existing(root: Path) -> Storage:
 
 
 def read_id(storage: Storage) -> str:
-    """Return the lake's id; LakeError if the format is newer than this version of tracklake knows."""
+    """Return the lake's id; LakeError if the format is newer than this version of tracklake knows.
+
+    >>> len(read_id(create(Path("new"))))
+    32
+    """
     try:
         text = storage.read(MARKER)
     except OSError as error:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake import keys, values
 from tracklake.definitions import Definitions, Statement
-from tracklake.summaries import parts, shape
+from tracklake.summaries import shape
 from tracklake.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from tracklake.tally import Row
     from tracklake.values import Stored
 
 _ABSENT = object()
+_AT_MOST = 256
+"""Rows that wait for somebody to ask for what they say."""
 
 
 class _Event(NamedTuple):
@@ -42,6 +45,7 @@ class Ledger:
     def __init__(self, *, session: int) -> None:
         """Begin empty; `say` is for statements of this session."""
         self._session = session
+        self._rows: list[Row] = []
         self._tallies: dict[str, Tally] = {}
         self._events: dict[str, _Event] = {}
         self._names: dict[str, None] = {}
@@ -51,15 +55,35 @@ class Ledger:
         self._definitions = Definitions()
 
     def tally(self, name: str) -> Tally:
-        """Return the tally of a series, a new one if there is none yet."""
+        """Return the tally of a series, a new one if there is none yet.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss") is ledger.tally("loss")
+        True
+        """
         found = self._tallies.get(name)
         if found is None:
-            found = self._tallies[name] = Tally()
+            found = self._tallies[name] = Tally(name, self._rows)
             self._meet(name)
         return found
 
+    def take(self, row: Row) -> None:
+        """Take in a row; its series have to be known."""
+        self._rows.append(row)
+        if len(self._rows) == _AT_MOST:
+            for tally in self._tallies.values():
+                tally.settle()
+            self._rows.clear()
+
     def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
-        """Take in a statement: edit, erase or define; others do not matter here."""
+        """Take in a statement: edit, erase or define; others do not matter here.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.say(10, "edit", "note", values.store("a", name="note"))
+        >>> ledger.say(5, "edit", "note", values.store("said before", name="note"))
+        >>> ledger.entries()
+        {'note': 'a'}
+        """
         if said == "define":
             self.define(stamp, self._session, stored.text or "")
         elif said in ("edit", "erase"):
@@ -70,21 +94,39 @@ class Ledger:
                 self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
 
     def define(self, stamp: int, session: int, text: str) -> None:
-        """Take in a definition that was said in any session, of the run or the lake."""
+        """Take in a definition that was said in any session, of the run or the lake.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.define(20, 7, '{"name":"loss","summary":["min"]}')
+        >>> ledger.entries()
+        {'loss': {'min': 0.5}}
+        """
         self._said.append((stamp, session, Statement.from_json(text)))
         self._said.sort(key=lambda item: item[:2])
         self._definitions = Definitions(statement for _, _, statement in self._said)
 
     def entries(self, name: str | None = None) -> dict[str, Any] | None:
-        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late."""
+        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late.
+
+        >>> ledger = Ledger(session=1)
+        >>> for name in ("train", "train.loss", "lr"):
+        ...     ledger.tally(name).add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.entries("lr"), ledger.entries("train")
+        ({'lr': 0.5}, {'train.loss': 0.5})
+        """
         family: Collection[str] = self._names if name is None else self._families.get(keys.first_part(name), ())
         tallies = self._tallies
         for member in family:
             if member in tallies and tallies[member].late:
                 return None
         wanted = family if name is None or len(family) <= 1 else (*keys.parents(name), name, *self._under(name))
-        shown = ((key, self._shown(key)) for key in sorted(wanted))
-        return {key: value for key, value in shown if value is not _ABSENT}
+        entries = {}
+        for key in sorted(wanted):
+            shown = self._shown(key)
+            if shown is not _ABSENT:
+                entries[key] = shown
+        return entries
 
     def _meet(self, name: str) -> None:
         if name not in self._names:
@@ -106,11 +148,11 @@ class Ledger:
         if tally is None or ts is None or self._is_hidden(name, ts):
             return _ABSENT
         definition = self._definitions.resolve(name)
-        if definition is None or not (definition.none or definition.kinds):
+        if definition is None or not (definition.none or definition.summary):
             return tally.last
         if definition.none:
             return _ABSENT
-        entry = shape(definition, tally.statistics(name for _, name in parts(definition)))
+        entry = shape(definition, tally.counted().statistic)
         return _ABSENT if entry is None else entry
 
     def _is_hidden(self, name: str, at: int) -> bool:

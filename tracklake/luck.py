@@ -61,6 +61,11 @@ def rank_stability(
     draws of n values lack; a setting of one run gets normal noise of the pooled spread (or of `noise`). Not to be used
     with two or three seeds a setting as more than a hint: two that happen to agree do not vary when drawn. Source: the
     bootstrap of rankings, Hall and Miller 2009.
+
+    >>> groups = [np.array([0.1, 0.2]), np.array([0.8, 0.9])]
+    >>> found = rank_stability(groups, top=1, noise=None, draws=100, confidence=0.95, seed=0)
+    >>> found.rank.tolist(), found.low.tolist(), found.high.tolist(), found.p_best.tolist()
+    ([1, 2], [1, 2], [1, 2], [1.0, 0.0])
     """
     drawn = _drawn_means(groups, noise, draws=draws, seed=seed)
     places = _ranked(drawn)
@@ -178,7 +183,11 @@ class Luck:
 
     @property
     def luck(self) -> float:
-        """How much of the best is luck, in the metric's unit."""
+        """How much of the best is luck, in the metric's unit.
+
+        >>> round(Luck("acc", "lr=0.1", 1, 0.90, 0.87, 0.06, 0.1, pl.DataFrame()).luck, 2)
+        0.03
+        """
         return abs(self.observed - self.corrected)
 
     def __str__(self) -> str:
@@ -194,7 +203,14 @@ class Luck:
 
 
 def of_the_best(keys: pl.DataFrame, groups: Sequence[Floats], target: Target, noise: float | None) -> Luck:
-    """Return how lucky the best setting was; `groups` has the losses of the runs of each row of `keys`."""
+    """Return how lucky the best setting was; `groups` has the losses of the runs of each row of `keys`.
+
+    >>> from tracklake.targets import Target
+    >>> keys = pl.DataFrame({"config.lr": [0.1, 0.01]})
+    >>> found = of_the_best(keys, [np.array([-0.9, -0.7]), np.array([-0.5, -0.7])], Target("acc", "acc", "max"), None)
+    >>> found.best, round(found.observed, 2), round(found.corrected, 2)
+    ('lr=0.1', 0.8, 0.75)
+    """
     found = shrunken(groups, noise=noise)
     means = np.array([g.mean() for g in groups])
     first = int(means.argmin())

@@ -97,13 +97,25 @@ class Summary(MutableMapping[str, Any]):
         return self._here()
 
     def update(self, other: Any = (), /, **more: object) -> None:
-        """Set several entries; a dict replaces what stands under its key whole."""
+        """Set several entries; a dict replaces what stands under its key whole.
+
+        >>> summary = example().run("fast").summary
+        >>> summary.update({"note": "rerun"}, loss=0.1)
+        >>> summary["acc"], summary["loss"], summary.note
+        (0.8, 0.1, 'rerun')
+        """
         self._set({**dict(other), **more})
 
     def array(self, key: str) -> np.ndarray[Any, Any]:
         """Return an array that was set in this summary, whole, memory-mapped and read-only.
 
         Raises KeyError if there is no such entry, TypeError if it is no saved array.
+
+        >>> import numpy as np
+        >>> summary = example().run("fast").summary
+        >>> summary["confusion"] = np.eye(10)
+        >>> summary.array("confusion").shape, summary["confusion"]["mean"]
+        ((10, 10), 0.1)
         """
         entry = self[key]
         if not isinstance(entry, Mapping) or "path" not in entry:
@@ -225,6 +237,12 @@ class Config(Mapping[str, Any]):
         """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
 
         Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
+
+        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config.update({"seed": 3})
+        >>> config.update({"lr": 0.2})
+        Traceback (most recent call last):
+        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
         """
         changes: list[Change] = []
         fresh = {}
@@ -241,11 +259,21 @@ class Config(Mapping[str, Any]):
             self._values |= fresh
 
     def setdefaults(self, given: object) -> None:
-        """Set the values whose keys are not there yet."""
+        """Set the values whose keys are not there yet.
+
+        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config.setdefaults({"lr": 0.2, "seed": 3})
+        >>> config
+        {'lr': 0.1, 'seed': 3}
+        """
         self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a copy as a plain nested dict."""
+        """Return a copy as a plain nested dict.
+
+        >>> Config({"model": {"depth": 3}}, say=lambda changes: None).as_dict()
+        {'model': {'depth': 3}}
+        """
         return cast("dict[str, Any]", nesting.plain(self._values))
 
     def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:

@@ -88,7 +88,11 @@ class NamedQuery:
 
     @property
     def answers(self) -> str:
-        """The question that it answers."""
+        """The question that it answers.
+
+        >>> get("leaderboard").answers
+        'Which runs are best by one statistic of a metric?'
+        """
         return " ".join(self._head[""]).split("  ")[0].strip()
 
     @property
@@ -98,18 +102,30 @@ class NamedQuery:
 
     @property
     def returns(self) -> str:
-        """The columns that come back: name and type, or what the head says of them in words."""
+        """The columns that come back: name and type, or what the head says of them in words.
+
+        >>> get("recent").returns
+        'run_id TEXT...'
+        """
         said = " ".join(" ".join(self._head.get("Returns", [])).split())
         return ", ".join(f"{name} {kind}" for name, kind in _COLUMN.findall(said)) or said
 
     @property
     def dialects(self) -> list[str]:
-        """The engines on which it is tested."""
+        """The engines on which it is tested.
+
+        >>> get("leaderboard").dialects[0]
+        'duckdb'
+        """
         return [name.strip() for name in " ".join(self._head.get("Runs on", ["duckdb"])).split(",")]
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """The parameters by name; QueryError where the head does not say them as it should."""
+        """The parameters by name; QueryError where the head does not say them as it should.
+
+        >>> str(get("leaderboard").parameters["k"])
+        'k BIGINT = 20'
+        """
         return {parameter.name: parameter for parameter in self._parameters()}
 
     def _parameters(self) -> Iterator[Parameter]:
@@ -130,7 +146,12 @@ class NamedQuery:
             yield Parameter(said["name"], said["type"], default, said["default"] is None, said["about"])
 
     def takes_text(self, name: str) -> bool:
-        """Say whether a parameter is a text, also where its value looks like a number."""
+        """Say whether a parameter is a text, also where its value looks like a number.
+
+        >>> query = get("leaderboard")
+        >>> query.takes_text("metric"), query.takes_text("k")
+        (True, False)
+        """
         return name in self.parameters and self.parameters[name].type in _TEXTS
 
     def bind(self, given: Mapping[str, Any], *, table: RunTable) -> dict[str, Any]:
@@ -138,6 +159,9 @@ class NamedQuery:
 
         Raises QueryError for a parameter that is missing, unknown or of another type, UnknownNameError for a metric,
         project or run that is not there.
+
+        >>> get("leaderboard").bind({"metric": "acc", "goal": "max", "k": 3}, table=example()._view.runs)["k"]
+        3
         """
         for name in given:
             if name not in self.parameters:
@@ -193,7 +217,12 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
 
 
 def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:
-    """Return one query; UnknownNameError, which names the nearest, if there is none of this name."""
+    """Return one query; UnknownNameError, which names the nearest, if there is none of this name.
+
+    >>> get("leaderbord")
+    Traceback (most recent call last):
+    tracklake.errors.UnknownNameError: unknown query 'leaderbord'...
+    """
     found = find(folders)
     if name not in found:
         raise UnknownNameError.nearest("query", name, found)
@@ -201,7 +230,11 @@ def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery
 
 
 def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
-    """Return one row a query: name, answers, parameters, returns, runs_on, path."""
+    """Return one row a query: name, answers, parameters, returns, runs_on, path.
+
+    >>> listing({"recent": get("recent")})["name"].to_list()
+    ['recent']
+    """
     rows = [
         (q.name, q.answers, ", ".join(map(str, q.parameters.values())), q.returns, ", ".join(q.dialects), str(q.path))
         for q in found.values()
@@ -211,7 +244,11 @@ def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
 
 
 def shipped() -> Path:
-    """Return the folder of the queries that come with tracklake: in the package, or beside it in a checkout."""
+    """Return the folder of the queries that come with tracklake: in the package, or beside it in a checkout.
+
+    >>> (shipped() / "leaderboard.sql").is_file()
+    True
+    """
     package = Path(__file__).parent
     inside = package / "queries"
     return inside if inside.is_dir() else package.parent / "queries"

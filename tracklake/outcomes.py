@@ -105,7 +105,16 @@ def outcomes(
     failed: Failed,
     unit: Unit,
 ) -> Outcomes:
-    """Read the number of each run, and put the runs into groups, tasks and cells."""
+    """Read the number of each run, and put the runs into groups, tasks and cells.
+
+    >>> from tracklake.targets import target
+    >>> table = example()._view.runs
+    >>> wanted = target(table, "acc.max")
+    >>> rest = dict.fromkeys(("over", "task", "runs", "where"))
+    >>> found = outcomes(table, wanted, by="lr", failed="exclude", unit="run", **rest)
+    >>> found.groups.rows(), found.runs["value"].to_list()
+    ([(0.01,), (0.1,)], [0.6, 0.9])
+    """
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
     matched = grouped.removed if over is None else targets.columns_of(table, over)
@@ -144,6 +153,10 @@ def numbers(rows: pl.DataFrame, columns: Sequence[str], *, missing: int | None =
     """Number the rows by the exact values in these columns, in their order, nulls last; a null counts as a value.
 
     With `missing`, rows that have a null, and all rows if there are no columns, get that number.
+
+    >>> rows = pl.DataFrame({"seed": [2, 1, None, 2]})
+    >>> numbers(rows, ["seed"]).to_list(), numbers(rows, ["seed"], missing=-1).to_list()
+    ([1, 0, 2, 1], [1, 0, -1, 1])
     """
     if not columns:
         return pl.Series([0 if missing is None else missing], dtype=pl.Int64).new_from_index(0, rows.height)
@@ -176,7 +189,13 @@ class Matcher:
         self._cells = int(sample.cell.max(initial=0)) + 1
 
     def pair(self, first: int, second: int) -> Pair:
-        """Return the values of two groups on the tasks that both have."""
+        """Return the values of two groups on the tasks that both have.
+
+        >>> sample = resampling.sample([0, 0, 1, 1], stratum=[0] * 4, cell=[1, 2, 1, 2], value=[0.9, 0.8, 0.7, 0.5])
+        >>> pair = Matcher(sample, what="seed").pair(0, 1)
+        >>> pair.first[0].tolist(), pair.second[0].tolist(), pair.why
+        ([0.9, 0.8], [0.7, 0.5], '2 of 2 match by seed')
+        """
         a, b = self._of(first), self._of(second)
         why = self._mismatch(a, b)
         if why is None:
@@ -234,7 +253,12 @@ def label(row: dict[str, Any]) -> str:
 
 
 def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
-    """Return the columns that group, ready to be shown: of one with mixed types its texts are in quotes."""
+    """Return the columns that group, ready to be shown: of one with mixed types its texts are in quotes.
+
+    >>> table = pl.DataFrame({"config.lr": [0.1, None], "config.lr.text": [None, "auto"]})
+    >>> key_columns(table, ["config.lr", "config.lr.text"])
+    [Column(heading='lr', cells=['0.1', "'auto'"], right=False, rank=0)]
+    """
     rows = table.select(by).to_dicts()
     found = []
     for name in (name for name in by if not _is_part(name, by)):
@@ -255,7 +279,11 @@ def _told(row: dict[str, Any], name: str, *, quote: bool) -> str:
 
 
 def shown(value: Any, *, quote: bool = False) -> str:
-    """Return one key of a group as text: null for none, the shortest text that reads back as the same float."""
+    """Return one key of a group as text: null for none, the shortest text that reads back as the same float.
+
+    >>> shown(0.1), shown("adam", quote=True), shown(True), shown(None)
+    ('0.1', "'adam'", 'true', 'null')
+    """
     if value is None:
         return "null"
     if isinstance(value, str):

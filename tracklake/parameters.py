@@ -46,29 +46,50 @@ class Parameter(NamedTuple):
 
     @property
     def active(self) -> Booleans:
-        """Which runs have it."""
+        """Which runs have it.
+
+        >>> varied(pl.DataFrame({"momentum": [0.9, None, 0.8]}), ["momentum"])[0].active.tolist()
+        [True, False, True]
+        """
         found: Booleans = ~np.isnan(self.codes)
         return found
 
     @property
     def scaled(self) -> Floats:
-        """The numbers on the scale on which they were chosen: the logarithm where that is it."""
+        """The numbers on the scale on which they were chosen: the logarithm where that is it.
+
+        >>> varied(pl.DataFrame({"lr": [0.001, 0.01, 0.1]}), ["lr"])[0].scaled.round(9).tolist()
+        [-3.0, -2.0, -1.0]
+        """
         return np.log10(self.codes) if self.log else self.codes
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lowest and highest number, or position."""
+        """The lowest and highest number, or position.
+
+        >>> varied(pl.DataFrame({"lr": [0.001, 0.01, 0.1]}), ["lr"])[0].bounds
+        (0.001, 0.1)
+        """
         return float(np.nanmin(self.codes)), float(np.nanmax(self.codes))
 
     @property
     def is_varied(self) -> bool:
-        """Whether it has more than one value (being there or not is not a value)."""
+        """Whether it has more than one value (being there or not is not a value).
+
+        >>> [p.is_varied for p in varied(pl.DataFrame({"lr": [0.1, 0.2], "drop": [0.5, None]}), ["lr", "drop"])]
+        [True, False]
+        """
         low, high = self.bounds if self.active.any() else (0.0, 0.0)
         return high > low
 
 
 def varied(rows: pl.DataFrame, columns: Sequence[str]) -> list[Parameter]:
-    """Return the columns whose values differ over these rows, by name; a null is a difference too."""
+    """Return the columns whose values differ over these rows, by name; a null is a difference too.
+
+    >>> rows = pl.DataFrame({"lr": [0.1, 0.2], "batch": [32, 32], "opt": ["sgd", "adam"], "momentum": [0.9, None]})
+    >>> [(p.name, p.kind, p.when) for p in varied(rows, rows.columns)]
+    [('lr', 'float', ''), ('opt', 'categorical', ''), ('momentum', 'float', "opt is 'sgd'")]
+    """
     found = [_parameter(rows, name) for name in columns if not _is_text_part(rows, name) and _differs(rows, name)]
     return [p._replace(when=_condition(p, found)) for p in found]
 

@@ -55,7 +55,15 @@ class Contents(NamedTuple):
 
 
 def write(storage: Storage, contents: Contents) -> Partition:
-    """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so."""
+    """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage import Storage
+    >>> contents = Contents(pl.DataFrame(schema=POINTS), statements.concat([]))
+    >>> part = write(Storage(Path("lake")), contents)
+    >>> part.n_points, Path("lake", part.history).stat().st_size == part.sizes[0]
+    (0, True)
+    """
     name = secrets.token_hex(8)
     found = states.of_rows(contents.points, sessions=session_starts(contents.said))
     tables = (
@@ -152,7 +160,11 @@ def _hashes(path: Path) -> array[int]:
 
 
 def session_starts(said: Said) -> pl.DataFrame:
-    """Return run_id, session, start and runtime_base: what `_runtime` is counted from."""
+    """Return run_id, session, start and runtime_base: what `_runtime` is counted from.
+
+    >>> session_starts(statements.concat([])).columns
+    ['run_id', 'session', 'start', 'runtime_base']
+    """
     base = said.statements.filter((pl.col("said") == "session") & (pl.col("key") == "runtime_base"))
     starts = said.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
     return starts.join(
@@ -163,7 +175,13 @@ def session_starts(said: Said) -> pl.DataFrame:
 
 
 def checksum(path: Path) -> tuple[int, int]:
-    """Return (bytes, crc32) of a file."""
+    """Return (bytes, crc32) of a file.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a").write_bytes(b"hello")
+    >>> checksum(Path("a"))
+    (5, 907060870)
+    """
     size = crc = 0
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -37,7 +37,14 @@ class Gridded(NamedTuple):
 
 
 def gridded(parameter: Parameter) -> Gridded:
-    """Put a parameter on its grid: a cell a category; of a number at most 50, even on its scale."""
+    """Put a parameter on its grid: a cell a category; of a number at most 50, even on its scale.
+
+    >>> from tracklake.parameters import varied
+    >>> import polars as pl
+    >>> opt, depth = varied(pl.DataFrame({"opt": ["sgd", "adam", "sgd"], "depth": [1, 3, 4]}), ["opt", "depth"])
+    >>> gridded(opt).cells.tolist(), gridded(depth).cells.tolist(), gridded(depth).size
+    ([1, 0, 1], [0, 2, 3], 4)
+    """
     active = parameter.active
     cells = np.full(len(active), -1, dtype=np.int64)
     if parameter.choices:
@@ -74,6 +81,11 @@ def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats 
     """Return how much each parameter has to do with being in `top`, among all runs.
 
     `weights` counts each run as often, for draws. A parameter with one value, or that no top run has, has 0.
+
+    >>> both = [Gridded(np.array([0, 0, 1, 1]), 2, ordered=False), Gridded(np.array([0, 1, 0, 1]), 2, ordered=False)]
+    >>> first, second = importance(both, np.array([True, True, False, False]))
+    >>> bool(first > 0), round(float(second), 9)
+    (True, 0.0)
     """
     counts = np.ones(len(top)) if weights is None else weights
     chosen = counts * top

@@ -47,7 +47,11 @@ def wants_log(values: pl.Series) -> bool:
 
 
 def finite(values: pl.Series) -> pl.Series:
-    """Return the finite numbers among the values, as Float64."""
+    """Return the finite numbers among the values, as Float64.
+
+    >>> finite(pl.Series([1, None, 3])).to_list(), finite(pl.Series([0.5, float("inf"), float("nan")])).to_list()
+    ([1.0, 3.0], [0.5])
+    """
     numbers = values.cast(pl.Float64)
     return numbers.filter(numbers.is_finite().fill_null(value=False))
 
@@ -109,14 +113,22 @@ def _group_name(columns: Sequence[str], *row: object) -> str:
 
 
 def single(rows: pl.DataFrame) -> Groups:
-    """Make each run (run_id, name) a group under its name, or its id where names repeat."""
+    """Make each run (run_id, name) a group under its name, or its id where names repeat.
+
+    >>> single(pl.DataFrame({"run_id": ["a", "b", "c"], "name": ["x", "y", "y"]})).names
+    ['x', 'b', 'c']
+    """
     name = pl.when(pl.col("name").is_duplicated()).then("run_id").otherwise("name").fill_null(pl.col("run_id"))
     frame = rows.select("run_id", name.alias("group"))
     return Groups(frame, frame["group"].to_list(), ordered=False, notes=[])
 
 
 def together(rows: pl.DataFrame) -> Groups:
-    """Make all runs one group."""
+    """Make all runs one group.
+
+    >>> together(pl.DataFrame({"run_id": ["a", "b"]})).names
+    ['all (2 runs)']
+    """
     return grouped(rows.select("run_id", pl.lit("all").alias("all")), ["all"])
 
 
@@ -187,7 +199,11 @@ def binned(values: pl.Series, *, size: int, few: int = 20, log: bool | None = No
 
 
 def most_frequent(values: pl.Series, *, limit: int) -> pl.Series:
-    """Return the values as text: the most frequent ones, "(other)" for those beyond `limit`, "(none)" for null."""
+    """Return the values as text: the most frequent ones, "(other)" for those beyond `limit`, "(none)" for null.
+
+    >>> most_frequent(pl.Series(["a", "a", "b", None]), limit=3).to_list()
+    ['a', 'a', 'b', '(none)']
+    """
     named = values.cast(pl.String).fill_null("(none)")
     counted = named.alias("value").value_counts().sort("count", "value", descending=[True, False])
     if counted.height <= limit:

@@ -89,6 +89,10 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them.
 
     The points of each series stand together and in order, the series in no order.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
     rows = _rows(points)
     user = points.filter(pl.col("metric") == "_timestamp")

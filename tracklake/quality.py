@@ -49,7 +49,12 @@ class Quality:
         self._known: dict[tuple[str, Goal | None], pl.DataFrame] = {}
 
     def flags(self, metric: str, *, goal: Goal | None = None) -> pl.DataFrame:
-        """Return one row a run that has numbers of the metric: run_id and all flags; without a goal some are null."""
+        """Return one row a run that has numbers of the metric: run_id and all flags; without a goal some are null.
+
+        >>> flags = Quality(example()._view.runs.summaries).flags("loss", goal="min")
+        >>> flags.select("run_id", "n_nan", "diverged_at", "plateau_at").rows()
+        [('fast', 0, None, 1), ('slow', 0, None, 2)]
+        """
         goal = goal or self.goal(metric)
         if (metric, goal) not in self._known:
             points = self._snapshot.resolved([metric]).filter(pl.col("value").is_not_null())
@@ -58,7 +63,14 @@ class Quality:
         return self._known[metric, goal]
 
     def goal(self, metric: str) -> Goal | None:
-        """Return the goal that the definitions agree on, None if they do not."""
+        """Return the goal that the definitions agree on, None if they do not.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", goal="min")
+        >>> quality = Quality(lake._view.runs.summaries)
+        >>> quality.goal("loss"), quality.goal("acc")
+        ('min', None)
+        """
         found = {d.goal for d in self._summaries.definition(metric).values() if d is not None and d.goal}
         return found.pop() if len(found) == 1 else None
 
@@ -68,6 +80,9 @@ class Quality:
         Without a metric it is over several: n_nan and n_inf are sums over all metrics, diverged_at the first of any,
         gap_steps and duplicate_steps the most of any; plateau_at is the last over the metrics that have a goal, stalled
         is true if all of them are, still_improving_at_end if any does; noise is that of the only one.
+
+        >>> Quality(example()._view.runs.summaries).column("quality.loss.n_nan").rows()
+        [('fast', 0), ('slow', 0)]
         """
         metric, flag = self.parse(name)
         if metric is not None:
@@ -81,7 +96,12 @@ class Quality:
         return found.group_by("run_id", maintain_order=True).agg(over)
 
     def parse(self, name: str) -> tuple[str | None, str]:
-        """Return the metric (None for all) and the flag of a column, or raise the error that names the nearest."""
+        """Return the metric (None for all) and the flag of a column, or raise the error that names the nearest.
+
+        >>> quality = Quality(example()._view.runs.summaries)
+        >>> quality.parse("quality.loss.diverged_at"), quality.parse("quality.n_nan")
+        (('loss', 'diverged_at'), (None, 'n_nan'))
+        """
         metric, _, flag = name.removeprefix(PREFIX).rpartition(".")
         if flag not in FLAGS:
             raise UnknownNameError.nearest("quality flag", flag, FLAGS)

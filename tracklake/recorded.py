@@ -38,32 +38,58 @@ class RecordedRun:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config as a nested dict."""
+        """The config as a nested dict.
+
+        >>> example().run("slow").config
+        {'lr': 0.01}
+        """
         return self._table().configs([self.id])[self.id]
 
     @property
     def dir(self) -> Path:
-        """The folder of the lake."""
+        """The folder of the lake.
+
+        >>> example().run("slow").dir.name
+        'lake'
+        """
         return self._storage.root
 
     @property
     def state(self) -> str:
-        """Say running, finished, failed, killed or crashed."""
+        """Say running, finished, failed, killed or crashed.
+
+        >>> example().run("slow").state
+        'finished'
+        """
         return str(self._base("state"))
 
     @property
     def project(self) -> str:
-        """The project it belongs to."""
+        """The project it belongs to.
+
+        >>> example().run("slow").project
+        'example'
+        """
         return str(self._base("project"))
 
     @property
     def name(self) -> str:
-        """The display name."""
+        """The display name.
+
+        >>> example().run("slow").name  # the id, if none was given
+        'slow'
+        """
         return str(self._base("name"))
 
     @property
     def tags(self) -> list[str]:
-        """Its tags; assign to change them."""
+        """Its tags; assign to change them.
+
+        >>> run = example().run("slow")
+        >>> run.tags = ["baseline"]
+        >>> run.tags
+        ['baseline']
+        """
         found = self._base("tags")
         return [] if found is None else list(found)
 
@@ -74,32 +100,57 @@ class RecordedRun:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `Lake.runs` tells of it: project, name, group, job_type, state, created_at, runtime, tags, notes."""
+        """What `Lake.runs` tells of it: project, name, group, job_type, state, created_at, runtime, tags, notes.
+
+        >>> facts = example().run("slow").facts
+        >>> facts["project"], facts["state"], facts["group"]
+        ('example', 'finished', None)
+        """
         row = self._table().select(runs=[self.id], wanted=[c for c in BASE if c != "run_id"])
         return row.drop("run_id").row(0, named=True)
 
     @property
     def parent(self) -> tuple[str, int] | None:
-        """The run it was forked from, and the step below which it has that one's rows; None if it was not forked."""
+        """The run it was forked from, and the step below which it has that one's rows; None if it was not forked.
+
+        >>> lake = example()
+        >>> with tl.init(fork_from=("slow", 2), dir=lake.dir, id="branch") as run:
+        ...     run.log({"loss": 0.7})
+        >>> lake.run("branch").parent, lake.run("slow").parent
+        (('slow', 2), None)
+        """
         snapshot = self._table().snapshot
         parent, step = (snapshot.facts(name).filter(pl.col("run_id") == self.id) for name in ("parent", "fork_step"))
         return (parent["text"][0], step["ival"][0]) if parent.height and step.height else None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What it noted of its surroundings, nested: host, os, python, pid, argv, git, ... (see `init`)."""
+        """What it noted of its surroundings, nested: host, os, python, pid, argv, git, ... (see `init`).
+
+        >>> import os
+        >>> example().run("slow").metadata["pid"] == os.getpid()
+        True
+        """
         said = self._table().snapshot.statements.filter((pl.col("said") == "metadata") & (pl.col("run_id") == self.id))
         items = said.sort("ts", "session").select("key", "kind", "value", "ival", "text").iter_rows()
         return keys.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics that it logged, sorted."""
+        """The names of the metrics that it logged, sorted.
+
+        >>> example().run("slow").metrics
+        ['acc', 'loss']
+        """
         found = self._table().snapshot.states(runs=[self.id])["metric"]
         return sorted(set(found) - set(PSEUDO))
 
     def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds)."""
+        """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds).
+
+        >>> example().run("slow").history(["loss"]).select("_step", "loss").rows()
+        [(0, 2.0), (1, 1.0), (2, 0.5)]
+        """
         table = SeriesTable(self._table())
         return table.of_run(self.id, None if metrics is None else table.known(metrics))
 
@@ -114,7 +165,13 @@ class RecordedRun:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]
 
     def say(self, changes: list[Change]) -> None:
-        """Write statements about the run at once, as a small session of it."""
+        """Write statements about the run at once, as a small session of it.
+
+        >>> run = example().run("slow")
+        >>> run.say([("field", "notes", values.store("rerun", name="notes"))])
+        >>> run.facts["notes"]
+        'rerun'
+        """
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
         write_session(
             self._storage,

@@ -260,7 +260,14 @@ class _Families:
 
 
 def checked_step(step: object, name: str = "step") -> int | None:
-    """Return a step as an int; numpy ints pass, bool, float and str do not."""
+    """Return a step as an int; numpy ints pass, bool, float and str do not.
+
+    >>> checked_step(3), checked_step(None)
+    (3, None)
+    >>> checked_step(1.0)
+    Traceback (most recent call last):
+    TypeError: step must be an int, not float 1.0
+    """
     if step is None:
         return None
     if isinstance(step, bool):

@@ -44,7 +44,14 @@ class _Piece(NamedTuple):
 
 
 def points_of(sources: Sequence[Source]) -> pl.DataFrame:
-    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars."""
+    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars.
+
+    >>> from tracklake.tail import OddPoint, Tail
+    >>> from tracklake.values import store
+    >>> tail = Tail(odd=[OddPoint(7, 3, "note", store("rerun", name="note"))])
+    >>> points_of([Source(tail, "p", "r1", 1)]).select("run_id", "metric", "step", "text").rows()
+    [('r1', 'note', 3, 'rerun')]
+    """
     ordered = sorted(sources, key=lambda source: (source.project, source.run_id))
     pieces = [piece for i, source in enumerate(ordered) for piece in _pieces(i, source.tail.blocks)]
     odd = [(i, point) for i, source in enumerate(ordered) for point in source.tail.odd]

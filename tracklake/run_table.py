@@ -58,7 +58,11 @@ class RunTable:
         order_by: str | Sequence[str] | None = None,
         limit: int | None = None,
     ) -> pl.DataFrame:
-        """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns."""
+        """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns.
+
+        >>> example()._view.runs.select(where="state = 'finished'", wanted=["config.lr"], order_by="-config.lr").rows()
+        [('fast', 0.1), ('slow', 0.01)]
+        """
         order = [order_by] if isinstance(order_by, str) else list(order_by or [])
         if limit is not None and (type(limit) is not int or limit < 0):
             raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
@@ -88,7 +92,12 @@ class RunTable:
         return names
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
-        """Return the ids of the runs meant, or None if all are."""
+        """Return the ids of the runs meant, or None if all are.
+
+        >>> table = example()._view.runs
+        >>> table.ids(where='"config.lr" > 0.05'), table.ids()
+        (['fast'], None)
+        """
         if runs is None and where is None:
             return None
         return self.select(runs=runs, where=where, wanted=["run_id"])["run_id"].to_list()
@@ -203,7 +212,11 @@ class RunTable:
 
     @cached_property
     def config(self) -> pl.DataFrame:
-        """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name)."""
+        """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name).
+
+        >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
+        [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
+        """
         said = self.snapshot.statements.filter(
             pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
         )
@@ -215,7 +228,11 @@ class RunTable:
         )
 
     def configs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return the config of each of these runs as a nested dict."""
+        """Return the config of each of these runs as a nested dict.
+
+        >>> example()._view.runs.configs(["fast"])
+        {'fast': {'lr': 0.1}}
+        """
         said = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
         found: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
         rows = said.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
@@ -249,6 +266,11 @@ class RunTable:
         """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
 
         A derived value of the runs, which has no history, is its own last value.
+
+        >>> table = example()._view.runs
+        >>> ids = pl.Series("run_id", ["fast"])
+        >>> table.statistics(ids, {"best": keys.Statistic("acc", "max")})["best"][0].to_list()
+        [0.9]
         """
         made = {name: f"summary.{path.metric}" for name, path in asked.items() if path.stat == "last"}
         made = {name: column for name, column in made.items() if column in self.snapshot.made}

@@ -64,14 +64,22 @@ class Legend(NamedTuple):
 
     @property
     def colours(self) -> list[str]:
-        """One colour a name: along viridis for numbers, else those of Okabe and Ito in turn."""
+        """One colour a name: along viridis for numbers, else those of Okabe and Ito in turn.
+
+        >>> Legend("optimizer", ["adam", "sgd"]).colours
+        ['#0072B2', '#D55E00']
+        """
         if self.ordered:
             return along_viridis(len(self.names))
         return [OKABE_ITO[i % len(OKABE_ITO)] for i in range(len(self.names))]
 
     @property
     def dashes(self) -> list[list[int]]:
-        """One dash a name: solid, and broken where the colours come round again."""
+        """One dash a name: solid, and broken where the colours come round again.
+
+        >>> Legend("group", [str(i) for i in range(8)]).dashes[6:]
+        [[1, 0], [5, 3]]
+        """
         turn = len(self.names) if self.ordered else len(OKABE_ITO)
         return [DASHES[i // turn % len(DASHES)] for i in range(len(self.names))]
 
@@ -190,7 +198,12 @@ def color(means: Axis | Legend | None, field: str = "color") -> Any:
 
 
 def kind(data: pl.DataFrame, column: str) -> str:
-    """Return how altair calls the type of a column: Q numbers, T times, N names."""
+    """Return how altair calls the type of a column: Q numbers, T times, N names.
+
+    >>> data = pl.DataFrame({"lr": [0.1], "name": ["slow"]})
+    >>> kind(data, "lr"), kind(data, "name")
+    ('Q', 'N')
+    """
     dtype = data[column].dtype
     return "Q" if dtype.is_numeric() else "T" if dtype.is_temporal() else "N"
 

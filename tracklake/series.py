@@ -75,7 +75,11 @@ class SeriesTable:
         return pl.concat(frames) if frames else _shaped(self.snapshot.points([]), stored_as)
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
-        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime."""
+        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime.
+
+        >>> example()._view.series.of_run("slow", ["acc"]).select("_step", "acc").rows()
+        [(0, 0.4), (1, 0.5), (2, 0.6)]
+        """
         found = self.snapshot.of_run(run_id)
         if metrics is not None:
             found = found.filter(pl.col("metric").is_in([*metrics, *PSEUDO]))
@@ -124,7 +128,15 @@ class SeriesTable:
         return points.sort(found, by=(*_SERIES, "step", "time"))
 
     def known(self, metrics: Sequence[str] | None) -> list[str]:
-        """Return the names of metrics that are there, or raise the error that names the nearest."""
+        """Return the names of metrics that are there, or raise the error that names the nearest.
+
+        >>> series = example()._view.series
+        >>> series.known(None), series.known(["loss", "loss"])
+        (['acc', 'loss'], ['loss'])
+        >>> series.known(["los"])
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: unknown metric 'los'...
+        """
         available = self.snapshot.metrics
         if metrics is None:
             return [name for name in available if not name.startswith("_")]
@@ -170,7 +182,13 @@ class SeriesTable:
             raise _too_large(count, limit)
 
     def step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
-        """Return the step metric of each (metric, group of runs) that has one."""
+        """Return the step metric of each (metric, group of runs) that has one.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", step_metric="acc")
+        >>> lake._view.series.step_metrics(["loss"])
+        {('loss', 0): 'acc'}
+        """
         definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
         return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
 
@@ -201,7 +219,12 @@ def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
 
 
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
-    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between."""
+    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
+
+    >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
+    >>> thinned(curve, 4)["value"].to_list()
+    [0.0, 5.0, -3.0, 2.0]
+    """
     if type(size) is not int or size < 4:  # noqa: PLR2004 - first, last and the two extremes
         msg = f"downsample={size!r}; a series keeps its first, last and extremes, so 4 is the least"
         raise QueryError(msg)
@@ -230,7 +253,12 @@ def check_shape(shape: str) -> None:
 
 
 def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
-    """Keep the points at the steps wanted."""
+    """Keep the points at the steps wanted.
+
+    >>> points = pl.LazyFrame({"step": range(6)})
+    >>> [between(points, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
+    [[2, 3, 4, 5], [1, 3, 5]]
+    """
     if steps is None:
         return found
     if isinstance(steps, range):

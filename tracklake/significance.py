@@ -67,6 +67,9 @@ def paired_spread(differences: Sequence[Floats]) -> Spread:
     One array of differences a task. With one task this is the paired t statistic of scipy.stats.ttest_rel. With
     several the error is that of a stratified mean, with Satterthwaite's (1946) degrees of freedom; if some task has a
     single pair, all pairs are taken as one sample.
+
+    >>> paired_spread([np.array([1.0, 2.0, 3.0])])
+    Spread(difference=2.0, error=0.5773502691896257, freedom=2.0)
     """
     if len(differences) > 1 and min(len(d) for d in differences) < 2:  # noqa: PLR2004 - a variance takes two
         pooled = np.concatenate(differences)
@@ -80,6 +83,9 @@ def unpaired_spread(first: Sequence[Floats], second: Sequence[Floats]) -> Spread
 
     One array a task in both. With one task this is scipy.stats.ttest_ind(first, second, equal_var=False). Tasks where
     one side has a single run say nothing of the spread and are left out.
+
+    >>> unpaired_spread([np.array([3.0, 4.0, 5.0])], [np.array([1.0, 2.0, 3.0])])
+    Spread(difference=2.0, error=0.816496580927726, freedom=4.0)
     """
     kept = [(a, b) for a, b in zip(first, second, strict=True) if min(len(a), len(b)) > 1]
     return _stratified([a.mean() - b.mean() for a, b in kept], [[a, b] for a, b in kept])
@@ -222,7 +228,14 @@ def _noncentrality(freedom: float, level: float) -> float:
 
 
 def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str = "") -> Finding:
-    """Choose and make the test for matched runs: differences of each task, one a pair; `why` says how they match."""
+    """Choose and make the test for matched runs: differences of each task, one a pair; `why` says how they match.
+
+    >>> found = paired_test([np.array([0.02, 0.03, 0.04])], why="3 of 3 match by seed")
+    >>> found.name, round(found.p, 4)
+    ('paired t', 0.0351)
+    >>> paired_test([np.array([0.02])])
+    Finding(name='none', p=None, why='1 matched pair have no spread', leaning=0.0)
+    """
     pairs = np.concatenate(differences) if len(differences) else np.empty(0)
     if len(pairs) < 2:  # noqa: PLR2004 - a spread takes two
         return Finding("none", None, f"{len(pairs)} matched pair{'s' if len(pairs) != 1 else ''} have no spread")
@@ -243,7 +256,12 @@ def _rank_sum_of_signs(pairs: Floats) -> float:
 
 
 def unpaired_test(first: Sequence[Floats], second: Sequence[Floats], *, kind: Test = "auto", why: str = "") -> Finding:
-    """Choose and make the test for runs that do not match; `why` says why not."""
+    """Choose and make the test for runs that do not match; `why` says why not.
+
+    >>> found = unpaired_test([np.array([3.0, 4.0, 5.0])], [np.array([1.0, 2.0, 3.0])], why="no seed in common")
+    >>> found.name, round(found.p, 4), found.why
+    ('Welch t', 0.0705, 'no seed in common')
+    """
     smallest = min((min(len(a), len(b)) for a, b in zip(first, second, strict=True)), default=0)
     ranks = kind == "rank" or (kind == "auto" and smallest >= RANKS_FROM)
     if len(first) == 1 and ranks and smallest:

@@ -6,7 +6,7 @@ import itertools
 import time
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -27,11 +27,18 @@ HEARTBEAT_LIMIT = 300.0
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
-_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
 FRAMES = 32
 """So many frames of live points stay apart."""
 READ_ALL = 1_000_000
 """States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
+
+
+class _Learned(NamedTuple):
+    """What the states tell of the points of one metric."""
+
+    unclean: pl.DataFrame
+    """The series (run_id, metric) of which some stored points do not count."""
+    are_numbers: bool
 
 
 class Snapshot:
@@ -53,18 +60,25 @@ class Snapshot:
         said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
         self.files = said.files
         self.statements = said.statements
-        self._unclean: dict[str, pl.DataFrame] = {}
-        self._all_numbers: dict[str, bool] = {}
+        self._learned: dict[str, _Learned] = {}
 
     @cached_property
     def n_stored(self) -> int:
-        """How many points are stored, those that were overwritten or masked included."""
+        """How many points are stored, those that were overwritten or masked included.
+
+        >>> example()._view.snapshot.n_stored
+        12
+        """
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
         return sealed + sum(frame.height for frame in self._live_points)
 
     @cached_property
     def sessions(self) -> pl.DataFrame:
-        """One row a session: project, run_id, session, start, last."""
+        """One row a session: project, run_id, session, start, last.
+
+        >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
+        [('slow', 'example'), ('fast', 'example')]
+        """
         grouped = self.files.group_by(["run_id", "session"], maintain_order=True)
         return grouped.agg(pl.col("project").first(), pl.col("start").min(), pl.col("last").max()).sort(
             "start", "session"
@@ -78,7 +92,16 @@ class Snapshot:
 
     @cached_property
     def cutoffs(self) -> pl.DataFrame:
-        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked)."""
+        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked).
+
+        >>> lake = example()
+        >>> with tl.init("example", id="slow", resume="must", from_step=1, dir=lake.dir) as run:
+        ...     run.log({"loss": 0.1})
+        >>> lake._view.snapshot.cutoffs.select("run_id", "cutoff").rows()
+        [('slow', 1)]
+        >>> lake.history("loss", runs="slow")["value"].to_list()
+        [2.0, 0.1]
+        """
         rewinds = self.facts("from_step").select(
             "run_id", pl.col("ival").alias("cutoff"), pl.col("session").alias("by")
         )
@@ -91,13 +114,23 @@ class Snapshot:
         return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
 
     def facts(self, key: str) -> pl.DataFrame:
-        """Return the statements of sessions about themselves under one key, one row a session."""
+        """Return the statements of sessions about themselves under one key, one row a session.
+
+        >>> example()._view.snapshot.facts("pid").height  # one a session
+        2
+        """
         found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
         return found.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @property
     def alive(self) -> pl.DataFrame:
-        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere."""
+        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere.
+
+        >>> lake = example()
+        >>> with tl.init("example", id="now", dir=lake.dir):
+        ...     lake._view.snapshot.alive["run_id"].to_list()
+        ['now']
+        """
         nodes = dict(self.facts("node").select("session", "text").iter_rows())
         newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
         living = [session for session, file in newest.items() if self._shows_life(file, nodes.get(session))]
@@ -117,11 +150,19 @@ class Snapshot:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
+        """The names of all metrics that have a value, sorted; not those of lake-level sessions.
+
+        >>> example()._view.snapshot.metrics
+        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
+        """
         return self.metrics_of(None)
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
-        """Return the names of the metrics that these runs (None: any) have logged, sorted."""
+        """Return the names of the metrics that these runs (None: any) have logged, sorted.
+
+        >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
+        ['acc', 'loss']
+        """
         frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
         found = partitions.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
         return sorted(set(pl.concat(found)["metric"]))
@@ -137,6 +178,10 @@ class Snapshot:
 
         Pieces merge without looking at a point where their step intervals are disjoint; where they are not, or where
         a rewind cuts inside one, that series alone is computed again from its points.
+
+        >>> found = example()._view.snapshot.states(["loss"], columns=["n", "min", "min_step"])
+        >>> found.select("run_id", "n", "min", "min_step", "lo", "hi").rows()
+        [('fast', 3, 0.25, 1, 0, 2), ('slow', 3, 0.5, 2, 0, 2)]
         """
         wanted = list(dict.fromkeys([*_PIECE, *columns]))
         pieces = self._pieces(metrics, wanted, runs)
@@ -149,7 +194,11 @@ class Snapshot:
         return states.merge(pl.concat([whole, again]))
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
-        """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted."""
+        """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted.
+
+        >>> example()._view.snapshot.points(["loss"], runs=["fast"]).select(pl.col("value").sum()).collect().item()
+        2.0
+        """
         files = self.history_files(runs=runs)
         frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
@@ -157,12 +206,24 @@ class Snapshot:
         return _only(found, metrics, runs)
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
-        """Return the paths of the committed files of points that hold something of these runs."""
+        """Return the paths of the committed files of points that hold something of these runs.
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.history_files(), lake.refresh()
+        >>> len(before), len(lake._view.snapshot.history_files(runs=["fast"]))
+        (0, 1)
+        """
         return [self._path(self.version.partitions[h.partition].history) for h in holding(self._held, runs)]
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
-        """The points that are not in those files yet, as logged (schema POINTS)."""
+        """The points that are not in those files yet, as logged (schema POINTS).
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.live_points.height, lake.refresh()
+        >>> before, lake._view.snapshot.live_points.height
+        (12, 0)
+        """
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
     def of_run(self, run_id: str) -> pl.DataFrame:
@@ -173,7 +234,11 @@ class Snapshot:
         return pl.concat([rows.filter(~pl.col("metric").is_in(PSEUDO)), points.resolve(made)])
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named."""
+        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.
+
+        >>> example()._view.snapshot.resolved(["loss"], runs=["fast"]).select("step", "value").rows()
+        [(0, 1.0), (1, 0.25), (2, 0.75)]
+        """
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
         one = pl.lit("").alias("project")
         if metrics is None or not set(metrics).intersection(PSEUDO):
@@ -185,39 +250,43 @@ class Snapshot:
         return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
-        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked."""
-        if not self._look_at(metrics, runs):
-            return self._doubtful(self._pieces(metrics, _COUNTED, runs))
-        known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
+        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
+
+        >>> example()._view.snapshot.unclean(["loss"], runs=None).rows()  # nothing was logged twice or rewound
+        []
+        """
+        if not self._learn(metrics, runs):
+            return self._unclean_of(self._pieces(metrics, [*_PIECE, "n_raw", "n_points"], runs))
+        known = [self._learned[metric].unclean for metric in metrics if self._learned[metric].unclean.height]
         found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
         return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
 
     def are_numbers(self, metrics: Collection[str], *, runs: Collection[str] | None) -> bool:
         """Tell whether all points of these metrics are known to be numbers: no bool, no text and no None.
 
-        Where it would take longer to find out of all runs than to read the points of these `runs`, it is not known.
-        """
-        return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
+        Where it would take longer to find out for all runs than to read the points of these `runs`, it is not known.
 
-    def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
-        """Learn from the states of these metrics, once, what `unclean` and `are_numbers` tell.
-
-        Not if the states of all runs are far more than those of the runs asked for: then return False.
+        >>> example()._view.snapshot.are_numbers(["loss", "acc"], runs=None)
+        True
         """
-        missing = [metric for metric in metrics if metric not in self._unclean]
+        return self._learn(metrics, runs) and all(self._learned[metric].are_numbers for metric in metrics)
+
+    def _learn(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
+        """Look at the states of these metrics, once; False if those of all runs are far more than those asked for."""
+        missing = [metric for metric in metrics if metric not in self._learned]
         if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
             return False
         if missing:
-            pieces = self._pieces(missing, _COUNTED, None)
-            unclean = self._doubtful(pieces)
-            other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
-            self._unclean |= {metric: unclean.filter(pl.col("metric") == metric) for metric in missing}
-            self._all_numbers |= {metric: metric not in other for metric in missing}
+            pieces = self._pieces(missing, [*_PIECE, "n_raw", "n_points", *_NUMBERS], None)
+            unclean = self._unclean_of(pieces)
+            other = pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"].unique()
+            for metric in missing:
+                mine = unclean.filter(pl.col("metric") == metric)
+                self._learned[metric] = _Learned(mine, metric not in PSEUDO and metric not in other)
         return True
 
-    def _doubtful(self, pieces: pl.DataFrame) -> pl.DataFrame:
-        """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
-        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
+    def _unclean_of(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
         masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
         return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
 

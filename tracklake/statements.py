@@ -43,7 +43,14 @@ class Said(NamedTuple):
 
 
 def of_parts(parts: Sequence[Part]) -> Said:
-    """Return the two frames of journal parts, sorted by run, session and file."""
+    """Return the two frames of journal parts, sorted by run, session and file.
+
+    >>> from tracklake.tail import Tail
+    >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
+    >>> said = of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)])
+    >>> said.files.select("run_id", "sealed_through").row(0), said.statements.select("said", "key", "text").row(0)
+    (('a', 900), ('session', 'node', 'host1'))
+    """
     files = [_file_row(part) for part in parts]
     rows = [
         (part.header["run"], part.header["session"], part.n, *_plain(item))
@@ -58,7 +65,11 @@ def of_parts(parts: Sequence[Part]) -> Said:
 
 
 def concat(parts: Sequence[Said]) -> Said:
-    """Return one pair of frames for many."""
+    """Return one pair of frames for many.
+
+    >>> concat([]).statements.columns
+    ['run_id', 'session', 'n', 'ts', 'said', 'key', 'value', 'ival', 'text', 'kind']
+    """
     return Said(
         pl.concat([pl.DataFrame(schema=FILES), *(p.files for p in parts)]),
         pl.concat([pl.DataFrame(schema=STATEMENTS), *(p.statements for p in parts)]),
@@ -66,7 +77,13 @@ def concat(parts: Sequence[Said]) -> Said:
 
 
 def nest(said: Said) -> pl.DataFrame:
-    """Return the stored form (schema SESSIONS): each file's statements as a list."""
+    """Return the stored form (schema SESSIONS): each file's statements as a list.
+
+    >>> from tracklake.tail import Tail
+    >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
+    >>> nest(of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)]))["statements"].list.len().to_list()
+    [1]
+    """
     lists = said.statements.group_by(_OWNER, maintain_order=True).agg(pl.struct(list(STATEMENT)).alias("statements"))
     empty = pl.lit([], dtype=SESSIONS["statements"])
     nested = said.files.join(lists, on=_OWNER, how="left").with_columns(pl.col("statements").fill_null(empty))
@@ -74,7 +91,14 @@ def nest(said: Said) -> pl.DataFrame:
 
 
 def unnest(stored: pl.DataFrame) -> Said:
-    """Return the flat frames of the stored form; the inverse of `nest`."""
+    """Return the flat frames of the stored form; the inverse of `nest`.
+
+    >>> from tracklake.tail import Tail
+    >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
+    >>> said = of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)])
+    >>> unnest(nest(said)).statements.equals(said.statements)
+    True
+    """
     lists = stored.select([*_OWNER, "statements"]).filter(pl.col("statements").list.len() > 0)
     flat = lists.explode("statements").unnest("statements")
     return Said(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))

@@ -109,7 +109,14 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
 
 
 def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Make the states of points as `of` does, and those of the series that every run has without logging them."""
+    """Make the states of points as `of` does, and those of the series that every run has without logging them.
+
+    >>> from tracklake.schema import POINTS
+    >>> points = pl.DataFrame([("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)], schema=POINTS, orient="row")
+    >>> start = points.select("run_id", "session", pl.col("ts").alias("start"), runtime_base=1.5)
+    >>> of_rows(points, sessions=start).select("metric", "last_value").rows()
+    [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
+    """
     logged = points.filter(~pl.col("metric").is_in(PSEUDO))
     found = pl.concat([of(logged), of(pseudo(points, sessions=sessions))])
     return _sorted(found, then="session")

@@ -68,13 +68,28 @@ class Storage:
         self.root = root
 
     def path(self, name: str) -> Path:
-        """Return the absolute or root-relative path of a name; LakeError if the name leads out of the root."""
+        """Return the absolute or root-relative path of a name; LakeError if the name leads out of the root.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).path("history/a.parquet")
+        PosixPath('lake/history/a.parquet')
+        >>> Storage(pathlib.Path("lake")).path("../secret")
+        Traceback (most recent call last):
+        tracklake.errors.LakeError: the name '../secret' leads out of the lake lake; names are relative, without '..'
+        """
         if name.startswith("/") or ".." in name.split("/"):
             raise LakeError(f"the name {name!r} leads out of the lake {self.root}; names are relative, without '..'")
         return self.root / name
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
-        """Return `length` bytes (None: all) from `offset`, fewer if the file ends; FileNotFoundError if it is gone."""
+        """Return `length` bytes (None: all) from `offset`, fewer if the file ends; FileNotFoundError if it is gone.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> _ = storage.put_if_absent("a.txt", b"hello")
+        >>> storage.read("a.txt"), storage.read("a.txt", offset=1, length=3)
+        (b'hello', b'ell')
+        """
         with self.path(name).open("rb") as file:
             file.seek(offset)
             return file.read(-1 if length is None else length)
@@ -91,6 +106,13 @@ class Storage:
 
         Hidden files, which are unfinished puts, and folders are left out, and so is a file that vanishes meanwhile.
         A file among those `known` is not looked at again: its entry comes back as it is.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> for name in ("b.parquet", "a.parquet", "a.json"):
+        ...     _ = storage.put_if_absent(f"history/{name}", b"data")
+        >>> [entry.name for entry in storage.list("history", suffix=".parquet")], storage.list("nowhere")
+        (['a.parquet', 'b.parquet'], [])
         """
         entries = []
         try:
@@ -112,6 +134,11 @@ class Storage:
 
         A reader sees nothing or all of it. Folders are made as needed. Raises CommitError where the file system has
         no atomic way to publish a file, and OSError as it comes; after an OSError the file may be there.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage.put_if_absent("a.txt", b"mine"), storage.put_if_absent("a.txt", b"yours"), storage.read("a.txt")
+        (True, False, b'mine')
         """
         target = self.path(name)
         if os.path.lexists(target):
@@ -138,7 +165,14 @@ class Storage:
             _sync_folder(folder)
 
     def delete(self, name: str) -> bool:
-        """Delete a file; False if it was gone already."""
+        """Delete a file; False if it was gone already.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> _ = storage.put_if_absent("a.txt", b"hello")
+        >>> storage.delete("a.txt"), storage.delete("a.txt")
+        (True, False)
+        """
         try:
             self.path(name).unlink()
         except FileNotFoundError:

@@ -17,7 +17,7 @@ from tracklake.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
     from tracklake.definitions import Goal
     from tracklake.snapshot import Snapshot
@@ -34,7 +34,13 @@ class Defined(NamedTuple):
     sets: list[Definitions]
 
     def of_run(self, run_id: str) -> Definitions:
-        """Return the definitions of one run."""
+        """Return the definitions of one run.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
+        ('min',)
+        """
         found = self.groups.filter(pl.col("run_id") == run_id)
         return self.sets[found["group"][0]] if found.height else Definitions([])
 
@@ -67,7 +73,11 @@ class Summaries:
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """run_id, project and created_at of every run, the oldest first."""
+        """run_id, project and created_at of every run, the oldest first.
+
+        >>> example()._view.runs.summaries.runs["run_id"].to_list()
+        ['slow', 'fast']
+        """
         sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
         grouped = sessions.group_by("run_id", maintain_order=True)
         return grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at")).sort(
@@ -84,15 +94,33 @@ class Summaries:
 
     @cached_property
     def entry_keys(self) -> list[str]:
-        """Every key that a summary of this lake may hold: metrics and keys set by hand."""
+        """Every key that a summary of this lake may hold: metrics and keys set by hand.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> [key for key in lake._view.runs.summaries.entry_keys if not key.startswith("_")]
+        ['acc', 'loss', 'note']
+        """
         return sorted({*self.snapshot.metrics, *self.edits.filter(pl.col("said") == "edit")["key"]})
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
-        """Return the definition that serves a metric in each group of runs."""
+        """Return the definition that serves a metric in each group of runs.
+
+        >>> lake = example()
+        >>> lake.define_metric("*", summary="mean")
+        >>> lake._view.runs.summaries.definition("loss")[0].kinds
+        ('mean',)
+        """
         return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
 
     def goal(self, metric: str) -> Goal | None:
-        """Return which way a metric is better, if its definitions agree on one."""
+        """Return which way a metric is better, if its definitions agree on one.
+
+        >>> lake = example()
+        >>> lake.define_metric("a*", goal="max")
+        >>> lake._view.runs.summaries.goal("acc"), lake._view.runs.summaries.goal("loss")
+        ('max', None)
+        """
         goals = {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
         return goals.pop() if len(goals) == 1 else None
 
@@ -100,6 +128,9 @@ class Summaries:
         """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).
 
         Definitions are not looked at: a view of a metric whose definition says none is here as well.
+
+        >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
+        [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
         """
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
@@ -127,11 +158,20 @@ class Summaries:
         return shaped.select(_EVENT)
 
     def of_run(self, run_id: str) -> dict[str, Any]:
-        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another."""
+        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another.
+
+        >>> example()._view.runs.summaries.of_run("fast")["loss"]
+        0.75
+        """
         return self.of_runs([run_id])[run_id]
 
     def of_runs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return the summaries of many runs at once, each as `of_run` does."""
+        """Return the summaries of many runs at once, each as `of_run` does.
+
+        >>> found = example()._view.runs.summaries.of_runs(["fast", "slow"])
+        >>> found["fast"]["acc"], found["slow"]["acc"]
+        (0.8, 0.6)
+        """
         found = self.entries(runs=run_ids).sort("key")
         groups = self.defined.groups
         sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
@@ -161,7 +201,7 @@ class Summaries:
         found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
         table = found.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
-        return {place: shape(wanted[place], _statistics(row)) for place, row in rows if place in wanted}
+        return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
 
 
 @lru_cache
@@ -183,14 +223,14 @@ def _statistics(row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def shape(definition: MetricDefinition, statistics: Mapping[str, Any]) -> dict[str, Any] | None:
+def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict[str, Any] | None:
     """Return the entry of a defined metric: the statistics asked for; None where there is none of them.
 
-    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7})
+    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7}.get)
     {'best': 0.5, 'best_step': 7}
     """
-    entry = {part: statistics[name] for part, name in parts(definition)}
-    return {part: value for part, value in entry.items() if value is not None} or None
+    found = ((part, statistic(name)) for part, name in parts(definition))
+    return {part: value for part, value in found if value is not None} or None
 
 
 def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:

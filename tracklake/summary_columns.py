@@ -49,7 +49,13 @@ class Rows:
         return columns.inverse(self.places, self._of)
 
     def take(self, cells: Cells) -> tuple[pl.DataFrame, pl.Series]:
-        """Return the values that belong into the table, and their rows."""
+        """Return the values that belong into the table, and their rows.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> values, at = rows.take(Cells(pl.Series([0, 1, 2]), pl.DataFrame({"value": [0.0, 0.1, 0.2]})))
+        >>> values["value"].to_list(), at.to_list()
+        ([0.0, 0.2], [1, 0])
+        """
         at = self._row.gather(cells.runs)
         shown = at.is_not_null()
         return (cells.values, at) if shown.all() else (cells.values.filter(shown), at.filter(shown))
@@ -59,7 +65,12 @@ class Rows:
         return len(self) == self._of and self.places.is_sorted()
 
     def column(self, name: str, cells: Cells) -> list[pl.Series]:
-        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none."""
+        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> rows.column("loss", Cells(pl.Series([0, 1]), pl.DataFrame({"value": [0.0, 0.1]})))[0].to_list()
+        [None, 0.0]
+        """
         if not self._are_all:
             return self._built(name, cells)
         if name not in cells.whole:
@@ -108,7 +119,11 @@ class SummaryColumns:
         return self._kept(self._statistics, fresh, runs)
 
     def places(self, run_ids: pl.Series) -> pl.Series:
-        """Return the place of each run among all runs, the oldest first."""
+        """Return the place of each run among all runs, the oldest first.
+
+        >>> SummaryColumns(example()._view.runs.summaries).places(pl.Series(["fast", "slow", "fast"])).to_list()
+        [1, 0, 1]
+        """
         if run_ids.equals(self.summaries.runs["run_id"]):  # as it mostly is, and far cheaper than a join
             return columns.counted(len(run_ids))
         known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
@@ -184,7 +199,12 @@ def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
 
 
 def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[str, Statistic]:
-    """Return the statistics by the names of their columns; a bare metric is its last value."""
+    """Return the statistics by the names of their columns; a bare metric is its last value.
+
+    >>> from tracklake.keys import Statistic
+    >>> labelled([("loss", Statistic("loss", None)), (("loss", "min"), Statistic("loss", "min"))])
+    {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}
+    """
     found: dict[str, Statistic] = {}
     for path, statistic in asked:
         name = path if isinstance(path, str) else ".".join(path)
@@ -197,7 +217,12 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[s
 
 
 def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
-    """Put statistics one below the other, with the texts only if there are any."""
+    """Put statistics one below the other, with the texts only if there are any.
+
+    >>> from tracklake.keys import Statistic
+    >>> stacked(pl.Series("run_id", ["a"]), [(Statistic("loss", "min"), [pl.Series([0.5])])]).rows()
+    [('a', 'loss', 'min', 0.5)]
+    """
     schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
     found = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
     return found.drop("text") if found["text"].null_count() == found.height else found

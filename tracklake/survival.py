@@ -29,7 +29,13 @@ class Survival(NamedTuple):
 
     @property
     def median(self) -> float:
-        """The first x by which half have arrived; NaN if that was not seen."""
+        """The first x by which half have arrived; NaN if that was not seen.
+
+        >>> kaplan_meier([10.0, 20.0, 30.0], [True, True, False]).median
+        20.0
+        >>> kaplan_meier([10.0, 20.0, 30.0], [True, False, False]).median  # fewer than half arrived
+        nan
+        """
         reached = np.flatnonzero(self.share <= 0.5 + 1e-12)
         return float(self.x[reached[0]]) if len(reached) else math.nan
 
@@ -38,6 +44,9 @@ class Survival(NamedTuple):
 
         The x at which the log(-log) interval of the share holds a half. Source: Brookmeyer and Crowley 1982, in the
         form of SAS and statsmodels (SurvfuncRight.quantile_ci, method="cloglog").
+
+        >>> kaplan_meier([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [True] * 8).median_interval()
+        (1.0, 7.0)
         """
         from scipy.special import ndtri
 
@@ -51,7 +60,12 @@ class Survival(NamedTuple):
         return float(self.x[held[0]]), float(self.x[last]) if last < len(self.x) else math.nan
 
     def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
-        """Return the bounds of the share at each x, by log(-log), which keeps them between 0 and 1."""
+        """Return the bounds of the share at each x, by log(-log), which keeps them between 0 and 1.
+
+        >>> low, high = kaplan_meier([1.0, 2.0, 3.0, 4.0], [True, True, False, False]).interval()
+        >>> low.round(3).tolist(), high.round(3).tolist()
+        ([0.128, 0.058], [0.961, 0.845])
+        """
         from scipy.special import ndtri
 
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -60,7 +60,11 @@ class Sweep(Tabulated):
 
     @property
     def parameters(self) -> pl.DataFrame:
-        """One row a varied parameter."""
+        """One row a varied parameter.
+
+        >>> example().sweep(metric="acc", goal="max").parameters.select("name", "kind", "low", "high").rows()
+        [('config.lr', 'float', 0.01, 0.1)]
+        """
         return parameters.table(self.found)
 
     def parameter(self, name: str) -> Parameter:

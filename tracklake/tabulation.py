@@ -46,7 +46,11 @@ class Sheet(NamedTuple):
     """Where all of it is."""
 
     def rows(self) -> list[list[str]]:
-        """Return the cells row by row."""
+        """Return the cells row by row.
+
+        >>> Sheet("", [Column("lr", ["0.1", "0.03"]), Column("n", ["5", "12"])]).rows()
+        [['0.1', '5'], ['0.03', '12']]
+        """
         return [list(row) for row in zip(*(column.cells for column in self.columns), strict=True)]
 
 
@@ -57,11 +61,19 @@ class Tabulated:
         raise NotImplementedError
 
     def to_markdown(self) -> str:
-        """Return the essence as a Markdown table; what stands out is bold."""
+        """Return the essence as a Markdown table; what stands out is bold.
+
+        >>> print(example().compare("acc", by="lr", goal="max").to_markdown().splitlines()[2])
+        | **0.1** | **1** | **0.9000** | **0.9000** |  |  | **baseline** |
+        """
         return markdown(self._sheet())
 
     def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
-        """Return the essence as a LaTeX tabular (package booktabs), with a caption as a table of it."""
+        r"""Return the essence as a LaTeX tabular (package booktabs), with a caption as a table of it.
+
+        >>> print(example().compare("acc", by="lr", goal="max").to_latex().splitlines()[2])
+        lr & n & mean & best & difference & P(better) & verdict \\
+        """
         return latex(self._sheet(), caption=caption, label=label)
 
     def _repr_html_(self) -> str:

@@ -73,7 +73,12 @@ class Tail:
 
     @property
     def n_points(self) -> int:
-        """How many points its rows hold."""
+        """How many points its rows hold.
+
+        >>> from tracklake.values import store
+        >>> Tail(odd=[OddPoint(7, 0, "note", store("a", name="note"))]).n_points
+        1
+        """
         return sum(b.values.size for b in self.blocks) + len(self.odd)
 
     def __bool__(self) -> bool:
@@ -103,6 +108,12 @@ class TailReader:
         """Return what was appended since the last call (through: up to this byte offset).
 
         A file that is gone raises FileNotFoundError: list again.
+
+        >>> from pathlib import Path
+        >>> path = next((Path(example().dir) / "journal").glob("fast*"))
+        >>> reader = TailReader(path)
+        >>> reader.read().n_points, reader.read().n_points, reader.closed
+        (6, 0, 'finish')
         """
         frames = _Frames(self._bytes(through), self)
         frames.walk()

@@ -37,18 +37,32 @@ class Target(NamedTuple):
 
     @property
     def sign(self) -> float:
-        """1 where higher is better, -1 where lower is."""
+        """1 where higher is better, -1 where lower is.
+
+        >>> Target("acc", "acc", "max").sign, Target("loss", "loss", "min").sign
+        (1.0, -1.0)
+        """
         return 1.0 if self.goal == "max" else -1.0
 
     @property
     def needs(self) -> list[str]:
-        """The columns of the runs that it is computed from."""
+        """The columns of the runs that it is computed from.
+
+        >>> Target("cost", pl.col("runtime") * pl.col("config.gpus"), "min").needs
+        ['runtime', 'config.gpus']
+        """
         if isinstance(self.source, Statistic | pl.DataFrame):
             return []
         return [self.source] if isinstance(self.source, str) else self.source.meta.root_names()
 
     def of(self, table: RunTable, rows: pl.DataFrame) -> pl.Series:
-        """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text."""
+        """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text.
+
+        >>> table = example()._view.runs
+        >>> rows = table.select(wanted=["run_id"])
+        >>> target(table, "loss.min").of(table, rows).to_list()
+        [0.5, 0.25]
+        """
         if isinstance(self.source, Statistic):
             found = table.statistics(rows["run_id"], {self.name: self.source})[self.name][0]
         elif isinstance(self.source, pl.DataFrame):
@@ -74,6 +88,9 @@ def target(
 
     The goal is the one given, else that of the metric's definition, else the direction that the statistic min or max
     says. Raises UnknownNameError with the nearest metrics, and DefinitionError where nothing says which way is better.
+
+    >>> target(example()._view.runs, "loss", goal="min")
+    Target(name='loss', source=Statistic(metric='loss', stat='min'), goal='min')
     """
     if isinstance(metric, pl.DataFrame):
         return _of_frame(metric, goal)
@@ -120,7 +137,13 @@ def direction(table: RunTable, metric: str, goal: str | None) -> Direction:
 
 
 def defined_goal(table: RunTable, metric: str) -> str | None:
-    """Return the goal that the definitions of a metric agree on, None if there is none. Raises DefinitionError."""
+    """Return the goal that the definitions of a metric agree on, None if there is none. Raises DefinitionError.
+
+    >>> lake = example()
+    >>> lake.define_metric("acc", goal="max")
+    >>> defined_goal(lake._view.runs, "acc"), defined_goal(lake._view.runs, "loss")
+    ('max', None)
+    """
     found = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
     if len(found) > 1:
         raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
@@ -155,6 +178,10 @@ class Grouping(NamedTuple):
 
         And with `x (exact)`, where there is one. Of the expanded ones those that vary, and none of `without`; but one
         at least, if there are any.
+
+        >>> rows = pl.DataFrame({"config.lr": [0.1, 0.2], "config.depth": [3, 3]})
+        >>> Grouping(["config.lr", "config.depth"], [], expanded=["config.lr", "config.depth"]).shown(rows)
+        ['config.lr']
         """
         there = [(c, part) for c in self.columns for part in (c, f"{c}.text", c + EXACT) if part in rows.columns]
         kept = [(c, part) for c, part in there if c not in self.expanded or c not in without]
@@ -270,6 +297,11 @@ def read(
     """Return one row a run: run_id, state, the columns (and their .text), and each target as target_0, target_1...
 
     A target is null where the run has no finite number of it.
+
+    >>> table = example()._view.runs
+    >>> wanted = [target(table, "loss", goal="min"), target(table, "acc.max")]
+    >>> read(table, wanted, columns=["config.lr"], runs=None, where=None).rows()
+    [('slow', 'finished', 0.01, 0.5, 0.6), ('fast', 'finished', 0.1, 0.25, 0.9)]
     """
     needed = [name for t in targets for name in t.needs]
     rows = table.select(runs=runs, where=where, wanted=["run_id", "state", *columns, *needed])

@@ -63,6 +63,10 @@ def trajectories(series: SeriesTable, metric: str, *, x: str, runs: Runs, where:
     """Return run_id, step, x, value, in order of run and step: numbers only (NaN too), where x is known.
 
     x at a step is its latest value at or before that step. A step before the first x is left out.
+
+    >>> series = example()._view.series
+    >>> trajectories(series, "loss", x="acc", runs="fast", where=None).select("x", "value").rows()
+    [(0.7, 1.0), (0.9, 0.25), (0.8, 0.75)]
     """
     name = axis(series.table, x)
     found = series.read(
@@ -74,7 +78,11 @@ def trajectories(series: SeriesTable, metric: str, *, x: str, runs: Runs, where:
 
 
 def extent(table: RunTable, run_ids: pl.Series, x: str) -> pl.Series:
-    """Return how far each run got on an x: the largest value of it that it logged (Float64, null for none)."""
+    """Return how far each run got on an x: the largest value of it that it logged (Float64, null for none).
+
+    >>> extent(example()._view.runs, pl.Series(["slow", "fast"]), "step").to_list()
+    [2.0, 2.0]
+    """
     return table.statistics(run_ids, {x: Statistic(axis(table, x), "max")})[x][0].cast(pl.Float64)
 
 

@@ -37,13 +37,21 @@ _STAMP = struct.Struct("<q")
 
 
 def prefix(kind: int, length: int) -> bytes:
-    """Return the 12 bytes that open a frame whose body has this length."""
+    r"""Return the 12 bytes that open a frame whose body has this length.
+
+    >>> len(prefix(ROW, 24)), prefix(ROW, 24)[:8]
+    (12, b'TLJ\x02\x18\x00\x00\x00')
+    """
     head = _PREFIX.pack(MAGIC, kind, length)
     return head + crc32(head).to_bytes(4, "little")
 
 
 def parse_prefix(data: bytes) -> tuple[int, int] | None:
-    """Return (kind, length of the body) of 12 bytes, or None if they do not open a frame."""
+    """Return (kind, length of the body) of 12 bytes, or None if they do not open a frame.
+
+    >>> parse_prefix(prefix(ROW, 24)), parse_prefix(b"no frame at all")
+    ((2, 24), None)
+    """
     if len(data) != PREFIX_SIZE or crc32(data) != RESIDUE or data[:3] != MAGIC:
         return None
     _, kind, length = _PREFIX.unpack_from(data)
@@ -51,17 +59,31 @@ def parse_prefix(data: bytes) -> tuple[int, int] | None:
 
 
 def close(frame: bytes) -> bytes:
-    """Append the crc that ends a frame."""
+    """Append the crc that ends a frame.
+
+    >>> frame = close(prefix(ROW, 3) + b"abc")
+    >>> crc32(frame) == RESIDUE
+    True
+    """
     return frame + crc32(frame).to_bytes(4, "little")
 
 
 def twice(frame: bytes) -> bytes:
-    """Return a frame on which all others depend as it is written: two times."""
+    """Return a frame on which all others depend as it is written: two times.
+
+    >>> twice(b"frame")
+    b'frameframe'
+    """
     return frame + frame
 
 
 def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
-    """Pack a statement; item i is stamped `stamp + i`."""
+    """Pack a statement; item i is stamped `stamp + i`.
+
+    >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))], by="hand")
+    >>> frame[PREFIX_SIZE + 8 : -CRC_SIZE]
+    b'{"said":"config","by":"hand","items":[["lr",0,0.1]]}'
+    """
     content: dict[str, object] = {"said": said, **extra}
     if items:
         content["items"] = [[key, stored.kind, plain(stored)] for key, stored in items]
@@ -101,7 +123,11 @@ def parse_statement(body: bytes) -> Statement:
 
 
 def plain(stored: Stored) -> float | int | str | None:
-    """Return the one column that carries the value of its kind."""
+    """Return the one column that carries the value of its kind.
+
+    >>> plain(Stored(Kind.INT, 3.0, 3, None)), plain(Stored(Kind.TEXT, None, None, "adam"))
+    (3, 'adam')
+    """
     if stored.kind == Kind.FLOAT:
         return stored.value
     if stored.kind in (Kind.INT, Kind.BOOL):
@@ -110,7 +136,14 @@ def plain(stored: Stored) -> float | int | str | None:
 
 
 def stored(kind: int, value: Any) -> Stored:
-    """Return the stored columns of a plain value, the inverse of `plain`; ValueError if the kind does not fit it."""
+    """Return the stored columns of a plain value, the inverse of `plain`; ValueError if the kind does not fit it.
+
+    >>> stored(Kind.INT, 3)
+    Stored(kind=<Kind.INT: 1>, value=3.0, ival=3, text=None)
+    >>> stored(Kind.INT, "3")
+    Traceback (most recent call last):
+    ValueError: a value of kind <Kind.INT: 1> cannot be '3'
+    """
     if kind == Kind.FLOAT and type(value) in (float, int):
         return Stored(kind, float(value), None, None)
     if kind == Kind.INT and is_int64(value):
@@ -155,17 +188,34 @@ class KeySet:
         self.prefix = prefix(ROW, layout.size - PREFIX_SIZE)
 
     def declaration(self) -> bytes:
-        """Return the frames that declare this key set."""
+        """Return the frames that declare this key set.
+
+        >>> frame = KeySet(0, ("loss", "epoch"), "dq").declaration()
+        >>> frame[PREFIX_SIZE : len(frame) // 2 - CRC_SIZE]
+        b'[0,["loss","epoch"],"dq"]'
+        """
         body = json.dumps([self.id, self.names, self.kinds], separators=(",", ":"), ensure_ascii=False).encode()
         return twice(close(prefix(KEYSET, len(body)) + body))
 
     def row(self, stamp: int, step: int, values: Sequence[Any]) -> bytes:
-        """Pack one row."""
+        """Pack one row.
+
+        >>> frame = KeySet(0, ("loss", "epoch"), "dq").row(7, 2, [0.5, 1])
+        >>> struct.unpack("<qqIdq", frame[PREFIX_SIZE:-CRC_SIZE])
+        (7, 2, 0, 0.5, 1)
+        """
         return close(self.pack(self.prefix, stamp, step, self.id, *values))
 
     @classmethod
     def parse(cls, body: bytes) -> KeySet:
-        """Read a declaration's body; ValueError for a form that this version does not know."""
+        """Read a declaration's body; ValueError for a form that this version does not know.
+
+        >>> KeySet.parse(b'[0,["loss","epoch"],"dq"]').names
+        ('loss', 'epoch')
+        >>> KeySet.parse(b'[0,["loss"],"x"]')
+        Traceback (most recent call last):
+        ValueError: the kinds 'x' do not fit 1 names
+        """
         declared = json.loads(body)
         if not isinstance(declared, list) or len(declared) != 3:  # noqa: PLR2004 - id, names, kinds
             raise ValueError("it is no [id, names, kinds]")

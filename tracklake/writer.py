@@ -9,7 +9,7 @@ from tracklake import fields, host, keys, system, values
 from tracklake.definitions import Definitions, Statement, statement
 from tracklake.mappings import Config, Summary
 from tracklake.metadata import Metadata
-from tracklake.process import KILLED, TERMINATED, open_runs
+from tracklake.process import KILLED, TERMINATED, code_of, open_runs
 from tracklake.readback import ReadBack
 from tracklake.row_log import RowLog
 from tracklake.session import Session
@@ -94,7 +94,13 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The display name; the id if none was given; assign to change it."""
+        """The display name; the id if none was given; assign to change it.
+
+        >>> with tl.init(id="r1") as run:
+        ...     before, run.name = run.name, "baseline"
+        >>> before, run.name
+        ('r1', 'baseline')
+        """
         return str(self._fields.get("name") or self.id)
 
     @name.setter
@@ -104,12 +110,22 @@ class Run:
 
     @property
     def entity(self) -> str:
-        """What was given as entity; there are no accounts, so it means nothing."""
+        """What was given as entity; there are no accounts, so it means nothing.
+
+        >>> with tl.init() as run, tl.init(entity="me") as other:
+        ...     run.entity, other.entity
+        ('local', 'me')
+        """
         return self._entity or "local"
 
     @property
     def path(self) -> str:
-        """entity/project/id, as `Api.run` takes it."""
+        """entity/project/id, as `Api.run` takes it.
+
+        >>> with tl.init("walk", id="r1", entity="me") as run:
+        ...     run.path
+        'me/walk/r1'
+        """
         return f"{self.entity}/{self.project}/{self.id}"
 
     @property
@@ -124,7 +140,13 @@ class Run:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags; assign to change them."""
+        """Its tags; assign to change them.
+
+        >>> with tl.init(tags=["baseline"]) as run:
+        ...     run.tags += ("v2",)
+        >>> run.tags
+        ('baseline', 'v2')
+        """
         return tuple(self._fields.get("tags") or ())
 
     @tags.setter
@@ -149,12 +171,24 @@ class Run:
 
     @property
     def url(self) -> str:
-        """Where the run lies, as W&B scripts like to print."""
+        """Where the run lies, as W&B scripts like to print.
+
+        >>> with tl.init(id="r1") as run:
+        ...     run.url
+        'file:///.../lake#r1'
+        """
         return f"{self._session.storage.root.resolve().as_uri()}#{self.id}"
 
     @property
     def step(self) -> int:
-        """The current step: that of the next row."""
+        """The current step: that of the next row.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 2.0}), run.log({"loss": 1.0}, step=10)
+        ...     run.step
+        (None, None)
+        10
+        """
         return self._rows.step
 
     @property
@@ -170,6 +204,13 @@ class Run:
         current one is a late row: its values replace those of the same keys there. Nested dicts become dotted names.
         A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
         step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 2.0, "val": {"acc": 0.5}})
+        ...     run.log({"loss": 1.0}, commit=False)
+        ...     run.log({"lr": 0.1})
+        >>> run.summary["val"], run.summary["lr"], run.summary["_step"]
+        ({'acc': 0.5}, 0.1, 1)
         """
         with self._session.lock:
             self._rows.log(data, step, commit=commit)
@@ -191,6 +232,13 @@ class Run:
         (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
         axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
+
+        >>> with tl.init() as run:
+        ...     for acc in (0.5, 0.9, 0.8):
+        ...         run.log({"acc": acc})
+        ...     _ = run.define_metric("acc", summary="best,last", goal="max")
+        >>> run.summary["acc"]
+        {'best': 0.9, 'best_step': 1, 'last': 0.8}
         """
         with self._session.lock:
             text = getattr(name, "name", name)
@@ -221,6 +269,12 @@ class Run:
         """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
 
         Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
+
+        >>> run = tl.init(id="r1")
+        >>> run.finish(exit_code=143)
+        >>> run.log({"loss": 1.0})
+        Traceback (most recent call last):
+        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
         """
         with self._session.lock:
             if self._session.is_over:
@@ -241,7 +295,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(exit_code=_code_of(error))
+        self.finish(exit_code=code_of(error))
 
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
@@ -283,16 +337,6 @@ class Definition(NamedTuple):
     """What `define_metric` returns; it may be given as `name` or `step_metric` of later calls."""
 
     name: str
-
-
-def _code_of(error: BaseException | None) -> int:
-    if error is None:
-        return 0
-    if isinstance(error, KeyboardInterrupt):
-        return KILLED
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    return 1
 
 
 def _as_mapping(definition: MetricDefinition) -> dict[str, Any]:
