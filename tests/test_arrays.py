@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -66,6 +67,27 @@ def test_statistics_of_float32_are_those_of_float64():
     """Small floats are summed as doubles: the mean of many equal numbers is the number."""
     about = describe(np.full(1_000_000, 0.1, dtype=np.float32), type_name=NAME)
     assert (about["mean"], about["var"]) == pytest.approx((0.10000000149011612, 0.0), abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.random.default_rng(0).standard_cauchy(1_000_000),
+        np.maximum(np.random.default_rng(1).normal(size=1_000_000).astype(np.float32), 0),  # half of them 0
+        np.where(np.arange(1_000_000) % 3, np.arange(1_000_000.0), np.nan),
+        np.tile(np.arange(-100, 100, dtype=np.int8), 5_000),
+    ],
+    ids=["wide tails", "ties", "NaN", "few values"],
+)
+def test_percentiles_of_a_large_array(array):
+    """The percentiles of an array too large to be put in order are numpy's, and take little memory."""
+    tracemalloc.start()
+    about = describe(array, type_name=NAME)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    finite = array[np.isfinite(array)].astype(np.float64)
+    assert [about[f"{q}%"] for q in (10, 25, 50, 75, 90)] == np.percentile(finite, [10, 25, 50, 75, 90]).tolist()
+    assert most < 6_000_000  # what a few blocks take, however large the array
 
 
 def test_statistics_leave_the_array_as_it_was():

@@ -98,6 +98,28 @@ def test_life_of_a_killed_run(tmp_path: Path):
     assert len(steps) > last
 
 
+def test_journal_from_before_a_reboot(tmp_path: Path):
+    """A sealed journal without an end goes once its machine has started anew since; one of another machine stays."""
+    script = """
+    from tracklake import host
+    boot, machine = host.NODE.split("@")
+    for i, host.NODE in enumerate([f"the boot before@{machine}", f"the boot before@another {machine}"]):
+        tl.init("p", id=f"r{i}", dir=sys.argv[1]).log({"a": 0.0})
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    output(script, tmp_path, code=-9)
+    lake = tl.open(tmp_path)
+    lake.refresh()
+    left = []
+    for silence in (700, 25 * 3600 + time.clock_gettime(time.CLOCK_BOOTTIME)):
+        for journal in (tmp_path / "journal").iterdir():
+            os.utime(journal, (0, time.time() - silence))
+        lake.refresh()
+        left.append(sorted(path.name[:2] for path in (tmp_path / "journal").iterdir()))
+    assert left == [["r0", "r1"], ["r1"]]
+    assert lake.runs()["state"].to_list() == ["crashed", "crashed"]
+
+
 def test_killed_while_it_begins(tmp_path: Path):
     """A process that dies before its header is written leaves no run, and what it leaves goes in time."""
     with tl.init("p", id="r", dir=tmp_path) as run:
@@ -122,6 +144,11 @@ SCRIPTS = {
     "sys.exit()": "sys.exit()",
     "sys.exit(3)": "sys.exit(3)",
     "sys.exit with words": "sys.exit('no data')",
+    "exit(3)": "exit(3)",
+    "begun after a sys.exit that was caught": """run.finish()
+try: sys.exit(3)
+except SystemExit: tl.init(name=name, dir=sys.argv[1])
+""",
     "kill -9": "os.kill(os.getpid(), signal.SIGKILL)",
     "os._exit": "os._exit(0)",
     "with: an exception": "with run: raise ValueError",
@@ -157,6 +184,8 @@ def test_state_says_how_the_process_ended(tmp_path: Path):
         "sys.exit()": (0, "finished"),
         "sys.exit(3)": (3, "failed"),
         "sys.exit with words": (1, "failed"),
+        "exit(3)": (3, "failed"),
+        "begun after a sys.exit that was caught": (0, "finished"),
         "kill -9": (-9, "crashed"),
         "os._exit": (0, "crashed"),
         "with: an exception": (1, "failed"),

@@ -241,7 +241,7 @@ def test_orphan_of_a_dead_parent(tmp_path: Path):
 
 
 def test_pool_of_workers(tmp_path: Path):
-    """Workers of a forked pool log to the parent's run as a DataLoader's do, and begin runs of their own."""
+    """Workers of a forked pool log to the parent's run as a DataLoader's do; runs that they begin end as they do."""
     script = """
     import multiprocessing
     context = multiprocessing.get_context("fork")
@@ -253,6 +253,7 @@ def test_pool_of_workers(tmp_path: Path):
 
     def train(i):
         tl.init("p", name=f"own {i}", dir=sys.argv[1]).log({"a": float(i)})   # finished by the end of the worker
+        raise SystemExit(i)
 
     run.log({"a": 0.0})
     with context.Pool(3) as pool:
@@ -270,8 +271,8 @@ def test_pool_of_workers(tmp_path: Path):
         lake = tl.open(tmp_path / durability)
         assert sorted(lake.runs(columns=["name", "state"]).drop("run_id").rows()) == [
             ("own 0", "finished"),
-            ("own 1", "finished"),
-            ("own 2", "finished"),
+            ("own 1", "failed"),
+            ("own 2", "failed"),
             ("parent", "finished"),
         ]
         assert lake.history("loaded")["step"].to_list() == list(range(60))

@@ -197,6 +197,23 @@ def test_fourteen_groups_look_different():
     assert len(set(zip(legend.colours, map(tuple, legend.dashes), strict=True))) == 14
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda plot: plot.curves(["loss", "tokens"], by="lr"),
+        lambda plot: plot.curves("loss", runs=[]),
+        lambda plot: plot.scatter("lr", "loss.min", color="seed"),
+        lambda plot: plot.scatter("name", "created_at", color="state"),
+        lambda plot: plot.heatmap("lr", "seed", "loss"),
+        lambda plot: plot.ecdf("loss", by="lr"),
+        lambda plot: plot.parallel(["lr", "name"], "loss"),
+    ],
+)
+def test_charts_are_sound(lake: tl.Lake, draw):
+    """What is drawn unchecked, because that is faster, is what altair's schema asks for."""
+    assert draw(lake.plot).chart.to_dict(validate=True)
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg", "html"])
 def test_saved_pictures_need_no_network(lake: tl.Lake, tmp_path: Path, suffix: str):
     """A plot is saved as PNG, SVG or HTML; the HTML holds its library, and loads nothing."""

@@ -192,8 +192,10 @@ def test_nothing_to_draw_is_said_in_the_picture(lake: tl.Lake, tmp_path: Path, d
     ],
 )
 def test_all_are_drawn(lake: tl.Lake, sweep, tmp_path: Path, draw):
-    """Each is saved as a picture that loads nothing; long names and few runs are no trouble."""
-    content = draw(lake, sweep).save(tmp_path / "x.svg").read_text()
+    """Each is a sound chart, saved as a picture that loads nothing; long names and few runs are no trouble."""
+    plot = draw(lake, sweep)
+    assert plot.chart.to_dict(validate=True)
+    content = plot.save(tmp_path / "x.svg").read_text()
     assert content.startswith("<svg")
     assert "href=" not in content
 

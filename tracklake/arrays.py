@@ -6,15 +6,20 @@ import hashlib
 import math
 import os
 import uuid
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
 from tracklake.deferred import np
 from tracklake.errors import UnstorableValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
+
+    Blocks = Callable[[], Iterator[npt.NDArray[Any]]]
+    """Gives the finite elements of an array, some at a time, as often as it is called."""
 
 CONVERSION_ERRORS = (
     ArithmeticError,
@@ -29,8 +34,8 @@ CONVERSION_ERRORS = (
 )
 """What the methods of a foreign object raise when it cannot be read as a value."""
 
-_BLOCK = 1 << 20
-"""Elements that are made float64 at once."""
+_BLOCK = 1 << 18
+"""Elements that are looked at at once."""
 PERCENTS = {"10%": 10, "25%": 25, "75%": 75, "90%": 90, "50%": 50}
 
 
@@ -127,8 +132,8 @@ def describe(array: npt.NDArray[Any], *, type_name: str) -> dict[str, Any]:
 
     `_type`, `size`, `shape`, `dtype`, `nonfinite` always; of the finite elements `min` and `max` (exact), `mean`,
     `var` (population), `std`, and the linear percentiles `10%`, `25%`, `50%`, `75%`, `90%`, in float64. Bools count
-    as 0 and 1. The statistics are absent if no element is finite, and for arrays of text or dates. Takes memory for
-    one copy. Raises UnstorableValueError for objects, records and complex numbers.
+    as 0 and 1. The statistics are absent if no element is finite, and for arrays of text or dates. Takes little
+    memory beside an array that lies together. Raises UnstorableValueError for objects, records and complex numbers.
 
     >>> describe(np.arange(5), type_name="numpy.ndarray")["50%"]
     2.0
@@ -137,8 +142,14 @@ def describe(array: npt.NDArray[Any], *, type_name: str) -> dict[str, Any]:
     about: dict[str, Any] = {"_type": type_name}
     nonfinite = 0
     if array.dtype.kind in "biuf":
-        numbers, nonfinite = finite_numbers(array)
-        about |= _statistics(numbers) if numbers.size else {}
+        flat = array.ravel(order="K")  # no copy of what lies together
+
+        def blocks() -> Iterator[npt.NDArray[Any]]:
+            found = (finite_numbers(flat[start : start + _BLOCK])[0] for start in range(0, flat.size, _BLOCK))
+            return (numbers for numbers in found if numbers.size)
+
+        nonfinite = flat.size - sum(block.size for block in blocks())
+        about |= _statistics(blocks) if nonfinite < flat.size else {}
     size, shape, dtype = int(array.size), list(array.shape), str(array.dtype)
     return {**about, "size": size, "shape": shape, "dtype": dtype, "nonfinite": nonfinite}
 
@@ -220,31 +231,51 @@ def _check(array: npt.NDArray[Any]) -> None:
         raise UnstorableValueError(f"an array of dtype {array.dtype} cannot be kept in a summary; {way_out}")
 
 
-def _statistics(numbers: npt.NDArray[Any]) -> dict[str, float]:
+def _statistics(blocks: Blocks) -> dict[str, float]:
+    """Return the statistics of the elements of blocks, of which there is at least one."""
+    size = sum(block.size for block in blocks())
+    ends = min(block.min() for block in blocks()), max(block.max() for block in blocks())
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = float(numbers.mean(dtype=np.float64))
-        var = _sum_of_squares(numbers, mean) / numbers.size
-        marks = _percentiles(numbers, list(PERCENTS.values()))
-    about = {"min": numbers.min().item(), "max": numbers.max().item(), "mean": mean, "var": var}
+        mean = float(sum(block.sum(dtype=np.float64) for block in blocks()) / size)
+        var = float(sum(np.square(block.astype(np.float64) - mean).sum() for block in blocks()) / size)
+        marks = _percentiles(blocks, size, ends, list(PERCENTS.values()))
+    about = {"min": ends[0].item(), "max": ends[1].item(), "mean": mean, "var": var}
     return about | dict(zip(PERCENTS, marks, strict=True)) | {"std": math.sqrt(var)}
 
 
-def _sum_of_squares(numbers: npt.NDArray[Any], mean: float) -> float:
-    """Return the sum of squared distances to the mean, in float64, block by block: a copy of all is not needed."""
-    total = 0.0
-    for start in range(0, numbers.size, _BLOCK):
-        off = numbers[start : start + _BLOCK].astype(np.float64) - mean
-        total += float(np.square(off, out=off).sum())
-    return total
-
-
-def _percentiles(numbers: npt.NDArray[Any], percents: list[int]) -> list[float]:
-    """Return linear percentiles as numpy has them in float64, of a copy in the numbers' own type."""
-    places = np.array(percents) / 100 * (numbers.size - 1)
+def _percentiles(blocks: Blocks, size: int, ends: tuple[Any, Any], percents: list[int]) -> list[float]:
+    """Return linear percentiles as numpy has them in float64."""
+    places = np.array(percents) / 100 * (size - 1)
     below = np.floor(places).astype(np.int64)
-    above = np.minimum(below + 1, numbers.size - 1)
-    ordered = np.partition(numbers, np.union1d(below, above))
-    low, high, part = ordered[below].astype(np.float64), ordered[above].astype(np.float64), places - below
+    above = np.minimum(below + 1, size - 1)
+    ordered = _at_ranks(blocks, size, ends, [*below.tolist(), *above.tolist()]).astype(np.float64)
+    low, high = np.split(ordered, 2)
+    part = places - below
     between = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))  # noqa: PLR2004 - as numpy
     marks: list[float] = np.where(high == low, low, between).tolist()
     return marks
+
+
+def _at_ranks(blocks: Blocks, size: int, ends: tuple[Any, Any], ranks: list[int]) -> npt.NDArray[Any]:
+    """Return the elements that have these places in the order of all, holding few of them at once.
+
+    A sample tells elements that enclose each closely; counting how many lie below and at them tells between which two
+    it is, and just those in between are put in order.
+    """
+    sample = np.sort(np.concatenate([block[:: 1 + (size >> 16)] for block in blocks()]))
+    if sample.size == size:
+        return sample[ranks]
+    guesses, margin = np.array(ranks) / size * sample.size, 4 * math.sqrt(sample.size)
+    near = np.clip([guesses - margin, guesses + margin], 0, sample.size - 1).astype(np.int64)
+    edges = np.unique(np.append(sample[near], np.array(ends, dtype=sample.dtype)))
+    below = np.sum([[np.count_nonzero(block < edge) for edge in edges] for block in blocks()], axis=0)
+    up_to = np.sum([[np.count_nonzero(block <= edge) for edge in edges] for block in blocks()], axis=0)
+
+    @cache
+    def between(i: int) -> npt.NDArray[Any]:
+        found = [block[(block > edges[i - 1]) & (block < edges[i])] for block in blocks()]
+        return np.sort(np.concatenate(found))
+
+    at = np.searchsorted(up_to, ranks, side="right").tolist()
+    found = [edges[i] if below[i] <= r else between(i)[r - up_to[i - 1]] for i, r in zip(at, ranks, strict=True)]
+    return np.array(found)

@@ -189,5 +189,12 @@ def holding(partitions: Sequence[Held], run_ids: Collection[str] | None) -> list
         return list(partitions)
     least, most = min(run_ids, default=""), max(run_ids, default="")
     near = [h for h in partitions if h.first <= most and least <= h.last]
-    wanted = pl.Series(sorted(run_ids), dtype=pl.String).implode()
-    return [h for h in near if (h.ids == least if least == most else h.ids.is_in(wanted)).any()]
+    wanted = pl.Series(sorted(run_ids), dtype=pl.String)
+    return [h for h in near if _holds_any(h.ids, wanted)]
+
+
+def _holds_any(ids: pl.Series, wanted: pl.Series) -> bool:
+    """Tell whether sorted ids have one of those wanted among them; by a search, as there may be very many."""
+    at = ids.search_sorted(wanted)
+    inside = at < len(ids)
+    return (ids.gather(at.filter(inside)) == wanted.filter(inside)).any()

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
+import time
 from pathlib import Path
 
 from tracklake.errors import LakeError
 
 
 def _node() -> str:
-    """Return a name for the running kernel: file locks tell the truth among processes that share it."""
+    """Return a name for the running kernel: file locks tell the truth among processes that share it.
+
+    On Linux `boot@machine`, else the name of the host.
+    """
+    name = socket.gethostname()
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot, machine = (Path(path).read_text(encoding="ascii").strip() for path in (_BOOT, _MACHINE))
     except OSError:
-        return socket.gethostname()
+        return name
+    return f"{boot}@{hashlib.sha256(f'{name} {machine}'.encode()).hexdigest()[:16]}"
 
 
+def has_restarted(node: str, *, silence: float) -> bool:
+    """Tell whether a node is this machine before it was started anew, less than `silence` seconds ago."""
+    boot, _, machine = node.partition("@")
+    here, _, this = NODE.partition("@")
+    return machine == this != "" and boot != here and time.clock_gettime(time.CLOCK_BOOTTIME) < silence
+
+
+_BOOT, _MACHINE = "/proc/sys/kernel/random/boot_id", "/etc/machine-id"
 NODE = _node()
 
 

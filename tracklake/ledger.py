@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake import keys, values
 from tracklake.definitions import Definitions, Statement
-from tracklake.summaries import parts, shape
+from tracklake.summaries import shape
 from tracklake.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from tracklake.tally import Row
     from tracklake.values import Stored
 
 _ABSENT = object()
+_AT_MOST = 256
+"""Rows that wait for somebody to ask for what they say."""
 
 
 class _Event(NamedTuple):
@@ -42,6 +45,7 @@ class Ledger:
     def __init__(self, *, session: int) -> None:
         """Begin empty; `say` is for statements of this session."""
         self._session = session
+        self._rows: list[Row] = []
         self._tallies: dict[str, Tally] = {}
         self._events: dict[str, _Event] = {}
         self._names: dict[str, None] = {}
@@ -59,9 +63,17 @@ class Ledger:
         """
         found = self._tallies.get(name)
         if found is None:
-            found = self._tallies[name] = Tally()
+            found = self._tallies[name] = Tally(name, self._rows)
             self._meet(name)
         return found
+
+    def take(self, row: Row) -> None:
+        """Take in a row; its series have to be known."""
+        self._rows.append(row)
+        if len(self._rows) == _AT_MOST:
+            for tally in self._tallies.values():
+                tally.settle()
+            self._rows.clear()
 
     def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
         """Take in a statement: edit, erase or define; others do not matter here.
@@ -109,8 +121,12 @@ class Ledger:
             if member in tallies and tallies[member].late:
                 return None
         wanted = family if name is None or len(family) <= 1 else (*keys.parents(name), name, *self._under(name))
-        shown = ((key, self._shown(key)) for key in sorted(wanted))
-        return {key: value for key, value in shown if value is not _ABSENT}
+        entries = {}
+        for key in sorted(wanted):
+            shown = self._shown(key)
+            if shown is not _ABSENT:
+                entries[key] = shown
+        return entries
 
     def _meet(self, name: str) -> None:
         if name not in self._names:
@@ -132,11 +148,11 @@ class Ledger:
         if tally is None or ts is None or self._is_hidden(name, ts):
             return _ABSENT
         definition = self._definitions.resolve(name)
-        if definition is None or not (definition.none or definition.kinds):
+        if definition is None or not (definition.none or definition.summary):
             return tally.last
         if definition.none:
             return _ABSENT
-        entry = shape(definition, tally.statistics(name for _, name in parts(definition)))
+        entry = shape(definition, tally.counted().statistic)
         return _ABSENT if entry is None else entry
 
     def _is_hidden(self, name: str, at: int) -> bool:

@@ -2,9 +2,9 @@
 
 `if acc > run.summary.get("best", 0)` stands in training loops, so a read may not cost what a snapshot costs. What was
 said elsewhere (other sessions of the run, sealed parts of this one, the lake's definitions) is taken from a snapshot
-once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it, and rows
-are counted when something they say is asked for. Where that would not be exact the caller has to ask the lake: after a
-late row of a series, while somebody else writes the run. Tests hold both ways to the same answer.
+once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it. Where
+that would not be exact (after a late row of a series, while somebody else writes the run) the caller has to ask the
+lake. Tests hold both ways to the same answer.
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from tracklake.tail import TailReader
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from tracklake.journal import Journal
     from tracklake.snapshot import Snapshot
     from tracklake.storage import Storage
@@ -42,10 +40,10 @@ _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
 _HEAD = struct.Struct("<3sBII")
 _ROW = struct.Struct("<qqI")
-_KEY_SET = struct.Struct("<I")
 _KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 _STORED = ("kind", "value", "ival", "text")
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
+_PSEUDO_KINDS = (("_step", _INT), ("_timestamp", _FLOAT), ("_runtime", _FLOAT))
 _MICROSECONDS = 1e6
 
 
@@ -82,7 +80,7 @@ class LiveSummary:
             self._seen = seen
         if self._reading is None:
             return None
-        self._reading.read_on(self._journal.size, None if name is None else keys.first_part(name))
+        self._reading.read_on(self._journal.size)
         return self._reading.ledger.entries(name)
 
     def close(self) -> None:
@@ -140,119 +138,81 @@ class _Reading:
         mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
         ((self._began, self._ran),) = mine.select("start", "runtime_base").iter_rows()
         self._tail = TailReader(journal.path)
-        """Its offset is where the rows end that are counted."""
         self._tail.read(through=start)
-        self._scanned = start
-        """Where the frames end whose statements are taken in."""
-        self._heard = 0
-        """The stamp of the newest of them."""
-        self._waiting: set[str] = set()
-        """The families of names in rows that are not counted yet."""
-        self._families: dict[int, frozenset[str]] = {}
-        """Those of the rows of a key set."""
-        self._sets: set[int] = set()
-        """The key sets of those rows."""
         self._file = journal.path.open("rb", buffering=0)
-        self._columns: dict[int, tuple[struct.Struct, list[tuple[Callable[..., None], int]]]] = {}
-        self._step, self._timestamp, self._runtime = (ledger.tally(name) for name in PSEUDO)
+        self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
+        """By key set: how the values of a row lie there, and the kind and place of each."""
+        for name in PSEUDO:
+            ledger.tally(name)
 
-    def read_on(self, size: int, family: str | None) -> None:
-        """Take in the frames up to this size of the file, rows only if they say something of the family (None: any)."""
-        start, data = self._scanned, b""
+    def read_on(self, size: int) -> None:
+        """Take in the frames up to this size of the file."""
+        start = self._tail.offset
         if size - start > _BULK:
-            self._count_many()
+            self._read_many()
         elif size > start:
-            data = self._bytes(start, size)
-            self._scan(data)
-            self._scanned = size
-        if self._waiting and (family is None or family in self._waiting):
-            if size - self._tail.offset > _BULK:
-                self._count_many()
-            else:
-                self._count(data if self._tail.offset == start else self._bytes(self._tail.offset, size))
-                self._counted(size)
+            self._file.seek(start)
+            self._read(self._file.read(size - start))
+            self._tail.offset = size
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _bytes(self, start: int, stop: int) -> bytes:
-        self._file.seek(start)
-        return self._file.read(stop - start)
-
-    def _counted(self, size: int) -> None:
-        self._tail.offset = self._scanned = size
-        self._waiting.clear()
-        self._sets.clear()
-
-    def _scan(self, data: bytes) -> None:
-        """Take in statements, and note which rows there are."""
-        for kind, body, length in _frames(data):
+    def _read(self, data: bytes) -> None:
+        """Take in frames one by one."""
+        at = 0
+        while at < len(data):
+            _, kind, length, _ = _HEAD.unpack_from(data, at)
+            body = at + wire.PREFIX_SIZE
             if kind == wire.ROW:
-                (number,) = _KEY_SET.unpack_from(data, body + _ROW.size - _KEY_SET.size)
-                if number not in self._sets:
-                    self._sets.add(number)
-                    self._waiting |= self._families.get(number) or self._find_families(number)
+                stamp, step, number = _ROW.unpack_from(data, body)
+                layout, columns = self._layouts.get(number) or self._lay_out(number)
+                self._take(step, stamp, columns, layout.unpack_from(data, body + wire.ROW_HEAD))
             elif kind == wire.STATEMENT:
                 self._hear(wire.parse_statement(data[body : body + length]))
             else:
                 declared = wire.KeySet.parse(data[body : body + length])
                 self._tail.key_sets[declared.id] = declared
+            at = body + length + wire.CRC_SIZE
+
+    def _take(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
+        """Take in a row, and what every row has without logging it, as `points.pseudo` makes it."""
+        runtime = (stamp - self._began) / _MICROSECONDS + self._ran
+        self.ledger.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
 
     def _hear(self, statement: wire.Statement) -> None:
-        stamp, said, items, _ = statement
+        stamp, said, items, content = statement
         if said == "row":
-            self._wait_for(name for name, _ in items)
+            logged = [(name, stored) for name, stored in items if name != "_step"]  # the marker of an empty row
+            columns = self._columns([(name, stored.kind) for name, stored in logged])
+            self._take(content["step"], stamp, columns, tuple(wire.plain(stored) for _, stored in logged))
             return
         for i, (key, stored) in enumerate(items):
             self.ledger.say(stamp + i, said, key, stored)
-        self._heard = stamp + max(0, len(items) - 1)
 
-    def _wait_for(self, names: Iterable[str]) -> None:
-        self._waiting.update(map(keys.first_part, names), PSEUDO)
-
-    def _find_families(self, number: int) -> frozenset[str]:
-        """Return the first parts of the names in rows of a key set."""
-        names = self._tail.key_sets[number].names
-        found = self._families[number] = frozenset([*map(keys.first_part, names), *PSEUDO])
+    def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
+        key_set = self._tail.key_sets[number]
+        kinds = [_KINDS[letter] for letter in key_set.kinds]
+        columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
+        found = self._layouts[number] = struct.Struct("<" + key_set.kinds.replace("?", "q")), columns
         return found
 
-    def _count(self, data: bytes) -> None:
-        """Count rows one by one."""
-        for kind, body, length in _frames(data):
-            if kind == wire.ROW:
-                stamp, step, number = _ROW.unpack_from(data, body)
-                layout, columns = self._columns.get(number) or self._bind(number)
-                for (add, kind_of), x in zip(columns, layout.unpack_from(data, body + wire.ROW_HEAD), strict=True):
-                    add(step, stamp, kind_of, x)
-                self._count_pseudo(step, stamp)
-            elif kind == wire.STATEMENT:
-                self._count_odd(wire.parse_statement(data[body : body + length]))
-
-    def _count_odd(self, statement: wire.Statement) -> None:
-        stamp, said, items, content = statement
-        if said != "row":
-            return
-        for name, stored in items:
-            if name != "_step":  # the marker of an empty row
-                self.ledger.tally(name).add(content["step"], stamp, stored.kind, wire.plain(stored))
+    def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+        """Return the kind and place of each value of a row of these names and kinds, and let the ledger know them."""
+        for name, _ in logged:
+            self.ledger.tally(name)
             if name == "_timestamp":
-                self._timestamp.spoil()
-        self._count_pseudo(content["step"], stamp)
+                self.ledger.tally(name).spoil()
+        return {name: (kind, i) for i, (name, kind) in enumerate([*logged, *_PSEUDO_KINDS])}
 
-    def _count_pseudo(self, step: int, stamp: int) -> None:
-        """Count what every row has without logging it, as `points.pseudo` makes it."""
-        self._step.add(step, stamp, _INT, step)
-        self._timestamp.add(step, stamp, _FLOAT, stamp / _MICROSECONDS)
-        self._runtime.add(step, stamp, _FLOAT, (stamp - self._began) / _MICROSECONDS + self._ran)
-
-    def _count_many(self) -> None:
+    def _read_many(self) -> None:
         """Count states of many rows, made by numpy; the rows of the highest step one by one: they may go on."""
         tail = self._tail.read()
         header = self._tail.header
         logged = rows.points_of([rows.Source(tail, header["project"], header["run"], self._session)])
         if "_timestamp" in logged["metric"]:
-            self._timestamp.spoil()
+            self.ledger.tally("_timestamp").spoil()
         found = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
         for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
@@ -261,29 +221,7 @@ class _Reading:
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
             self.ledger.tally(metric).add(step, stamp, stored[0], wire.plain(values.Stored(*stored)))
         for item in tail.items:
-            if item.stamp > self._heard:
-                self.ledger.say(item.stamp, item.said, item.key, item.stored)
-        self._counted(self._tail.offset)
-
-    def _bind(self, number: int) -> tuple[struct.Struct, list[tuple[Callable[..., None], int]]]:
-        """Return how to read the values of a key set, and where to add each of them."""
-        key_set = self._tail.key_sets[number]
-        if "_timestamp" in key_set.names:
-            self._timestamp.spoil()
-        adds = [self.ledger.tally(name).add for name in key_set.names]
-        layout = struct.Struct("<" + key_set.kinds.replace("?", "q"))
-        columns = list(zip(adds, (_KINDS[letter] for letter in key_set.kinds), strict=True))
-        self._columns[number] = layout, columns
-        return layout, columns
-
-
-def _frames(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the kind of each frame, where its body begins, and how long that is."""
-    at = 0
-    while at < len(data):
-        _, kind, length, _ = _HEAD.unpack_from(data, at)
-        yield kind, at + wire.PREFIX_SIZE, length
-        at += wire.PREFIX_SIZE + length + wire.CRC_SIZE
+            self.ledger.say(item.stamp, item.said, item.key, item.stored)
 
 
 class _Others:

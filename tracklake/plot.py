@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import importlib.util
+from functools import cache, cached_property
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +23,22 @@ SCALE = 2
 """Pixels a point in PNG, so that text is sharp on today's screens."""
 HEAVY = 400_000
 """Bytes of a PNG above which a notebook gets it with a pixel a point: some hundred lines are no clearer for more."""
+
+
+@cache
+def start_engine() -> None:
+    """Start what turns charts into pictures, in a thread: half a second that the reading of a first plot's data hides.
+
+    Once a process; without vl-convert nothing. It ends soon, and by itself.
+    """
+    if importlib.util.find_spec("vl_convert"):
+        Thread(target=_draw_nothing, name="tracklake-engine").start()
+
+
+def _draw_nothing() -> None:
+    import vl_convert
+
+    vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point"})
 
 
 class Plot:
@@ -52,11 +70,13 @@ class Plot:
         try:
             import altair as alt
             import vl_convert  # noqa: F401 - its absence is told before the work is done
+            from altair.utils.schemapi import debug_mode
         except ImportError as error:
             msg = f"plots are drawn with {error.name}, which is not installed: pip install 'tracklake[plots]'"
             raise TracklakeError(msg) from error
         alt.data_transformers.disable_max_rows()  # what is drawn is aggregated; it may still have over 5,000 rows
-        return charts.finished(self._draw(self.data), title=self.title, notes=self.notes)
+        with debug_mode(arg=False):  # a chart of ours is sound (the tests have altair check it), and half as slow so
+            return charts.finished(self._draw(self.data), title=self.title, notes=self.notes)
 
     def save(self, path: os.PathLike[str] | str) -> Path:
         """Write the picture as .png, .svg or .html (interactive, opens offline), and return the path.
@@ -78,7 +98,7 @@ class Plot:
 
     @cached_property
     def _spec(self) -> dict[str, Any]:
-        return dict(self.chart.to_dict())
+        return dict(self.chart.to_dict(validate=False))
 
     def _png(self, *, scale: int = SCALE) -> bytes:
         import vl_convert

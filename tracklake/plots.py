@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import curve_plots, parallel_plot, plot_data, run_plots, sweep_plots
+from tracklake import curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
 from tracklake.errors import DefinitionError
 from tracklake.labels import short_name
 from tracklake.sweeps import Sweep
@@ -33,6 +33,7 @@ class Plots:
     """
 
     def __init__(self, series: SeriesTable) -> None:
+        plot.start_engine()
         self._series = series
 
     @property

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import contextlib
 import os
 import signal
 import sys
 import threading
 import warnings
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 from tracklake.errors import TracklakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 BEAT_SECONDS = 60.0
 """How often an open journal gives a sign of life."""
@@ -46,7 +51,7 @@ class OpenRuns(Generic[OpenT]):
 
     def __init__(self) -> None:
         self.exit_status: object = None
-        """What sys.exit was called with."""
+        """What sys.exit was called with since the newest run began; SystemExit shows in no hook."""
         self._runs: list[OpenT] = []
         self._beat: threading.Thread | None = None
         self._stop = threading.Event()
@@ -60,6 +65,7 @@ class OpenRuns(Generic[OpenT]):
         """Take in a run that writes a journal in this process."""
         if run not in self._runs:
             self._runs.append(run)
+        self.exit_status = None  # if somebody meant to leave, it was not to be
         if self._beat is None:
             self._beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
             self._beat.start()
@@ -108,8 +114,9 @@ class OpenRuns(Generic[OpenT]):
             Finalize(None, self.finish_all, exitpriority=1)  # such a process ends without atexit
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _terminate)
-        if sys.exit is _leave:
-            sys.exit = _leave_noted
+        for module, name, leave in _WAYS_OUT:
+            if getattr(module, name, None) is leave and not hasattr(sys, "ps1"):
+                setattr(module, name, _noting(leave))
 
 
 def _terminate(number: int, _: object) -> None:
@@ -119,24 +126,54 @@ def _terminate(number: int, _: object) -> None:
     signal.raise_signal(number)
 
 
-def _leave_noted(status: Any = None, /) -> NoReturn:
-    """Exit the interpreter by raising SystemExit(status), which tracklake takes note of."""
-    if threading.current_thread() is threading.main_thread():
-        open_runs.exit_status = status
-    _leave(status)
+def _noting(leave: Callable[[Any], NoReturn]) -> Callable[..., NoReturn]:
+    """Return a way out of the interpreter that is noted."""
+
+    def noted(code: Any = None) -> NoReturn:
+        """Exit the interpreter by raising SystemExit(code), which tracklake takes note of."""
+        if threading.current_thread() is threading.main_thread():
+            open_runs.exit_status = code
+        leave(code)
+
+    return noted
+
+
+def code_of(error: BaseException | None) -> int:
+    """Return the exit code of a process that ends with this exception."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    return 0 if error is None else KILLED if isinstance(error, KeyboardInterrupt) else 1
 
 
 def _exit_code(status: object) -> int:
-    """Return the exit code of a process that ends now: as an uncaught exception, or sys.exit, has it."""
+    """Return the exit code of a process that ends now: as an uncaught exception, or sys.exit, has it.
+
+    `raise SystemExit(3)` is seen in a worker of multiprocessing only; elsewhere nothing is left of it by now.
+    """
     error = sys.exc_info()[1] or getattr(sys, "last_value", None)
     if hasattr(sys, "ps1"):  # in a notebook every exception is caught, and the process ends well
         return 0
-    if error is not None and not isinstance(error, SystemExit):
-        return KILLED if isinstance(error, KeyboardInterrupt) else 1
-    return 0 if status is None else status if isinstance(status, int) else 1
+    if error is None:
+        error = SystemExit(_code_of_worker() if status is None else status)
+    return code_of(error)
 
 
-_leave = sys.exit
+def _code_of_worker() -> int | None:
+    """Return the code that a worker of multiprocessing ends with.
+
+    From Python 3.13 on its exceptions are handled before its runs are finished: what started it has the code.
+    """
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - it is documented, and there is no other way to a caller
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("multiprocessing.") and "code" in frame.f_locals:
+            code: int = frame.f_locals["code"]
+            return code
+        frame = frame.f_back
+    return None
+
+
+_WAYS_OUT = [(sys, "exit", sys.exit)]
+_WAYS_OUT += [(builtins, name, getattr(builtins, name)) for name in ("exit", "quit") if hasattr(builtins, name)]
 open_runs: OpenRuns[Any] = OpenRuns()
 atexit.register(open_runs.finish_all)
 if hasattr(os, "register_at_fork"):

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 Center = Literal["mean", "median", "iqm"]
 CENTERS: tuple[Center, ...] = ("mean", "median", "iqm")
@@ -211,7 +211,10 @@ def _stratum_means(whole: Sample, pieces: _Pieces, *, draws: int, seed: int) -> 
         rows = max(1, _CHUNK // n)
         for first in range(0, draws, rows):
             where = slice(first, min(first + rows, draws))
-            yield of, _products(values, drawn.counts(where.stop - first)), where
+            size = where.stop - first
+            alone = len(of) == 1  # the drawn values of one column are added up in half the time that counting takes
+            means = values[0][drawn.cells(size)].sum(axis=1) if alone else _products(values, drawn.counts(size))
+            yield of, np.atleast_2d(means), where
 
 
 def _products(values: Floats, counts: Floats) -> Floats:
@@ -310,12 +313,15 @@ class _Drawn:
         self._generator = np.random.default_rng(seed)
         self._type = np.uint8 if n <= 1 << 8 else np.uint16 if n <= 1 << 16 else np.int64
 
+    def cells(self, rows: int) -> NDArray[np.integer[Any]]:
+        """Return the next draws, one a row, as the numbers of the cells."""
+        return self._generator.integers(0, self._n, (rows, self._n), dtype=self._type)
+
     def counts(self, rows: int) -> Floats:
         """Return the next draws: one a row, the count of each cell a column."""
         if self._n == 1:
             return np.ones((rows, 1))
-        drawn = self._generator.integers(0, self._n, (rows, self._n), dtype=self._type)
-        at = drawn + np.arange(0, rows * self._n, self._n)[:, None]
+        at = self.cells(rows) + np.arange(0, rows * self._n, self._n)[:, None]
         return np.bincount(at.ravel(), minlength=at.size).reshape(at.shape).astype(np.float64)
 
 

@@ -111,10 +111,11 @@ class RunTable:
             rows = rows.filter(pl.col("project") == project)
         if runs is not None:
             named = pl.DataFrame({"run_id": _ids(runs)}, schema={"run_id": pl.String}).unique(maintain_order=True)
-            unknown = named.join(rows, on="run_id", how="anti")["run_id"]
-            if len(unknown):
+            found = named.join(rows, on="run_id", maintain_order="left")
+            if found.height < named.height:
+                unknown = named.join(found, on="run_id", how="anti")["run_id"]
                 raise UnknownNameError.nearest("run", unknown.sort()[0], rows["run_id"])
-            rows = named.join(rows, on="run_id", maintain_order="left")
+            return found
         return rows
 
     def _is_descending(self, order: str) -> bool:

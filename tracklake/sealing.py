@@ -213,4 +213,11 @@ def _is_spent(path: Path, mark: Mark, *, over: bool, age: float) -> bool:
         return False
     if reader.is_empty:  # its writer died before it had said anything
         return age > ORPHAN_SECONDS
-    return over or (reader.header.get("node") == host.NODE and journal.lock_of(path) == "free")
+    return over or _is_abandoned(path, str(reader.header.get("node")), silence=age)
+
+
+def _is_abandoned(path: Path, node: str, *, silence: float) -> bool:
+    """Tell whether the writer of a journal is surely dead: its lock is free, or its machine was started anew since."""
+    if node == host.NODE:
+        return journal.lock_of(path) == "free"
+    return silence > ORPHAN_SECONDS and host.has_restarted(node, silence=silence)

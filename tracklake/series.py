@@ -108,7 +108,7 @@ class SeriesTable:
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
-        plain = shape == "long" and not raw and ids is None and self.snapshot.are_numbers(names)
+        plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
         read = partitions.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         found = self._ordered(read, names, ids)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
     from tracklake.run_table import RunTable
@@ -177,27 +176,27 @@ def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
 
 def _create(connection: DuckDBPyConnection, view: View, *, lazily: bool) -> None:
     for part in view.parts:
-        connection.register(part.name, _Lazy(part) if lazily else _arrow(part.make()))
+        connection.register(part.name, _Table(part, None if lazily else part.make()))
     if view.sql:
         connection.execute(f"CREATE TEMP VIEW {view.name} AS {view.sql}").fetchall()
 
 
-def _arrow(frame: pl.DataFrame) -> Any:
-    """Return the frame as duckdb takes it without copying a text."""
-    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
+class _Table:
+    """A part as duckdb reads it, without pyarrow: to import that takes longer than most questions.
 
+    Unless it is `made`, it is made when a query reads it, not before; the schema is known ahead.
+    """
 
-class _Lazy:
-    """A part that is made when a query reads it, not before; the schema is known ahead."""
-
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, made: pl.DataFrame | None) -> None:
         self._part = part
+        self._made = made
 
     def __arrow_c_schema__(self) -> object:
-        return pl.DataFrame(schema=self._part.schema).to_arrow().schema.__arrow_c_schema__()
+        return pl.Schema(self._part.schema).__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._part.make().to_arrow().__arrow_c_stream__(requested_schema)
+        frame = self._part.make() if self._made is None else self._made
+        return frame.__arrow_c_stream__(requested_schema)
 
 
 # Frames of the caller
@@ -259,12 +258,25 @@ def _polars(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) ->
         return pl.DataFrame()
     names = _distinct(found.columns)
     kinds = [str(kind) for kind in found.types]
-    arrow = _interruptible(cursor, _plain(found, kinds).to_arrow_table)
-    frame = pl.DataFrame(pl.from_arrow(arrow.rename_columns([str(i) for i in range(len(names))])))
+    plain = _plain(found, kinds)
+    frame = _interruptible(cursor, lambda: pl.DataFrame(_Found(plain)))
     return pl.DataFrame([_typed(s, kind).alias(n) for s, kind, n in zip(frame, kinds, names, strict=True)])
 
 
-def _interruptible(cursor: DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+class _Found:
+    """What a query finds, as polars reads it.
+
+    polars remembers the types of what it was given, and duckdb complains when the process ends while one of its own is.
+    """
+
+    def __init__(self, relation: DuckDBPyRelation) -> None:
+        self._relation = relation
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._relation.__arrow_c_stream__(requested_schema)
+
+
+def _interruptible(cursor: DuckDBPyConnection, work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
     """Let a cursor work beside this thread, which hears of Ctrl-C between short waits: duckdb itself does not."""
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(work)
@@ -278,8 +290,8 @@ def _interruptible(cursor: DuckDBPyConnection, work: Callable[[], pa.Table]) -> 
 
 
 def _plain(found: DuckDBPyRelation, kinds: Sequence[str]) -> DuckDBPyRelation:
-    """Turn intervals, of which polars has none, into microseconds."""
-    if "INTERVAL" not in kinds:
+    """Turn intervals, of which polars has none, into microseconds, and let no two columns have one name."""
+    if "INTERVAL" not in kinds and len(set(found.columns)) == len(kinds):
         return found
     columns = [f"#{i}" if k != "INTERVAL" else f"epoch_us(#{i})" for i, k in enumerate(kinds, start=1)]
     return found.project(", ".join(f"{column} AS c{i}" for i, column in enumerate(columns)))

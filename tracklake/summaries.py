@@ -17,7 +17,7 @@ from tracklake.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable
 
     from tracklake.definitions import Goal
     from tracklake.snapshot import Snapshot
@@ -201,7 +201,7 @@ class Summaries:
         found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
         table = found.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
-        return {place: shape(wanted[place], _statistics(row)) for place, row in rows if place in wanted}
+        return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
 
 
 @lru_cache
@@ -223,14 +223,14 @@ def _statistics(row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def shape(definition: MetricDefinition, statistics: Mapping[str, Any]) -> dict[str, Any] | None:
+def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict[str, Any] | None:
     """Return the entry of a defined metric: the statistics asked for; None where there is none of them.
 
-    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7})
+    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7}.get)
     {'best': 0.5, 'best_step': 7}
     """
-    entry = {part: statistics[name] for part, name in parts(definition)}
-    return {part: value for part, value in entry.items() if value is not None} or None
+    found = ((part, statistic(name)) for part, name in parts(definition))
+    return {part: value for part, value in found if value is not None} or None
 
 
 def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:

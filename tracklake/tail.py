@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -153,6 +154,8 @@ class _Frames:
         """Everything before this position was read or told as damaged."""
         self.rows: dict[int, list[int]] = {}
         """Positions of row frames by their whole length."""
+        self.before = b""
+        """The body of the frame read last that is no row."""
 
     def walk(self) -> None:
         """Go from frame to frame to the end of the last whole one."""
@@ -192,6 +195,9 @@ class _Frames:
             known[head] = size
             self.rows.setdefault(size, []).append(position)
             return position + size
+        if body == self.before:  # written twice, as wire.twice does
+            return position + size
+        self.before = body
         try:
             self._take(kind, body)
         except (ValueError, RecursionError) as error:
@@ -238,14 +244,8 @@ class _Frames:
 
     def _take_rows(self, size: int, positions: list[int]) -> None:
         """Gather the rows of one length, split them by key set."""
-        starts = np.asarray(positions, dtype=np.int64) + wire.PREFIX_SIZE
-        width = size - wire.PREFIX_SIZE - wire.CRC_SIZE
-        raw = np.frombuffer(self.data, dtype=np.uint8)
-        bodies = _gather(raw, starts, width, size)
-        stamps = bodies[:, :8].copy().view("<i8").ravel()
-        steps = bodies[:, 8:16].copy().view("<i8").ravel()
-        ids = bodies[:, 16:20].copy().view("<u4").ravel()
-        values = bodies[:, wire.ROW_HEAD :].copy().view("<i8")
+        found = _gather(self.data, positions, size)
+        stamps, steps, ids, values = (np.ascontiguousarray(found[name]) for name in ("stamp", "step", "id", "values"))
         self.tail.last = max(self.tail.last, int(stamps.max()))
         present = ids[:1].tolist() if (ids == ids[0]).all() else np.unique(ids).tolist()
         for number in present:
@@ -262,10 +262,24 @@ class _Frames:
             self.tail.blocks.append(block)
 
 
-def _gather(raw: NDArray[np.uint8], starts: NDArray[np.int64], width: int, size: int) -> NDArray[np.uint8]:
-    """Return the `width` bytes at each start as rows of a matrix; without a copy where the frames follow each other."""
-    if len(starts) > 1 and int(starts[-1] - starts[0]) == size * (len(starts) - 1):
-        inside = raw[starts[0] : starts[-1] + width]
-        return np.lib.stride_tricks.as_strided(inside, shape=(len(starts), width), strides=(size, 1), writeable=False)
-    found: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(raw, width)[starts]
-    return found
+@lru_cache
+def _layout(size: int) -> np.dtype[Any]:
+    """Return how a row frame of this whole length lies in the file."""
+    width = (size - wire.PREFIX_SIZE - wire.ROW_HEAD - wire.CRC_SIZE) // 8
+    return np.dtype(
+        {
+            "names": ["stamp", "step", "id", "values"],
+            "formats": ["<i8", "<i8", "<u4", ("<i8", (width,))],
+            "offsets": [wire.PREFIX_SIZE + at for at in (0, 8, 16, wire.ROW_HEAD)],
+            "itemsize": size,
+        }
+    )
+
+
+def _gather(data: bytes, positions: list[int], size: int) -> NDArray[Any]:
+    """Return the row frames of one length; without a copy where they follow each other."""
+    first, last = positions[0], positions[-1]
+    if last - first == size * (len(positions) - 1):
+        return np.frombuffer(data, dtype=_layout(size), count=len(positions), offset=first)
+    raw = np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, dtype=np.uint8), size)
+    return raw[positions].view(_layout(size)).ravel()

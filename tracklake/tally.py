@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tracklake import values
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 _FLOAT, _INT, _NULL = int(Kind.FLOAT), int(Kind.INT), int(Kind.NULL)
 _BEFORE_ANY = -(1 << 63) - 1
-_AT_MOST = 256
-"""Points that wait in a tally."""
+Row = tuple[int, int, "Mapping[str, tuple[int, int]]", tuple[Any, ...]]
+"""(step, stamp, kind and place of each name, values) of a row."""
 _COUNTS = ("n_nan", "n_pos_inf", "n_neg_inf")
 
 
@@ -22,29 +23,28 @@ class Tally:
     """What the points of one series say, taken in one by one in the order of their steps.
 
     The newest point is kept apart, so that one at the same step can replace it. A point before it is late: what the
-    series says can then be told from its stored points only.
+    series says can then be told from its stored points only. Rows are shared by the tallies of a run, and each looks
+    at those that came when it is asked: of most series nobody asks after every row.
 
-    >>> tally = Tally()
+    >>> tally = Tally("loss", [])
     >>> for step, x in [(0, 3.0), (1, 9.0), (1, 1.0)]:
     ...     tally.add(step, 0, Kind.FLOAT, x)
-    >>> tally.statistics(["mean", "argmin"]), tally.last
-    ({'mean': 2.0, 'argmin': 1}, 1.0)
+    >>> tally.counted().statistic("mean"), tally.last
+    (2.0, 1.0)
     """
 
-    __slots__ = (
-        *("n", "n_nan", "n_pos_inf", "n_neg_inf", "min", "min_step", "max", "max_step"),
-        *("_sum", "_mean", "_m2", "_first", "_last", "_said", "_kind", "_stamp", "_x", "_hi", "_late", "_waiting"),
-    )
-
-    def __init__(self) -> None:
+    def __init__(self, name: str, rows: list[Row]) -> None:
+        """Begin empty; what the rows say under the name is taken in."""
+        self._name = name
+        self._rows = rows
+        self._looked_at = 0
+        """How many of them."""
         self.n = self.n_nan = self.n_pos_inf = self.n_neg_inf = 0
         self.min = self.max = math.nan
         self.min_step = self.max_step = 0
         self._hi = _BEFORE_ANY
         """The highest step."""
         self._late = False
-        self._waiting: list[tuple[int, int, int, Any]] = []
-        """Points that came and are not looked at yet: of most series nobody asks after every row."""
         self._sum = self._mean = self._m2 = 0.0
         self._first: tuple[int, Any] | None = None
         self._last: tuple[int, Any] | None = None
@@ -59,7 +59,7 @@ class Tally:
     def late(self) -> bool:
         """Whether a point came after one of a higher step: then this tally tells nothing.
 
-        >>> tally = Tally()
+        >>> tally = Tally("loss", [])
         >>> tally.add(5, 10, Kind.FLOAT, 1.0)
         >>> tally.add(4, 11, Kind.FLOAT, 1.0)
         >>> tally.late
@@ -71,7 +71,7 @@ class Tally:
     def spoil(self) -> None:
         """Let this tally tell nothing, as after a late point.
 
-        >>> tally = Tally()
+        >>> tally = Tally("loss", [])
         >>> tally.spoil()
         >>> tally.late
         True
@@ -82,7 +82,7 @@ class Tally:
     def ts(self) -> int | None:
         """Stamp of the newest value of any kind but None; None if there is none.
 
-        >>> tally = Tally()
+        >>> tally = Tally("loss", [])
         >>> tally.add(0, 10, Kind.FLOAT, 1.0)
         >>> tally.add(1, 11, Kind.NULL, None)
         >>> tally.ts
@@ -97,7 +97,7 @@ class Tally:
     def last(self) -> Any:
         """The value of any kind but None at the highest step that has one.
 
-        >>> tally = Tally()
+        >>> tally = Tally("loss", [])
         >>> tally.add(0, 10, Kind.TEXT, "adam")
         >>> tally.last
         'adam'
@@ -107,34 +107,37 @@ class Tally:
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
-        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says.
+        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says."""
+        self._take_in()
+        self._add(step, stamp, kind, x)
 
-        >>> tally = Tally()
-        >>> tally.add(0, 10, Kind.FLOAT, 1.0)
-        >>> tally.add(0, 11, Kind.FLOAT, 3.0)
-        >>> tally.statistics(["count", "max"])
-        {'count': 1, 'max': 3.0}
-        """
-        self._waiting.append((step, stamp, kind, x))
-        if len(self._waiting) == _AT_MOST:
-            self._take_in()
+    def settle(self) -> None:
+        """Look at the rows there are; they are forgotten then."""
+        self._take_in()
+        self._looked_at = 0
 
     def _take_in(self) -> None:
-        """Look at the points that wait."""
-        if not self._waiting:
+        """Look at the rows that came."""
+        if self._looked_at == len(self._rows):
             return
-        for step, stamp, kind, x in self._waiting:
-            if step > self._hi:
-                if self._kind is not None:
-                    self._count()
-                self._hi = step
-            elif step < self._hi or self._kind is None:
-                self._late = True
-                continue
-            self._stamp = stamp
-            self._kind = kind
-            self._x = x
-        self._waiting.clear()
+        for step, stamp, columns, values_ in islice(self._rows, self._looked_at, None):
+            column = columns.get(self._name)
+            if column is not None:
+                kind, place = column
+                self._add(step, stamp, kind, values_[place])
+        self._looked_at = len(self._rows)
+
+    def _add(self, step: int, stamp: int, kind: int, x: Any) -> None:
+        if step > self._hi:
+            if self._kind is not None:
+                self._count()
+            self._hi = step
+        elif step < self._hi or self._kind is None:
+            self._late = True
+            return
+        self._stamp = stamp
+        self._kind = kind
+        self._x = x
 
     def absorb(self, state: Mapping[str, Any]) -> None:
         """Take in many points at once, as their state (schema STATES, `ts` in microseconds)."""
@@ -152,31 +155,27 @@ class Tally:
             self._said = state["ts"] if self._said is None else max(self._said, state["ts"])
         self._hi = state["hi"]
 
-    def statistics(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return statistics by name, None where there is none; any of states but best, as `states.expression` does.
-
-        >>> tally = Tally()
-        >>> for step, x in enumerate((1.0, float("nan"), 3.0)):
-        ...     tally.add(step, 0, Kind.FLOAT, x)
-        >>> tally.statistics(["count", "n_nan", "mean", "argmax"])
-        {'count': 2, 'n_nan': 1, 'mean': 2.0, 'argmax': 2}
-        """
+    def counted(self) -> Tally:
+        """Return a copy in which the newest point is counted, to ask for statistics."""
         self._take_in()
         counted = Tally.__new__(Tally)  # copy() takes ten times as long
-        for slot in Tally.__slots__:
-            setattr(counted, slot, getattr(self, slot))
+        counted.__dict__.update(self.__dict__)
         counted._count()  # noqa: SLF001 - of its own class
-        return {name: _STATISTICS[name](counted) for name in names}
+        return counted
+
+    def statistic(self, name: str) -> Any:
+        """Return a statistic, None where there is none; any of states but best, as `states.expression` does."""
+        return _STATISTICS[name](self)
 
     @property
     def n_inf(self) -> int:
         """How many infinities there are.
 
-        >>> tally = Tally()
+        >>> tally = Tally("loss", [])
         >>> for step, x in enumerate((math.inf, -math.inf, 1.0)):
         ...     tally.add(step, 0, Kind.FLOAT, x)
-        >>> tally.statistics(["n_inf", "count"])
-        {'n_inf': 2, 'count': 3}
+        >>> tally.counted().n_inf, tally.counted().count
+        (2, 3)
         """
         return self.n_pos_inf + self.n_neg_inf
 

@@ -9,7 +9,7 @@ from tracklake import fields, host, keys, system, values
 from tracklake.definitions import Definitions, Statement, statement
 from tracklake.mappings import Config, Summary
 from tracklake.metadata import Metadata
-from tracklake.process import KILLED, TERMINATED, open_runs
+from tracklake.process import KILLED, TERMINATED, code_of, open_runs
 from tracklake.readback import ReadBack
 from tracklake.row_log import RowLog
 from tracklake.session import Session
@@ -295,7 +295,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(exit_code=_code_of(error))
+        self.finish(exit_code=code_of(error))
 
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
@@ -337,16 +337,6 @@ class Definition(NamedTuple):
     """What `define_metric` returns; it may be given as `name` or `step_metric` of later calls."""
 
     name: str
-
-
-def _code_of(error: BaseException | None) -> int:
-    if error is None:
-        return 0
-    if isinstance(error, KeyboardInterrupt):
-        return KILLED
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-    return 1
 
 
 def _as_mapping(definition: MetricDefinition) -> dict[str, Any]:
