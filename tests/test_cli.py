@@ -124,6 +124,17 @@ def test_table_fits_the_width():
     ]
 
 
+def test_table_of_wide_characters():
+    """A character that a terminal draws in two columns counts as two."""
+    frame = pl.DataFrame({"損失": ["損" * 20, "e\u0301"], "b": [1, 2]})
+    assert terminal.table(frame, width=36) == [
+        "損失                             b",
+        "損損損損損損損損損損損損損損損…  1",
+        "e\u0301                                2",
+        "2 rows",
+    ]
+
+
 def test_check_of_a_sound_lake(place: str):
     """`check` of a sound lake exits with 0, and tells what it looked at."""
     assert lines("check", "--full", "--dir", place)[-1] == "all is sound"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -127,6 +129,35 @@ def test_query_lists(folder: str):
     """`query` alone lists the queries with what they answer."""
     assert "recent                  Which runs were started last?" in lines("query", folder=folder)
     assert {"name", "answers", "parameters"} <= set(json.loads(lines("query", "--json", folder=folder)[0]))
+
+
+def test_query_list_fits_the_terminal(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """What a query answers goes on under itself where a line has no room for it."""
+    monkeypatch.setenv("COLUMNS", "70")
+    found = lines("query", folder=folder)
+    assert max(map(len, found)) <= 70
+    at = next(i for i, line in enumerate(found) if line.startswith("sweep_marginals"))
+    assert found[at : at + 2] == [
+        "sweep_marginals         What does each value of each key of the config",
+        "                        mean for a metric, whatever the other keys",
+    ]
+
+
+def test_sql_of_what_csv_and_json_cannot_hold(folder: str):
+    """Lists, structs and bytes come as text: with commas, as JSON, and in hexadecimal digits."""
+    text = "SELECT [1, 2] AS l, {'x': 'ä'} AS s, [{'x': 1}] AS n, 'x'::BLOB AS b, NULL::STRUCT(x INT) AS z"
+    assert lines("sql", text, "--csv", folder=folder) == ["l,s,n,b,z", '"1,2","{""x"": ""ä""}","[{""x"": 1}]",78,']
+    assert lines("sql", text, "--json", folder=folder) == ['{"l":[1,2],"s":{"x":"ä"},"n":[{"x":1}],"b":"78","z":null}']
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("form", [[], ["--json"], ["--parquet"]])
+def test_a_full_disk_is_one_clear_line(folder: str, form: list[str]):
+    """What cannot be written ends a command with exit code 2 and without a traceback."""
+    program = [sys.executable, "-m", "tracklake.cli", "runs", "--dir", folder, *form]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "Error: No space left on device\n")
 
 
 def test_query(folder: str, tmp_path: Path):

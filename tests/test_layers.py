@@ -132,6 +132,22 @@ def test_a_table_of_runs_loads_no_engine(tmp_path: Path):
     assert loaded_by(textwrap.dedent(asked), of={"numpy", "duckdb", "pyarrow", "pandas"}) == []
 
 
+def test_sql_loads_duckdb_alone(tmp_path: Path):
+    """A question in SQL, from a shell or not, goes to duckdb and back without numpy, pyarrow or rich."""
+    with tl.init("p", id="a", dir=tmp_path) as run:
+        run.log({"loss": 0.5})
+    tl.open(tmp_path).refresh()
+    asked = f"""
+        import contextlib, io
+        from tracklake.cli import main
+        words = ["sql", 'SELECT "summary.loss.min" FROM runs', "--csv", "--dir", {str(tmp_path)!r}]
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            main(words, standalone_mode=False)
+        assert printed.getvalue().split() == ["summary.loss.min", "0.5"]
+    """
+    assert loaded_by(textwrap.dedent(asked), of={"numpy", "duckdb", "pyarrow", "pandas", "rich"}) == ["duckdb"]
+
+
 def loaded_by(code: str, *, of: set[str]) -> list[str]:
     """Return which of these modules a fresh process has loaded after running the code."""
     code += f"\nimport sys; print(*sorted({of!r} & set(sys.modules)))"

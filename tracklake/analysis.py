@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tracklake.arrivals import Arrivals
+    from tracklake.choices import Center, Failed, Test, Unit
     from tracklake.comparison import Comparison
-    from tracklake.outcomes import Failed, Unit
-    from tracklake.resampling import Center
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.series import SeriesTable
-    from tracklake.significance import Kind
     from tracklake.sweeps import Sweep
     from tracklake.trajectories import Amount
 
@@ -64,7 +62,7 @@ class Analysis:
         baseline: Any = None,
         center: Center = "mean",
         unit: Unit = "run",
-        test: Kind = "auto",
+        test: Test = "auto",
         failed: Failed = "exclude",
         confidence: float = 0.95,
         draws: int = 10_000,

@@ -11,7 +11,8 @@ from tracklake import resampling
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from tracklake.resampling import Center, Floats
+    from tracklake.choices import Center
+    from tracklake.resampling import Floats
 
 
 def iqm(values: ArrayLike) -> float:

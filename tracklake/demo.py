@@ -5,23 +5,23 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import importlib.util
-import multiprocessing
 import os
 import sys
 import time
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
 import polars as pl
 
 import tracklake as tl
+from tracklake.deferred import np
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from rich.console import Console
     from rich.table import Table
 
@@ -52,7 +52,7 @@ SWEEP = [Configuration(*point) for point in product((16, 64), (0.01, 0.03, 0.1, 
 DIVERGING = Configuration(hidden=32, lr=1e5, batch_size=32)
 """Its weights leave the finite numbers within a few epochs, and scikit-learn gives up."""
 
-Part = tuple[np.ndarray, np.ndarray]
+Part: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.int64]]"
 """Images (n, 64) scaled to 0..1, and digits (n,)."""
 
 
@@ -95,6 +95,8 @@ def demo(
 
 def train_all(jobs: Sequence[tuple[int, Configuration]], *, directory: str, epochs: int, console: Console) -> None:
     """Train each (seed, configuration) in a process per core: they all write into one lake, and need not know it."""
+    import multiprocessing  # late, as rich: every command loads this module
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     spawn = multiprocessing.get_context("spawn")

@@ -47,7 +47,8 @@ class DerivedSnapshot(Snapshot):
         # A snapshot is immutable, so the two share everything but what depends on the metrics there are.
         self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
         self.derivations = derivations
-        self._learned = {}
+        self._unclean = {}
+        self._all_numbers = {}
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
         of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}
         self.virtual = frozenset(of_steps)

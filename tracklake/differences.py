@@ -14,8 +14,9 @@ from tracklake.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracklake.choices import Center, Test
     from tracklake.outcomes import Outcomes, Pair
-    from tracklake.resampling import Center, Sample
+    from tracklake.resampling import Sample
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -39,7 +40,7 @@ class Settings:
     """How a comparison is made."""
 
     center: Center = "mean"
-    test: significance.Kind = "auto"
+    test: Test = "auto"
     confidence: float = 0.95
     draws: int = 10_000
     seed: int = 0

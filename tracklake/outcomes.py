@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,12 +16,11 @@ from tracklake.targets import EXACT, exact_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from tracklake.choices import Failed, Unit
     from tracklake.resampling import Ints, Sample
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.targets import Target
 
-Failed = Literal["exclude", "include"]
-Unit = Literal["run", "task"]
 
 _REPEATS = re.compile(r"seed|fold|split|repeat|replica|trial|rng|(^|[_.])(rep|run|iter)($|[_.0-9])", re.IGNORECASE)
 """Names of columns that count repeats of one experiment; any other column of `over` is a task."""

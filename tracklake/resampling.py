@@ -9,7 +9,7 @@ matrix product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-Center = Literal["mean", "median", "iqm"]
+    from tracklake.choices import Center
+
 CENTERS: tuple[Center, ...] = ("mean", "median", "iqm")
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from tracklake.choices import Test
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Kind = Literal["auto", "t", "rank"]
 
 RANKS_FROM = 10
 """Runs (pairs) from which "auto" takes a test on ranks. With fewer, ranks alone can hardly reach a small p value:
@@ -241,7 +242,7 @@ def _noncentrality(freedom: float, level: float) -> float:
     return float(brentq(lacking, 0.0, upper, xtol=1e-12))
 
 
-def paired_test(differences: Sequence[Floats], *, kind: Kind = "auto", why: str = "") -> Finding:
+def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str = "") -> Finding:
     """Choose and make the test for matched runs: differences of each task, one a pair; `why` says how they match.
 
     >>> found = paired_test([np.array([0.02, 0.03, 0.04])], why="3 of 3 match by seed")
@@ -269,7 +270,7 @@ def _rank_sum_of_signs(pairs: Floats) -> float:
     return float(np.sign(pairs) @ rankdata(np.abs(pairs)))
 
 
-def unpaired_test(first: Sequence[Floats], second: Sequence[Floats], *, kind: Kind = "auto", why: str = "") -> Finding:
+def unpaired_test(first: Sequence[Floats], second: Sequence[Floats], *, kind: Test = "auto", why: str = "") -> Finding:
     """Choose and make the test for runs that do not match; `why` says why not.
 
     >>> found = unpaired_test([np.array([3.0, 4.0, 5.0])], [np.array([1.0, 2.0, 3.0])], why="no seed in common")

@@ -6,7 +6,7 @@ import itertools
 import time
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -27,18 +27,11 @@ HEARTBEAT_LIMIT = 300.0
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
+_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
 FRAMES = 32
 """So many frames of live points stay apart."""
 READ_ALL = 1_000_000
 """States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
-
-
-class _Learned(NamedTuple):
-    """What the states tell of the points of one metric."""
-
-    unclean: pl.DataFrame
-    """The series (run_id, metric) of which some stored points do not count."""
-    are_numbers: bool
 
 
 class Snapshot:
@@ -60,7 +53,8 @@ class Snapshot:
         said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
         self.files = said.files
         self.statements = said.statements
-        self._learned: dict[str, _Learned] = {}
+        self._unclean: dict[str, pl.DataFrame] = {}
+        self._all_numbers: dict[str, bool] = {}
 
     @cached_property
     def n_stored(self) -> int:
@@ -251,38 +245,41 @@ class Snapshot:
         >>> example()._view.snapshot.unclean(["loss"], runs=None).rows()  # nothing was logged twice or rewound
         []
         """
-        if not self._learn(metrics, runs):
-            return self._unclean_of(self._pieces(metrics, [*_PIECE, "n_raw", "n_points"], runs))
-        known = [self._learned[metric].unclean for metric in metrics if self._learned[metric].unclean.height]
+        if not self._look_at(metrics, runs):
+            return self._doubtful(self._pieces(metrics, _COUNTED, runs))
+        known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
         found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
         return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
 
     def are_numbers(self, metrics: Collection[str], *, runs: Collection[str] | None) -> bool:
         """Tell whether all points of these metrics are known to be numbers: no bool, no text and no None.
 
-        Where it would take longer to find out for all runs than to read the points of these `runs`, it is not known.
+        Where it would take longer to find out of all runs than to read the points of these `runs`, it is not known.
 
         >>> example()._view.snapshot.are_numbers(["loss", "acc"], runs=None)
         True
         """
-        return self._learn(metrics, runs) and all(self._learned[metric].are_numbers for metric in metrics)
+        return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
 
-    def _learn(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
-        """Look at the states of these metrics, once; False if those of all runs are far more than those asked for."""
-        missing = [metric for metric in metrics if metric not in self._learned]
+    def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
+        """Learn from the states of these metrics, once, what `unclean` and `are_numbers` tell.
+
+        Not if the states of all runs are far more than those of the runs asked for: then return False.
+        """
+        missing = [metric for metric in metrics if metric not in self._unclean]
         if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
             return False
         if missing:
-            pieces = self._pieces(missing, [*_PIECE, "n_raw", "n_points", *_NUMBERS], None)
-            unclean = self._unclean_of(pieces)
-            other = pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"].unique()
-            for metric in missing:
-                mine = unclean.filter(pl.col("metric") == metric)
-                self._learned[metric] = _Learned(mine, metric not in PSEUDO and metric not in other)
+            pieces = self._pieces(missing, _COUNTED, None)
+            unclean = self._doubtful(pieces)
+            other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
+            self._unclean |= {metric: unclean.filter(pl.col("metric") == metric) for metric in missing}
+            self._all_numbers |= {metric: metric not in other for metric in missing}
         return True
 
-    def _unclean_of(self, pieces: pl.DataFrame) -> pl.DataFrame:
-        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select("run_id", "metric")
+    def _doubtful(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
+        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
         masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
         return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
 

@@ -28,10 +28,10 @@ from tracklake.tabulation import Column, Sheet, Tabulated
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tracklake.choices import Failed
     from tracklake.importance import Booleans, Fit, Floats, Method
     from tracklake.luck import Luck
     from tracklake.marginals import Parallel
-    from tracklake.outcomes import Failed
     from tracklake.parameters import Parameter
     from tracklake.replays import Replay
     from tracklake.run_table import Runs, Where

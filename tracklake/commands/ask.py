@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 import click
@@ -237,10 +238,10 @@ def _typed(query: named_queries.NamedQuery, params: tuple[str, ...]) -> dict[str
 def _list_queries(found: dict[str, named_queries.NamedQuery], form: str | None) -> None:
     frame = named_queries.listing(found)
     if form is None:
-        width = max(map(len, frame["name"]))
-        click.echo(
-            "\n".join(f"{name:<{width}}  {answers}" for name, answers in frame.select("name", "answers").iter_rows())
-        )
+        margin = max(map(len, frame["name"])) + 2
+        width = max(terminal.width(), margin + terminal.LEAST)
+        for name, answers in frame.select("name", "answers").iter_rows():
+            click.echo(textwrap.fill(answers, width, initial_indent=name.ljust(margin), subsequent_indent=" " * margin))
     else:
         give(frame, form=form)
 

@@ -24,14 +24,18 @@ class Refusal(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group whose commands turn TracklakeError into a Refusal."""
+    """A group whose commands turn TracklakeError, and what the operating system refuses, into a Refusal."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that was raised on purpose ends it with exit code 2."""
+        """Run a command; an error that was raised on purpose, or by the disk, ends it with exit code 2."""
         try:
             return super().invoke(ctx)
         except TracklakeError as error:
             raise Refusal(str(error)) from error
+        except BrokenPipeError:  # who reads has seen enough: click ends quietly
+            raise
+        except OSError as error:
+            raise Refusal(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,12 +7,10 @@ from typing import Any, get_args
 import click
 
 import tracklake as tl
+from tracklake.choices import Center, Failed, Test, Unit
 from tracklake.commands import terminal
 from tracklake.commands.base import directory_option, listed, main, metric_names, read, read_pair
 from tracklake.commands.terminal import forms, give, limit
-from tracklake.outcomes import Failed, Unit
-from tracklake.resampling import Center
-from tracklake.significance import Kind
 
 goal_option = click.option(
     "--goal", type=click.Choice(["min", "max"]), help="Whether less or more is better. [default: as it is defined]"
@@ -39,7 +37,7 @@ failed_option = click.option(
     "--center", type=click.Choice(get_args(Center)), default="mean", show_default=True, help="What is compared."
 )
 @click.option("--unit", type=click.Choice(get_args(Unit)), default="run", show_default=True, help="What is drawn.")
-@click.option("--test", type=click.Choice(get_args(Kind)), default="auto", show_default=True, help="Which test.")
+@click.option("--test", type=click.Choice(get_args(Test)), default="auto", show_default=True, help="Which test.")
 @failed_option
 @click.option("--markdown", "shape", flag_value="markdown", help="A table in Markdown.")
 @click.option("--latex", "shape", flag_value="latex", help="A table in LaTeX.")

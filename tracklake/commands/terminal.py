@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import json
 import math
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
 
 import click
 import polars as pl
@@ -20,6 +22,8 @@ ROWS = 30
 """Rows that a table shows unless --limit says otherwise."""
 CELL = 32
 """Characters of a cell in a table."""
+LEAST = 40
+"""Characters of a line that tells something, also where a terminal has fewer."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -85,18 +89,27 @@ def height() -> int:
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with lists as text, which is what CSV can hold; durations as seconds.
+    """Return the frame as CSV can hold it: lists as text with commas, anything deeper as JSON; durations as seconds.
 
-    >>> flat(pl.DataFrame({"tags": [["a", "b"]]}))["tags"].item()
-    'a,b'
+    >>> flat(pl.DataFrame({"tags": [["a", "b"]], "best": [{"lr": 0.1}]})).row(0)
+    ('a,b', '{"lr": 0.1}')
     """
-    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List]
-    return _plain(frame).with_columns(frame[name].cast(pl.List(pl.String)).list.join(",") for name in lists)
+    nested = [series for series in frame if series.dtype.is_nested()]
+    return _plain(frame).with_columns(_as_text(series) for series in nested)
+
+
+def _as_text(nested: pl.Series) -> pl.Series:
+    if isinstance(nested.dtype, pl.List) and not nested.dtype.inner.is_nested():
+        return nested.cast(pl.List(pl.String)).list.join(",")
+    texts = [
+        None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in nested.to_list()
+    ]
+    return pl.Series(nested.name, texts, dtype=pl.String)
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     durations = [name for name, dtype in frame.schema.items() if dtype == pl.Duration]
-    return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6)
+    return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6, pl.col(pl.Binary).bin.encode("hex"))
 
 
 def telling(frame: pl.DataFrame) -> pl.DataFrame:
@@ -122,22 +135,36 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     shown: list[list[str]] = []
     left = width
     for cells in columns.values():
-        left -= len(cells[0]) + 2 * bool(shown)
+        left -= taken(cells[0]) + 2 * bool(shown)
         if left < 0 and shown:
             break
         shown.append(cells)
     lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
     hidden = frame.columns[len(shown) :]
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
-    room = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
-    return [*lines, count + (room if hidden else "")]
+    told = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
+    return [*lines, cell(count + (told if hidden else ""), room=max(width, LEAST))]
 
 
 def _column(name: str, values: pl.Series) -> list[str]:
     """Return heading and cells of one column, all of one width."""
     cells = [cell(name), *map(cell, values)]
-    width = max(map(len, cells))
-    return [text.rjust(width) if values.dtype.is_numeric() else text.ljust(width) for text in cells]
+    width = max(map(taken, cells))
+    fills = (" " * (width - taken(text)) for text in cells)
+    is_number = values.dtype.is_numeric()
+    return [fill + text if is_number else text + fill for text, fill in zip(cells, fills, strict=True)]
+
+
+def taken(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters two, combining ones none.
+
+    >>> taken("val/loss"), taken("損失"), taken("e\u0301")
+    (8, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    widths = (0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(widths)
 
 
 def cell(value: Any, *, room: int = CELL) -> str:
@@ -154,7 +181,11 @@ def cell(value: Any, *, room: int = CELL) -> str:
         return f"{value:%Y-%m-%d %H:%M}"
     text = ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
     text = "".join(c if c.isprintable() else " " for c in text)  # a name may hold line ends and terminal codes
-    return text if len(text) <= room else text[: room - 1] + "…"
+    if taken(text) <= room:
+        return text
+    while taken(text) >= room:
+        text = text[: room - 1] if len(text) >= room else text[:-1]
+    return text + "…"
 
 
 def sparkline(values: Iterable[float | None], *, size: int = 24) -> str:
