@@ -114,6 +114,15 @@ def test_rows_that_nobody_asks_about_do_not_pile_up():
     )
 
 
+def test_of_equal_extremes_the_earliest_step_counts():
+    """Also where the one comes with a state of many points, and the other after it."""
+    made = tally((3, 1.0), (4, 1.0), (5, math.nan))
+    assert told(made, "argmin", "argmax") == {"argmin": 3, "argmax": 3}
+    made.absorb({**states.of(frame([(7, 1.0), (8, 0.5)])).row(0, named=True), "ts": 9})
+    made.add(9, 9, Kind.FLOAT, 0.5)
+    assert told(made, "argmin", "argmax", "n_nan") == {"argmin": 8, "argmax": 3, "n_nan": 1}
+
+
 def test_asking_changes_nothing():
     """The newest point can still be replaced after statistics were asked for."""
     made = tally((0, 1.0), (1, 5.0))
