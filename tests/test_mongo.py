@@ -182,6 +182,7 @@ def test_columns_of_a_filter():
 def test_a_dict_without_operators_is_a_value():
     """An empty dict, and one with other keys, are compared as the JSON that config holds."""
     assert kept({"config.opt": {}}) + kept({"config.opt": {"a": 1}}) == ""
-    frame = pl.DataFrame({"config.m": ['{"a": 1}', "{}"]})
-    found = [frame.filter(mongo.expression({"config.m": value}, frame.schema)).height for value in ({"a": 1}, {})]
-    assert found == [1, 1]
+    frame = pl.DataFrame({"config.m": ['{"a": 1}', "{}", '["é"]']})
+    wanted = ({"a": 1}, {}, ["é"], ["e"])
+    found = [frame.filter(mongo.expression({"config.m": value}, frame.schema)).height for value in wanted]
+    assert found == [1, 1, 1, 0]
