@@ -162,6 +162,8 @@ def test_times(moment):
         ({"created_at": {"$gt": "soon"}}, QueryError, "'soon' is no time; accepted are"),
         ({"created_at": {"$gt": 5j}}, QueryError, "5j is no time"),
         ({"stat": "failed"}, UnknownNameError, "stat.*state"),
+        ({"sumary.loss": 1}, UnknownNameError, "sumary.loss"),
+        ({"config": 1}, UnknownNameError, "'config'"),
         ({"state": {"$gr": 1}}, UnknownNameError, r"\$gr.*\$gt"),
     ],
 )
