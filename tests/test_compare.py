@@ -270,7 +270,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
 
 def test_tasks_count_the_same(suite: tl.Lake):
     """The mean is that of the task means, and the std that between runs of one task."""
-    found = suite.compare("acc", by="model", over=["data", "seed"], goal="max")
+    found = suite.compare("acc", by="model", over=["data", "seed"], goal="max", draws=200)
     b = row(found, model="b")
     values = found.runs.filter(pl.col("config.model") == "b").sort("config.data", "config.seed")
     tasks = [g["value"].to_numpy() for g in values.partition_by("config.data", maintain_order=True)]
@@ -282,7 +282,7 @@ def test_tasks_count_the_same(suite: tl.Lake):
 
 def test_over_all_pairs_of_seeds_and_tasks(suite: tl.Lake):
     """From ten pairs on, matched runs of all tasks are tested by Wilcoxon's signed ranks."""
-    found = suite.compare("acc", by="model", over=["data", "seed"], goal="max")
+    found = suite.compare("acc", by="model", over=["data", "seed"], goal="max", draws=200)
     b, values = row(found, model="b"), found.runs.sort("config.data", "config.seed")
     sides = [values.filter(pl.col("config.model") == m).select("config.data", "config.seed", "value") for m in "ab"]
     pairs = sides[0].join(sides[1], on=["config.data", "config.seed"])
@@ -298,8 +298,8 @@ def test_tasks_as_units(suite: tl.Lake):
 
 def test_tasks_can_be_named(suite: tl.Lake):
     """task= says which columns are tasks, whatever their names; unit="task" without any is refused."""
-    named = suite.compare("acc", by="model", over="seed", task="data", goal="max")
-    guessed = suite.compare("acc", by="model", over=["data", "seed"], goal="max")
+    named = suite.compare("acc", by="model", over="seed", task="data", goal="max", draws=200)
+    guessed = suite.compare("acc", by="model", over=["data", "seed"], goal="max", draws=200)
     assert named.table.equals(guessed.table)
     with pytest.raises(DefinitionError, match="unit='task' needs to know the tasks"):
         suite.compare("acc", by="model", over="seed", goal="max", unit="task")
@@ -319,7 +319,9 @@ def test_groups_that_lack_tasks_are_compared_on_those_in_common(tmp_path: Path):
 @pytest.mark.parametrize("center", ["mean", "median", "iqm"])
 def test_the_same_seed_gives_the_same_table(suite: tl.Lake, center: str):
     """A comparison is reproducible, whatever its center."""
-    made = [suite.compare("acc", by="model", over=["data", "seed"], goal="max", center=center) for _ in range(2)]
+    made = [
+        suite.compare("acc", by="model", over=["data", "seed"], goal="max", center=center, draws=500) for _ in range(2)
+    ]
     assert made[0].table.equals(made[1].table)
 
 
@@ -419,11 +421,11 @@ def test_no_columns_are_one_group(lake: tl.Lake):
 
 def test_tasks_are_no_groups(suite: tl.Lake):
     """by="config - seed" with tasks named does not group by the tasks as well."""
-    found = suite.compare("acc", by="config - seed", over=["data", "seed"], goal="max")
+    found = suite.compare("acc", by="config - seed", over=["data", "seed"], goal="max", draws=200)
     assert found.outcomes.by == ["config.model"]
-    named = suite.compare("acc", by=["config.model", "config.data"], over="seed", goal="max")
+    named = suite.compare("acc", by=["config.model", "config.data"], over="seed", goal="max", draws=200)
     assert named.outcomes.by == ["config.model", "config.data"]
-    assert len(suite.compare("acc", by="config - seed - data", goal="max")) == 2
+    assert len(suite.compare("acc", by="config - seed - data", goal="max", draws=200)) == 2
 
 
 def test_tags_and_nan_are_keys(tmp_path: Path):

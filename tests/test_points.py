@@ -169,6 +169,24 @@ def test_pseudo_points_of_unsorted_runs_come_once():
     assert made.select("run_id", "step").rows() == [("a", 0), ("a", 1), ("b", 0)]
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        ([(1, 0, 10), (1, 1, 11)], [(1, 1, 11), (1, 2, 12)], [(1, 0, 10), (1, 1, 11), (1, 2, 12)]),
+        ([(1, 0, 10), (1, 1, 11)], [(1, 0, 20), (1, 1, 11)], [(1, 0, 20), (1, 1, 11)]),
+        ([(1, 0, 10), (1, 1, 11)], [(2, 0, 10), (2, 1, 11)], [(1, 0, 10), (1, 1, 11), (2, 0, 10), (2, 1, 11)]),
+        ([(1, 0, 10), (1, 0, 15)], [(1, 0, 10), (1, 0, 15)], [(1, 0, 15)]),
+    ],
+    ids=["other steps", "other stamps", "other sessions", "a step said twice"],
+)
+def test_pseudo_points_look_at_every_series(x, y, expected):
+    """Series as long as each other need not have the same rows: each (session, step, ts) is looked at."""
+    raw = frame(*(("a", name, *row, 0.0) for name, rows in (("x", x), ("y", y)) for row in rows))
+    made = points.with_pseudo(raw).filter(pl.col("metric") == "_step")
+    found = made.select("session", "step", pl.col("ts").dt.epoch("us"))
+    assert sorted(found.rows()) == expected
+
+
 def test_pseudo_of_nothing_is_nothing():
     """No points have no pseudo points."""
     assert points.with_pseudo(frame(), sessions=sessions("a", 0, 0.0)).is_empty()

@@ -154,6 +154,34 @@ def test_ties_of_ranks_are_not_told_apart_by_rounding():
     assert significance.signed_rank(found) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "differences",
+    [
+        [1, 1, 1, 1, 1],
+        [1, 1, 2, 3, -4, 5],
+        [0, 0, 1, 2, 3, 4, 5],
+        [0, 0, 2, 2, -2],
+        [-1, -1, 2, -3, -3, -3, -4, -5],
+        [1, -1, 2, -2],
+        [0, 0, 0],
+        [3],
+        [0, 3],
+    ],
+)
+def test_ties_of_few_pairs_are_exact(differences: list[int]):
+    """Of up to 13 pairs with ties or zeros all signs of the ranks are looked at, as by scipy."""
+    given = np.array(differences) / 64
+    assert significance.signed_rank(given) == pytest.approx(
+        scipy.stats.wilcoxon(given).pvalue if given.any() else 1.0, abs=1e-12
+    )
+
+
+@pytest.mark.parametrize(("pairs", "p"), [(13, 2 / 2**13), (14, 0.000978706525317055)])
+def test_ties_of_more_pairs_are_approximated(pairs: int, p: float):
+    """The two most extreme of all sign patterns have p = 2 / 2^13; from 14 pairs on it is that of the normal curve."""
+    assert significance.signed_rank([1.0, 1.0, *range(2, pairs)]) == pytest.approx(p, rel=1e-12)
+
+
 def test_a_test_on_ranks_may_lean_the_other_way():
     """One wild run makes the mean higher, all the others are lower: the ranks lean down."""
     differences = np.array([-0.01 * i for i in range(1, 12)] + [9.0])

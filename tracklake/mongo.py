@@ -211,14 +211,14 @@ def _operator(field: _Field, name: str, operand: Any) -> pl.Expr:
 
 
 def _moment(value: Any) -> datetime:
-    """Read a time: a datetime, or ISO text; without a zone it is UTC."""
+    """Read a time: a datetime, or ISO text, of any zone; without one it is UTC."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise QueryError(
             f"{value!r} is no time; accepted are datetimes and texts such as '2026-01-31T12:00'"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _all(parts: Iterable[pl.Expr]) -> pl.Expr:

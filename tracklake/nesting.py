@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping
@@ -98,7 +99,7 @@ def find(entries: dict[str, Any], name: str) -> Any:
     if under:
         return keys.nest(under)
     for parent in keys.parents(name):
-        if isinstance(entries.get(parent), dict):
+        with contextlib.suppress(KeyError):  # which would name a part of what was asked for
             return _part(entries[parent], name.removeprefix(f"{parent}."))
     raise KeyError(name)
 

@@ -58,11 +58,7 @@ class Snapshot:
 
     @cached_property
     def n_stored(self) -> int:
-        """How many points are stored, those that were overwritten or masked included.
-
-        >>> example()._view.snapshot.n_stored
-        12
-        """
+        """How many points are stored, those that were overwritten or masked included."""
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
         return sealed + sum(frame.height for frame in self._live_points)
 

@@ -113,8 +113,8 @@ def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
 
     >>> from tracklake.schema import POINTS
     >>> points = pl.DataFrame([("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)], schema=POINTS, orient="row")
-    >>> start = points.select("run_id", "session", pl.col("ts").alias("start"), runtime_base=1.5)
-    >>> of_rows(points, sessions=start).select("metric", "last_value").rows()
+    >>> sessions = points.select("run_id", "session", start="ts", runtime_base=1.5)
+    >>> of_rows(points, sessions=sessions).select("metric", "last_value").rows()
     [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
     logged = points.filter(~pl.col("metric").is_in(PSEUDO))
