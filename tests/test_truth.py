@@ -285,7 +285,7 @@ def assert_sql_agrees(duck: duckdb.DuckDBPyConnection, made: _World, raw: pl.Dat
     duck.register("points", raw)
     duck.register("sessions", made.cutoffs())
     wanted = duck.sql(QUERY).pl().filter(pl.col("metric") != "_timestamp").sort("metric", "run_id")
-    found = made.kept._view.snapshot.states(wanted["metric"].unique(), columns=[c for c in STATES if c != "project"])
+    found = made.kept._view.snapshot.states(set(wanted["metric"]), columns=[c for c in STATES if c != "project"])
     numbers = {name: states.expression(name) for name in (*EXACT, "sum", "mean", "std")}
     got = found.select("run_id", "metric", "n_points", "lo", "hi", *ENDS, **numbers)
     wanted = wanted.cast(got.schema).select(got.columns)
