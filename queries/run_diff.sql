@@ -21,8 +21,8 @@ with said as (
 sides as (
     select
         what, key,
-        max(case when run_id = $a then coalesce(text, cast(value as varchar)) end) as a,
-        max(case when run_id = $b then coalesce(text, cast(value as varchar)) end) as b,
+        max(case when run_id = $a then coalesce(text, regexp_replace(cast(value as varchar), '\.0$', '')) end) as a,
+        max(case when run_id = $b then coalesce(text, regexp_replace(cast(value as varchar), '\.0$', '')) end) as b,
         max(case when run_id = $b then value end) - max(case when run_id = $a then value end) as change
     from said
     group by what, key

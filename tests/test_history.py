@@ -47,6 +47,16 @@ def test_long_is_in_order_of_run_metric_and_step(lake):
     assert (datetime.now(UTC) - found["time"][0]).total_seconds() < 600
 
 
+def test_a_name_with_an_underscore_is_a_metric_like_others(tmp_path):
+    """All metrics are all that were logged; just what every row has comes on request only."""
+    with tl.init("p", id="a", dir=tmp_path) as run:
+        run.log({"_grad": 1.0, "loss": 2.0})
+    lake = tl.open(tmp_path)
+    assert lake.history()["metric"].to_list() == ["_grad", "loss"]
+    assert lake.scan_history().collect()["metric"].to_list() == ["_grad", "loss"]
+    assert lake.history("_step")["value"].to_list() == [0.0]
+
+
 def test_long_has_a_text_column_where_there_is_any(lake):
     """Strings and JSON are text, a bool is true or false, None is null in both columns."""
     found = lake.history(["flag", "note", "odd"], runs=["b"]).drop("run_id", "time")

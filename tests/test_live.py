@@ -94,6 +94,7 @@ def test_many_rows_at_once_are_read_as_one_by_one(rows, bulk):
     """It does not matter how many rows came since the last read, nor that the journal went on in another file."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "_BULK", bulk)
+        patch.setattr(live, "_BULK_A_SERIES", 0)
         patch.setattr(journal, "ROTATE_AT", 700)
         run = tl.init("p", id="r", dir=folder)
         run.define_metric("*", summary="min,max,mean,std,first,last")

@@ -214,6 +214,16 @@ def test_charts_are_sound(lake: tl.Lake, draw):
     assert draw(lake.plot).chart.to_dict(validate=True)
 
 
+def test_long_names_keep_what_tells_them_apart(tmp_path: Path):
+    """Of groups by several columns the columns are shortened, not the values; a title goes on in a second line."""
+    columns = ["encoder.attention.dropout_probability", "decoder.attention.dropout_probability"]
+    with tl.init("p", config=dict.fromkeys(columns, 0.125), dir=tmp_path) as run:
+        run.log({"encoder/layer_12/attention/loss": 1.0})
+    plot = tl.open(tmp_path).plot.curves("encoder/layer_12/attention/loss", by=columns)
+    assert plot.data["group"].to_list() == ["encod…bability=0.125, decod…bability=0.125 (1 run)"]
+    assert len(plot.chart.to_dict()["title"]["text"]) == 2
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg", "html"])
 def test_saved_pictures_need_no_network(lake: tl.Lake, tmp_path: Path, suffix: str):
     """A plot is saved as PNG, SVG or HTML; the HTML holds its library, and loads nothing."""
@@ -274,5 +284,7 @@ def test_colours_of_a_scatter_are_told_apart(tmp_path: Path):
     for i in range(9):
         with tl.init("p", config={"kind": f"k{i}", "x": i}, dir=tmp_path) as run:
             run.log({"loss": i})
-    data = tl.open(tmp_path).plot.scatter("x", "loss.min", color="kind").data
-    assert data["color"].unique().sort().to_list() == ["(other)", "k0", "k1", "k2", "k3", "k4", "k5"]
+    plot = tl.open(tmp_path).plot.scatter("x", "loss.min", color="kind")
+    scale = plot.chart.to_dict()["encoding"]["color"]["scale"]
+    assert scale["domain"] == ["k0", "k1", "k2", "k3", "k4", "k5", "(other)"]
+    assert scale["range"] == [*scales.OKABE_ITO[:6], scales.GREY]

@@ -211,6 +211,18 @@ def test_rule_07_in_a_summary_it_is_a_type_error(run):
     assert summary(run) == {}
 
 
+def test_rule_07_a_dict_that_holds_itself_is_skipped(run):
+    """In a row it is left out, where it is set by hand the error names the key."""
+    box = {"y": 1}
+    box["x"] = box
+    with pytest.warns(UserWarning, match="'box' cannot be stored"):
+        run.log({"a": 1, "box": box})
+    for mapping in (run.summary, run.config):
+        with pytest.raises(TypeError, match="box: a dict nested more than 100 deep, or that holds itself"):
+            mapping.update({"box": box})
+    assert (rows(run), summary(run), run.config.as_dict()) == ({0: {"a": 1}}, {"a": 1}, {})
+
+
 def test_rule_07_an_empty_key_is_a_value_error(run):
     """In a row and in a summary."""
     with pytest.raises(ValueError, match="empty"):
@@ -247,6 +259,25 @@ def test_rule_08_escaped_dots_name_a_metric_that_is_asked_for(run):
     assert lake.history(r"train\.loss")["metric"].to_list() == ["train.loss"]
     assert lake.at_best(r"train\.loss", goal="min", take=[r"train\.acc"])["train.acc"].to_list() == [1]
     assert lake.summaries([r"train\.loss.max"]).columns == ["run_id", r"train\.loss.max"]
+
+
+def test_rule_08_keys_inside_a_config_become_texts(run):
+    """A map by numbers, such as of labels, is kept; its keys are texts, as they are stored."""
+    run.config.update({"labels": {0: "cat", 1: {None: "dog"}}})
+    run.config.update({"labels": {"0": "cat", "1": {"None": "dog"}}})  # the same
+    expected = {"labels": {"0": "cat", "1": {"None": "dog"}}}
+    assert (run.config.as_dict(), tl.open(run.dir).run("r").config) == (expected, expected)
+
+
+@pytest.mark.parametrize("nothing", [{}, {"b": {}}, {"b": {"c": {}}}])
+def test_rule_08_an_empty_dict_says_nothing(run, nothing):
+    """It has no leaves: what was said under its name stays as it was, and a row of nothing else is an empty row."""
+    run.define_metric("a", step_metric="epoch")
+    run.log({"a": {"b": 1}}, commit=False)
+    run.log({"a": nothing})
+    run.log({"a": nothing})
+    assert rows(run) == {0: {"a.b": 1}, 1: {}}
+    assert run.summary["a"] == {"b": 1}
 
 
 def test_rule_08_in_a_summary_assignment_keys_are_texts(run):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, HEIGHT = 560, 320
-_NOTE_WIDTH = 100
+_TITLE_WIDTH, _NOTE_WIDTH = 76, 100
 _DOTTED = 24
 """Places of a line up to which each is marked with a dot."""
 _SMALL = 500
@@ -152,7 +152,8 @@ def finished(chart: Chart, *, title: str, notes: Sequence[str]) -> Chart:
     import altair as alt
 
     under = [line for note in notes for line in textwrap.wrap(note, _NOTE_WIDTH)]
-    heading = alt.TitleParams(short_name(title, width=76), **({"subtitle": under} if under else {}))
+    above = textwrap.wrap(title, _TITLE_WIDTH, max_lines=2, placeholder=" …")
+    heading = alt.TitleParams(above, **({"subtitle": under} if under else {}))
     return (
         chart.properties(title=heading)
         .configure(background="white", padding=12, font="sans-serif")
@@ -162,7 +163,7 @@ def finished(chart: Chart, *, title: str, notes: Sequence[str]) -> Chart:
                          subtitleFontSize=11, subtitlePadding=6, subtitleLineHeight=14)
         .configure_axis(gridColor="#e8e8e8", domainColor="#999", tickColor="#999", labelColor="#444", labelFontSize=11,
                         labelLimit=240, titleColor="#222", titleFontSize=12, titleFontWeight="normal", titlePadding=8)
-        .configure_legend(labelLimit=240, labelFontSize=11, titleLimit=240, titleFontSize=12, titleFontWeight="normal")
+        .configure_legend(labelLimit=320, labelFontSize=11, titleLimit=320, titleFontSize=12, titleFontWeight="normal")
     )  # fmt: skip
 
 

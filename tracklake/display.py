@@ -81,7 +81,7 @@ def lake_html(series: SeriesTable, root: Path) -> str:
     table = series.table.select(wanted=["name", "project", "state", "created_at", "runtime"])
     rows = table.tail(RUNS).reverse()
     newest = rows["run_id"].to_list()
-    metrics = _metrics(series, newest, limit=2)
+    metrics = _metrics(series, _states(series, newest), limit=2)
     names = list(dict.fromkeys(metric.name for metric in metrics))
     found = {(metric.run_id, metric.name): metric for metric in metrics}
     head = ["run", "project", "state", "started (UTC)", "runtime"]
@@ -104,10 +104,11 @@ def run_text(series: SeriesTable, run_id: str) -> str:
     lines = [f"Run {middle_out(row['name'], width=max(12, WIDTH - 4 - len(about)))}{about}"]
     config = ", ".join(f"{key}={value}" for key, value in _config(series, run_id))
     lines += [f"config  {config}"] if config else []
-    metrics = _metrics(series, [run_id], limit=METRICS, drawn=False)
+    states = _states(series, [run_id])
+    metrics = _metrics(series, states, limit=METRICS, drawn=False)
     wide = max((len(middle_out(metric.name, width=28)) for metric in metrics), default=0)
     lines += [f"{middle_out(m.name, width=28):<{wide}}  last {m.ended:<11}  {m.best}" for m in metrics]
-    lines += _more(series, run_id, told=len(metrics))
+    lines += _more(states, told=len(metrics))
     return "\n  ".join(clipped(line, width=WIDTH - 2) for line in lines)
 
 
@@ -115,14 +116,15 @@ def run_html(series: SeriesTable, run_id: str) -> str:
     """Return a run: its state, its config, and of each metric a curve, the last value and the best."""
     row = _run(series, run_id)
     config = list(_config(series, run_id))
-    metrics = _metrics(series, [run_id], limit=METRICS)
+    states = _states(series, [run_id])
+    metrics = _metrics(series, states, limit=METRICS)
     told = f"{row['project']}, started {row['created_at']:%Y-%m-%d %H:%M} UTC, {_ran(row)}"
     named = "" if row["name"] == run_id else f" <code>{escape(run_id)}</code>"
     tags = "".join(f" <code>{escape(tag)}</code>" for tag in row["tags"] or [])
     keys = _table([], [[_quiet(escape(middle_out(k)), "span"), escape(clipped(v, width=70))] for k, v in config[:KEYS]])
     over = [f"{number_of(len(config) - KEYS, 'more value')}: .config"] if len(config) > KEYS else []
     cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
-    rest = "".join(_quiet(escape(line)) for line in _more(series, run_id, told=len(metrics)))
+    rest = "".join(_quiet(escape(line)) for line in _more(states, told=len(metrics)))
     return card(
         f"{_state(row['state'])} <b>{escape(row['name'])}</b>{named}{tags}{_quiet(escape(told))}"
         f"{keys}{''.join(map(_quiet, over))}{_table(['metric', '', 'last', 'best, or range', 'points'], cells)}{rest}"
@@ -164,13 +166,17 @@ def _dot(at: NDArray[np.float64], radius: float, colour: str) -> str:
     return f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius}" fill="{colour}"/>'
 
 
-def _metrics(series: SeriesTable, run_ids: list[str], *, limit: int, drawn: bool = True) -> list[Metric]:
-    """Return the metrics of these runs that have numbers: those with a goal first, then those of most runs.
+def _states(series: SeriesTable, run_ids: list[str]) -> pl.DataFrame:
+    """Return what is known of the metrics that these runs logged."""
+    return series.snapshot.states(runs=run_ids, columns=_COLUMNS).filter(~pl.col("metric").is_in(list(PSEUDO)))
+
+
+def _metrics(series: SeriesTable, states: pl.DataFrame, *, limit: int, drawn: bool = True) -> list[Metric]:
+    """Return the metrics that have numbers: those with a goal first, then those of most runs.
 
     Those that stand still or count steps come last: they do not tell how a run does.
     """
-    states = series.snapshot.states(runs=run_ids, columns=_COLUMNS)
-    states = states.filter(pl.col("metric").is_in(list(PSEUDO)).not_() & pl.col("min").is_not_null())
+    states = states.drop_nulls("min")
     goals = {name: series.table.summaries.goal(name) for name in states["metric"].unique()}
     still = (pl.col("min") == pl.col("max")).all()
     counts = states.group_by("metric").agg(still.alias("still"), pl.len())
@@ -241,10 +247,9 @@ def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
     ]
 
 
-def _more(series: SeriesTable, run_id: str, *, told: int) -> list[str]:
-    """Say how many metrics are not shown."""
-    names = set(series.snapshot.states(runs=[run_id])["metric"]) - set(PSEUDO)
-    return [f"{number_of(len(names) - told, 'more metric')}: .metrics"] if len(names) > told else []
+def _more(states: pl.DataFrame, *, told: int) -> list[str]:
+    """Say how many metrics of a run are not shown."""
+    return [f"{number_of(states.height - told, 'more metric')}: .metrics"] if states.height > told else []
 
 
 def _about(row: dict[str, Any]) -> list[str]:

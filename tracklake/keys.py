@@ -57,8 +57,8 @@ def metric_name(name: str) -> str:
 def flatten(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the row with nested mappings flattened into dotted metric names, in the order in which they were said.
 
-    A mapping with `_type` and an empty nested mapping are values themselves. Of two keys that say one full name the
-    later holds. A parent and its children are different metrics, and both are kept.
+    A mapping with `_type` is a value itself, an empty one says nothing. Of two keys that say one full name the later
+    holds. A parent and its children are different metrics, and both are kept.
 
     Raises TypeError if the row is no mapping or has a key that is no string, and ValueError for an empty key. Keys
     inside nested mappings may be anything; they are made strings.
@@ -76,12 +76,15 @@ def flatten(row: Mapping[Any, Any]) -> dict[str, Any]:
             raise TypeError(f"a metric name is a string; got {key!r} ({type(key).__name__}); use {str(key)!r}")
         if not key:
             raise ValueError(f"a metric name must not be empty; it was given for the value {value!r}")
-        _put(flat, key, value)
+        try:
+            _put(flat, key, value)
+        except RecursionError:  # a dict that holds itself: left whole, for the caller to refuse
+            flat = {name: other for name, other in flat.items() if not name.startswith(f"{key}.")} | {key: value}
     return flat
 
 
 def _put(flat: dict[str, Any], name: str, value: Any) -> None:
-    if not isinstance(value, _PLAIN) and isinstance(value, Mapping) and value and "_type" not in value:
+    if not isinstance(value, _PLAIN) and isinstance(value, Mapping) and "_type" not in value:
         for key, below in value.items():
             _put(flat, name + "." + (key if isinstance(key, str) else str(key)), below)
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
 _UNITS = (
@@ -15,6 +17,8 @@ _UNITS = (
 )
 """From how many seconds on, how many seconds one has, its name."""
 
+OTHER = "(other)"
+"""The name of all values together that have none of their own."""
 _SHORT = 0.1
 """Seconds below which a span is written in milliseconds."""
 
@@ -35,6 +39,15 @@ def short_name(name: str, *, width: int = 44) -> str:
     ('optimizer.lr', 'train/de…tention/entropy')
     """
     return middle_out(name.removeprefix("config.").removeprefix("summary."), width=width)
+
+
+def named(columns: Iterable[str], values: Iterable[str]) -> str:
+    """Write values beside their columns, whose names are short then: the values tell one group from the next.
+
+    >>> named(["config.lr", "config.model.decoder.attention.dropout"], ["0.1", "0.5"])
+    'lr=0.1, model….dropout=0.5'
+    """
+    return ", ".join(f"{short_name(column, width=14)}={value}" for column, value in zip(columns, values, strict=True))
 
 
 def middle_out(text: str, *, width: int = 44) -> str:

@@ -54,6 +54,10 @@ class Ledger:
         self._said: list[tuple[int, int, Statement]] = []
         self._definitions = Definitions()
 
+    def __len__(self) -> int:
+        """How many series there are."""
+        return len(self._tallies)
+
     def tally(self, name: str) -> Tally:
         """Return the tally of a series, a new one if there is none yet.
 

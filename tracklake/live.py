@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tracklake.snapshot import Snapshot
     from tracklake.storage import Storage
 
-_BULK = 1 << 16
-"""Bytes from which on numpy reads a journal faster than a loop does."""
+_BULK, _BULK_A_SERIES = 1 << 16, 1 << 10
+"""Bytes from which on numpy reads a journal faster than a loop does: its price is one for each series."""
 _SETTLED = 0.1
 """Seconds after which a folder that changes again gets another modification time."""
 _STALE = 300.0
@@ -148,7 +148,7 @@ class _Reading:
     def read_on(self, size: int) -> None:
         """Take in the frames up to this size of the file."""
         start = self._tail.offset
-        if size - start > _BULK:
+        if size - start > _BULK + _BULK_A_SERIES * len(self.ledger):
             self._read_many()
         elif size > start:
             self._file.seek(start)

@@ -247,7 +247,8 @@ class Config(Mapping[str, Any]):
         changes: list[Change] = []
         fresh = {}
         for key, value in nesting.as_mapping(given).items():
-            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in nesting.leaves(value, name=key)]
+            found = nesting.leaves(value, name=key, any_key=True)
+            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in found]
             fresh[key] = keys.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
             if key in self._values and not _same(self._values[key], fresh[key]):
                 self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_DEEPEST = 100
+"""Levels of nested mappings."""
+
+
 def as_mapping(given: object) -> dict[str, Any]:
     """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model.
 
@@ -36,11 +40,11 @@ def as_mapping(given: object) -> dict[str, Any]:
 
 
 def leaves(
-    value: object, *, name: str, path: tuple[str, ...] = (), whole: bool = True
+    value: object, *, name: str, path: tuple[str, ...] = (), whole: bool = True, any_key: bool = False
 ) -> Iterator[tuple[tuple[str, ...], object]]:
     """Yield (path, value) of what nested mappings hold; an empty one, and if `whole` one with `_type`, is a value.
 
-    `name` is what an error calls it: UnstorableValueError for a key that is no text.
+    `name` is what an error calls it: UnstorableValueError for a key that is no text; with `any_key` it is made one.
 
     >>> list(leaves({"a": {"b": 1, "c": {}}}, name="x"))
     [(('a', 'b'), 1), (('a', 'c'), {})]
@@ -49,11 +53,14 @@ def leaves(
     if not mapping or (whole and "_type" in mapping):
         yield path, value if mapping is None else mapping
         return
+    if len(path) == _DEEPEST:
+        msg = f"{name}: a dict nested more than {_DEEPEST} deep, or that holds itself, cannot be stored"
+        raise UnstorableValueError(msg)
     for key, inner in mapping.items():
-        if not isinstance(key, str):
+        if not isinstance(key, str) and not any_key:
             msg = f"{name}: the keys of a nested dict must be str, not {key!r}"
             raise UnstorableValueError(msg)
-        yield from leaves(inner, name=name, path=(*path, key), whole=whole)
+        yield from leaves(inner, name=name, path=(*path, str(key)), whole=whole, any_key=any_key)
 
 
 def as_nested(value: object) -> Mapping[Any, Any] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.labels import number_of, short_name, shown
+from tracklake.labels import OTHER, named, number_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,10 +105,7 @@ def grouped(rows: pl.DataFrame, columns: Sequence[str], *, limit: int = GROUPS) 
 
 def _group_name(columns: Sequence[str], *row: object) -> str:
     *values, n = row
-    if len(columns) == 1:
-        name = shown(values[0])
-    else:
-        name = ", ".join(f"{short_name(column)}={shown(value)}" for column, value in zip(columns, values, strict=True))
+    name = shown(values[0]) if len(columns) == 1 else named(columns, map(shown, values))
     return f"{name} ({number_of(n, 'run')})"
 
 
@@ -208,7 +205,7 @@ def most_frequent(values: pl.Series, *, limit: int) -> pl.Series:
     counted = named.alias("value").value_counts().sort("count", "value", descending=[True, False])
     if counted.height <= limit:
         return named
-    return named.zip_with(named.is_in(counted["value"].head(limit - 1).implode()), pl.Series(["(other)"]))
+    return named.zip_with(named.is_in(counted["value"].head(limit - 1).implode()), pl.Series([OTHER]))
 
 
 def cells(x: Bins, y: Bins, value: pl.Series | None) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from tracklake import charts, labels, plot_data
-from tracklake.labels import number_of, short_name
+from tracklake.labels import OTHER, number_of, short_name
 from tracklake.plot import Plot, empty
 from tracklake.plot_data import MARKS, wants_log
 from tracklake.scales import OKABE_ITO, Axis, Legend
@@ -58,7 +58,7 @@ def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str,
         return empty(title, notes=notes, because="no run has both" if frame.height else "no run matches")
     if shown.height > MARKS:
         return _counted(shown, title, titles, log=log, notes=notes)
-    axes = {side: Axis(titles[side], _is_log(shown[side], log[side])) for side in ("x", "y")}
+    axes = {side: _side(titles[side], shown[side], log=log[side]) for side in ("x", "y")}
     color = _colors(titles["color"], shown["color"]) if "color" in titles else None
     if isinstance(color, Legend):
         shown = shown.with_columns(plot_data.most_frequent(shown["color"], limit=len(OKABE_ITO)).alias("color"))
@@ -131,7 +131,15 @@ def _colors(title: str, values: pl.Series) -> Axis | Legend:
     """Return the scale of colours for numbers, or the legend for names."""
     if values.dtype.is_numeric():
         return Axis(title, wants_log(values))
-    return Legend(title, plot_data.most_frequent(values, limit=len(OKABE_ITO)).unique().sort().to_list())
+    names = plot_data.most_frequent(values, limit=len(OKABE_ITO)).unique()
+    return Legend(title, sorted(names, key=lambda name: (name == OTHER, name)))
+
+
+def _side(title: str, values: pl.Series, *, log: bool | None) -> Axis:
+    """Return an axis of dots; a logarithmic one has room beyond the outermost."""
+    if not _is_log(values, log):
+        return Axis(title)
+    return Axis(title, log=True, domain=plot_data.around(values, log=True))
 
 
 def _is_log(values: pl.Series, asked: bool | None) -> bool:  # noqa: FBT001 - as the caller asked, or not

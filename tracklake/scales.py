@@ -6,12 +6,13 @@ numbers as colours, and groups that are numbers, are drawn in viridis.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from tracklake.labels import short_name
+from tracklake.labels import OTHER, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ _NUMBER = (
     " ? replace(format(datum.value, '.2~e'), '+', '') : format(datum.value, ',.6~g'))"
 )
 """Numbers of a logarithmic axis as people write them: 1e-5, 0.01, 300."""
+_NAME = "length(datum.label) > 52 ? slice(datum.label, 0, 17) + '…' + slice(datum.label, -34) : datum.label"
+"""Names of a legend as `labels.middle_out` shortens them; the data have the whole ones, which alone differ for sure."""
 
 
 class Axis(NamedTuple):
@@ -64,14 +67,15 @@ class Legend(NamedTuple):
 
     @property
     def colours(self) -> list[str]:
-        """One colour a name: along viridis for numbers, else those of Okabe and Ito in turn.
+        """One colour a name: along viridis for numbers, else those of Okabe and Ito in turn, the others grey.
 
         >>> Legend("optimizer", ["adam", "sgd"]).colours
         ['#0072B2', '#D55E00']
         """
         if self.ordered:
             return along_viridis(len(self.names))
-        return [OKABE_ITO[i % len(OKABE_ITO)] for i in range(len(self.names))]
+        colours = itertools.cycle(OKABE_ITO)
+        return [GREY if name == OTHER else next(colours) for name in self.names]
 
     @property
     def dashes(self) -> list[list[int]]:
@@ -177,7 +181,11 @@ def _strokes(legend: Legend, values: Sequence[object]) -> dict[str, Any]:
     """Return the one legend that colours and dashes share; a single group needs none."""
     import altair as alt
 
-    shown = alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolOpacity=1) if len(legend.names) > 1 else None
+    shown = (
+        alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolOpacity=1, labelExpr=_NAME)
+        if len(legend.names) > 1
+        else None
+    )
     scale = alt.Scale(domain=list(legend.names), range=values)
     return {"title": short_name(legend.title), "scale": scale, "legend": shown}
 
@@ -190,7 +198,8 @@ def color(means: Axis | Legend | None, field: str = "color") -> Any:
         return alt.value(OKABE_ITO[0])
     title = short_name(means.title, width=34)
     if isinstance(means, Legend):
-        return alt.Color(f"{field}:N", title=title, scale=alt.Scale(domain=list(means.names), range=means.colours))
+        scale = alt.Scale(domain=list(means.names), range=means.colours)
+        return alt.Color(f"{field}:N", title=title, scale=scale, legend=alt.Legend(labelExpr=_NAME))
     stops = VIRIDIS[::-1] if means.reverse else VIRIDIS
     scale = alt.Scale(type="log" if means.log else "linear", range=stops, zero=False)
     known = alt.Color(f"{field}:Q", title=title, scale=scale, legend=alt.Legend(format=".3~g"))

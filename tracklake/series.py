@@ -139,7 +139,7 @@ class SeriesTable:
         """
         available = self.snapshot.metrics
         if metrics is None:
-            return [name for name in available if not name.startswith("_")]
+            return [name for name in available if name not in PSEUDO]
         names = [keys.metric_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
         for name in names:
             if name not in available and name not in PSEUDO:

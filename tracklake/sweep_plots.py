@@ -10,7 +10,7 @@ import polars as pl
 
 from tracklake import outcomes, parallel_plot, plot_data, run_plots, sweep_charts, targets
 from tracklake.errors import DefinitionError
-from tracklake.labels import number_of, short_name
+from tracklake.labels import named, number_of, short_name
 from tracklake.plot import Plot, empty
 from tracklake.plot_data import MARKS, wants_log
 from tracklake.scales import Axis, Legend
@@ -38,6 +38,8 @@ _FEW = 8
 """Values of a parameter up to which each stands at the axis."""
 _AXES = 10
 """Parameters of a sweep in parallel coordinates."""
+_BASELINE = 34
+"""Letters of a baseline that stand above a legend; it is a row of its own anyway."""
 _BLAMED = 0.5
 """Share in telling failed runs from which on a parameter is named: more than all others together."""
 
@@ -58,17 +60,17 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
     x, beyond = _seen(f"{center} {of.target.name}", of.target, data.select("value", "low", "high"), runs)
     notes = [f"Bars: {100 * found.settings.confidence:g}% bootstrap interval. {'Grey: single runs.' * bool(len(runs))}"]
     notes += [f"Shown: the best {limit} of {number_of(able.height, 'group')}."] if able.height > limit else []
-    legend = Legend(
-        f"against {outcomes.label(found.baseline or {})}", [v for v in VERDICTS if v in set(data["verdict"])]
-    )
+    baseline = outcomes.label(found.baseline or {})
+    against = baseline if len(baseline) <= _BASELINE else "the baseline"
+    legend = Legend(f"against {against}", [v for v in VERDICTS if v in set(data["verdict"])])
     draw = partial(sweep_charts.leaderboard, runs=runs, rows=Rows(labels, by), x=x, legend=legend)
     return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_left_out(found)])
 
 
 def _group(row: Mapping[str, object], by: Sequence[str]) -> str:
     values = [outcomes.shown(row[name]) for name in by]
-    named = values if len(by) == 1 else [f"{short_name(k)}={v}" for k, v in zip(by, values, strict=True)]
-    return f"{', '.join(named) or 'all'} ({number_of(row['n'], 'run')})"
+    name = (values[0] if len(by) == 1 else named(by, values)) or "all"
+    return f"{name} ({number_of(row['n'], 'run')})"
 
 
 def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
@@ -239,7 +241,7 @@ def _seen(name: str, of: Target, lines: pl.DataFrame, dots: pl.DataFrame) -> tup
 
 
 def _axis(values: pl.Series, of: Target) -> Axis:
-    title = f"{short_name(of.name)} ({'higher' if of.goal == 'max' else 'lower'} is better)"
+    title = f"{short_name(of.name, width=28)} ({'higher' if of.goal == 'max' else 'lower'} is better)"
     log = wants_log(values)
     return Axis(title, log, domain=plot_data.around(values, log=log))
 
