@@ -129,6 +129,12 @@ def test_a_value_that_does_not_fit_its_kind_is_refused(kind, value):
         wire.stored(kind, value)
 
 
+def test_the_ends_of_64_bits():
+    """The least and the greatest whole number fit, those beyond them do not."""
+    ends = [-(1 << 63) - 1, -(1 << 63), (1 << 63) - 1, 1 << 63]
+    assert [wire.is_int64(whole) for whole in ends] == [False, True, True, False]
+
+
 def test_an_int_may_stand_for_a_float():
     """JSON has one kind of number: 1 is read as 1.0 where a float is said."""
     assert wire.stored(Kind.FLOAT, 1) == Stored(Kind.FLOAT, 1.0, None, None)

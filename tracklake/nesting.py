@@ -92,8 +92,6 @@ def find(entries: dict[str, Any], name: str) -> Any:
     """
     if name in entries:
         return entries[name]
-    if not entries:
-        raise KeyError(name)
     inside = f"{name}."
     under = [(key.removeprefix(inside).split("."), value) for key, value in entries.items() if key.startswith(inside)]
     if under:

@@ -40,11 +40,7 @@ class Sample(NamedTuple):
 
     @property
     def tasks(self) -> int:
-        """How many strata there are over all columns.
-
-        >>> sample([0, 0, 1], stratum=[0, 1, 1], cell=[-1, -1, -1], value=[1.0, 2.0, 3.0]).tasks
-        2
-        """
+        """How many strata there are over all columns."""
         return len(np.unique(self.stratum))
 
 

@@ -104,11 +104,7 @@ class Snapshot:
         return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
 
     def facts(self, key: str) -> pl.DataFrame:
-        """Return the statements of sessions about themselves under one key, one row a session.
-
-        >>> example()._view.snapshot.facts("pid").height  # one a session
-        2
-        """
+        """Return the statements of sessions about themselves under one key, one row a session."""
         found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
         return found.unique(["run_id", "session"], keep="last", maintain_order=True)
 
@@ -140,11 +136,7 @@ class Snapshot:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, sorted; not those of lake-level sessions.
-
-        >>> example()._view.snapshot.metrics
-        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
-        """
+        """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
         return self.metrics_of(None)
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:

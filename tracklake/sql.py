@@ -61,10 +61,6 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
 
     A connection that may read a file may also write it, and no text is looked at here: so unless `unsafe` it reads
     history through Arrow, and opens no file at all.
-
-    >>> with connect(example()._view.runs, unsafe=False) as connection:
-    ...     connection.sql("SELECT count(*) FROM runs").fetchall()
-    [(2,)]
     """
     import duckdb
     from pyarrow import dataset
