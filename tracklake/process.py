@@ -115,8 +115,13 @@ class OpenRuns(Generic[OpenT]):
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _terminate)
         for module, name, leave in _WAYS_OUT:
-            if getattr(module, name, None) is leave and not hasattr(sys, "ps1"):
+            if getattr(module, name, None) is leave and not is_interactive():
                 setattr(module, name, _noting(leave))
+
+
+def is_interactive() -> bool:
+    """Tell whether a person types: in a notebook or at a prompt."""
+    return hasattr(sys, "ps1")
 
 
 def _terminate(number: int, _: object) -> None:
@@ -151,7 +156,7 @@ def _exit_code(status: object) -> int:
     `raise SystemExit(3)` is seen in a worker of multiprocessing only; elsewhere nothing is left of it by now.
     """
     error = sys.exc_info()[1] or getattr(sys, "last_value", None)
-    if hasattr(sys, "ps1"):  # in a notebook every exception is caught, and the process ends well
+    if is_interactive():  # every exception is caught, and the process ends well
         return 0
     if error is None:
         error = SystemExit(_code_of_worker() if status is None else status)

@@ -19,7 +19,7 @@ from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.journal import Durability
 from tracklake.mappings import Config
 from tracklake.points import PSEUDO
-from tracklake.process import open_runs
+from tracklake.process import is_interactive, open_runs
 from tracklake.row_log import checked_step
 from tracklake.run_table import RunTable
 from tracklake.schema import LAKE_RUN
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
+Reinit = Literal["default", "create_new", "finish_previous", "return_previous"]
 UNCATEGORIZED = "uncategorized"
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
@@ -76,7 +77,7 @@ def init(
     fork_from: tuple[str, int] | str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - as W&B
     mode: Mode = None,
-    reinit: bool | str | None = None,
+    reinit: bool | Reinit | None = None,
     settings: Mapping[str, object] | None = None,
     system_metrics: bool = False,
     durability: Durability = "write",
@@ -91,8 +92,9 @@ def init(
     of their own. `settings={"metadata": False}` leaves out what is noted of host, command line and git; other settings
     of W&B are accepted and mean nothing. `durability`: "write" survives the death of the process,
     "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
-    thrown away. `reinit=True` finishes the run that was current. Raises RunExistsError, RunNotFoundError, LakeError,
-    ConfigError, TypeError, all before the run is there.
+    thrown away. `reinit` says what becomes of a run that is current: "finish_previous" (or True; the default in a
+    notebook, where a cell is run again), "return_previous" (or False), or "create_new" (the default in a script).
+    Raises RunExistsError, RunNotFoundError, LakeError, ConfigError, TypeError, all before the run is there.
 
     >>> import tempfile
     >>> with init("quickstart", config={"lr": 0.1}, dir=tempfile.mkdtemp()) as run:
@@ -104,10 +106,8 @@ def init(
     _check("durability", durability, get_args(Durability))
     _check("resume", resume, (None, True, False, "allow", "must", "never", "auto"))
     _check("mode", mode, (None, "online", "offline", "disabled", "shared"))
-    previous: Run | None = open_runs.current
-    if reinit in (True, "finish_previous") and previous is not None:
-        previous.finish()
-    if reinit in (False, "return_previous") and previous is not None:
+    _check("reinit", reinit, (None, True, False, *get_args(Reinit)))
+    if (previous := _gone_on_with(reinit)) is not None:
         return previous
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
@@ -262,6 +262,17 @@ def _random_id() -> str:
     word = "".join(secrets.choice(_SYLLABLES) for _ in range(2))
     other = "".join(secrets.choice(_SYLLABLES) for _ in range(2))
     return f"{word}-{other}-{secrets.randbelow(10_000):04d}"
+
+
+def _gone_on_with(reinit: bool | Reinit | None) -> Run | None:  # noqa: FBT001 - as W&B
+    """Return the current run if no other is to begin; finish it if it is to be over then."""
+    current: Run | None = open_runs.current
+    if reinit in (False, "return_previous"):
+        return current
+    again = is_interactive() and reinit in (None, "default")  # most likely a cell is run again
+    if current is not None and (again or reinit in (True, "finish_previous")):
+        current.finish()
+    return None
 
 
 def _check(name: str, given: object, accepted: tuple[object, ...]) -> None:

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from processes import output
+
+import tracklake as tl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def states(folder: Path) -> dict[str, str]:
+    return dict(tl.open(folder).runs(columns=["state"]).select("run_id", "state").iter_rows())
+
+
+@pytest.mark.parametrize("reinit", [True, "finish_previous"])
+def test_a_run_may_finish_the_one_before_it(tmp_path, reinit):
+    """With `reinit=True` the run that was current is finished, and the new one is current."""
+    tl.init("p", id="first", dir=tmp_path)
+    with tl.init("p", id="second", dir=tmp_path, reinit=reinit) as second:
+        assert tl.run is second
+        assert states(tmp_path) == {"first": "finished", "second": "running"}
+
+
+@pytest.mark.parametrize("reinit", [False, "return_previous"])
+def test_a_run_may_be_the_one_before_it(tmp_path, reinit):
+    """With `reinit=False` no run is begun while one is current: that one is returned."""
+    with tl.init("p", id="first", dir=tmp_path) as first:
+        assert tl.init("p", id="second", dir=tmp_path, reinit=reinit) is first
+    assert states(tmp_path) == {"first": "finished"}
+
+
+@pytest.mark.parametrize("reinit", [None, "default", "create_new"])
+def test_a_script_may_have_several_runs(tmp_path, reinit):
+    """In a script a run begins beside the one that is current, and each gets its own rows."""
+    with tl.init("p", id="first", dir=tmp_path) as first, tl.init("p", id="second", dir=tmp_path, reinit=reinit) as run:
+        first.log({"a": 1.0})
+        run.log({"a": 2.0})
+        assert states(tmp_path) == {"first": "running", "second": "running"}
+    assert tl.open(tmp_path).history("a").select("run_id", "value").rows() == [("first", 1.0), ("second", 2.0)]
+
+
+def test_a_cell_that_is_run_again_finishes_its_run(tmp_path):
+    """In a notebook and at a prompt a new run finishes the one before it."""
+    script = """
+    sys.ps1 = "In : "
+    for run_id in ("first", "second"):
+        tl.init("p", id=run_id, dir=sys.argv[1])
+    print(tl.open(sys.argv[1]).runs()["state"].to_list())
+    """
+    assert output(script, tmp_path) == "['finished', 'running']"
+
+
+def test_reinit_takes_the_words_of_wandb(tmp_path):
+    """Any other word is refused before a run is there."""
+    with pytest.raises(tl.TracklakeError, match=r"reinit.*'again'.*finish_previous"):
+        tl.init("p", dir=tmp_path / "lake", reinit="again")
+    assert not (tmp_path / "lake").exists()
