@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from tracklake import (
-    definitions,
     derived,
     display,
-    fields,
     health,
     keys,
     lake_files,
@@ -22,19 +20,17 @@ from tracklake import (
     system,
 )
 from tracklake.analysis import Analysis
-from tracklake.clock import Clock
-from tracklake.errors import DefinitionError, RunNotFoundError
+from tracklake.declarations import Declarations
+from tracklake.errors import RunNotFoundError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
 from tracklake.questions import Questions
 from tracklake.run_table import RunTable
-from tracklake.schema import LAKE_RUN
 from tracklake.series import SeriesTable, check_shape
 from tracklake.snapshot_reader import SnapshotReader
 from tracklake.sql import Engine
 from tracklake.summaries import Summaries
-from tracklake.values import Kind, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +38,6 @@ if TYPE_CHECKING:
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
-    from tracklake.mappings import Change
     from tracklake.plots import Plots
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Runs, Where
@@ -65,7 +60,7 @@ class _View(NamedTuple):
     series: SeriesTable
 
 
-class Lake(Analysis, Questions):
+class Lake(Analysis, Questions, Declarations):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes.
@@ -247,48 +242,6 @@ class Lake(Analysis, Questions):
         if not (known == str(run_id)).any():
             raise RunNotFoundError.nearest("run", str(run_id), known)
         return recorded.RecordedRun(run_id, storage=self._storage, table=lambda: self._view.runs)
-
-    def define_metric(
-        self,
-        name: str,
-        *,
-        summary: str | Sequence[str] | None = None,
-        goal: str | None = None,
-        step_metric: str | None = None,
-        hidden: bool | None = None,
-        project: str | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Say how a metric, or all that a glob matches, is summarized in every run of the lake, or of one project.
-
-        It counts for past and future runs and costs no rescan. It merges with what a run said of the same name; with
-        `overwrite` it replaces that. `goal` ("min" or "max") is the default of at_best, order_by and best.
-        Raises DefinitionError.
-
-        >>> lake = example()
-        >>> lake.define_metric("loss", summary="min", goal="min")
-        >>> lake.runs(columns=["summary.loss.best"]).rows()
-        [('slow', 0.5), ('fast', 0.25)]
-        """
-        said = definitions.statement(
-            name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
-        )
-        if name == LAKE_RUN:
-            raise DefinitionError(f"{name!r} is reserved")
-        self._say(("define", said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
-
-    def _say(self, change: Change, *, project: str | None) -> None:
-        """Write a statement about the lake, or one project of it, later than all that was said before."""
-        if project is not None:
-            fields.check_project(project)
-        newest = self._view.snapshot.files["last"].dt.epoch("us").max()
-        recorded.write_session(
-            lake_files.create(self._storage.root),
-            run_id=LAKE_RUN,
-            project=project or "",
-            changes=[change],
-            clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
-        )
 
     def import_table(
         self,

@@ -1,4 +1,4 @@
-"""What a lake answers in SQL, by named queries and as files, and what is derived in it; a part of `Lake`."""
+"""What a lake answers in SQL, by named queries and as files; a part of `Lake`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake import derived, describe, export, named_queries, sql
-from tracklake.derivations import Derivation
-from tracklake.values import Kind, Stored
+from tracklake import describe, export, named_queries, sql
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from tracklake.analysis import View
     from tracklake.describe import Description
     from tracklake.export import Form
-    from tracklake.mappings import Change
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Where
     from tracklake.sql import Engine
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Questions:
-    """SQL, named queries, description, export, and derived metrics; a part of `Lake`."""
+    """SQL, named queries, description and export; a part of `Lake`."""
 
     _storage: Storage
     _engine: Engine
@@ -38,16 +35,13 @@ class Questions:
     def _view(self) -> View:
         raise NotImplementedError
 
-    def _say(self, change: Change, *, project: str | None) -> None:
-        raise NotImplementedError
-
     def run(self, run_id: str) -> RecordedRun:
         """Return one run."""
         raise NotImplementedError
 
     @property
     def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, but for those that begin with `_`.
+        """The names of all metrics that have a value; `_step`, `_timestamp` and `_runtime`, which all runs have, apart.
 
         >>> example().metrics
         ['acc', 'loss']
@@ -134,46 +128,3 @@ class Questions:
         ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
         """
         return describe.describe(self._view.runs, self._storage)
-
-    def derive(
-        self,
-        name: str,
-        expression: str | None,
-        *,
-        description: str | None = None,
-        unit: str | None = None,
-        project: str | None = None,
-    ) -> None:
-        """Say a metric that follows from others; it can be asked for wherever a metric can, of runs of any age.
-
-        `expression` is SQL over names in double quotes. Over metrics it has a value at each step at which all of them
-        have a number ("val/loss" - "train/loss"), and columns of the runs may stand in it ("tokens" / "config.params");
-        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". Only
-        in `project`, if one is given; None takes it back. Nothing is stored but the expression.
-        Raises DefinitionError for what cannot be computed or would need itself, UnknownNameError for an unknown input.
-
-        >>> lake = example()
-        >>> lake.derive("error", '1 - "acc"', description="share of wrong answers")
-        >>> lake.summaries(["error.max", "error.argmax"]).rows()
-        [('slow', 0.6, 0), ('fast', 0.30000000000000004, 0)]
-        """
-        said = Derivation(name, expression, description=description, unit=unit)
-        self._say_derivation("derive", said, project)
-
-    def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
-        """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.
-
-        The others stay what they are. At one step the value said last holds. Without others it is taken back.
-        Raises DefinitionError, and UnknownNameError for names that no run has logged.
-
-        >>> lake = example()
-        >>> lake.alias("accuracy", "acc")
-        >>> lake.summaries("accuracy.max").rows()
-        [('slow', 0.6), ('fast', 0.9)]
-        """
-        self._say_derivation("alias", Derivation(name, others=others, description=description), project)
-
-    def _say_derivation(self, said: str, derivation: Derivation, project: str | None) -> None:
-        derived.check(derivation, project=project, table=self._view.runs)
-        change = (said, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
-        self._say(change, project=project)
