@@ -56,6 +56,8 @@ class Rows:
         >>> values["value"].to_list(), at.to_list()
         ([0.0, 0.2], [1, 0])
         """
+        if self._are_all:
+            return cells.values, cells.runs
         at = self._row.gather(cells.runs)
         shown = at.is_not_null()
         return (cells.values, at) if shown.all() else (cells.values.filter(shown), at.filter(shown))
