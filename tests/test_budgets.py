@@ -294,7 +294,9 @@ def test_curves_are_aligned(lake: tl.Lake):
 def test_curves_of_the_best_so_far(lake: tl.Lake):
     """With best_so_far=True a curve is never worse than it has been, and goes on where the value is NaN."""
     assert lake.learning_curves("acc")["mean"].to_list() == pytest.approx([0.25, 0.5, 0.5])
-    assert lake.learning_curves("acc", best_so_far=True, goal="max")["mean"].to_list() == pytest.approx([0.25, 0.5, 0.6, 0.6])
+    assert lake.learning_curves("acc", best_so_far=True, goal="max")["mean"].to_list() == pytest.approx(
+        [0.25, 0.5, 0.6, 0.6]
+    )
 
 
 def test_curves_can_carry_on(lake: tl.Lake):
