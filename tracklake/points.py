@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake import stretches
 from tracklake.deferred import np
-from tracklake.schema import POINTS, STAMP
+from tracklake.schema import POINTS, STAMP  # noqa: F401 - the examples make points
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
