@@ -151,6 +151,12 @@ def test_types_are_part_of_a_key(tmp_path: Path):
         assert found.against(key).baseline["config.k (exact)"] == (str(key).lower() if key is True else repr(key))
 
 
+def test_zero_has_no_sign(tmp_path: Path):
+    """0.0 and -0.0 are one group, also where an integer makes types matter."""
+    found = log(tmp_path, [({"k": k}, 0.5) for k in (0.0, -0.0, 0)]).compare("acc", by="k", goal="max")
+    assert sorted(found.table.select("config.k (exact)", "n").rows()) == [("0", 1), ("0.0", 2)]
+
+
 def test_a_column_of_mixed_types_is_shown_as_one(tmp_path: Path):
     """Numbers and texts of one key stand in one column, the texts in quotes, and any of them can be the baseline."""
     found = log(tmp_path, [({"k": k}, 0.5) for k in (0.3, "0.3", None)]).compare("acc", by="k", goal="max")
