@@ -153,7 +153,7 @@ def test_types_are_part_of_a_key(tmp_path: Path):
 
 def test_zero_has_no_sign(tmp_path: Path):
     """0.0 and -0.0 are one group, also where an integer makes types matter."""
-    found = log(tmp_path, [({"k": k}, 0.5) for k in (0.0, -0.0, 0)]).compare("acc", by="k", goal="max")
+    found = log(tmp_path, [({"k": k}, 0.5) for k in (-0.0, 0.0, 0)]).compare("acc", by="k", goal="max")
     assert sorted(found.table.select("config.k (exact)", "n").rows()) == [("0", 1), ("0.0", 2)]
 
 
