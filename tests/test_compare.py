@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracklake as tl
-from tracklake import comparison
+from tracklake import comparison, outcomes, resampling
 from tracklake.errors import DefinitionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -112,6 +112,25 @@ def test_only_the_seeds_in_common_are_paired(tmp_path: Path):
     slow = row(lake.compare("acc", by="lr", goal="max"), lr=0.01)
     assert (slow["n"], slow["n_pairs"]) == (6, 5)
     assert slow["difference"] == pytest.approx(np.mean(SLOW[:5]) - np.mean(FAST[:5]), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        ([3, 4, 5, 6, 7, 8], "3 of 6 match by seed"),
+        ([4, 5, 6, 7, 8, 9], "only 2 of 6 match by seed"),
+        ([5], "only 1 of 1 match by seed"),
+        ([6, 7], "no seed in common"),
+    ],
+)
+def test_half_of_the_smaller_group_and_two_seeds_make_pairs(theirs: list[int], why: str):
+    """With fewer in common all runs of both count, as two samples, and the reason is told."""
+    cells = [0, 1, 2, 3, 4, 5, *theirs]
+    groups = [0] * 6 + [1] * len(theirs)
+    sample = resampling.sample(groups, stratum=[0] * len(cells), cell=cells, value=np.arange(len(cells)))
+    pair = outcomes.Matcher(sample, what="seed").pair(0, 1)
+    assert (pair.why, pair.matched) == (why, why.startswith("3"))
+    assert len(pair.first[0]) == (3 if pair.matched else 6)
 
 
 def test_everything_but_the_seed(tmp_path: Path):
