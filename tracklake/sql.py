@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _FRAMES = {("polars", "DataFrame"), ("polars", "LazyFrame"), ("pandas", "DataFrame"), ("pyarrow", "Table")}
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
+_QUOTED = re.compile(r"""(["']).*?\1""")
+"""Names of fields and values of an enum in the name of a type."""
 _PATIENCE = 0.1
 """Seconds after which Ctrl-C is heard."""
 
@@ -248,12 +250,18 @@ def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _polars(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -> pl.DataFrame:
-    """Run the text; whole numbers come as Int64 (Int128 beyond it) and intervals as durations."""
+    """Run the text; whole numbers come as Int64 (Int128 beyond it) and intervals as durations.
+
+    polars has no intervals: one inside of a list or struct is refused.
+    """
     found = cursor.sql(text, params=dict(params) or None)
     if found is None:
         return pl.DataFrame()
     names = _distinct(found.columns)
     kinds = [str(kind) for kind in found.types]
+    for name, kind in zip(names, kinds, strict=True):
+        if kind != "INTERVAL" and "INTERVAL" in _QUOTED.sub("", kind):
+            raise QueryError(f"the column {name!r} ({kind}) holds intervals, which have no type there: take epoch(...)")
     plain = _plain(found, kinds)
     frame = _interruptible(cursor, lambda: pl.DataFrame(_Found(plain)))
     return pl.DataFrame([_typed(s, kind).alias(n) for s, kind, n in zip(frame, kinds, names, strict=True)])
