@@ -113,6 +113,16 @@ def test_raw_shows_overwritten_points_too(lake):
     assert lake.history("loss", runs="a", steps=(1, 1), raw=True, shape="wide")["loss"].to_list() == [2.5]
 
 
+def test_raw_and_wide_has_of_each_step_what_was_said_last(tmp_path):
+    """A cell holds one value: an overwritten one moves none of the others to another step."""
+    with tl.init("p", id="a", dir=tmp_path) as run:
+        run.log({"a": 1.0}, step=0)
+        run.log({"b": 5.0}, step=1)
+        run.log({"a": 2.0}, step=0)
+    found = tl.open(tmp_path).history(raw=True, shape="wide")
+    assert found.select("step", "a", "b").rows() == [(0, 2.0, None), (1, None, 5.0)]
+
+
 def test_scan_history_is_lazy_and_the_same(lake):
     """Collected and sorted, the scan has the rows of history, and exact integers beside them."""
     for how in ({}, {"raw": True}, {"steps": (1, 3)}, {"where": "project = 'q'"}, {"runs": ["a"]}):

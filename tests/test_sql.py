@@ -201,6 +201,13 @@ def test_types_of_results(lake: tl.Lake):
     assert found["took_1"].item() == dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
 
 
+@pytest.mark.parametrize("value", ["[INTERVAL 1 DAY]", "{'a': [INTERVAL 1 DAY]}", "MAP {'k': INTERVAL 1 DAY}"])
+def test_intervals_inside_of_others_are_refused(lake: tl.Lake, value: str):
+    """polars has no type for them; the message names the column."""
+    with pytest.raises(QueryError, match=r"the column 'found' .* holds intervals"):
+        lake.sql(f"SELECT {value} AS found")
+
+
 def test_parameters_are_bound(lake: tl.Lake):
     """A value is data, whatever it looks like."""
     hostile = "' OR 1=1; DROP TABLE runs --"

@@ -118,7 +118,9 @@ class SeriesTable:
             found = thinned(found, downsample)
         if x is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             found = self._with_x(found, x, ids)
-        return _wide(found) if shape == "wide" else _long(found)
+        if shape == "long":
+            return _long(found)
+        return _wide(found.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else found)
 
     def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
@@ -282,7 +284,10 @@ def _long(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _wide(found: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric."""
+    """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric.
+
+    No two points may be of one metric and step.
+    """
     shared = [pl.col("time").max(), *([pl.col("x").drop_nulls().first()] if "x" in found.columns else [])]
     rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
     at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
