@@ -133,6 +133,17 @@ def test_half_of_the_smaller_group_and_two_seeds_make_pairs(theirs: list[int], w
     assert len(pair.first[0]) == (3 if pair.matched else 6)
 
 
+def test_each_difference_is_over_the_seeds_of_its_own_pair(tmp_path: Path):
+    """Two groups that share other seeds with the baseline are each compared with what it had in those."""
+    base = [({"lr": "base", "seed": i}, i / 10) for i in range(6)]
+    whole = [({"lr": "whole", "seed": i}, i / 10 + 0.01) for i in range(6)]
+    half = [({"lr": "half", "seed": i}, i / 10 + 0.02) for i in range(3, 9)]
+    found = log(tmp_path, [*base, *whole, *half]).compare("acc", by="lr", goal="max", baseline="base")
+    rows = found.table.sort("config.lr").select("config.lr", "difference", "n_pairs").rows()
+    expected = [("base", None, None), ("half", pytest.approx(0.02), 3), ("whole", pytest.approx(0.01), 6)]
+    assert rows == expected
+
+
 def test_everything_but_the_seed(tmp_path: Path):
     """by="config - seed" groups by every config key but the seed, and leaves out keys that do not vary."""
     lake = log(tmp_path, [*seeds({0.1: FAST[:2]}, opt="adam"), *seeds({0.1: SLOW[:2]}, opt="sgd")])
