@@ -184,6 +184,17 @@ def test_x_is_by_default_the_step_metric_of_each_metric(tmp_path):
     assert found.select("run_id", "metric", "x").rows() == [("a", "m", 3.0), ("a", "n", None), ("b", "m", None)]
 
 
+def test_a_row_takes_the_step_metric_that_was_logged_last(tmp_path):
+    """Whatever its type, and whatever stood beside it."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.define_metric("m", step_metric="e")
+        for row in ({"e": 1}, {"m": 0.1}, {"e": 2.5, "note": "x"}, {"m": 0.2}):
+            run.log(row)
+    lake = tl.open(tmp_path)
+    assert lake.history("e")["value"].to_list() == [1.0, 1.0, 2.5, 2.5]
+    assert lake.history("m").select("x", "value").rows() == [(1.0, 0.1), (2.5, 0.2)]
+
+
 def test_downsample_keeps_first_last_and_extremes(tmp_path):
     """A long series is thinned, a short one is whole, and no extreme is lost; other kinds do not disturb."""
     with tl.init(id="a", dir=tmp_path) as run:
