@@ -6,13 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import tracklake as tl
 from tracklake import host
+from tracklake.catalog import Catalog, Held, holding
 from tracklake.clock import Clock
 from tracklake.journal import FOLDER, Journal
+from tracklake.lake_files import root_of
 from tracklake.snapshot_reader import SnapshotReader
+from tracklake.storage import Storage
 
 
 def log(root, run_id, *rows, **how):
@@ -251,3 +255,30 @@ def test_many_live_runs_are_read_in_one_go(tmp_path: Path):
         run.finish()
     lake.refresh()
     assert tl.open(tmp_path).runs(order_by="run_id", **asked).equals(live)
+
+
+def test_partitions_that_hold_none_of_the_runs_are_left_out():
+    """Of runs far apart the partitions at both ends count, and one between them that holds neither does not."""
+    parts = [
+        Held(name, ids[0], ids[-1], pl.Series(ids))
+        for name, ids in (("p", ["a", "c"]), ("q", ["b", "d"]), ("r", ["e"]))
+    ]
+    assert [part.partition for part in holding(parts, ["e", "a"])] == ["p", "r"]
+    assert [part.partition for part in holding(parts, ["d"])] == ["q"]
+    assert holding(parts, []) == []
+    assert holding(parts, None) == parts
+
+
+def test_a_partition_is_read_once(tmp_path):
+    """What a catalog has read of one is kept when others come."""
+    lake = tl.open(tmp_path, create=True)
+    catalog = Catalog(Storage(root_of(lake.dir)))
+    held = []
+    for run_id in "ab":
+        with tl.init(id=run_id, dir=tmp_path) as run:
+            run.log({"x": 1.0})
+        lake.refresh()
+        catalog.refresh()
+        held.append(list(catalog.parts.values()))
+    assert [len(parts) for parts in held] == [1, 2]
+    assert held[1][0] is held[0][0]
