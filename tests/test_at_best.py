@@ -61,6 +61,18 @@ def test_the_goal_is_by_default_that_of_the_definition(tmp_path):
     assert lake.at_best("n")["step"].to_list() == [1, 1, 1]
 
 
+def test_goals_go_with_their_runs_whatever_the_order_of_their_creation(tmp_path):
+    """A run that is older and later in the alphabet keeps its own goal."""
+    for run_id, goal in (("z", "max"), ("a", "min"), ("m", "max")):
+        with tl.init(id=run_id, dir=tmp_path) as run:
+            run.define_metric("m", goal=goal)
+            for x in (2.0, 3.0, 1.0):
+                run.log({"m": x})
+    lake = tl.open(tmp_path)
+    assert lake.at_best("m").rows() == [("z", 1, 3.0), ("a", 2, 1.0), ("m", 1, 3.0)]
+    assert lake.summaries("m.best")["m.best"].to_list() == [3.0, 1.0, 3.0]
+
+
 def test_runs_and_where_choose_the_runs(lake):
     """The rows come in the order of the runs named."""
     assert lake.at_best("loss", goal="min", take=[], runs=["b", "a"])["run_id"].to_list() == ["b", "a"]

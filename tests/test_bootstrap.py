@@ -79,6 +79,40 @@ def test_a_draw_outside_the_windows_is_averaged_all_the_same():
     assert resampling._Ordered(values, "iqm").middle_means(counts).tolist() == [7.0]
 
 
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        {0: 300, 200: 200, 700: 500},  # more than a quarter below the first window
+        {200: 200, 500: 100, 700: 700},  # less than a quarter up to its end
+        {200: 300, 500: 500, 700: 200},  # more than three quarters below the second window
+        {200: 300, 700: 300, 950: 400},  # less than three quarters up to its end
+    ],
+)
+def test_a_draw_that_leaves_one_window_is_averaged_all_the_same(drawn: dict[int, int]):
+    """A quarter of the draw that lies outside its window on either side is found all the same."""
+    counts = np.zeros((1, 1000))
+    counts[0, list(drawn)] = list(drawn.values())
+    middle = np.repeat(list(drawn), list(drawn.values()))[250:750]
+    found = resampling._Ordered(np.arange(1000.0), "iqm").middle_means(counts)
+    assert found.tolist() == pytest.approx([middle.mean()])
+
+
+def test_the_median_of_one_task_is_that_of_its_values():
+    """Over several tasks it is that of their means."""
+    one = resampling.sample([0, 0, 0], stratum=[0, 0, 0], cell=[-1] * 3, value=[1.0, 2.0, 9.0])
+    assert resampling.centers(one, center="median", size=1).tolist() == [2.0]
+    two = resampling.sample([0, 0, 0], stratum=[0, 0, 1], cell=[-1] * 3, value=[1.0, 2.0, 9.0])
+    assert resampling.centers(two, center="median", size=1).tolist() == [5.25]
+
+
+@pytest.mark.parametrize("center", resampling.CENTERS)
+def test_nothing_is_drawn_from_nothing(center: resampling.Center):
+    """A sample without values has no columns to draw, and aggregates that are NaN."""
+    nothing = resampling.sample([], stratum=[], cell=[], value=[])
+    assert list(resampling.resampled(nothing, center=center, draws=10, seed=0)) == []
+    assert np.isnan(resampling.centers(nothing, center=center, size=2)).tolist() == [True, True]
+
+
 @pytest.mark.parametrize("center", resampling.CENTERS)
 def test_matched_columns_are_drawn_together(center: resampling.Center):
     """Where one column is the other plus 1, every draw of the difference is 1."""
@@ -107,12 +141,20 @@ def test_one_value_is_its_own_interval():
     assert bootstrap.interval([3.5]) == (3.5, 3.5)
 
 
-def test_many_columns_come_in_batches_once_each():
-    """More columns than fit a batch are each yielded once."""
-    many = columns(*(np.array([float(i)]) for i in range(2100)), matched=True)
-    parts = list(resampling.resampled(many, center="mean", draws=10_000, seed=0))
+@pytest.mark.parametrize("together", [1, 2])
+def test_many_columns_come_in_batches_once_each(together: int):
+    """More columns than fit a batch are each yielded once, also two by two."""
+    many = columns(*(np.array([float(i)]) for i in range(210)), matched=True)
+    parts = list(resampling.resampled(many, center="mean", draws=100_000, seed=0, together=together))
     assert len(parts) > 1
-    assert np.concatenate([found for found, _ in parts]).tolist() == list(range(2100))
+    assert np.concatenate([found for found, _ in parts]).tolist() == list(range(210))
+
+
+def test_columns_of_many_values_come_few_at_a_time():
+    """Of values that are drawn apart and kept in order, at most 80,000 stand in one batch."""
+    large = columns(*(np.arange(40_000.0) for _ in range(3)), matched=False)
+    parts = resampling.resampled(large, center="iqm", draws=1, seed=0)
+    assert [found.tolist() for found, _ in parts] == [[0, 1], [2]]
 
 
 @pytest.mark.parametrize(("sizes", "tasks"), [([5], 1), ([3], 4), ([12], 1)])

@@ -70,6 +70,15 @@ def test_several_amounts_are_several_budgets(lake: tl.Lake):
     assert found.select("budget.step", "best").rows() == [(0.0, 0.2), (0.0, 0.3), (30.0, 0.6), (30.0, 0.4)]
 
 
+def test_one_amount_stands_beside_each_of_several(lake: tl.Lake):
+    """Several amounts of one thing and one of another are as many budgets; two and three are refused."""
+    found = lake.at_budget({"step": [0, 30], "tokens": 120}, metric="acc", goal="max")
+    limits = [(0.0, 120.0, None), (0.0, 120.0, 0.3), (30.0, 120.0, 0.6), (30.0, 120.0, 0.3)]
+    assert found.select("budget.step", "budget.tokens", "best").rows() == limits
+    with pytest.raises(DefinitionError, match="as many of each"):
+        lake.at_budget({"step": [0, 30], "tokens": [1, 2, 3]}, metric="acc", goal="max")
+
+
 def test_several_limits_hold_together(lake: tl.Lake):
     """Of a budget of steps and tokens both hold."""
     found = lake.at_budget({"step": 30, "tokens": 120}, metric="acc", goal="max")
@@ -280,6 +289,14 @@ def test_curves_are_aligned(lake: tl.Lake):
         (10.0, 2, 0.5, 0.4, 0.6),
         (30.0, 1, 0.5, 0.5, 0.5),
     ]
+
+
+def test_curves_of_the_best_so_far(lake: tl.Lake):
+    """With best_so_far=True a curve is never worse than it has been, and goes on where the value is NaN."""
+    assert lake.learning_curves("acc")["mean"].to_list() == pytest.approx([0.25, 0.5, 0.5])
+    assert lake.learning_curves("acc", best_so_far=True, goal="max")["mean"].to_list() == pytest.approx(
+        [0.25, 0.5, 0.6, 0.6]
+    )
 
 
 def test_curves_can_carry_on(lake: tl.Lake):

@@ -92,6 +92,14 @@ def test_a_tally_takes_in_a_state(before, after):
     assert not made.late
 
 
+def test_the_ends_of_a_state_are_those_of_the_tally():
+    """Its first value counts if there was none before, its last one in any case; a state of None alone says nothing."""
+    made = Tally("x", [])
+    for stamp, points in ((5, [(0, "adam"), (1, 2)]), (7, [(2, 0.5), (3, True), (4, None)]), (None, [(5, None)])):
+        made.absorb({**states.of(frame(points)).row(0, named=True), "ts": stamp})
+    assert (told(made, "first", "last"), made.last, made.ts) == ({"first": "adam", "last": True}, True, 7)
+
+
 @pytest.mark.parametrize(("points", "late"), [([(1, 1.0), (1, 2.0)], False), ([(1, 1.0), (0, 2.0)], True)])
 def test_a_point_before_the_newest_is_late(points, late):
     """The newest step may be said again; one before it spoils the tally, also with None."""

@@ -38,6 +38,12 @@ def test_is_sorted_compares_column_by_column(b, expected):
     assert stretches.is_sorted(pl.DataFrame({"a": ["x", "x", "y"], "b": b}), by=["a", "b"]) is expected
 
 
+def test_gathered_keeps_rows_of_the_same_strings_in_their_order():
+    """Runs that take turns a hundred times are brought together, the rows of each as they stood."""
+    turns = pl.DataFrame({"run_id": ["b", "a"] * 100, "metric": ["x"] * 200})
+    assert stretches.gathered(turns, by=["run_id", "metric"]).to_list() == [*range(1, 200, 2), *range(0, 200, 2)]
+
+
 def test_sort_orders_by_run_metric_step_stamp_session():
     """Points are ordered by (project, run_id, metric, step, ts, session)."""
     a, b = ("a", "x", 2, 1, 10, 0.1), ("a", "x", 1, 1, 11, 0.2)

@@ -114,6 +114,16 @@ def test_an_unknown_path_says_what_was_understood(lake, path, message):
         lake.summaries(path)
 
 
+def test_a_config_key_called_like_a_metric_says_nothing_of_it(tmp_path):
+    """What is said of the config later is no edit of the summary."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"loss": 1.0})
+        run.config["loss"] = "mse"
+    lake = tl.open(tmp_path)
+    assert lake.run("a").summary["loss"] == 1.0
+    assert lake.runs(columns=["summary.loss", "config.loss"]).rows() == [("a", 1.0, "mse")]
+
+
 def test_two_statistics_cannot_share_a_column(lake):
     """A name that means two things in one call is refused."""
     with pytest.raises(UnknownNameError, match=r"would both be the column 'loss\.min'; ask for them in two calls"):

@@ -1,4 +1,7 @@
-"""numpy, loaded when something of it is first used: a table of runs is answered without it."""
+"""numpy, loaded when something of it is first used: a table of runs is answered without it.
+
+What `import tracklake` loads takes it from here; statistics and plots, which load later, import numpy itself.
+"""
 
 from __future__ import annotations
 

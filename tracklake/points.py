@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake import stretches
 from tracklake.deferred import np
-from tracklake.schema import POINTS, STAMP
+from tracklake.schema import POINTS, STAMP  # noqa: F401 - the examples make points
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
@@ -100,11 +100,12 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     made = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
-        ran = seconds((begun["ts"] - begun["start"]).dt.total_microseconds()) + begun["runtime_base"]
+        ran = seconds(begun["ts"].to_physical() - begun["start"].to_physical()) + begun["runtime_base"]
         made.append(_series(begun, "_runtime", pl.lit(ran)))
     made.append(_series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")))
-    made.append(_series(timed, "_timestamp", pl.lit(seconds(timed["ts"].dt.epoch("us")))))
-    return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
+    made.append(_series(timed, "_timestamp", pl.lit(seconds(timed["ts"].to_physical()))))
+    found = pl.concat(made).collect()
+    return sort(pl.concat([found, user])) if user.height else found
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:
@@ -147,9 +148,9 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
     return np.repeat(new_run[starts], lengths)
 
 
-def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | None = None) -> pl.DataFrame:
+def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | None = None) -> pl.LazyFrame:
     exact = pl.lit(None, pl.Int64) if ival is None else ival
-    return rows.select(
+    return rows.lazy().select(
         "project",
         "run_id",
         pl.lit(metric).alias("metric"),
@@ -160,4 +161,4 @@ def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | 
         exact.alias("ival"),
         pl.lit(None, pl.String).alias("text"),
         pl.lit(Kind.FLOAT if ival is None else Kind.INT, pl.Int8).alias("kind"),
-    ).cast(POINTS)  # type: ignore[arg-type] # the stubs want an invariant mapping
+    )

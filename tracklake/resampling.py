@@ -263,7 +263,7 @@ class _Ordered:
         self._ends = self._kept.stop * ordered[-1] - self._kept.start * ordered[0]
         near = int(8 * np.sqrt(values.size) / 2) + 1  # eight standard deviations of a binomial count, at its widest
         first = slice(max(self._kept.start - near, 0), self._kept.start + near)
-        second = slice(self._kept.stop - near, min(self._kept.stop + near, values.size))
+        second = slice(self._kept.stop - near, self._kept.stop + near)
         self._windows = (first, second) if first.stop < second.start else None
 
     def middle_means(self, counts: Floats) -> Floats:
@@ -287,7 +287,7 @@ class _Ordered:
         high, after_second = self._in_window(counts, second, until_second)
         start, stop = self._kept.start, self._kept.stop
         sound = (until_first <= start) & (after_first >= start) & (until_second <= stop) & (after_second >= stop)
-        if not (sound & (after_first <= stop) & (until_second >= start)).all():
+        if not sound.all():
             return None
         outside = start * self._steps[: first.start].sum() + stop * self._steps[second.stop :].sum()
         found: Floats = outside + low + middle + high

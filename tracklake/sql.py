@@ -8,12 +8,11 @@ sees no Python object that was not given to it, and its settings are locked.
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import sql_summaries, sql_text, sql_views
+from tracklake import sql_results, sql_summaries, sql_text, sql_views
 from tracklake.errors import QueryError, TracklakeError, UnknownNameError
 from tracklake.sql_text import pointing
 from tracklake.sql_views import COLUMNS, PREFIX, Limits, Part, View
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
-    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+    from duckdb import DuckDBPyConnection
 
     from tracklake.run_table import RunTable
     from tracklake.sql_text import SqlText
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
 _FRAMES = {("polars", "DataFrame"), ("polars", "LazyFrame"), ("pandas", "DataFrame"), ("pyarrow", "Table")}
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
-_QUOTED = re.compile(r"""(["']).*?\1""")
-"""Names of fields and values of an enum in the name of a type."""
-_PATIENCE = 0.1
-"""Seconds after which Ctrl-C is heard."""
 
 
 class Engine:
@@ -107,12 +102,17 @@ def _answer(
     for name in COLUMNS if asked.shows_all else [name for name in COLUMNS if name in asked.tables]:
         _create(cursor, _view(name, table, asked), lazily=False)
     try:
-        found = _polars(cursor, text, _checked(cursor, text, values))
+        found = sql_results.found(cursor, text, _checked(cursor, text, values))
     except duckdb.Error as error:
         message = str(error)
     else:
         return _without_parts(found) if asked.shows_all else found
     raise _explained(message, table, asked)
+
+
+def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
+    """Leave the tables of which views are made out of a list of tables."""
+    return found.filter(~pl.col("name").str.starts_with(PREFIX)) if "name" in found.columns else found
 
 
 def _view(name: str, table: RunTable, asked: SqlText) -> View:
@@ -239,91 +239,6 @@ def _register_frames(
             hint = "a file is not read" if "." in name or "/" in name else "a frame of yours joins by its name"
             raise UnknownNameError(f"{known} ({hint}){pointing(asked.text, at)}")
         cursor.register(name, frame.collect() if isinstance(frame, pl.LazyFrame) else frame)
-
-
-# Results
-
-
-def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
-    """Leave the tables of which views are made out of a list of tables."""
-    return found.filter(~pl.col("name").str.starts_with(PREFIX)) if "name" in found.columns else found
-
-
-def _polars(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -> pl.DataFrame:
-    """Run the text; whole numbers come as Int64 (Int128 beyond it) and intervals as durations.
-
-    polars has no intervals: one inside of a list or struct is refused.
-    """
-    found = cursor.sql(text, params=dict(params) or None)
-    if found is None:
-        return pl.DataFrame()
-    names = _distinct(found.columns)
-    kinds = [str(kind) for kind in found.types]
-    for name, kind in zip(names, kinds, strict=True):
-        if kind != "INTERVAL" and "INTERVAL" in _QUOTED.sub("", kind):
-            raise QueryError(f"the column {name!r} ({kind}) holds intervals, which have no type there: take epoch(...)")
-    plain = _plain(found, kinds)
-    frame = _interruptible(cursor, lambda: pl.DataFrame(_Found(plain)))
-    return pl.DataFrame([_typed(s, kind).alias(n) for s, kind, n in zip(frame, kinds, names, strict=True)])
-
-
-class _Found:
-    """What a query finds, as polars reads it.
-
-    polars remembers the types of what it was given, and duckdb complains when the process ends while one of its own is.
-    """
-
-    def __init__(self, relation: DuckDBPyRelation) -> None:
-        self._relation = relation
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._relation.__arrow_c_stream__(requested_schema)
-
-
-def _interruptible(cursor: DuckDBPyConnection, work: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """Let a cursor work beside this thread, which hears of Ctrl-C between short waits: duckdb itself does not."""
-    with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(work)
-        try:
-            while not wait([working], timeout=_PATIENCE).done:
-                pass
-        except KeyboardInterrupt:
-            cursor.interrupt()
-            raise
-        return working.result()
-
-
-def _plain(found: DuckDBPyRelation, kinds: Sequence[str]) -> DuckDBPyRelation:
-    """Turn intervals, of which polars has none, into microseconds, and let no two columns have one name."""
-    if "INTERVAL" not in kinds and len(set(found.columns)) == len(kinds):
-        return found
-    columns = [f"#{i}" if k != "INTERVAL" else f"epoch_us(#{i})" for i, k in enumerate(kinds, start=1)]
-    return found.project(", ".join(f"{column} AS c{i}" for i, column in enumerate(columns)))
-
-
-def _typed(series: pl.Series, kind: str) -> pl.Series:
-    if kind == "INTERVAL":
-        return series.cast(pl.Duration("us"))
-    if kind in ("HUGEINT", "UHUGEINT"):
-        whole = series.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == series.null_count() else series.cast(pl.Int128)
-    return series
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Number the names that come again, as duckdb does for pandas: a, a_1.
-
-    >>> _distinct(["a", "b", "a"])
-    ['a', 'b', 'a_1']
-    """
-    taken: list[str] = []
-    for name in names:
-        free, i = name, 0
-        while free in taken:
-            i += 1
-            free = f"{name}_{i}"
-        taken.append(free)
-    return taken
 
 
 # Errors

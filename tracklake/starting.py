@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
 Reinit = Literal["default", "create_new", "finish_previous", "return_previous"]
+_WORDS: Mapping[str, tuple[object, ...]] = {
+    "durability": get_args(Durability),
+    "resume": (None, True, False, "allow", "must", "never", "auto"),
+    "mode": (None, "online", "offline", "disabled", "shared"),
+    "reinit": (None, True, False, *get_args(Reinit)),
+}
 UNCATEGORIZED = "uncategorized"
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
@@ -103,18 +109,15 @@ def init(
     0.5
     """
     project = UNCATEGORIZED if project is None else fields.check_project(project)
-    _check("durability", durability, get_args(Durability))
-    _check("resume", resume, (None, True, False, "allow", "must", "never", "auto"))
-    _check("mode", mode, (None, "online", "offline", "disabled", "shared"))
-    _check("reinit", reinit, (None, True, False, *get_args(Reinit)))
-    if (previous := _gone_on_with(reinit)) is not None:
-        return previous
+    _check_words(durability=durability, resume=resume, mode=mode, reinit=reinit)
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
     from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = fields.check_run_id(id) if id is not None else _random_id()
     given = _checked_config(config)
+    if (previous := _gone_on_with(reinit)) is not None:
+        return previous
     storage = lake_files.create(root)
     before = _before(storage, run_id) if id is not None else None
     _check_resume(run_id, before, resume, from_step, project)
@@ -275,7 +278,8 @@ def _gone_on_with(reinit: bool | Reinit | None) -> Run | None:  # noqa: FBT001 -
     return None
 
 
-def _check(name: str, given: object, accepted: tuple[object, ...]) -> None:
-    if given not in accepted:
-        msg = f"{name}={given!r}; accepted are {', '.join(map(repr, accepted))}"
-        raise RunError(msg)
+def _check_words(**given: object) -> None:
+    for name, word in given.items():
+        if word not in _WORDS[name]:
+            msg = f"{name}={word!r}; accepted are {', '.join(map(repr, _WORDS[name]))}"
+            raise RunError(msg)

@@ -7,8 +7,7 @@ the points at any time. queries/summaries_from_history.sql says the same in SQL.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from tracklake.deferred import np
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.points import PSEUDO, pseudo
 from tracklake.schema import STAMP, STATES
+from tracklake.stretches import Stretches
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
@@ -28,59 +28,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
     Columns = dict[str, pl.Series]
-    _N = TypeVar("_N", np.int64, np.float64)
 
 _SERIES = ("run_id", "metric")
 _VALUE = ("step", "value", "ival", "text", "kind")
 _COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 _NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
-
-
-@dataclass(frozen=True, slots=True)
-class _Segments:
-    """Rows cut into consecutive non-empty segments; every method answers with one element a segment."""
-
-    starts: Ints
-    size: int
-
-    @property
-    def stops(self) -> Ints:
-        return np.append(self.starts[1:], self.size)
-
-    @property
-    def lengths(self) -> Ints:
-        return self.stops - self.starts
-
-    def total(self, x: Floats) -> Floats:
-        return np.add.reduceat(x, self.starts)  # pairwise within a segment, so that long ones stay exact to 1e-15
-
-    def count(self, x: Bools | Ints) -> Ints:
-        return np.add.reduceat(x, self.starts, dtype=np.int64)
-
-    def spread(self, x: NDArray[_N]) -> NDArray[_N]:
-        """Repeat each segment's element for each of its rows."""
-        return np.repeat(x, self.lengths)
-
-    def first(self, mask: Bools) -> Ints:
-        """Give the position of the first True, -1 if there is none."""
-        at = np.append(np.flatnonzero(mask), self.size)
-        found = at[np.searchsorted(at, self.starts)]
-        return np.where(found < self.stops, found, -1)
-
-    def last(self, mask: Bools) -> Ints:
-        """Give the position of the last True, -1 if there is none."""
-        at = np.append(-1, np.flatnonzero(mask))
-        found = at[np.searchsorted(at, self.stops) - 1]
-        return np.where(found >= self.starts, found, -1)
-
-    def most(self, x: Ints) -> Ints:
-        return np.maximum.reduceat(x, self.starts)
-
-    def extreme(self, x: Floats, which: Literal["min", "max"]) -> Ints:
-        """Give the position of the earliest least or greatest number, -1 if all are NaN."""
-        pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
-        return self.first(x == self.spread(pick.reduceat(x, self.starts)))
 
 
 def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
@@ -97,14 +50,14 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
     raw, new = _by_session(points) if by_session else (points, _new_series(points))
-    every = _Segments(np.flatnonzero(new), raw.height)
+    every = Stretches(np.flatnonzero(new), raw.height)
     last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
     lengths = every.lengths if last.all() else every.count(last)
     kept = raw if last.all() else raw.filter(last)
-    segments = _Segments(np.cumsum(lengths) - lengths, kept.height)
-    columns = _take(kept, segments.starts, {name: name for name in ("project", "run_id", "metric")})
+    each = Stretches(np.cumsum(lengths) - lengths, kept.height)
+    columns = _take(kept, each.starts, {name: name for name in ("project", "run_id", "metric")})
     columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
-    columns |= _number_columns(kept, segments) | _value_columns(kept, segments)
+    columns |= _number_columns(kept, each) | _value_columns(kept, each)
     return _sorted(pl.DataFrame(columns, schema=STATES), then="session")
 
 
@@ -137,38 +90,38 @@ def _new_series(points: pl.DataFrame) -> Bools:
     return stretches.begin(points, by=_SERIES).to_numpy()
 
 
-def _number_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
+def _number_columns(points: pl.DataFrame, each: Stretches) -> Columns:
     number = points["value"].is_not_null().to_numpy()
     x = points["value"].to_numpy()  # null as NaN
     finite = np.isfinite(x)
-    n = segments.count(finite)
-    sums, means, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, segments)
-    columns = {"n": n, "n_nan": segments.count(np.isnan(x) & number), "sum": sums, "mean": means, "m2": m2}
-    columns |= {"n_pos_inf": segments.count(x == math.inf), "n_neg_inf": segments.count(x == -math.inf)}
+    n = each.count(finite)
+    sums, means, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, each)
+    columns = {"n": n, "n_nan": each.count(np.isnan(x) & number), "sum": sums, "mean": means, "m2": m2}
+    columns |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
     return {name: pl.Series(column) for name, column in columns.items()}
 
 
-def _moments(x: Floats, finite: Bools, n: Ints, segments: _Segments) -> tuple[Floats, Floats, Floats]:
+def _moments(x: Floats, finite: Bools, n: Ints, each: Stretches) -> tuple[Floats, Floats, Floats]:
     """Sum, mean and sum of squared differences, in two passes; `x` is 0.0 where it is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 they are inf and NaN, as IEEE has it
-        total = segments.total(x)
+        total = each.total(x)
         mean = total / np.maximum(n, 1)
-        off = x - segments.spread(mean)
+        off = x - each.spread(mean)
         off *= finite
         off *= off
-        return total, mean, segments.total(off)
+        return total, mean, each.total(off)
 
 
-def _value_columns(points: pl.DataFrame, segments: _Segments) -> Columns:
+def _value_columns(points: pl.DataFrame, each: Stretches) -> Columns:
     said = points["kind"].to_numpy() != Kind.NULL
     x = points["value"].to_numpy()
     columns: Columns = {}
     for which in _EXTREMES:
-        columns |= _take(points, segments.extreme(x, which), {which: "value", f"{which}_step": "step"})
-    for end, at in (("first", segments.first(said)), ("last", segments.last(said))):
+        columns |= _take(points, each.extreme(x, which), {which: "value", f"{which}_step": "step"})
+    for end, at in (("first", each.first(said)), ("last", each.last(said))):
         columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
-    columns |= _take(points, segments.starts, {"lo": "step"}) | _take(points, segments.stops - 1, {"hi": "step"})
-    return columns | _spoken_last(points, said, segments)
+    columns |= _take(points, each.starts, {"lo": "step"}) | _take(points, each.stops - 1, {"hi": "step"})
+    return columns | _spoken_last(points, said, each)
 
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
@@ -177,14 +130,14 @@ def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
     return {new: frame[old][rows] for new, old in names.items()}
 
 
-def _spoken_last(rows: pl.DataFrame, said: Bools, segments: _Segments) -> Columns:
-    """Give the largest (ts, session) of the rows of each segment that say something; no ts if none does."""
+def _spoken_last(rows: pl.DataFrame, said: Bools, each: Stretches) -> Columns:
+    """Give the largest (ts, session) of the rows of each stretch that say something; no ts if none does."""
     never = np.iinfo(np.int64).min
     stamps = np.where(said, rows["ts"].to_physical().fill_null(never).to_numpy(), never)
-    last = segments.most(stamps)
-    sessions = np.where(stamps == segments.spread(last), rows["session"].to_numpy(), never)
+    last = each.most(stamps)
+    sessions = np.where(stamps == each.spread(last), rows["session"].to_numpy(), never)
     ts = pl.Series(last).replace(never, None).cast(STAMP)
-    return {"ts": ts, "session": pl.Series(segments.most(sessions))}
+    return {"ts": ts, "session": pl.Series(each.most(sessions))}
 
 
 def merge(states: pl.DataFrame) -> pl.DataFrame:
@@ -202,13 +155,13 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     new = stretches.begin(pieces, by=_SERIES)
     if new.all():
         return pieces
-    segments = _Segments(np.flatnonzero(new.to_numpy()), pieces.height)
-    merged = _merged_numbers(pieces, segments) | _merged_values(pieces, segments)
+    each = Stretches(np.flatnonzero(new.to_numpy()), pieces.height)
+    merged = _merged_numbers(pieces, each) | _merged_values(pieces, each)
     if "ts" in pieces.columns:
-        merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), segments)
+        merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), each)
     ends = {name: name for name in ("session", "hi") if name not in merged}
     rest = {name: name for name in pieces.columns if name not in merged and name not in ends}
-    merged |= _take(pieces, segments.starts, rest) | _take(pieces, segments.stops - 1, ends)
+    merged |= _take(pieces, each.starts, rest) | _take(pieces, each.stops - 1, ends)
     return pl.DataFrame(merged, schema=pieces.schema)
 
 
@@ -246,30 +199,28 @@ def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
     return states[ranked.select(pl.arg_sort_by(order, maintain_order=True)).to_series()]
 
 
-def _merged_numbers(pieces: pl.DataFrame, segments: _Segments) -> Columns:
+def _merged_numbers(pieces: pl.DataFrame, each: Stretches) -> Columns:
     there = set(pieces.columns)
-    merged: dict[str, Ints | Floats] = {
-        name: segments.count(pieces[name].to_numpy()) for name in _COUNTS if name in there
-    }
+    merged: dict[str, Ints | Floats] = {name: each.count(pieces[name].to_numpy()) for name in _COUNTS if name in there}
     with np.errstate(over="ignore", invalid="ignore"):  # as in _moments
         if "sum" in there:
-            merged["sum"] = segments.total(pieces["sum"].to_numpy())
+            merged["sum"] = each.total(pieces["sum"].to_numpy())
         if "mean" in there:
             n, means = pieces["n"].to_numpy(), pieces["mean"].to_numpy()
-            merged["mean"] = mean = segments.total(n * means) / np.maximum(merged["n"], 1)
+            merged["mean"] = mean = each.total(n * means) / np.maximum(merged["n"], 1)
             if "m2" in there:
-                off = means - segments.spread(mean)
-                merged["m2"] = segments.total(pieces["m2"].to_numpy() + n * off * off)
+                off = means - each.spread(mean)
+                merged["m2"] = each.total(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}
 
 
-def _merged_values(pieces: pl.DataFrame, segments: _Segments) -> Columns:
+def _merged_values(pieces: pl.DataFrame, each: Stretches) -> Columns:
     merged: Columns = {}
     for which in _EXTREMES:
         names = {name: name for name in (which, f"{which}_step") if name in pieces.columns}
         if names:
-            merged |= _take(pieces, segments.extreme(pieces[which].to_numpy(), which), names)
-    for end, choose in (("first", segments.first), ("last", segments.last)):
+            merged |= _take(pieces, each.extreme(pieces[which].to_numpy(), which), names)
+    for end, choose in (("first", each.first), ("last", each.last)):
         names = {name: name for name in pieces.columns if name.startswith(f"{end}_")}
         if names:  # a piece that says nothing but None has no such value, and so no such step
             merged |= _take(pieces, choose(pieces[f"{end}_step"].is_not_null().to_numpy()), names)

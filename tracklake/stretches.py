@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import polars as pl
 
+from tracklake.deferred import np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+    _N = TypeVar("_N", np.int64, np.float64)
 
 _FIRST = pl.Series([True])
 
@@ -82,3 +92,59 @@ def gathered(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
     heads = pl.DataFrame([ranks(frame[name].gather(starts)) for name in by])
     order = heads.with_columns(starts.alias("from"), stops.alias("to")).sort(by, maintain_order=True)
     return order.select(pl.int_ranges("from", "to", dtype=pl.UInt32).explode()).to_series()
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Rows cut into stretches, none empty; every method answers with one element a stretch.
+
+    >>> each = Stretches(np.array([0, 2]), 3)
+    >>> each.total(np.array([1.0, 2.0, 4.0])).tolist(), each.extreme(np.array([1.0, 2.0, 4.0]), "max").tolist()
+    ([3.0, 4.0], [1, 2])
+    """
+
+    starts: Ints
+    size: int
+
+    @property
+    def stops(self) -> Ints:
+        """The row after each."""
+        return np.append(self.starts[1:], self.size)
+
+    @property
+    def lengths(self) -> Ints:
+        """How many rows each has."""
+        return self.stops - self.starts
+
+    def total(self, x: Floats) -> Floats:
+        """Add up numbers, pairwise, so that long stretches stay exact to 1e-15."""
+        return np.add.reduceat(x, self.starts)
+
+    def count(self, x: Bools | Ints) -> Ints:
+        """Count what is true, or add up integers."""
+        return np.add.reduceat(x, self.starts, dtype=np.int64)
+
+    def spread(self, x: NDArray[_N]) -> NDArray[_N]:
+        """Repeat each stretch's element for each of its rows."""
+        return np.repeat(x, self.lengths)
+
+    def first(self, mask: Bools) -> Ints:
+        """Give the position of the first True, -1 if there is none."""
+        at = np.append(np.flatnonzero(mask), self.size)
+        found = at[np.searchsorted(at, self.starts)]
+        return np.where(found < self.stops, found, -1)
+
+    def last(self, mask: Bools) -> Ints:
+        """Give the position of the last True, -1 if there is none."""
+        at = np.append(-1, np.flatnonzero(mask))
+        found = at[np.searchsorted(at, self.stops) - 1]
+        return np.where(found >= self.starts, found, -1)
+
+    def most(self, x: Ints) -> Ints:
+        """Give the largest."""
+        return np.maximum.reduceat(x, self.starts)
+
+    def extreme(self, x: Floats, which: Literal["min", "max"]) -> Ints:
+        """Give the position of the earliest least or greatest number, -1 if all are NaN."""
+        pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
+        return self.first(x == self.spread(pick.reduceat(x, self.starts)))
