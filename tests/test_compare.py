@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracklake as tl
-from tracklake import comparison
+from tracklake import comparison, outcomes, resampling
 from tracklake.errors import DefinitionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -114,6 +114,36 @@ def test_only_the_seeds_in_common_are_paired(tmp_path: Path):
     assert slow["difference"] == pytest.approx(np.mean(SLOW[:5]) - np.mean(FAST[:5]), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "why"),
+    [
+        ([3, 4, 5, 6, 7, 8], "3 of 6 match by seed"),
+        ([4, 5, 6, 7, 8, 9], "only 2 of 6 match by seed"),
+        ([5], "only 1 of 1 match by seed"),
+        ([6, 7], "no seed in common"),
+    ],
+)
+def test_half_of_the_smaller_group_and_two_seeds_make_pairs(theirs: list[int], why: str):
+    """With fewer in common all runs of both count, as two samples, and the reason is told."""
+    cells = [0, 1, 2, 3, 4, 5, *theirs]
+    groups = [0] * 6 + [1] * len(theirs)
+    sample = resampling.sample(groups, stratum=[0] * len(cells), cell=cells, value=np.arange(len(cells)))
+    pair = outcomes.Matcher(sample, what="seed").pair(0, 1)
+    assert (pair.why, pair.matched) == (why, why.startswith("3"))
+    assert len(pair.first[0]) == (3 if pair.matched else 6)
+
+
+def test_each_difference_is_over_the_seeds_of_its_own_pair(tmp_path: Path):
+    """Two groups that share other seeds with the baseline are each compared with what it had in those."""
+    base = [({"lr": "base", "seed": i}, i / 10) for i in range(6)]
+    whole = [({"lr": "whole", "seed": i}, i / 10 + 0.01) for i in range(6)]
+    half = [({"lr": "half", "seed": i}, i / 10 + 0.02) for i in range(3, 9)]
+    found = log(tmp_path, [*base, *whole, *half]).compare("acc", by="lr", goal="max", baseline="base")
+    rows = found.table.sort("config.lr").select("config.lr", "difference", "n_pairs").rows()
+    expected = [("base", None, None), ("half", pytest.approx(0.02), 3), ("whole", pytest.approx(0.01), 6)]
+    assert rows == expected
+
+
 def test_everything_but_the_seed(tmp_path: Path):
     """by="config - seed" groups by every config key but the seed, and leaves out keys that do not vary."""
     lake = log(tmp_path, [*seeds({0.1: FAST[:2]}, opt="adam"), *seeds({0.1: SLOW[:2]}, opt="sgd")])
@@ -149,6 +179,12 @@ def test_types_are_part_of_a_key(tmp_path: Path):
     assert found.table["n"].to_list() == [1] * 9
     for key in (1, 1.0, True, "1", "true", 2**60 + 1):
         assert found.against(key).baseline["config.k (exact)"] == (str(key).lower() if key is True else repr(key))
+
+
+def test_zero_has_no_sign(tmp_path: Path):
+    """0.0 and -0.0 are one group, also where an integer makes types matter."""
+    found = log(tmp_path, [({"k": k}, 0.5) for k in (-0.0, 0.0, 0)]).compare("acc", by="k", goal="max")
+    assert sorted(found.table.select("config.k (exact)", "n").rows()) == [("0", 1), ("0.0", 2)]
 
 
 def test_a_column_of_mixed_types_is_shown_as_one(tmp_path: Path):

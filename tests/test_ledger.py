@@ -100,6 +100,28 @@ def test_the_ends_of_a_state_are_those_of_the_tally():
     assert (told(made, "first", "last"), made.last, made.ts) == ({"first": "adam", "last": True}, True, 7)
 
 
+def test_a_state_that_begins_at_the_newest_step_replaces_its_point():
+    """One that begins before it is late, and so is one at a step that is counted."""
+    made = tally((0, 1.0), (1, 5.0))
+    made.absorb({**states.of(frame([(1, 2.0), (2, 3.0)])).row(0, named=True), "ts": 9})
+    assert (told(made, "count", "sum", "max"), made.late) == ({"count": 3, "sum": 6.0, "max": 3.0}, False)
+    made.absorb({**states.of(frame([(2, 4.0)])).row(0, named=True), "ts": 10})
+    early = tally((5, 1.0))
+    early.absorb({**states.of(frame([(4, 4.0), (6, 1.0)])).row(0, named=True), "ts": 10})
+    assert (made.late, early.late) == (True, True)
+
+
+def test_the_stamp_of_a_tally_never_goes_back():
+    """The newest stamp counts, also where a later step was said sooner, in a point or in a state."""
+    made = Tally("x", [])
+    found = []
+    for step, stamp in ((0, 50), (1, 20), (2, 10)):
+        made.add(step, stamp, Kind.FLOAT, 1.0)
+        found.append(made.ts)
+    made.absorb({**states.of(frame([(3, 1.0)])).row(0, named=True), "ts": 30})
+    assert [*found, made.ts] == [50, 50, 50, 50]
+
+
 @pytest.mark.parametrize(("points", "late"), [([(1, 1.0), (1, 2.0)], False), ([(1, 1.0), (0, 2.0)], True)])
 def test_a_point_before_the_newest_is_late(points, late):
     """The newest step may be said again; one before it spoils the tally, also with None."""

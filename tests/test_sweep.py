@@ -14,6 +14,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 import tracklake as tl
 from tracklake import luck, pareto
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.targets import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,6 +218,24 @@ def test_luck_of_the_best(sweep: Sweep):
     assert found.luck == pytest.approx(found.observed - found.corrected)
     assert "is luck" in str(found)
     assert found.table.height == 12
+
+
+def test_luck_has_a_row_a_setting_in_the_unit_of_the_metric():
+    """The best comes first, and what chance gives is told beside the noise between seeds."""
+    keys = pl.DataFrame({"config.lr": [0.01, 0.1]})
+    losses = [np.array([-0.5, -0.7]), np.array([-0.9, -0.7])]
+    found = luck.of_the_best(keys, losses, Target("acc", "acc", "max"), None)
+    assert found.table.columns == ["config.lr", "n", "mean", "corrected"]
+    rows = [(0.1, 2, pytest.approx(0.8), pytest.approx(0.75)), (0.01, 2, pytest.approx(0.6), pytest.approx(0.65))]
+    assert found.table.rows() == rows
+    assert (found.noise, found.by_chance) == pytest.approx((0.02**0.5, 0.1 / math.pi**0.5))
+
+
+def test_ranks_are_drawn_from_the_runs_as_they_lie():
+    """Five runs of which one is bad lead as often as a draw misses the bad one, that is in 0.8 ** 5 of the draws."""
+    groups = [np.array([0.0, 0.0, 0.0, 0.0, 10.0]), np.array([1.0, 1.0])]
+    found = luck.rank_stability(groups, top=1, noise=None, draws=4000, confidence=0.95, seed=0)
+    assert found.p_best.tolist() == pytest.approx([0.8**5, 1 - 0.8**5], abs=0.03)
 
 
 def test_luck_takes_repeats_or_a_noise(tmp_path: Path):

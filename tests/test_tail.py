@@ -248,6 +248,40 @@ def test_reads_on_where_it_stopped(tmp_path: Path):
     assert [block.steps.tolist() for block in reader.read().blocks] == [[1]]
 
 
+def test_reads_no_further_than_told(tmp_path: Path):
+    """The bound is a byte of the file, on the second look as on the first, and one behind the reader reads nothing."""
+    journal = journal_of(tmp_path / "journal")
+    key_set, declaration = journal.declare(("x",), "d")
+    journal.append(declaration)
+    ends = []
+    for step in range(4):
+        journal.append(key_set.row(step, step, [0.5]))
+        ends.append(journal.size)
+    reader = TailReader(journal.path)
+    assert [reader.read(through=end).n_points for end in (ends[0], ends[1], ends[0], ends[3])] == [1, 1, 0, 2]
+
+
+def test_items_of_one_statement_are_said_one_after_the_other(tmp_path: Path):
+    """Each has the next stamp, and the largest is that of the tail."""
+    journal = journal_of(tmp_path / "journal")
+    first = journal.say("edit", [(key, Stored(Kind.TEXT, None, None, "v")) for key in "abc"])
+    tail = TailReader(journal.path).read()
+    assert [(item.key, item.stamp - first) for item in tail.items] == [("a", 0), ("b", 1), ("c", 2)]
+    assert tail.last - first == 2
+
+
+def test_bytes_that_only_begin_like_a_frame_are_passed_over(tmp_path: Path):
+    """In a damaged stretch the mark of a frame may stand by chance: reading goes on at the next real one."""
+    journal = journal_of(tmp_path / "journal")
+    key_set, declaration = journal.declare(("x",), "d")
+    journal.append(declaration)
+    size = journal.size
+    journal.append(b"?" + wire.MAGIC + b"??" + wire.MAGIC + b"?")
+    journal.append(key_set.row(2, 1, [1.5]))
+    points, _, faults, _ = read(journal.path, journal.path.read_bytes())
+    assert (points, [fault.offset for fault in faults]) == ({("x", 1): 1.5}, [size])
+
+
 def test_renamed_file(file: Path):
     """A file under the name of another session is told; its rows are kept under the name that it has."""
     other = file.with_name(file.name.replace(file.name.split(".")[1], "00000000000000ff"))

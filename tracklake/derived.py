@@ -221,7 +221,7 @@ def _check_inputs(derivation: Derivation, before: Derivations, table: RunTable) 
 def _check_type(derivation: Derivation, table: RunTable) -> None:
     """Raise DefinitionError if the expression gives no number for numbers."""
     columns = [name for name in derivation.inputs if is_column(name)]
-    sample = table.select(wanted=["run_id", *columns], limit=1).head(0)
+    sample = table.select(wanted=["run_id", *columns], limit=0)
     numbers = dict.fromkeys(derivation.metrics, pl.Float64)
     try:
         found = pl.DataFrame(schema={**sample.schema, **numbers}).select(derivation.expr).dtypes[0]
