@@ -14,9 +14,12 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from typing import Self
 
+PATIENCE = 120.0
+"""Seconds that a child may take: one that waits for a lock which a fork has left taken waits for ever."""
 NURSERY = """
 import json, os, signal, socket, sys, time
 import polars, pyarrow.parquet
@@ -83,7 +86,7 @@ class Child:
 
     def wait(self) -> int:
         """Return the exit code when there is one."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while self.poll() is None:
             assert time.monotonic() < deadline, "the child does not end"
             time.sleep(0.005)
@@ -98,9 +101,12 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self) -> tuple[str, str]:
-        """Return all that it printed, and its errors, when it has ended."""
+        """Return all that it printed, and its errors, when it has ended; where it waits for ever it is killed."""
+        killing = threading.Timer(PATIENCE, os.killpg, (self.pid, signal.SIGKILL))
+        killing.start()
         with self.stdout, self.stderr:
             printed = self.stdout.read(), self.stderr.read()
+        killing.cancel()
         self.wait()
         return printed
 

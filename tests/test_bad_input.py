@@ -241,6 +241,12 @@ QUESTIONS = {
     ),
     "config": (lambda lake: lake.runs(columns=["config.Lr"]), UnknownNameError, "did you mean 'config.lr'"),
     "order_by": (lambda lake: lake.runs(order_by="-summary.los"), UnknownNameError, "did you mean 'summary.loss'"),
+    "where": (
+        lambda lake: lake.runs(where="lr > 0"),
+        UnknownNameError,
+        "unknown column 'lr'; did you mean 'config.lr'",
+    ),
+    "plot": (lambda lake: lake.plot.curves("loss", by="lrr"), UnknownNameError, "unknown column 'lrr'; "),
     "limit": (lambda lake: lake.runs(limit=-1), QueryError, "limit=-1; it is how many runs at most"),
     "limit text": (lambda lake: lake.runs(limit="3"), QueryError, "limit='3'; it is how many runs at most"),
     "project": (lambda lake: lake.runs("q"), UnknownNameError, "unknown project 'q'; there are 'p'"),

@@ -253,7 +253,8 @@ def test_pool_of_workers(tmp_path: Path):
 
     def train(i):
         tl.init("p", name=f"own {i}", dir=sys.argv[1]).log({"a": float(i)})   # finished by the end of the worker
-        raise SystemExit(i)
+        if i:
+            raise SystemExit(i)
 
     run.log({"a": 0.0})
     with context.Pool(3) as pool:
@@ -277,6 +278,31 @@ def test_pool_of_workers(tmp_path: Path):
         ]
         assert lake.history("loaded")["step"].to_list() == list(range(60))
         assert lake.check(full=True).findings == []
+
+
+def test_a_fork_while_a_thread_asks_the_platform(tmp_path: Path):
+    """What a worker notes of its surroundings waits for no lock that a thread of its parent had at the fork."""
+    script = """
+    import contextlib, platform, threading
+    lock = getattr(vars(platform.uname_result)["processor"], "lock", contextlib.nullcontext())   # up to Python 3.11
+    taken, over = threading.Event(), threading.Event()
+
+    def ask():
+        with lock:
+            taken.set()
+            over.wait()
+
+    threading.Thread(target=ask).start()
+    taken.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        tl.init("p", id="r", dir=sys.argv[1]).finish()
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
+    over.set()
+    """
+    assert output(script, tmp_path) == "0"
 
 
 def test_reading_after_a_fork_says_that_it_cannot(tmp_path: Path):

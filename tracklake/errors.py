@@ -35,13 +35,17 @@ class TracklakeError(Exception):
 
     @classmethod
     def nearest(cls, what: str, name: str, available: Iterable[str]) -> Self:
-        """Build the error that names the nearest of the available names.
+        """Build the error that names the nearest of the available names, first those of which it is the last part.
 
         >>> print(UnknownNameError.nearest("metric", "val_loss", ["val/loss", "lr"]))
         unknown metric 'val_loss'; did you mean 'val/loss'?
+        >>> print(UnknownNameError.nearest("column", "lr", ["config.lr", "name"]))
+        unknown column 'lr'; did you mean 'config.lr'?
         """
         known = sorted(set(available))
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        ending = [k for k in known if k.endswith((f".{name}", f"/{name}"))]
+        similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        close = list(dict.fromkeys([*ending, *similar]))[:3]
         if close:
             hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
         elif known:

@@ -69,9 +69,10 @@ def collect() -> dict[str, Any]:
     """
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     folder = Path(program).parent if program else Path.cwd()
+    system = platform.uname()  # platform.platform() takes a lock up to Python 3.11, which a fork may leave taken
     return {
         "host": socket.gethostname(),
-        "os": platform.platform(),
+        "os": f"{system.system}-{system.release}-{system.machine}",
         "python": platform.python_version(),
         "pid": os.getpid(),
         "argv": without_secrets(sys.argv),

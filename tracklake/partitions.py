@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROW_GROUP = 131_072
 """Measured: one series reads fastest at this size."""
 _PAGE = 1 << 16
-"""Bytes of a column that are read or left out at once: with the usual 1 MB few runs out of many take a third longer."""
+"""Bytes of a column that are read or left out at once: with the usual 1 MB, few runs of many take a third longer."""
 _STRINGS = ["project", "run_id", "metric", "text", "first_text", "last_text"]
 _DELTAS = {
     "step",

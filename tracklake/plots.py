@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake import curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
-from tracklake.errors import DefinitionError
+from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
 from tracklake.sweeps import Sweep
 
@@ -244,7 +244,8 @@ class Plots:
         return [self._column(name) for name in given]
 
     def _column(self, name: str) -> str:
-        known = self._table.names.available
-        if name in known or name.startswith(("config.", "summary.")):
-            return name
-        return f"config.{name}" if f"config.{name}" in known else f"summary.{name}"
+        names = self._table.names
+        found = next((full for full in (name, f"config.{name}", f"summary.{name}") if names.find(full)), None)
+        if found is None:
+            raise UnknownNameError.nearest("column", name, names.available)
+        return found

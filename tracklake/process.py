@@ -166,17 +166,21 @@ def _exit_code(status: object) -> int:
 def _code_of_worker() -> int | None:
     """Return the code that a worker of multiprocessing ends with.
 
-    From Python 3.13 on its exceptions are handled before its runs are finished: what started it has the code.
+    From Python 3.13 on its exceptions are handled before its runs are finished: what started it has the code. Before
+    that it is what runs it which knows that it ended well.
     """
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - it is documented, and there is no other way to a caller
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("multiprocessing.") and "code" in frame.f_locals:
-            code: int = frame.f_locals["code"]
-            return code
+        if frame.f_globals.get("__name__", "").startswith("multiprocessing."):
+            for name in _CODES:
+                if name in frame.f_locals:
+                    return int(frame.f_locals[name])
         frame = frame.f_back
     return None
 
 
+_CODES = ("exitcode", "code")
+"""What multiprocessing calls the exit code where it runs a process, and where it starts one."""
 _WAYS_OUT = [(sys, "exit", sys.exit)]
 _WAYS_OUT += [(builtins, name, getattr(builtins, name)) for name in ("exit", "quit") if hasattr(builtins, name)]
 open_runs: OpenRuns[Any] = OpenRuns()

@@ -9,6 +9,7 @@ matrix product.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from threadpoolctl import ThreadpoolController
 
     from tracklake.choices import Center
 
@@ -24,8 +26,6 @@ CENTERS: tuple[Center, ...] = ("mean", "median", "iqm")
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-_SMALL = 250_000
-"""Multiplications in one product."""
 _CHUNK = 2_000_000
 """Numbers drawn at a time: what fits the caches, and bounds the memory."""
 
@@ -109,12 +109,14 @@ def resampled(
     held = draws * (whole.tasks if center == "median" else 1)
     for columns in _batches(pieces, draws=held, cells=_CHUNK // 25 if pooled else None, together=together):
         mine = pieces.of_columns(columns)
-        if pooled:
-            yield columns, _pooled(whole, mine, columns, center=center, draws=draws, seed=seed)
-        elif center == "mean":
-            yield columns, _mean_of_means(whole, mine, columns, draws=draws, seed=seed)
-        else:
-            yield columns, _median_of_means(whole, mine, columns, draws=draws, seed=seed)
+        with _blas().limit(limits=1, user_api="blas"):  # several threads wait for each other on a busy machine
+            if pooled:
+                drawn = _pooled(whole, mine, columns, center=center, draws=draws, seed=seed)
+            elif center == "mean":
+                drawn = _mean_of_means(whole, mine, columns, draws=draws, seed=seed)
+            else:
+                drawn = _median_of_means(whole, mine, columns, draws=draws, seed=seed)
+        yield columns, drawn
 
 
 class _Pieces(NamedTuple):
@@ -210,21 +212,15 @@ def _stratum_means(whole: Sample, pieces: _Pieces, *, draws: int, seed: int) -> 
             where = slice(first, min(first + rows, draws))
             size = where.stop - first
             alone = len(of) == 1  # the drawn values of one column are added up in half the time that counting takes
-            means = values[0][drawn.cells(size)].sum(axis=1) if alone else _products(values, drawn.counts(size))
+            means = values[0][drawn.cells(size)].sum(axis=1) if alone else values @ drawn.counts(size).T
             yield of, np.atleast_2d(means), where
 
 
-def _products(values: Floats, counts: Floats) -> Floats:
-    """Return values @ counts.T in pieces so small that BLAS starts no threads, which cost more than they bring.
+@cache
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
 
-    One piece after the other also adds up in one order, whatever the machine.
-    """
-    found = np.empty((len(values), len(counts)))
-    rows = max(64, _SMALL // values.size)
-    for first in range(0, len(counts), rows):
-        piece = slice(first, first + rows)
-        np.matmul(values, counts[piece].T, out=found[:, piece])
-    return found
+    return ThreadpoolController()
 
 
 def _pooled(whole: Sample, pieces: _Pieces, columns: Ints, *, center: Center, draws: int, seed: int) -> Floats:
