@@ -122,6 +122,16 @@ def test_the_stamp_of_a_tally_never_goes_back():
     assert [*found, made.ts] == [50, 50, 50, 50]
 
 
+def test_a_state_widens_the_extremes_on_both_sides():
+    """Its least and greatest number count each by itself, after rows that nobody has asked about, from any step on."""
+    ledger = Ledger(session=1)
+    made = ledger.tally("x")
+    ledger.take((-5, 1, {"x": (Kind.FLOAT, 0)}, (5.0,)))
+    made.absorb({**states.of(frame([(3, 2.0), (4, 10.0)])).row(0, named=True), "ts": 9})
+    assert told(made, "min", "argmin", "max", "argmax") == {"min": 2.0, "argmin": 3, "max": 10.0, "argmax": 4}
+    assert (told(made, "count", "first"), made.late) == ({"count": 3, "first": 5.0}, False)
+
+
 @pytest.mark.parametrize(("points", "late"), [([(1, 1.0), (1, 2.0)], False), ([(1, 1.0), (0, 2.0)], True)])
 def test_a_point_before_the_newest_is_late(points, late):
     """The newest step may be said again; one before it spoils the tally, also with None."""
