@@ -120,8 +120,8 @@ class OpenRuns(Generic[OpenT]):
 
 
 def is_interactive() -> bool:
-    """Tell whether a person types: in a notebook or at a prompt."""
-    return hasattr(sys, "ps1")
+    """Tell whether a person types: in a notebook, at a prompt, or after a script (`python -i`)."""
+    return hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
 def _terminate(number: int, _: object) -> None:
