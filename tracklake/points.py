@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake import stretches
 from tracklake.deferred import np
-from tracklake.schema import POINTS, STAMP  # noqa: F401 - the examples make points
+from tracklake.schema import POINTS
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
@@ -101,11 +101,10 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
         ran = seconds(begun["ts"].to_physical() - begun["start"].to_physical()) + begun["runtime_base"]
-        made.append(_series(begun, "_runtime", pl.lit(ran)))
-    made.append(_series(rows, "_step", pl.col("step").cast(pl.Float64), ival=pl.col("step")))
-    made.append(_series(timed, "_timestamp", pl.lit(seconds(timed["ts"].to_physical()))))
-    found = pl.concat(made).collect()
-    return sort(pl.concat([found, user])) if user.height else found
+        made.append(_series(begun, "_runtime", ran))
+    made.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
+    made.append(_series(timed, "_timestamp", seconds(timed["ts"].to_physical())))
+    return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:
@@ -148,17 +147,11 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
     return np.repeat(new_run[starts], lengths)
 
 
-def _series(rows: pl.DataFrame, metric: str, value: pl.Expr, *, ival: pl.Expr | None = None) -> pl.LazyFrame:
-    exact = pl.lit(None, pl.Int64) if ival is None else ival
-    return rows.lazy().select(
-        "project",
-        "run_id",
-        pl.lit(metric).alias("metric"),
-        "session",
-        "step",
-        pl.col("ts").cast(STAMP),
-        value.alias("value"),
-        exact.alias("ival"),
-        pl.lit(None, pl.String).alias("text"),
-        pl.lit(Kind.FLOAT if ival is None else Kind.INT, pl.Int8).alias("kind"),
-    )
+def _series(rows: pl.DataFrame, metric: str, value: pl.Series, *, exact: pl.Series | None = None) -> pl.DataFrame:
+    """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
+    kind = int(Kind.FLOAT if exact is None else Kind.INT)
+    same = {"metric": metric, "ival": None, "text": None, "kind": kind}
+    columns = {name: pl.Series([x], dtype=POINTS[name]).new_from_index(0, rows.height) for name, x in same.items()}
+    columns |= {name: rows[name] for name in (*_ROW, "ts")} | {"value": value}
+    columns |= {"ival": exact} if exact is not None else {}
+    return pl.DataFrame({name: columns[name] for name in POINTS})
