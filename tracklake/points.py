@@ -52,9 +52,8 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
     said = sort(points)
     if cutoffs is not None:
         said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
-    last = stretches.begin(said, by=("run_id", "metric", "step")).shift(
-        -1, fill_value=True
-    )  # the next row's step is new
+    new = stretches.begin(said, by=("run_id", "metric", "step"))
+    last = new.shift(-1, fill_value=True)  # the next row begins another step
     return said if last.all() else said.filter(last)
 
 
