@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from processes import output
 from rich.console import Console
 
 import tracklake as tl
@@ -112,3 +113,15 @@ def test_without_scikit_learn(tmp_path: Path):
         " pip install 'tracklake[demo]'"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_trains_with_one_thread():
+    """The linear algebra of a worker is held to one thread in a process that had loaded none of it before."""
+    script = """
+    from tracklake import demo
+    demo._one_thread()
+    demo.digits()
+    from threadpoolctl import threadpool_info
+    print({library["num_threads"] for library in threadpool_info()})
+    """
+    assert output(script) == "{1}"

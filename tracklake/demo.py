@@ -116,6 +116,7 @@ def train_all(jobs: Sequence[tuple[int, Configuration]], *, directory: str, epoc
 
 def _one_thread() -> None:
     """Hold the linear algebra of a worker to one thread: the workers already take every core."""
+    import sklearn.neural_network  # noqa: F401 - brings the linear algebra; what loads later would not be held
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
