@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, statements
+from tracklake import host, journal_files, keys, partitions, statements
 from tracklake.delta_log import DeltaLog, Version
 from tracklake.schema import LAKE_RUN
 
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 class JournalFile(NamedTuple):
     """One journal file of a listing."""
 
-    name: journal.FileName
+    name: journal_files.FileName
     entry: Entry
 
     @property
@@ -40,7 +40,7 @@ class JournalFile(NamedTuple):
         """(session, n), unique in the lake.
 
         >>> from tracklake.storage import Entry
-        >>> name = journal.FileName("fast-0b5a2a4c1e", 255, 3)
+        >>> name = journal_files.FileName("fast-0b5a2a4c1e", 255, 3)
         >>> JournalFile(name, Entry(str(name), 900, 1_700_000_000.0, writable=False)).key
         (255, 3)
         """
@@ -75,8 +75,8 @@ class Catalog:
         """
         runs = "" if self._only is None else tuple(f"{keys.safe_name(r)}." for r in (self._only, LAKE_RUN))
         known = {name: file.entry for name, file in self._spent.items()}
-        entries = self.storage.list(journal.FOLDER, prefix=runs, suffix=journal.SUFFIX, known=known)
-        found = ((entry, self._spent.get(entry.name) or journal.FileName.parse(entry.name)) for entry in entries)
+        entries = self.storage.list(journal_files.FOLDER, prefix=runs, suffix=journal_files.SUFFIX, known=known)
+        found = ((entry, self._spent.get(entry.name) or journal_files.FileName.parse(entry.name)) for entry in entries)
         return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in found if f is not None]
 
     def refresh(self, *, to: Version | None = None) -> Version:
@@ -146,7 +146,7 @@ class Catalog:
         (True, False)
         """
         start = f"{keys.safe_name(run_id)}."
-        if self.storage.list(journal.FOLDER, prefix=start, suffix=journal.SUFFIX):
+        if self.storage.list(journal_files.FOLDER, prefix=start, suffix=journal_files.SUFFIX):
             return True
         newest = self.log.read(since=self.version if self.version is not NOTHING else None)
         return any(partitions.may_hold(self.storage, part, run_id) for part in newest.partitions.values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake import sql_views
-from tracklake.journal import FOLDER, SUFFIX
+from tracklake.journal_files import FOLDER, SUFFIX
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:

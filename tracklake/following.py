@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import journal, partitions, points, sealing, statements, states
+from tracklake import journal_files, partitions, points, sealing, statements, states
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Live:
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
-        self._reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+        self._reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}"))
         if mark.through:
             self._reader.read(through=mark.through)
 

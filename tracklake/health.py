@@ -13,7 +13,7 @@ import polars as pl
 from tracklake import lake_files, partitions, states, system
 from tracklake.catalog import Catalog
 from tracklake.errors import TracklakeError
-from tracklake.journal import FOLDER, SUFFIX, FileName
+from tracklake.journal_files import FOLDER, SUFFIX, FileName
 from tracklake.schema import POINTS, STATES
 from tracklake.sealing import ORPHAN_SECONDS
 from tracklake.tail import TailReader

@@ -5,18 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
-import stat
-import sys
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from tracklake import keys, wire
 from tracklake.errors import LakeError, UnsavedRowsError
-
-if sys.platform != "win32":
-    import fcntl
+from tracklake.journal_files import FileName, close_read_only, hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +22,6 @@ if TYPE_CHECKING:
 
 Durability = Literal["write", "fsync", "buffered"]
 
-FOLDER = "journal"
-SUFFIX = ".tlj"
 ROTATE_AT = 12 << 20
 """Bytes after which a file ends and the next one begins, so that it can be sealed while the session goes on: up to 1.5
 million points, which take 0.4 GB while they are sorted and written."""
@@ -38,30 +31,7 @@ BUFFER_AT = 64 << 10
 """Bytes that durability="buffered" gathers before it writes."""
 _AT_ONCE = 512
 
-_NAME = re.compile(r"(.+)\.([0-7][0-9a-f]{15})\.([0-9]{1,9})\.tlj", re.ASCII)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class FileName(NamedTuple):
-    """What the name of a journal file says: `<run>.<session>.<n>.tlj`."""
-
-    run: str
-    session: int
-    n: int
-
-    def __str__(self) -> str:
-        """Return the file's name."""
-        return f"{self.run}.{self.session:016x}.{self.n}{SUFFIX}"
-
-    @classmethod
-    def parse(cls, name: str) -> FileName | None:
-        """Read a file's name; None if it is no journal's.
-
-        >>> FileName.parse("kelo-mupa-0b5a2a4c1e.00000000000000ff.3.tlj")
-        FileName(run='kelo-mupa-0b5a2a4c1e', session=255, n=3)
-        """
-        match = _NAME.fullmatch(name)
-        return cls(match[1], int(match[2], 16), int(match[3])) if match else None
 
 
 class Journal:
@@ -214,9 +184,9 @@ class Journal:
         >>> from tracklake.clock import Clock
         >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
         >>> journal = Journal(Path(), **opened)
-        >>> before, _ = lock_of(journal.path), journal.finish([])
-        >>> before, lock_of(journal.path)
-        ('held', 'free')
+        >>> path, _ = journal.path, journal.finish([])
+        >>> path.stat().st_mode & 0o222  # nobody may write it any more
+        0
         """
         self.flush()
         if self._held or not self._write(wire.statement(self.clock.tick(), "finish", items)):
@@ -224,7 +194,7 @@ class Journal:
                 f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
             )
-        _close_read_only(self._fd)
+        close_read_only(self._fd)
 
     def abandon(self) -> None:
         """Close the file without a word, as in the child of a fork, whose parent goes on writing it."""
@@ -240,9 +210,7 @@ class Journal:
         except OSError as error:
             raise _cannot_begin(path, error) from error
         try:
-            if sys.platform != "win32":
-                with contextlib.suppress(OSError):  # a file system without locks: the heartbeat tells life
-                    fcntl.flock(fd, fcntl.LOCK_EX)
+            hold_lock(fd)
             if os.write(fd, opening) != len(opening):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
             if self._durability == "fsync":
@@ -270,7 +238,7 @@ class Journal:
         with contextlib.suppress(OSError):  # the file that follows says as much, should there be no room for this
             if os.write(old_fd, closing) != len(closing):
                 os.ftruncate(old_fd, old_offset)
-        _close_read_only(old_fd)
+        close_read_only(old_fd)
         self._fd, self.name = new_fd, following
         if self.on_rotate:
             self.on_rotate()
@@ -330,32 +298,9 @@ def _cannot_begin(path: Path, error: OSError) -> LakeError:
     return LakeError(f"cannot begin a journal in {path.parent}: {error.strerror}; {way_out}, or another dir=")
 
 
-def _close_read_only(fd: int) -> None:
-    """Close a file that is complete; its missing write bit lets a listing tell so without opening it."""
-    with contextlib.suppress(OSError):  # a file system without modes: sealing reads the file's end instead
-        os.fchmod(fd, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-    os.close(fd)
-
-
 def _sync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
-    """Tell whether a process on this host holds the lock of a journal file, that is, whether its writer lives."""
-    if sys.platform == "win32":
-        return "unknown"
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "held"
-    except OSError:  # a file system without locks
-        return "unknown"
-    finally:
-        os.close(fd)
-    return "free"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import keys, points, rows, states, values, wire
-from tracklake.journal import FOLDER
+from tracklake.journal_files import FOLDER
 from tracklake.ledger import Ledger
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, STATES

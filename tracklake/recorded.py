@@ -11,7 +11,8 @@ from tracklake import display, host, keys, lake_files, values
 from tracklake.clock import Clock
 from tracklake.column_names import BASE
 from tracklake.fields import check_tags
-from tracklake.journal import FOLDER, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FOLDER
 from tracklake.mappings import Summary
 from tracklake.points import PSEUDO
 from tracklake.series import SeriesTable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, rows, statements
+from tracklake import host, journal_files, keys, partitions, rows, statements
 from tracklake.catalog import Mark
 from tracklake.errors import LakeError
 from tracklake.partitions import Contents
@@ -88,7 +88,7 @@ def is_gathered(storage: Storage) -> bool:
     log = storage.path("history/_delta_log")
     since = log.stat().st_mtime if log.exists() else 0.0
     known = _ended.get(storage.root, {})
-    ended = [e for e in storage.list(journal.FOLDER, suffix=journal.SUFFIX, known=known) if not e.writable]
+    ended = [e for e in storage.list(journal_files.FOLDER, suffix=journal_files.SUFFIX, known=known) if not e.writable]
     _ended[storage.root] = {entry.name: entry for entry in ended}
     complete = [entry for entry in ended if entry.mtime > since]
     return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
@@ -96,7 +96,7 @@ def is_gathered(storage: Storage) -> bool:
 
 def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
     """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile."""
-    reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+    reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}"))
     if mark.through:
         reader.read(through=mark.through)
     tail = reader.read()
@@ -123,7 +123,7 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     """Return run and project as another journal file of the run says them."""
     for other in catalog.list_journals():
         if other.name.run == file.name.run and other.key != file.key:
-            reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{other.entry.name}"))
+            reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{other.entry.name}"))
             with contextlib.suppress(FileNotFoundError):
                 reader.read(through=_HEAD)
             if reader.header:
@@ -198,7 +198,7 @@ def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
         age = now - file.entry.mtime
         if age < KEEP_SECONDS:
             continue
-        path = catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}")
+        path = catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}")
         mark = marks.get(file.key, Mark())
         over = mark.complete or newest[file.name.session] > file.name.n
         with contextlib.suppress(FileNotFoundError):
@@ -219,5 +219,5 @@ def _is_spent(path: Path, mark: Mark, *, over: bool, age: float) -> bool:
 def _is_abandoned(path: Path, node: str, *, silence: float) -> bool:
     """Tell whether the writer of a journal is surely dead: its lock is free, or its machine was started anew since."""
     if node == host.NODE:
-        return journal.lock_of(path) == "free"
+        return journal_files.lock_of(path) == "free"
     return silence > ORPHAN_SECONDS and host.has_restarted(node, silence=silence)

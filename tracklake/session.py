@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from tracklake import host, sealing
 from tracklake.catalog import Catalog
 from tracklake.errors import RunFinishedError, TracklakeError
-from tracklake.journal import FOLDER, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import time
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import host, journal, partitions, points, statements, states
+from tracklake import journal_files, partitions, points, statements, states
 from tracklake.catalog import held, holding
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from tracklake.delta_log import Version
     from tracklake.following import Live
 
-HEARTBEAT_LIMIT = 300.0
-"""Seconds without a sign of life after which a session elsewhere is taken for crashed."""
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
@@ -123,16 +120,8 @@ class Snapshot:
         return self.sessions.filter(pl.col("session").is_in(living)).select("run_id", "session")
 
     def _shows_life(self, file: JournalFile, node: str | None) -> bool:
-        path = self._storage.path(f"{journal.FOLDER}/{file.entry.name}")
-        if not file.entry.writable:
-            return False
-        try:
-            lock = journal.lock_of(path) if node == host.NODE else "unknown"
-            if lock != "unknown":
-                return lock == "held"
-            return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
-        except FileNotFoundError:
-            return False
+        path = self._storage.path(f"{journal_files.FOLDER}/{file.entry.name}")
+        return file.entry.writable and journal_files.shows_life(path, node=node)
 
     @cached_property
     def metrics(self) -> list[str]:

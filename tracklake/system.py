@@ -19,7 +19,7 @@ import polars as pl
 
 from tracklake import keys, rows
 from tracklake.errors import UnknownNameError
-from tracklake.journal import SUFFIX, FileName
+from tracklake.journal_files import SUFFIX, FileName
 from tracklake.series import between
 from tracklake.tail import TailReader
 

@@ -10,7 +10,7 @@ from zlib import crc32
 
 from tracklake import wire
 from tracklake.deferred import np
-from tracklake.journal import FileName
+from tracklake.journal_files import FileName
 
 if TYPE_CHECKING:
     from pathlib import Path
