@@ -75,22 +75,45 @@ class Journal:
 
     @property
     def unsaved(self) -> int:
-        """Rows held in memory because the disk took none."""
+        """Rows held in memory because the disk took none.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._session.journal.unsaved
+        0
+        """
         return sum(rows for _, rows in self._held) if self._is_full else 0
 
     @property
     def start(self) -> int:
-        """Stamp of the session's beginning."""
+        """Stamp of the session's beginning, microseconds since the epoch.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> clock = Clock(after=4_000_000_000_000_000)
+        >>> Journal(Path(), run_id="a", project="p", clock=clock, durability="write", header={}).start
+        4000000000000001
+        """
         return int(str(self._header["start"]))
 
     @property
     def size(self) -> int:
-        """Bytes of the file being written that hold whole frames."""
+        """Bytes of the file being written that hold whole frames.
+
+        >>> with tl.init() as run:
+        ...     run._session.journal.size == run._session.journal.path.stat().st_size
+        True
+        """
         return self._offset
 
     @property
     def path(self) -> Path:
-        """The file being written."""
+        """The file being written.
+
+        >>> with tl.init(id="r1") as run:
+        ...     str(run._session.journal.path)
+        'lake/journal/r1-....0.tlj'
+        """
         return self._folder / str(self.name)
 
     def declare(self, names: tuple[str, ...], kinds: str) -> tuple[wire.KeySet, bytes]:
@@ -114,11 +137,25 @@ class Journal:
         return declared, declared.declaration()
 
     def declares(self, key_set: wire.KeySet) -> bool:
-        """Tell whether the file being written holds the declaration of a key set."""
+        """Tell whether the file being written holds the declaration of a key set.
+
+        >>> with tl.init() as run:
+        ...     key_set, _ = run._session.journal.declare(("loss",), "d")
+        ...     run._session.journal.declares(key_set)
+        True
+        """
         return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
 
     def say(self, said: str, items: list[tuple[str, Stored]], **extra: object) -> int:
-        """Append a statement and return its stamp."""
+        """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
+
+        >>> from tracklake.values import store
+        >>> items = [("a", store(1, name="a")), ("b", store(2, name="b"))]
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     first, second = (run._session.journal.say("edit", items) for _ in range(2))
+        >>> second > first + 1
+        True
+        """
         stamp = self.clock.tick()
         self.clock.last += max(0, len(items) - 1)
         self.append(wire.statement(stamp, said, items, **extra), rows=0)
@@ -148,7 +185,16 @@ class Journal:
             self._rotate()
 
     def flush(self) -> None:
-        """Write what is buffered or held, as far as there is room."""
+        """Write what is buffered or held, as far as there is room.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "buffered", "header": {}}
+        >>> journal = Journal(Path(), **opened)
+        >>> before, _, _ = journal.size, journal.say("edit", []), journal.flush()
+        >>> journal.size > before
+        True
+        """
         if not self._held:
             return
         at = 0
@@ -172,7 +218,14 @@ class Journal:
             self._rotate()
 
     def touch(self) -> None:
-        """Give a sign of life, for readers on other hosts."""
+        """Give a sign of life, for readers on other hosts.
+
+        >>> with tl.init() as run:
+        ...     os.utime(run._session.journal.path, (0, 0))
+        ...     run._session.journal.touch()
+        ...     run._session.journal.path.stat().st_mtime > 0
+        True
+        """
         os.utime(self._fd)
 
     def finish(self, items: list[tuple[str, Stored]]) -> None:
@@ -197,7 +250,15 @@ class Journal:
         close_read_only(self._fd)
 
     def abandon(self) -> None:
-        """Close the file without a word, as in the child of a fork, whose parent goes on writing it."""
+        """Close the file without a word, as in the child of a fork, whose parent goes on writing it.
+
+        >>> from pathlib import Path
+        >>> from tracklake import clock, journal_files
+        >>> journal = Journal(Path(), run_id="a", project="p", clock=clock.Clock(), durability="write", header={})
+        >>> before, _ = journal_files.lock_of(journal.path), journal.abandon()
+        >>> before, journal_files.lock_of(journal.path)
+        ('held', 'free')
+        """
         os.close(self._fd)
 
     def _begin(self, name: FileName) -> int:
