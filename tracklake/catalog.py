@@ -102,18 +102,40 @@ class Catalog:
 
     @property
     def said(self) -> Said:
-        """What the sessions of all partitions said."""
+        """What the sessions of all partitions said.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> catalog.said.files["run_id"].to_list()
+        ['fast', 'slow']
+        """
         if self._all is None:
             self._all = statements.concat(list(self._said.values()))
         return self._all
 
     @property
     def parts(self) -> dict[str, Said]:
-        """What the sessions of each partition said, by its id; never changed, but replaced as a whole."""
+        """What the sessions of each partition said, by its id; never changed, but replaced as a whole.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> [said.files.height for said in catalog.parts.values()]  # of the one partition
+        [2]
+        """
         return self._said
 
     def copy(self) -> Catalog:
-        """Return a catalog that knows what this one knows, and goes its own way from here."""
+        """Return a catalog that knows what this one knows, and goes its own way from here.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> other = catalog.copy()
+        >>> _ = lake.refresh(), other.refresh()
+        >>> catalog.version.number, other.version.number
+        (-1, 1)
+        """
         other = Catalog(self.storage, only=self._only)
         other.version, other._said, other._all, other._spent = self.version, self._said, self._all, self._spent.copy()
         return other

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from tracklake import columns
 from tracklake.errors import LakeError
-from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,4 @@ def _write(frame: pl.LazyFrame, path: Path, form: Form) -> None:
 
 def _with_text(points: pl.LazyFrame) -> pl.LazyFrame:
     """Return run_id, metric, step, time, value, text of points with their stored columns."""
-    truth = pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    text = pl.when(pl.col("kind") == Kind.BOOL).then(truth).otherwise(pl.col("text")).alias("text")
-    return points.select("run_id", "metric", "step", "time", "value", text)
+    return points.select("run_id", "metric", "step", "time", "value", columns.in_words())

@@ -190,7 +190,7 @@ class NamedQuery:
         metrics = [p.name for p in self.parameters.values() if p.type == "METRIC"]
         owner = name.removeprefix("goal_") if name.removeprefix("goal_") in metrics else metrics[0]
         metric = values[owner]
-        goals = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
+        goals = table.summaries.goals(metric)
         if len(goals) != 1:
             why = "no definition names one" if not goals else "runs define different ones"
             raise DefinitionError(f"the query {self.name!r} needs {name}='min' or 'max' for {metric!r}: {why}")

@@ -62,7 +62,7 @@ class ReadBack:
             return Summaries(self._reader.snapshot())
 
     def logged(self, metric: str, step: int | None) -> Stored | None:
-        """Look up what was logged of a metric at a step; with None the number that was logged last. None if there is none.
+        """Look up what was logged of a metric at a step; with None the number that was logged last. None: nothing.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})

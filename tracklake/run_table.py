@@ -148,7 +148,11 @@ class RunTable:
 
     @cached_property
     def names(self) -> ColumnNames:
-        """The columns that there are."""
+        """The columns that there are.
+
+        >>> example()._view.runs.names.find("config.lr").config
+        'config.lr'
+        """
         return ColumnNames(self.summaries, self.config)
 
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:

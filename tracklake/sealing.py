@@ -66,6 +66,11 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
 
     Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
     what was written is dropped and the rest is looked at anew. What live journals get meanwhile is for the next call.
+    Raises LakeError where a partition cannot be written or read, CommitError where it cannot be published.
+
+    >>> from tracklake.catalog import Catalog
+    >>> seal(Catalog(example()._storage), live=False)
+    Sealed(partitions=1, journals=2, points=12, faults=[])
     """
     done = Sealed(0, 0, 0, [])
     begun = {file.key for file in catalog.list_journals()} if live else set()
@@ -84,7 +89,11 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
 
 
 def is_gathered(storage: Storage) -> bool:
-    """Tell whether enough complete journals lie there that a finishing process should seal them."""
+    """Tell whether enough complete journals lie there that a finishing process should seal them.
+
+    >>> is_gathered(example()._storage)  # two small ones are too few
+    False
+    """
     log = storage.path("history/_delta_log")
     since = log.stat().st_mtime if log.exists() else 0.0
     known = _ended.get(storage.root, {})
@@ -95,7 +104,13 @@ def is_gathered(storage: Storage) -> bool:
 
 
 def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
-    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile."""
+    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile.
+
+    >>> from tracklake.catalog import Catalog
+    >>> catalog = Catalog(example()._storage)
+    >>> read_part(catalog, catalog.list_journals()[0], Mark()).part.tail.n_points
+    6
+    """
     reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}"))
     if mark.through:
         reader.read(through=mark.through)
@@ -106,7 +121,15 @@ def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
 
 
 def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
-    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name."""
+    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name.
+
+    >>> from tracklake.catalog import Catalog
+    >>> lake = example()
+    >>> catalog = Catalog(lake._storage)
+    >>> _ = lake.refresh(), catalog.refresh()
+    >>> fallback_header(catalog, catalog.list_journals()[0])["run"]
+    'fast'
+    """
     known = catalog.said.files
     mine = known.filter(pl.col("session") == file.name.session)
     if mine.is_empty():

@@ -155,7 +155,13 @@ class Storage:
         return won
 
     def sync(self, names: Iterable[str]) -> None:
-        """Return once these files, and the folders that hold them, have reached the disk."""
+        """Return once these files, and the folders that hold them, have reached the disk. OSError as it comes.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> _ = storage.put_if_absent("history/a.parquet", b"data")
+        >>> storage.sync(["history/a.parquet"])
+        """
         folders = {self.root}
         for name in names:
             path = self.path(name)

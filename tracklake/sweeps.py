@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +27,7 @@ from tracklake.labels import short_name
 from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.choices import Failed
     from tracklake.importance import Booleans, Fit, Floats, Method
@@ -187,8 +188,8 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        goals: dict[str, str | None] = dict.fromkeys(metrics)
-        goals |= metrics if isinstance(metrics, dict) else {}
+        named = [metrics] if isinstance(metrics, str) else metrics
+        goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(named)
         wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
@@ -228,13 +229,9 @@ class Sweep(Tabulated):
         keys, groups = self._repeats()
         found = luck.rank_stability(groups, top=top, noise=noise, draws=draws, confidence=confidence, seed=seed)
         means = [-self.target.sign * float(g.mean()) for g in groups]
-        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, "rank": found.rank})
-        measured = measured.with_columns(
-            pl.Series("rank_low", found.low),
-            pl.Series("rank_high", found.high),
-            pl.Series("p_best", found.p_best),
-            pl.Series("p_top", found.p_top),
-        )
+        ranks = {"rank": found.rank, "rank_low": found.low, "rank_high": found.high}
+        shares = {"p_best": found.p_best, "p_top": found.p_top}
+        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, **ranks, **shares})
         return measured.hstack(keys).select(*keys.columns, *measured.columns).sort("rank", maintain_order=True)
 
     def luck(self, *, noise: float | None = None) -> Luck:

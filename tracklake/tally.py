@@ -152,7 +152,9 @@ class Tally:
         self._x = x
 
     def absorb(self, state: Mapping[str, Any]) -> None:
-        """Take in many points at once, as their state (schema STATES, `ts` in microseconds). They come late, or all after.
+        """Take in many points at once, as their state (schema STATES, `ts` in microseconds).
+
+        Where they begin before the newest point they are late, and it tells nothing from then on.
 
         >>> import polars as pl
         >>> from tracklake.schema import STATES

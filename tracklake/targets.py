@@ -144,7 +144,7 @@ def defined_goal(table: RunTable, metric: str) -> str | None:
     >>> defined_goal(lake._view.runs, "acc"), defined_goal(lake._view.runs, "loss")
     ('max', None)
     """
-    found = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
+    found = table.summaries.goals(metric)
     if len(found) > 1:
         raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
     return found.pop() if found else None
