@@ -52,18 +52,30 @@ class Page:
 
     @cached_property
     def base(self) -> dict[str, Row]:
-        """The columns of each run that have a name of their own."""
+        """The columns of each run that have a name of their own.
+
+        >>> Page(example(), ["slow"]).base["slow"]["state"]
+        'finished'
+        """
         found = self._table.select(runs=self.ids, wanted=["run_id", *_BASE])
         return {row["run_id"]: row for row in found.iter_rows(named=True)}
 
     @cached_property
     def configs(self) -> dict[str, Row]:
-        """The nested config of each run."""
+        """The nested config of each run.
+
+        >>> Page(example(), ["slow"]).configs
+        {'slow': {'lr': 0.01}}
+        """
         return self._table.configs(self.ids)
 
     @cached_property
     def entries(self) -> dict[str, Row]:
-        """The entries of each run's summary, by full name."""
+        """The entries of each run's summary, by full name.
+
+        >>> Page(example(), ["slow"]).entries["slow"]["loss"]
+        0.5
+        """
         return self._table.summaries.of_runs(self.ids)
 
 
@@ -93,7 +105,11 @@ class ApiRun:
 
     @cached_property
     def summary(self) -> ApiSummary:
-        """The summary as a mapping; see `Run.summary`."""
+        """The summary as a mapping; what is set in it is stored by its `update`.
+
+        >>> tl.Api(example().dir).run("slow").summary["loss"]
+        0.5
+        """
         held = Held(self._page.entries[self.id], self._say)
         return ApiSummary(held, folder=Path(self._page.lake.dir))
 
@@ -118,7 +134,11 @@ class ApiRun:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the run noted of host, python, command line and git."""
+        """What the run noted of host, python, command line and git.
+
+        >>> tl.Api(example().dir).run("slow").metadata["tracklake"] == tl.__version__
+        True
+        """
         return self._recorded.metadata
 
     @property
@@ -142,7 +162,11 @@ class ApiRun:
 
     @property
     def path(self) -> list[str]:
-        """[entity, project, id]."""
+        """[entity, project, id].
+
+        >>> tl.Api(example().dir).run("slow").path
+        ['local', 'example', 'slow']
+        """
         return [self.entity, self.project, self.id]
 
     @property

@@ -75,7 +75,14 @@ class Comparison(Tabulated):
 
 
 def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Comparison:
-    """Compute the table of all groups, against the baseline or, if none is named, against the best."""
+    """Compute the table of all groups, against the baseline or, if none is named, against the best.
+
+    Raises UnknownNameError for a baseline that no group has.
+
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10)
+    >>> compared(found.outcomes, found.settings, baseline=0.01).baseline
+    {'config.lr': 0.01}
+    """
     sample = found.sample
     described = _described(found, sample, settings)
     base = _baseline(found, described, settings, baseline)

@@ -44,7 +44,14 @@ def write_tables(
 
 
 def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
-    """Write one run into a new folder: its rows as history, all else as run.json. Returns the files."""
+    """Write one run into a new folder: its rows as history, all else as run.json. Returns the files.
+
+    LakeError if the folder is there and not empty.
+
+    >>> from pathlib import Path
+    >>> [file.name for file in write_run(Path("out"), run=example().run("fast"), form="csv")]
+    ['history.csv', 'run.json']
+    """
 
     def write(into: Path) -> None:
         (into / "run.json").write_text(json.dumps(described(run), indent=2, ensure_ascii=False), encoding="utf-8")

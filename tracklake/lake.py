@@ -85,7 +85,11 @@ class Lake(Analysis, Questions, Declarations):
 
     @property
     def dir(self) -> str:
-        """The folder of the lake."""
+        """The folder of the lake, as it was given.
+
+        >>> tl.open("new", create=True).dir
+        'new'
+        """
         return str(self._storage.root)
 
     def runs(

@@ -66,7 +66,11 @@ class NamedQuery:
 
     @cached_property
     def text(self) -> str:
-        """The SQL, head included."""
+        """The SQL, head included.
+
+        >>> get("leaderboard").text.splitlines()[0]
+        '-- Which runs are best by one statistic of a metric?'
+        """
         return self.path.read_text(encoding="utf-8")
 
     @cached_property
@@ -97,7 +101,11 @@ class NamedQuery:
 
     @property
     def notes(self) -> str:
-        """What the head says beside."""
+        """What the head says beside; empty for nothing.
+
+        >>> get("leaderboard").notes
+        'Runs without a number are left out; equal values have equal ranks.'
+        """
         return "\n".join(self._head[""]).partition("\n\n")[2].strip()
 
     @property

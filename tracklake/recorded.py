@@ -184,7 +184,16 @@ class RecordedRun:
 
 
 def write_session(storage: Storage, *, run_id: str, project: str, changes: list[Change], clock: Clock) -> None:
-    """Write statements as a session that begins and ends here; it does not count for the run's state."""
+    """Write statements as a session that begins and ends here; it does not count for the run's state.
+
+    They are on the disk then. Raises LakeError where the lake cannot be written, UnsavedRowsError on a full disk.
+
+    >>> lake = example()
+    >>> changes = [("field", "notes", values.store("rerun", name="notes"))]
+    >>> write_session(lake._storage, run_id="slow", project="example", changes=changes, clock=Clock())
+    >>> lake.run("slow").facts["notes"], lake.run("slow").state
+    ('rerun', 'finished')
+    """
     header: dict[str, object] = {
         "lake": lake_files.read_id(storage),
         "node": host.NODE,
