@@ -148,11 +148,7 @@ class RunTable:
 
     @cached_property
     def names(self) -> ColumnNames:
-        """The columns that there are.
-
-        >>> example()._view.runs.names.find("config.lr").config
-        'config.lr'
-        """
+        """The columns that there are."""
         return ColumnNames(self.summaries, self.config)
 
     def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:

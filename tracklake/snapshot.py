@@ -75,11 +75,7 @@ class Snapshot:
 
     @cached_property
     def disputed(self) -> list[str]:
-        """The runs whose sessions disagree on the project.
-
-        >>> example()._view.snapshot.disputed
-        []
-        """
+        """The runs whose sessions disagree on the project."""
         said = self.files.select("run_id", "project").unique()
         return said.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
 

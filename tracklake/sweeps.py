@@ -10,21 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from tracklake import (
-    early_stopping,
-    importance,
-    luck,
-    marginals,
-    outcomes,
-    parameters,
-    pareto,
-    replays,
-    tabulation,
-    targets,
-)
+from tracklake import early_stopping, importance, luck, marginals, outcomes, parameters, pareto, replays, targets
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
-from tracklake.tabulation import Column, Sheet, Tabulated
+from tracklake.tabulation import Column, Sheet, Tabulated, number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -346,7 +335,7 @@ def _sheet(of: Sweep) -> Sheet:
         Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
     best = of.best()["value"]
-    notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()
+    notes = (f"the best is {number(best[0], 4)}",) if len(best) else ()
     title = f"{of.target.name} ({better} is better): {len(of):,} runs, {failed:,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
 
