@@ -28,6 +28,8 @@ _NOTHING = Stored(Kind.NULL, None, None, None)
 class _Plan(NamedTuple):
     """What to do with rows of the same keys and types: pack them as this key set."""
 
+    names: list[str]
+    types: list[type]
     key_set: wire.KeySet
     tracked: tuple[str, ...]
     """Step metrics among the keys, whose latest number later rows may need."""
@@ -63,6 +65,7 @@ class RowLog:
         self._warn = warn
         self._current: Journal | None = None
         self._plans: dict[tuple[object, ...], _Plan] = {}
+        self._last_plan: _Plan | None = None
         self._latest: dict[str, Stored] = {}
         self._row: list[Iterable[str]] = []
         self._families = _Families()
@@ -78,7 +81,7 @@ class RowLog:
         0.5
         """
         self._current = journal
-        self._plans.clear()
+        self.forget()
 
     def forget(self) -> None:
         """Forget the key sets, which the journal has to declare anew.
@@ -91,6 +94,7 @@ class RowLog:
         (1, 0)
         """
         self._plans.clear()
+        self._last_plan = None
 
     def end(self) -> None:
         """Write no more to the journal; it is asked for again with the next row.
@@ -102,7 +106,7 @@ class RowLog:
         0.5
         """
         self._current = None
-        self._plans.clear()
+        self.forget()
 
     def define(self, definitions: Definitions) -> None:
         """Take over the definitions in force: they name the step metrics.
@@ -116,7 +120,7 @@ class RowLog:
         [3.0, 3.0]
         """
         self._definitions = definitions
-        self._plans.clear()
+        self.forget()
         self._latest = {name: number for name, number in self._latest.items() if name in definitions.step_metrics}
 
     def log(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
@@ -127,10 +131,7 @@ class RowLog:
         ...     run._rows.step
         11
         """
-        try:
-            plan = self._plans.get((*data, *map(type, data.values())))
-        except (AttributeError, TypeError):
-            plan = None
+        plan = self._plan_of(data)
         at = self.step if step is None else step
         if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
             self._log_slowly(data, checked_step(step), commit=commit)
@@ -157,6 +158,17 @@ class RowLog:
         for at, row in rows:
             self._append(journal, at, row)
 
+    def _plan_of(self, data: Mapping[str, Any]) -> _Plan | None:
+        """Return the plan for rows of these keys and types."""
+        try:
+            names, types = [*data], [*map(type, data.values())]
+            plan = self._last_plan
+            if plan is None or names != plan.names or types != plan.types:  # to hash them would take twice as long
+                plan = self._last_plan = self._plans.get((*names, *types))
+        except (AttributeError, TypeError):
+            return None
+        return plan
+
     def _advance(self, at: int, names: Iterable[str], *, commit: bool) -> None:
         """Move the current step, and remember what the open row holds."""
         if at < self.step:
@@ -182,7 +194,7 @@ class RowLog:
             raise ValueError(msg)
         flat = {_clean(name): value for name, value in keys.flatten(data).items() if name not in _DISCARDED}
         if self._families.meet(flat):
-            self._plans.clear()
+            self.forget()
         row = self._synced(self._stored(flat), at)
         row |= dict.fromkeys(self._replaced(flat, at), _NOTHING)
         key_set = self._append(journal, at, row or {"_step": Stored(Kind.INT, float(at), at, None)})
@@ -277,7 +289,8 @@ class RowLog:
             axes = self._definitions.step_metrics
             tracked = tuple(n for n, kind in zip(data, key_set.kinds, strict=True) if n in axes and kind != "?")
             related = any(self._families.relatives(data))
-            self._plans[*data, *map(type, data.values())] = _Plan(key_set, tracked, related)
+            names, types = [*data], [*map(type, data.values())]
+            self._plans[*names, *types] = _Plan(names, types, key_set, tracked, related)
 
 
 class _Families:
