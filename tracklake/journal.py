@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from tracklake import keys, wire
 from tracklake.errors import LakeError, UnsavedRowsError
 from tracklake.journal_files import FileName, close_read_only, hold_lock
+from tracklake.storage import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,11 +89,9 @@ class Journal:
     def start(self) -> int:
         """Stamp of the session's beginning, microseconds since the epoch.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> clock = Clock(after=4_000_000_000_000_000)
-        >>> Journal(Path(), run_id="a", project="p", clock=clock, durability="write", header={}).start
-        4000000000000001
+        >>> with tl.init() as run:
+        ...     run._session.journal.start < run._session.journal.clock.tick()
+        True
         """
         return int(str(self._header["start"]))
 
@@ -121,11 +120,8 @@ class Journal:
 
         The bytes beside it declare it where the file does not yet: they go before its first row, in the same append.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> first, again = journal.declare(("loss",), "d"), journal.declare(("loss",), "d")
+        >>> with tl.init() as run:
+        ...     first, again = (run._session.journal.declare(("loss",), "d") for _ in range(2))
         >>> len(first[1]) > 0, again[1]
         (True, b'')
         """
@@ -164,14 +160,11 @@ class Journal:
     def append(self, frames: bytes, *, rows: int = 1) -> None:
         """Append a frame, or several that belong together.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> key_set, declaration = journal.declare(("loss",), "d")
-        >>> before = journal.size
-        >>> journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
-        >>> journal.size - before, journal.path.stat().st_size == journal.size
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     journal, before = run._session.journal, run._session.journal.size
+        ...     key_set, declaration = journal.declare(("loss",), "d")
+        ...     journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
+        ...     journal.size - before, journal.path.stat().st_size == journal.size
         (108, True)
         """
         if self._held or self._durability == "buffered":
@@ -233,11 +226,8 @@ class Journal:
 
         Raises UnsavedRowsError, and stays open, while the disk has no room for all that is to be said.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> path, _ = journal.path, journal.finish([])
+        >>> with tl.init() as run:  # leaving it finishes the journal
+        ...     path = run._session.journal.path
         >>> path.stat().st_mode & 0o222  # nobody may write it any more
         0
         """
@@ -276,7 +266,7 @@ class Journal:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
             if self._durability == "fsync":
                 os.fsync(fd)
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         except OSError as error:
             os.close(fd)
             path.unlink(missing_ok=True)
@@ -357,11 +347,3 @@ class Journal:
 def _cannot_begin(path: Path, error: OSError) -> LakeError:
     way_out = "make room there" if error.errno in _NO_ROOM else "give a lake that can be written"
     return LakeError(f"cannot begin a journal in {path.parent}: {error.strerror}; {way_out}, or another dir=")
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
