@@ -16,8 +16,8 @@ from tracklake.tabulation import Column, Sheet, Tabulated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracklake.definitions import Goal
     from tracklake.series import SeriesTable
-    from tracklake.targets import Direction
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,7 +55,7 @@ def time_to(
     metric: str,
     threshold: float,
     *,
-    goal: Direction,
+    goal: Goal,
     x: str,
     by: pl.DataFrame,
     baseline: Any,
@@ -86,7 +86,7 @@ def time_to(
     return Arrivals(what, x, columns, table.drop("is_baseline"), curve, runs.drop("group_no"), p_all, keys)
 
 
-def _seen(curves: pl.DataFrame, threshold: float, goal: Direction) -> pl.DataFrame:
+def _seen(curves: pl.DataFrame, threshold: float, goal: Goal) -> pl.DataFrame:
     """Return where each run arrived, or was seen last."""
     value = pl.col("value").fill_nan(None)
     there = (value >= threshold if goal == "max" else value <= threshold).fill_null(value=False)

@@ -13,9 +13,9 @@ from tracklake.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tracklake.definitions import Goal
     from tracklake.run_table import Runs, Where
     from tracklake.series import SeriesTable
-    from tracklake.targets import Direction
     from tracklake.trajectories import Amount
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -26,7 +26,7 @@ def at_budget(
     budget: Mapping[str, Amount | Sequence[Amount]],
     *,
     metric: str,
-    goal: Direction,
+    goal: Goal,
     runs: Runs,
     where: Where,
 ) -> pl.DataFrame:
@@ -63,9 +63,7 @@ def _used(i: int) -> str:
     return f"used_{i}"
 
 
-def _at(
-    whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list[float], goal: Direction
-) -> pl.DataFrame:
+def _at(whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list[float], goal: Goal) -> pl.DataFrame:
     """Return what each run had within one budget."""
     within = pl.all_horizontal(pl.col(_used(i)) <= limit for i, limit in enumerate(limits))
     number = pl.col("value").fill_nan(None)
@@ -92,7 +90,7 @@ def area_under(
     *,
     x: str,
     until: Amount | None,
-    best_so_far: Direction | None,
+    best_so_far: Goal | None,
     runs: Runs,
     where: Where,
 ) -> pl.DataFrame:
@@ -135,7 +133,7 @@ def learning_curves(
     x: str,
     points: int | Sequence[float],
     band: tuple[float, float],
-    best_so_far: Direction | None,
+    best_so_far: Goal | None,
     carry: bool,
 ) -> pl.DataFrame:
     """Return one row a (group, x) with the mean and a band over the runs; `by` has run_id and the columns that group.

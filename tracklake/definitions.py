@@ -25,7 +25,8 @@ KINDS: tuple[str, ...] = ("min", "max", "mean", "best", "last", "first", "std", 
 """The kinds of summary that show something, in the order in which an entry shows them."""
 
 _ACCEPTED_KINDS = (*KINDS, "none", "copy")
-_GOALS: dict[str, Goal] = {"min": "min", "minimize": "min", "max": "max", "maximize": "max"}
+GOALS: dict[str, Goal] = {"min": "min", "minimize": "min", "max": "max", "maximize": "max"}
+"""The words for which way is better, and what they say."""
 
 
 class Named(Protocol):
@@ -154,7 +155,7 @@ def _goal(goal: str | None, objective: str | None) -> Goal | None:
     for what, given in (("goal", goal), ("objective", objective)):
         if given is None:
             continue
-        direction = _GOALS.get(given.lower()) if isinstance(given, str) else None
+        direction = GOALS.get(given.lower()) if isinstance(given, str) else None
         if direction is None:
             raise _refused(what, given, "minimize, maximize, min or max")
         said.add(direction)

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from tracklake.errors import RunError
 
+UNCATEGORIZED = "uncategorized"
+"""The project of runs that were given none."""
 TEXTS = ("name", "group", "job_type", "notes")
+"""The fields that are texts."""
 
 LONGEST_RUN_ID = 128
 _RESERVED_RUN_ID = "_lake"  # schema.LAKE_RUN; the test holds the two together

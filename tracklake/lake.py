@@ -11,6 +11,7 @@ import polars as pl
 from tracklake import (
     derived,
     display,
+    fields,
     health,
     keys,
     lake_files,
@@ -35,6 +36,7 @@ from tracklake.summaries import Summaries
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tracklake.definitions import Goal
     from tracklake.health import Report
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from tracklake.snapshot import Snapshot
 
 StatisticPath = str | tuple[str, str]
-Goal = Literal["min", "max"] | None
 Stream = Literal["metrics", "system"]
 
 
@@ -209,7 +210,7 @@ class Lake(Analysis, Questions, Declarations):
         self,
         metric: str,
         *,
-        goal: Goal = None,
+        goal: Goal | None = None,
         take: Sequence[str] | None = None,
         runs: Runs = None,
         where: Where = None,
@@ -259,7 +260,7 @@ class Lake(Analysis, Questions, Declarations):
         step: str,
         metrics: Mapping[str, str],
         config_columns: Sequence[str] | None = None,
-        project: str = "uncategorized",
+        project: str = fields.UNCATEGORIZED,
     ) -> Imported:
         """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
 

@@ -40,7 +40,6 @@ _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
 _HEAD = struct.Struct("<3sBII")
 _ROW = struct.Struct("<qqI")
-_KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 _STORED = ("kind", "value", "ival", "text")
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
 _PSEUDO_KINDS = (("_step", _INT), ("_timestamp", _FLOAT), ("_runtime", _FLOAT))
@@ -208,7 +207,7 @@ class _Reading:
 
     def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
         key_set = self._tail.key_sets[number]
-        kinds = [_KINDS[letter] for letter in key_set.kinds]
+        kinds = [wire.KINDS[letter] for letter in key_set.kinds]
         columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
         found = self._layouts[number] = struct.Struct("<" + key_set.kinds.replace("?", "q")), columns
         return found

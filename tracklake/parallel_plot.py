@@ -17,7 +17,7 @@ from tracklake.scales import Axis
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.run_plots import Goal
+    from tracklake.definitions import Goal
 
 LINES = 160
 """Runs drawn; of more, the best and others evenly over the ranks."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from tracklake.bands import Band
     from tracklake.comparison import Comparison
+    from tracklake.definitions import Goal
     from tracklake.importance import Method
     from tracklake.plot import Plot
-    from tracklake.run_plots import Goal
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.series import SeriesTable
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracklake.definitions import Definitions
     from tracklake.journal import Journal
 
-_LETTERS = {Kind.FLOAT: "d", Kind.INT: "q", Kind.BOOL: "?"}
+_LETTERS = {kind: letter for letter, kind in wire.KINDS.items()}
 _DISCARDED = ("_step", "_runtime")
 _INT64 = range(-(1 << 63), 1 << 63)
 _NOTHING = Stored(Kind.NULL, None, None, None)
@@ -213,7 +213,7 @@ class RowLog:
         frames = []
         key_set = None
         if packed:
-            letters = "".join(_LETTERS[Kind(s.kind)] for s in packed.values())
+            letters = "".join(_LETTERS[s.kind] for s in packed.values())
             key_set, declaration = journal.declare(tuple(packed), letters)
             frames.append(declaration + key_set.row(stamp, at, [wire.plain(stored) for stored in packed.values()]))
         if odd:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import points
+from tracklake import points, wire
 from tracklake.deferred import np
 from tracklake.schema import POINTS
 from tracklake.values import Kind
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tracklake.tail import OddPoint, RowBlock, Tail
 
     Ints = NDArray[np.int64]
-
-_KINDS = {"d": Kind.FLOAT, "q": Kind.INT, "?": Kind.BOOL}
 
 
 class Source(NamedTuple):
@@ -78,7 +76,7 @@ def _of_pieces(pieces: list[_Piece]) -> pl.DataFrame:
     """Put the columns of all pieces one below the other."""
     stamps, steps, raw = (np.concatenate(parts) for parts in zip(*(piece[2:5] for piece in pieces), strict=True))
     lengths = np.fromiter((len(piece.steps) for piece in pieces), np.int64, len(pieces))
-    kinds = np.repeat(np.fromiter((_KINDS[piece.kind] for piece in pieces), np.int8, len(pieces)), lengths)
+    kinds = np.repeat(np.fromiter((wire.KINDS[piece.kind] for piece in pieces), np.int8, len(pieces)), lengths)
     which = pl.Series(np.repeat(np.arange(len(pieces), dtype=np.uint32), lengths))
     owners = pl.DataFrame(
         [piece[:2] for piece in pieces], schema={"source": pl.UInt32, "metric": pl.String}, orient="row"

@@ -6,7 +6,7 @@ Each takes a frame with a row a run, its columns made ready by `ready`: a null i
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -19,9 +19,9 @@ from tracklake.scales import OKABE_ITO, Axis, Legend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracklake.definitions import Goal
     from tracklake.plot_data import Groups
 
-Goal = Literal["min", "max"]
 _CELLS = {"x": 60, "y": 40}
 """Cells along each axis in which runs are counted when they are too many to be drawn."""
 _TILES = 12

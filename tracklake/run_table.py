@@ -34,7 +34,6 @@ Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
 Where = pl.Expr | str | None
 """A polars expression over the columns of the runs, or a boolean expression in SQL."""
 
-FIELDS = ("name", "group", "job_type", "notes")
 _UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
 """In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
@@ -176,7 +175,8 @@ class RunTable:
         said = self.snapshot.statements.filter(pl.col("said") == "field").sort("ts", "session", maintain_order=True)
         last = said.unique(["run_id", "key"], keep="last", maintain_order=True)
         found = {
-            f: last.filter(pl.col("key") == f).select("run_id", pl.col("text").alias(f)) for f in (*FIELDS, "tags")
+            f: last.filter(pl.col("key") == f).select("run_id", pl.col("text").alias(f))
+            for f in (*fields.TEXTS, "tags")
         }
         tags = [fields.tags_of(text) for text in found["tags"]["tags"]]
         found["tags"] = found["tags"].with_columns(pl.Series("tags", tags, dtype=pl.List(pl.String)))

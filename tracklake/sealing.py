@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal_files, keys, partitions, rows, statements
+from tracklake import fields, host, journal_files, keys, partitions, rows, statements
 from tracklake.catalog import Mark
 from tracklake.errors import LakeError
 from tracklake.partitions import Contents
@@ -137,7 +137,7 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
     if not mine.is_empty():
         run_id, project = mine.select("run_id", "project").row(0)
     else:
-        run_id, project = _named_beside(catalog, file) or (file.name.run, "uncategorized")
+        run_id, project = _named_beside(catalog, file) or (file.name.run, fields.UNCATEGORIZED)
     start = int(file.entry.mtime * 1e6)
     return {"run": run_id, "project": project, "session": file.name.session, "n": file.name.n, "start": start}
 

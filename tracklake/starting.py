@@ -43,7 +43,6 @@ _WORDS: Mapping[str, tuple[object, ...]] = {
     "mode": (None, "online", "offline", "disabled", "shared"),
     "reinit": (None, True, False, *get_args(Reinit)),
 }
-UNCATEGORIZED = "uncategorized"
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
 
@@ -68,7 +67,7 @@ class Parent(NamedTuple):
 
 
 def init(
-    project: str | None = UNCATEGORIZED,
+    project: str | None = fields.UNCATEGORIZED,
     *,
     config: object = None,
     name: str | None = None,
@@ -108,7 +107,7 @@ def init(
     >>> run.summary["loss"]
     0.5
     """
-    project = UNCATEGORIZED if project is None else fields.check_project(project)
+    project = fields.UNCATEGORIZED if project is None else fields.check_project(project)
     _check_words(durability=durability, resume=resume, mode=mode, reinit=reinit)
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
@@ -249,7 +248,7 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
             f"there is a run {before.run_id!r} already, and it has ended; go on with it by resume='allow', "
             "rewind it by from_step=k, or choose another id"
         )
-    if project not in (UNCATEGORIZED, before.project):
+    if project not in (fields.UNCATEGORIZED, before.project):
         raise RunError(f"run {before.run_id!r} belongs to project {before.project!r}, not to {project!r}")
 
 

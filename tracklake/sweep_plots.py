@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from tracklake.scales import Axis, Legend
 from tracklake.sweep_charts import VERDICTS, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.comparison import Comparison
     from tracklake.importance import Method
@@ -190,7 +191,7 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     if len(metrics) != 2 or isinstance(metrics, str):  # noqa: PLR2004 - x and y
         raise DefinitionError(f"a picture of a front needs two metrics, not {metrics!r}; sweep.pareto answers for more")
     title = " against ".join(short_name(name) for name in metrics)
-    goals = metrics if isinstance(metrics, dict) else dict.fromkeys(metrics)
+    goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(metrics)
     sides = dict(zip("xy", [targets.target(sweep.series.table, m, goal=g) for m, g in goals.items()], strict=True))
     at = [pl.col(name).alias(side) for name, side in zip(metrics, "xy", strict=True)]
     found = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")

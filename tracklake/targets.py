@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from tracklake import keys, values
+from tracklake.definitions import GOALS
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -17,10 +18,9 @@ from tracklake.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tracklake.definitions import Goal
     from tracklake.run_table import Runs, RunTable, Where
 
-Direction = Literal["min", "max"]
-GOALS: dict[str, Direction] = {"min": "min", "max": "max", "minimize": "min", "maximize": "max"}
 UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""
 EXACT = " (exact)"
@@ -33,7 +33,7 @@ class Target(NamedTuple):
     name: str
     source: Statistic | str | pl.Expr | pl.DataFrame
     """A statistic of a metric, a column of the runs, an expression over columns, or a frame of run_id and numbers."""
-    goal: Direction
+    goal: Goal
 
     @property
     def sign(self) -> float:
@@ -127,7 +127,7 @@ def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
     return Target(names[0], frame, _direction(goal, names[0]))
 
 
-def direction(table: RunTable, metric: str, goal: str | None) -> Direction:
+def direction(table: RunTable, metric: str, goal: str | None) -> Goal:
     """Return which way a metric is better: as said, else as defined. Raises DefinitionError.
 
     >>> direction(example()._view.runs, "loss", "minimize")
@@ -154,7 +154,7 @@ def _is_statistic_of(path: str | tuple[str, str], metrics: Iterable[str]) -> boo
     return isinstance(path, str) and (path in metrics or path.rpartition(".")[0] in metrics)
 
 
-def _direction(goal: str | None, name: str) -> Direction:
+def _direction(goal: str | None, name: str) -> Goal:
     if goal is None:
         raise DefinitionError(
             f'which way is {name!r} better? Say goal="min" or goal="max"'

@@ -14,9 +14,9 @@ from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
+    from tracklake.definitions import Goal
     from tracklake.run_table import Runs, RunTable, Where
     from tracklake.series import SeriesTable
-    from tracklake.targets import Direction
 
 Amount = float | str | dt.timedelta
 """How much of an x metric: a number, or for times a text such as "90s", "45m", "2h", "1d 12h"."""
@@ -86,7 +86,7 @@ def extent(table: RunTable, run_ids: pl.Series, x: str) -> pl.Series:
     return table.statistics(run_ids, {x: Statistic(axis(table, x), "max")})[x][0].cast(pl.Float64)
 
 
-def best_so_far(goal: Direction) -> pl.Expr:
+def best_so_far(goal: Goal) -> pl.Expr:
     """Return the best value up to each row, within each run; NaN never counts.
 
     >>> frame = pl.DataFrame({"run_id": ["a"] * 3, "value": [2.0, float("nan"), 3.0]})

@@ -32,6 +32,9 @@ ROW_HEAD = 20
 RESIDUE = 0x2144DF1C
 """crc32 of any bytes followed by their own little-endian crc32: one call checks a whole frame."""
 
+KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
+"""The kinds of values that are packed, by their letters in a key set; bools as int64: each takes 8 bytes."""
+
 _PREFIX = struct.Struct("<3sBI")
 _STAMP = struct.Struct("<q")
 
@@ -182,7 +185,7 @@ class KeySet:
     def __init__(self, number: int, names: tuple[str, ...], kinds: str) -> None:
         self.id = number
         self.names = names
-        self.kinds = kinds  # d: float64, q: int64, ?: bool (stored as int64, so that every value takes 8 bytes)
+        self.kinds = kinds
         layout = struct.Struct("<12sqqI" + kinds.replace("?", "q"))
         self.pack: Callable[..., bytes] = layout.pack
         self.prefix = prefix(ROW, layout.size - PREFIX_SIZE)
@@ -222,6 +225,6 @@ class KeySet:
         number, names, kinds = declared
         if not is_int64(number) or not isinstance(names, list) or not isinstance(kinds, str):
             raise ValueError("it is no [id, names, kinds]")
-        if len(names) != len(kinds) or not set(kinds) <= set("dq?"):
+        if len(names) != len(kinds) or not set(kinds) <= KINDS.keys():
             raise ValueError(f"the kinds {kinds!r} do not fit {len(names)} names")
         return cls(number, tuple(map(_text, names)), kinds)

@@ -7,6 +7,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 import tracklake as tl
 from tracklake import demo as demonstration
+from tracklake import fields
 from tracklake.commands.base import directory_option, listed, main, run_ids
 
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -85,7 +86,7 @@ def import_() -> None:
 @click.option("--config-columns", help="Columns that become config. [default: the run columns]")
 @click.option("--step", required=True, help="The column of the step: whole numbers.")
 @click.option("--metric", "metrics", multiple=True, required=True, help="A column, or NAME=COLUMN. May be repeated.")
-@click.option("--project", default="uncategorized", show_default=True, help="The project of the runs.")
+@click.option("--project", default=fields.UNCATEGORIZED, show_default=True, help="The project of the runs.")
 def import_table(
     file: str,
     directory: str,
