@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,13 @@ def test_pareto_of_mixed_goals(sweep: Sweep):
     assert found["front"].to_list() == [1, 1, 1, 2, 2, 2]
     assert found.head(3)["acc"].to_list() == pytest.approx([0.804, 0.805, 0.806])
     assert found.head(3)["config.width"].to_list() == [16, 32, 64]
+
+
+def test_pareto_of_any_mapping_and_of_one_metric(sweep: Sweep):
+    """Goals come from any mapping, and one metric may be named alone."""
+    goals = MappingProxyType({"config.width": "min"})
+    assert sweep.pareto(goals)["config.width"].unique().to_list() == [16]
+    assert sweep.pareto("acc.max")["acc.max"].round(3).to_list() == [0.806]
 
 
 def test_pareto_keeps_ties():

@@ -42,7 +42,15 @@ def marginal(
     confidence: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`."""
+    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": [False] * 3})
+    >>> (lr,), acc = parameters.varied(runs, ["lr"]), targets.Target("acc", "acc", "max")
+    >>> found = marginal(lr, runs, acc, fit=None, points=20, confidence=0.95, seed=0)
+    >>> found.select("value", "n", "mean", "best").rows()
+    [(0.1, 2, 2.0, 3.0), (0.2, 1, 5.0, 5.0)]
+    """
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
@@ -108,7 +116,11 @@ def _predicted(parameter: Parameter, fit: Fit | None, at: Floats) -> Floats:
 
 
 def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
-    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`."""
+    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`.
+
+    >>> interactions(None, among=8).columns  # without a forest there are no rows
+    ['first', 'second', 'share']
+    """
     rows: list[tuple[str, str, float]] = []
     if fit is not None:
         alone = fanova.importance(fit.trees, fit.features.groups)
@@ -122,7 +134,14 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
 
 
 def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> Parallel:
-    """Return where each run stands on each axis; see `Sweep.parallel`."""
+    """Return where each run stands on each axis; see `Sweep.parallel`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"run_id": ["a", "b", "c"], "depth": [1, 2, 3], "value": [1.0, 3.0, 2.0]})
+    >>> found = parallel(parameters.varied(runs, ["depth"]), runs, targets.Target("acc", "acc", "max"))
+    >>> found.lines.rows()
+    [('a', 0.0, 0.0), ('b', 0.5, 1.0), ('c', 1.0, 0.5)]
+    """
     lines, axes = [runs["run_id"]], []
     for p in found:
         places, low, high = _places(p.scaled)

@@ -20,7 +20,7 @@ from tracklake.errors import LakeError
 from tracklake.schema import POINTS, SESSIONS, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from tracklake.statements import Said
@@ -97,7 +97,16 @@ def _states_of(contents: Contents) -> pl.DataFrame:
 
 
 def discard(storage: Storage, partition: Partition) -> None:
-    """Delete the files of a partition that was never committed."""
+    """Delete the files of a partition that was never committed.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage import Storage
+    >>> storage = Storage(Path("lake"))
+    >>> part = write(storage, Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
+    >>> discard(storage, part)
+    >>> Path("lake", part.history).exists()
+    False
+    """
     for file in (partition.history, partition.states, partition.runs):
         storage.delete(file)
 
@@ -106,6 +115,12 @@ def read_said(storage: Storage, partition: Partition, *, runs: Sequence[str] | N
     """Return what the sessions of a partition said; those of some `runs` only, their ids in any case.
 
     Raises LakeError if the file is gone or damaged (that it is whole is known only when all of it is read).
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> read_said(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
+    ['fast']
     """
     path = storage.path(partition.runs)
     if runs is None:
@@ -132,13 +147,22 @@ def _sound(storage: Storage, partition: Partition) -> bytes:
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Collect what scans partitions; LakeError if a file is gone or damaged."""
+    """Collect what scans partitions; LakeError if a file is gone or damaged.
+
+    >>> collect(pl.scan_parquet("lake/history/gone.parquet"))
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: a partition cannot be read: ...
+    """
     (found,) = collect_all([frame])
     return found
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Collect several at once, like `collect`."""
+    """Collect several at once, like `collect`.
+
+    >>> [frame.height for frame in collect_all([pl.LazyFrame({"a": [1, 2]}), pl.LazyFrame({"a": [3]})])]
+    [2, 1]
+    """
     try:
         return pl.collect_all(frames)
     except (pl.exceptions.ComputeError, pl.exceptions.PanicException, OSError) as error:
@@ -146,8 +170,39 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         raise LakeError(f"a partition cannot be read: {first}. {_LOOK}") from error
 
 
+def only(frame: pl.LazyFrame, *, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
+    """Keep the points or states of these metrics and runs (None: of all), and scan no row group that has none.
+
+    >>> frame = pl.LazyFrame({"run_id": ["a", "b", "a"], "metric": ["loss", "loss", "acc"]})
+    >>> only(frame, metrics=["loss"], runs=["a"]).collect().rows()
+    [('a', 'loss')]
+    """
+    for column, wanted in (("metric", metrics), ("run_id", runs)):
+        if wanted is None:
+            continue
+        if len(wanted) == 1:  # what is equal is looked up among the distinct strings of a row group
+            frame = frame.filter(pl.col(column) == next(iter(wanted)))
+        elif wanted:
+            within = pl.col(column).is_between(pl.lit(min(wanted)), pl.lit(max(wanted)))  # this prunes row groups ...
+            is_one = pl.col(column).is_in(list(wanted))  # ... and this keeps polars from pruning, unless it is hidden
+            hidden = pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False))
+            frame = frame.filter(within).filter(hidden)
+        else:
+            frame = frame.filter(pl.lit(value=False))
+    return frame
+
+
 def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
-    """Tell whether a partition may say something of a run, its id in any case; False is certain."""
+    """Tell whether a partition may say something of a run, its id in any case; False is certain.
+
+    Raises LakeError if the file is gone or damaged.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> may_hold(lake._storage, part, "FAST"), may_hold(lake._storage, part, "faster")
+    (True, False)
+    """
     hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
     at = bisect_left(hashes, wanted)
     return at < len(hashes) and hashes[at] == wanted

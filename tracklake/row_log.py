@@ -71,28 +71,66 @@ class RowLog:
         self._families = _Families()
 
     def begin(self, journal: Journal) -> None:
-        """Go on in a journal."""
+        """Go on in a journal.
+
+        >>> with tl.init() as run:
+        ...     run._rows.end()
+        ...     run._rows.begin(run._session.journal)
+        ...     run.log({"loss": 0.5})
+        >>> run.summary["loss"]
+        0.5
+        """
         self._current = journal
         self.forget()
 
     def forget(self) -> None:
-        """Forget the key sets, which the journal has to declare anew."""
+        """Forget the key sets, which the journal has to declare anew.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     before = len(run._rows._plans)
+        ...     run._rows.forget()
+        ...     before, len(run._rows._plans)
+        (1, 0)
+        """
         self._plans.clear()
         self._last_plan = None
 
     def end(self) -> None:
-        """Write no more to the journal; it is asked for again with the next row."""
+        """Write no more to the journal; it is asked for again with the next row.
+
+        >>> with tl.init() as run:
+        ...     run._rows.end()
+        ...     run.log({"loss": 0.5})  # asks for the journal
+        >>> run.summary["loss"]
+        0.5
+        """
         self._current = None
         self.forget()
 
     def define(self, definitions: Definitions) -> None:
-        """Take over the definitions in force: they name the step metrics."""
+        """Take over the definitions in force: they name the step metrics.
+
+        >>> from tracklake.definitions import Definitions, statement
+        >>> with tl.init() as run:
+        ...     run._rows.define(Definitions([statement("loss", step_metric="epoch")]))
+        ...     run.log({"epoch": 3})
+        ...     run.log({"loss": 0.5})  # lacks its step metric
+        >>> tl.open().history("epoch")["value"].to_list()
+        [3.0, 3.0]
+        """
         self._definitions = definitions
         self.forget()
         self._latest = {name: number for name, number in self._latest.items() if name in definitions.step_metrics}
 
     def log(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
-        """Append a row; see `Run.log`."""
+        """Append a row; see `Run.log`.
+
+        >>> with tl.init() as run:
+        ...     run._rows.log({"loss": 0.5}, 10, commit=True)
+        ...     run._rows.step
+        11
+        """
         plan = self._plan_of(data)
         at = self.step if step is None else step
         if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
@@ -109,7 +147,13 @@ class RowLog:
         self._advance(at, plan.key_set.names, commit=step is None if commit is None else commit)
 
     def replay(self, rows: Iterable[tuple[int, dict[str, Stored]]]) -> None:
-        """Append rows that another run logged, as they are."""
+        """Append rows that another run logged, as they are.
+
+        >>> with tl.init() as run:
+        ...     run._rows.replay([(3, {"loss": values.store(0.5, name="loss")})])
+        >>> tl.open().history("loss").select("step", "value").rows()
+        [(3, 0.5)]
+        """
         journal = self._journal()
         for at, row in rows:
             self._append(journal, at, row)

@@ -35,6 +35,11 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
     """Draw a row a group: its center, its interval, and its runs as faint dots.
 
     data: group, row, n, value, low, high, verdict. runs: row, value.
+
+    >>> lake = example()
+    >>> plot = lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max", draws=10))
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['circle', 'rule', 'circle']
     """
     import altair as alt
 
@@ -53,7 +58,13 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
 
 
 def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
-    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share."""
+    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share.
+
+    >>> lake = example()
+    >>> plot = lake.plot.importance(lake.sweep(metric="acc", goal="max"))
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['bar', 'rule', 'text']
+    """
     import altair as alt
 
     base = alt.Chart(data).encode(y=_row(rows))
@@ -74,6 +85,11 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
     """Draw the runs along one parameter, their mean with its interval, what a forest predicts, and where runs failed.
 
     data: x, n, mean, low, high, predicted. runs: x, value. failed: x.
+
+    >>> lake = example()
+    >>> plot = lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr")
+    >>> [layer.mark.type for layer in plot.chart.layer][:3]  # the runs, the interval, the mean
+    ['circle', 'area', 'line']
     """
     import altair as alt
 
@@ -116,6 +132,11 @@ def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
     """Draw the runs of a front joined by a staircase, the others grey: run, x, y, front (null for the others).
 
     rising: whether more is better along x, so that a step reaches back to the left.
+
+    >>> lake = example()
+    >>> plot = lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"})
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['circle', 'line', 'circle']
     """
     import altair as alt
 
