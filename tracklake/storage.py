@@ -119,7 +119,7 @@ class Storage:
             with os.scandir(self.path(folder)) as found:
                 for file in found:
                     name = file.name
-                    if name.endswith(suffix) and name.startswith(prefix) and name[0] != ".":
+                    if name.startswith(prefix) and name.endswith(suffix) and name[0] != ".":
                         entry = known.get(name) or _entry(file)
                         if entry is not None:
                             entries.append(entry)
