@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tracklake import fields, keys
 from tracklake.errors import RunError, UnknownNameError
-from tracklake.schema import LAKE_RUN
 
 NAMES = st.text(alphabet="ab.\\*_/é\n", max_size=8)
 
@@ -270,11 +269,6 @@ def test_run_ids_that_are_refused(run_id, message):
     """The error says what is wrong, what is accepted, and the way out."""
     with pytest.raises(RunError, match=f"(?s){message}.*1 to 128 characters.*leave id out"):
         fields.check_run_id(run_id)
-
-
-def test_the_reserved_run_is_the_one_of_the_lake():
-    """The name that no run may have is the one under which the lake keeps its own statements."""
-    assert fields._RESERVED_RUN_ID == LAKE_RUN
 
 
 @pytest.mark.parametrize("check", [fields.check_run_id, fields.check_project])

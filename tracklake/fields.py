@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from tracklake.errors import RunError
+from tracklake.schema import LAKE_RUN
 
 UNCATEGORIZED = "uncategorized"
 """The project of runs that were given none."""
@@ -14,7 +15,6 @@ TEXTS = ("name", "group", "job_type", "notes")
 """The fields that are texts."""
 
 LONGEST_RUN_ID = 128
-_RESERVED_RUN_ID = "_lake"  # schema.LAKE_RUN; the test holds the two together
 _UNFIT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of surrogate pairs, line and paragraph separators
 
 
@@ -87,7 +87,7 @@ def _wrong_in_run_id(run_id: str) -> str | None:
         return "starts with a dot"
     if run_id != run_id.strip():
         return "has blanks around it"
-    if run_id.casefold() == _RESERVED_RUN_ID:
+    if run_id.casefold() == LAKE_RUN:
         return "is reserved for the lake itself"
     bad = next((char for char in run_id if char in "/\\" or unicodedata.category(char) in _UNFIT), None)
     return None if bad is None else f"contains {bad!r}"

@@ -7,6 +7,7 @@ import hashlib
 import polars as pl
 
 from tracklake import fields
+from tracklake.schema import LAKE_RUN
 
 _UNFIT = r"[/\\\p{Cc}\p{Zl}\p{Zp}]"
 _DIGITS = 10
@@ -35,7 +36,7 @@ def _unfit(ids: pl.Series) -> pl.Series:
     """Mark the ids that fields.check_run_id would refuse, and those that are the same without case."""
     folded = pl.Series([run_id.casefold() for run_id in ids])
     wrong = ids.str.contains(_UNFIT) | ids.str.contains(r"^(\.|\s|$)|\s$")
-    return wrong | (folded == "_lake") | folded.is_duplicated() | (ids.str.len_chars() > fields.LONGEST_RUN_ID)
+    return wrong | (folded == LAKE_RUN) | folded.is_duplicated() | (ids.str.len_chars() > fields.LONGEST_RUN_ID)
 
 
 def _fit(text: str, values: str) -> str:
