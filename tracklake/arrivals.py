@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake import outcomes, significance, survival, tabulation, trajectories
 from tracklake.errors import DefinitionError
+from tracklake.labels import number_of
 from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def time_to(
     confidence: float,
 ) -> Arrivals:
     """Return when runs arrive; `by` has run_id and the columns that group. See `Lake.time_to`.
+
+    Raises DefinitionError for a threshold or a confidence that cannot be, UnknownNameError for a baseline.
 
     >>> lake = example()
     >>> found = lake.time_to("acc", 0.65, goal="max", by="lr")
@@ -167,9 +170,10 @@ def _sheet(of: Arrivals) -> Sheet:
 def _notes(of: Arrivals) -> Iterator[str]:
     never = int((of.table["n"] - of.table["n_arrived"]).sum())
     if never:
-        yield f"{never} of {int(of.table['n'].sum())} runs never arrived: they count for as long as they were seen"
+        runs = number_of(of.table["n"].sum(), "run")
+        yield f"{never:,} of {runs} never arrived: they count for as long as they were seen"
     without = int(of.table["n_without"].sum())
     if without:
-        yield f"{without} runs have no value and are left out"
+        yield f"left out: {number_of(without, 'run')} without a value"
     if of.p is not None:
         yield f"log-rank test over all groups: p = {tabulation.chance(of.p)}"

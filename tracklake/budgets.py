@@ -138,7 +138,7 @@ def learning_curves(
 ) -> pl.DataFrame:
     """Return one row a (group, x) with the mean and a band over the runs; `by` has run_id and the columns that group.
 
-    See `Lake.learning_curves`.
+    See `Lake.learning_curves`. Raises DefinitionError for a band or points that cannot be.
 
     >>> series = example()._view.series
     >>> by = series.table.select(wanted=["run_id"])

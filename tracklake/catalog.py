@@ -11,7 +11,7 @@ from tracklake.delta_log import DeltaLog, Version
 from tracklake.schema import LAKE_RUN
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tracklake.commits import Partition
     from tracklake.statements import Said
@@ -140,7 +140,7 @@ class Catalog:
         other.version, other._said, other._all, other._spent = self.version, self._said, self._all, self._spent.copy()
         return other
 
-    def marks(self, files: Iterable[JournalFile]) -> dict[tuple[int, int], Mark]:
+    def marks(self, files: Collection[JournalFile]) -> dict[tuple[int, int], Mark]:
         """Return the largest mark of each of these journal files that has one.
 
         >>> from tracklake.lake_files import root_of

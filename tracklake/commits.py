@@ -170,6 +170,8 @@ def _remove(key: str, timestamp: int, *, data_change: bool) -> dict[str, Any]:
 def parse(data: bytes) -> Commit:
     """Return what a commit says; actions that are none of ours are passed over, as Delta wants it.
 
+    Raises ValueError for what is no commit, LakeError for a protocol or a file that is not tracklake's.
+
     A process that starts many runs reads the same commits again and again, so it remembers what they say.
 
     >>> part = Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))

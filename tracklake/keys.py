@@ -97,6 +97,8 @@ def _put(flat: dict[str, Any], name: str, value: Any) -> None:
 def join(parts: Sequence[str]) -> str:
     r"""Return the path of at least one part as one text, in which dots and backslashes of the parts are escaped.
 
+    Raises ValueError for no part.
+
     >>> print(join(["optimizer", "betas.0"]))
     optimizer.betas\.0
     """
@@ -251,7 +253,7 @@ def parse_statistic(path: str | tuple[str, str | None], *, metrics: Collection[s
 
     A text is a metric if there is one of that whole name, else its last dotted part is a statistic of the rest. A
     tuple (metric, statistic) is always exact. Raises UnknownNameError, which names the nearest and says what of the
-    path was understood.
+    path was understood, and TypeError for what is neither.
 
     >>> parse_statistic("val/acc.p99.9", metrics={"val/acc"})
     Statistic(metric='val/acc', stat='p99.9')

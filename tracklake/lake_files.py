@@ -17,7 +17,7 @@ MARKER = "tracklake.json"
 
 
 def root_of(given: str | os.PathLike[str] | None) -> Path:
-    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake.
+    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake. TypeError or LakeError for what is no path.
 
     >>> root_of("runs/lake"), root_of(None)
     (PosixPath('runs/lake'), PosixPath('lake'))

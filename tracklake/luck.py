@@ -13,6 +13,7 @@ import polars as pl
 
 from tracklake import outcomes, resampling, tabulation
 from tracklake.errors import DefinitionError
+from tracklake.labels import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,8 +193,8 @@ class Luck:
 
     def __str__(self) -> str:
         """Return it in sentences, at most 80 characters wide."""
-        runs = f"{self.n} run{'s' if self.n > 1 else ''}"
-        best = f"The best of {self.table.height} settings by {self.metric} is {self.best}"
+        runs = number_of(self.n, "run")
+        best = f"The best of {number_of(self.table.height, 'setting')} by {self.metric} is {self.best}"
         sentences = (
             f"{best}: {self.observed:.4f}, the mean of {runs}.",
             f"Of that {self.luck:.4f} is luck: with new seeds expect {self.corrected:.4f}.",

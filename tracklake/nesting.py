@@ -20,7 +20,9 @@ _DEEPEST = 100
 
 
 def as_mapping(given: object) -> dict[str, Any]:
-    """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model.
+    """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model; of None an empty one.
+
+    Raises ConfigError for anything else, and for a key that is no text or empty.
 
     >>> import argparse
     >>> as_mapping(argparse.Namespace(lr=0.1))

@@ -81,7 +81,7 @@ class Outcomes(NamedTuple):
 def find(groups: pl.DataFrame, keys: Any) -> int:
     """Return the number of the group with these keys: a mapping of columns, or the value of the only one.
 
-    Raises UnknownNameError, which names the groups there are.
+    Raises UnknownNameError, which names the groups there are, TypeError for a bare value where columns are several.
 
     >>> find(pl.DataFrame({"config.lr": [0.1, None], "config.opt": ["adam", "adam"]}), {"lr": None})
     1
@@ -120,7 +120,9 @@ def outcomes(
     failed: Failed,
     unit: Unit,
 ) -> Outcomes:
-    """Read the number of each run, and put the runs into groups, tasks and cells.
+    """Read the number of each run, and put the runs into groups, tasks and cells; see `Lake.compare`.
+
+    Raises UnknownNameError for columns, DefinitionError for tasks as units where none are known.
 
     >>> from tracklake.targets import target
     >>> table = example()._view.runs

@@ -158,7 +158,7 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Collect several at once, like `collect`.
+    """Collect several at once; LakeError as in `collect`.
 
     >>> [frame.height for frame in collect_all([pl.LazyFrame({"a": [1, 2]}), pl.LazyFrame({"a": [3]})])]
     [2, 1]

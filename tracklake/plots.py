@@ -157,7 +157,8 @@ class Plots:
         A run without a value lies below the axis. Of more than 160 runs, the best 60 are in colour and 100 of the
         others, evenly over their ranks, in grey. `metric` as in `heatmap`, and the last axis; without a goal the
         highest count as best. A sweep knows its parameters (the ten most important) and its metric itself. Data: run,
-        axis (its number), at (0 to 1), color (the metric), strong. Raises UnknownNameError.
+        axis (its number), at (0 to 1), color (the metric), strong. Raises UnknownNameError, and DefinitionError for
+        columns without a metric.
 
         >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
         6

@@ -83,7 +83,7 @@ class Quality:
         return found.group_by("run_id", maintain_order=True).agg(over)
 
     def parse(self, name: str) -> tuple[str | None, str]:
-        """Return the metric (None for all) and the flag of a column, or raise the error that names the nearest.
+        """Return the metric (None for all) and the flag of a column; UnknownNameError, which names the nearest.
 
         >>> quality = Quality(example()._view.runs.summaries)
         >>> quality.parse("quality.loss.diverged_at"), quality.parse("quality.n_nan")

@@ -317,7 +317,7 @@ class _Families:
 
 
 def checked_step(step: object, name: str = "step") -> int | None:
-    """Return a step as an int; numpy ints pass, bool, float and str do not.
+    """Return a step as an int; numpy ints pass. TypeError for bool, float and str, ValueError beyond 64 bits.
 
     >>> checked_step(3), checked_step(None)
     (3, None)

@@ -59,6 +59,8 @@ class RunTable:
     ) -> pl.DataFrame:
         """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns.
 
+        Raises UnknownNameError, and QueryError for a condition or a limit that cannot be.
+
         >>> example()._view.runs.select(where="state = 'finished'", wanted=["config.lr"], order_by="-config.lr").rows()
         [('fast', 0.1), ('slow', 0.01)]
         """

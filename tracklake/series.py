@@ -157,6 +157,8 @@ class SeriesTable:
     ) -> pl.DataFrame:
         """Return each run's row at its own best step of the metric: run_id, step, the metric, and those of `take`.
 
+        Raises UnknownNameError, and DefinitionError where nothing says which way is better.
+
         >>> example()._view.series.at_best("loss", goal="min", take=["acc"], runs=None, where=None).rows()
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
@@ -231,6 +233,8 @@ def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
 
+    QueryError for a size below 4.
+
     >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
     >>> thinned(curve, 4)["value"].to_list()
     [0.0, 5.0, -3.0, 2.0]
@@ -263,7 +267,7 @@ def check_shape(shape: str) -> None:
 
 
 def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
-    """Keep the points at the steps wanted.
+    """Keep the points at the steps wanted; QueryError for what is neither a pair nor a range.
 
     >>> points = pl.LazyFrame({"step": range(6)})
     >>> [between(points, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]

@@ -71,7 +71,7 @@ class Session:
         self._begin()
 
     def new_journal(self, folder: str) -> Journal:
-        """Open a journal of this run in a folder of the lake. LakeError where it cannot be written.
+        """Open a journal of this run in a folder of the lake. OSError or LakeError where it cannot be written.
 
         >>> with tl.init() as run:
         ...     journal = run._session.new_journal("system")

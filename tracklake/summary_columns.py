@@ -216,6 +216,8 @@ def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
 def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[str, Statistic]:
     """Return the statistics by the names of their columns; a bare metric is its last value.
 
+    UnknownNameError where two would have one name.
+
     >>> from tracklake.keys import Statistic
     >>> labelled([("loss", Statistic("loss", None)), (("loss", "min"), Statistic("loss", "min"))])
     {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}

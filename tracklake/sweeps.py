@@ -91,6 +91,7 @@ class Sweep(Tabulated):
         """Which runs did best? The n best, and all that tie with the last of them: run_id, parameters, value.
 
         Not to be used as what the setting is worth: the best of many is best partly by luck; `luck` says how much.
+        Raises DefinitionError for n below 1.
 
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]

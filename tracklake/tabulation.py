@@ -8,7 +8,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.labels import clipped
+from tracklake.labels import clipped, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -102,7 +102,7 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
         _line([c.heading for c in shown], shown),
         *(_line(row, shown) for row in zip(*(c.cells for c in shown), strict=True)),
     ]
-    hidden = [f"{n} more {what}{'s' if n > 1 else ''}" for n, what in (
+    hidden = [number_of(n, f"more {what}") for n, what in (
         (len(sheet.columns[0].cells) - rows if sheet.columns else 0, "row"),
         (len(sheet.columns) - len(shown), "column")) if n > 0]  # fmt: skip
     if hidden:

@@ -30,6 +30,8 @@ _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhd])\s*")
 def axis(table: RunTable, x: str) -> str:
     """Return the metric that an x means: "step" and "time" (seconds since the start) where no metric has that name.
 
+    Raises UnknownNameError, which names the nearest.
+
     >>> table = example()._view.runs
     >>> axis(table, "time"), axis(table, "loss")
     ('_runtime', 'loss')

@@ -79,7 +79,7 @@ def _usual(lake: tl.Lake) -> str | None:
 
 
 def look(lake: tl.Lake, metric: str | None, *, project: str | None, every: bool) -> list[Watched]:
-    """Return the running runs (or, with `every`, the newest), the one started last first.
+    """Return the running runs (or, with `every`, the newest), the one started last first; UnknownNameError.
 
     >>> newest, _ = look(example(), "loss", project=None, every=True)
     >>> newest.run_id, newest.step, newest.last, newest.best

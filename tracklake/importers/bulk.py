@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake import partitions
 from tracklake.errors import CommitError, RunExistsError
+from tracklake.labels import number_of
 from tracklake.progress import progress
 from tracklake.sealing import ABANDON_SECONDS
 
@@ -44,7 +45,7 @@ def publish(
     >>> from tracklake.snapshot_reader import SnapshotReader
     >>> publish(SnapshotReader(example()._storage), [], run_ids=pl.Series(["FAST"]))
     Traceback (most recent call last):
-    tracklake.errors.RunExistsError: of 1 runs to import 1 is in the lake already ('FAST'); nothing was imported: ...
+    tracklake.errors.RunExistsError: of 1 run to import 1 is in the lake already ('FAST'); nothing was imported: ...
     """
     began = time.monotonic()
     catalog = reader.catalog
@@ -87,7 +88,8 @@ def refuse_taken(run_ids: pl.Series, taken: pl.Series) -> None:
     there = [run_id for run_id in run_ids if run_id.casefold() in known]
     if there:
         named = ", ".join(map(repr, there[:_NAMED])) + (", ..." if len(there) > _NAMED else "")
+        are = "is" if len(there) == 1 else "are"
         raise RunExistsError(
-            f"of {len(run_ids):,} runs to import {len(there):,} {'is' if len(there) == 1 else 'are'} in the lake "
-            f"already ({named}); nothing was imported: leave them out, or import into another lake"
+            f"of {number_of(len(run_ids), 'run')} to import {len(there):,} {are} in the lake already ({named}); "
+            "nothing was imported: leave them out, or import into another lake"
         )
