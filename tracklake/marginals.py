@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import bootstrap, fanova, importance, resampling
+from tracklake import bootstrap, fanova, resampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tracklake.targets import Target
 
 _TICKS = 5
+_ROUNDS = 200
+"""Turns of estimating each parameter's part in the value beside those of the others."""
+_STILL = 1e-6
+"""Share of the range of values below which a change from turn to turn is none."""
 
 
 class Parallel(NamedTuple):
@@ -37,7 +41,7 @@ def marginal(
     runs: pl.DataFrame,
     target: Target,
     *,
-    fit: Fit | None,
+    others: Sequence[Parameter],
     points: int,
     confidence: float,
     seed: int,
@@ -62,10 +66,12 @@ def marginal(
         .sort("bin")
     )
     low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
-    predicted = -target.sign * _predicted(parameter, fit, found["value_at"].to_numpy())
-    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "predicted": predicted}
+    used = (bins >= 0) & runs["value"].is_not_null().to_numpy()
+    beside = [_bins(other, points)[used] + 1 for other in others]  # to lack a parameter is a place as well
+    adjusted = evened_out(runs["value"].to_numpy()[used], bins[used], beside, size=len(low))
+    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "adjusted": adjusted[found["bin"]]}
     shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
-    rest = ["n", "n_failed", "mean", "low", "high", "best", "predicted"]
+    rest = ["n", "n_failed", "mean", "low", "high", "best", "adjusted"]
     if parameter.choices:
         names = [parameter.choices[int(place)] for place in found["value_at"]]
         return shown.select(pl.Series("choice", names, dtype=pl.String), *rest)
@@ -96,15 +102,33 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
     return low, high
 
 
-def _predicted(parameter: Parameter, fit: Fit | None, at: Floats) -> Floats:
-    """Return what a forest says at these values, in the mean over the space of the other parameters."""
-    names = [p.name for p in fit.shown] if fit else []
-    if fit is None or parameter.name not in names:
-        return np.full(len(at), np.nan)
-    place = names.index(parameter.name)
-    wanted = importance.encoded_at(fit.shown[place], at)
-    found: Floats = np.mean([fanova.marginal(tree, fit.features.groups[place], wanted) for tree in fit.trees], axis=0)
-    return found
+def evened_out(values: Floats, at: Ints, others: Sequence[Ints], *, size: int) -> Floats:
+    """Return the mean of the values at each of `size` places, as it would be with the other factors alike at all.
+
+    What a place of another factor adds to the value is estimated beside the means, as the mean of what is left there,
+    drawn towards none as if by one more value; in turns until nothing moves (backfitting: Hastie and Tibshirani 1986,
+    "Generalized Additive Models"; the adjusted means of Searle, Speed and Milliken 1980). In a grid where each place
+    saw the others equally often these are the plain means. NaN where there is no value.
+
+    >>> evened_out(np.array([1.0, 1.0, 1.0, 3.0]), np.array([0, 0, 1, 1]), [np.array([0, 0, 0, 1])], size=2).round(2)
+    array([1.25, 1.75])
+    """
+    if not len(values):
+        return np.full(size, np.nan)
+    counts = np.bincount(at, minlength=size)
+    sizes = [np.bincount(other) for other in others]
+    effects = [np.zeros(len(n)) for n in sizes]
+    middle = np.zeros(size)
+    rest = values.astype(np.float64)  # less the effects of the others
+    for _ in range(_ROUNDS):
+        before, middle = middle, np.bincount(at, rest, minlength=size) / np.maximum(counts, 1)
+        if np.abs(middle - before).max() <= _STILL * np.ptp(values):
+            break
+        for other, n, effect in zip(others, sizes, effects, strict=True):
+            rest += effect[other]
+            effect[:] = np.bincount(other, rest - middle[at]) / (n + 1)
+            rest -= effect[other]
+    return np.where(counts > 0, middle + (values - rest).mean(), np.nan)
 
 
 def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
