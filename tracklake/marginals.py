@@ -81,13 +81,19 @@ def marginal(
 def _bins(parameter: Parameter, points: int) -> Ints:
     """Return the bin of each run, -1 where it lacks the parameter: a value each, or stretches of as many runs."""
     active = parameter.active
-    distinct, place = np.unique(parameter.codes[active], return_inverse=True)
-    if len(distinct) > points and not parameter.choices:
-        edges = np.quantile(parameter.codes[active], np.linspace(0, 1, points + 1)[1:-1])
-        place = np.unique(np.searchsorted(edges, parameter.codes[active], side="left"), return_inverse=True)[1]
+    codes = parameter.codes[active]
+    place = _ranked(codes)
+    if place.max(initial=-1) >= points and not parameter.choices:
+        edges = np.quantile(codes, np.linspace(0, 1, points + 1)[1:-1])
+        place = _ranked(np.searchsorted(edges, codes, side="left"))
     bins = np.full(len(active), -1, dtype=np.int64)
     bins[active] = place
     return bins
+
+
+def _ranked(values: Floats | Ints) -> Ints:
+    """Return the place of each value among the distinct ones."""
+    return pl.Series(values).rank("dense").cast(pl.Int64).to_numpy() - 1
 
 
 def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> tuple[Floats, Floats]:
