@@ -227,7 +227,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     if chosen and len(table) > 1:
         yield (
             f"the baseline is the best of {len(table)} groups, and being chosen flatters it: p is corrected over all"
-            " pairs; name the one you mean with baseline="
+            " pairs; name the baseline that you mean"
         )
     failed = int(table["n_failed"].sum())
     if failed:
@@ -248,7 +248,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     if found.tasks and found.unit == "run":
         yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
     if few:
-        yield f"{number_of(few, 'group')} of too few runs for a sound interval (.table['warning'])"
+        yield f"{number_of(few, 'group')} of too few runs for a sound interval (column warning)"
 
 
 def _sheet(of: Comparison) -> Sheet:

@@ -124,23 +124,6 @@ def explained(tree: Boxes, features: Sequence[int]) -> float:
     return float((weights * (averaged - mean) ** 2).sum())
 
 
-def marginal(tree: Boxes, features: Sequence[int], at: Floats) -> Floats:
-    """Return the prediction at points of these features (points x features), averaged over all other features.
-
-    >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
-    >>> marginal(tree, [0], np.array([[0.5], [3.0]])).tolist()
-    [0.0, 1.0]
-    """
-    rest = tree.value * tree.beside(features)
-    inside = np.ones((len(at), len(rest)), dtype=np.bool_)
-    for column, f in enumerate(features):
-        point = at[:, column : column + 1]
-        inside &= (point > tree.low[:, f]) | (tree.low[:, f] == tree.bounds[f, 0])
-        inside &= (point <= tree.high[:, f]) | (tree.high[:, f] == tree.bounds[f, 1])
-    found: Floats = inside @ rest
-    return found
-
-
 def _edges(tree: Boxes, feature: int) -> Floats:
     return np.unique(np.concatenate([tree.low[:, feature], tree.high[:, feature], tree.bounds[feature]]))
 

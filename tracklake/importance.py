@@ -238,32 +238,19 @@ def encoded(found: Sequence[Parameter]) -> Encoded:
     columns: list[Floats] = []
     groups: list[list[int]] = []
     for p in found:
-        parts = _categories(p, p.codes) if p.choices else [np.where(p.active, p.scaled, np.nanmedian(p.scaled))]
+        parts = _categories(p) if p.choices else [np.where(p.active, p.scaled, np.nanmedian(p.scaled))]
         groups.append(list(range(len(columns), len(columns) + len(parts))))
         columns += parts
     features = np.stack(columns, axis=1)
     return Encoded(features, np.stack([features.min(axis=0), features.max(axis=0)], axis=1), groups)
 
 
-def _categories(p: Parameter, codes: Floats) -> list[Floats]:
+def _categories(p: Parameter) -> list[Floats]:
     """Return a column of 0 and 1 for each category of the parameter, and for being without one."""
-    names, counts = np.unique(np.where(p.active, p.codes, -1.0), return_counts=True)
+    codes = np.where(p.active, p.codes, -1.0)
+    names, counts = np.unique(codes, return_counts=True)
     common = names[np.argsort(-counts, kind="stable")]
     alone = np.sort(common[: MOST_CHOICES - 1]) if len(common) > MOST_CHOICES else names
-    known = np.where(np.isnan(codes), -1.0, codes)
-    columns = [(known == name).astype(np.float64) for name in alone]
+    columns = [(codes == name).astype(np.float64) for name in alone]
     rest = np.setdiff1d(names, alone)
-    return [*columns, np.isin(known, rest).astype(np.float64)] if len(rest) else columns
-
-
-def encoded_at(p: Parameter, at: Floats) -> Floats:
-    """Return values of one parameter (or places of its choices) as its features have them (values x columns).
-
-    >>> from tracklake.parameters import varied
-    >>> (opt,) = varied(pl.DataFrame({"opt": ["a", "b", "a"]}), ["opt"])
-    >>> encoded_at(opt, np.array([1.0])).tolist()  # the place of "b"
-    [[0.0, 1.0]]
-    """
-    if not p.choices:
-        return np.reshape(np.log10(at) if p.log else at, (-1, 1))
-    return np.stack(_categories(p, at), axis=1)
+    return [*columns, np.isin(codes, rest).astype(np.float64)] if len(rest) else columns

@@ -37,8 +37,8 @@ def wants_log(values: pl.Series) -> bool:
     known = finite(values)
     if known.is_empty() or float(known.min()) <= 0:  # type: ignore[arg-type] # Float64, not empty
         return False
-    distinct = known.unique().to_numpy()
-    low, middle, high = float(distinct.min()), float(np.median(distinct)), float(distinct.max())
+    distinct = known.unique()
+    low, middle, high = (float(at) for at in (distinct.min(), distinct.median(), distinct.max()))  # type: ignore[arg-type] # Float64, not empty
     if high / low < _DECADE:
         return False
     logs = np.log([low, middle, high])

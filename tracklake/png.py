@@ -12,6 +12,7 @@ import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _PALETTE, _RGBA = 2, 3, 6
@@ -56,13 +57,13 @@ def smaller(png: bytes) -> bytes:
     if pixels is None:
         return png
     packed = np.ascontiguousarray(pixels).view(">u4")[..., 0] >> 8
-    colours, places = np.unique(packed, return_inverse=True)
+    colours = pl.Series(packed.ravel()).unique().sort().to_numpy()
     if len(colours) > _COLOURS:
         made = [_data(pixels[..., :3].reshape(header.height, -1))]
         kind = _RGB
     else:
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
-        made = [(b"PLTE", palette.tobytes()), _data(places.reshape(header.height, -1).astype(np.uint8))]
+        made = [(b"PLTE", palette.tobytes()), _data(np.searchsorted(colours, packed).astype(np.uint8))]
         kind = _PALETTE
     kept = [(name, data) for name, data in chunks if name == b"pHYs"]
     head = struct.pack(">IIBBBBB", *header._replace(kind=kind))

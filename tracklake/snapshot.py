@@ -120,10 +120,14 @@ class Snapshot:
         ...     lake._view.snapshot.alive["run_id"].to_list()
         ['now']
         """
-        nodes = dict(self.facts("node").select("session", "text").iter_rows())
         newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
-        living = [session for session, file in newest.items() if self._shows_life(file, nodes.get(session))]
+        living = [session for session, file in newest.items() if self._shows_life(file, self._nodes.get(session))]
         return self.sessions.filter(pl.col("session").is_in(living)).select("run_id", "session")
+
+    @cached_property
+    def _nodes(self) -> dict[int, str]:
+        """The machine of each session."""
+        return dict(self.facts("node").select("session", "text").iter_rows())
 
     def _shows_life(self, file: JournalFile, node: str | None) -> bool:
         path = self._storage.path(f"{journal_files.FOLDER}/{file.entry.name}")

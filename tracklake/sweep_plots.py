@@ -141,17 +141,18 @@ def marginal(sweep: Sweep, name: str) -> Plot:
     if not found["n"].sum():
         return empty(title, because=_nothing(sweep.runs))
     shown = found.top_k(_CHOICES, by="n").sort("x") if parameter.choices else found
-    data = shown.select("x", "n", "n_failed", "mean", "low", "high", "predicted")
+    data = shown.select("x", "n", "n_failed", "mean", "low", "high", "adjusted")
     placed = _placed(parameter, sweep.runs).filter(_is_shown(parameter, shown))
     runs = _thinned(placed.drop_nulls("value"), "x", "value")
-    lines = shown.select("mean", "low", "high", "predicted", "best")
+    lines = shown.select("mean", "low", "high", "adjusted", "best")
     y, beyond = _seen(sweep.target.name, sweep.target, lines, runs)
     notes = [f"Grey: {_count(runs, placed['value'].count())}. Bands: 95% bootstrap interval of the mean."]
     if shown.height < found.height:
         notes.append(f"Shown: the {_CHOICES} of {number_of(found.height, 'value')} with most runs.")
     failed = placed.filter("failed").unique("x", maintain_order=True)
     x = _along(parameter, placed["x"])
-    draw = partial(sweep_charts.marginal, runs=runs, failed=failed, x=x, y=y)
+    alone = len(sweep.settings) == 1
+    draw = partial(sweep_charts.marginal, runs=runs, failed=failed, x=x, y=y, alone=alone)
     return Plot(title, data=data, draw=draw, notes=[*notes, *beyond])
 
 
@@ -213,7 +214,7 @@ def parallel(sweep: Sweep) -> Plot:
     >>> parallel(example().sweep(metric="acc", goal="max"))
     Plot('acc by lr', 4 rows)
     """
-    chosen = [p for p in sweep.found if p.kind != "label"]
+    chosen = sweep.settings
     if len(chosen) > _AXES:
         ranked = sweep.importance(draws=0)["name"].to_list()
         chosen = sorted(chosen, key=lambda p: ranked.index(p.name))[:_AXES]

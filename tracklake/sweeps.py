@@ -80,7 +80,12 @@ class Sweep(Tabulated):
         return found
 
     @property
-    def _settings(self) -> list[Parameter]:
+    def settings(self) -> list[Parameter]:
+        """The varied parameters but for labels: text that differs in nearly every run.
+
+        >>> [p.name for p in example().sweep(metric="acc", goal="max").settings]
+        ['config.lr']
+        """
         return [p for p in self.found if p.kind != "label"]
 
     @property
@@ -133,7 +138,7 @@ class Sweep(Tabulated):
         """
         times = draws if draws is not None else 100 if method == "ped-anova" else 10
         return importance.importance(
-            self._settings, self.losses, failed=self._failed, method=method, quantile=quantile, draws=times,
+            self.settings, self.losses, failed=self._failed, method=method, quantile=quantile, draws=times,
             confidence=confidence, seed=seed,
         )  # fmt: skip
 
@@ -141,20 +146,21 @@ class Sweep(Tabulated):
         """How does the value change with this parameter? One row a value (or a stretch of values) of it.
 
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
-        mean), best, and predicted: what a forest fitted to all runs (a tree to 2,000 of them at most) says in the mean
-        over all other parameters. `mean` is over the runs as they are: where a sampler went where it was good, it mixes
-        this parameter with the others, and predicted does less. A number with more than `points` values is cut into
+        mean), best, and adjusted: the mean with the other parameters evened out. `mean` is over the runs as they are:
+        where a sampler went where it was good, it mixes this parameter with the others, and `adjusted` takes out what
+        they add, each by itself (`marginals.evened_out`). A number with more than `points` values is cut into
         stretches of as many runs. Not to be used to choose a value by `best`, which is higher the more runs there are;
-        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest,
-        Hutter et al. 2014.
+        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; adjusted means, Searle,
+        Speed and Milliken 1980.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
+        along = self.parameter(parameter)
+        others = [p for p in self.settings if p.name != along.name]
         return marginals.marginal(
-            self.parameter(parameter), self.runs, self.target, fit=self._fit(seed), points=points,
-            confidence=confidence, seed=seed,
-        )  # fmt: skip
+            along, self.runs, self.target, others=others, points=points, confidence=confidence, seed=seed
+        )
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
         """Which parameters matter only together? One row a pair: first, second, share; the largest first.
@@ -204,7 +210,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").parallel().lines.select("config.lr", "value").rows()
         [(0.0, 0.0), (1.0, 1.0)]
         """
-        return marginals.parallel(self._settings, self.runs, self.target)
+        return marginals.parallel(self.settings, self.runs, self.target)
 
     def rank_stability(
         self, *, top: int = 5, noise: float | None = None, draws: int = 2000, confidence: float = 0.95, seed: int = 0
@@ -265,7 +271,7 @@ class Sweep(Tabulated):
     def _fit(self, seed: int) -> Fit | None:
         """Return the forest of all runs, fitted once."""
         if seed not in self._fits:
-            self._fits[seed] = importance.fit(self._settings, self.losses, seed=seed)
+            self._fits[seed] = importance.fit(self.settings, self.losses, seed=seed)
         return self._fits[seed]
 
     def _repeats(self) -> tuple[pl.DataFrame, list[Floats]]:
@@ -281,7 +287,7 @@ class Sweep(Tabulated):
     @property
     def _columns(self) -> list[str]:
         """The columns of the parameters, with their texts."""
-        names = [p.name for p in self._settings]
+        names = [p.name for p in self.settings]
         return [c for c in self.runs.columns if c in names or c.removesuffix(".text") in names]
 
     def __len__(self) -> int:
@@ -326,7 +332,6 @@ def _sheet(of: Sweep) -> Sheet:
     rows: list[dict[str, Any]] = of.parameters.to_dicts()
     better = "higher" if of.target.goal == "max" else "lower"
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
-    failed = int(of.runs["failed"].sum())
     columns = [
         Column("parameter", [short_name(r["name"], width=32) for r in rows], right=False),
         Column("kind", [r["kind"] for r in rows], right=False),
@@ -335,9 +340,8 @@ def _sheet(of: Sweep) -> Sheet:
         Column("runs", [str(r["n_runs"]) for r in rows], rank=3),
         Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
-    best = of.best()["value"]
-    notes = (f"the best is {number(best[0], 4)}",) if len(best) else ()
-    title = f"{of.target.name} ({better} is better): {len(of):,} runs, {failed:,} failed, {varies}"
+    notes = tuple(f"the best is {number(value, 4)}" for value in of.best()["value"].head(1))
+    title = f"{of.target.name} ({better} is better): {len(of):,} runs, {of.runs['failed'].sum():,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
 
 

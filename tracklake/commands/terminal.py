@@ -18,6 +18,8 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tracklake.tabulation import Tabulated
+
 ROWS = 30
 """Rows that a table shows unless --limit says otherwise."""
 CELL = 32
@@ -79,6 +81,12 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
         click.echo("\n".join(table(top, width=width())))
         if shown.height < frame.height:
             click.echo(f"... more than {shown.height} rows: --limit 0 shows them all")
+
+
+def show(found: Tabulated, *, limit: int | None) -> None:
+    """Print a result as a table that fits the terminal, and say how to see the rest of it."""
+    rest = "with --limit 0", "in a wider terminal, or with --csv or --json"
+    click.echo(found.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=rest))
 
 
 def _give_parquet(frame: pl.DataFrame) -> None:
