@@ -24,6 +24,9 @@ class Api:
     """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake.
 
     `overrides`, `timeout` and `api_key` are accepted and mean nothing. Raises LakeError if there is no lake.
+
+    >>> Api(example().dir).runs("example")
+    <ApiRuns example: 2 runs>
     """
 
     def __init__(
@@ -87,7 +90,12 @@ class Api:
 
 
 class ApiRuns:
-    """The runs that match: len, iteration, indexing; `summaries` and `histories` give them as one frame, at once."""
+    """The runs that match: len, iteration, indexing; `summaries` and `histories` give them as one frame, at once.
+
+    >>> runs = Api(example().dir).runs("example")
+    >>> len(runs), runs[0].id, [run.id for run in runs[1:]]
+    (2, 'slow', ['fast'])
+    """
 
     def __init__(self, lake: Lake, path: str | None, filters: Mapping[str, Any], order: str, *, per_page: int) -> None:
         if per_page < 1:

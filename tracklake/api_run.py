@@ -84,6 +84,10 @@ class ApiRun:
 
     What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes` and `name` by
     `update()`. `load(force=True)` reads it anew.
+
+    >>> run = tl.Api(example().dir).run("slow")
+    >>> run.name, run.state, run.config["lr"]
+    ('slow', 'finished', 0.01)
     """
 
     def __init__(self, run_id: str, page: Page) -> None:

@@ -32,6 +32,10 @@ class Arrivals(Tabulated):
     `.curve` has a row a (group, x): at_risk, arrived, share (not arrived yet), low, high.
     `.runs` has a row a run: arrived, and x (where it arrived, else where it was seen last). `.p` is that of the
     log-rank test over all groups, `.baseline` has the keys of the group compared with.
+
+    >>> found = example().time_to("acc", 0.6, goal="max", by="lr")
+    >>> len(found), found.baseline, found.runs["x"].to_list()
+    (2, {'config.lr': 0.1}, [2.0, 0.0])
     """
 
     what: str

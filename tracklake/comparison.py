@@ -40,6 +40,10 @@ class Comparison(Tabulated):
     verdict ("mixed" where the test and the difference of the center point to opposite sides), why (this test) and
     warning. `.baseline` has the keys of the group compared with.
     `.runs` is the value of every run; `.notes` says in sentences what a reader has to know.
+
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10)
+    >>> len(found), found.baseline, found.table["mean"].to_list()
+    (2, {'config.lr': 0.1}, [0.9, 0.6])
     """
 
     outcomes: Outcomes = field(repr=False)

@@ -23,6 +23,10 @@ class Description(NamedTuple):
 
     Frames: projects (project, runs, last), metrics (metric, runs, points, first_step, last_step, defined), derived
     (project, name, kind, expression, description, unit, runs).
+
+    >>> found = example().describe()
+    >>> found.runs, found.states, found.projects["project"].to_list()
+    (2, {'finished': 2}, ['example'])
     """
 
     runs: int

@@ -35,6 +35,10 @@ class Median:
     """Stop a run whose best is worse than the median of the completed runs at the same step.
 
     Source: Golovin et al. 2017 (Vizier); report by report what optuna's PercentilePruner does.
+
+    >>> curves = [(np.arange(2), np.array(losses)) for losses in ([3.0, 1.0], [9.0, 9.0])]
+    >>> replayed(Median(startup=1), curves).tolist()
+    [2, 1]
     """
 
     percentile: float = 50.0
@@ -85,6 +89,10 @@ class SuccessiveHalving:
 
     Rungs stand at min_resource * eta**(rate + rung) steps. Source: Li et al. 2020 (ASHA); report by report what
     optuna's SuccessiveHalvingPruner does.
+
+    >>> curves = [(np.arange(4), np.full(4, loss)) for loss in (1.0, 2.0)]
+    >>> replayed(SuccessiveHalving(min_resource=1, eta=2), curves).tolist()
+    [4, 2]
     """
 
     min_resource: int | None = None
@@ -127,6 +135,10 @@ class Hyperband:
 
     Each run goes to one of the brackets, in proportion to what hyperband gives them. Source: Li et al. 2018; report by
     report what optuna's HyperbandPruner does in a study of the name `name` (which decides the bracket of a run).
+
+    >>> curves = [(np.arange(9), np.full(9, loss)) for loss in (1.0, 2.0, 3.0, 4.0)]
+    >>> replayed(Hyperband(max_resource=9), curves).tolist()
+    [9, 2, 9, 2]
     """
 
     max_resource: int | None = None

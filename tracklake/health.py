@@ -35,7 +35,12 @@ _EXACT = [name for name in STATES if name not in {"project", *_SERIES, *_CLOSE}]
 
 @dataclass(frozen=True)
 class Report:
-    """What a check looked at and what it found wrong."""
+    """What a check looked at and what it found wrong.
+
+    >>> print(Report(checked=["the log: version 1, 1 partition"]))
+    checked the log: version 1, 1 partition
+    all is sound
+    """
 
     checked: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)

@@ -65,6 +65,10 @@ class Lake(Analysis, Questions, Declarations):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes.
+
+    >>> lake = example()
+    >>> lake.runs(columns=["config.lr", "summary.loss.min"]).rows()
+    [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
     """
 
     def __init__(

@@ -29,6 +29,11 @@ class Summary(MutableMapping[str, Any]):
     A mapping that answers to full names (`summary["train.loss"]`) and to their parts (`summary["train"]["loss"]`), with
     attribute style as well. Assignment replaces an entry, a nested one keeps its siblings; None erases; arrays of more
     than 32 elements are saved whole and held as their statistics (see `array`).
+
+    >>> summary = example().run("fast").summary
+    >>> summary["test"] = {"acc": 0.7}
+    >>> summary["test"]["acc"], summary["test.acc"], summary.loss
+    (0.7, 0.7, 0.75)
     """
 
     _INTERNAL = frozenset({"_entries", "_say", "_folder", "_path"})
@@ -195,7 +200,13 @@ class Summary(MutableMapping[str, Any]):
 
 
 class Config(Mapping[str, Any]):
-    """The config of one run: nested values, item and attribute access; existing values change only when allowed."""
+    """The config of one run: nested values, item and attribute access; existing values change only when allowed.
+
+    >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+    >>> config.seed = 3
+    >>> config["lr"], config["seed"]
+    (0.1, 3)
+    """
 
     _INTERNAL = frozenset({"_values", "_say"})
 

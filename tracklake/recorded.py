@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 class RecordedRun:
-    """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`."""
+    """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`.
+
+    >>> run = example().run("fast")
+    >>> run.state, run.config, run.summary["loss"]
+    ('finished', {'lr': 0.1}, 0.75)
+    """
 
     def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
         self.id = run_id

@@ -30,6 +30,9 @@ class Replay(Tabulated):
     saved (the share), best (the value of the best run), best_left (of the best run not stopped), regret (how much worse
     that is, never negative; null if none was left), best_stopped_at (where the best run was stopped, null if it was
     not). `.runs` has a row a (rule, run): stopped_at, used, whole, value.
+
+    >>> example().sweep(metric="acc", goal="max").replay("median").runs["whole"].to_list()
+    [2.0, 2.0]
     """
 
     x: str

@@ -229,7 +229,13 @@ def is_frame(value: object) -> bool:
 
 
 class Caller:
-    """Finds the frames of data that a caller's variables hold."""
+    """Finds the frames of data that a caller's variables hold.
+
+    >>> import sys
+    >>> mine = pl.DataFrame({"lr": [0.1]})
+    >>> Caller(sys._getframe())("mine").height
+    1
+    """
 
     def __init__(self, frame: FrameType | None) -> None:
         self._frame = frame

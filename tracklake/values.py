@@ -58,7 +58,11 @@ FLOAT, INT, BOOL, TEXT, JSON, NULL = (int(kind) for kind in Kind)  # plain ints:
 
 
 class Stored(NamedTuple):
-    """The stored form: `value` is set for FLOAT and INT, `ival` for INT and BOOL, `text` for TEXT and JSON."""
+    """The stored form: `value` is set for FLOAT and INT, `ival` for INT and BOOL, `text` for TEXT and JSON.
+
+    >>> store(3, name="epoch")
+    Stored(kind=1, value=3.0, ival=3, text=None)
+    """
 
     kind: int
     value: float | None

@@ -41,6 +41,11 @@ class Run(Identity):
     """A run that is being written: log rows, define metrics, read and set the summary and the config.
 
     Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed.
+
+    >>> with tl.init("walk", config={"lr": 0.1}) as run:
+    ...     run.log({"loss": 0.5})
+    >>> run.summary["loss"], run.config.lr
+    (0.5, 0.1)
     """
 
     def __init__(
