@@ -33,7 +33,7 @@ def seen(lake, metric="m"):
 
 def test_nothing_new_gives_the_same_snapshot(tmp_path):
     """The object is the same until a row, a statement or a commit comes; then it is another."""
-    run = tl.init(id="a", dir=tmp_path)
+    run = tl.init(id="a", dir=tmp_path, settings={"metadata": False})  # noted later, it is news
     run.log({"m": 1.0})
     lake = tl.open(tmp_path)
     first = lake._view.snapshot

@@ -135,9 +135,10 @@ def test_a_torn_tail_is_not_sealed_again_and_again(tmp_path: Path):
 
 
 def test_a_journal_without_a_word(tmp_path: Path):
-    """A file whose writer died before its first word may have one that lives: it stays for a day."""
-    tl.open(tmp_path, create=True)
+    """A file whose writer died before its first word may have one that lives: it is no run, and stays for a day."""
+    lake = tl.open(tmp_path, create=True)
     (tmp_path / "journal").mkdir(exist_ok=True)
     (tmp_path / "journal" / str(journal.FileName("r-0b5a2a4c1e", 255, 0))).touch()
+    assert lake.runs().is_empty()
     assert left_after_sealing(tmp_path, silence=23 * HOUR) == [0]
     assert left_after_sealing(tmp_path, silence=25 * HOUR) == []
