@@ -36,13 +36,26 @@ def rows(*arguments: str, folder: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_compare_prints_what_the_library_prints(folder: str):
+def test_compare_prints_what_the_library_prints(folder: str, monkeypatch: pytest.MonkeyPatch):
     """`compare` prints the comparison, as text, Markdown and LaTeX."""
     found = tl.open(folder).compare("acc", by="lr", over="seed", goal="max", baseline=0.1)
     asked = ("compare", "acc", "--by", "lr", "--over", "seed", "--goal", "max", "--baseline", "0.1")
-    assert call(*asked, folder=folder).stdout == f"{found!r}\n"
+    monkeypatch.setenv("COLUMNS", "200")
+    assert call(*asked, folder=folder).stdout == f"{found.to_text(width=200)}\n"
     assert call(*asked, "--markdown", folder=folder).stdout == f"{found.to_markdown()}\n"
     assert call(*asked, "--latex", folder=folder).stdout == f"{found.to_latex()}\n"
+
+
+def test_compare_fits_the_terminal(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """A narrow terminal is told how to see the columns and rows that have no room; a wide one has all columns."""
+    asked = ("compare", "acc", "--by", "lr", "--over", "seed", "--goal", "max", "--limit", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = call(*asked, folder=folder).stdout
+    assert max(map(len, narrow.splitlines())) <= 60
+    told = " ".join(narrow.split())
+    assert "(2 more rows with --limit 0; 5 more columns in a wider terminal, or with --csv or --json)" in told
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "p (Holm)" in call(*asked, folder=folder).stdout
 
 
 def test_compare_for_programs(folder: str):

@@ -166,12 +166,6 @@ def test_variance_by_boxes_is_that_over_the_whole_grid(features: list[int]):
     assert fanova.explained(tree, [0, 1, 2]) == pytest.approx(tree.variance, abs=1e-9)
 
 
-def test_the_prediction_of_all_features_is_the_tree():
-    """With no feature averaged out, the boxes give what the tree predicts."""
-    tree, forest, encoded = one_tree(30, 2)
-    assert fanova.marginal(tree, [0, 1], encoded) == pytest.approx(forest.predict(encoded), abs=1e-9)
-
-
 def test_permutation_is_that_of_scikit_learn():
     """The mean drop of R² (seed 0) is scikit-learn's on its own draws (seed 1), within the error of both."""
     whole = importance.encoded([p for p in FOUND if p.name in ("lr", "drop", "depth")])
@@ -238,7 +232,6 @@ def test_rare_categories_share_a_column():
     whole = importance.encoded([found])
     assert whole.features.shape == (78, 8)
     assert whole.features.sum(axis=1).tolist() == [1.0] * 78
-    assert importance.encoded_at(found, np.array([0.0, 11.0])).sum(axis=1).tolist() == [1.0, 1.0]
 
 
 def test_bounds_reach_zero_for_what_does_not_matter():

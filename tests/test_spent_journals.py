@@ -13,6 +13,7 @@ from processes import start
 import tracklake as tl
 from tracklake import host, journal, sealing
 from tracklake.catalog import Catalog
+from tracklake.journal_files import FileName
 from tracklake.storage import Storage
 
 MINUTE, HOUR = 60, 3600
@@ -28,7 +29,7 @@ def left_after_sealing(place: Path, *, silence: float) -> list[int]:
     """Seal after so long a silence, and return the numbers of the journal files that are left."""
     silent(place, silence)
     tl.open(place).refresh()
-    return sorted(journal.FileName.parse(file.name).n for file in (place / "journal").iterdir())
+    return sorted(FileName.parse(file.name).n for file in (place / "journal").iterdir())
 
 
 def values(place: Path) -> list[float]:
@@ -138,7 +139,7 @@ def test_a_journal_without_a_word(tmp_path: Path):
     """A file whose writer died before its first word may have one that lives: it is no run, and stays for a day."""
     lake = tl.open(tmp_path, create=True)
     (tmp_path / "journal").mkdir(exist_ok=True)
-    (tmp_path / "journal" / str(journal.FileName("r-0b5a2a4c1e", 255, 0))).touch()
+    (tmp_path / "journal" / str(FileName("r-0b5a2a4c1e", 255, 0))).touch()
     assert lake.runs().is_empty()
     assert left_after_sealing(tmp_path, silence=23 * HOUR) == [0]
     assert left_after_sealing(tmp_path, silence=25 * HOUR) == []

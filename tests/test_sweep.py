@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from statsmodels.stats.meta_analysis import combine_effects
 
 import tracklake as tl
-from tracklake import luck, pareto
+from tracklake import luck, marginals, pareto
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.targets import Target
 
@@ -90,12 +91,40 @@ def test_importance_of_a_lake(sweep: Sweep, method: str):
 
 
 def test_marginal_over_values(sweep: Sweep):
-    """Each value of a parameter has its runs, their mean with an interval, and what the forest predicts."""
+    """Each value of a parameter has its runs, their mean with an interval, and the mean with the others evened out."""
     found = sweep.marginal("lr")
     assert found.select("value", "n", "n_failed").rows() == [(0.001, 5, 1), (0.01, 6, 0), (0.1, 6, 0), (1.0, 6, 0)]
     assert found["mean"][1] == pytest.approx(0.603)
     assert (found["low"] <= found["mean"]).all()
-    assert found["predicted"].to_list() == pytest.approx([0.5, 0.6, 0.7, 0.8], abs=0.03)
+    assert found["adjusted"].to_list() == pytest.approx([0.503, 0.603, 0.703, 0.803], abs=0.001)
+
+
+def test_marginal_of_a_grid_needs_no_adjustment(tmp_path: Path):
+    """Where each value saw the others equally often, the adjusted mean is the mean."""
+    rows = [{"k": k, "opt": opt, "acc": k * k + (opt == "b") * 10.0 * k} for k in range(4) for opt in "aab"]
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max").marginal("k")
+    assert found["adjusted"].to_list() == pytest.approx(found["mean"].to_list())
+
+
+def test_marginal_takes_out_what_the_other_parameters_add(tmp_path: Path):
+    """k is drawn high with b, which adds 10: the means mix the two, the adjusted ones do not."""
+    rows = [{"k": k, "opt": opt, "acc": k + (opt == "b") * 10.0}
+            for k, opts in enumerate(("aaab", "aabb", "abbb")) for opt in opts * 50]  # fmt: skip
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max").marginal("k")
+    assert found["mean"].to_list() == [2.5, 6.0, 9.5]
+    assert found["adjusted"].to_list() == pytest.approx([5.0, 6.0, 7.0], abs=0.05)
+
+
+def test_adjusted_means_solve_the_penalized_equations():
+    """They are the ridge regression on the places of all factors, each effect held at none by one more value."""
+    generator = np.random.default_rng(5)
+    at, first, second = (generator.integers(0, size, 60) for size in (4, 3, 5))
+    values = generator.normal(0, 1, 60) + at + 3 * first
+    design = np.hstack([np.eye(size)[level] for size, level in ((4, at), (3, first), (5, second))])
+    held = np.diag([0.0] * 4 + [1.0] * 8)
+    solved = np.linalg.solve(design.T @ design + held, design.T @ values)
+    expected = solved[:4] + (design[:, 4:] @ solved[4:]).mean()
+    assert marginals.evened_out(values, at, [first, second], size=4) == pytest.approx(expected)
 
 
 def test_marginal_over_stretches(tmp_path: Path):
@@ -123,6 +152,13 @@ def test_pareto_of_mixed_goals(sweep: Sweep):
     assert found["front"].to_list() == [1, 1, 1, 2, 2, 2]
     assert found.head(3)["acc"].to_list() == pytest.approx([0.804, 0.805, 0.806])
     assert found.head(3)["config.width"].to_list() == [16, 32, 64]
+
+
+def test_pareto_of_any_mapping_and_of_one_metric(sweep: Sweep):
+    """Goals come from any mapping, and one metric may be named alone."""
+    goals = MappingProxyType({"config.width": "min"})
+    assert sweep.pareto(goals)["config.width"].unique().to_list() == [16]
+    assert sweep.pareto("acc.max")["acc.max"].round(3).to_list() == [0.806]
 
 
 def test_pareto_keeps_ties():

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from html import escape
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from tracklake import values
-from tracklake.deferred import np
 from tracklake.labels import clipped, duration, middle_out, number_of
 from tracklake.points import PSEUDO
 from tracklake.tabulation import card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from tracklake.series import SeriesTable
 
@@ -54,7 +54,11 @@ class Metric(NamedTuple):
 
     @property
     def best(self) -> str:
-        """The best value and its step where a goal is known, else the range."""
+        """The best value and its step where a goal is known, else the range.
+
+        >>> Metric("slow", "loss", 3, (0.25, 1), (1.0, 0), 0.75, "min").best
+        'min 0.25 @ 1'
+        """
         if self.goal is None and self.low[0] == self.high[0]:
             return f"{self.low[0]:.5g}"
         if self.goal is None:
@@ -64,19 +68,33 @@ class Metric(NamedTuple):
 
     @property
     def ended(self) -> str:
-        """The last value, as text."""
+        """The last value, as text; empty for none.
+
+        >>> Metric("slow", "loss", 3, (0.25, 1), (1.0, 0), 0.75, "min").ended
+        '0.75'
+        """
         return "" if self.last is None else f"{self.last:.5g}"
 
 
 def lake_text(series: SeriesTable, root: Path) -> str:
-    """Return what a lake holds, in three lines of at most 80 columns."""
+    """Return what a lake holds, in three lines of at most 80 columns.
+
+    >>> print(lake_text(example()._view.series, Path("lake")))
+    Lake lake
+      2 runs of example: 2 finished
+      2 metrics, 12 points
+    """
     states = series.table.select(wanted=["state"])["state"]
     lines = [clipped(line, width=WIDTH - 2) for line in _counts(series, states)]
     return "\n  ".join([f"Lake {middle_out(_place(root), width=WIDTH - 5)}", *lines])
 
 
 def lake_html(series: SeriesTable, root: Path) -> str:
-    """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first."""
+    """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first.
+
+    >>> "<b>Lake</b> <code>lake</code>" in lake_html(example()._view.series, Path("lake"))
+    True
+    """
     runs = series.table.summaries.runs
     table = series.table.select(wanted=["name", "project", "state", "created_at", "runtime"])
     rows = table.tail(RUNS).reverse()
@@ -98,7 +116,14 @@ def lake_html(series: SeriesTable, root: Path) -> str:
 
 
 def run_text(series: SeriesTable, run_id: str) -> str:
-    """Return a run in at most 80 columns: its state, its config, and a line a metric."""
+    """Return a run in at most 80 columns: its state, its config, and a line a metric.
+
+    >>> print(run_text(example()._view.series, "fast"))
+    Run fast of example, finished, ...
+      config  lr=0.1
+      acc   last 0.8          0.7 … 0.9
+      loss  last 0.75         0.25 … 1
+    """
     row = _run(series, run_id)
     about = f" of {row['project']}, {row['state']}, {_ran(row)}"
     lines = [f"Run {middle_out(row['name'], width=max(12, WIDTH - 4 - len(about)))}{about}"]
@@ -113,7 +138,11 @@ def run_text(series: SeriesTable, run_id: str) -> str:
 
 
 def run_html(series: SeriesTable, run_id: str) -> str:
-    """Return a run: its state, its config, and of each metric a curve, the last value and the best."""
+    """Return a run: its state, its config, and of each metric a curve, the last value and the best.
+
+    >>> "<b>fast</b>" in run_html(example()._view.series, "fast")
+    True
+    """
     row = _run(series, run_id)
     config = list(_config(series, run_id))
     states = _states(series, [run_id])
@@ -139,30 +168,31 @@ def sparkline(steps: Sequence[int], numbers: Sequence[float], *, mark: int | Non
     >>> sparkline([0, 1], [1.0, 0.0])[:32]
     '<svg width="120" height="22" vie'
     """
-    x, y = np.asarray(steps, dtype=np.float64), np.asarray(numbers, dtype=np.float64)
-    sound = np.isfinite(y)
-    if not sound.any():
+    known = [number for number in numbers if math.isfinite(number)]
+    if not known:
         return ""
-    largest = np.abs(y[sound]).max() or 1.0  # a span of doubles may be no double: scaled first, it is at most 2
-    low, high = y[sound].min() / largest, y[sound].max() / largest
-    at = np.column_stack(
-        [3 + 114 * (x - x[0]) / (x[-1] - x[0] or 1), 19 - 16 * (y / largest - low) / (high - low or 1)]
-    )
-    ends = np.flatnonzero(np.diff(sound.astype(np.int8))) + 1
-    lines = [_line(at[part]) for part in np.split(np.arange(len(x)), ends) if sound[part[0]]]
-    marked = [_dot(at[i], 2.5, "#D55E00") for i in np.flatnonzero((x == mark) & sound)] if mark is not None else []
+    largest = max(map(abs, known)) or 1.0  # a span of doubles may be no double: scaled first, it is at most 2
+    low, high = min(known) / largest, max(known) / largest
+    wide, tall = steps[-1] - steps[0] or 1, high - low or 1
+    at = [
+        (3 + 114 * (x - steps[0]) / wide, 19 - 16 * (y / largest - low) / tall)
+        for x, y in zip(steps, numbers, strict=True)
+    ]
+    pieces = groupby(range(len(at)), key=lambda i: math.isfinite(numbers[i]))
+    lines = [_line([at[i] for i in piece]) for is_sound, piece in pieces if is_sound]
+    marked = [_dot(at[i], 2.5, "#D55E00") for i, x in enumerate(steps) if x == mark and math.isfinite(numbers[i])]
     inner = "".join([*lines, *marked])
     return f'<svg width="120" height="22" viewBox="0 0 120 22" style="vertical-align:middle">{inner}</svg>'
 
 
-def _line(at: NDArray[np.float64]) -> str:
+def _line(at: list[tuple[float, float]]) -> str:
     if len(at) == 1:
         return _dot(at[0], 1.5, "currentColor")
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at.tolist())
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
     return f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.2"/>'
 
 
-def _dot(at: NDArray[np.float64], radius: float, colour: str) -> str:
+def _dot(at: tuple[float, float], radius: float, colour: str) -> str:
     return f'<circle cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="{radius}" fill="{colour}"/>'
 
 
@@ -197,10 +227,8 @@ def _counts_up(metric: str) -> bool:
 
 def _drawn(series: SeriesTable, metrics: list[Metric]) -> list[Metric]:
     """Give the metrics their curves, the shortest first, as long as few enough points have to be read."""
-    sizes = np.cumsum(sorted(metric.n_points for metric in metrics))
-    longest = max(
-        (int(n) for n, total in zip(np.diff(sizes, prepend=0), sizes, strict=True) if total <= READ), default=-1
-    )
+    sizes = sorted(metric.n_points for metric in metrics)
+    longest = max((n for n, total in zip(sizes, accumulate(sizes), strict=True) if total <= READ), default=-1)
     read = [metric for metric in metrics if metric.n_points <= longest]
     if not read:
         return metrics
@@ -213,10 +241,11 @@ def _drawn(series: SeriesTable, metrics: list[Metric]) -> list[Metric]:
 def _sketch(points: pl.DataFrame, metric: Metric) -> str:
     """Return the sparkline of a series in order of steps, of which some points and the best are kept."""
     best = None if metric.goal is None else (metric.low if metric.goal == "min" else metric.high)[1]
-    last_of_each = (np.arange(1, _PLACES + 1) * points.height // _PLACES - 1).clip(0)
-    steps = points["step"].to_numpy()
-    keep = np.unique([0, *last_of_each, *(np.flatnonzero(steps == best) if best is not None else [])])
-    return sparkline(steps[keep].tolist(), points["value"].to_numpy()[keep].tolist(), mark=best)
+    steps = points["step"].to_list()
+    last_of_each = (max(i * len(steps) // _PLACES - 1, 0) for i in range(1, _PLACES + 1))
+    marked = [] if best is None else [min(bisect_left(steps, best), len(steps) - 1)]
+    keep = points[sorted({0, *last_of_each, *marked})]
+    return sparkline(keep["step"].to_list(), keep["value"].to_list(), mark=best)
 
 
 def _counts(series: SeriesTable, states: pl.Series) -> list[str]:

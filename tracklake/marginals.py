@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import bootstrap, fanova, importance, resampling
+from tracklake import bootstrap, fanova, resampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,20 @@ def marginal(
     runs: pl.DataFrame,
     target: Target,
     *,
-    fit: Fit | None,
+    others: Sequence[Parameter],
     points: int,
     confidence: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`."""
+    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": [False] * 3})
+    >>> (lr,), acc = parameters.varied(runs, ["lr"]), targets.Target("acc", "acc", "max")
+    >>> found = marginal(lr, runs, acc, others=[], points=20, confidence=0.95, seed=0)
+    >>> found.select("value", "n", "mean", "best").rows()
+    [(0.1, 2, 2.0, 3.0), (0.2, 1, 5.0, 5.0)]
+    """
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
@@ -62,10 +70,12 @@ def marginal(
         .sort("bin")
     )
     low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
-    predicted = -target.sign * _predicted(parameter, fit, found["value_at"].to_numpy())
-    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "predicted": predicted}
+    used = (bins >= 0) & runs["value"].is_not_null().to_numpy()
+    beside = [_bins(other, points)[used] + 1 for other in others]  # to lack a parameter is a place as well
+    adjusted = evened_out(runs["value"].to_numpy()[used], bins[used], beside, size=len(low))
+    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "adjusted": adjusted[found["bin"]]}
     shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
-    rest = ["n", "n_failed", "mean", "low", "high", "best", "predicted"]
+    rest = ["n", "n_failed", "mean", "low", "high", "best", "adjusted"]
     if parameter.choices:
         names = [parameter.choices[int(place)] for place in found["value_at"]]
         return shown.select(pl.Series("choice", names, dtype=pl.String), *rest)
@@ -75,13 +85,19 @@ def marginal(
 def _bins(parameter: Parameter, points: int) -> Ints:
     """Return the bin of each run, -1 where it lacks the parameter: a value each, or stretches of as many runs."""
     active = parameter.active
-    distinct, place = np.unique(parameter.codes[active], return_inverse=True)
-    if len(distinct) > points and not parameter.choices:
-        edges = np.quantile(parameter.codes[active], np.linspace(0, 1, points + 1)[1:-1])
-        place = np.unique(np.searchsorted(edges, parameter.codes[active], side="left"), return_inverse=True)[1]
+    codes = parameter.codes[active]
+    place = _ranked(codes)
+    if place.max(initial=-1) >= points and not parameter.choices:
+        edges = np.quantile(codes, np.linspace(0, 1, points + 1)[1:-1])
+        place = _ranked(np.searchsorted(edges, codes, side="left"))
     bins = np.full(len(active), -1, dtype=np.int64)
     bins[active] = place
     return bins
+
+
+def _ranked(values: Floats | Ints) -> Ints:
+    """Return the place of each value among the distinct ones."""
+    return pl.Series(values).rank("dense").cast(pl.Int64).to_numpy() - 1
 
 
 def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> tuple[Floats, Floats]:
@@ -96,19 +112,33 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
     return low, high
 
 
-def _predicted(parameter: Parameter, fit: Fit | None, at: Floats) -> Floats:
-    """Return what a forest says at these values, in the mean over the space of the other parameters."""
-    names = [p.name for p in fit.shown] if fit else []
-    if fit is None or parameter.name not in names:
-        return np.full(len(at), np.nan)
-    place = names.index(parameter.name)
-    wanted = importance.encoded_at(fit.shown[place], at)
-    found: Floats = np.mean([fanova.marginal(tree, fit.features.groups[place], wanted) for tree in fit.trees], axis=0)
-    return found
+def evened_out(values: Floats, at: Ints, others: Sequence[Ints], *, size: int) -> Floats:
+    """Return the mean of the values at each of `size` places, as it would be with the other factors alike at all.
+
+    What each place of another factor adds to the value is estimated beside the means by least squares, drawn towards
+    none as if by one more value (the adjusted means of Searle, Speed and Milliken 1980, with a ridge). In a grid where
+    each place saw the others equally often these are the plain means. NaN where there is no value.
+
+    >>> evened_out(np.array([1.0, 1.0, 1.0, 3.0]), np.array([0, 0, 1, 1]), [np.array([0, 0, 0, 1])], size=2).round(2)
+    array([1.25, 1.75])
+    """
+    if not len(values):
+        return np.full(size, np.nan)
+    factors = [(at, size), *((other, int(other.max()) + 1) for other in others)]
+    met = np.block([[np.bincount(a * m + b, minlength=n * m).reshape(n, m) for b, m in factors] for a, n in factors])
+    sums = np.concatenate([np.bincount(a, values, minlength=n) for a, n in factors])
+    counts = np.diag(met)
+    held = np.where(np.arange(len(counts)) < size, counts == 0, 1)  # a place without a value has any mean
+    means, effects = np.split(np.linalg.solve(met + np.diag(held), sums), [size])
+    return np.where(counts[:size] > 0, means + counts[size:] @ effects / len(values), np.nan)
 
 
 def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
-    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`."""
+    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`.
+
+    >>> interactions(None, among=8).columns  # without a forest there are no rows
+    ['first', 'second', 'share']
+    """
     rows: list[tuple[str, str, float]] = []
     if fit is not None:
         alone = fanova.importance(fit.trees, fit.features.groups)
@@ -122,7 +152,14 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
 
 
 def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> Parallel:
-    """Return where each run stands on each axis; see `Sweep.parallel`."""
+    """Return where each run stands on each axis; see `Sweep.parallel`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"run_id": ["a", "b", "c"], "depth": [1, 2, 3], "value": [1.0, 3.0, 2.0]})
+    >>> found = parallel(parameters.varied(runs, ["depth"]), runs, targets.Target("acc", "acc", "max"))
+    >>> found.lines.rows()
+    [('a', 0.0, 0.0), ('b', 0.5, 1.0), ('c', 1.0, 0.5)]
+    """
     lines, axes = [runs["run_id"]], []
     for p in found:
         places, low, high = _places(p.scaled)

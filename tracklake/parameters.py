@@ -117,7 +117,7 @@ def table(found: Sequence[Parameter]) -> pl.DataFrame:
             "scale": None if p.choices else "log" if p.log else "linear",
             "low": None if p.choices else p.bounds[0],
             "high": None if p.choices else p.bounds[1],
-            "n_distinct": len(np.unique(p.codes[p.active])),
+            "n_distinct": pl.Series(p.codes[p.active]).n_unique(),
             "n_runs": int(p.active.sum()),
             "conditional": not p.active.all(),
             "when": p.when or None,
@@ -164,7 +164,7 @@ def _is_log(values: Floats) -> bool:
 
     The distance (Kolmogorov-Smirnov) of the distinct values to evenly spread ones, on both scales.
     """
-    distinct = np.unique(values)
+    distinct = pl.Series(values).unique().sort().to_numpy()
     if distinct[0] <= 0:
         return False
     ratio = distinct[-1] / distinct[0]

@@ -66,7 +66,11 @@ class Plot:
 
     @cached_property
     def chart(self) -> Chart:
-        """The altair chart. Raises TracklakeError without altair and vl-convert."""
+        """The altair chart. Raises TracklakeError without altair and vl-convert.
+
+        >>> example().plot.scatter("lr", "loss.min").chart.title.text
+        ['loss.min over lr']
+        """
         try:
             import altair as alt
             import vl_convert  # noqa: F401 - its absence is told before the work is done

@@ -197,10 +197,10 @@ class Plots:
         return sweep_plots.importance(sweep, method=method, quantile=quantile)
 
     def marginal(self, sweep: Sweep, parameter: str) -> Plot:
-        """How does the value change with this parameter? The runs and their mean, and what a forest predicts.
+        """How does the value change with this parameter? The runs, their mean, and the mean with the others evened out.
 
         See `Sweep.marginal`. At the foot are the places where runs failed. Data: x, n, n_failed, mean,
-        low, high, predicted. Raises UnknownNameError. Needs the extra `analysis`.
+        low, high, adjusted. Raises UnknownNameError. Needs the extra `analysis`.
 
         >>> lake = example()
         >>> lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr").data.select("x", "n", "mean").rows()

@@ -12,6 +12,7 @@ import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _PALETTE, _RGBA = 2, 3, 6
@@ -32,26 +33,37 @@ class _Header(NamedTuple):
 
 
 def size(png: bytes) -> tuple[int, int]:
-    """Return width and height in pixels."""
+    """Return width and height of a PNG in pixels.
+
+    >>> size(_SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 6, 0, 0, 0)))
+    (640, 480)
+    """
     width, height = struct.unpack(">II", png[16:24])
     return width, height
 
 
 def smaller(png: bytes) -> bytes:
-    """Return the same opaque picture without alpha, unfiltered; what is encoded in another way stays as it is."""
+    r"""Return the same opaque picture without alpha, unfiltered; what is encoded in another way stays as it is.
+
+    >>> head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 6, 0, 0, 0))
+    >>> data = _chunk(b"IDAT", zlib.compress(b"\0" + b"\xff\0\0\xff" * 2))  # two red pixels
+    >>> found = smaller(_SIGNATURE + head + data + _chunk(b"IEND", b""))
+    >>> size(found), b"PLTE" in found
+    ((2, 1), True)
+    """
     chunks = list(_chunks(png))
     header = _Header(*struct.unpack(">IIBBBBB", chunks[0][1]))
     pixels = _pixels(header, zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")))
     if pixels is None:
         return png
     packed = np.ascontiguousarray(pixels).view(">u4")[..., 0] >> 8
-    colours, places = np.unique(packed, return_inverse=True)
+    colours = pl.Series(packed.ravel()).unique().sort().to_numpy()
     if len(colours) > _COLOURS:
         made = [_data(pixels[..., :3].reshape(header.height, -1))]
         kind = _RGB
     else:
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
-        made = [(b"PLTE", palette.tobytes()), _data(places.reshape(header.height, -1).astype(np.uint8))]
+        made = [(b"PLTE", palette.tobytes()), _data(np.searchsorted(colours, packed).astype(np.uint8))]
         kind = _PALETTE
     kept = [(name, data) for name, data in chunks if name == b"pHYs"]
     head = struct.pack(">IIBBBBB", *header._replace(kind=kind))

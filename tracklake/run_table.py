@@ -69,7 +69,7 @@ class RunTable:
         condition = _condition(where)
         needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
-        table = self._build(rows, ["run_id", *needed])
+        table = self._build(rows, ["run_id", *needed]) if needed else rows.select("run_id")
         if condition is not None:
             table = _filtered(table, condition, where)
         for name in reversed(order):
@@ -98,8 +98,8 @@ class RunTable:
         >>> table.ids(where='"config.lr" > 0.05'), table.ids()
         (['fast'], None)
         """
-        if runs is None and where is None:
-            return None
+        if where is None:
+            return None if runs is None else self._rows(None, runs)["run_id"].to_list()
         return self.select(runs=runs, where=where, wanted=["run_id"])["run_id"].to_list()
 
     def _rows(self, project: str | None, runs: Runs) -> pl.DataFrame:
@@ -125,10 +125,12 @@ class RunTable:
     def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
         asked = [self.names.parse(name) for name in dict.fromkeys(names)]
+        at = self._rows_of(rows["run_id"])
         built = {c: [self._made(rows, c.name)] for c in asked if c.made}
-        built |= {c: [self._base(rows, c.name)] for c in asked if not c.made and c.config is None and c.path is None}
+        built |= {
+            c: [self._base(rows, at, c.name)] for c in asked if not c.made and c.config is None and c.path is None
+        }
         if len(built) < len(asked):
-            at = self._rows_of(rows["run_id"])
             built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
             paths = {c: c.path for c in asked if c.path is not None}
             built |= self._summary(at, paths, self._limited(rows["run_id"]))
@@ -151,24 +153,21 @@ class RunTable:
         """The columns that there are."""
         return ColumnNames(self.summaries, self.config)
 
-    def _base(self, rows: pl.DataFrame, name: str) -> pl.Series:
+    def _base(self, rows: pl.DataFrame, at: Rows, name: str) -> pl.Series:
         if name in rows.columns:
             return rows[name]
+        if name == "state":
+            return self._states(rows["run_id"])
         if name.startswith(PREFIX):
-            found = self.quality.column(name)
-            return rows.select("run_id").join(found, on="run_id", how="left", maintain_order="left").to_series(1)
-        whole = self._of_all(self._states, "state") if name == "state" else self._whole[name]
-        return whole if rows is self.summaries.runs else whole.gather(self._columns.places(rows["run_id"]))
+            return _column(rows["run_id"], self.quality.column(name))
+        whole = self._whole[name]
+        return whole if rows is self.summaries.runs else whole.gather(at.places)
 
     @cached_property
     def _whole(self) -> dict[str, pl.Series]:
         """The fields and the runtime of all runs in their order."""
         tables = {**self._fields, "runtime": self._runtimes}
-        return {name: self._of_all(table, name) for name, table in tables.items()}
-
-    def _of_all(self, table: pl.DataFrame, name: str) -> pl.Series:
-        runs = self.summaries.runs.select("run_id")
-        return runs.join(table, on="run_id", how="left", maintain_order="left")[name]
+        return {name: _column(self.summaries.runs["run_id"], table) for name, table in tables.items()}
 
     @cached_property
     def _fields(self) -> dict[str, pl.DataFrame]:
@@ -191,15 +190,17 @@ class RunTable:
         ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + sessions["runtime_base"]
         return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
 
-    @property
-    def _states(self) -> pl.DataFrame:
-        """run_id, state. Not remembered: a process may die without a word."""
+    def _states(self, run_ids: pl.Series) -> pl.Series:
+        """Return the state of each of these runs. Not remembered: a process may die without a word."""
         alive = self.snapshot.alive.with_columns(pl.lit(value=True).alias("alive"))
-        told = self._told.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
+        told = self._told
+        if len(run_ids) < self.summaries.runs.height:
+            told = told.filter(pl.col("run_id").is_in(run_ids.implode()))
+        told = told.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
         running = pl.col("state").is_null() & pl.col("alive").fill_null(value=False)
         per_run = told.group_by("run_id").agg(running.any().alias("running"), pl.col("state").last())
         state = pl.when("running").then(pl.lit("running")).otherwise(pl.col("state").fill_null("crashed"))
-        return per_run.select("run_id", state.alias("state"))
+        return _column(run_ids, per_run.select("run_id", state.alias("state")))
 
     @cached_property
     def _told(self) -> pl.DataFrame:
@@ -294,6 +295,11 @@ class RunTable:
     def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
+
+
+def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
+    """Return the second column of a table (run_id, ...) for these runs, null where a run has none."""
+    return run_ids.to_frame("run_id").join(table, on="run_id", how="left", maintain_order="left").to_series(1)
 
 
 def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:

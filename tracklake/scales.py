@@ -101,7 +101,11 @@ def along_viridis(count: int) -> list[str]:
 
 
 def position(field: str, axis: Axis, channel: str | None = None) -> Any:
-    """Return the position channel of a column of numbers; channel is that of the field's name where none is given."""
+    """Return the position channel of a column of numbers; channel is that of the field's name where none is given.
+
+    >>> position("x", Axis("lr", log=True))["scale"]["type"]
+    'log'
+    """
     import altair as alt
 
     domain = {"domain": axis.domain} if axis.domain else {}
@@ -125,7 +129,11 @@ def _log_ticks(*, named: bool) -> dict[str, Any]:
 
 
 def place(column: str, axis: Axis, data: pl.DataFrame) -> Any:
-    """Return the position channel of a column of any type."""
+    """Return the position channel of a column of any type.
+
+    >>> place("x", Axis("optimizer"), pl.DataFrame({"x": ["adam", "sgd"]}))["shorthand"]
+    'x:N'
+    """
     import altair as alt
 
     if kind(data, column) == "Q":
@@ -138,7 +146,11 @@ def place(column: str, axis: Axis, data: pl.DataFrame) -> Any:
 
 
 def beside() -> Any:
-    """Return the channel that spreads the dots of one name side by side, with a gap to the next name."""
+    """Return the channel that spreads the dots of one name side by side, with a gap to the next name.
+
+    >>> beside()["field"]
+    'beside'
+    """
     import altair as alt
 
     return {"field": "beside", "type": "quantitative", "scale": alt.Scale(domain=[-0.5, 1.5])}
@@ -148,6 +160,9 @@ def sides(column: str, axis: Axis, data: pl.DataFrame, *, among: pl.DataFrame | 
     """Return the channels of tiles along one axis: from edge to edge, or at its place among the values.
 
     `among` are the tiles, where `data` are the places of what is written into them.
+
+    >>> list(sides("x", Axis("lr"), pl.DataFrame({"x": [0.1], "x_end": [0.2]})))
+    ['x', 'x2']
     """
     import altair as alt
 
@@ -164,14 +179,22 @@ def sides(column: str, axis: Axis, data: pl.DataFrame, *, among: pl.DataFrame | 
 
 
 def groups(legend: Legend) -> Any:
-    """Return the channel that colours lines by their group."""
+    """Return the channel that colours lines by their group.
+
+    >>> groups(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]
+    ['#0072B2', '#D55E00']
+    """
     import altair as alt
 
     return alt.Color("group:N", **_strokes(legend, legend.colours))
 
 
 def dashes(legend: Legend) -> Any:
-    """Return the channel that dashes lines by their group."""
+    """Return the channel that dashes lines by their group.
+
+    >>> dashes(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]  # both solid: their colours differ
+    [[1, 0], [1, 0]]
+    """
     import altair as alt
 
     return alt.StrokeDash("group:N", **_strokes(legend, legend.dashes))
@@ -191,7 +214,11 @@ def _strokes(legend: Legend, values: Sequence[object]) -> dict[str, Any]:
 
 
 def color(means: Axis | Legend | None, field: str = "color") -> Any:
-    """Return the channel that colours marks by a number or a name; all alike where there is none, grey where null."""
+    """Return the channel that colours marks by a number or a name; all alike where there is none, grey where null.
+
+    >>> color(None)["value"], color(Legend("optimizer", ["adam"]))["shorthand"]
+    ('#0072B2', 'color:N')
+    """
     import altair as alt
 
     if means is None:
@@ -218,7 +245,11 @@ def kind(data: pl.DataFrame, column: str) -> str:
 
 
 def tip(data: pl.DataFrame, column: str, title: str) -> Any:
-    """Return what a pointer over a mark shows of a column."""
+    """Return what a pointer over a mark shows of a column.
+
+    >>> tip(pl.DataFrame({"x": [0.1]}), "x", "lr")["format"]
+    '.5~g'
+    """
     import altair as alt
 
     form = {"format": ".5~g"} if kind(data, column) == "Q" else {}

@@ -21,7 +21,7 @@ _ROW = 24
 """Height of a row of a leaderboard."""
 _TITLE_WIDTH = 56
 BLUE, ORANGE, FAINT = scales.OKABE_ITO[0], scales.OKABE_ITO[1], "#888888"
-MEAN, PREDICTED, FAILED = "mean of the runs", "forest, the others evened out", "failed runs"
+MEAN, ADJUSTED, FAILED = "mean of the runs", "mean, the other parameters evened out", "failed runs"
 
 
 class Rows(NamedTuple):
@@ -35,6 +35,11 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
     """Draw a row a group: its center, its interval, and its runs as faint dots.
 
     data: group, row, n, value, low, high, verdict. runs: row, value.
+
+    >>> lake = example()
+    >>> plot = lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max", draws=10))
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['circle', 'rule', 'circle']
     """
     import altair as alt
 
@@ -53,7 +58,13 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
 
 
 def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
-    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share."""
+    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share.
+
+    >>> lake = example()
+    >>> plot = lake.plot.importance(lake.sweep(metric="acc", goal="max"))
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['bar', 'rule', 'text']
+    """
     import altair as alt
 
     base = alt.Chart(data).encode(y=_row(rows))
@@ -70,40 +81,38 @@ def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
     return alt.layer(bar, span, share).properties(height=_ROW * max(len(rows.labels), 2))
 
 
-def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x: Axis, y: Axis) -> Chart:
-    """Draw the runs along one parameter, their mean with its interval, what a forest predicts, and where runs failed.
+def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x: Axis, y: Axis, alone: bool) -> Chart:
+    """Draw the runs along one parameter, their mean with its interval, the adjusted mean, and where runs failed.
 
-    data: x, n, mean, low, high, predicted. runs: x, value. failed: x.
+    data: x, n, mean, low, high, adjusted. runs: x, value. failed: x. alone: no other parameter is there to adjust for.
+
+    >>> lake = example()
+    >>> plot = lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr")
+    >>> [layer.mark.type for layer in plot.chart.layer][:3]  # the runs, the interval, the mean
+    ['circle', 'area', 'line']
     """
     import altair as alt
 
-    named = {MEAN: BLUE, PREDICTED: ORANGE} | ({FAILED: "#333333"} if failed.height else {})
+    named = {MEAN: BLUE} | ({} if alone else {ADJUSTED: ORANGE}) | ({FAILED: "#333333"} if failed.height else {})
     is_number = scales.kind(data, "x") == "Q"
     along = _along(data, x)
     base = alt.Chart(data).encode(x=along)
-    tips = [scales.tip(data, column, column) for column in ("n", "mean", "low", "high", "predicted")]
+    tips = [scales.tip(data, column, column) for column in ("n", "mean", "low", "high", "adjusted")]
     tips.insert(0, scales.tip(data, "x", x.title))
     beside = {} if is_number else {"xOffset": scales.beside()}
     dots = alt.Chart(runs).mark_circle(size=20, fillOpacity=0.35, color=FAINT, clip=True)
     rug = alt.Chart(failed).mark_tick(thickness=1.5, strokeOpacity=0.6, height=9, orient="vertical", clip=False)
-    up = {name: scales.position(name, y, "y") for name in ("mean", "predicted", "low")}
+    up = {name: scales.position(name, y, "y") for name in ("mean", "adjusted", "low")}
     shown = [dots.encode(x=along, y=scales.position("value", y, "y"), **beside)]
     if is_number:
         band, line = base.mark_area(fillOpacity=0.2, color=BLUE, clip=True), base.mark_line(strokeWidth=2, clip=True)
-        dashed = base.mark_line(strokeWidth=2, strokeDash=[5, 3], clip=True)
-        shown += [
-            band.encode(y=up["low"], y2="high:Q"),
-            _named(line.encode(y=up["mean"]), MEAN, named),
-            _named(dashed.encode(y=up["predicted"]), PREDICTED, named),
-        ]
+        shown += [band.encode(y=up["low"], y2="high:Q"), _named(line.encode(y=up["mean"]), MEAN, named)]
+        evened = base.mark_line(strokeWidth=2, strokeDash=[5, 3], clip=True)
     else:
         wide = base.mark_rule(strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True)
-        shown += [
-            wide.encode(y=up["low"], y2="high:Q"),
-            _named(
-                base.mark_point(shape="diamond", size=70, strokeWidth=2).encode(y=up["predicted"]), PREDICTED, named
-            ),
-        ]
+        shown.append(wide.encode(y=up["low"], y2="high:Q"))
+        evened = base.mark_point(shape="diamond", size=70, strokeWidth=2)
+    shown += [] if alone else [_named(evened.encode(y=up["adjusted"]), ADJUSTED, named)]
     shown.append(
         _named(base.mark_circle(size=50, opacity=1, clip=True).encode(y=up["mean"], tooltip=tips), MEAN, named)
     )
@@ -116,6 +125,11 @@ def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
     """Draw the runs of a front joined by a staircase, the others grey: run, x, y, front (null for the others).
 
     rising: whether more is better along x, so that a step reaches back to the left.
+
+    >>> lake = example()
+    >>> plot = lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"})
+    >>> [layer.mark.type for layer in plot.chart.layer]
+    ['circle', 'line', 'circle']
     """
     import altair as alt
 

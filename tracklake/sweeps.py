@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,24 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from tracklake import (
-    early_stopping,
-    importance,
-    luck,
-    marginals,
-    outcomes,
-    parameters,
-    pareto,
-    replays,
-    tabulation,
-    targets,
-)
+from tracklake import early_stopping, importance, luck, marginals, outcomes, parameters, pareto, replays, targets
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
-from tracklake.tabulation import Column, Sheet, Tabulated
+from tracklake.tabulation import Column, Sheet, Tabulated, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.choices import Failed
     from tracklake.importance import Booleans, Fit, Floats, Method
@@ -81,12 +71,21 @@ class Sweep(Tabulated):
 
     @cached_property
     def losses(self) -> Floats:
-        """The value of each run turned so that lower is better; NaN where there is none."""
+        """The value of each run turned so that lower is better; NaN where there is none.
+
+        >>> example().sweep(metric="acc", goal="max").losses.tolist()
+        [-0.6, -0.9]
+        """
         found: Floats = -self.target.sign * self.runs["value"].fill_null(np.nan).to_numpy()
         return found
 
     @property
-    def _settings(self) -> list[Parameter]:
+    def settings(self) -> list[Parameter]:
+        """The varied parameters but for labels: text that differs in nearly every run.
+
+        >>> [p.name for p in example().sweep(metric="acc", goal="max").settings]
+        ['config.lr']
+        """
         return [p for p in self.found if p.kind != "label"]
 
     @property
@@ -138,7 +137,7 @@ class Sweep(Tabulated):
         """
         times = draws if draws is not None else 100 if method == "ped-anova" else 10
         return importance.importance(
-            self._settings, self.losses, failed=self._failed, method=method, quantile=quantile, draws=times,
+            self.settings, self.losses, failed=self._failed, method=method, quantile=quantile, draws=times,
             confidence=confidence, seed=seed,
         )  # fmt: skip
 
@@ -146,20 +145,21 @@ class Sweep(Tabulated):
         """How does the value change with this parameter? One row a value (or a stretch of values) of it.
 
         Columns: value, low_edge, high_edge (or choice), n, n_failed, mean, low, high (the bootstrap interval of the
-        mean), best, and predicted: what a forest fitted to all runs (a tree to 2,000 of them at most) says in the mean
-        over all other parameters. `mean` is over the runs as they are: where a sampler went where it was good, it mixes
-        this parameter with the others, and predicted does less. A number with more than `points` values is cut into
+        mean), best, and adjusted: the mean with the other parameters evened out. `mean` is over the runs as they are:
+        where a sampler went where it was good, it mixes this parameter with the others, and `adjusted` takes out what
+        they add, each by itself (`marginals.evened_out`). A number with more than `points` values is cut into
         stretches of as many runs. Not to be used to choose a value by `best`, which is higher the more runs there are;
-        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; marginals of a forest,
-        Hutter et al. 2014.
+        intervals of fewer than 10 runs are too narrow. Sources: the bootstrap, Efron 1979; adjusted means, Searle,
+        Speed and Milliken 1980.
 
         >>> example().sweep(metric="acc", goal="max").marginal("lr").select("value", "n", "best").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
+        along = self.parameter(parameter)
+        others = [p for p in self.settings if p.name != along.name]
         return marginals.marginal(
-            self.parameter(parameter), self.runs, self.target, fit=self._fit(seed), points=points,
-            confidence=confidence, seed=seed,
-        )  # fmt: skip
+            along, self.runs, self.target, others=others, points=points, confidence=confidence, seed=seed
+        )
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
         """Which parameters matter only together? One row a pair: first, second, share; the largest first.
@@ -187,8 +187,8 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        goals: dict[str, str | None] = dict.fromkeys(metrics)
-        goals |= metrics if isinstance(metrics, dict) else {}
+        named = [metrics] if isinstance(metrics, str) else metrics
+        goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(named)
         wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
@@ -209,7 +209,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").parallel().lines.select("config.lr", "value").rows()
         [(0.0, 0.0), (1.0, 1.0)]
         """
-        return marginals.parallel(self._settings, self.runs, self.target)
+        return marginals.parallel(self.settings, self.runs, self.target)
 
     def rank_stability(
         self, *, top: int = 5, noise: float | None = None, draws: int = 2000, confidence: float = 0.95, seed: int = 0
@@ -228,13 +228,9 @@ class Sweep(Tabulated):
         keys, groups = self._repeats()
         found = luck.rank_stability(groups, top=top, noise=noise, draws=draws, confidence=confidence, seed=seed)
         means = [-self.target.sign * float(g.mean()) for g in groups]
-        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, "rank": found.rank})
-        measured = measured.with_columns(
-            pl.Series("rank_low", found.low),
-            pl.Series("rank_high", found.high),
-            pl.Series("p_best", found.p_best),
-            pl.Series("p_top", found.p_top),
-        )
+        ranks = {"rank": found.rank, "rank_low": found.low, "rank_high": found.high}
+        shares = {"p_best": found.p_best, "p_top": found.p_top}
+        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, **ranks, **shares})
         return measured.hstack(keys).select(*keys.columns, *measured.columns).sort("rank", maintain_order=True)
 
     def luck(self, *, noise: float | None = None) -> Luck:
@@ -274,7 +270,7 @@ class Sweep(Tabulated):
     def _fit(self, seed: int) -> Fit | None:
         """Return the forest of all runs, fitted once."""
         if seed not in self._fits:
-            self._fits[seed] = importance.fit(self._settings, self.losses, seed=seed)
+            self._fits[seed] = importance.fit(self.settings, self.losses, seed=seed)
         return self._fits[seed]
 
     def _repeats(self) -> tuple[pl.DataFrame, list[Floats]]:
@@ -290,7 +286,7 @@ class Sweep(Tabulated):
     @property
     def _columns(self) -> list[str]:
         """The columns of the parameters, with their texts."""
-        names = [p.name for p in self._settings]
+        names = [p.name for p in self.settings]
         return [c for c in self.runs.columns if c in names or c.removesuffix(".text") in names]
 
     def __len__(self) -> int:
@@ -310,7 +306,13 @@ def sweep(
     where: Where,
     failed: Failed,
 ) -> Sweep:
-    """Read the runs and find what varies over them; see `Lake.sweep`."""
+    """Read the runs and find what varies over them; see `Lake.sweep`.
+
+    >>> series = example()._view.series
+    >>> acc = targets.target(series.table, "acc", goal="max")
+    >>> len(sweep(series, acc, params=None, runs="fast", where=None, failed="exclude"))
+    1
+    """
     table = series.table
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     columns = targets.grouping(table, "config", ids).columns if params is None else targets.columns_of(table, params)
@@ -339,7 +341,7 @@ def _sheet(of: Sweep) -> Sheet:
         Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
     best = of.best()["value"]
-    notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()
+    notes = (f"the best is {number(best[0], 4)}",) if len(best) else ()
     title = f"{of.target.name} ({better} is better): {len(of):,} runs, {failed:,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
 

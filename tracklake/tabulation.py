@@ -8,6 +8,8 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.labels import clipped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -76,6 +78,15 @@ class Tabulated:
         """
         return latex(self._sheet(), caption=caption, label=label)
 
+    def to_text(self, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
+        """Return the essence as lines of at most `width`; `rest` says where more rows, and more columns, are found.
+
+        >>> found = example().compare("acc", by="lr", goal="max")
+        >>> print(found.to_text(width=40, rest=("", "with --csv")).splitlines()[5])
+        (3 more columns with --csv)
+        """
+        return text(self._sheet(), width=width, rows=rows, rest=rest)
+
     def _repr_html_(self) -> str:
         return html(self._sheet())
 
@@ -84,15 +95,17 @@ class Tabulated:
         return text(self._sheet())
 
 
-def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
+def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
     """Return the sheet as plain lines of at most this width; columns and rows that do not fit are counted.
+
+    `rest` says where those rows and those columns are to be found, by default both in `sheet.whole`.
 
     >>> print(text(Sheet("", [Column("lr", ["0.1", "0.03"], right=False), Column("n", ["5", "12"])])))
     lr     n
     0.1    5
     0.03  12
     """
-    shown = [c._replace(cells=[_clipped(cell, width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
+    shown = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
     while len(shown) > 1 and sum(_widest(c) + 2 for c in shown) - 2 > width:
         shown.remove(max(reversed(shown), key=lambda c: c.rank))
     lines = _wrapped(sheet.title, width) if sheet.title else []
@@ -100,14 +113,21 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int = 20) -> str:
         _line([c.heading for c in shown], shown),
         *(_line(row, shown) for row in zip(*(c.cells for c in shown), strict=True)),
     ]
-    hidden = [f"{n} more {what}{'s' if n > 1 else ''}" for n, what in (
-        (len(sheet.columns[0].cells) - rows if sheet.columns else 0, "row"),
-        (len(sheet.columns) - len(shown), "column")) if n > 0]  # fmt: skip
-    if hidden:
-        lines.append(f"({' and '.join(hidden)} in {sheet.whole})")
+    lines += _wrapped(_hidden(sheet, shown, rest or (f"in {sheet.whole}",) * 2), width)
     for note in sheet.notes:
         lines += _wrapped(f"- {note}", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _hidden(sheet: Sheet, shown: list[Column], rest: tuple[str, str]) -> str:
+    """Say how many rows and columns are not shown, and where they are."""
+    rows = len(sheet.columns[0].cells) - len(shown[0].cells) if shown else 0
+    told: dict[str, list[str]] = {}
+    for n, what, place in ((rows, "row", rest[0]), (len(sheet.columns) - len(shown), "column", rest[1])):
+        if n:
+            told.setdefault(place, []).append(f"{n} more {what}{'s' if n > 1 else ''}")
+    parts = (f"{' and '.join(counts)} {place}" for place, counts in told.items())
+    return f"({'; '.join(parts)})" if told else ""
 
 
 def markdown(sheet: Sheet) -> str:
@@ -241,10 +261,6 @@ def _line(cells: Iterable[str], columns: Sequence[Column]) -> str:
         cell.rjust(_widest(c)) if c.right else cell.ljust(_widest(c)) for cell, c in zip(cells, columns, strict=True)
     )
     return "  ".join(sides).rstrip()
-
-
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

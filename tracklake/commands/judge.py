@@ -61,10 +61,10 @@ def compare(
     found = tl.open(directory).compare(metric, by=listed(by), **asked)
     if form is not None:
         give(found.table, form=form, rows=terminal.most(form, limit))
+    elif shape is None:
+        terminal.show(found, limit=limit)
     else:
-        click.echo(
-            found.to_markdown() if shape == "markdown" else found.to_latex() if shape == "latex" else repr(found)
-        )
+        click.echo(found.to_markdown() if shape == "markdown" else found.to_latex())
 
 
 @main.command(short_help="What do runs say of their settings?")
@@ -105,7 +105,8 @@ def sweep(
     else:
         shown = found.importance() if marginal is None else found.marginal(marginal)
     if form is None and best is None and marginal is None:
-        click.echo(f"{found!r}\n")
+        terminal.show(found, limit=0)
+        click.echo()
     give(shown, form=form, rows=terminal.most(form, limit))
 
 
@@ -169,7 +170,7 @@ def time_to(
     base = None if baseline is None else read(baseline)
     found = tl.open(directory).time_to(metric, threshold, by=_columns(by) or (), baseline=base, **asked)
     if form is None:
-        click.echo(repr(found))
+        terminal.show(found, limit=limit)
     else:
         give(found.table, form=form, rows=terminal.most(form, limit))
 

@@ -18,6 +18,8 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tracklake.tabulation import Tabulated
+
 ROWS = 30
 """Rows that a table shows unless --limit says otherwise."""
 CELL = 32
@@ -28,7 +30,13 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def forms(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options --json, --csv and --parquet, which set `form`."""
+    r"""Add the options --json, --csv and --parquet, which set `form`.
+
+    >>> from click.testing import CliRunner
+    >>> echo = click.command()(forms(lambda form: click.echo(form)))
+    >>> CliRunner().invoke(echo, ["--csv"]).output
+    'csv\n'
+    """
     for name, about in (
         ("parquet", "Parquet, into a file or a pipe."),
         ("csv", "CSV with a head line."),
@@ -53,7 +61,14 @@ def most(form: str | None, limit: int | None) -> int | None:
 
 
 def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead: pl.DataFrame | None = None) -> None:
-    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first."""
+    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first.
+
+    None and 0 rows are all. UsageError for Parquet on a terminal.
+
+    >>> give(pl.DataFrame({"lr": [0.1, 0.2]}), form="csv", rows=1)
+    lr
+    0.1
+    """
     shown = frame.head(rows) if rows else frame
     if form == "json":
         click.echo(_plain(shown).write_ndjson(), nl=False)
@@ -66,6 +81,12 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
         click.echo("\n".join(table(top, width=width())))
         if shown.height < frame.height:
             click.echo(f"... more than {shown.height} rows: --limit 0 shows them all")
+
+
+def show(found: Tabulated, *, limit: int | None) -> None:
+    """Print a result as a table that fits the terminal, and say how to see the rest of it."""
+    rest = "with --limit 0", "in a wider terminal, or with --csv or --json"
+    click.echo(found.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=rest))
 
 
 def _give_parquet(frame: pl.DataFrame) -> None:
@@ -113,7 +134,12 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def telling(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of runs that hold anything, those first that tell most of a run."""
+    """Return the columns of runs that hold anything, those first that tell most of a run.
+
+    >>> runs = pl.DataFrame({"run_id": ["a"], "name": ["a"], "notes": [None], "state": ["failed"], "config.lr": [0.1]})
+    >>> telling(runs).columns
+    ['run_id', 'config.lr', 'state']
+    """
     held = [name for name in frame.columns if frame[name].null_count() < frame.height]
     if frame["name"].equals(frame["run_id"]):
         held = [name for name in held if name != "name"]  # what a run is called that was given no name
