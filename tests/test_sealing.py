@@ -252,6 +252,19 @@ def test_sealer_killed_between_any_two_steps(tmp_path: Path):
         assert (counts(place), check(place), journals(place)) == (EXPECTED[:2], [], []), step
 
 
+def test_what_a_commit_names_is_on_the_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The files of a partition, their folders and the commit itself are synced before the commit gets its name."""
+    write_runs(tmp_path, runs=1)
+    fsync, link, done = os.fsync, os.link, []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_ino) or fsync(file))
+    monkeypatch.setattr(os, "link", lambda source, target: done.append(target) or link(source, target))
+    tl.open(tmp_path).refresh()
+    commit = tmp_path / f"history/_delta_log/{1:020d}.json"
+    files = [commit, *tmp_path.glob("*/part-*.parquet"), *(tmp_path / name for name in ("history", "states", "runs"))]
+    assert len(files) == 7
+    assert {file.stat().st_ino for file in files} <= set(done[: done.index(commit)])
+
+
 def test_process_taken_for_dead_wakes_up(tmp_path: Path):
     """A process that stood still while others sealed its rows goes on logging, and each row is there once."""
     script = """

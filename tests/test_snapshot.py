@@ -297,6 +297,21 @@ def test_each_run_of_a_partition_is_found(tmp_path):
     assert lake.summaries("m.max", runs=["f", "a"])["m.max"].to_list() == [102.0, 97.0]
 
 
+def test_a_sealed_run_is_known_by_its_id_in_any_case(tmp_path):
+    """Of many runs in one partition each is found by its id, and goes on; what is none of them is certain."""
+    for i in range(12):
+        log(tmp_path, f"Run{i}", {"m": float(i)})
+    tl.open(tmp_path).refresh()
+    for file in (tmp_path / FOLDER).iterdir():
+        file.unlink()
+    catalog = Catalog(Storage(tmp_path))
+    assert [catalog.has_run(f"rUN{i}") for i in range(12)] == [True] * 12
+    assert not catalog.has_run("Run12")
+    with tl.init("p", id="Run7", resume="must", dir=tmp_path) as run:
+        assert run.step == 1
+        assert run.summary["m"] == 7.0
+
+
 def test_strange_files_among_the_journals(tmp_path):
     """What is no journal by its name is passed over by readers and sealers, and stays."""
     log(tmp_path, "a", {"m": 1.0})
