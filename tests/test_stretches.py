@@ -10,6 +10,13 @@ from tracklake import stretches
 from tracklake.stretches import Stretches
 
 
+def test_changes_mark_the_first_row_and_every_row_unlike_the_one_before():
+    """A row is marked if any of the columns differs from the row before; no rows give no marks."""
+    rows = pl.DataFrame({"a": ["x", "x", "x", "y"], "b": [1, 1, 2, 2]})
+    assert stretches.begin(rows, by=["a", "b"]).to_list() == [True, False, True, True]
+    assert stretches.begin(rows.head(0), by=["a"]).to_list() == []
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
