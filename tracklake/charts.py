@@ -130,11 +130,12 @@ def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], c
 
     ticks: axis, at, label.
     """
-    names = json.dumps([short_name(title, width=22) for title in titles])
+    named = [short_name(title, width=22) for title in titles]
     upright = {
-        "values": list(range(len(titles))), "labelExpr": f"{names}[datum.value]", "grid": True, "gridColor": "#888",
-        "domain": False, "ticks": False, "labelPadding": 10, "orient": "top", "title": None, "labelFontSize": 12,
-        "labelOverlap": False, "labelFlush": False, "labelAngle": 0 if len(titles) <= scales.UPRIGHT else -20,
+        "values": list(range(len(titles))), "labelExpr": f"{json.dumps(named)}[datum.value]", "grid": True,
+        "gridColor": "#888", "domain": False, "ticks": False, "labelPadding": 10, "orient": "top", "title": None,
+        "labelFontSize": 12,
+        "labelOverlap": False, "labelFlush": False, "labelAngle": 0 if scales.are_level(named) else -20,
         "labelColor": "#222",
     }  # fmt: skip
     across = {"domain": [0, max(len(titles) - 1, 1)], "nice": False, "padding": 0}
@@ -146,9 +147,9 @@ def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], c
     line = at | {"detail": scales.channel("run", "N"), "tooltip": tips}
     faint = mark("line", line, strokeWidth=0.7, strokeOpacity=0.25, color="#888")
     strong = mark("line", line | {"color": scales.color(color)}, strokeWidth=1.4, strokeOpacity=0.8)
-    named = at | {"text": scales.channel("label", "N")}
-    halo = mark("text", named, align="right", dx=-5, fontSize=10, stroke="white", strokeWidth=3, strokeOpacity=0.85)
-    label = mark("text", named, align="right", dx=-5, fontSize=10, color="#222")
+    written = at | {"text": scales.channel("label", "N")}
+    halo = mark("text", written, align="right", dx=-5, fontSize=10, stroke="white", strokeWidth=3, strokeOpacity=0.85)
+    label = mark("text", written, align="right", dx=-5, fontSize=10, color="#222")
     shown = [only("!datum.strong", faint), only("datum.strong", strong)]
     return {"data": values(data), "layer": [*shown, *({"data": values(ticks), **part} for part in (halo, label))]}
 

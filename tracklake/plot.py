@@ -76,7 +76,7 @@ class Plot:
 
     @property
     def chart(self) -> Any:
-        """The altair chart. Raises TracklakeError without altair."""
+        """The picture as a chart of altair. Raises TracklakeError without altair."""
         return _needed("altair").Chart.from_dict(self.spec)
 
     def save(self, path: os.PathLike[str] | str) -> Path:
@@ -125,7 +125,7 @@ def _needed(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        msg = f"plots are drawn with {error.name}, which is not installed: pip install 'tracklake[plots]'"
+        msg = f"this needs {error.name}, which is not installed: pip install 'tracklake[plots]'"
         raise TracklakeError(msg) from error
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from tracklake.labels import OTHER, short_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Channel = dict[str, Any]
 """How a column is seen, or a part of that, as Vega-Lite has it."""
@@ -25,15 +25,15 @@ VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5
 GREY = "#b8b8b8"
 DASHES = [[1, 0], [5, 3]]
 _TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal", "T": "temporal"}
-UPRIGHT = 8
-"""Names along an axis up to which they fit side by side."""
+_LEVEL = 80
+"""Letters of all names along an axis up to which they fit side by side."""
 _NUMBER = (
     "(datum.value < 1e-3 || datum.value >= 1e6"
     " ? replace(format(datum.value, '.2~e'), '+', '') : format(datum.value, ',.6~g'))"
 )
 """Numbers of a logarithmic axis as people write them: 1e-5, 0.01, 300."""
 _NAME = "length(datum.label) > 52 ? slice(datum.label, 0, 17) + '…' + slice(datum.label, -34) : datum.label"
-"""Names of a legend as `labels.middle_out` shortens them; the data have the whole ones, which alone differ for sure."""
+"""Names beside colours and axes as `labels.middle_out` shortens them; the data have the whole ones, which differ."""
 
 
 class Axis(NamedTuple):
@@ -142,8 +142,26 @@ def place(column: str, axis: Axis, data: pl.DataFrame) -> Channel:
         return position(column, axis)
     if kind(data, column) == "T":
         return channel(column, "T", title=short_name(axis.title))
-    flat = column == "y" or data[column].n_unique() <= UPRIGHT
-    return channel(column, "N", title=short_name(axis.title), axis={"labelAngle": 0 if flat else -30})
+    return channel(column, "N", title=short_name(axis.title), axis=named_ticks(data[column].unique(), column))
+
+
+def named_ticks(names: Iterable[object], side: str) -> Channel:
+    """Return how names stand at an axis: level where they fit side by side, else aslant.
+
+    >>> [named_ticks(names, "x")["labelAngle"] for names in (["adam", "sgd"], ["a_long_name_of_a_data_set"] * 4)]
+    [0, -30]
+    """
+    level = side == "y" or are_level(map(str, names))
+    return {"labelAngle": 0 if level else -30, "labelExpr": _NAME, "labelLimit": 320}
+
+
+def are_level(names: Iterable[str]) -> bool:
+    """Tell whether these names fit side by side.
+
+    >>> are_level(["adam", "sgd"])
+    True
+    """
+    return sum(len(name) + 2 for name in names) <= _LEVEL
 
 
 def beside() -> Channel:
@@ -162,9 +180,8 @@ def sides(column: str, axis: Axis, data: pl.DataFrame, *, among: pl.DataFrame | 
     upright = column == "y"
     order = data[column].unique().sort(descending=upright).to_list()
     is_number = kind(data, column) == "Q"
-    flat = upright or is_number or len(order) <= UPRIGHT
-    ticks = {"labelAngle": 0 if flat else -30, "grid": False, **({"format": "~g"} if is_number else {})}
-    return {column: channel(column, "O", title=short_name(axis.title), sort=order, axis=ticks)}
+    ticks: Channel = {"labelAngle": 0, "format": "~g"} if is_number else named_ticks(order, column)
+    return {column: channel(column, "O", title=short_name(axis.title), sort=order, axis=ticks | {"grid": False})}
 
 
 def groups(legend: Legend) -> Channel:

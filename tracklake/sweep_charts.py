@@ -113,8 +113,8 @@ def _along(data: pl.DataFrame, x: Axis) -> Channel:
     if scales.kind(data, "x") == "Q":
         return scales.position("x", x)
     names = data["x"].to_list()
-    turned = {"labelAngle": 0 if len(names) <= scales.UPRIGHT else -30, "grid": False}
-    return scales.channel("x", "N", title=short_name(x.title), sort=names, axis=turned)
+    ticks = scales.named_ticks(names, "x") | {"grid": False}
+    return scales.channel("x", "N", title=short_name(x.title), sort=names, axis=ticks)
 
 
 def _row(rows: Rows) -> Channel:
