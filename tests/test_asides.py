@@ -12,7 +12,7 @@ from processes import output
 
 import tracklake as tl
 from tracklake import metadata, system
-from tracklake.errors import UnknownNameError
+from tracklake.errors import QueryError, UnknownNameError
 
 GIT = ["git", "-c", "user.name=me", "-c", "user.email=me@example.com"]
 
@@ -125,6 +125,13 @@ def test_the_system_stream_by_runs_steps_and_shape(tmp_path: Path):
     ]
     with pytest.raises(UnknownNameError, match=r"did you mean 'proc\.threads'"):
         lake.history("proc.thread", stream="system")
+
+
+@pytest.mark.parametrize("asked", [{"stream": "sytem"}, {"stream": "system", "shape": "broad"}])
+def test_an_unknown_stream_or_shape_is_refused(tmp_path: Path, asked: dict[str, str]):
+    """A mistyped stream does not answer with the metrics, nor a mistyped shape with a wide frame."""
+    with pytest.raises(QueryError, match="accepted are"):
+        tl.open(tmp_path, create=True).history(**asked)
 
 
 def test_without_system_metrics_there_is_no_stream(tmp_path: Path):

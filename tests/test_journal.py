@@ -11,7 +11,8 @@ import tracklake as tl
 from tracklake import journal
 from tracklake.clock import Clock
 from tracklake.errors import LakeError
-from tracklake.journal import FileName, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FileName, lock_of
 from tracklake.tail import TailReader
 from tracklake.values import Kind, Stored
 
@@ -103,9 +104,9 @@ def test_complete_file_has_no_write_bit(tmp_path: Path):
 def test_lock_tells_life(tmp_path: Path):
     """The lock is held as long as the journal is open."""
     writing = begin(tmp_path)
-    assert journal.lock_of(writing.path) == "held"
+    assert lock_of(writing.path) == "held"
     writing.finish(END)
-    assert journal.lock_of(writing.path) == "free"
+    assert lock_of(writing.path) == "free"
 
 
 @pytest.mark.parametrize("durability", ["write", "fsync", "buffered"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,17 +24,8 @@ AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
 
 
-def parsed(path: Path) -> ast.Module:
-    """Read a module; a folder is one, with the imports of all its files."""
-    if path.is_file():
-        return ast.parse(path.read_text())
-    return ast.Module([node for file in sorted(path.rglob("*.py")) for node in ast.parse(file.read_text()).body], [])
-
-
 MODULES = {
-    path.stem: parsed(path)
-    for path in sorted(PACKAGE.iterdir())
-    if path.suffix == ".py" or (path / "__init__.py").exists()
+    path.stem: path for path in sorted(PACKAGE.iterdir()) if path.suffix == ".py" or (path / "__init__.py").exists()
 }
 
 
@@ -45,15 +38,26 @@ def table() -> list[tuple[str, int]]:
     ]
 
 
-def imports(node: ast.AST, *, inside: bool = False, checking: bool = False):
-    """Yield (import, whether it stands inside a function, whether only a type checker sees it)."""
+Found = tuple[ast.Import | ast.ImportFrom, bool, bool]
+"""An import, whether it stands inside a function, and whether only a type checker sees it."""
+
+
+@functools.cache
+def imports(module: str) -> list[Found]:
+    """Return the imports of a module; a folder is one, with the imports of all its files."""
+    path = MODULES[module]
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    return [found for file in files for found in imports_below(ast.parse(file.read_text()))]
+
+
+def imports_below(node: ast.AST, *, inside: bool = False, checking: bool = False) -> Iterator[Found]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, inside, checking
         else:
             function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             only_types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-            yield from imports(child, inside=inside or function, checking=checking or only_types)
+            yield from imports_below(child, inside=inside or function, checking=checking or only_types)
 
 
 def named(statement: ast.Import | ast.ImportFrom) -> list[str]:
@@ -72,7 +76,9 @@ def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
     return {(p[1] if len(p) > 1 else "__init__") for p in parts if p[0] == "tracklake"}
 
 
-GRAPH = {name: set().union(*(own(s) for s, _, _ in imports(tree))) - {name} for name, tree in MODULES.items()}
+def needs(module: str) -> set[str]:
+    """Return the other modules of this package that a module imports."""
+    return set().union(*(own(s) for s, _, _ in imports(module))) - {module}
 
 
 def test_table_names_every_module_once():
@@ -81,33 +87,32 @@ def test_table_names_every_module_once():
     assert sorted(names) == sorted(MODULES)
 
 
-@pytest.mark.parametrize("module", sorted(GRAPH))
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module: str):
     """A module imports from its own layer and those below it."""
     layer = dict(table())
-    assert {other: layer[other] for other in GRAPH[module] if layer[other] > layer[module]} == {}
+    assert {other: layer[other] for other in needs(module) if layer[other] > layer[module]} == {}
 
 
 def test_imports_have_no_cycle():
     """The modules can be read in an order in which each needs only those before it."""
-    order = list(graphlib.TopologicalSorter(GRAPH).static_order())
-    assert sorted(order) == sorted(GRAPH)
+    order = list(graphlib.TopologicalSorter({module: needs(module) for module in MODULES}).static_order())
+    assert sorted(order) == sorted(MODULES)
 
 
-@pytest.mark.parametrize(("module", "tree"), MODULES.items())
-def test_own_imports_are_absolute_and_at_the_top(module: str, tree: ast.Module):
+@pytest.mark.parametrize("module", MODULES)
+def test_own_imports_are_absolute_and_at_the_top(module: str):
     """The package imports itself by full name, and inside a function only what would slow `import tracklake`."""
-    found = list(imports(tree))
-    assert [ast.unparse(s) for s, _, _ in found if getattr(s, "level", 0)] == [], module
-    late = [ast.unparse(s) for s, inside, _ in found if inside and own(s)]
-    assert late == [] or module in ("analysis", "lake"), module
+    assert [ast.unparse(s) for s, _, _ in imports(module) if getattr(s, "level", 0)] == []
+    late = [ast.unparse(s) for s, inside, _ in imports(module) if inside and own(s)]
+    assert late == [] or module in ("analysis", "lake")
 
 
-@pytest.mark.parametrize(("module", "tree"), [(n, t) for n, t in MODULES.items() if n not in FRONT])
-def test_engines_are_imported_where_they_are_used(module: str, tree: ast.Module):
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in FRONT])
+def test_engines_are_imported_where_they_are_used(module: str):
     """At the top of a module stand the standard library, numpy and polars; engines load inside the function."""
-    at_top = [s for s, inside, checking in imports(tree) if not inside and not checking]
-    assert {name.split(".")[0] for s in at_top for name in named(s)} - AT_TOP == set(), module
+    at_top = [s for s, inside, checking in imports(module) if not inside and not checking]
+    assert {name.split(".")[0] for s in at_top for name in named(s)} - AT_TOP == set()
 
 
 def test_importing_tracklake_loads_no_engine():

@@ -368,3 +368,14 @@ def test_foreign_reader_of_the_log(tmp_path: Path):
     actions = {kind: action for line in lines for kind, action in json.loads(line).items()}
     assert actions["commitInfo"]["operation"] == "SEAL"
     assert json.loads(actions["add"]["stats"]) == {"numRecords": 50}
+
+
+def test_end_of_the_process_seals(tmp_path: Path):
+    """A run that only the end of its process finishes, when no thread can be started, is sealed if enough are there."""
+    script = """
+    from tracklake import sealing
+    sealing.GATHERED_FILES = 1
+    tl.init("p", id="r0", dir=sys.argv[1]).log({"a": 1.0})
+    """
+    assert output(script, tmp_path) == ""
+    assert [path.parent.name for path in sorted(tmp_path.rglob("*.parquet"))] == ["history", "runs", "states"]

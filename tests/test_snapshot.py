@@ -13,7 +13,8 @@ import tracklake as tl
 from tracklake import host
 from tracklake.catalog import Catalog, Held, holding
 from tracklake.clock import Clock
-from tracklake.journal import FOLDER, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FOLDER
 from tracklake.lake_files import root_of
 from tracklake.snapshot_reader import SnapshotReader
 from tracklake.storage import Storage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from processes import at_once, output
@@ -12,9 +12,6 @@ from processes import at_once, output
 from tracklake import storage as storage_module
 from tracklake.errors import CommitError, LakeError
 from tracklake.storage import Entry, Storage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -180,6 +177,12 @@ def test_sync(storage: Storage) -> None:
     storage.sync([])
     with pytest.raises(FileNotFoundError):
         storage.sync(["files/b"])
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system whose folders cannot be synced")
+def test_a_folder_that_cannot_be_synced_is_left_alone() -> None:
+    """Some file systems refuse to sync a folder; names are as durable there as they get."""
+    storage_module.sync_folder(Path("/proc/self"))
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "files/../../a", ".."])

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from tracklake import keys, values
+from tracklake.api_summary import ApiSummary, Held
 from tracklake.deferred import np
 from tracklake.errors import QueryError
-from tracklake.mappings import Config, Summary
+from tracklake.mappings import Config
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
@@ -51,74 +52,31 @@ class Page:
 
     @cached_property
     def base(self) -> dict[str, Row]:
-        """The columns of each run that have a name of their own."""
+        """The columns of each run that have a name of their own.
+
+        >>> Page(example(), ["slow"]).base["slow"]["state"]
+        'finished'
+        """
         found = self._table.select(runs=self.ids, wanted=["run_id", *_BASE])
         return {row["run_id"]: row for row in found.iter_rows(named=True)}
 
     @cached_property
     def configs(self) -> dict[str, Row]:
-        """The nested config of each run."""
+        """The nested config of each run.
+
+        >>> Page(example(), ["slow"]).configs
+        {'slow': {'lr': 0.01}}
+        """
         return self._table.configs(self.ids)
 
     @cached_property
     def entries(self) -> dict[str, Row]:
-        """The entries of each run's summary, by full name."""
-        return self._table.summaries.of_runs(self.ids)
+        """The entries of each run's summary, by full name.
 
-
-class ApiSummary(Summary):
-    """A summary of which changes are stored by `update`, all of them at once."""
-
-    _INTERNAL = Summary._INTERNAL | {"_held"}  # noqa: SLF001 - of its own base
-
-    def __init__(self, held: _Held, *, folder: Path, path: str = "") -> None:
-        self._held = held
-        super().__init__(entries=held.entries, say=held.say, folder=folder, path=path)
-
-    def update(self, other: Any = (), /, **more: object) -> None:
-        """Set several entries, and store all that was set or deleted.
-
-        >>> lake = example()
-        >>> run = tl.Api(lake.dir).run("slow")
-        >>> run.summary["rating"] = "poor"
-        >>> run.summary.update(loss=0.1)
-        >>> lake.runs(runs="slow", columns=["summary.acc", "summary.loss", "summary.rating"]).rows()
-        [('slow', 0.6, 0.1, 'poor')]
+        >>> Page(example(), ["slow"]).entries["slow"]["loss"]
+        0.5
         """
-        super().update(other, **more)
-        self._held.store()
-
-    def _at(self, path: str) -> Summary:
-        return ApiSummary(self._held, folder=self._folder, path=path)
-
-
-class _Held:
-    """Entries of a summary with changes that are not stored yet."""
-
-    def __init__(self, entries: Row, store: Callable[[list[Change]], None]) -> None:
-        self._entries = deepcopy(entries)
-        self._store = store
-        self._changes: list[Change] = []
-
-    def entries(self, _: str | None = None) -> Row:
-        return self._entries
-
-    def say(self, changes: list[Change]) -> None:
-        """Apply edits and erasures to what is held; they replace what stands above and under their key."""
-        self._changes += changes
-        for said, key, stored in changes:
-            under = [name for name in self._entries if name == key or name.startswith(f"{key}.")]
-            above = [name for name in keys.parents(key) if name in self._entries] if said == "edit" else []
-            for name in (*under, *above):
-                del self._entries[name]
-            if said == "edit":
-                self._entries[key] = values.restore(*stored)
-
-    def store(self) -> None:
-        """Store what was changed."""
-        changes, self._changes = self._changes, []
-        if changes:
-            self._store(changes)
+        return self._table.summaries.of_runs(self.ids)
 
 
 class ApiRun:
@@ -147,8 +105,12 @@ class ApiRun:
 
     @cached_property
     def summary(self) -> ApiSummary:
-        """The summary as a mapping; see `Run.summary`."""
-        held = _Held(self._page.entries[self.id], self._say)
+        """The summary as a mapping; what is set in it is stored by its `update`.
+
+        >>> tl.Api(example().dir).run("slow").summary["loss"]
+        0.5
+        """
+        held = Held(self._page.entries[self.id], self._say)
         return ApiSummary(held, folder=Path(self._page.lake.dir))
 
     @property
@@ -172,7 +134,11 @@ class ApiRun:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the run noted of host, python, command line and git."""
+        """What the run noted of host, python, command line and git.
+
+        >>> tl.Api(example().dir).run("slow").metadata["tracklake"] == tl.__version__
+        True
+        """
         return self._recorded.metadata
 
     @property
@@ -196,7 +162,11 @@ class ApiRun:
 
     @property
     def path(self) -> list[str]:
-        """[entity, project, id]."""
+        """[entity, project, id].
+
+        >>> tl.Api(example().dir).run("slow").path
+        ['local', 'example', 'slow']
+        """
         return [self.entity, self.project, self.id]
 
     @property

@@ -141,6 +141,12 @@ def learning_curves(
     """Return one row a (group, x) with the mean and a band over the runs; `by` has run_id and the columns that group.
 
     See `Lake.learning_curves`.
+
+    >>> series = example()._view.series
+    >>> by = series.table.select(wanted=["run_id"])
+    >>> asked = {"points": 2, "band": (0, 1), "best_so_far": None, "carry": False}
+    >>> learning_curves(series, "acc", by=by, x="step", **asked).select("x", "n", "low", "high").rows()
+    [(0.0, 2, 0.4, 0.7), (2.0, 2, 0.6, 0.8)]
     """
     curves = trajectories.trajectories(series, metric, x=x, runs=by, where=None)
     if best_so_far is not None:

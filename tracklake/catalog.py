@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, statements
+from tracklake import host, journal_files, keys, partitions, statements
 from tracklake.delta_log import DeltaLog, Version
 from tracklake.schema import LAKE_RUN
 
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 class JournalFile(NamedTuple):
     """One journal file of a listing."""
 
-    name: journal.FileName
+    name: journal_files.FileName
     entry: Entry
 
     @property
@@ -40,7 +40,7 @@ class JournalFile(NamedTuple):
         """(session, n), unique in the lake.
 
         >>> from tracklake.storage import Entry
-        >>> name = journal.FileName("fast-0b5a2a4c1e", 255, 3)
+        >>> name = journal_files.FileName("fast-0b5a2a4c1e", 255, 3)
         >>> JournalFile(name, Entry(str(name), 900, 1_700_000_000.0, writable=False)).key
         (255, 3)
         """
@@ -75,8 +75,8 @@ class Catalog:
         """
         runs = "" if self._only is None else tuple(f"{keys.safe_name(r)}." for r in (self._only, LAKE_RUN))
         known = {name: file.entry for name, file in self._spent.items()}
-        entries = self.storage.list(journal.FOLDER, prefix=runs, suffix=journal.SUFFIX, known=known)
-        found = ((entry, self._spent.get(entry.name) or journal.FileName.parse(entry.name)) for entry in entries)
+        entries = self.storage.list(journal_files.FOLDER, prefix=runs, suffix=journal_files.SUFFIX, known=known)
+        found = ((entry, self._spent.get(entry.name) or journal_files.FileName.parse(entry.name)) for entry in entries)
         return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in found if f is not None]
 
     def refresh(self, *, to: Version | None = None) -> Version:
@@ -102,18 +102,40 @@ class Catalog:
 
     @property
     def said(self) -> Said:
-        """What the sessions of all partitions said."""
+        """What the sessions of all partitions said.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> catalog.said.files["run_id"].to_list()
+        ['fast', 'slow']
+        """
         if self._all is None:
             self._all = statements.concat(list(self._said.values()))
         return self._all
 
     @property
     def parts(self) -> dict[str, Said]:
-        """What the sessions of each partition said, by its id; never changed, but replaced as a whole."""
+        """What the sessions of each partition said, by its id; never changed, but replaced as a whole.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> [said.files.height for said in catalog.parts.values()]  # of the one partition
+        [2]
+        """
         return self._said
 
     def copy(self) -> Catalog:
-        """Return a catalog that knows what this one knows, and goes its own way from here."""
+        """Return a catalog that knows what this one knows, and goes its own way from here.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> other = catalog.copy()
+        >>> _ = lake.refresh(), other.refresh()
+        >>> catalog.version.number, other.version.number
+        (-1, 1)
+        """
         other = Catalog(self.storage, only=self._only)
         other.version, other._said, other._all, other._spent = self.version, self._said, self._all, self._spent.copy()
         return other
@@ -146,7 +168,7 @@ class Catalog:
         (True, False)
         """
         start = f"{keys.safe_name(run_id)}."
-        if self.storage.list(journal.FOLDER, prefix=start, suffix=journal.SUFFIX):
+        if self.storage.list(journal_files.FOLDER, prefix=start, suffix=journal_files.SUFFIX):
             return True
         newest = self.log.read(since=self.version if self.version is not NOTHING else None)
         return any(partitions.may_hold(self.storage, part, run_id) for part in newest.partitions.values())

@@ -60,12 +60,22 @@ def values(data: pl.DataFrame) -> Chart:
 
 
 def mark(kind: str, encoding: Chart, **settings: Any) -> Chart:
-    """Return a layer of one kind of marks."""
+    """Return a layer of one kind of marks.
+
+    >>> mark("line", {"x": {"field": "step"}}, strokeWidth=2)
+    {'mark': {'type': 'line', 'strokeWidth': 2}, 'encoding': {'x': {'field': 'step'}}}
+    """
     return {"mark": {"type": kind, **settings}, "encoding": encoding}
 
 
 def lines(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend, banded: bool) -> Chart:
-    """Draw a line a group, and the band around it: group, x, n, middle, low, high."""
+    """Draw a line a group, and the band around it: group, x, n, middle, low, high.
+
+    >>> data = pl.DataFrame({"group": ["a"], "x": [0.0], "n": [2], "middle": [0.5], "low": [0.4], "high": [0.6]})
+    >>> chart = lines(data, x=Axis("step"), y=Axis("loss"), legend=Legend("lr", ["a"]), banded=True)
+    >>> [layer["mark"]["type"] for layer in chart["layer"]]
+    ['area', 'line', 'circle']
+    """
     up = y.around(data["low"], data["high"])
     shared = {"x": scales.position("x", x.around(data["x"])), "color": scales.groups(legend)}
     named = {"group": legend.title, "x": x.title, "middle": y.title, "low": "low", "high": "high", "n": "runs"}
@@ -78,7 +88,13 @@ def lines(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend, banded: bool)
 
 
 def stairs(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend) -> Chart:
-    """Draw a staircase a group: group, x, share, n."""
+    """Draw a staircase a group: group, x, share, n.
+
+    >>> data = pl.DataFrame({"group": ["a"], "x": [0.9], "share": [1.0], "n": [2]})
+    >>> chart = stairs(data, x=Axis("acc"), y=Axis("share of runs"), legend=Legend("lr", ["a"]))
+    >>> [layer["mark"]["type"] for layer in chart["layer"]]
+    ['line', 'circle']
+    """
     share = scales.position("share", y._replace(percent=True, domain=(0, 1)), "y")
     shared = {"x": scales.position("x", x.around(data["x"])), "y": share, "color": scales.groups(legend)}
     tips = scales.tips(data, {"group": legend.title, "x": x.title, "n": "runs"})
@@ -92,7 +108,12 @@ def stairs(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend) -> Chart:
 
 
 def dots(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend | None) -> Chart:
-    """Draw a dot a run: run, x, y, and color where there is one."""
+    """Draw a dot a run: run, x, y, and color where there is one.
+
+    >>> data = pl.DataFrame({"run": ["a"], "x": [0.1], "y": [0.5]})
+    >>> dots(data, x=Axis("lr"), y=Axis("loss"), color=None)["mark"]["type"]
+    'circle'
+    """
     named = {"run": "run", "x": x.title, "y": y.title, **({"color": color.title} if color else {})}
     spread = pl.Series("beside", np.arange(data.height) * plot_data.GOLDEN % 1)
     encoding = {
@@ -110,7 +131,13 @@ def dots(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend | None) -
 
 
 def tiles(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend, written: bool = False) -> Chart:
-    """Draw a tile a cell of two axes: x, (x_end), y, (y_end), n, value; written=True writes the values into them."""
+    """Draw a tile a cell of two axes: x, (x_end), y, (y_end), n, value; written=True writes the values into them.
+
+    >>> data = pl.DataFrame({"x": [0.1], "y": [3], "n": [2], "value": [0.5]})
+    >>> chart = tiles(data, x=Axis("lr"), y=Axis("depth"), color=Axis("loss"), written=True)
+    >>> [layer["mark"]["type"] for layer in chart["layer"]]
+    ['rect', 'text']
+    """
     edges = scales.sides("x", x, data) | scales.sides("y", y, data)
     tips = scales.tips(data, {"value": color.title, "n": "runs"})
     drawn = mark(
@@ -126,9 +153,15 @@ def tiles(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend, written
 
 
 def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], color: Axis) -> Chart:
-    """Draw a line a run across upright axes: run, axis (its number), at (0 to 1), label, color, strong.
+    """Draw a line a run across upright axes: run, axis (its number), at (0 to 1), color, strong.
 
     ticks: axis, at, label.
+
+    >>> data = pl.DataFrame({"run": "a", "axis": [0, 1], "at": [0.0, 1.0], "color": 0.9, "strong": True})
+    >>> ticks = pl.DataFrame({"axis": [0, 1], "at": [0.0, 1.0], "label": ["0.1", "0.9"]})
+    >>> chart = threads(data, ticks=ticks, titles=["lr", "acc"], color=Axis("acc"))
+    >>> [layer["mark"]["type"] for layer in chart["layer"]]  # the faint, the strong, and their numbers on white
+    ['line', 'line', 'text', 'text']
     """
     named = [short_name(title, width=22) for title in titles]
     upright = {
@@ -155,18 +188,31 @@ def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], c
 
 
 def only(test: str, layer: Chart) -> Chart:
-    """Return a layer of the rows that pass a test."""
+    """Return a layer of the rows that pass a test.
+
+    >>> only("datum.front === 1", mark("circle", {}))["transform"]
+    [{'filter': 'datum.front === 1'}]
+    """
     return {"transform": [{"filter": test}], **layer}
 
 
 def message(says: str) -> Chart:
-    """Draw an empty picture that says why it is empty."""
+    """Draw an empty picture that says why it is empty.
+
+    >>> message("Nothing to draw: no run matches.")["mark"]["text"]
+    ['Nothing to draw: no run matches.']
+    """
     words = mark("text", {}, fontSize=13, color="#555", text=textwrap.wrap(says, 70))
     return {"data": {"values": [{}]}, **words, "width": WIDTH, "height": HEIGHT // 2}
 
 
 def side_by_side(charts: Sequence[Chart]) -> Chart:
-    """Put charts in two columns; one stays alone."""
+    """Put charts in two columns; one stays alone.
+
+    >>> one = message("Nothing to draw.")
+    >>> side_by_side([one]) is one, len(side_by_side([one, one])["concat"])
+    (True, 2)
+    """
     if len(charts) == 1:
         return charts[0]
     size = {"width": WIDTH * 3 // 5, "height": HEIGHT * 3 // 5}
@@ -174,7 +220,12 @@ def side_by_side(charts: Sequence[Chart]) -> Chart:
 
 
 def finished(chart: Chart, *, title: str, notes: Sequence[str]) -> Chart:
-    """Give a chart its title and the style that all share."""
+    """Give a chart its title and the style that all share.
+
+    >>> chart = finished(message("Nothing to draw."), title="loss", notes=["2 runs of 2 without loss."])
+    >>> chart["title"]
+    {'text': ['loss'], 'subtitle': ['2 runs of 2 without loss.']}
+    """
     under = [line for note in notes for line in textwrap.wrap(note, _NOTE_WIDTH)]
     above = textwrap.wrap(title, _TITLE_WIDTH, max_lines=2, placeholder=" …")
     heading = {"text": above, **({"subtitle": under} if under else {})}

@@ -57,7 +57,11 @@ class ColumnNames:
 
     @cached_property
     def taken(self) -> set[str]:
-        """Every name that is a column of its own, and so not the text part of another."""
+        """Every name that is a column of its own, and so not the text part of another.
+
+        >>> sorted(example()._view.runs.names.taken)[-3:]
+        ['summary._timestamp', 'summary.acc', 'summary.loss']
+        """
         return {*self._config_names, *(f"summary.{key}" for key in self._keys)}
 
     def parse(self, name: str) -> Column:
@@ -107,7 +111,11 @@ class ColumnNames:
         return list(dict.fromkeys(names))
 
     def defaults(self, run_ids: pl.Series) -> list[str]:
-        """Return the columns shown when none are named: what these runs hold, as their definitions say."""
+        """Return the columns shown when none are named: what these runs hold, as their definitions say.
+
+        >>> example()._view.runs.names.defaults(pl.Series(["fast"]))[-3:]
+        ['config.lr', 'summary.acc', 'summary.loss']
+        """
         held = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
         return [*BASE, *(name for name in self._config_names if name in held), *self._defined(run_ids)]
 
@@ -122,7 +130,7 @@ class ColumnNames:
         path = self._summary(name)
         if path is None or not (path.stat in _MEASURES or keys.is_quantile(path.stat)):
             return False
-        return {d.goal for d in self.summaries.definition(path.metric).values() if d is not None and d.goal} == {"max"}
+        return self.summaries.goals(path.metric) == {"max"}
 
     def _summary(self, name: str) -> Statistic | None:
         """Read a summary column's name: a metric, else a metric and a statistic, else a key that was set by hand.

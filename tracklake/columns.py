@@ -73,6 +73,10 @@ def typed(
     All integers give Int64, numbers Float64, bools Boolean, strings and JSON String. A mix keeps the numbers (else the
     bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently. Where there is no value
     the type is that of the `whole` column, else Float64. A second column never bears a name that is `taken`.
+
+    >>> rows = stored(pl.Series([0.1])).vstack(stored(pl.Series(["auto"])))
+    >>> [(column.name, column.to_list()) for column in typed("lr", rows, counted(2), 2)]
+    [('lr', [0.1, None]), ('lr.text', [None, 'auto'])]
     """
     kinds = _kinds(stored["kind"])
     rest = kinds - _covered(kinds)
@@ -81,7 +85,7 @@ def typed(
     main = stored.select(_main(kinds)).to_series() if rest else _pure(stored, kinds)
     found = [place(main, at, size).alias(name)]
     if rest:
-        text = pl.when(pl.col("kind").is_in(list(rest))).then(_as_text())
+        text = pl.when(pl.col("kind").is_in(list(rest))).then(in_words())
         found.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
     return found
 
@@ -106,13 +110,17 @@ def text_of(column: pl.Series) -> pl.Series:
     return column if is_text else pl.Series(column.name, [None], dtype=pl.String).new_from_index(0, len(column))
 
 
-def is_mixed(kinds: set[int]) -> bool:
-    """Tell whether values of these kinds need a second column.
+def in_words(prefix: str = "") -> pl.Expr:
+    """Return the column `text` of stored values (kind, ival, text, their names after `prefix`): truths are words in it.
 
-    >>> is_mixed({Kind.INT, Kind.FLOAT}), is_mixed({Kind.INT, Kind.TEXT})
-    (False, True)
+    Texts and JSON are as they are, numbers null.
+
+    >>> stored(pl.Series(["adam"])).vstack(stored(pl.Series([True]))).select(in_words()).to_series().to_list()
+    ['adam', 'true']
     """
-    return bool(kinds - {Kind.NULL} - _covered(kinds))
+    kind, ival, text = (pl.col(f"{prefix}{name}") for name in ("kind", "ival", "text"))
+    truth = pl.when(ival == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
+    return pl.when(kind == Kind.BOOL).then(truth).otherwise(text).alias(f"{prefix}text")
 
 
 def stored(column: pl.Series) -> pl.DataFrame:
@@ -172,8 +180,3 @@ def _main(kinds: set[int]) -> pl.Expr:
     if Kind.BOOL in kinds:
         return pl.when(pl.col("kind") == Kind.BOOL).then(pl.col("ival") == 1)
     return pl.col("text")
-
-
-def _as_text() -> pl.Expr:
-    truth = pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    return pl.when(pl.col("kind") == Kind.BOOL).then(truth).otherwise(pl.col("text"))

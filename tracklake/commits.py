@@ -7,6 +7,7 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -165,11 +166,14 @@ def _remove(key: str, timestamp: int, *, data_change: bool) -> dict[str, Any]:
     return {"remove": action}
 
 
+@lru_cache(maxsize=1024)
 def parse(data: bytes) -> Commit:
     """Return what a commit says; actions that are none of ours are passed over, as Delta wants it.
 
+    A process that starts many runs reads the same commits again and again, so it remembers what they say.
+
     >>> part = Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))
-    >>> commit = Commit(1_700_000_000_000, [part], ["0b5a"])
+    >>> commit = Commit(1_700_000_000_000, (part,), ("0b5a",))
     >>> parse(lines(actions(commit, "SEAL", data_change=True))) == commit
     True
     """
@@ -181,8 +185,8 @@ def parse(data: bytes) -> Commit:
             _check_protocol(action)
     return Commit(
         timestamp=max((int(action.get("timestamp", 0)) for kind, action in actions if kind == "commitInfo"), default=0),
-        add=[_partition(action) for kind, action in actions if kind == "add"],
-        remove=[_id(action["path"]) for kind, action in actions if kind == "remove"],
+        add=tuple(_partition(action) for kind, action in actions if kind == "add"),
+        remove=tuple(_id(action["path"]) for kind, action in actions if kind == "remove"),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import bootstrap, differences, outcomes, resampling, significance, tabulation
+from tracklake.labels import number_of
 from tracklake.tabulation import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
@@ -74,7 +75,14 @@ class Comparison(Tabulated):
 
 
 def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Comparison:
-    """Compute the table of all groups, against the baseline or, if none is named, against the best."""
+    """Compute the table of all groups, against the baseline or, if none is named, against the best.
+
+    Raises UnknownNameError for a baseline that no group has.
+
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10)
+    >>> compared(found.outcomes, found.settings, baseline=0.01).baseline
+    {'config.lr': 0.01}
+    """
     sample = found.sample
     described = _described(found, sample, settings)
     base = _baseline(found, described, settings, baseline)
@@ -229,22 +237,18 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
         )
     running = found.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
     if running:
-        yield f"{_many(running, 'run')} counted here still running"
+        yield f"{number_of(running, 'run')} counted here still running"
     for test, n in table["test"].drop_nulls().value_counts(sort=True).iter_rows():
         reasons = table.filter(pl.col("test") == test)["why"].unique(maintain_order=True)
-        what = f"{_many(n, 'group')} without a test" if test == "none" else f"{test} for {_many(n, 'group')}"
+        what = f"{number_of(n, 'group')} without a test" if test == "none" else f"{test} for {number_of(n, 'group')}"
         yield f"{what}: {reasons[0]}" + (", ..." if len(reasons) > 1 else "")
     lacking = table.filter((pl.col("n_tasks") < pl.col("n_tasks").max()) & (pl.col("n") > 0)).height
     if lacking:
-        yield f"{_many(lacking, 'group')} without some tasks: differences are over the tasks in common"
+        yield f"{number_of(lacking, 'group')} without some tasks: differences are over the tasks in common"
     if found.tasks and found.unit == "run":
         yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
     if few:
-        yield f"{_many(few, 'group')} of too few runs for a sound interval (column warning)"
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' if n != 1 else ''}"
+        yield f"{number_of(few, 'group')} of too few runs for a sound interval (column warning)"
 
 
 def _sheet(of: Comparison) -> Sheet:
@@ -282,7 +286,7 @@ def _sheet(of: Comparison) -> Sheet:
 def _title(of: Comparison) -> str:
     found = of.outcomes
     better = "higher" if found.target.goal == "max" else "lower"
-    tasks = f" on {_many(found.runs['task_no'].n_unique(), 'task')}" if found.tasks else ""
+    tasks = f" on {number_of(found.runs['task_no'].n_unique(), 'task')}" if found.tasks else ""
     base = f"; baseline {outcomes.label(of.baseline)}" if of.baseline is not None else ""
-    counts = f"{_many(found.runs.height, 'run')} in {_many(len(of), 'group')}"
+    counts = f"{number_of(found.runs.height, 'run')} in {number_of(len(of), 'group')}"
     return f"{found.target.name} ({better} is better){tasks}: {counts}{base}"

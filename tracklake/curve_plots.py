@@ -50,18 +50,32 @@ class Request(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What stands above the picture."""
+        """What stands above the picture.
+
+        >>> Request(["val/loss"], ["config.lr"], "step", None, None, None).title
+        'val/loss by lr'
+        """
         names = " and ".join(short_name(name, width=60 // len(self.metrics)) for name in self.metrics)
         return f"{names} by {self.by_title}" if self.by else names
 
     @property
     def by_title(self) -> str:
-        """What the colours stand for."""
+        """What the colours stand for.
+
+        >>> Request(["val/loss"], ["config.lr", "group"], "step", None, None, None).by_title
+        'lr, group'
+        """
         return ", ".join(short_name(column) for column in self.by)
 
 
 def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame) -> Plot:
-    """Draw the points (run_id, metric, step, value, maybe x) of the runs (run_id, name, and the columns of `by`)."""
+    """Draw the points (run_id, metric, step, value, maybe x) of the runs (run_id, name, and the columns of `by`).
+
+    >>> asked, rows = Request(["loss"], [], "step", None, None, None), pl.DataFrame({"run_id": ["a"], "name": ["slow"]})
+    >>> points = pl.DataFrame({"run_id": "a", "metric": "loss", "step": [0, 1], "value": [2.0, 1.0]})
+    >>> plot(asked, rows=rows, points=points).data.select("group", "x", "middle").rows()
+    [('slow', 0.0, 2.0), ('slow', 1.0, 1.0)]
+    """
     sound = points.filter(pl.col("value").is_finite())
     left_out = [*_without(rows, points, asked.metrics), *_unsound(points, sound)]
     if sound.is_empty():

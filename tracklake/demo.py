@@ -201,13 +201,25 @@ def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
 
 
 def at_best(lake: tl.Lake, runs: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a run: its group and seed, its best epoch by val/acc, and every metric at that epoch."""
+    """Return one row a run: its group and seed, its best epoch by val/acc, and every metric at that epoch.
+
+    >>> with tl.init(group="h1") as run:
+    ...     run.log(dict.fromkeys(METRICS, 0.5))
+    >>> at_best(tl.open(), tl.open().runs(columns=["group"])).select("group", "step", "test/acc").rows()
+    [('h1', 0, 0.5)]
+    """
     rows = lake.at_best("val/acc", goal="max", take=[m for m in METRICS if m != "val/acc"], runs=runs)
     return rows.join(runs, on="run_id")
 
 
 def leaderboard(best: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a configuration, best mean first: over its seeds n, mean and std, and the best epochs."""
+    """Return one row a configuration, best mean first: over its seeds n, mean and std, and the best epochs.
+
+    >>> seeds = {"group": ["a", "a"], "val/acc": [0.9, 0.7], "test/acc": [0.8, 0.6]}
+    >>> best = pl.DataFrame(seeds).with_columns(pl.Series("config.seed", [1, 0]), pl.Series("step", [3, 4]))
+    >>> leaderboard(best).select("group", "n", "val_mean", "epochs").row(0)
+    ('a', 2, 0.8, [4, 3])
+    """
     return (
         best.group_by("group")
         .agg(
@@ -252,7 +264,13 @@ def _spread(mean: float, std: float | None) -> str:
 
 
 def diverged(lake: tl.Lake, runs: pl.DataFrame) -> str:
-    """Say which runs had a val/loss that was not finite, and how often."""
+    """Say which runs had a val/loss that was not finite, and how often.
+
+    >>> with tl.init(group="h1") as run:
+    ...     run.log({"val/loss": float("nan")})
+    >>> print(diverged(tl.open(), tl.open().runs(columns=["group"])).splitlines()[0])
+    1 of 1 runs, all of them h1.
+    """
     counts = lake.summaries(["val/loss.n_nan", "val/loss.n_inf"], runs=runs).join(runs, on="run_id")
     bad = counts.filter(pl.col("val/loss.n_nan") + pl.col("val/loss.n_inf") > 0)
     if bad.is_empty():
@@ -313,7 +331,11 @@ points.group_by("run_id").agg(pl.col("value").max()).sort("value").tail(5).colle
 
 
 def next_things(directory: str) -> dict[str, str]:
-    """Return the next things to type: title and Python that runs as it stands."""
+    """Return the next things to type: title and Python that runs as it stands.
+
+    >>> list(next_things("lake").values())[-1].splitlines()[1][:43]
+    "points = pl.scan_parquet('lake/history/*.pa"
+    """
     points = f"{Path(directory).as_posix()}/history/*.parquet"
     return {title: code.format(points=repr(points), directory=repr(directory)) for title, code in NEXT.items()}
 

@@ -55,13 +55,25 @@ class DerivedSnapshot(Snapshot):
         self.made = {f"summary.{name}": self._made(name) for name in derivations if name not in of_steps}
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
-        """Return the names of the metrics that these runs have logged or derive, sorted."""
+        """Return the names of the metrics that these runs have logged or derive, sorted.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> lake._view.snapshot.metrics_of(["fast"])[-3:]
+        ['acc', 'gap', 'loss']
+        """
         logged = super().metrics_of(runs)
         there = {*logged, *PSEUDO}
         return sorted({*logged, *(name for name in self.virtual if self._needs(name) <= there)})
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
-        """Return points as stored, and those of derived metrics as computed (schema POINTS), unsorted."""
+        """Return points as stored, and those of derived metrics as computed (schema POINTS), unsorted.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> lake._view.snapshot.points(["gap"], runs=["fast"]).collect()["value"].round(2).to_list()
+        [-0.3, 0.65, 0.05]
+        """
         if metrics is None or self.virtual.isdisjoint(metrics):
             return super().points(metrics, runs=runs)
         found = [super().points(metrics, runs=runs)]  # what was logged under these names is among them
@@ -74,7 +86,13 @@ class DerivedSnapshot(Snapshot):
         return pl.concat(found)
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the points that count, sorted by run, metric and step; see `Snapshot.resolved`."""
+        """Return the points that count, sorted by run, metric and step; see `Snapshot.resolved`.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> lake._view.snapshot.resolved(["gap"], runs=["slow"])["value"].round(2).to_list()
+        [-1.6, -0.5, 0.1]
+        """
         derived = self.virtual.intersection(metrics or ())
         rest = [name for name in metrics or () if name not in derived]
         if not derived or not set(rest).intersection(PSEUDO):
@@ -83,7 +101,14 @@ class DerivedSnapshot(Snapshot):
         return pl.concat(found).sort("run_id", "metric", "step")
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:  # noqa: ARG002 - computed points stand after others
-        """Tell that points come in no order."""
+        """Tell that points come in no order.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> _ = lake.refresh()
+        >>> lake._view.snapshot.comes_in_order(None)
+        False
+        """
         return False
 
     def _pieces(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake import sql_views
-from tracklake.journal import FOLDER, SUFFIX
+from tracklake.journal_files import FOLDER, SUFFIX
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
@@ -49,7 +49,13 @@ class Description(NamedTuple):
 
 
 def describe(table: RunTable, storage: Storage) -> Description:
-    """Describe the lake of one snapshot."""
+    """Describe the lake of one snapshot.
+
+    >>> lake = example()
+    >>> found = describe(lake._view.runs, lake._storage)
+    >>> found.runs, found.points, found.pending_points
+    (2, 12, 12)
+    """
     snapshot = table.snapshot
     runs = table.select(wanted=["project", "state"])
     states = runs.group_by("state").len().sort("len", "state", descending=[True, False])

@@ -58,7 +58,14 @@ class Settings:
 
 
 def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
-    """Return what is said of each group against the baseline, a row a group; null for the baseline itself."""
+    """Return what is said of each group against the baseline, a row a group; null for the baseline itself.
+
+    `base` is the number of its group, None for no baseline. Differences are in the unit of the target.
+
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10).outcomes
+    >>> against(found, found.sample, Settings(draws=10), 0)["difference"].round(3).to_list()
+    [None, 0.3]
+    """
     k = found.n_groups
     rows: list[dict[str, Any]] = [{} for _ in range(k)]
     if base is not None:

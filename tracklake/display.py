@@ -54,7 +54,11 @@ class Metric(NamedTuple):
 
     @property
     def best(self) -> str:
-        """The best value and its step where a goal is known, else the range."""
+        """The best value and its step where a goal is known, else the range.
+
+        >>> Metric("slow", "loss", 3, (0.25, 1), (1.0, 0), 0.75, "min").best
+        'min 0.25 @ 1'
+        """
         if self.goal is None and self.low[0] == self.high[0]:
             return f"{self.low[0]:.5g}"
         if self.goal is None:
@@ -64,19 +68,33 @@ class Metric(NamedTuple):
 
     @property
     def ended(self) -> str:
-        """The last value, as text."""
+        """The last value, as text; empty for none.
+
+        >>> Metric("slow", "loss", 3, (0.25, 1), (1.0, 0), 0.75, "min").ended
+        '0.75'
+        """
         return "" if self.last is None else f"{self.last:.5g}"
 
 
 def lake_text(series: SeriesTable, root: Path) -> str:
-    """Return what a lake holds, in three lines of at most 80 columns."""
+    """Return what a lake holds, in three lines of at most 80 columns.
+
+    >>> print(lake_text(example()._view.series, Path("lake")))
+    Lake lake
+      2 runs of example: 2 finished
+      2 metrics, 12 points
+    """
     states = series.table.select(wanted=["state"])["state"]
     lines = [clipped(line, width=WIDTH - 2) for line in _counts(series, states)]
     return "\n  ".join([f"Lake {middle_out(_place(root), width=WIDTH - 5)}", *lines])
 
 
 def lake_html(series: SeriesTable, root: Path) -> str:
-    """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first."""
+    """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first.
+
+    >>> "<b>Lake</b> <code>lake</code>" in lake_html(example()._view.series, Path("lake"))
+    True
+    """
     runs = series.table.summaries.runs
     table = series.table.select(wanted=["name", "project", "state", "created_at", "runtime"])
     rows = table.tail(RUNS).reverse()
@@ -98,7 +116,14 @@ def lake_html(series: SeriesTable, root: Path) -> str:
 
 
 def run_text(series: SeriesTable, run_id: str) -> str:
-    """Return a run in at most 80 columns: its state, its config, and a line a metric."""
+    """Return a run in at most 80 columns: its state, its config, and a line a metric.
+
+    >>> print(run_text(example()._view.series, "fast"))
+    Run fast of example, finished, ...
+      config  lr=0.1
+      acc   last 0.8          0.7 … 0.9
+      loss  last 0.75         0.25 … 1
+    """
     row = _run(series, run_id)
     about = f" of {row['project']}, {row['state']}, {_ran(row)}"
     lines = [f"Run {middle_out(row['name'], width=max(12, WIDTH - 4 - len(about)))}{about}"]
@@ -113,7 +138,11 @@ def run_text(series: SeriesTable, run_id: str) -> str:
 
 
 def run_html(series: SeriesTable, run_id: str) -> str:
-    """Return a run: its state, its config, and of each metric a curve, the last value and the best."""
+    """Return a run: its state, its config, and of each metric a curve, the last value and the best.
+
+    >>> "<b>fast</b>" in run_html(example()._view.series, "fast")
+    True
+    """
     row = _run(series, run_id)
     config = list(_config(series, run_id))
     states = _states(series, [run_id])

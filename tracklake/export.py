@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from tracklake import columns
 from tracklake.errors import LakeError
-from tracklake.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,14 @@ def write_tables(
 
 
 def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
-    """Write one run into a new folder: its rows as history, all else as run.json. Returns the files."""
+    """Write one run into a new folder: its rows as history, all else as run.json. Returns the files.
+
+    LakeError if the folder is there and not empty.
+
+    >>> from pathlib import Path
+    >>> [file.name for file in write_run(Path("out"), run=example().run("fast"), form="csv")]
+    ['history.csv', 'run.json']
+    """
 
     def write(into: Path) -> None:
         (into / "run.json").write_text(json.dumps(described(run), indent=2, ensure_ascii=False), encoding="utf-8")
@@ -104,6 +111,4 @@ def _write(frame: pl.LazyFrame, path: Path, form: Form) -> None:
 
 def _with_text(points: pl.LazyFrame) -> pl.LazyFrame:
     """Return run_id, metric, step, time, value, text of points with their stored columns."""
-    truth = pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    text = pl.when(pl.col("kind") == Kind.BOOL).then(truth).otherwise(pl.col("text")).alias("text")
-    return points.select("run_id", "metric", "step", "time", "value", text)
+    return points.select("run_id", "metric", "step", "time", "value", columns.in_words())

@@ -66,7 +66,12 @@ class Boxes:
         return float(np.average((self.value - mean) ** 2, weights=self.volumes))
 
     def beside(self, features: Sequence[int]) -> Floats:
-        """Return the share of the space of all other features that a leaf covers."""
+        """Return the share of the space of all other features that a leaf covers (leaves).
+
+        >>> tree = Boxes(np.array([5.0]), np.zeros((1, 2)), np.array([[1.0, 2.0]]), np.array([[0.0, 2.0], [0.0, 4.0]]))
+        >>> tree.beside([0]).tolist(), tree.beside([0, 1]).tolist()
+        ([0.5], [1.0])
+        """
         own = self.shares[:, list(features)].prod(axis=1)
         found: Floats = np.divide(self.volumes, own, out=np.zeros_like(own), where=own > 0)
         return found
@@ -153,7 +158,12 @@ def fractions(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats
 
 
 def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats:
-    """Return the share of the variance that each group explains alone, in the mean over trees; 0 without variance."""
+    """Return the share of the variance that each group explains alone, in the mean over trees; 0 without variance.
+
+    >>> tree = Boxes(np.array([0.0, 1.0]), *np.array([[[0.0], [1.0]], [[1.0], [4.0]]]), np.array([[0.0, 4.0]]))
+    >>> importance([tree], [[0]]).tolist()
+    [1.0]
+    """
     shares = fractions(trees, groups)
     found: Floats = shares.mean(axis=0) if len(shares) else np.zeros(len(groups))
     return found
@@ -162,7 +172,13 @@ def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Float
 def interactions(
     trees: Sequence[Boxes], groups: Sequence[Sequence[int]], pairs: Sequence[tuple[int, int]]
 ) -> list[float]:
-    """Return the share of the variance that the groups of each pair explain only together, in the mean over trees."""
+    """Return the share of the variance that the groups of each pair explain only together, in the mean over trees.
+
+    >>> low = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> either = Boxes(np.array([0.0, 1.0, 1.0, 0.0]), low, low + 1, np.array([[0.0, 2.0]] * 2))  # one of two, not both
+    >>> interactions([either], [[0], [1]], [(0, 1)])
+    [1.0]
+    """
     alone = fractions(trees, groups)
     if not len(alone):
         return [0.0] * len(pairs)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import journal, partitions, points, sealing, statements, states
+from tracklake import journal_files, partitions, points, sealing, statements, states
 from tracklake.tail import TailReader
 
 if TYPE_CHECKING:
@@ -30,12 +30,20 @@ class Live:
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
-        self._reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+        self._reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}"))
         if mark.through:
             self._reader.read(through=mark.through)
 
     def read(self) -> statements.Part | None:
-        """Read what was appended; None if that was nothing."""
+        """Read what was appended; None if that was nothing since what was taken. FileNotFoundError: the file is gone.
+
+        >>> from tracklake.catalog import Catalog, Mark
+        >>> catalog = Catalog(example()._storage)
+        >>> live = Live(catalog, catalog.list_journals()[0], Mark())
+        >>> (new,) = taken([live.read()])
+        >>> live.take(new), new.points.height, live.read()
+        (None, 6, None)
+        """
         tail = self._reader.read(through=self._until)
         self.faults |= {fault.offset: fault for fault in tail.faults}
         if self._reader.is_empty or (not tail and self.said):
@@ -45,7 +53,15 @@ class Live:
         return statements.Part(self._header, self.file.name.n, tail, self._reader.offset, closed)
 
     def take(self, new: Taken) -> None:
-        """Take over what was read."""
+        """Take over what was read.
+
+        >>> from tracklake.catalog import Catalog, Mark
+        >>> catalog = Catalog(example()._storage)
+        >>> live = Live(catalog, catalog.list_journals()[0], Mark())
+        >>> live.take(*taken([live.read()]))
+        >>> live.points[0].height, live.states[0].filter(metric="loss")["min"].item()
+        (6, 0.25)
+        """
         self._take_said(new.said)
         if not new.points.is_empty():
             self._take_points(new)
@@ -79,7 +95,14 @@ class Taken(NamedTuple):
 
 
 def taken(parts: Sequence[statements.Part]) -> Iterator[Taken]:
-    """Yield what each part says, each of another session; of many at the price of few calls into polars."""
+    """Yield what each part says, each of another session; of many at the price of few calls into polars.
+
+    >>> from tracklake.catalog import Catalog, Mark
+    >>> catalog = Catalog(example()._storage)
+    >>> read = [Live(catalog, file, Mark()).read() for file in catalog.list_journals()]
+    >>> [new.points["run_id"].unique().item() for new in taken(read)]
+    ['fast', 'slow']
+    """
     said, found = statements.of_parts(parts), sealing.points_of(parts)
     made = states.of_rows(found, sessions=partitions.session_starts(said))
     if len(parts) == 1:

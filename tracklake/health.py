@@ -13,7 +13,8 @@ import polars as pl
 from tracklake import lake_files, partitions, states, system
 from tracklake.catalog import Catalog
 from tracklake.errors import TracklakeError
-from tracklake.journal import FOLDER, SUFFIX, FileName
+from tracklake.journal_files import FOLDER, SUFFIX, FileName
+from tracklake.labels import number_of
 from tracklake.schema import POINTS, STATES
 from tracklake.sealing import ORPHAN_SECONDS
 from tracklake.tail import TailReader
@@ -87,9 +88,9 @@ def check(storage: Storage, *, full: bool) -> Report:
 
 def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
     storage, found = catalog.storage, version.partitions.values()
-    report.checked.append(f"the log: version {version.number}, {_count(len(found), 'partition')}")
+    report.checked.append(f"the log: version {version.number}, {number_of(len(found), 'partition')}")
     sound = [partition for partition in found if _files_sound(storage, partition, report)]
-    report.checked.append(f"the checksums of {_count(3 * len(found), 'partition file')}")
+    report.checked.append(f"the checksums of {number_of(3 * len(found), 'partition file')}")
     compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
     report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
     if len(sound) == len(found):
@@ -181,7 +182,7 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
             faults = TailReader(catalog.storage.path(name)).read().faults
             report.findings.extend(str(fault._replace(file=name)) for fault in faults)
-    report.checked.append(f"every frame of {_count(len(names), 'journal file')}")
+    report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 
 
 def _check_binaries(storage: Storage, report: Report) -> None:
@@ -192,8 +193,4 @@ def _check_binaries(storage: Storage, report: Report) -> None:
             if hashlib.file_digest(file, "sha256").hexdigest() != entry.name.partition(".")[0]:
                 report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
     if entries:
-        report.checked.append(f"the content of {_count(len(entries), 'file')} in files/")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+        report.checked.append(f"the content of {number_of(len(entries), 'file')} in files/")

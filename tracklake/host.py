@@ -25,7 +25,11 @@ def _node() -> str:
 
 
 def has_restarted(node: str, *, silence: float) -> bool:
-    """Tell whether a node is this machine before it was started anew, less than `silence` seconds ago."""
+    """Tell whether a node is this machine before it was started anew, which was less than `silence` seconds ago.
+
+    >>> has_restarted(NODE, silence=60), has_restarted("boot@elsewhere", silence=60)
+    (False, False)
+    """
     boot, _, machine = node.partition("@")
     here, _, this = NODE.partition("@")
     return machine == this != "" and boot != here and time.clock_gettime(time.CLOCK_BOOTTIME) < silence
@@ -61,7 +65,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def refuse_lost_engine() -> None:
-    """Raise LakeError where reading would never come back."""
+    """Raise LakeError where reading would never come back.
+
+    >>> refuse_lost_engine()  # nobody has forked this process
+    """
     if engine.is_lost:
         raise LakeError(
             "a lake cannot be read here: this process was forked from one in which polars had threads, and they do not "

@@ -62,6 +62,14 @@ def importance(
     """Return a row a parameter, the most important first; see `Sweep.importance`.
 
     `losses` (lower is better) are NaN for runs that do not count; `failed` tells which runs failed.
+    Raises DefinitionError for what is none of the methods, and for shares and draws that cannot be.
+
+    >>> from tracklake.parameters import varied
+    >>> found = varied(pl.DataFrame({"opt": ["a", "a", "b", "b"]}), ["opt"])
+    >>> asked = {"method": "ped-anova", "quantile": 0.5, "draws": 0, "confidence": 0.95, "seed": 0}
+    >>> losses, failed = np.array([1.0, 1.0, 9.0, 9.0]), np.zeros(4, dtype=bool)
+    >>> importance(found, losses, failed=failed, **asked).select("name", "share").rows()
+    [('opt', 1.0)]
     """
     if method not in METHODS:
         raise DefinitionError(f"method={method!r}; accepted are {', '.join(map(repr, METHODS))}")
@@ -203,7 +211,11 @@ def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterat
 
 
 def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
-    """Fit the forest of fANOVA to the runs that have a loss; None where there is nothing to learn."""
+    """Fit the forest of fANOVA to the runs that have a loss; None where there is nothing to learn.
+
+    >>> fit([], np.array([1.0, 2.0]), seed=0) is None  # nothing varies
+    True
+    """
     kept = ~np.isnan(losses)
     shown = [q for q in (p._replace(codes=p.codes[kept]) for p in found) if q.is_varied]
     if not shown or kept.sum() < FEW or np.ptp(losses[kept]) == 0:
@@ -216,6 +228,12 @@ def encoded(found: Sequence[Parameter]) -> Encoded:
     """Return parameters as features. Where a run lacks a number, it has the median: it then says nothing.
 
     Of more than 8 categories the rarest share a column.
+
+    >>> from tracklake.parameters import varied
+    >>> rows = pl.DataFrame({"lr": [0.01, 0.1, 1.0], "opt": ["a", "b", "a"]})
+    >>> found = encoded(varied(rows, ["lr", "opt"]))
+    >>> found.features.tolist(), found.groups
+    ([[-2.0, 1.0, 0.0], [-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [[0], [1, 2]])
     """
     columns: list[Floats] = []
     groups: list[list[int]] = []

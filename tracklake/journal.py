@@ -5,18 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import secrets
-import stat
-import sys
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from tracklake import keys, wire
 from tracklake.errors import LakeError, UnsavedRowsError
-
-if sys.platform != "win32":
-    import fcntl
+from tracklake.journal_files import FileName, close_read_only, hold_lock
+from tracklake.storage import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +23,6 @@ if TYPE_CHECKING:
 
 Durability = Literal["write", "fsync", "buffered"]
 
-FOLDER = "journal"
-SUFFIX = ".tlj"
 ROTATE_AT = 12 << 20
 """Bytes after which a file ends and the next one begins, so that it can be sealed while the session goes on: up to 1.5
 million points, which take 0.4 GB while they are sorted and written."""
@@ -38,30 +32,7 @@ BUFFER_AT = 64 << 10
 """Bytes that durability="buffered" gathers before it writes."""
 _AT_ONCE = 512
 
-_NAME = re.compile(r"(.+)\.([0-7][0-9a-f]{15})\.([0-9]{1,9})\.tlj", re.ASCII)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class FileName(NamedTuple):
-    """What the name of a journal file says: `<run>.<session>.<n>.tlj`."""
-
-    run: str
-    session: int
-    n: int
-
-    def __str__(self) -> str:
-        """Return the file's name."""
-        return f"{self.run}.{self.session:016x}.{self.n}{SUFFIX}"
-
-    @classmethod
-    def parse(cls, name: str) -> FileName | None:
-        """Read a file's name; None if it is no journal's.
-
-        >>> FileName.parse("kelo-mupa-0b5a2a4c1e.00000000000000ff.3.tlj")
-        FileName(run='kelo-mupa-0b5a2a4c1e', session=255, n=3)
-        """
-        match = _NAME.fullmatch(name)
-        return cls(match[1], int(match[2], 16), int(match[3])) if match else None
 
 
 class Journal:
@@ -105,22 +76,43 @@ class Journal:
 
     @property
     def unsaved(self) -> int:
-        """Rows held in memory because the disk took none."""
+        """Rows held in memory because the disk took none.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._session.journal.unsaved
+        0
+        """
         return sum(rows for _, rows in self._held) if self._is_full else 0
 
     @property
     def start(self) -> int:
-        """Stamp of the session's beginning."""
+        """Stamp of the session's beginning, microseconds since the epoch.
+
+        >>> with tl.init() as run:
+        ...     run._session.journal.start < run._session.journal.clock.tick()
+        True
+        """
         return int(str(self._header["start"]))
 
     @property
     def size(self) -> int:
-        """Bytes of the file being written that hold whole frames."""
+        """Bytes of the file being written that hold whole frames.
+
+        >>> with tl.init() as run:
+        ...     run._session.journal.size == run._session.journal.path.stat().st_size
+        True
+        """
         return self._offset
 
     @property
     def path(self) -> Path:
-        """The file being written."""
+        """The file being written.
+
+        >>> with tl.init(id="r1") as run:
+        ...     str(run._session.journal.path)
+        'lake/journal/r1-....0.tlj'
+        """
         return self._folder / str(self.name)
 
     def declare(self, names: tuple[str, ...], kinds: str) -> tuple[wire.KeySet, bytes]:
@@ -128,11 +120,8 @@ class Journal:
 
         The bytes beside it declare it where the file does not yet: they go before its first row, in the same append.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> first, again = journal.declare(("loss",), "d"), journal.declare(("loss",), "d")
+        >>> with tl.init() as run:
+        ...     first, again = (run._session.journal.declare(("loss",), "d") for _ in range(2))
         >>> len(first[1]) > 0, again[1]
         (True, b'')
         """
@@ -144,11 +133,25 @@ class Journal:
         return declared, declared.declaration()
 
     def declares(self, key_set: wire.KeySet) -> bool:
-        """Tell whether the file being written holds the declaration of a key set."""
+        """Tell whether the file being written holds the declaration of a key set.
+
+        >>> with tl.init() as run:
+        ...     key_set, _ = run._session.journal.declare(("loss",), "d")
+        ...     run._session.journal.declares(key_set)
+        True
+        """
         return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
 
     def say(self, said: str, items: list[tuple[str, Stored]], **extra: object) -> int:
-        """Append a statement and return its stamp."""
+        """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
+
+        >>> from tracklake.values import store
+        >>> items = [("a", store(1, name="a")), ("b", store(2, name="b"))]
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     first, second = (run._session.journal.say("edit", items) for _ in range(2))
+        >>> second > first + 1
+        True
+        """
         stamp = self.clock.tick()
         self.clock.last += max(0, len(items) - 1)
         self.append(wire.statement(stamp, said, items, **extra), rows=0)
@@ -157,14 +160,11 @@ class Journal:
     def append(self, frames: bytes, *, rows: int = 1) -> None:
         """Append a frame, or several that belong together.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> key_set, declaration = journal.declare(("loss",), "d")
-        >>> before = journal.size
-        >>> journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
-        >>> journal.size - before, journal.path.stat().st_size == journal.size
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     journal, before = run._session.journal, run._session.journal.size
+        ...     key_set, declaration = journal.declare(("loss",), "d")
+        ...     journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
+        ...     journal.size - before, journal.path.stat().st_size == journal.size
         (108, True)
         """
         if self._held or self._durability == "buffered":
@@ -178,7 +178,16 @@ class Journal:
             self._rotate()
 
     def flush(self) -> None:
-        """Write what is buffered or held, as far as there is room."""
+        """Write what is buffered or held, as far as there is room.
+
+        >>> from pathlib import Path
+        >>> from tracklake.clock import Clock
+        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "buffered", "header": {}}
+        >>> journal = Journal(Path(), **opened)
+        >>> before, _, _ = journal.size, journal.say("edit", []), journal.flush()
+        >>> journal.size > before
+        True
+        """
         if not self._held:
             return
         at = 0
@@ -202,7 +211,14 @@ class Journal:
             self._rotate()
 
     def touch(self) -> None:
-        """Give a sign of life, for readers on other hosts."""
+        """Give a sign of life, for readers on other hosts.
+
+        >>> with tl.init() as run:
+        ...     os.utime(run._session.journal.path, (0, 0))
+        ...     run._session.journal.touch()
+        ...     run._session.journal.path.stat().st_mtime > 0
+        True
+        """
         os.utime(self._fd)
 
     def finish(self, items: list[tuple[str, Stored]]) -> None:
@@ -210,13 +226,10 @@ class Journal:
 
         Raises UnsavedRowsError, and stays open, while the disk has no room for all that is to be said.
 
-        >>> from pathlib import Path
-        >>> from tracklake.clock import Clock
-        >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "write", "header": {}}
-        >>> journal = Journal(Path(), **opened)
-        >>> before, _ = lock_of(journal.path), journal.finish([])
-        >>> before, lock_of(journal.path)
-        ('held', 'free')
+        >>> with tl.init() as run:  # leaving it finishes the journal
+        ...     path = run._session.journal.path
+        >>> path.stat().st_mode & 0o222  # nobody may write it any more
+        0
         """
         self.flush()
         if self._held or not self._write(wire.statement(self.clock.tick(), "finish", items)):
@@ -224,10 +237,18 @@ class Journal:
                 f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
             )
-        _close_read_only(self._fd)
+        close_read_only(self._fd)
 
     def abandon(self) -> None:
-        """Close the file without a word, as in the child of a fork, whose parent goes on writing it."""
+        """Close the file without a word, as in the child of a fork, whose parent goes on writing it.
+
+        >>> from pathlib import Path
+        >>> from tracklake import clock, journal_files
+        >>> journal = Journal(Path(), run_id="a", project="p", clock=clock.Clock(), durability="write", header={})
+        >>> before, _ = journal_files.lock_of(journal.path), journal.abandon()
+        >>> before, journal_files.lock_of(journal.path)
+        ('held', 'free')
+        """
         os.close(self._fd)
 
     def _begin(self, name: FileName) -> int:
@@ -240,14 +261,12 @@ class Journal:
         except OSError as error:
             raise _cannot_begin(path, error) from error
         try:
-            if sys.platform != "win32":
-                with contextlib.suppress(OSError):  # a file system without locks: the heartbeat tells life
-                    fcntl.flock(fd, fcntl.LOCK_EX)
+            hold_lock(fd)
             if os.write(fd, opening) != len(opening):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
             if self._durability == "fsync":
                 os.fsync(fd)
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         except OSError as error:
             os.close(fd)
             path.unlink(missing_ok=True)
@@ -270,7 +289,7 @@ class Journal:
         with contextlib.suppress(OSError):  # the file that follows says as much, should there be no room for this
             if os.write(old_fd, closing) != len(closing):
                 os.ftruncate(old_fd, old_offset)
-        _close_read_only(old_fd)
+        close_read_only(old_fd)
         self._fd, self.name = new_fd, following
         if self.on_rotate:
             self.on_rotate()
@@ -328,34 +347,3 @@ class Journal:
 def _cannot_begin(path: Path, error: OSError) -> LakeError:
     way_out = "make room there" if error.errno in _NO_ROOM else "give a lake that can be written"
     return LakeError(f"cannot begin a journal in {path.parent}: {error.strerror}; {way_out}, or another dir=")
-
-
-def _close_read_only(fd: int) -> None:
-    """Close a file that is complete; its missing write bit lets a listing tell so without opening it."""
-    with contextlib.suppress(OSError):  # a file system without modes: sealing reads the file's end instead
-        os.fchmod(fd, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-    os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
-    """Tell whether a process on this host holds the lock of a journal file, that is, whether its writer lives."""
-    if sys.platform == "win32":
-        return "unknown"
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "held"
-    except OSError:  # a file system without locks
-        return "unknown"
-    finally:
-        os.close(fd)
-    return "free"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from tracklake import (
 )
 from tracklake.analysis import Analysis
 from tracklake.declarations import Declarations
-from tracklake.errors import RunNotFoundError
+from tracklake.errors import QueryError, RunNotFoundError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
@@ -85,7 +85,11 @@ class Lake(Analysis, Questions, Declarations):
 
     @property
     def dir(self) -> str:
-        """The folder of the lake."""
+        """The folder of the lake, as it was given.
+
+        >>> tl.open("new", create=True).dir
+        'new'
+        """
         return str(self._storage.root)
 
     def runs(
@@ -172,7 +176,10 @@ class Lake(Analysis, Questions, Declarations):
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
         names = [metrics] if isinstance(metrics, str) else metrics
+        if stream not in get_args(Stream):
+            raise QueryError(f"stream={stream!r}; accepted are 'metrics' and 'system'")
         if stream == "system":
+            check_shape(shape)
             ids = self._view.runs.ids(runs=runs, where=where)
             return system.history(self._storage, names, runs=ids, steps=steps, shape=shape)
         return self._view.series.read(

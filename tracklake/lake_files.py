@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracklake.errors import LakeError
-from tracklake.journal import FOLDER
+from tracklake.journal_files import FOLDER
 from tracklake.schema import FORMAT_VERSION
 from tracklake.storage import Storage
 

@@ -72,7 +72,14 @@ class Ledger:
         return found
 
     def take(self, row: Row) -> None:
-        """Take in a row; its series have to be known."""
+        """Take in a row; its series have to be known.
+
+        >>> ledger = Ledger(session=1)
+        >>> _ = ledger.tally("loss")
+        >>> ledger.take((0, 10, {"loss": (values.Kind.FLOAT, 0)}, (0.5,)))
+        >>> ledger.entries()
+        {'loss': 0.5}
+        """
         self._rows.append(row)
         if len(self._rows) == _AT_MOST:
             for tally in self._tallies.values():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import keys, points, rows, states, values, wire
-from tracklake.journal import FOLDER
+from tracklake.journal_files import FOLDER
 from tracklake.ledger import Ledger
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, STATES
@@ -65,6 +65,13 @@ class LiveSummary:
         """Return the entries of the summary by full name: all, or those at, above and under one name.
 
         None: they cannot be told from here, the lake has to be asked.
+
+        >>> with tl.init("walk", id="r1") as run:
+        ...     live = LiveSummary(run._session.storage, "r1", "walk", run._session.journal)
+        ...     run.log({"loss": 0.5})
+        ...     live.entries("loss")
+        ...     live.close()
+        {'loss': 0.5}
         """
         now = time.monotonic()
         if now - self._asked > _STALE:
@@ -84,7 +91,15 @@ class LiveSummary:
         return self._reading.ledger.entries(name)
 
     def close(self) -> None:
-        """Let go of the journal; what follows is read anew."""
+        """Let go of the journal; what follows is read anew.
+
+        >>> with tl.init("walk", id="r1") as run:
+        ...     live = LiveSummary(run._session.storage, "r1", "walk", run._session.journal)
+        ...     run.log({"loss": 0.5})
+        ...     live.close()
+        ...     live.entries("loss"), live.close()
+        ({'loss': 0.5}, None)
+        """
         if self._reading is not None:
             self._reading.close()
         self._reading = self._seen = None

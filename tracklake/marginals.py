@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from tracklake.targets import Target
 
 _TICKS = 5
-_ROUNDS = 200
-"""Turns of estimating each parameter's part in the value beside those of the others."""
-_STILL = 1e-6
-"""Share of the range of values below which a change from turn to turn is none."""
 
 
 class Parallel(NamedTuple):
@@ -46,7 +42,15 @@ def marginal(
     confidence: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`."""
+    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": [False] * 3})
+    >>> (lr,), acc = parameters.varied(runs, ["lr"]), targets.Target("acc", "acc", "max")
+    >>> found = marginal(lr, runs, acc, others=[], points=20, confidence=0.95, seed=0)
+    >>> found.select("value", "n", "mean", "best").rows()
+    [(0.1, 2, 2.0, 3.0), (0.2, 1, 5.0, 5.0)]
+    """
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
@@ -111,34 +115,30 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
 def evened_out(values: Floats, at: Ints, others: Sequence[Ints], *, size: int) -> Floats:
     """Return the mean of the values at each of `size` places, as it would be with the other factors alike at all.
 
-    What a place of another factor adds to the value is estimated beside the means, as the mean of what is left there,
-    drawn towards none as if by one more value; in turns until nothing moves (backfitting: Hastie and Tibshirani 1986,
-    "Generalized Additive Models"; the adjusted means of Searle, Speed and Milliken 1980). In a grid where each place
-    saw the others equally often these are the plain means. NaN where there is no value.
+    What each place of another factor adds to the value is estimated beside the means by least squares, drawn towards
+    none as if by one more value (the adjusted means of Searle, Speed and Milliken 1980, with a ridge). In a grid where
+    each place saw the others equally often these are the plain means. NaN where there is no value.
 
     >>> evened_out(np.array([1.0, 1.0, 1.0, 3.0]), np.array([0, 0, 1, 1]), [np.array([0, 0, 0, 1])], size=2).round(2)
     array([1.25, 1.75])
     """
     if not len(values):
         return np.full(size, np.nan)
-    counts = np.bincount(at, minlength=size)
-    sizes = [np.bincount(other) for other in others]
-    effects = [np.zeros(len(n)) for n in sizes]
-    middle = np.zeros(size)
-    rest = values.astype(np.float64)  # less the effects of the others
-    for _ in range(_ROUNDS):
-        before, middle = middle, np.bincount(at, rest, minlength=size) / np.maximum(counts, 1)
-        if np.abs(middle - before).max() <= _STILL * np.ptp(values):
-            break
-        for other, n, effect in zip(others, sizes, effects, strict=True):
-            rest += effect[other]
-            effect[:] = np.bincount(other, rest - middle[at]) / (n + 1)
-            rest -= effect[other]
-    return np.where(counts > 0, middle + (values - rest).mean(), np.nan)
+    factors = [(at, size), *((other, int(other.max()) + 1) for other in others)]
+    met = np.block([[np.bincount(a * m + b, minlength=n * m).reshape(n, m) for b, m in factors] for a, n in factors])
+    sums = np.concatenate([np.bincount(a, values, minlength=n) for a, n in factors])
+    counts = np.diag(met)
+    held = np.where(np.arange(len(counts)) < size, counts == 0, 1)  # a place without a value has any mean
+    means, effects = np.split(np.linalg.solve(met + np.diag(held), sums), [size])
+    return np.where(counts[:size] > 0, means + counts[size:] @ effects / len(values), np.nan)
 
 
 def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
-    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`."""
+    """Return a row a pair of parameters with what they explain only together; see `Sweep.interactions`.
+
+    >>> interactions(None, among=8).columns  # without a forest there are no rows
+    ['first', 'second', 'share']
+    """
     rows: list[tuple[str, str, float]] = []
     if fit is not None:
         alone = fanova.importance(fit.trees, fit.features.groups)
@@ -152,7 +152,14 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
 
 
 def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> Parallel:
-    """Return where each run stands on each axis; see `Sweep.parallel`."""
+    """Return where each run stands on each axis; see `Sweep.parallel`.
+
+    >>> from tracklake import parameters, targets
+    >>> runs = pl.DataFrame({"run_id": ["a", "b", "c"], "depth": [1, 2, 3], "value": [1.0, 3.0, 2.0]})
+    >>> found = parallel(parameters.varied(runs, ["depth"]), runs, targets.Target("acc", "acc", "max"))
+    >>> found.lines.rows()
+    [('a', 0.0, 0.0), ('b', 0.5, 1.0), ('c', 1.0, 0.5)]
+    """
     lines, axes = [runs["run_id"]], []
     for p in found:
         places, low, high = _places(p.scaled)

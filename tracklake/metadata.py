@@ -42,7 +42,13 @@ class Metadata:
         self._is_told = False
 
     def tick(self) -> None:
-        """Note it, if it is not noted."""
+        """Note it, if it is not noted.
+
+        >>> said = []
+        >>> notes = Metadata(said.append)
+        >>> notes.tick(), notes.tick(), len(said)
+        (None, None, 1)
+        """
         if self._is_told:
             return
         items = [(name, values.store(value, name=name)) for name, value in collect().items()]
@@ -51,11 +57,20 @@ class Metadata:
             self._is_told = True
 
     def end(self) -> None:
-        """Note it, if the run was over so soon that it is not noted."""
+        """Note it, if the run was over so soon that it is not noted.
+
+        >>> said = []
+        >>> Metadata(said.append).end()
+        >>> [name for name, _ in said[0]][:3]
+        ['host', 'os', 'python']
+        """
         self.tick()
 
     def leave(self) -> None:
-        """Leave it to the parent: it is one run, noted once."""
+        """Leave it to the parent: it is one run, noted once.
+
+        >>> Metadata(print).leave()  # nothing is said
+        """
 
 
 def collect() -> dict[str, Any]:

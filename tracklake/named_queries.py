@@ -66,7 +66,11 @@ class NamedQuery:
 
     @cached_property
     def text(self) -> str:
-        """The SQL, head included."""
+        """The SQL, head included.
+
+        >>> get("leaderboard").text.splitlines()[0]
+        '-- Which runs are best by one statistic of a metric?'
+        """
         return self.path.read_text(encoding="utf-8")
 
     @cached_property
@@ -97,7 +101,11 @@ class NamedQuery:
 
     @property
     def notes(self) -> str:
-        """What the head says beside."""
+        """What the head says beside; empty for nothing.
+
+        >>> get("leaderboard").notes
+        'Runs without a number are left out; equal values have equal ranks.'
+        """
         return "\n".join(self._head[""]).partition("\n\n")[2].strip()
 
     @property
@@ -190,7 +198,7 @@ class NamedQuery:
         metrics = [p.name for p in self.parameters.values() if p.type == "METRIC"]
         owner = name.removeprefix("goal_") if name.removeprefix("goal_") in metrics else metrics[0]
         metric = values[owner]
-        goals = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
+        goals = table.summaries.goals(metric)
         if len(goals) != 1:
             why = "no definition names one" if not goals else "runs define different ones"
             raise DefinitionError(f"the query {self.name!r} needs {name}='min' or 'max' for {metric!r}: {why}")

@@ -41,12 +41,22 @@ class Outcomes(NamedTuple):
 
     @property
     def n_groups(self) -> int:
-        """How many groups there are: one, where no column groups."""
+        """How many groups there are: one, where no column groups.
+
+        >>> rows = pl.DataFrame({"group_no": [0, 1, 1]})
+        >>> Outcomes(rows, pl.DataFrame(), targets.Target("acc", "acc", "max"), [], [], [], "run").n_groups
+        2
+        """
         return self.runs["group_no"].n_unique()
 
     @property
     def matched(self) -> str:
-        """By what runs of two groups match, as text; empty for nothing."""
+        """By what runs of two groups match, as text; empty for nothing.
+
+        >>> rows, acc = pl.DataFrame({"group_no": [0, 1]}), targets.Target("acc", "acc", "max")
+        >>> Outcomes(rows, rows, acc, [], ["config.data"], ["config.seed"], "run").matched
+        'data and seed'
+        """
         columns = self.tasks if self.unit == "task" else [*self.tasks, *self.repeats] if self.repeats else []
         return " and ".join(column.removeprefix("config.") for column in columns)
 
@@ -55,6 +65,11 @@ class Outcomes(NamedTuple):
         """The values that count: a column a group, a stratum a task, a cell a repeat.
 
         With tasks as units: one stratum, in which each task is a cell with the mean of its runs.
+
+        >>> rows = {"group_no": [0, 1], "task_no": [0, 0], "cell_no": [-1, -1], "value": [0.6, 0.9], "used": [True] * 2}
+        >>> acc = targets.Target("acc", "acc", "max")
+        >>> Outcomes(pl.DataFrame(rows), pl.DataFrame(), acc, [], [], [], "run").sample.value.tolist()
+        [0.6, 0.9]
         """
         used = self.runs.filter("used").select("group_no", "task_no", "cell_no", "value")
         if self.unit == "task":

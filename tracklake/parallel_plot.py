@@ -76,7 +76,12 @@ def _round_numbers(low: float, high: float, *, log: bool) -> list[float]:
 
 
 def plot(frame: pl.DataFrame, titles: Mapping[str, str], *, axes: Sequence[str], goal: Goal | None) -> Plot:
-    """Draw the runs (run, a column an axis, value), the last axis being the value."""
+    """Draw the runs (run, a column an axis, value), the last axis being the value.
+
+    >>> runs = pl.DataFrame({"run": ["a", "b"], "axis_0": [0.1, 0.2], "value": [0.5, 0.9]})
+    >>> plot(runs, {"axis_0": "lr", "value": "acc"}, axes=["axis_0"], goal="max")
+    Plot('acc by lr', 4 rows)
+    """
     title = f"{titles['value']} by {', '.join(titles[axis] for axis in axes)}"
     rows = frame.drop_nulls("value").sort("value", descending=goal != "min", maintain_order=True)
     lost = frame.height - rows.height

@@ -76,7 +76,11 @@ class Plot:
 
     @property
     def chart(self) -> Any:
-        """The picture as a chart of altair. Raises TracklakeError without altair."""
+        """The picture as a chart of altair. Raises TracklakeError without altair.
+
+        >>> example().plot.scatter("lr", "loss.min").chart.properties(width=200).to_dict()["width"]
+        200
+        """
         return _needed("altair").Chart.from_dict(self.spec)
 
     def save(self, path: os.PathLike[str] | str) -> Path:

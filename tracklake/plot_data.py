@@ -157,7 +157,12 @@ class Bins(NamedTuple):
     log: bool
 
     def bounds(self, name: str) -> list[pl.Expr]:
-        """Return the edges of a bin as the columns `name` and `name`_end, or the value, from a column of places."""
+        """Return the edges of a bin as the columns `name` and `name`_end, or the value, from a column of places.
+
+        >>> cut = binned(pl.Series(range(100)), size=4)
+        >>> pl.DataFrame({"x": [0, 3]}).select(cut.bounds("x")).rows()
+        [(0.0, 24.75), (74.25, 99.0)]
+        """
         if self.edges is None:
             return [pl.col(name)]
         below, above = self.edges.head(-1), self.edges.tail(-1)
@@ -212,6 +217,10 @@ def cells(x: Bins, y: Bins, value: pl.Series | None) -> pl.DataFrame:
     """Count the rows of each cell of two axes: x, (x_end), y, (y_end), n, and value: the median, of text the mode.
 
     Rows without a place on both axes are left out. Without values, value is n.
+
+    >>> x, y = binned(pl.Series([0.1, 0.1]), size=4), binned(pl.Series(["adam", "adam"]), size=4)
+    >>> cells(x, y, pl.Series([2.0, 4.0])).rows()
+    [(0.1, 'adam', 2, 3.0)]
     """
     given = pl.Series([None] * len(x.at), dtype=pl.Float64) if value is None else value
     rows = pl.DataFrame({"x": x.at, "y": y.at, "value": given}).drop_nulls(["x", "y"])

@@ -33,13 +33,24 @@ class _Header(NamedTuple):
 
 
 def size(png: bytes) -> tuple[int, int]:
-    """Return width and height in pixels."""
+    """Return width and height of a PNG in pixels.
+
+    >>> size(_SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", 640, 480, 8, 6, 0, 0, 0)))
+    (640, 480)
+    """
     width, height = struct.unpack(">II", png[16:24])
     return width, height
 
 
 def smaller(png: bytes) -> bytes:
-    """Return the same opaque picture without alpha, unfiltered; what is encoded in another way stays as it is."""
+    r"""Return the same opaque picture without alpha, unfiltered; what is encoded in another way stays as it is.
+
+    >>> head = _chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 6, 0, 0, 0))
+    >>> data = _chunk(b"IDAT", zlib.compress(b"\0" + b"\xff\0\0\xff" * 2))  # two red pixels
+    >>> found = smaller(_SIGNATURE + head + data + _chunk(b"IEND", b""))
+    >>> size(found), b"PLTE" in found
+    ((2, 1), True)
+    """
     chunks = list(_chunks(png))
     header = _Header(*struct.unpack(">IIBBBBB", chunks[0][1]))
     pixels = _pixels(header, zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")))

@@ -58,11 +58,23 @@ class OpenRuns(Generic[OpenT]):
 
     @property
     def current(self) -> OpenT | None:
-        """The run that was started last and is not finished."""
+        """The run that was started last and is not finished; None if there is none.
+
+        >>> with tl.init(id="a"), tl.init(id="b"):
+        ...     open_runs.current.id
+        'b'
+        """
         return self._runs[-1] if self._runs else None
 
     def add(self, run: OpenT) -> None:
-        """Take in a run that writes a journal in this process."""
+        """Take in a run that writes a journal in this process.
+
+        >>> with tl.init(id="a") as run, tl.init(id="b"):
+        ...     open_runs.drop(run)
+        ...     open_runs.add(run)
+        ...     open_runs.current.id
+        'a'
+        """
         if run not in self._runs:
             self._runs.append(run)
         self.exit_status = None  # if somebody meant to leave, it was not to be
@@ -72,12 +84,26 @@ class OpenRuns(Generic[OpenT]):
             self._watch_the_end()
 
     def drop(self, run: OpenT) -> None:
-        """Forget a run that is finished."""
+        """Forget a run that is finished.
+
+        >>> with tl.init(id="a"), tl.init(id="b") as run:
+        ...     open_runs.drop(run)
+        ...     open_runs.current.id
+        'a'
+        """
         with contextlib.suppress(ValueError):
             self._runs.remove(run)
 
     def finish_all(self, exit_code: int | None = None) -> None:
-        """Finish what is open when the process ends: by default with the exit code that the process will have."""
+        """Finish what is open when the process ends: by default with the exit code that the process will have.
+
+        What cannot be finished is warned of, and the others are finished all the same.
+
+        >>> _ = tl.init(id="a"), tl.init(id="b")
+        >>> open_runs.finish_all(exit_code=1)
+        >>> tl.open().runs(columns=["state"])["state"].to_list()
+        ['failed', 'failed']
+        """
         code = _exit_code(self.exit_status) if exit_code is None else exit_code
         for run in reversed(self._runs.copy()):
             try:
@@ -120,7 +146,11 @@ class OpenRuns(Generic[OpenT]):
 
 
 def is_interactive() -> bool:
-    """Tell whether a person types: in a notebook, at a prompt, or after a script (`python -i`)."""
+    """Tell whether a person types: in a notebook, at a prompt, or after a script (`python -i`).
+
+    >>> is_interactive()  # this example is run by a test
+    False
+    """
     return hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
@@ -144,7 +174,11 @@ def _noting(leave: Callable[[Any], NoReturn]) -> Callable[..., NoReturn]:
 
 
 def code_of(error: BaseException | None) -> int:
-    """Return the exit code of a process that ends with this exception."""
+    """Return the exit code of a process that ends with this exception.
+
+    >>> code_of(None), code_of(SystemExit(3)), code_of(KeyboardInterrupt()), code_of(ValueError())
+    (0, 3, 130, 1)
+    """
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     return 0 if error is None else KILLED if isinstance(error, KeyboardInterrupt) else 1

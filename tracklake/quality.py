@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,6 +11,7 @@ from tracklake.errors import DefinitionError, UnknownNameError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tracklake.definitions import Goal
     from tracklake.summaries import Summaries
 
 PREFIX = "quality."
@@ -37,8 +38,6 @@ _GAP = 1.5
 _MAD = 1.4826
 """From the median absolute deviation to the standard deviation of normal noise."""
 
-Goal = Literal["min", "max"]
-
 
 class Quality:
     """Computes flags over one snapshot; what was computed of a metric is kept."""
@@ -55,24 +54,12 @@ class Quality:
         >>> flags.select("run_id", "n_nan", "diverged_at", "plateau_at").rows()
         [('fast', 0, None, 1), ('slow', 0, None, 2)]
         """
-        goal = goal or self.goal(metric)
+        goal = goal or self._summaries.goal(metric)
         if (metric, goal) not in self._known:
             points = self._snapshot.resolved([metric]).filter(pl.col("value").is_not_null())
             found = _flags(points, goal).join(self._duplicates(metric), on="run_id", how="left", maintain_order="left")
             self._known[metric, goal] = found.select("run_id", *(pl.col(f).cast(t) for f, t in FLAGS.items()))
         return self._known[metric, goal]
-
-    def goal(self, metric: str) -> Goal | None:
-        """Return the goal that the definitions agree on, None if they do not.
-
-        >>> lake = example()
-        >>> lake.define_metric("loss", goal="min")
-        >>> quality = Quality(lake._view.runs.summaries)
-        >>> quality.goal("loss"), quality.goal("acc")
-        ('min', None)
-        """
-        found = {d.goal for d in self._summaries.definition(metric).values() if d is not None and d.goal}
-        return found.pop() if len(found) == 1 else None
 
     def column(self, name: str) -> pl.DataFrame:
         """Return run_id and the flag of a column `quality.<metric>.<flag>` or `quality.<flag>`.
@@ -86,7 +73,7 @@ class Quality:
         """
         metric, flag = self.parse(name)
         if metric is not None:
-            if flag in DIRECTED and self.goal(metric) is None:
+            if flag in DIRECTED and self._summaries.goal(metric) is None:
                 raise _no_goal(name, metric)
             return self.flags(metric).select("run_id", flag)
         found = pl.concat([self.flags(m).select("run_id", flag) for m in self._meant(name, flag)])
@@ -112,7 +99,7 @@ class Quality:
     def _meant(self, name: str, flag: str) -> Collection[str]:
         """Return the metrics that a flag without a metric is over."""
         every = [m for m in self._snapshot.metrics if not m.startswith("_")]
-        directed = [m for m in every if self.goal(m)]
+        directed = [m for m in every if self._summaries.goal(m)]
         if flag in DIRECTED and not directed:
             raise _no_goal(name, "METRIC")
         if flag == "noise" and len(directed or every) != 1:

@@ -25,7 +25,15 @@ class ReadBack:
         self._reader: SnapshotReader | None = None
 
     def entries(self, name: str | None) -> dict[str, Any]:
-        """Return the entries of the summary: read on in the journal, or where that is not exact, from the lake."""
+        """Return the entries of the summary: read on in the journal, or where that is not exact, from the lake.
+
+        All by full name, or those at, above and under one `name`.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._readback.entries("loss")
+        {'loss': 0.5}
+        """
         session = self._session
         with session.lock:
             if session.journal is not None and not session.is_over:
@@ -38,7 +46,13 @@ class ReadBack:
             return self.summaries().of_run(session.run_id)
 
     def summaries(self) -> Summaries:
-        """Return the view over this run alone, as any reader would see it now."""
+        """Return the view over this run alone, as any reader would see it now.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._readback.summaries().of_run(run.id)["loss"]
+        0.5
+        """
         session = self._session
         with session.lock:
             if session.journal is not None and not session.is_over:
@@ -48,7 +62,13 @@ class ReadBack:
             return Summaries(self._reader.snapshot())
 
     def logged(self, metric: str, step: int | None) -> Stored | None:
-        """Look up what was logged of a metric at a step; with None the number that was logged last."""
+        """Look up what was logged of a metric at a step; with None the number that was logged last. None: nothing.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._readback.logged("loss", 0).value, run._readback.logged("loss", 7)
+        (0.5, None)
+        """
         if host.engine.is_lost:  # in this child of a fork nobody can read; `log` goes on without
             return None
         found = self.summaries().snapshot.resolved([metric], runs=[self._session.run_id])
@@ -60,7 +80,14 @@ class ReadBack:
         return Stored(*rows[-1]) if rows else None
 
     def forget(self) -> None:
-        """Let go of files, at the end and in the child of a fork."""
+        """Let go of files, at the end and in the child of a fork.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._readback.forget()
+        ...     run.summary["loss"]  # read anew
+        0.5
+        """
         if self._live is not None:
             self._live.close()
         self._live = self._reader = None

@@ -11,7 +11,8 @@ from tracklake import display, host, keys, lake_files, values
 from tracklake.clock import Clock
 from tracklake.column_names import BASE
 from tracklake.fields import check_tags
-from tracklake.journal import FOLDER, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FOLDER
 from tracklake.mappings import Summary
 from tracklake.points import PSEUDO
 from tracklake.series import SeriesTable
@@ -183,7 +184,16 @@ class RecordedRun:
 
 
 def write_session(storage: Storage, *, run_id: str, project: str, changes: list[Change], clock: Clock) -> None:
-    """Write statements as a session that begins and ends here; it does not count for the run's state."""
+    """Write statements as a session that begins and ends here; it does not count for the run's state.
+
+    They are on the disk then. Raises LakeError where the lake cannot be written, UnsavedRowsError on a full disk.
+
+    >>> lake = example()
+    >>> changes = [("field", "notes", values.store("rerun", name="notes"))]
+    >>> write_session(lake._storage, run_id="slow", project="example", changes=changes, clock=Clock())
+    >>> lake.run("slow").facts["notes"], lake.run("slow").state
+    ('rerun', 'finished')
+    """
     header: dict[str, object] = {
         "lake": lake_files.read_id(storage),
         "node": host.NODE,

@@ -49,7 +49,14 @@ def replay(
     metric: str | None,
     x: str,
 ) -> Replay:
-    """Replay the rules on the curves of these runs (run_id, value); see `Sweep.replay`."""
+    """Replay the rules on the curves of these runs (run_id, value); see `Sweep.replay`.
+
+    Raises DefinitionError for what is no rule, and where nothing says which metric was reported on the way.
+
+    >>> found = example().sweep(metric="acc", goal="max")
+    >>> replay(found.series, found.target, found.runs, ["median"], metric=None, x="step").table["n_runs"].to_list()
+    [2]
+    """
     reported = metric or (target.source.metric if isinstance(target.source, Statistic) else None)
     if not rules:
         raise DefinitionError("no rule to replay: say 'asha', 'hyperband', 'median', or a rule")

@@ -40,7 +40,11 @@ class Sample(NamedTuple):
 
     @property
     def tasks(self) -> int:
-        """How many strata there are over all columns."""
+        """How many strata there are over all columns.
+
+        >>> sample([0, 0, 1], stratum=[0, 3, 3], cell=[-1] * 3, value=[1.0, 2.0, 3.0]).tasks
+        2
+        """
         return len(np.unique(self.stratum))
 
 

@@ -28,6 +28,8 @@ _NOTHING = Stored(Kind.NULL, None, None, None)
 class _Plan(NamedTuple):
     """What to do with rows of the same keys and types: pack them as this key set."""
 
+    names: list[str]
+    types: list[type]
     key_set: wire.KeySet
     tracked: tuple[str, ...]
     """Step metrics among the keys, whose latest number later rows may need."""
@@ -63,36 +65,73 @@ class RowLog:
         self._warn = warn
         self._current: Journal | None = None
         self._plans: dict[tuple[object, ...], _Plan] = {}
+        self._last_plan: _Plan | None = None
         self._latest: dict[str, Stored] = {}
         self._row: list[Iterable[str]] = []
         self._families = _Families()
 
     def begin(self, journal: Journal) -> None:
-        """Go on in a journal."""
+        """Go on in a journal.
+
+        >>> with tl.init() as run:
+        ...     run._rows.end()
+        ...     run._rows.begin(run._session.journal)
+        ...     run.log({"loss": 0.5})
+        >>> run.summary["loss"]
+        0.5
+        """
         self._current = journal
-        self._plans.clear()
+        self.forget()
 
     def forget(self) -> None:
-        """Forget the key sets, which the journal has to declare anew."""
+        """Forget the key sets, which the journal has to declare anew.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     before = len(run._rows._plans)
+        ...     run._rows.forget()
+        ...     before, len(run._rows._plans)
+        (1, 0)
+        """
         self._plans.clear()
+        self._last_plan = None
 
     def end(self) -> None:
-        """Write no more to the journal; it is asked for again with the next row."""
+        """Write no more to the journal; it is asked for again with the next row.
+
+        >>> with tl.init() as run:
+        ...     run._rows.end()
+        ...     run.log({"loss": 0.5})  # asks for the journal
+        >>> run.summary["loss"]
+        0.5
+        """
         self._current = None
-        self._plans.clear()
+        self.forget()
 
     def define(self, definitions: Definitions) -> None:
-        """Take over the definitions in force: they name the step metrics."""
+        """Take over the definitions in force: they name the step metrics.
+
+        >>> from tracklake.definitions import Definitions, statement
+        >>> with tl.init() as run:
+        ...     run._rows.define(Definitions([statement("loss", step_metric="epoch")]))
+        ...     run.log({"epoch": 3})
+        ...     run.log({"loss": 0.5})  # lacks its step metric
+        >>> tl.open().history("epoch")["value"].to_list()
+        [3.0, 3.0]
+        """
         self._definitions = definitions
-        self._plans.clear()
+        self.forget()
         self._latest = {name: number for name, number in self._latest.items() if name in definitions.step_metrics}
 
     def log(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
-        """Append a row; see `Run.log`."""
-        try:
-            plan = self._plans.get((*data, *map(type, data.values())))
-        except (AttributeError, TypeError):
-            plan = None
+        """Append a row; see `Run.log`.
+
+        >>> with tl.init() as run:
+        ...     run._rows.log({"loss": 0.5}, 10, commit=True)
+        ...     run._rows.step
+        11
+        """
+        plan = self._plan_of(data)
         at = self.step if step is None else step
         if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
             self._log_slowly(data, checked_step(step), commit=commit)
@@ -108,10 +147,27 @@ class RowLog:
         self._advance(at, plan.key_set.names, commit=step is None if commit is None else commit)
 
     def replay(self, rows: Iterable[tuple[int, dict[str, Stored]]]) -> None:
-        """Append rows that another run logged, as they are."""
+        """Append rows that another run logged, as they are.
+
+        >>> with tl.init() as run:
+        ...     run._rows.replay([(3, {"loss": values.store(0.5, name="loss")})])
+        >>> tl.open().history("loss").select("step", "value").rows()
+        [(3, 0.5)]
+        """
         journal = self._journal()
         for at, row in rows:
             self._append(journal, at, row)
+
+    def _plan_of(self, data: Mapping[str, Any]) -> _Plan | None:
+        """Return the plan for rows of these keys and types."""
+        try:
+            names, types = [*data], [*map(type, data.values())]
+            plan = self._last_plan
+            if plan is None or names != plan.names or types != plan.types:  # to hash them would take twice as long
+                plan = self._last_plan = self._plans.get((*names, *types))
+        except (AttributeError, TypeError):
+            return None
+        return plan
 
     def _advance(self, at: int, names: Iterable[str], *, commit: bool) -> None:
         """Move the current step, and remember what the open row holds."""
@@ -138,7 +194,7 @@ class RowLog:
             raise ValueError(msg)
         flat = {_clean(name): value for name, value in keys.flatten(data).items() if name not in _DISCARDED}
         if self._families.meet(flat):
-            self._plans.clear()
+            self.forget()
         row = self._synced(self._stored(flat), at)
         row |= dict.fromkeys(self._replaced(flat, at), _NOTHING)
         key_set = self._append(journal, at, row or {"_step": Stored(Kind.INT, float(at), at, None)})
@@ -233,7 +289,8 @@ class RowLog:
             axes = self._definitions.step_metrics
             tracked = tuple(n for n, kind in zip(data, key_set.kinds, strict=True) if n in axes and kind != "?")
             related = any(self._families.relatives(data))
-            self._plans[*data, *map(type, data.values())] = _Plan(key_set, tracked, related)
+            names, types = [*data], [*map(type, data.values())]
+            self._plans[*names, *types] = _Plan(names, types, key_set, tracked, related)
 
 
 class _Families:

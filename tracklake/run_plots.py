@@ -63,7 +63,12 @@ def _timed(title: str, values: pl.Series) -> tuple[str, pl.Series]:
 
 
 def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str, bool | None]) -> Plot:
-    """Draw a dot a run (run, x, y, maybe color); where they are too many, tiles that count them."""
+    """Draw a dot a run (run, x, y, maybe color); where they are too many, tiles that count them.
+
+    >>> runs = pl.DataFrame({"run": ["slow", "fast"], "x": [0.01, 0.1], "y": [0.5, 0.25]})
+    >>> scatter(runs, {"x": "lr", "y": "loss"}, log={"x": None, "y": None})
+    Plot('loss over lr', 2 rows)
+    """
     title = f"{titles['y']} over {titles['x']}"
     shown = frame.drop_nulls(["x", "y"])
     notes = _lacking(frame, shown, f"{titles['x']} or {titles['y']}")
@@ -102,7 +107,12 @@ def _counted(
 
 
 def heatmap(frame: pl.DataFrame, titles: Mapping[str, str], *, goal: Goal | None) -> Plot:
-    """Draw the median of a number (run, x, y, value) in each cell of two columns; by a goal, bright is good."""
+    """Draw the median of a number (run, x, y, value) in each cell of two columns; by a goal, bright is good.
+
+    >>> runs = pl.DataFrame({"run": ["a", "b"], "x": [0.1, 0.1], "y": [3, 3], "value": [2.0, 4.0]})
+    >>> heatmap(runs, {"x": "lr", "y": "depth", "value": "loss"}, goal="min").data.rows()
+    [(0.1, 3.0, 2, 3.0)]
+    """
     title = f"{titles['value']} over {titles['x']} and {titles['y']}"
     shown = frame.drop_nulls(["x", "y", "value"])
     notes = _lacking(frame, shown, f"{titles['x']}, {titles['y']} or {titles['value']}")
@@ -125,7 +135,13 @@ def heatmap(frame: pl.DataFrame, titles: Mapping[str, str], *, goal: Goal | None
 def shares(
     frame: pl.DataFrame, titles: Mapping[str, str], *, groups: Groups, goal: Goal | None, log: bool | None
 ) -> Plot:
-    """Draw which share of each group's runs (run, value) reaches a value."""
+    """Draw which share of each group's runs (run, value) reaches a value.
+
+    >>> runs = pl.DataFrame({"run_id": ["a", "b"], "value": [0.6, 0.8]})
+    >>> found = shares(runs, {"value": "acc"}, groups=plot_data.together(runs), goal="max", log=None)
+    >>> found.data.select("x", "share").rows()
+    [(0.8, 0.5), (0.6, 1.0)]
+    """
     title = f"Share of runs that reach a {titles['value']}" + (f", by {titles['group']}" if "group" in titles else "")
     shown = frame.drop_nulls("value")
     notes = [*groups.notes, *_lacking(frame, shown, titles["value"])]

@@ -114,12 +114,20 @@ def channel(field: str, kind: str, **rest: Any) -> Channel:
 
 
 def either(test: str, yes: Channel, no: object) -> Channel:
-    """Return the channel of marks that pass a test, and the value of the others."""
+    """Return the channel of marks that pass a test, and the value of the others.
+
+    >>> either("datum.value > 1", {"value": "black"}, "white")
+    {'condition': {'test': 'datum.value > 1', 'value': 'black'}, 'value': 'white'}
+    """
     return {"condition": {"test": test, **yes}, "value": no}
 
 
 def position(field: str, axis: Axis, side: str | None = None) -> Channel:
-    """Return the position of a column of numbers; the side, x or y, is the field's name where none is given."""
+    """Return the position of a column of numbers; the side, x or y, is the field's name where none is given.
+
+    >>> position("x", Axis("lr", log=True))["scale"]["type"]
+    'log'
+    """
     domain = {"domain": list(axis.domain)} if axis.domain else {}
     scale = {"type": "log" if axis.log else "linear", "zero": False, "nice": not axis.log, **domain}
     at: Channel = {"values": list(axis.ticks)} if axis.ticks else {"tickCount": 6}
@@ -137,7 +145,11 @@ def _log_ticks(*, named: bool) -> Channel:
 
 
 def place(column: str, axis: Axis, data: pl.DataFrame) -> Channel:
-    """Return the position of a column of any type."""
+    """Return the position of a column of any type.
+
+    >>> place("x", Axis("optimizer"), pl.DataFrame({"x": ["adam", "sgd"]}))["type"]
+    'nominal'
+    """
     if kind(data, column) == "Q":
         return position(column, axis)
     if kind(data, column) == "T":
@@ -165,7 +177,11 @@ def are_level(names: Iterable[str]) -> bool:
 
 
 def beside() -> Channel:
-    """Return the channel that spreads the dots of one name side by side, with a gap to the next name."""
+    """Return the channel that spreads the dots of one name side by side, with a gap to the next name.
+
+    >>> beside()["field"]
+    'beside'
+    """
     return channel("beside", "Q", scale={"domain": [-0.5, 1.5]})
 
 
@@ -173,6 +189,9 @@ def sides(column: str, axis: Axis, data: pl.DataFrame, *, among: pl.DataFrame | 
     """Return the channels of tiles along one axis: from edge to edge, or at its place among the values.
 
     `among` are the tiles, where `data` are the places of what is written into them.
+
+    >>> list(sides("x", Axis("lr"), pl.DataFrame({"x": [0.1], "x_end": [0.2]})))
+    ['x', 'x2']
     """
     if f"{column}_end" in (data if among is None else among).columns:
         side = {column: place(column, axis, data)}
@@ -185,12 +204,20 @@ def sides(column: str, axis: Axis, data: pl.DataFrame, *, among: pl.DataFrame | 
 
 
 def groups(legend: Legend) -> Channel:
-    """Return the channel that colours lines by their group."""
+    """Return the channel that colours lines by their group.
+
+    >>> groups(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]
+    ['#0072B2', '#D55E00']
+    """
     return _strokes(legend, legend.colours)
 
 
 def dashes(legend: Legend) -> Channel:
-    """Return the channel that dashes lines by their group."""
+    """Return the channel that dashes lines by their group.
+
+    >>> dashes(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]  # both solid: their colours differ
+    [[1, 0], [1, 0]]
+    """
     return _strokes(legend, legend.dashes)
 
 
@@ -203,7 +230,11 @@ def _strokes(legend: Legend, values: Sequence[object]) -> Channel:
 
 
 def color(means: Axis | Legend | None, field: str = "color") -> Channel:
-    """Return the channel that colours marks by a number or a name; all alike where there is none, grey where null."""
+    """Return the channel that colours marks by a number or a name; all alike where there is none, grey where null.
+
+    >>> color(None)["value"], color(Legend("optimizer", ["adam"]))["field"]
+    ('#0072B2', 'color')
+    """
     if means is None:
         return {"value": OKABE_ITO[0]}
     title = short_name(means.title, width=34)
@@ -228,7 +259,11 @@ def kind(data: pl.DataFrame, column: str) -> str:
 
 
 def tips(data: pl.DataFrame, named: Mapping[str, str]) -> list[Channel]:
-    """Return what a pointer over a mark shows: columns and what they are called."""
+    """Return what a pointer over a mark shows: columns and what they are called.
+
+    >>> tips(pl.DataFrame({"x": [0.1]}), {"x": "lr"})
+    [{'field': 'x', 'type': 'quantitative', 'title': 'lr', 'format': '.5~g'}]
+    """
     kinds = {column: kind(data, column) for column in named}
     forms = {column: {"format": ".5~g"} if is_a == "Q" else {} for column, is_a in kinds.items()}
     return [channel(column, kinds[column], title=title, **forms[column]) for column, title in named.items()]

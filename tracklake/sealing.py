@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import host, journal, keys, partitions, rows, statements
+from tracklake import host, journal_files, keys, partitions, rows, statements
 from tracklake.catalog import Mark
 from tracklake.errors import LakeError
 from tracklake.partitions import Contents
@@ -66,6 +66,11 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
 
     Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
     what was written is dropped and the rest is looked at anew. What live journals get meanwhile is for the next call.
+    Raises LakeError where a partition cannot be written or read, CommitError where it cannot be published.
+
+    >>> from tracklake.catalog import Catalog
+    >>> seal(Catalog(example()._storage), live=False)
+    Sealed(partitions=1, journals=2, points=12, faults=[])
     """
     done = Sealed(0, 0, 0, [])
     begun = {file.key for file in catalog.list_journals()} if live else set()
@@ -84,19 +89,29 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
 
 
 def is_gathered(storage: Storage) -> bool:
-    """Tell whether enough complete journals lie there that a finishing process should seal them."""
+    """Tell whether enough complete journals lie there that a finishing process should seal them.
+
+    >>> is_gathered(example()._storage)  # two small ones are too few
+    False
+    """
     log = storage.path("history/_delta_log")
     since = log.stat().st_mtime if log.exists() else 0.0
     known = _ended.get(storage.root, {})
-    ended = [e for e in storage.list(journal.FOLDER, suffix=journal.SUFFIX, known=known) if not e.writable]
+    ended = [e for e in storage.list(journal_files.FOLDER, suffix=journal_files.SUFFIX, known=known) if not e.writable]
     _ended[storage.root] = {entry.name: entry for entry in ended}
     complete = [entry for entry in ended if entry.mtime > since]
     return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
 
 
 def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
-    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile."""
-    reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}"))
+    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile.
+
+    >>> from tracklake.catalog import Catalog
+    >>> catalog = Catalog(example()._storage)
+    >>> read_part(catalog, catalog.list_journals()[0], Mark()).part.tail.n_points
+    6
+    """
+    reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}"))
     if mark.through:
         reader.read(through=mark.through)
     tail = reader.read()
@@ -106,7 +121,15 @@ def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
 
 
 def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
-    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name."""
+    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name.
+
+    >>> from tracklake.catalog import Catalog
+    >>> lake = example()
+    >>> catalog = Catalog(lake._storage)
+    >>> _ = lake.refresh(), catalog.refresh()
+    >>> fallback_header(catalog, catalog.list_journals()[0])["run"]
+    'fast'
+    """
     known = catalog.said.files
     mine = known.filter(pl.col("session") == file.name.session)
     if mine.is_empty():
@@ -123,7 +146,7 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     """Return run and project as another journal file of the run says them."""
     for other in catalog.list_journals():
         if other.name.run == file.name.run and other.key != file.key:
-            reader = TailReader(catalog.storage.path(f"{journal.FOLDER}/{other.entry.name}"))
+            reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{other.entry.name}"))
             with contextlib.suppress(FileNotFoundError):
                 reader.read(through=_HEAD)
             if reader.header:
@@ -198,7 +221,7 @@ def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
         age = now - file.entry.mtime
         if age < KEEP_SECONDS:
             continue
-        path = catalog.storage.path(f"{journal.FOLDER}/{file.entry.name}")
+        path = catalog.storage.path(f"{journal_files.FOLDER}/{file.entry.name}")
         mark = marks.get(file.key, Mark())
         over = mark.complete or newest[file.name.session] > file.name.n
         with contextlib.suppress(FileNotFoundError):
@@ -219,5 +242,5 @@ def _is_spent(path: Path, mark: Mark, *, over: bool, age: float) -> bool:
 def _is_abandoned(path: Path, node: str, *, silence: float) -> bool:
     """Tell whether the writer of a journal is surely dead: its lock is free, or its machine was started anew since."""
     if node == host.NODE:
-        return journal.lock_of(path) == "free"
+        return journal_files.lock_of(path) == "free"
     return silence > ORPHAN_SECONDS and host.has_restarted(node, silence=silence)

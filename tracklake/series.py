@@ -23,12 +23,6 @@ Steps = tuple[int | None, int | None] | range | None
 
 _SERIES = ["run_id", "metric"]
 _STORED = ["kind", "value", "ival", "text"]
-_TEXT = (
-    pl.when(pl.col("kind") == Kind.BOOL)
-    .then(pl.when(pl.col("ival") == 1).then(pl.lit("true")).otherwise(pl.lit("false")))
-    .otherwise(pl.col("text"))
-)
-"""Strings and JSON as they are, and a bool in words."""
 
 
 class SeriesTable:
@@ -47,11 +41,15 @@ class SeriesTable:
         steps: Steps = None,
         raw: bool = False,
     ) -> pl.LazyFrame:
-        """Return run_id, metric, step, time, value, text, ival and kind of the points, unsorted, lazily where clean."""
+        """Return run_id, metric, step, time, value, text, ival and kind of the points, unsorted, lazily where clean.
+
+        >>> example()._view.series.scan(["loss"], runs="fast").select(pl.col("value").sum()).collect().item()
+        2.0
+        """
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
         found = between(self._points(names, ids, raw=raw), steps)
-        return found.select("run_id", "metric", "step", "time", "value", _TEXT.alias("text"), "ival", "kind")
+        return found.select("run_id", "metric", "step", "time", "value", columns.in_words(), "ival", "kind")
 
     def _points(
         self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = _STORED
@@ -102,7 +100,13 @@ class SeriesTable:
         raw: bool,
         limit: int,
     ) -> pl.DataFrame:
-        """Return the points in order of run, metric and step."""
+        """Return the points in order of run, metric and step; `Lake.history` tells what is asked, and what is refused.
+
+        >>> series = example()._view.series
+        >>> rest = dict.fromkeys(("runs", "where", "steps", "x", "downsample"))
+        >>> series.read(["loss"], shape="wide", raw=False, limit=100, **rest).select("run_id", "step", "loss").row(0)
+        ('fast', 0, 1.0)
+        """
         check_shape(shape)
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
@@ -151,7 +155,11 @@ class SeriesTable:
     def at_best(
         self, metric: str, *, goal: Literal["min", "max"] | None, take: Sequence[str] | None, runs: Runs, where: Where
     ) -> pl.DataFrame:
-        """Return each run's row at its own best step of the metric: run_id, step, the metric, and those of `take`."""
+        """Return each run's row at its own best step of the metric: run_id, step, the metric, and those of `take`.
+
+        >>> example()._view.series.at_best("loss", goal="min", take=["acc"], runs=None, where=None).rows()
+        [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
+        """
         (metric,) = self.known([metric])
         taken = [name for name in self.known(take) if name != metric]
         ids = self.table.ids(runs=runs, where=where)
@@ -280,7 +288,7 @@ def _long(found: pl.DataFrame) -> pl.DataFrame:
     shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
     if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
         return found.select(shown)
-    return found.select(*shown, _TEXT.alias("text"))
+    return found.select(*shown, columns.in_words())
 
 
 def _wide(found: pl.DataFrame) -> pl.DataFrame:

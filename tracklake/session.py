@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 from tracklake import host, sealing
 from tracklake.catalog import Catalog
 from tracklake.errors import RunFinishedError, TracklakeError
-from tracklake.journal import FOLDER, Journal
+from tracklake.journal import Journal
+from tracklake.journal_files import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +71,14 @@ class Session:
         self._begin()
 
     def new_journal(self, folder: str) -> Journal:
-        """Open a journal of this run in a folder of the lake."""
+        """Open a journal of this run in a folder of the lake. LakeError where it cannot be written.
+
+        >>> with tl.init() as run:
+        ...     journal = run._session.new_journal("system")
+        ...     journal.finish([])
+        ...     journal.path.parent.name
+        'system'
+        """
         self.storage.path(folder).mkdir(exist_ok=True)
         return Journal(
             self.storage.path(folder),
@@ -82,7 +90,15 @@ class Session:
         )
 
     def open(self) -> Journal:
-        """Return the journal to write to; RunFinishedError once the session is over."""
+        """Return the journal to write to; RunFinishedError once the session is over.
+
+        >>> with tl.init(id="r1") as run:
+        ...     run._session.open() is run._session.journal
+        True
+        >>> run._session.open()
+        Traceback (most recent call last):
+        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
+        """
         if self.is_over:
             msg = (
                 f"run {self.run_id!r} is finished: it takes no more; "
@@ -92,7 +108,14 @@ class Session:
         return self.journal or self._begin(forked=True)
 
     def say(self, changes: list[Change]) -> None:
-        """Append statements, in one frame those of one kind that follow each other."""
+        """Append statements, in one frame those of one kind that follow each other.
+
+        >>> from tracklake.values import store
+        >>> with tl.init() as run:
+        ...     run._session.say([("edit", "note", store("rerun", name="note"))])
+        >>> run.summary["note"]
+        'rerun'
+        """
         with self.lock:
             journal = self.open()
             start = 0
@@ -102,7 +125,15 @@ class Session:
                     start = i
 
     def keep_alive(self, *, beat: bool) -> None:
-        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life."""
+        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life.
+
+        >>> with tl.init() as run:
+        ...     path = run._session.journal.path
+        ...     os.utime(path, (0, 0))
+        ...     run._session.keep_alive(beat=True)
+        ...     path.stat().st_mtime > 0
+        True
+        """
         for aside in self.asides:
             self._carefully(aside.tick)
         with self.lock:
@@ -112,7 +143,14 @@ class Session:
                     self._carefully(self.journal.touch)
 
     def finish(self, items: list[tuple[str, Stored]], *, in_haste: bool) -> None:
-        """End the session; in haste without what is only nice to have. UnsavedRowsError leaves it open."""
+        """End the session; in haste without what is only nice to have. UnsavedRowsError leaves it open.
+
+        >>> with tl.init() as run:  # to leave it is to finish
+        ...     run._session.is_over
+        False
+        >>> run._session.is_over
+        True
+        """
         while self.asides and not in_haste:
             self._carefully(self.asides.pop().end)
         with self.lock:
@@ -121,7 +159,13 @@ class Session:
             self.is_over = True
 
     def leave(self) -> None:
-        """Let go of everything in the child of a fork."""
+        """Let go of everything in the child of a fork.
+
+        >>> with tl.init() as run:
+        ...     run._session.leave()
+        ...     run._session.journal is None
+        True
+        """
         self.lock = threading.RLock()
         for aside in self.asides:
             aside.leave()
@@ -131,13 +175,24 @@ class Session:
         self.journal = self._sealer = self._catalog = None
 
     def warn_once(self, about: str, message: str) -> None:
-        """Warn once about each thing."""
+        """Warn once about each thing, at the line that called into tracklake.
+
+        >>> with tl.init() as run, warnings.catch_warnings(record=True, action="always") as heard:
+        ...     run._session.warn_once("disk", "the disk is slow")
+        ...     run._session.warn_once("disk", "the disk is slow")
+        >>> len(heard)
+        1
+        """
         if about not in self._warned:
             self._warned.add(about)
             warnings.warn(message, stacklevel=_level_outside())
 
     def seal_gathered(self) -> None:
-        """Seal complete journals if enough of them lie there; to be called after the end."""
+        """Seal complete journals if enough of them lie there; to be called after the end.
+
+        >>> example().describe().partitions  # both runs have done so at their end, and two are too few
+        0
+        """
         if self._sealer is not None:
             self._sealer.join()
         self._seal(only_gathered=True)

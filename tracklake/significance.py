@@ -249,11 +249,11 @@ def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str 
     >>> found.name, round(found.p, 4)
     ('paired t', 0.0351)
     >>> paired_test([np.array([0.02])])
-    Finding(name='none', p=None, why='1 matched pair have no spread', leaning=0.0)
+    Finding(name='none', p=None, why='1 matched pair has no spread', leaning=0.0)
     """
     pairs = np.concatenate(differences) if len(differences) else np.empty(0)
     if len(pairs) < 2:  # noqa: PLR2004 - a spread takes two
-        return Finding("none", None, f"{len(pairs)} matched pair{'s' if len(pairs) != 1 else ''} have no spread")
+        return Finding("none", None, f"{'1 matched pair has' if len(pairs) else 'no matched pairs have'} no spread")
     if not pairs.any():
         return Finding("none", 1.0, f"{why}, and all pairs are equal")
     spread = paired_spread(differences)

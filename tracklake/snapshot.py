@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import time
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import host, journal, partitions, points, statements, states
+from tracklake import journal_files, partitions, points, statements, states
 from tracklake.catalog import held, holding
 from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from tracklake.delta_log import Version
     from tracklake.following import Live
 
-HEARTBEAT_LIMIT = 300.0
-"""Seconds without a sign of life after which a session elsewhere is taken for crashed."""
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
@@ -58,7 +55,11 @@ class Snapshot:
 
     @cached_property
     def n_stored(self) -> int:
-        """How many points are stored, those that were overwritten or masked included."""
+        """How many points are stored, those that were overwritten or masked included.
+
+        >>> example()._view.snapshot.n_stored
+        12
+        """
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
         return sealed + sum(frame.height for frame in self._live_points)
 
@@ -69,10 +70,8 @@ class Snapshot:
         >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
         [('slow', 'example'), ('fast', 'example')]
         """
-        grouped = self.files.group_by(["run_id", "session"], maintain_order=True)
-        return grouped.agg(pl.col("project").first(), pl.col("start").min(), pl.col("last").max()).sort(
-            "start", "session"
-        )
+        told = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
+        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*told).sort("start", "session")
 
     @cached_property
     def disputed(self) -> list[str]:
@@ -104,7 +103,11 @@ class Snapshot:
         return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
 
     def facts(self, key: str) -> pl.DataFrame:
-        """Return the statements of sessions about themselves under one key, one row a session."""
+        """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
+
+        >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
+        ['fast', 'slow']
+        """
         found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
         return found.unique(["run_id", "session"], keep="last", maintain_order=True)
 
@@ -127,20 +130,16 @@ class Snapshot:
         return dict(self.facts("node").select("session", "text").iter_rows())
 
     def _shows_life(self, file: JournalFile, node: str | None) -> bool:
-        path = self._storage.path(f"{journal.FOLDER}/{file.entry.name}")
-        if not file.entry.writable:
-            return False
-        try:
-            lock = journal.lock_of(path) if node == host.NODE else "unknown"
-            if lock != "unknown":
-                return lock == "held"
-            return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
-        except FileNotFoundError:
-            return False
+        path = self._storage.path(f"{journal_files.FOLDER}/{file.entry.name}")
+        return file.entry.writable and journal_files.shows_life(path, node=node)
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, sorted; not those of lake-level sessions."""
+        """The names of all metrics that have a value, the pseudo series too, sorted; not those of lake-level sessions.
+
+        >>> example()._view.snapshot.metrics
+        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
+        """
         return self.metrics_of(None)
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
@@ -149,8 +148,7 @@ class Snapshot:
         >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
         ['acc', 'loss']
         """
-        frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
-        found = partitions.collect_all([_only(frame, None, runs).select("metric").unique() for frame in frames])
+        found = partitions.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
         return sorted(set(pl.concat(found)["metric"]))
 
     def states(
@@ -176,7 +174,7 @@ class Snapshot:
         if broken.is_empty():
             return states.merge(pieces)
         whole = pieces.join(broken, on=["run_id", "metric"], how="anti")
-        again = self._recompute(broken).select(wanted)
+        again = states.of(self.resolved_series(broken), by_session=False).select(wanted)
         return states.merge(pl.concat([whole, again]))
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
@@ -189,7 +187,7 @@ class Snapshot:
         frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
-        return _only(found, metrics, runs)
+        return partitions.only(found, metrics=metrics, runs=runs)
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
         """Return the paths of the committed files of points that hold something of these runs.
@@ -213,7 +211,11 @@ class Snapshot:
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
     def of_run(self, run_id: str) -> pl.DataFrame:
-        """Return the points of one run that count, and its pseudo series; each in order, the series in none."""
+        """Return the points of one run that count, and its pseudo series; each in order, the series in none.
+
+        >>> example()._view.snapshot.of_run("fast").filter(metric="loss")["value"].to_list()
+        [1.0, 0.25, 0.75]
+        """
         found = self.points(runs=[run_id]).with_columns(pl.lit("").alias("project"))
         rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
         made = points.pseudo(rows, sessions=self.starts.filter(pl.col("run_id") == run_id))
@@ -283,6 +285,11 @@ class Snapshot:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
 
         So it is where nothing is live, all belongs to one project, and no two partitions share a stretch of run ids.
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.comes_in_order(None), lake.refresh()
+        >>> before, lake._view.snapshot.comes_in_order(None)
+        (False, True)
         """
         apart = all(a.last < b.first for a, b in itertools.pairwise(holding(self._held, runs)))
         return apart and self._is_one_project and not self._live_points
@@ -292,28 +299,37 @@ class Snapshot:
         return self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique() <= 1
 
     def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
-        """Return the points that count of these (run_id, metric)."""
+        """Return the points that count of these (run_id, metric).
+
+        >>> series = pl.DataFrame({"run_id": ["fast"], "metric": ["loss"]})
+        >>> example()._view.snapshot.resolved_series(series)["value"].to_list()
+        [1.0, 0.25, 0.75]
+        """
         found = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
         return found.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
 
     @cached_property
     def starts(self) -> pl.DataFrame:
-        """Return run_id, session, start and runtime_base of every session."""
+        """Return run_id, session, start and runtime_base of every session.
+
+        >>> example()._view.snapshot.starts["runtime_base"].to_list()
+        [0.0, 0.0]
+        """
         return partitions.session_starts(statements.Said(self.files, self.statements))
 
     def _path(self, name: str) -> str:
         return str(self._storage.path(name))
 
-    def _scan_states(self, runs: Collection[str] | None) -> pl.LazyFrame:
+    def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         files = [self._path(self.version.partitions[h.partition].states) for h in holding(self._held, runs)]
-        return pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+        sealed = pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+        frames = [sealed, *(frame.lazy() for frame in self._live_states)]
+        return [partitions.only(frame, metrics=metrics, runs=runs) for frame in frames]
 
     def _pieces(
         self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
     ) -> pl.DataFrame:
-        frames = [self._scan_states(runs), *(frame.lazy() for frame in self._live_states)]
-        lazy = [_only(frame, metrics, runs).select(columns) for frame in frames]
-        return pl.concat(partitions.collect_all(lazy))
+        return pl.concat(partitions.collect_all([f.select(columns) for f in self._scan_states(metrics, runs)]))
 
     def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
@@ -325,30 +341,9 @@ class Snapshot:
         cut = kept.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
         return kept.drop("cutoff"), cut
 
-    def _recompute(self, series: pl.DataFrame) -> pl.DataFrame:
-        """Compute the states of these (run_id, metric) from their points."""
-        return states.of(self.resolved_series(series), by_session=False)
-
 
 def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     """Put many frames into one: each costs a call into polars whenever it is looked at."""
     if len(frames) <= FRAMES:
         return frames
     return [pl.concat(frames, rechunk=sum(frame.height for frame in frames) <= READ_ALL)]
-
-
-def _only(frame: pl.LazyFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
-    """Keep the named metrics and runs."""
-    for column, wanted in (("metric", metrics), ("run_id", runs)):
-        if wanted is None:
-            continue
-        if len(wanted) == 1:  # what is equal is looked up among the distinct strings of a row group
-            frame = frame.filter(pl.col(column) == next(iter(wanted)))
-        elif wanted:
-            within = pl.col(column).is_between(pl.lit(min(wanted)), pl.lit(max(wanted)))  # this prunes row groups ...
-            is_one = pl.col(column).is_in(list(wanted))  # ... and this keeps polars from pruning, unless it is hidden
-            hidden = pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False))
-            frame = frame.filter(within).filter(hidden)
-        else:
-            frame = frame.filter(pl.lit(value=False))
-    return frame

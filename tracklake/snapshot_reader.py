@@ -42,6 +42,10 @@ class SnapshotReader:
 
         The journals are listed first and the log is read after, so that what leaves the one is in the other. A gap in
         a session's files, or one that is gone when opened, means that the listing is too old: list again.
+
+        >>> reader = SnapshotReader(example()._storage)
+        >>> reader.snapshot() is reader.snapshot(), reader.snapshot().n_stored
+        (True, 12)
         """
         with self._lock:
             return self._newest()

@@ -39,9 +39,14 @@ class Engine:
         self._locked: DuckDBPyConnection | None = None
 
     def ask(self, table: RunTable, text: str, params: Mapping[str, Any], *, find: Callable[[str], Any]) -> pl.DataFrame:
-        """Run a text over the views of one snapshot and return its rows.
+        r"""Run a text over the views of one snapshot and return its rows.
 
         Params that are frames, and what `find` gives for a table's name, join as tables; other params are bound.
+        Raises QueryError and UnknownNameError, which point at the text.
+
+        >>> text = "SELECT run_id FROM runs WHERE \"config.lr\" > $lr"
+        >>> Engine().ask(example()._view.runs, text, {"lr": 0.05}, find=lambda name: None).rows()
+        [('fast',)]
         """
         snapshot = table.snapshot
         if self._locked is None or self._version != snapshot.version.number:
@@ -58,6 +63,10 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
 
     A connection that may read a file may also write it, and no text is looked at here: so unless `unsafe` it reads
     history through Arrow, and opens no file at all.
+
+    >>> with connect(example()._view.runs, unsafe=False) as connection:
+    ...     connection.sql("SELECT max(value) FROM history WHERE metric = 'acc'").fetchall()
+    [(0.9,)]
     """
     import duckdb
     from pyarrow import dataset
@@ -73,7 +82,11 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
 
 
 def locked(files: Sequence[str]) -> DuckDBPyConnection:
-    """Open duckdb in memory so that it can read these files and for ever nothing else."""
+    """Open duckdb in memory so that it can read these files and for ever nothing else.
+
+    >>> locked([]).execute("SELECT current_setting('lock_configuration')").fetchone()
+    (True,)
+    """
     import duckdb
 
     connection = duckdb.connect(config={"autoload_known_extensions": False})
@@ -126,7 +139,12 @@ def _view(name: str, table: RunTable, asked: SqlText) -> View:
 
 
 def view(name: str, table: RunTable, *, limits: Limits, source: str | None = None) -> View:
-    """Return a view of a snapshot within limits, runs with its default columns."""
+    """Return a view of a snapshot within limits, runs with its default columns.
+
+    >>> table = example()._view.runs
+    >>> view("runs", table, limits=Limits(table, {})).parts[0].make().height
+    2
+    """
     if name in ("history", "points"):
         return {"history": sql_views.history, "points": sql_views.points}[name](table, limits, source=source)
     if name == "summaries":

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import keys, states
+from tracklake import columns, keys, states
 from tracklake.keys import STATISTICS, Statistic
-from tracklake.sql_views import Part, View, stored_text, text_of
+from tracklake.sql_views import Part, View
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ FEW = 16
 
 
 def summaries(table: RunTable, limits: Limits) -> View:
-    """Return one row a (run, metric, statistic) that has a value: the columns of a wide table, one below another."""
+    """Return one row a (run, metric, statistic) that has a value: the columns of a wide table, one below another.
+
+    >>> from tracklake.sql_views import Limits
+    >>> table = example()._view.runs
+    >>> limits = Limits(table, {"metric": frozenset({"loss"}), "stat": frozenset({"min"})})
+    >>> summaries(table, limits).parts[0].make().rows()
+    [('slow', 'example', 'loss', 0.5), ('fast', 'example', 'loss', 0.25)]
+    """
     known = set(table.snapshot.metrics)
     metrics = sorted(known if limits.metrics is None else known & limits.metrics)
     wanted = [*STATISTICS, ENTRY] if limits.stats is None else sorted(limits.stats)
@@ -105,7 +112,7 @@ def _wide_of_few(
 def _expressions(stat: str) -> Iterator[pl.Expr]:
     if stat in _ENDS:
         yield pl.col(f"{stat}_value").alias(stat)
-        yield text_of(*(pl.col(f"{stat}_{part}") for part in ("kind", "ival", "text"))).alias(f"{stat}_text")
+        yield columns.in_words(f"{stat}_")
     elif stat in ("best", "best_step"):
         least, most = (states.expression(stat, goal=goal) for goal in ("min", "max"))
         found = pl.when(pl.col("goal") == "min").then(least).when(pl.col("goal") == "max").then(most)
@@ -129,7 +136,7 @@ def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
 
 def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) -> pl.DataFrame:
     found = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
-    shown = found.select("run_id", pl.col("key").alias("metric"), "value", stored_text())
+    shown = found.select("run_id", pl.col("key").alias("metric"), "value", columns.in_words())
     made = [name for name in table.snapshot.made if wanted is None or name.removeprefix("summary.") in wanted]
     found = pl.concat([shown, *(_made(table, name, runs) for name in made)])
     return _long(table, found.with_columns(pl.lit(ENTRY).alias("stat")))

@@ -86,6 +86,13 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
     """Return what a text names; QueryError if it is not one statement that reads.
 
     `execute` runs a statement with parameters in duckdb and returns its rows.
+
+    >>> import duckdb
+    >>> engine = duckdb.connect()
+    >>> asked = {"params": {}, "execute": lambda text, values: engine.execute(text, values).fetchall()}
+    >>> found = parse("SELECT lr FROM runs", **asked)
+    >>> found.tables, found.columns
+    ({'runs': 15}, [Column(parts=('lr',), at=7)])
     """
     prefix = _EXPLAIN.match(text)
     start = prefix.end() if prefix else 0
@@ -117,7 +124,11 @@ def pointing(text: str, at: int) -> str:
 
 
 def refused(what: str, text: str = "", at: int = -1) -> QueryError:
-    """Build the error for a text that does more than read."""
+    """Build the error for a text that does more than read.
+
+    >>> print(refused("DELETE"))
+    DELETE is refused: lake.sql only reads; lake.connect(unsafe=True) gives a duckdb connection that may do anything
+    """
     return QueryError(f"{what} is refused: {WAY_OUT}{pointing(text, at)}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake import partitions
+from tracklake import columns, partitions
 from tracklake.column_names import BASE
 from tracklake.derivations import Derivations
 from tracklake.points import PSEUDO
@@ -82,6 +82,10 @@ def history(table: RunTable, limits: Limits, *, source: str | None = None) -> Vi
     """Return the points that count: as they are stored, but for the series that must be resolved.
 
     `source` is a table that holds the history files, where duckdb is not to open them itself.
+
+    >>> table = example()._view.runs
+    >>> [part.name for part in history(table, Limits(table, {})).parts]
+    ['tracklake_dirty', 'tracklake_resolved', 'tracklake_live']
     """
     snapshot = table.snapshot
     metrics = None
@@ -110,7 +114,12 @@ _SHOWN = f"""run_id, project, metric, step, ts AS time, value,
 
 
 def points(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
-    """Return the points as they are stored, overwritten and masked ones too."""
+    """Return the points as they are stored, overwritten and masked ones too; `source` as in `history`.
+
+    >>> table = example()._view.runs
+    >>> [part.make().height for part in points(table, Limits(table, {"run_id": frozenset({"fast"})})).parts]
+    [6]
+    """
     metrics = None if limits.metrics is None else list(limits.metrics)
     live = Part("tracklake_unsealed", POINTS, lambda: _some(table.snapshot.live_points, metrics, limits.runs))
     tables = [*_files(table, limits, source), live.name]
@@ -179,15 +188,25 @@ def _memo(make: Callable[[], pl.DataFrame]) -> Callable[[], pl.DataFrame]:
 
 
 def config(table: RunTable) -> pl.DataFrame:
-    """Return the config of every run, one row a (run, key)."""
+    """Return the config of every run, one row a (run, key).
+
+    >>> config(example()._view.runs).rows()
+    [('fast', 'example', 'lr', 0.1, None), ('slow', 'example', 'lr', 0.01, None)]
+    """
     key = pl.col("column").str.strip_prefix("config.").alias("key")
-    found = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", stored_text())
+    found = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", columns.in_words())
     runs = table.summaries.runs.select("run_id", "project")
     return found.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
 
 
 def definitions(table: RunTable) -> pl.DataFrame:
-    """Return the definitions in force, each with the number of runs for which it is."""
+    """Return the definitions in force, each with the number of runs for which it is.
+
+    >>> lake = example()
+    >>> lake.define_metric("loss", summary="min", goal="min")
+    >>> definitions(lake._view.runs).select("name", "summary", "goal", "runs").rows()
+    [('loss', 'min', 'min', 2)]
+    """
     defined = table.summaries.defined
     runs = defined.groups.join(table.summaries.runs.select("run_id", "project"), on="run_id")
     counted = runs.group_by("project", "group").agg(pl.len().alias("runs"))
@@ -206,7 +225,13 @@ def definitions(table: RunTable) -> pl.DataFrame:
 
 
 def derivations(table: RunTable) -> pl.DataFrame:
-    """Return what is derived, with the number of runs for which it holds."""
+    """Return what is derived, with the number of runs for which it holds.
+
+    >>> lake = example()
+    >>> lake.derive("gap", "acc - loss")
+    >>> derivations(lake._view.runs).select("name", "kind", "expression", "runs").rows()
+    [('gap', 'derived', 'acc - loss', 2)]
+    """
     runs = dict(table.summaries.runs.group_by("project").len().iter_rows())
     columns = ("project", "name", "kind", "expression", "description", "unit")
     rows = []
@@ -219,7 +244,11 @@ def derivations(table: RunTable) -> pl.DataFrame:
 
 
 def sessions(table: RunTable) -> pl.DataFrame:
-    """Return the sessions of every run: their process, their end, and from which step on a rewind took them back."""
+    """Return the sessions of every run: their process, their end, and from which step on a rewind took them back.
+
+    >>> sessions(example()._view.runs).select("run_id", "state", "exit_code", "cutoff").rows()
+    [('slow', 'finished', 0, None), ('fast', 'finished', 0, None)]
+    """
     snapshot = table.snapshot
     found = snapshot.sessions.join(
         table.summaries.runs.select("run_id"), on="run_id", how="semi", maintain_order="left"
@@ -232,14 +261,3 @@ def sessions(table: RunTable) -> pl.DataFrame:
         found = found.join(said.select("session", value), on="session", how="left", maintain_order="left")
     cutoffs = snapshot.cutoffs.select("session", "cutoff")
     return found.join(cutoffs, on="session", how="left", maintain_order="left").select(COLUMNS["sessions"])
-
-
-def stored_text() -> pl.Expr:
-    """Return the column text of stored values: texts and JSON, and truths as true and false."""
-    return text_of(pl.col("kind"), pl.col("ival"), pl.col("text")).alias("text")
-
-
-def text_of(kind: pl.Expr, ival: pl.Expr, text: pl.Expr) -> pl.Expr:
-    """Return texts and JSON as they are, and truths as true and false."""
-    truth = pl.when(ival == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    return pl.when(kind == Kind.BOOL).then(truth).otherwise(text)

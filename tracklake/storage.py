@@ -119,7 +119,7 @@ class Storage:
             with os.scandir(self.path(folder)) as found:
                 for file in found:
                     name = file.name
-                    if name.endswith(suffix) and name.startswith(prefix) and name[0] != ".":
+                    if name.startswith(prefix) and name.endswith(suffix) and name[0] != ".":
                         entry = known.get(name) or _entry(file)
                         if entry is not None:
                             entries.append(entry)
@@ -151,18 +151,24 @@ class Storage:
         finally:
             temporary.unlink(missing_ok=True)
         if won:
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         return won
 
     def sync(self, names: Iterable[str]) -> None:
-        """Return once these files, and the folders that hold them, have reached the disk."""
+        """Return once these files, and the folders that hold them, have reached the disk. OSError as it comes.
+
+        >>> import pathlib
+        >>> storage = Storage(pathlib.Path("lake"))
+        >>> _ = storage.put_if_absent("history/a.parquet", b"data")
+        >>> storage.sync(["history/a.parquet"])
+        """
         folders = {self.root}
         for name in names:
             path = self.path(name)
             _sync_file(path)
             folders.update(folder for folder in path.parents if folder.is_relative_to(self.root))
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
 
     def delete(self, name: str) -> bool:
         """Delete a file; False if it was gone already.
@@ -178,6 +184,21 @@ class Storage:
         except FileNotFoundError:
             return False
         return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in a folder have reached the disk, where the file system lets one say so.
+
+    >>> import pathlib
+    >>> sync_folder(pathlib.Path())
+    """
+    if sys.platform == "win32":  # it has no handle of a folder to sync, and keeps names durable by itself
+        return
+    try:
+        _sync_file(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def _entry(found: os.DirEntry[str]) -> Entry | None:
@@ -272,7 +293,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _sync_file(path: Path) -> None:
@@ -281,13 +302,3 @@ def _sync_file(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # it has no handle of a folder to sync, and keeps names durable by itself
-        return
-    try:
-        _sync_file(folder)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise

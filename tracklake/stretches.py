@@ -108,43 +108,79 @@ class Stretches:
 
     @property
     def stops(self) -> Ints:
-        """The row after each."""
+        """The row after each.
+
+        >>> Stretches(np.array([0, 2]), 3).stops.tolist()
+        [2, 3]
+        """
         return np.append(self.starts[1:], self.size)
 
     @property
     def lengths(self) -> Ints:
-        """How many rows each has."""
+        """How many rows each has.
+
+        >>> Stretches(np.array([0, 2]), 3).lengths.tolist()
+        [2, 1]
+        """
         return self.stops - self.starts
 
     def total(self, x: Floats) -> Floats:
-        """Add up numbers, pairwise, so that long stretches stay exact to 1e-15."""
+        """Add up numbers, pairwise, so that long stretches stay exact to 1e-15.
+
+        >>> Stretches(np.array([0, 2]), 3).total(np.array([1.0, 2.0, 4.0])).tolist()
+        [3.0, 4.0]
+        """
         return np.add.reduceat(x, self.starts)
 
     def count(self, x: Bools | Ints) -> Ints:
-        """Count what is true, or add up integers."""
+        """Count what is true, or add up integers.
+
+        >>> Stretches(np.array([0, 2]), 3).count(np.array([True, True, False])).tolist()
+        [2, 0]
+        """
         return np.add.reduceat(x, self.starts, dtype=np.int64)
 
     def spread(self, x: NDArray[_N]) -> NDArray[_N]:
-        """Repeat each stretch's element for each of its rows."""
+        """Repeat each stretch's element for each of its rows.
+
+        >>> Stretches(np.array([0, 2]), 3).spread(np.array([7, 8])).tolist()
+        [7, 7, 8]
+        """
         return np.repeat(x, self.lengths)
 
     def first(self, mask: Bools) -> Ints:
-        """Give the position of the first True, -1 if there is none."""
+        """Give the position of the first True, -1 if there is none.
+
+        >>> Stretches(np.array([0, 2]), 3).first(np.array([True, True, False])).tolist()
+        [0, -1]
+        """
         at = np.append(np.flatnonzero(mask), self.size)
         found = at[np.searchsorted(at, self.starts)]
         return np.where(found < self.stops, found, -1)
 
     def last(self, mask: Bools) -> Ints:
-        """Give the position of the last True, -1 if there is none."""
+        """Give the position of the last True, -1 if there is none.
+
+        >>> Stretches(np.array([0, 2]), 3).last(np.array([True, True, False])).tolist()
+        [1, -1]
+        """
         at = np.append(-1, np.flatnonzero(mask))
         found = at[np.searchsorted(at, self.stops) - 1]
         return np.where(found >= self.starts, found, -1)
 
     def most(self, x: Ints) -> Ints:
-        """Give the largest."""
+        """Give the largest.
+
+        >>> Stretches(np.array([0, 2]), 3).most(np.array([5, 9, 1])).tolist()
+        [9, 1]
+        """
         return np.maximum.reduceat(x, self.starts)
 
     def extreme(self, x: Floats, which: Literal["min", "max"]) -> Ints:
-        """Give the position of the earliest least or greatest number, -1 if all are NaN."""
+        """Give the position of the earliest least or greatest number, -1 if all are NaN.
+
+        >>> Stretches(np.array([0, 2]), 3).extreme(np.array([1.0, 1.0, np.nan]), "min").tolist()
+        [0, -1]
+        """
         pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
         return self.first(x == self.spread(pick.reduceat(x, self.starts)))

@@ -53,7 +53,13 @@ class Summaries:
 
     @cached_property
     def defined(self) -> Defined:
-        """The definitions of every run: its own and the lake's, in the order in which they were said."""
+        """The definitions of every run: its own and the lake's, in the order in which they were said.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.groups.rows()  # both runs have the same
+        [('slow', 0), ('fast', 0)]
+        """
         said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
         from_lake = pl.col("run_id") == LAKE_RUN
         said = said.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
@@ -86,7 +92,13 @@ class Summaries:
 
     @cached_property
     def edits(self) -> pl.DataFrame:
-        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, said, stored."""
+        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, said, stored.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> lake._view.runs.summaries.edits.select("run_id", "key", "said", "text").rows()
+        [('fast', 'note', 'edit', 'rerun')]
+        """
         said = self.snapshot.statements.filter(pl.col("said").is_in(["edit", "erase"]) & (pl.col("run_id") != LAKE_RUN))
         if not self.snapshot.cutoffs.is_empty():
             said = said.join(self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left")
@@ -121,8 +133,18 @@ class Summaries:
         >>> lake._view.runs.summaries.goal("acc"), lake._view.runs.summaries.goal("loss")
         ('max', None)
         """
-        goals = {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
+        goals = self.goals(metric)
         return goals.pop() if len(goals) == 1 else None
+
+    def goals(self, metric: str) -> set[Goal]:
+        """Return the goals that definitions give a metric: none, one, or both where runs define it differently.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", goal="min")
+        >>> lake._view.runs.summaries.goals("loss")
+        {'min'}
+        """
+        return {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
 
     def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).

@@ -96,7 +96,12 @@ class SummaryColumns:
         self._entries: dict[str, Cells] = {}
 
     def entries(self, wanted: Collection[str], *, runs: Collection[str] | None) -> Mapping[str, Cells]:
-        """Return the entry that stands under each of these keys, of these runs (None: of all)."""
+        """Return the entry that stands under each of these keys, of these runs (None: of all).
+
+        >>> cells = SummaryColumns(example()._view.runs.summaries).entries(["loss"], runs=None)["loss"]
+        >>> cells.runs.to_list(), cells.values["value"].to_list()
+        ([1, 0], [0.75, 0.5])
+        """
         missing = [key for key in wanted if key not in self._entries]
         if not missing:
             return self._entries
@@ -109,7 +114,15 @@ class SummaryColumns:
         return self._kept(self._entries, fresh, runs)
 
     def statistics(self, wanted: Iterable[Statistic], *, runs: Collection[str] | None) -> Mapping[Statistic, Cells]:
-        """Return each of these statistics over history, of these runs (None: of all)."""
+        """Return each of these statistics over history, of these runs (None: of all).
+
+        Raises DefinitionError for best and best_step of a metric without a goal.
+
+        >>> least = keys.Statistic("loss", "min")
+        >>> cells = SummaryColumns(example()._view.runs.summaries).statistics([least], runs=None)[least]
+        >>> cells.runs.to_list(), cells.values.to_series().to_list()
+        ([1, 0], [0.25, 0.5])
+        """
         missing = [path for path in wanted if path not in self._statistics]
         if not missing:
             return self._statistics

@@ -35,6 +35,11 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
     """Draw a row a group: its center, its interval, and its runs as faint dots.
 
     data: group, row, n, value, low, high, verdict. runs: row, value.
+
+    >>> lake = example()
+    >>> plot = lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max", draws=10))
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
+    ['circle', 'rule', 'circle']
     """
     y, at = _row(rows), scales.position("value", x, "x")
     shared = {"y": y, "color": _verdicts(legend)}
@@ -47,7 +52,13 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
 
 
 def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
-    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share."""
+    """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share.
+
+    >>> lake = example()
+    >>> plot = lake.plot.importance(lake.sweep(metric="acc", goal="max"))
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
+    ['bar', 'rule', 'text']
+    """
     y = {"y": _row(rows)}
     tips = scales.tips(data, {name: name for name in ("name", "importance", "low", "high", "share")})
     scale = {"zero": True, "nice": True}
@@ -65,6 +76,11 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
     """Draw the runs along one parameter, their mean with its interval, the adjusted mean, and where runs failed.
 
     data: x, n, mean, low, high, adjusted. runs: x, value. failed: x. alone: no other parameter is there to adjust for.
+
+    >>> lake = example()
+    >>> plot = lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr")
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]][:3]  # the runs, the interval, the mean
+    ['circle', 'area', 'line']
     """
     named = {MEAN: BLUE} | ({} if alone else {ADJUSTED: ORANGE}) | ({FAILED: "#333333"} if failed.height else {})
     is_number = scales.kind(data, "x") == "Q"
@@ -95,6 +111,11 @@ def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
     """Draw the runs of a front joined by a staircase, the others grey: run, x, y, front (null for the others).
 
     rising: whether more is better along x, so that a step reaches back to the left.
+
+    >>> lake = example()
+    >>> plot = lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"})
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
+    ['circle', 'line', 'circle']
     """
     at = {"x": scales.position("x", x), "y": scales.position("y", y)}
     tips = at | {"tooltip": scales.tips(data, {"run": "run", "x": x.title, "y": y.title})}

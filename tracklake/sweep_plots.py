@@ -45,7 +45,11 @@ _BLAMED = 0.5
 
 
 def leaderboard(found: Comparison, *, limit: int) -> Plot:
-    """Draw the groups of a comparison, the best on top."""
+    """Draw the groups of a comparison, the best on top.
+
+    >>> leaderboard(example().compare("acc", by="lr", goal="max", draws=10), limit=1).data["group"].to_list()
+    ['0.1 (1 run)']
+    """
     of, center = found.outcomes, found.settings.center
     by = ", ".join(map(short_name, of.by))
     title = f"{short_name(of.target.name)} by {by or 'nothing'}"
@@ -96,7 +100,11 @@ def _left_out(found: Comparison) -> list[str]:
 
 
 def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
-    """Draw how much each parameter of a sweep mattered."""
+    """Draw how much each parameter of a sweep mattered.
+
+    >>> importance(example().sweep(metric="acc", goal="max"), method="ped-anova", quantile=0.1)
+    Plot('What mattered for acc', 1 rows)
+    """
     title = f"What mattered for {short_name(sweep.target.name)}"
     used = int(sweep.runs["value"].count())
     found = sweep.importance(method=method, quantile=quantile)
@@ -118,7 +126,11 @@ def _blamed() -> pl.Expr:
 
 
 def marginal(sweep: Sweep, name: str) -> Plot:
-    """Draw the value along one parameter."""
+    """Draw the value along one parameter.
+
+    >>> marginal(example().sweep(metric="acc", goal="max"), "lr").data.select("x", "mean").rows()
+    [(0.01, 0.6), (0.1, 0.9)]
+    """
     parameter = sweep.parameter(name)
     title = f"{short_name(sweep.target.name)} along {short_name(parameter.name)}"
     having = int(sweep.runs.filter(pl.Series(parameter.active))["value"].count())
@@ -171,7 +183,11 @@ def _is_shown(parameter: Parameter, shown: pl.DataFrame) -> pl.Expr:
 
 
 def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
-    """Draw the front of two metrics, and the runs behind it."""
+    """Draw the front of two metrics, and the runs behind it. DefinitionError unless they are two.
+
+    >>> pareto(example().sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data["run"].to_list()
+    ['slow', 'fast']
+    """
     if len(metrics) != 2 or isinstance(metrics, str):  # noqa: PLR2004 - x and y
         raise DefinitionError(f"a picture of a front needs two metrics, not {metrics!r}; sweep.pareto answers for more")
     title = " against ".join(short_name(name) for name in metrics)
@@ -192,7 +208,11 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
 
 
 def parallel(sweep: Sweep) -> Plot:
-    """Draw a line a run across the parameters of a sweep."""
+    """Draw a line a run across the parameters of a sweep.
+
+    >>> parallel(example().sweep(metric="acc", goal="max"))
+    Plot('acc by lr', 4 rows)
+    """
     chosen = sweep.settings
     if len(chosen) > _AXES:
         ranked = sweep.importance(draws=0)["name"].to_list()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,24 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from tracklake import (
-    early_stopping,
-    importance,
-    luck,
-    marginals,
-    outcomes,
-    parameters,
-    pareto,
-    replays,
-    tabulation,
-    targets,
-)
+from tracklake import early_stopping, importance, luck, marginals, outcomes, parameters, pareto, replays, targets
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
-from tracklake.tabulation import Column, Sheet, Tabulated
+from tracklake.tabulation import Column, Sheet, Tabulated, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.choices import Failed
     from tracklake.importance import Booleans, Fit, Floats, Method
@@ -81,7 +71,11 @@ class Sweep(Tabulated):
 
     @cached_property
     def losses(self) -> Floats:
-        """The value of each run turned so that lower is better; NaN where there is none."""
+        """The value of each run turned so that lower is better; NaN where there is none.
+
+        >>> example().sweep(metric="acc", goal="max").losses.tolist()
+        [-0.6, -0.9]
+        """
         found: Floats = -self.target.sign * self.runs["value"].fill_null(np.nan).to_numpy()
         return found
 
@@ -193,8 +187,8 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        goals: dict[str, str | None] = dict.fromkeys(metrics)
-        goals |= metrics if isinstance(metrics, dict) else {}
+        named = [metrics] if isinstance(metrics, str) else metrics
+        goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(named)
         wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
@@ -234,13 +228,9 @@ class Sweep(Tabulated):
         keys, groups = self._repeats()
         found = luck.rank_stability(groups, top=top, noise=noise, draws=draws, confidence=confidence, seed=seed)
         means = [-self.target.sign * float(g.mean()) for g in groups]
-        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, "rank": found.rank})
-        measured = measured.with_columns(
-            pl.Series("rank_low", found.low),
-            pl.Series("rank_high", found.high),
-            pl.Series("p_best", found.p_best),
-            pl.Series("p_top", found.p_top),
-        )
+        ranks = {"rank": found.rank, "rank_low": found.low, "rank_high": found.high}
+        shares = {"p_best": found.p_best, "p_top": found.p_top}
+        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, **ranks, **shares})
         return measured.hstack(keys).select(*keys.columns, *measured.columns).sort("rank", maintain_order=True)
 
     def luck(self, *, noise: float | None = None) -> Luck:
@@ -316,7 +306,13 @@ def sweep(
     where: Where,
     failed: Failed,
 ) -> Sweep:
-    """Read the runs and find what varies over them; see `Lake.sweep`."""
+    """Read the runs and find what varies over them; see `Lake.sweep`.
+
+    >>> series = example()._view.series
+    >>> acc = targets.target(series.table, "acc", goal="max")
+    >>> len(sweep(series, acc, params=None, runs="fast", where=None, failed="exclude"))
+    1
+    """
     table = series.table
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     columns = targets.grouping(table, "config", ids).columns if params is None else targets.columns_of(table, params)
@@ -345,7 +341,7 @@ def _sheet(of: Sweep) -> Sheet:
         Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
     ]
     best = of.best()["value"]
-    notes = (f"the best is {tabulation.number(best[0], 4)}",) if len(best) else ()
+    notes = (f"the best is {number(best[0], 4)}",) if len(best) else ()
     title = f"{of.target.name} ({better} is better): {len(of):,} runs, {failed:,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from tracklake import keys, rows
 from tracklake.errors import UnknownNameError
-from tracklake.journal import SUFFIX, FileName
+from tracklake.journal_files import SUFFIX, FileName
 from tracklake.series import between
 from tracklake.tail import TailReader
 
@@ -49,18 +49,36 @@ class SystemLog:
         self.tick()
 
     def tick(self) -> None:
-        """Take a sample if it is time."""
+        """Take a sample if it is time.
+
+        >>> with tl.init(system_metrics=True) as run:
+        ...     run._session.asides[-1].tick()  # not due before 15 seconds are over
+        >>> tl.open().history("proc.threads", stream="system").height  # at the start and at the end
+        2
+        """
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + self._every
             self._sample()
 
     def end(self) -> None:
-        """Take the last sample and close the stream."""
+        """Take the last sample and close the stream.
+
+        >>> with tl.init(system_metrics=True) as run:
+        ...     run._session.asides.pop().end()
+        ...     tl.open().history("proc.threads", stream="system").height
+        2
+        """
         self._sample()
         self._journal.finish([])
 
     def leave(self) -> None:
-        """Let go of the journal in the child of a fork."""
+        """Let go of the journal in the child of a fork.
+
+        >>> with tl.init(system_metrics=True) as run:
+        ...     run._session.asides.pop().leave()
+        >>> tl.open().history("proc.threads", stream="system").height  # no sample at the end
+        1
+        """
         self._journal.abandon()
 
     def _sample(self) -> None:
@@ -162,6 +180,13 @@ def history(
     """Return the samples of these runs (None: of all): run_id, metric, step, time, value; or wide, a row a sample.
 
     By run, metric and time. `step` is where the run stood at that moment. Raises UnknownNameError.
+
+    >>> from tracklake.storage import Storage
+    >>> with tl.init(id="r1", system_metrics=True):
+    ...     pass
+    >>> found = history(Storage(Path("lake")), ["proc.threads"], runs=None, steps=None, shape="long")
+    >>> found.select("run_id", "metric", "step").row(0)
+    ('r1', 'proc.threads', 0)
     """
     found = between(_samples(storage, runs).lazy(), steps).collect()
     known = found["metric"].unique().to_list()

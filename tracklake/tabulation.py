@@ -8,6 +8,8 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.labels import clipped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -103,7 +105,7 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple
     0.1    5
     0.03  12
     """
-    shown = [c._replace(cells=[_clipped(cell, width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
+    shown = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
     while len(shown) > 1 and sum(_widest(c) + 2 for c in shown) - 2 > width:
         shown.remove(max(reversed(shown), key=lambda c: c.rank))
     lines = _wrapped(sheet.title, width) if sheet.title else []
@@ -259,10 +261,6 @@ def _line(cells: Iterable[str], columns: Sequence[Column]) -> str:
         cell.rjust(_widest(c)) if c.right else cell.ljust(_widest(c)) for cell, c in zip(cells, columns, strict=True)
     )
     return "  ".join(sides).rstrip()
-
-
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _wrapped(text: str, width: int) -> list[str]:

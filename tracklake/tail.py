@@ -10,7 +10,7 @@ from zlib import crc32
 
 from tracklake import wire
 from tracklake.deferred import np
-from tracklake.journal import FileName
+from tracklake.journal_files import FileName
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,13 @@ class TailReader:
             raise
 
     def take_header(self, content: dict[str, Any]) -> None:
-        """Take over the header that opens the file; ValueError if it is not the one of a file of this name."""
+        """Take over the header that opens the file; ValueError if it is not the one of a file of this name.
+
+        >>> from pathlib import Path
+        >>> TailReader(Path("a.tlj")).take_header({"run": "a"})
+        Traceback (most recent call last):
+        ValueError: the header lacks run, project, session, n or start
+        """
         texts = all(isinstance(content.get(name), str) for name in ("run", "project"))
         if not texts or not all(wire.is_int64(content.get(name)) for name in ("session", "n", "start")):
             raise ValueError("the header lacks run, project, session, n or start")

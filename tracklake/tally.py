@@ -107,12 +107,24 @@ class Tally:
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
-        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says."""
+        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says.
+
+        >>> tally = Tally("epoch", [])
+        >>> tally.add(0, 10, Kind.INT, 3)
+        >>> tally.last
+        3
+        """
         self._take_in()
         self._add(step, stamp, kind, x)
 
     def settle(self) -> None:
-        """Look at the rows there are; they are forgotten then."""
+        """Look at the rows there are, which may be forgotten then.
+
+        >>> rows = [(0, 10, {"loss": (Kind.FLOAT, 0)}, (0.5,))]
+        >>> tally = Tally("loss", rows)
+        >>> tally.settle(), rows.clear(), tally.last
+        (None, None, 0.5)
+        """
         self._take_in()
         self._looked_at = 0
 
@@ -140,7 +152,18 @@ class Tally:
         self._x = x
 
     def absorb(self, state: Mapping[str, Any]) -> None:
-        """Take in many points at once, as their state (schema STATES, `ts` in microseconds)."""
+        """Take in many points at once, as their state (schema STATES, `ts` in microseconds).
+
+        Where they begin before the newest point they are late, and it tells nothing from then on.
+
+        >>> import polars as pl
+        >>> from tracklake.schema import STATES
+        >>> found = example()._view.snapshot.states(["loss"], columns=STATES, runs=["fast"])
+        >>> tally = Tally("loss", [])
+        >>> tally.absorb(found.with_columns(pl.col("ts").dt.epoch("us")).row(0, named=True))
+        >>> tally.counted().statistic("min"), tally.last
+        (0.25, 0.75)
+        """
         self._take_in()
         if state["lo"] < self._hi or (state["lo"] == self._hi and self._kind is None):
             self._late = True
@@ -156,7 +179,13 @@ class Tally:
         self._hi = state["hi"]
 
     def counted(self) -> Tally:
-        """Return a copy in which the newest point is counted, to ask for statistics."""
+        """Return a copy in which the newest point is counted, to ask for statistics.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(0, 10, Kind.FLOAT, 2.0)
+        >>> tally.counted().n, tally.n  # another point at step 0 would replace this one
+        (1, 0)
+        """
         self._take_in()
         counted = Tally.__new__(Tally)  # copy() takes ten times as long
         counted.__dict__.update(self.__dict__)
@@ -164,7 +193,14 @@ class Tally:
         return counted
 
     def statistic(self, name: str) -> Any:
-        """Return a statistic, None where there is none; any of states but best, as `states.expression` does."""
+        """Return a statistic, None where there is none; any of states but best, as `states.expression` does.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(0, 10, Kind.FLOAT, 3.0)
+        >>> tally.add(1, 11, Kind.FLOAT, 1.0)
+        >>> [tally.counted().statistic(name) for name in ("min", "argmin", "mean")]
+        [1.0, 1, 2.0]
+        """
         return _STATISTICS[name](self)
 
     @property
@@ -181,7 +217,13 @@ class Tally:
 
     @property
     def count(self) -> int:
-        """How many numbers there are, infinities among them."""
+        """How many numbers there are, infinities among them.
+
+        >>> tally = Tally("loss", [])
+        >>> tally.add(0, 10, Kind.FLOAT, math.inf)
+        >>> tally.counted().count
+        1
+        """
         return self.n + self.n_pos_inf + self.n_neg_inf
 
     def _count(self) -> None:

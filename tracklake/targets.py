@@ -144,7 +144,7 @@ def defined_goal(table: RunTable, metric: str) -> str | None:
     >>> defined_goal(lake._view.runs, "acc"), defined_goal(lake._view.runs, "loss")
     ('max', None)
     """
-    found = {d.goal for d in table.summaries.definition(metric).values() if d is not None and d.goal}
+    found = table.summaries.goals(metric)
     if len(found) > 1:
         raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
     return found.pop() if found else None
@@ -235,6 +235,12 @@ def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.
 
     1 and 1.0, True and "true", an integer beyond 2**53 and its neighbour beside a float: columns of one type cannot
     hold both, but a group must not mix them.
+
+    >>> for lr in (1, 1.0):
+    ...     tl.init(config={"lr": lr}).finish()
+    >>> table = tl.open()._view.runs
+    >>> with_exact(table, table.select(wanted=["run_id", "config.lr"]), ["config.lr"])["config.lr (exact)"].to_list()
+    ['1', '1.0']
     """
     said = table.config.filter(pl.col("column").is_in(list(names)) & (pl.col("kind") != Kind.NULL))
     mixed = said.group_by("column").agg(pl.col("kind").n_unique()).filter(pl.col("kind") > 1)["column"].to_list()

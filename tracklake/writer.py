@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from tracklake import fields, host, keys, system, values
+from tracklake import host, keys, system, values
 from tracklake.definitions import Definitions, Statement, statement
+from tracklake.identity import Identity
 from tracklake.mappings import Config, Summary
 from tracklake.metadata import Metadata
 from tracklake.process import KILLED, TERMINATED, code_of, open_runs
@@ -36,7 +37,7 @@ class Start(NamedTuple):
     """Rows to begin with: those of the run that this one is forked from."""
 
 
-class Run:
+class Run(Identity):
     """A run that is being written: log rows, define metrics, read and set the summary and the config.
 
     Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed.
@@ -83,103 +84,6 @@ class Run:
             self._set_fields(fields)
 
     @property
-    def id(self) -> str:
-        """The run's id, unique in the lake."""
-        return self._session.run_id
-
-    @property
-    def project(self) -> str:
-        """The project it belongs to."""
-        return self._session.project
-
-    @property
-    def name(self) -> str:
-        """The display name; the id if none was given; assign to change it.
-
-        >>> with tl.init(id="r1") as run:
-        ...     before, run.name = run.name, "baseline"
-        >>> before, run.name
-        ('r1', 'baseline')
-        """
-        return str(self._fields.get("name") or self.id)
-
-    @name.setter
-    def name(self, name: str) -> None:
-        """Replace its display name."""
-        self._set_fields({"name": name})
-
-    @property
-    def entity(self) -> str:
-        """What was given as entity; there are no accounts, so it means nothing.
-
-        >>> with tl.init() as run, tl.init(entity="me") as other:
-        ...     run.entity, other.entity
-        ('local', 'me')
-        """
-        return self._entity or "local"
-
-    @property
-    def path(self) -> str:
-        """entity/project/id, as `Api.run` takes it.
-
-        >>> with tl.init("walk", id="r1", entity="me") as run:
-        ...     run.path
-        'me/walk/r1'
-        """
-        return f"{self.entity}/{self.project}/{self.id}"
-
-    @property
-    def group(self) -> str | None:
-        """The group it belongs to."""
-        return self._fields.get("group")
-
-    @property
-    def job_type(self) -> str | None:
-        """What kind of job it is."""
-        return self._fields.get("job_type")
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """Its tags; assign to change them.
-
-        >>> with tl.init(tags=["baseline"]) as run:
-        ...     run.tags += ("v2",)
-        >>> run.tags
-        ('baseline', 'v2')
-        """
-        return tuple(self._fields.get("tags") or ())
-
-    @tags.setter
-    def tags(self, tags: Iterable[str]) -> None:
-        """Replace its tags."""
-        self._set_fields({"tags": tags})
-
-    @property
-    def notes(self) -> str | None:
-        """Notes about it; assign to change them."""
-        return self._fields.get("notes")
-
-    @notes.setter
-    def notes(self, notes: str) -> None:
-        """Replace its notes."""
-        self._set_fields({"notes": notes})
-
-    @property
-    def dir(self) -> str:
-        """The folder of the lake."""
-        return str(self._session.storage.root)
-
-    @property
-    def url(self) -> str:
-        """Where the run lies, as W&B scripts like to print.
-
-        >>> with tl.init(id="r1") as run:
-        ...     run.url
-        'file:///.../lake#r1'
-        """
-        return f"{self._session.storage.root.resolve().as_uri()}#{self.id}"
-
-    @property
     def step(self) -> int:
         """The current step: that of the next row.
 
@@ -193,7 +97,13 @@ class Run:
 
     @property
     def unsaved(self) -> int:
-        """Rows held in memory because the disk is full; they are written as soon as there is room."""
+        """Rows held in memory because the disk is full; they are written as soon as there is room.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run.unsaved
+        0
+        """
         return self._session.journal.unsaved if self._session.journal else 0
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
@@ -301,17 +211,38 @@ class Run:
         return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
 
     def leave_to_parent(self) -> None:
-        """Let go of the journal in the child of a fork; a later `log` here opens a session of its own."""
+        """Let go of the journal in the child of a fork; a later `log` here opens a session of its own.
+
+        >>> import os
+        >>> with tl.init(id="r1") as run:
+        ...     run.leave_to_parent()
+        ...     run.log({"loss": 0.5})
+        >>> len(os.listdir("lake/journal"))
+        2
+        """
         self._session.leave()
         self._rows.end()
         self._readback.forget()
 
     def keep_alive(self, *, beat: bool) -> None:
-        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life."""
+        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life.
+
+        >>> with tl.init(durability="buffered") as run:
+        ...     run.log({"loss": 0.5})
+        ...     run.keep_alive(beat=False)
+        ...     tl.open().history("loss")["value"].to_list()
+        [0.5]
+        """
         self._session.keep_alive(beat=beat)
 
     def start_asides(self, *, system_metrics: bool, metadata: bool) -> None:
-        """Note the run's surroundings, and sample the system, beside the training."""
+        """Note the run's surroundings, and sample the system, beside the training.
+
+        >>> with tl.init(id="r1", settings={"metadata": False}) as run:
+        ...     run.start_asides(system_metrics=False, metadata=True)
+        >>> tl.open().run("r1").metadata["tracklake"] == tl.__version__
+        True
+        """
         session = self._session
         if metadata:
             session.asides.append(Metadata(lambda items: session.say([("metadata", *item) for item in items])))
@@ -325,12 +256,6 @@ class Run:
         journal.step = lambda: self._rows.step
         journal.on_forget = self._rows.forget
         self._rows.begin(journal)
-
-    def _set_fields(self, changes: Mapping[str, Any]) -> None:
-        said = {key: fields.check(key, value) for key, value in changes.items() if value is not None}
-        if said:
-            self._session.say([("field", key, values.store_exact(value, name=key)) for key, value in said.items()])
-            self._fields |= said
 
 
 class Definition(NamedTuple):

@@ -27,7 +27,13 @@ class Commands(click.Group):
     """A group whose commands turn TracklakeError, and what the operating system refuses, into a Refusal."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error that was raised on purpose, or by the disk, ends it with exit code 2."""
+        """Run a command; an error that was raised on purpose, or by the disk, ends it with exit code 2.
+
+        >>> from tracklake.cli import main
+        >>> main(["describe", "--dir", "nowhere"], standalone_mode=False)
+        Traceback (most recent call last):
+        tracklake.commands.base.Refusal: there is no lake at nowhere: ...
+        """
         try:
             return super().invoke(ctx)
         except TracklakeError as error:
@@ -62,7 +68,12 @@ directory_option = click.option(
 
 
 def choices(of: Callable[[str | None], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
-    """Return what completes a word in a shell by names, which `of` finds for a lake; none where that fails."""
+    """Return what completes a word in a shell by names, which `of` finds for a lake; none where that fails.
+
+    >>> complete = choices(lambda directory: ["val/acc", "val/loss"])
+    >>> [item.value for item in complete(click.Context(main), None, "val/l")]
+    ['val/loss']
+    """
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         with contextlib.suppress(TracklakeError):

@@ -30,7 +30,13 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def forms(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options --json, --csv and --parquet, which set `form`."""
+    r"""Add the options --json, --csv and --parquet, which set `form`.
+
+    >>> from click.testing import CliRunner
+    >>> echo = click.command()(forms(lambda form: click.echo(form)))
+    >>> CliRunner().invoke(echo, ["--csv"]).output
+    'csv\n'
+    """
     for name, about in (
         ("parquet", "Parquet, into a file or a pipe."),
         ("csv", "CSV with a head line."),
@@ -55,7 +61,14 @@ def most(form: str | None, limit: int | None) -> int | None:
 
 
 def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead: pl.DataFrame | None = None) -> None:
-    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first."""
+    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first.
+
+    None and 0 rows are all. UsageError for Parquet on a terminal.
+
+    >>> give(pl.DataFrame({"lr": [0.1, 0.2]}), form="csv", rows=1)
+    lr
+    0.1
+    """
     shown = frame.head(rows) if rows else frame
     if form == "json":
         click.echo(_plain(shown).write_ndjson(), nl=False)
@@ -121,7 +134,12 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def telling(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of runs that hold anything, those first that tell most of a run."""
+    """Return the columns of runs that hold anything, those first that tell most of a run.
+
+    >>> runs = pl.DataFrame({"run_id": ["a"], "name": ["a"], "notes": [None], "state": ["failed"], "config.lr": [0.1]})
+    >>> telling(runs).columns
+    ['run_id', 'config.lr', 'state']
+    """
     held = [name for name in frame.columns if frame[name].null_count() < frame.height]
     if frame["name"].equals(frame["run_id"]):
         held = [name for name in held if name != "name"]  # what a run is called that was given no name

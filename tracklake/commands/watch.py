@@ -79,7 +79,12 @@ def _usual(lake: tl.Lake) -> str | None:
 
 
 def look(lake: tl.Lake, metric: str | None, *, project: str | None, every: bool) -> list[Watched]:
-    """Return the running runs (or, with `every`, the newest), the one started last first."""
+    """Return the running runs (or, with `every`, the newest), the one started last first.
+
+    >>> newest, _ = look(example(), "loss", project=None, every=True)
+    >>> newest.run_id, newest.step, newest.last, newest.best
+    ('fast', 2, 0.75, 0.25)
+    """
     if project is not None and project not in lake.runs(columns=["project"])["project"]:
         raise UnknownNameError.nearest("project", project, lake.runs(columns=["project"])["project"].unique())
     wanted = None if every else pl.col("state") == "running"

@@ -39,6 +39,12 @@ def publish(
     `total` is about how many points they have, for a progress bar on a terminal. Raises RunExistsError if one of the
     runs is in the lake already or comes into it meanwhile, CommitError if this took so long beside other writers that
     its files may have been taken for orphans; what was written is deleted then.
+
+    >>> import polars as pl
+    >>> from tracklake.snapshot_reader import SnapshotReader
+    >>> publish(SnapshotReader(example()._storage), [], run_ids=pl.Series(["FAST"]))
+    Traceback (most recent call last):
+    tracklake.errors.RunExistsError: of 1 runs to import 1 is in the lake already ('FAST'); nothing was imported: ...
     """
     began = time.monotonic()
     catalog = reader.catalog

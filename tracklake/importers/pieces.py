@@ -47,7 +47,11 @@ class Rows(NamedTuple):
 
 
 def pieces(rows: Rows) -> list[slice]:
-    """Cut rows into pieces of at most about MAX_POINTS points, between runs where that fits, else between steps."""
+    """Cut rows into pieces of at most about MAX_POINTS points, between runs where that fits, else between steps.
+
+    >>> pieces(Rows(np.array([0, 0, 1]), np.array([0, 1, 0]), pl.DataFrame({"loss": [1.0, 0.5, 2.0]})))
+    [slice(0, 3, None)]
+    """
     most = max(1, MAX_POINTS // rows.metrics.width)
     new_run = np.diff(rows.run) != 0
     runs = np.append(np.flatnonzero(new_run) + 1, len(rows.run))
@@ -63,7 +67,14 @@ def pieces(rows: Rows) -> list[slice]:
 
 
 def contents(rows: Rows, runs: Runs) -> Iterator[Contents]:
-    """Yield what the partitions of an import hold, one for each piece."""
+    """Yield what the partitions of an import hold, one for each piece.
+
+    >>> rows = Rows(np.array([0, 0, 1]), np.array([0, 1, 0]), pl.DataFrame({"loss": [1.0, 0.5, 2.0]}))
+    >>> lrs = pl.DataFrame({"lr": [0.1, 0.2]})
+    >>> (part,) = contents(rows, Runs("p", pl.Series(["a", "b"]), np.array([7, 8]), np.array([1, 1]), lrs, "x.csv"))
+    >>> part.points.select("run_id", "step", "value").rows()
+    [('a', 0, 1.0), ('a', 1, 0.5), ('b', 0, 2.0)]
+    """
     for n, piece in enumerate(pieces(rows)):
         run, step = rows.run[piece], rows.step[piece]
         begun = piece.start > 0 and rows.run[piece.start - 1] == run[0]

@@ -38,12 +38,23 @@ class Layout(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """Every column that is read, once."""
+        """Every column that is read, once.
+
+        >>> Layout(["seed"], ["seed", "lr"], "epoch", {"val/loss": "loss"}, "digits").columns
+        ['seed', 'lr', 'epoch', 'loss']
+        """
         return list(dict.fromkeys([*self.runs, *self.config, self.step, *self.metrics.values()]))
 
 
 def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Imported:
-    """Bring a table into the lake; `Lake.import_table` tells what it means."""
+    """Bring a table into the lake; `Lake.import_table` tells what it means.
+
+    >>> from tracklake.snapshot_reader import SnapshotReader
+    >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
+    >>> layout = Layout(["seed"], ["seed"], "epoch", {"val/err": "err"}, "digits")
+    >>> import_table(SnapshotReader(example()._storage), curves, layout)
+    Imported(runs=2, points=3, partitions=1)
+    """
     layout = _checked(layout)
     rows, runs = _arranged(sources.read(source, layout.columns), layout, origin=sources.name_of(source))
     return bulk.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
