@@ -10,6 +10,7 @@ import pytest
 import tracklake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="runs only with --long"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[tracklake.Run]:
+    """Run r of project p, open; without metadata, which is written at any moment."""
+    with tracklake.init("p", id="r", dir=tmp_path, settings={"metadata": False}) as run:
+        yield run
 
 
 class Places:

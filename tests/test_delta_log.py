@@ -305,6 +305,23 @@ def test_unreadable_commit(log: DeltaLog, data: bytes) -> None:
         log.read()
 
 
+def test_a_commit_that_the_disk_refuses(log: DeltaLog) -> None:
+    """A commit that cannot be read raises an error that names the file and what the system says."""
+    log.create()
+    log.storage.path(SECOND).mkdir()
+    with pytest.raises(LakeError, match=r"00000000000000000001\.json cannot be read: Is a directory"):
+        log.read()
+
+
+def test_other_files_in_the_log(log: DeltaLog) -> None:
+    """What is no commit by its name, such as a checkpoint of another writer, is passed over."""
+    seal(log, "a")
+    for name in ("00000000000000000009.checkpoint.json", "00000000000000000001.crc", "notes.json"):
+        log.storage.put_if_absent(f"history/_delta_log/{name}", b"none of ours")
+    assert log.read().number == 1
+    assert seal(log, "b").number == 2
+
+
 @pytest.mark.parametrize(
     "path", ["part-a.parquet", "../../part-a.parquet", "part-../x.parquet", "part-00-c000.parquet"]
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import polars as pl
 import pytest
 
 import tracklake as tl
-from tracklake import bands, plot_data, scales
+from tracklake import bands, plot_data, run_plots, scales
 from tracklake.errors import TracklakeError, UnknownNameError
 from tracklake.parallel_plot import placed
 from tracklake.plot_data import binned, wants_log
@@ -277,6 +280,28 @@ def test_no_runs_are_runs(lake: tl.Lake):
     """A frame or list of no runs means no runs, in every reader."""
     assert lake.runs(runs=[]).is_empty()
     assert lake.history("loss", runs=lake.runs(where="project = 'x'")).is_empty()
+
+
+def test_times_within_a_minute_are_seconds_from_the_first():
+    """An axis of times would have hardly a label for them; those further apart stay times."""
+    times = pl.Series([datetime(2026, 1, 31, 9, 0, 1, 250_000, UTC), None, datetime(2026, 1, 31, 9, 0, 3, tzinfo=UTC)])
+    title, seconds = run_plots.ready("created_at", times)
+    assert (title, seconds.to_list()) == ("created_at, seconds from 2026-01-31 09:00:01", [0.25, None, 2.0])
+    apart = pl.Series([datetime(2026, 1, 31, hour, tzinfo=UTC) for hour in (9, 10)])
+    assert run_plots.ready("created_at", apart)[1].equals(apart)
+
+
+def test_pictures_are_made_without_altair(lake: tl.Lake, tmp_path: Path):
+    """altair is for who wants to change a picture: only `.chart` needs it, and says so."""
+    code = f"""import sys
+sys.modules["altair"] = None
+import tracklake as tl
+plot = tl.open({lake.dir!r}).plot.curves("loss")
+print(plot.save({str(tmp_path / "loss.png")!r}).stat().st_size > 10_000)
+plot.chart"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout == "True\n"
+    assert "this needs altair, which is not installed: pip install 'tracklake[plots]'" in done.stderr
 
 
 def test_colours_of_a_scatter_are_told_apart(tmp_path: Path):

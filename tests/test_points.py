@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tracklake import points, stretches
+from tracklake import points
 from tracklake.schema import POINTS, STAMP
 
 
@@ -23,27 +23,6 @@ def sessions(run_id: str, start: int, base: float) -> pl.DataFrame:
     return pl.DataFrame(columns, schema_overrides={"start": STAMP})
 
 
-def test_changes_mark_the_first_row_and_every_row_unlike_the_one_before():
-    """A row is marked if any of the columns differs from the row before; no rows give no marks."""
-    rows = pl.DataFrame({"a": ["x", "x", "x", "y"], "b": [1, 1, 2, 2]})
-    assert stretches.begin(rows, by=["a", "b"]).to_list() == [True, False, True, True]
-    assert stretches.begin(rows.head(0), by=["a"]).to_list() == []
-
-
-@pytest.mark.parametrize(
-    ("b", "expected"), [([1, 2, 0], True), ([2, 1, 0], False), ([1, 1, 0], True), ([9, 9, 9], True)]
-)
-def test_is_sorted_compares_column_by_column(b, expected):
-    """A later column counts only where all earlier ones are equal."""
-    assert stretches.is_sorted(pl.DataFrame({"a": ["x", "x", "y"], "b": b}), by=["a", "b"]) is expected
-
-
-def test_gathered_keeps_rows_of_the_same_strings_in_their_order():
-    """Runs that take turns a hundred times are brought together, the rows of each as they stood."""
-    turns = pl.DataFrame({"run_id": ["b", "a"] * 100, "metric": ["x"] * 200})
-    assert stretches.gathered(turns, by=["run_id", "metric"]).to_list() == [*range(1, 200, 2), *range(0, 200, 2)]
-
-
 def test_sort_orders_by_run_metric_step_stamp_session():
     """Points are ordered by (project, run_id, metric, step, ts, session)."""
     a, b = ("a", "x", 2, 1, 10, 0.1), ("a", "x", 1, 1, 11, 0.2)
@@ -55,6 +34,8 @@ def test_sort_keeps_equal_points_as_they_stand():
     """Points with equal keys stay in file order."""
     tied = frame(("b", "x", 1, 1, 5, 2.0), ("b", "x", 1, 1, 5, 1.0), ("a", "x", 1, 1, 5, 0.0))
     assert points.sort(tied)["value"].to_list() == [0.0, 2.0, 1.0]
+    many = frame(*(("a", "x", 1, i % 2, 5, float(i)) for i in range(2_000)))
+    assert points.sort(many)["value"].to_list() == [*map(float, range(0, 2_000, 2)), *map(float, range(1, 2_000, 2))]
 
 
 def test_sort_returns_sorted_points_untouched():

@@ -13,8 +13,8 @@ import pytest
 from processes import output, start
 
 import tracklake as tl
-from tracklake import journal, keys
-from tracklake.errors import LakeError
+from tracklake import partitions, sealing
+from tracklake.delta_log import DeltaLog
 from tracklake.storage import Storage
 
 if TYPE_CHECKING:
@@ -84,15 +84,43 @@ def test_refresh_ends_while_others_write(tmp_path: Path):
     assert (sealed.partitions, sealed.journals) == (1, 1)
 
 
+def test_what_does_not_fit_a_partition_goes_into_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A partition takes journals up to a number of bytes, and one that is larger alone."""
+    small, large = tmp_path / "small", tmp_path / "large"
+    write_runs(small, runs=4)
+    write_runs(large, runs=3)
+    size = max(file.stat().st_size for file in journals(small))
+    monkeypatch.setattr(sealing, "AT_ONCE", 2 * size)
+    assert tl.open(small).refresh() == (2, 4, 200, [])
+    monkeypatch.setattr(sealing, "AT_ONCE", size // 2)
+    assert tl.open(large).refresh() == (3, 3, 150, [])
+    assert (counts(small), counts(large)) == (EXPECTED[:4], EXPECTED[:3])
+
+
 def test_finishing_processes_seal_when_enough_has_gathered(tmp_path: Path):
-    """The 64th run that finishes seals what has gathered; earlier ones leave it."""
+    """The 64th run that finishes seals what has gathered since the last commit, and leaves what goes on."""
     place = tmp_path / "lake"
+    live = tl.init("p", dir=place)
     for _ in range(63):
         tl.init("p", dir=place).finish()
     assert not (place / "history").exists()
-    tl.init("p", dir=place).finish()
-    assert len(list((place / "runs").iterdir())) == 1
-    assert tl.open(place).runs().height == 64
+    for _ in range(2):
+        tl.init("p", dir=place).finish()
+        assert len(list((place / "runs").iterdir())) == 1
+    assert tl.open(place).refresh()[:2] == (1, 2)  # the live one, and the last
+    live.finish()
+    assert tl.open(place).runs().height == 66
+
+
+def test_finishing_processes_seal_when_much_has_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Few runs that logged much are sealed like many that logged little."""
+    write_runs(tmp_path, runs=1)
+    size = journals(tmp_path)[0].stat().st_size
+    for enough in (10 * size, size):
+        assert not (tmp_path / "history").exists()
+        monkeypatch.setattr(sealing, "GATHERED_BYTES", enough)
+        tl.init("p", dir=tmp_path).finish()
+    assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
 def test_two_sealers_race(tmp_path: Path):
@@ -130,6 +158,44 @@ def test_two_sealers_race(tmp_path: Path):
     tl.open(tmp_path).refresh()
     found = sorted((names[run_id], n, total) for run_id, n, total in counts(tmp_path))
     assert (found, check(tmp_path)) == (EXPECTED, [])
+
+
+def go_first(monkeypatch: pytest.MonkeyPatch, other) -> list[str]:
+    """Let something happen just before a sealer commits its first partition; return the ids that it writes."""
+    written = []
+    write = partitions.write
+
+    def late(*arguments):
+        partition = write(*arguments)
+        written.append(partition.id)
+        if len(written) == 1:
+            other()
+        return partition
+
+    monkeypatch.setattr(partitions, "write", late)
+    return written
+
+
+def test_who_seals_second_drops_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where another sealer has committed the same journal meanwhile, nothing is committed and no file is left."""
+    write_runs(tmp_path)
+    written = go_first(monkeypatch, lambda: tl.open(tmp_path).refresh())
+    assert tl.open(tmp_path).refresh() == (0, 0, 0, [])
+    assert [file.stem for file in (tmp_path / "history").glob("*.parquet")] == [f"part-{written[1]}"]
+    assert (counts(tmp_path), check(tmp_path)) == (EXPECTED, [])
+
+
+@pytest.mark.parametrize(("abandon", "times"), [(3600, 1), (0, 2)])
+def test_who_seals_beside_another_commits_on_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abandon, times):
+    """A commit of other journals takes nothing away from it, but where it took so long that its files may be gone."""
+    write_runs(tmp_path)
+    log = DeltaLog(Storage(tmp_path))
+    monkeypatch.setattr(sealing, "ABANDON_SECONDS", abandon)
+    beside = {"add": [], "operation": "SEAL", "still_valid": lambda _: True}
+    written = go_first(monkeypatch, lambda: log.commit(base=log.read(), **beside))
+    assert tl.open(tmp_path).refresh() == (1, 6, 300, [])
+    assert (len(written), list(log.read().partitions)) == (times, written[-1:])
+    assert (counts(tmp_path), check(tmp_path)) == (EXPECTED, [])
 
 
 DIE = """
@@ -184,6 +250,19 @@ def test_sealer_killed_between_any_two_steps(tmp_path: Path):
             os.utime(file, (0, time.time() - 700))
         tl.open(place).refresh()
         assert (counts(place), check(place), journals(place)) == (EXPECTED[:2], [], []), step
+
+
+def test_what_a_commit_names_is_on_the_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The files of a partition, their folders and the commit itself are synced before the commit gets its name."""
+    write_runs(tmp_path, runs=1)
+    fsync, link, done = os.fsync, os.link, []
+    monkeypatch.setattr(os, "fsync", lambda file: done.append(os.fstat(file).st_ino) or fsync(file))
+    monkeypatch.setattr(os, "link", lambda source, target: done.append(target) or link(source, target))
+    tl.open(tmp_path).refresh()
+    commit = tmp_path / f"history/_delta_log/{1:020d}.json"
+    files = [commit, *tmp_path.glob("*/part-*.parquet"), *(tmp_path / name for name in ("history", "states", "runs"))]
+    assert len(files) == 7
+    assert {file.stat().st_ino for file in files} <= set(done[: done.index(commit)])
 
 
 def test_process_taken_for_dead_wakes_up(tmp_path: Path):
@@ -255,95 +334,6 @@ def test_damaged_journal_is_sealed_and_kept(tmp_path: Path):
     assert tl.open(tmp_path).history("a").height == 49
     assert journals(tmp_path) == [file]
     assert len(check(tmp_path)) == 1
-
-
-def behead(file: Path) -> None:
-    """Damage both headers of a journal file."""
-    file.chmod(0o644)
-    data = bytearray(file.read_bytes())
-    size = int.from_bytes(data[4:8], "little") + 16
-    for at in (20, size + 20):
-        data[at] ^= 1
-    file.write_bytes(data)
-
-
-@pytest.mark.parametrize("sealed", [False, True])
-def test_headless_journal_of_a_known_run(tmp_path: Path, sealed: bool):
-    """Where both headers are damaged, the rows find their run by its other sessions, in journals or sealed."""
-    paths = []
-    for resume in (None, "allow"):
-        with tl.init("my project", id="Run 1", resume=resume, dir=tmp_path) as run:
-            run.log({"a": 1.0})
-            paths.append(run._session.journal.path)
-    older = paths[0]
-    if sealed:
-        older.rename(tmp_path / "aside")
-        tl.open(tmp_path).refresh()
-        (tmp_path / "aside").rename(older)
-    behead(older)
-    lake = tl.open(tmp_path)
-    assert lake.runs(columns=["project"]).rows() == [("Run 1", "my project")]
-    assert lake.history("a", runs="Run 1")["step"].to_list() == [0, 1]
-    lake.refresh()
-    assert tl.open(tmp_path).history("a", runs="Run 1")["step"].to_list() == [0, 1]
-
-
-def test_headless_journal_of_an_unknown_run(tmp_path: Path):
-    """Where nothing else knows the run, its rows are kept under the name that the file has."""
-    with tl.init("p", id="Run 1", dir=tmp_path) as run:
-        run.log({"a": 1.0})
-    behead(journals(tmp_path)[0])
-    lake = tl.open(tmp_path)
-    assert lake.runs(columns=["project"]).rows() == [(keys.safe_name("Run 1"), "uncategorized")]
-    lake.refresh()
-    assert tl.open(tmp_path).history("a").select("run_id", "value").rows() == [(keys.safe_name("Run 1"), 1.0)]
-
-
-def test_rotated_files_are_sealed_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A run that grows ends its files and has them sealed while it goes on."""
-    monkeypatch.setattr(journal, "ROTATE_AT", 50_000)
-    run = tl.init("p", id="r", dir=tmp_path)
-    for step in range(5_000):
-        run.log({"a": float(step), "b": step})
-    run._session._sealer.join()
-    assert run._session.journal.name.n >= 4
-    assert len(list((tmp_path / "history").glob("*.parquet"))) >= 1
-    assert tl.open(tmp_path).history("a")["value"].to_list() == [float(step) for step in range(5_000)]
-    run.finish()
-    assert (counts(tmp_path), check(tmp_path)) == ([("r", 5_000, 12_497_500.0)], [])
-
-
-def test_many_sets_of_names_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A run whose every row has other names forgets them with each file, so that its memory does not grow."""
-    monkeypatch.setattr(journal, "ROTATE_AT", 20_000)
-    run = tl.init("p", id="r", dir=tmp_path)
-    for step in range(1_000):
-        run.log({f"m{step % 97}": 1.0, f"n{step % 89}": 2.0})
-    assert run._session.journal.name.n >= 3
-    assert len(run._session.journal._key_sets) < 300
-    assert len(run._rows._plans) < 300
-    run.finish()
-    assert tl.open(tmp_path).history().height == 2_000
-    assert check(tmp_path) == []
-
-
-def test_sealing_trouble_never_stops_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever goes wrong while rotated files are sealed is a warning; the run goes on and ends well."""
-    monkeypatch.setattr(journal, "ROTATE_AT", 20_000)
-    with (
-        pytest.warns(UserWarning, match="tracklake: sealing was put off: "),
-        tl.init("p", id="r", dir=tmp_path) as run,
-    ):
-        (tmp_path / "history").write_text("no folder")
-        for step in range(2_000):
-            run.log({"a": float(step)})
-    assert run._session._sealer is not None
-    with pytest.raises(LakeError, match="_delta_log cannot be listed: Not a directory"):
-        tl.open(tmp_path).runs()
-    (tmp_path / "history").unlink()
-    tl.open(tmp_path).refresh()
-    assert tl.open(tmp_path).run("r").state == "finished"
-    assert (tl.open(tmp_path).history("a").height, check(tmp_path)) == (2_000, [])
 
 
 def test_a_mark_says_how_far_a_file_is_sealed(tmp_path: Path):

@@ -34,7 +34,7 @@ def seen(lake, metric="m"):
 
 def test_nothing_new_gives_the_same_snapshot(tmp_path):
     """The object is the same until a row, a statement or a commit comes; then it is another."""
-    run = tl.init(id="a", dir=tmp_path)
+    run = tl.init(id="a", dir=tmp_path, settings={"metadata": False})  # noted later, it is news
     run.log({"m": 1.0})
     lake = tl.open(tmp_path)
     first = lake._view.snapshot
@@ -283,3 +283,42 @@ def test_a_partition_is_read_once(tmp_path):
         held.append(list(catalog.parts.values()))
     assert [len(parts) for parts in held] == [1, 2]
     assert held[1][0] is held[0][0]
+
+
+def test_each_run_of_a_partition_is_found(tmp_path):
+    """Asked for one run, a lake reads the partitions that hold it: the first, the last and one between."""
+    for names in ("bdf", "ace"):
+        for name in names:
+            log(tmp_path, name, {"m": float(ord(name))})
+        tl.open(tmp_path).refresh()
+    lake = tl.open(tmp_path)
+    found = {name: lake.history("m", runs=[name])["value"].to_list() for name in "abcdef"}
+    assert found == {name: [float(ord(name))] for name in "abcdef"}
+    assert lake.summaries("m.max", runs=["f", "a"])["m.max"].to_list() == [102.0, 97.0]
+
+
+def test_a_sealed_run_is_known_by_its_id_in_any_case(tmp_path):
+    """Of many runs in one partition each is found by its id, and goes on; what is none of them is certain."""
+    for i in range(12):
+        log(tmp_path, f"Run{i}", {"m": float(i)})
+    tl.open(tmp_path).refresh()
+    for file in (tmp_path / FOLDER).iterdir():
+        file.unlink()
+    catalog = Catalog(Storage(tmp_path))
+    assert [catalog.has_run(f"rUN{i}") for i in range(12)] == [True] * 12
+    assert not catalog.has_run("Run12")
+    with tl.init("p", id="Run7", resume="must", dir=tmp_path) as run:
+        assert run.step == 1
+        assert run.summary["m"] == 7.0
+
+
+def test_strange_files_among_the_journals(tmp_path):
+    """What is no journal by its name is passed over by readers and sealers, and stays."""
+    log(tmp_path, "a", {"m": 1.0})
+    strange = [tmp_path / "journal" / name for name in ("notes.tlj", "a.tlj.swp", ".nfs0001")]
+    for file in strange:
+        file.write_text("none of ours")
+    lake = tl.open(tmp_path)
+    assert lake.history("m")["value"].to_list() == [1.0]
+    assert lake.refresh() == (1, 1, 1, [])
+    assert [file.exists() for file in strange] == [True] * 3

@@ -93,9 +93,7 @@ class Catalog:
         host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
-            kept = {name: said for name, said in self._said.items() if name in version.partitions}
-            fresh = {name: self._read(p) for name, p in version.partitions.items() if name not in kept}
-            self._said = {name: kept.get(name) or fresh[name] for name in version.partitions}
+            self._said = {name: self._said.get(name) or self._read(p) for name, p in version.partitions.items()}
             self._all = None
             self.version = version
         return self.version

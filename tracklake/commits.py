@@ -193,7 +193,7 @@ def parse(data: bytes) -> Commit:
 
 
 def _check_protocol(protocol: dict[str, Any]) -> None:
-    if {key: value for key, value in protocol.items() if value != []} != _PROTOCOL:
+    if protocol != _PROTOCOL:
         raise LakeError(
             f"this table's protocol is {json.dumps(protocol)}, and this version of tracklake knows only "
             f"{json.dumps(_PROTOCOL)}: it is no lake of tracklake, or one of a newer version; upgrade tracklake"

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from tracklake.catalog import Catalog, JournalFile, Mark
     from tracklake.statements import Said
-    from tracklake.tail import Fault
 
 
 class Live:
@@ -26,7 +25,6 @@ class Live:
         self.points: list[pl.DataFrame] = []
         self.states: list[pl.DataFrame] = []
         self.said: list[Said] = []
-        self.faults: dict[int, Fault] = {}
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
@@ -45,7 +43,6 @@ class Live:
         (None, 6, None)
         """
         tail = self._reader.read(through=self._until)
-        self.faults |= {fault.offset: fault for fault in tail.faults}
         if self._reader.is_empty or (not tail and self.said):
             return None
         self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)

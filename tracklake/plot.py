@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from functools import cache, cached_property
 from pathlib import Path
@@ -44,8 +45,8 @@ def _draw_nothing() -> None:
 class Plot:
     """A picture of aggregated data. A notebook shows it, `save` writes it, `data` is the frame that it draws.
 
-    `chart` is the altair chart, for whoever wants to change or combine it; `notes` say how to read it and what is left
-    out.
+    `spec` is the picture as Vega-Lite has it, and `chart` the same for altair, for whoever wants to change or combine
+    it; `notes` say how to read it and what is left out.
 
     >>> plot = example().plot.curves("loss")
     >>> plot
@@ -65,27 +66,27 @@ class Plot:
         self._draw = draw
 
     @cached_property
-    def chart(self) -> Chart:
-        """The altair chart. Raises TracklakeError without altair and vl-convert.
+    def spec(self) -> Chart:
+        """The picture in the language of Vega-Lite, with its data.
 
-        >>> example().plot.scatter("lr", "loss.min").chart.title.text
-        ['loss.min over lr']
+        >>> example().plot.curves("loss").spec["title"]["text"]
+        ['loss']
         """
-        try:
-            import altair as alt
-            import vl_convert  # noqa: F401 - its absence is told before the work is done
-            from altair.utils.schemapi import debug_mode
-        except ImportError as error:
-            msg = f"plots are drawn with {error.name}, which is not installed: pip install 'tracklake[plots]'"
-            raise TracklakeError(msg) from error
-        alt.data_transformers.disable_max_rows()  # what is drawn is aggregated; it may still have over 5,000 rows
-        with debug_mode(arg=False):  # a chart of ours is sound (the tests have altair check it), and half as slow so
-            return charts.finished(self._draw(self.data), title=self.title, notes=self.notes)
+        return charts.finished(self._draw(self.data), title=self.title, notes=self.notes)
+
+    @property
+    def chart(self) -> Any:
+        """The picture as a chart of altair. Raises TracklakeError without altair.
+
+        >>> example().plot.scatter("lr", "loss.min").chart.properties(width=200).to_dict()["width"]
+        200
+        """
+        return _needed("altair").Chart.from_dict(self.spec)
 
     def save(self, path: os.PathLike[str] | str) -> Path:
         """Write the picture as .png, .svg or .html (interactive, opens offline), and return the path.
 
-        Raises TracklakeError for another suffix, and without altair and vl-convert.
+        Raises TracklakeError for another suffix, and without vl-convert.
 
         >>> example().plot.scatter("lr", "loss.min").save("lr.gif")
         Traceback (most recent call last):
@@ -100,27 +101,17 @@ class Plot:
         target.write_bytes(makers[suffix]())
         return target
 
-    @cached_property
-    def _spec(self) -> dict[str, Any]:
-        return dict(self.chart.to_dict(validate=False))
-
     def _png(self, *, scale: int = SCALE) -> bytes:
-        import vl_convert
-
-        return png.smaller(vl_convert.vegalite_to_png(self._spec, scale=scale))
+        return png.smaller(_needed("vl_convert").vegalite_to_png(self.spec, scale=scale))
 
     def _svg(self) -> bytes:
-        import vl_convert
-
-        return str(vl_convert.vegalite_to_svg(self._spec)).encode()
+        return str(_needed("vl_convert").vegalite_to_svg(self.spec)).encode()
 
     def _html(self) -> bytes:
-        import vl_convert
-
-        return str(vl_convert.vegalite_to_html(self._spec, bundle=True)).encode()
+        return str(_needed("vl_convert").vegalite_to_html(self.spec, bundle=True)).encode()
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Show a notebook the PNG: readable wherever the notebook is read, and small; without altair, the text."""
+        """Show a notebook the PNG: readable wherever the notebook is read, and small; without vl-convert, the text."""
         try:
             drawn, scale = self._png(), SCALE
         except TracklakeError as error:
@@ -132,6 +123,14 @@ class Plot:
 
     def __repr__(self) -> str:
         return f"Plot({self.title!r}, {self.data.height:,} rows)"
+
+
+def _needed(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        msg = f"this needs {error.name}, which is not installed: pip install 'tracklake[plots]'"
+        raise TracklakeError(msg) from error
 
 
 def empty(title: str, *, because: str, notes: Sequence[str] = ()) -> Plot:

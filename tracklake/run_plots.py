@@ -5,6 +5,7 @@ Each takes a frame with a row a run, its columns made ready by `ready`: a null i
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ _WRITTEN = 150
 def ready(name: str, values: pl.Series) -> tuple[str, pl.Series]:
     """Return the title of a column and its values: numbers are finite or null, bools and lists text, null "(none)".
 
+    Times within a minute are the seconds from the first: an axis of times would have a label or two for them.
+
     >>> ready("config.bias", pl.Series([True, None]))[1].to_list()
     ['true', '(none)']
     """
@@ -44,9 +47,19 @@ def ready(name: str, values: pl.Series) -> tuple[str, pl.Series]:
         factor, unit = labels.time_unit(numbers) if name in ("runtime", "summary._runtime") else (1.0, "")
         return f"runtime ({unit})" if unit else short_name(name), numbers / factor
     if values.dtype.is_temporal():
-        return short_name(name), values
+        return _timed(short_name(name), values)
     text = values.cast(pl.List(pl.String)).list.join(", ") if values.dtype.is_nested() else values.cast(pl.String)
     return short_name(name), text.fill_null("(none)")
+
+
+def _timed(title: str, values: pl.Series) -> tuple[str, pl.Series]:
+    first, last = values.min(), values.max()
+    if not (
+        isinstance(first, dt.datetime) and isinstance(last, dt.datetime) and last - first < dt.timedelta(minutes=1)
+    ):
+        return title, values
+    start = first.replace(microsecond=0)
+    return f"{title}, seconds from {start:%Y-%m-%d %H:%M:%S}", (values - start).dt.total_microseconds() / 1e6
 
 
 def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str, bool | None]) -> Plot:

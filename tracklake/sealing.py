@@ -121,7 +121,7 @@ def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
 
 
 def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
-    """Stand in for a damaged header: by what else is known of the session or the run, else by the file's name.
+    """Stand in for a damaged header: by what else is known of the run, sealed or beside, else by the file's name.
 
     >>> from tracklake.catalog import Catalog
     >>> lake = example()
@@ -130,10 +130,8 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
     >>> fallback_header(catalog, catalog.list_journals()[0])["run"]
     'fast'
     """
-    known = catalog.said.files
-    mine = known.filter(pl.col("session") == file.name.session)
-    if mine.is_empty():
-        mine = known.filter(pl.col("run_id").map_elements(keys.safe_name, return_dtype=pl.String) == file.name.run)
+    safe_name = pl.col("run_id").map_elements(keys.safe_name, return_dtype=pl.String)
+    mine = catalog.said.files.filter(safe_name == file.name.run)
     if not mine.is_empty():
         run_id, project = mine.select("run_id", "project").row(0)
     else:
@@ -145,7 +143,7 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
 def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None:
     """Return run and project as another journal file of the run says them."""
     for other in catalog.list_journals():
-        if other.name.run == file.name.run and other.key != file.key:
+        if other.name.run == file.name.run:
             reader = TailReader(catalog.storage.path(f"{journal_files.FOLDER}/{other.entry.name}"))
             with contextlib.suppress(FileNotFoundError):
                 reader.read(through=_HEAD)

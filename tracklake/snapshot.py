@@ -46,7 +46,6 @@ class Snapshot:
         self._live_files = [item.file for item in live]
         self._live_points = _few([frame for item in live for frame in item.points])
         self._live_states = _few([frame for item in live for frame in item.states])
-        self.faults = [fault for item in live for fault in item.faults.values()]
         said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
         self.files = said.files
         self.statements = said.statements

@@ -84,7 +84,7 @@ def nest(said: Said) -> pl.DataFrame:
     >>> nest(of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)]))["statements"].list.len().to_list()
     [1]
     """
-    lists = said.statements.group_by(_OWNER, maintain_order=True).agg(pl.struct(list(STATEMENT)).alias("statements"))
+    lists = said.statements.group_by(_OWNER).agg(pl.struct(list(STATEMENT)).alias("statements"))
     empty = pl.lit([], dtype=SESSIONS["statements"])
     nested = said.files.join(lists, on=_OWNER, how="left").with_columns(pl.col("statements").fill_null(empty))
     return nested.select(list(SESSIONS)).sort(_OWNER)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake import scales
-from tracklake.charts import HEIGHT, WIDTH
+from tracklake.charts import HEIGHT, WIDTH, mark, only, values
 from tracklake.labels import short_name
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tracklake.charts import Chart
-    from tracklake.scales import Axis, Legend
+    from tracklake.scales import Axis, Channel, Legend
 
 _ROW = 24
 """Height of a row of a leaderboard."""
@@ -38,23 +38,17 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
 
     >>> lake = example()
     >>> plot = lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max", draws=10))
-    >>> [layer.mark.type for layer in plot.chart.layer]
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
     ['circle', 'rule', 'circle']
     """
-    import altair as alt
-
-    y = _row(rows)
-    across = {"y": y, "color": _verdicts(legend)}
-    base = alt.Chart(data).encode(**across)
-    faint = alt.Chart(runs).mark_circle(size=26, fillOpacity=0.35, color=FAINT, clip=True)
-    span = base.mark_rule(strokeWidth=5, strokeOpacity=0.4, clip=True).encode(
-        x=scales.position("low", x, "x"), x2="high:Q"
-    )
-    names = [("group", rows.title), ("value", x.title), ("low", "low"), ("high", "high"), ("n", "runs")]
-    tips = [scales.tip(data, column, title) for column, title in [*names, ("verdict", "verdict")]]
-    center = base.mark_circle(size=90, opacity=1).encode(x=scales.position("value", x, "x"), tooltip=tips)
-    dots = faint.encode(y=y, x=scales.position("value", x, "x"))
-    return alt.layer(dots, span, center).properties(height=_ROW * max(len(rows.labels), 2))
+    y, at = _row(rows), scales.position("value", x, "x")
+    shared = {"y": y, "color": _verdicts(legend)}
+    named = {"group": rows.title, "value": x.title, "low": "low", "high": "high", "n": "runs", "verdict": "verdict"}
+    faint = mark("circle", {"y": y, "x": at}, size=26, fillOpacity=0.35, color=FAINT, clip=True)
+    bounds = {"x": scales.position("low", x, "x"), "x2": {"field": "high"}}
+    span = mark("rule", shared | bounds, strokeWidth=5, strokeOpacity=0.4, clip=True)
+    center = mark("circle", shared | {"x": at, "tooltip": scales.tips(data, named)}, size=90, opacity=1)
+    return {"data": values(data), "layer": [{"data": values(runs), **faint}, span, center], "height": _height(rows)}
 
 
 def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
@@ -62,23 +56,20 @@ def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
 
     >>> lake = example()
     >>> plot = lake.plot.importance(lake.sweep(metric="acc", goal="max"))
-    >>> [layer.mark.type for layer in plot.chart.layer]
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
     ['bar', 'rule', 'text']
     """
-    import altair as alt
-
-    base = alt.Chart(data).encode(y=_row(rows))
-    tips = [scales.tip(data, column, column) for column in ("name", "importance", "low", "high", "share")]
-    scale = alt.Scale(zero=True, nice=True)
-    bar = base.mark_bar(color=BLUE, height=14, fillOpacity=0.75).encode(
-        x=alt.X("importance:Q", title=x.title, scale=scale, axis=alt.Axis(tickCount=6)), tooltip=tips
-    )
-    span = base.mark_rule(strokeWidth=1.5, color="#222").encode(x="low:Q", x2="high:Q")
-    behind = base.transform_calculate(end="max(datum.importance, isValid(datum.high) ? datum.high : 0)")
-    share = behind.mark_text(align="left", dx=6, fontSize=11, color="#444").encode(
-        x="end:Q", text=alt.Text("share:Q", format=".0%")
-    )
-    return alt.layer(bar, span, share).properties(height=_ROW * max(len(rows.labels), 2))
+    y = {"y": _row(rows)}
+    tips = scales.tips(data, {name: name for name in ("name", "importance", "low", "high", "share")})
+    scale = {"zero": True, "nice": True}
+    along = scales.channel("importance", "Q", title=x.title, scale=scale, axis={"tickCount": 6})
+    bar = mark("bar", y | {"x": along, "tooltip": tips}, color=BLUE, height=14, fillOpacity=0.75)
+    bounds = {"x": scales.channel("low", "Q"), "x2": {"field": "high"}}
+    span = mark("rule", y | bounds, strokeWidth=1.5, color="#222")
+    end = {"calculate": "max(datum.importance, isValid(datum.high) ? datum.high : 0)", "as": "end"}
+    written = {"x": scales.channel("end", "Q"), "text": scales.channel("share", "Q", format=".0%")}
+    share = {"transform": [end], **mark("text", y | written, align="left", dx=6, fontSize=11, color="#444")}
+    return {"data": values(data), "layer": [bar, span, share], "height": _height(rows)}
 
 
 def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x: Axis, y: Axis, alone: bool) -> Chart:
@@ -88,37 +79,32 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
 
     >>> lake = example()
     >>> plot = lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr")
-    >>> [layer.mark.type for layer in plot.chart.layer][:3]  # the runs, the interval, the mean
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]][:3]  # the runs, the interval, the mean
     ['circle', 'area', 'line']
     """
-    import altair as alt
-
     named = {MEAN: BLUE} | ({} if alone else {ADJUSTED: ORANGE}) | ({FAILED: "#333333"} if failed.height else {})
     is_number = scales.kind(data, "x") == "Q"
-    along = _along(data, x)
-    base = alt.Chart(data).encode(x=along)
-    tips = [scales.tip(data, column, column) for column in ("n", "mean", "low", "high", "adjusted")]
-    tips.insert(0, scales.tip(data, "x", x.title))
-    beside = {} if is_number else {"xOffset": scales.beside()}
-    dots = alt.Chart(runs).mark_circle(size=20, fillOpacity=0.35, color=FAINT, clip=True)
-    rug = alt.Chart(failed).mark_tick(thickness=1.5, strokeOpacity=0.6, height=9, orient="vertical", clip=False)
-    up = {name: scales.position(name, y, "y") for name in ("mean", "adjusted", "low")}
-    shown = [dots.encode(x=along, y=scales.position("value", y, "y"), **beside)]
+    along = {"x": _along(data, x)}
+    dotted = along if is_number else along | {"xOffset": scales.beside()}
+    up = {name: along | {"y": scales.position(name, y, "y")} for name in ("mean", "adjusted", "low", "value")}
+    tips = scales.tips(data, {"x": x.title} | {name: name for name in ("n", "mean", "low", "high", "adjusted")})
+    bounds = up["low"] | {"y2": {"field": "high"}}
+    dots = mark("circle", dotted | up["value"], size=20, fillOpacity=0.35, color=FAINT, clip=True)
+    shown: list[Chart] = [{"data": values(runs), **dots}]
     if is_number:
-        band, line = base.mark_area(fillOpacity=0.2, color=BLUE, clip=True), base.mark_line(strokeWidth=2, clip=True)
-        shown += [band.encode(y=up["low"], y2="high:Q"), _named(line.encode(y=up["mean"]), MEAN, named)]
-        evened = base.mark_line(strokeWidth=2, strokeDash=[5, 3], clip=True)
+        line = mark("line", up["mean"], strokeWidth=2, clip=True)
+        shown += [mark("area", bounds, fillOpacity=0.2, color=BLUE, clip=True), _named(line, MEAN, named)]
+        evened = mark("line", up["adjusted"], strokeWidth=2, strokeDash=[5, 3], clip=True)
     else:
-        wide = base.mark_rule(strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True)
-        shown.append(wide.encode(y=up["low"], y2="high:Q"))
-        evened = base.mark_point(shape="diamond", size=70, strokeWidth=2)
-    shown += [] if alone else [_named(evened.encode(y=up["adjusted"]), ADJUSTED, named)]
-    shown.append(
-        _named(base.mark_circle(size=50, opacity=1, clip=True).encode(y=up["mean"], tooltip=tips), MEAN, named)
-    )
+        shown.append(mark("rule", bounds, strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True))
+        evened = mark("point", up["adjusted"], shape="diamond", size=70, strokeWidth=2)
+    shown += [] if alone else [_named(evened, ADJUSTED, named)]
+    shown.append(_named(mark("circle", up["mean"] | {"tooltip": tips}, size=50, opacity=1, clip=True), MEAN, named))
     if failed.height:
-        shown.append(_named(rug.encode(x=along, y=alt.value(HEIGHT - 5), **beside), FAILED, named))
-    return alt.layer(*shown)
+        foot = dotted | {"y": {"value": HEIGHT - 5}}
+        rug = mark("tick", foot, thickness=1.5, strokeOpacity=0.6, height=9, orient="vertical", clip=False)
+        shown.append({"data": values(failed), **_named(rug, FAILED, named)})
+    return {"data": values(data), "layer": shown}
 
 
 def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
@@ -128,50 +114,47 @@ def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
 
     >>> lake = example()
     >>> plot = lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"})
-    >>> [layer.mark.type for layer in plot.chart.layer]
+    >>> [layer["mark"]["type"] for layer in plot.spec["layer"]]
     ['circle', 'line', 'circle']
     """
-    import altair as alt
-
-    base = alt.Chart(data).encode(x=scales.position("x", x), y=scales.position("y", y))
-    tips = [scales.tip(data, column, title) for column, title in (("run", "run"), ("x", x.title), ("y", y.title))]
-    best = base.transform_filter("datum.front === 1")
-    others = base.transform_filter("datum.front !== 1").mark_circle(size=22, fillOpacity=0.35, color=FAINT)
-    stairs = best.mark_line(color=BLUE, strokeWidth=1.5, interpolate="step-before" if rising else "step-after")
-    dots = best.mark_circle(size=64, opacity=1, color=BLUE)
-    return alt.layer(others.encode(tooltip=tips), stairs.encode(order="x:Q"), dots.encode(tooltip=tips)).properties(
-        width=WIDTH
+    at = {"x": scales.position("x", x), "y": scales.position("y", y)}
+    tips = at | {"tooltip": scales.tips(data, {"run": "run", "x": x.title, "y": y.title})}
+    others = mark("circle", tips, size=22, fillOpacity=0.35, color=FAINT)
+    order = {"order": scales.channel("x", "Q")}
+    stairs = mark(
+        "line", at | order, color=BLUE, strokeWidth=1.5, interpolate="step-before" if rising else "step-after"
     )
+    dots = mark("circle", tips, size=64, opacity=1, color=BLUE)
+    behind, best = "datum.front !== 1", "datum.front === 1"
+    return {"data": values(data), "layer": [only(behind, others), only(best, stairs), only(best, dots)], "width": WIDTH}
 
 
-def _along(data: pl.DataFrame, x: Axis) -> Chart:
+def _along(data: pl.DataFrame, x: Axis) -> Channel:
     """Return the channel of a parameter, text in the order of the data."""
-    import altair as alt
-
     if scales.kind(data, "x") == "Q":
         return scales.position("x", x)
     names = data["x"].to_list()
-    turned = alt.Axis(labelAngle=0 if len(names) <= scales.UPRIGHT else -30, grid=False)
-    return alt.X("x:N", title=short_name(x.title), sort=names, axis=turned)
+    ticks = scales.named_ticks(names, "x") | {"grid": False}
+    return scales.channel("x", "N", title=short_name(x.title), sort=names, axis=ticks)
 
 
-def _row(rows: Rows) -> Chart:
+def _row(rows: Rows) -> Channel:
     """Return the channel of rows below each other, each with its label."""
-    import altair as alt
-
     names = json.dumps([short_name(label, width=_TITLE_WIDTH) for label in rows.labels])
-    axis = alt.Axis(labelExpr=f"{names}[datum.value]", labelLimit=420, grid=False, ticks=False, domain=False,
-                    titleAlign="right", titleAngle=0, titleAnchor="start", titleBaseline="bottom", titleY=-4,
-                    titleX=-8, labelPadding=8)  # fmt: skip
-    return alt.Y("row:O", title=short_name(rows.title), sort="ascending", axis=axis)
+    axis = {"labelExpr": f"{names}[datum.value]", "labelLimit": 420, "grid": False, "ticks": False, "domain": False,
+            "titleAlign": "right", "titleAngle": 0, "titleAnchor": "start", "titleBaseline": "bottom", "titleY": -4,
+            "titleX": -8, "labelPadding": 8}  # fmt: skip
+    return scales.channel("row", "O", title=short_name(rows.title), sort="ascending", axis=axis)
 
 
-def _verdicts(legend: Legend) -> Chart:
-    import altair as alt
+def _height(rows: Rows) -> int:
+    return _ROW * max(len(rows.labels), 2)
 
-    shown = alt.Legend(symbolOpacity=1) if len(legend.names) > 1 else None
-    scale = alt.Scale(domain=list(legend.names), range=[VERDICTS[name] for name in legend.names])
-    return alt.Color("verdict:N", title=legend.title, scale=scale, legend=shown)
+
+def _verdicts(legend: Legend) -> Channel:
+    scale = {"domain": list(legend.names), "range": [VERDICTS[name] for name in legend.names]}
+    shown = {"symbolOpacity": 1} if len(legend.names) > 1 else None
+    return scales.channel("verdict", "N", title=legend.title, scale=scale, legend=shown)
 
 
 VERDICTS = {
@@ -186,11 +169,10 @@ VERDICTS = {
 """What a comparison says of a group, and its colour."""
 
 
-def _named(chart: Chart, name: str, named: Mapping[str, str]) -> Chart:
+def _named(layer: Chart, name: str, named: Mapping[str, str]) -> Chart:
     """Give a layer its colour and its entry in the legend that the layers share."""
-    import altair as alt
-
-    scale = alt.Scale(domain=list(named), range=list(named.values()))
-    legend = alt.Legend(title=None, orient="bottom", symbolOpacity=1, symbolType="stroke", symbolStrokeWidth=2)
-    colour = alt.Color("means:N", scale=scale, legend=legend)
-    return chart.transform_calculate(means=json.dumps(name)).encode(color=colour)
+    scale = {"domain": list(named), "range": list(named.values())}
+    legend = {"title": None, "orient": "bottom", "symbolOpacity": 1, "symbolType": "stroke", "symbolStrokeWidth": 2}
+    colour = {"color": scales.channel("means", "N", scale=scale, legend=legend)}
+    means = {"calculate": json.dumps(name), "as": "means"}
+    return layer | {"transform": [means], "encoding": layer["encoding"] | colour}

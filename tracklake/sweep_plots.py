@@ -11,7 +11,7 @@ import polars as pl
 
 from tracklake import outcomes, parallel_plot, plot_data, run_plots, sweep_charts, targets
 from tracklake.errors import DefinitionError
-from tracklake.labels import named, number_of, short_name
+from tracklake.labels import named, number_of, short_name, shown
 from tracklake.plot import Plot, empty
 from tracklake.plot_data import MARKS, wants_log
 from tracklake.scales import Axis, Legend
@@ -73,7 +73,7 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
 
 
 def _group(row: Mapping[str, object], by: Sequence[str]) -> str:
-    values = [outcomes.shown(row[name]) for name in by]
+    values = [shown(row[name]) for name in by]
     name = (values[0] if len(by) == 1 else named(by, values)) or "all"
     return f"{name} ({number_of(row['n'], 'run')})"
 

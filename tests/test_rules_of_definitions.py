@@ -1,0 +1,291 @@
+"""The rules of definitions and of what they aggregate, 13 to 23 of the 30."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rules import rows, summary
+
+import tracklake as tl
+from tracklake.errors import DefinitionError
+
+
+def test_rule_13_names_may_be_what_an_earlier_call_returned(run):
+    """`define_metric` gives an object that stands for the metric."""
+    epoch = run.define_metric("epoch")
+    loss = run.define_metric("loss", step_metric=epoch)
+    run.define_metric(loss, summary="min")
+    assert (epoch.name, run._metrics["loss"]) == ("epoch", {"name": "loss", "step_metric": "epoch", "summary": "min"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "accepted"),
+    [
+        ({"name": ""}, "not empty"),
+        ({"name": 5}, "not empty"),
+        ({"name": "a", "summary": "median"}, "min, max, mean, best"),
+        ({"name": "a", "goal": "up"}, "minimize, maximize, min or max"),
+        ({"name": "a", "summary": "best"}, "goal='minimize'"),
+        ({"name": "a", "hidden": "yes"}, "True, False or None"),
+        ({"name": "a", "step_metric": ""}, "not empty"),
+        ({"name": "a", "goal": "min", "objective": "max"}, "objective"),
+    ],
+)
+def test_rule_13_errors_list_what_is_accepted(run, arguments, accepted):
+    """Each names the argument, what was given and what there is."""
+    with pytest.raises(DefinitionError, match=accepted):
+        run.define_metric(**arguments)
+
+
+@pytest.mark.parametrize("kinds", ["min,max", " MIN , Max", ["max", "min"], ("min", "max,min")])
+def test_rule_14_kinds_come_as_text_or_list(run, kinds):
+    """Lower-cased, separated by commas, blanks around them stripped."""
+    run.define_metric("a", summary=kinds)
+    for x in (1.0, 3.0):
+        run.log({"a": x})
+    assert summary(run) == {"a": {"min": 1, "max": 3}}
+
+
+@pytest.mark.parametrize(("goal", "best"), [("minimize", (1.0, 1)), ("max", (4.0, 2))])
+def test_rule_15_best_has_its_step(run, goal, best):
+    """The entry is the best value and the earliest step that has it, by goal or objective."""
+    run.define_metric("a", summary="best", objective=goal)
+    run.define_metric("b", summary="best", goal=goal)
+    for x in (3.0, 1.0, 4.0, 1.0):
+        run.log({"a": x, "b": x})
+    assert summary(run)["a"] == summary(run)["b"] == {"best": best[0], "best_step": best[1]}
+
+
+def test_rule_16_the_entry_is_what_was_asked_for(run):
+    """Any kind makes it a dict, `last` alone too; without a definition it is the plain last value."""
+    run.define_metric("l", summary="last")
+    run.define_metric("m", summary="min")
+    for x in (2, 1):
+        run.log({"l": x, "m": x, "p": x})
+    assert summary(run) == {"l": {"last": 1}, "m": {"min": 1}, "p": 1}
+    shown = [name for name in tl.open(run.dir).runs().columns if name.startswith("summary.")]
+    assert shown == ["summary.l.last", "summary.m.min", "summary.p"]
+
+
+def test_rule_16_none_removes_the_entry_until_another_kind_lifts_it(run):
+    """`none` wins over kinds beside it; `copy` warns and means nothing."""
+    run.log({"a": 2})
+    run.define_metric("a", summary="min,none")
+    assert summary(run) == {}
+    with pytest.warns(UserWarning, match="copy"):
+        run.define_metric("a", summary="copy")
+    assert summary(run) == {}
+    run.define_metric("a", summary="max")
+    assert summary(run) == {"a": {"min": 2, "max": 2}}
+
+
+def test_rule_17_calls_merge_and_overwrite_starts_afresh(run):
+    """Kinds are united, goal and step metric replaced; overwrite=True forgets all of it."""
+    run.define_metric("a", summary="min", step_metric="x", goal="min")
+    run.define_metric("a", summary="max", step_metric="y", goal="max")
+    run.define_metric("a", summary="best")
+    run.log({"a": 1.0, "y": 0})
+    assert summary(run)["a"] == {"min": 1, "max": 1, "best": 1, "best_step": 0}
+    run.define_metric("a", summary="mean", overwrite=True)
+    assert summary(run)["a"] == {"mean": 1}
+    assert run._metrics["a"] == {"name": "a", "summary": "mean"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "matched"),
+    [
+        ("*", {"val/loss", "val/acc", "train/loss", "loss"}),
+        ("val/*", {"val/loss", "val/acc"}),
+        ("*/loss", {"val/loss", "train/loss"}),
+        ("*a*l*", {"val/loss", "val/acc", "train/loss"}),
+        ("*loss*", {"val/loss", "train/loss", "loss"}),
+        ("val/?oss", set()),
+        ("[vt]*", set()),
+    ],
+)
+def test_rule_18_a_star_stands_for_any_text(run, glob, matched):
+    """Anywhere and as often as wanted; all else is literal, and names with a leading underscore are left alone."""
+    run.define_metric(glob, summary="max")
+    run.log(dict.fromkeys(["val/loss", "val/acc", "train/loss", "loss"], 1.0))
+    assert {name for name, entry in summary(run).items() if entry == {"max": 1}} == matched
+    assert run.summary["_step"] == 0
+
+
+def test_rule_18_one_definition_serves_a_metric(run):
+    """The exact name, then the glob with the most literal characters, then the latest; nothing is inherited."""
+    run.define_metric("val/*", summary="min")
+    run.define_metric("*", summary="max")
+    run.define_metric("*loss", summary="mean")
+    run.define_metric("val/x", hidden=True)
+    run.log({"val/acc": 1.0, "val/loss": 1.0, "other": 1.0, "val/x": 1.0})
+    assert summary(run) == {"val/acc": {"min": 1}, "val/loss": {"mean": 1}, "other": {"max": 1}, "val/x": 1}
+
+
+def test_rule_19_late_definitions_count_all_points(tmp_path: Path):
+    """Said before, in between or after the rows, a definition gives the same, live and in the lake."""
+    for at in range(4):
+        with tl.init("p", id=f"r{at}", dir=tmp_path) as run:
+            for step in range(4):
+                if step == at:
+                    run.define_metric("a*", summary="min,mean")
+                if step < 3:
+                    run.log({"a": float(5 - step)})
+            assert summary(run) == {"a": {"min": 3, "mean": 4}}
+    found = tl.open(tmp_path).runs(columns=["summary.a.min", "summary.a.mean"])
+    assert found.drop("run_id").unique().rows() == [(3.0, 4.0)]
+
+
+def test_rule_19_a_resumed_run_counts_all_sessions(tmp_path: Path):
+    """A definition made in the second session counts the points of the first."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.log({"a": 1.0})
+    with tl.init("p", id="r", dir=tmp_path, resume="must") as run:
+        run.define_metric("a", summary="min,count")
+        run.log({"a": 2.0})
+        assert summary(run) == {"a": {"min": 1, "count": 2}}
+
+
+def test_rule_20_the_lake_defines_for_past_and_future_runs(tmp_path: Path):
+    """For one project or all, merged with what the runs say themselves; the live summary follows at once."""
+    lake = tl.open(tmp_path, create=True)
+    with tl.init("p", id="past", dir=tmp_path) as past:
+        past.log({"a": 1.0, "b": 1.0})
+    lake.define_metric("a", summary="max")
+    lake.define_metric("b", summary="max", project="other")
+    run = tl.init("p", id="r", dir=tmp_path)
+    run.define_metric("a", summary="min")
+    run.log({"a": 2.0, "b": 2.0})
+    assert summary(run) == {"a": {"min": 2, "max": 2}, "b": 2}
+    lake.define_metric("a", summary="mean", overwrite=True)
+    assert summary(run) == {"a": {"mean": 2}, "b": 2}
+    run.finish()
+    assert lake.run("past").summary["a"] == {"mean": 1}
+
+
+def test_rule_21_a_row_without_its_step_metric_gets_the_latest(run):
+    """0 if none was ever logged; integers stay integers, chains resolve, and a step metric's text is no number."""
+    run.define_metric("loss", step_metric="batch")
+    run.define_metric("batch", step_metric="epoch")
+    run.log({"loss": 1.0})
+    run.log({"epoch": 2, "batch": 20})
+    run.log({"loss": 0.5})
+    run.log({"batch": "many"})
+    run.log({"loss": 0.25})
+    assert rows(run) == {
+        0: {"loss": 1.0, "batch": 0, "epoch": 0},
+        1: {"batch": 20, "epoch": 2},
+        2: {"loss": 0.5, "batch": 20, "epoch": 2},
+        3: {"batch": "many", "epoch": 2},
+        4: {"loss": 0.25, "batch": 20, "epoch": 2},
+    }
+    assert {type(row["epoch"]) for row in rows(run).values()} == {int}
+
+
+def test_rule_21_a_value_logged_before_the_definition_counts_as_latest(tmp_path: Path):
+    """Also one of an earlier session, and the newest of several."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        for epoch in (3, 4):
+            run.log({"epoch": epoch})
+    with tl.init("p", id="r", dir=tmp_path, resume="must") as run:
+        run.define_metric("loss", step_metric="epoch")
+        run.log({"loss": 1.0})
+    with tl.init("p", id="r", dir=tmp_path, resume="must") as run:
+        run.log({"loss": 0.5})
+    assert rows(run) == {0: {"epoch": 3}, 1: {"epoch": 4}, 2: {"epoch": 4, "loss": 1.0}, 3: {"epoch": 4, "loss": 0.5}}
+
+
+def test_rule_21_a_step_metric_that_was_none_for_a_while_is_looked_up_again(run):
+    """The latest number is the latest, also if nobody tracked it when it was logged."""
+    run.define_metric("loss", step_metric="epoch")
+    run.log({"epoch": 1})
+    run.define_metric("loss", overwrite=True)
+    run.log({"epoch": 2})
+    run.define_metric("loss", step_metric="epoch")
+    run.log({"loss": 1.0})
+    assert rows(run)[2] == {"loss": 1.0, "epoch": 2}
+
+
+def test_rule_21_what_an_open_or_late_row_has_is_not_filled_in(run):
+    """The step metric may come in another call for the row; the row's own axis `_step` needs no filling."""
+    run.define_metric("loss", step_metric="epoch")
+    run.define_metric("acc", step_metric="_step")
+    run.log({"epoch": 5}, step=0)
+    run.log({"loss": 1.0}, step=0)
+    run.log({"epoch": 7}, step=1, commit=True)
+    run.log({"loss": 2.0}, step=0)
+    run.log({"acc": 3.0})
+    assert rows(run) == {0: {"epoch": 5, "loss": 2.0}, 1: {"epoch": 7}, 2: {"acc": 3.0}}
+
+
+def test_rule_21_a_row_that_found_its_step_metric_there_speaks_for_no_other(run):
+    """Rows of the same keys that stand alone are filled in, whatever the open row of the first had."""
+    run.define_metric("loss", step_metric="batch")
+    run.define_metric("batch", step_metric="epoch")
+    run.log({"epoch": 1, "batch": 7}, commit=False)
+    run.log({"loss": 4.0})
+    run.log({"loss": 2.0})
+    run.log({"loss": 3.0}, step=0)
+    assert rows(run) == {0: {"epoch": 1, "batch": 7, "loss": 3.0}, 1: {"epoch": 1, "batch": 7, "loss": 2.0}}
+
+
+def test_rule_21_step_sync_can_be_left_out(run):
+    """With step_sync=False nothing is filled in; the step metric is still the x axis."""
+    run.define_metric("loss", step_metric="epoch", step_sync=False)
+    run.log({"epoch": 5})
+    run.log({"loss": 1.0})
+    assert rows(run) == {0: {"epoch": 5}, 1: {"loss": 1.0}}
+    assert tl.open(run.dir).history("loss")["x"].to_list() == [5.0]
+
+
+def test_rule_21_hidden_metrics_are_not_shown_by_default(run):
+    """Not among the columns; asked for they are there."""
+    run.define_metric("secret", hidden=True)
+    run.log({"secret": 1.0, "a": 2.0})
+    lake = tl.open(run.dir)
+    assert [name for name in lake.runs().columns if name.startswith("summary.")] == ["summary.a"]
+    assert lake.runs(columns=["summary.secret"])["summary.secret"].to_list() == [1.0]
+
+
+NUMBERS = ["count", "min", "max", "mean", "std", "sum"]
+
+
+@pytest.mark.parametrize(
+    ("logged", "numbers", "ends"),
+    [
+        ([1.0, 2.0], [2, 1, 2, 1.5, math.sqrt(0.5), 3], (1, 2)),
+        ([True, "b", [1], None], [0, None, None, None, None, None], (True, [1])),
+        ([5], [1, 5, 5, 5, None, 5], (5, 5)),
+        ([1.0, math.inf, 2.0], [3, 1, math.inf, math.inf, math.nan, math.inf], (1, 2)),
+        ([math.inf, -math.inf], [2, -math.inf, math.inf, math.nan, math.nan, math.nan], (math.inf, -math.inf)),
+        ([2.0, math.nan, "x", 4], [2, 2, 4, 3, math.sqrt(2), 6], (2, 4)),
+    ],
+)
+def test_rule_22_aggregates_are_over_numbers(run, logged, numbers, ends):
+    """Bools, texts, None and lists never count, NaN neither; infinities do; without a number there is only a count."""
+    run.define_metric("a", summary=[*NUMBERS, "first", "last"])
+    for value in logged:
+        run.log({"a": value})
+    entry = summary(run)["a"]
+    np.testing.assert_equal([entry.get(kind) for kind in NUMBERS], numbers)
+    assert (entry["first"], entry["last"]) == ends
+
+
+def test_rule_22_nan_and_infinities_are_counted_apart(run):
+    """n_nan and n_inf are statistics of every metric."""
+    for value in (1.0, math.nan, math.inf, -math.inf, math.nan):
+        run.log({"a": value})
+    found = tl.open(run.dir).summaries(["a.n_nan", "a.n_inf", "a.count", "a.min"])
+    assert found.drop("run_id").rows() == [(2, 2, 3, -math.inf)]
+
+
+def test_rule_23_last_and_first_are_by_step(run):
+    """Of any kind, NaN included and None excluded; of equal extremes the earliest step has it."""
+    run.define_metric("a", summary="first,last")
+    for step, value in [(9, "end"), (10, None), (2, math.nan), (4, 3.0), (3, 3.0)]:
+        run.log({"a": value}, step=step)
+    assert (summary(run)["a"]["last"], repr(summary(run)["a"]["first"])) == ("end", "nan")
+    found = tl.open(run.dir).summaries(["a.argmax", "a.argmin"])
+    assert found.drop("run_id").rows() == [(3, 3)]
