@@ -134,6 +134,13 @@ def test_an_unknown_stream_or_shape_is_refused(tmp_path: Path, asked: dict[str, 
         tl.open(tmp_path, create=True).history(**asked)
 
 
+@pytest.mark.parametrize("asked", [{"x": "epoch"}, {"downsample": 100}, {"raw": True}])
+def test_samples_are_shown_as_they_are(tmp_path: Path, asked: dict[str, object]):
+    """What says how metrics are shown is refused for the samples of the system, rather than passed over."""
+    with pytest.raises(QueryError, match="leave out x, downsample and raw"):
+        tl.open(tmp_path, create=True).history(stream="system", **asked)
+
+
 def test_without_system_metrics_there_is_no_stream(tmp_path: Path):
     """Off is the default, and leaves no folder."""
     with tl.init("p", dir=tmp_path) as run:

@@ -174,7 +174,7 @@ class Lake(Analysis, Questions, Declarations):
         a metric as x axis, its latest value at or before each step (by default the metric's step_metric).
         `downsample=n` keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as
         well (wide: the last of each step). `stream="system"` gives the system metrics of runs begun with
-        `init(system_metrics=True)` instead; step is where the run stood at each sample. Raises UnknownNameError,
+        `init(system_metrics=True)` instead, as sampled; step is where the run stood at each sample. Raises UnknownNameError,
         QueryError for arguments that cannot be; HistoryTooLargeError rather than fill the memory.
 
         >>> example().history("loss", runs="fast").select("step", "value").rows()
@@ -185,6 +185,8 @@ class Lake(Analysis, Questions, Declarations):
             raise QueryError(f"stream={stream!r}; accepted are 'metrics' and 'system'")
         if stream == "system":
             check_shape(shape)
+            if x is not None or downsample is not None or raw:
+                raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view.runs.ids(runs=runs, where=where)
             return system.history(self._storage, names, runs=ids, steps=steps, shape=shape)
         return self._view.series.read(
