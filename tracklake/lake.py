@@ -174,8 +174,8 @@ class Lake(Analysis, Questions, Declarations):
         a metric as x axis, its latest value at or before each step (by default the metric's step_metric).
         `downsample=n` keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as
         well (wide: the last of each step). `stream="system"` gives the system metrics of runs begun with
-        `init(system_metrics=True)` instead, as sampled; step is where the run stood at each sample. Raises UnknownNameError,
-        QueryError for arguments that cannot be; HistoryTooLargeError rather than fill the memory.
+        `init(system_metrics=True)` instead, as sampled; step is where the run stood at each sample. Raises
+        UnknownNameError, QueryError for arguments that cannot be; HistoryTooLargeError rather than fill the memory.
 
         >>> example().history("loss", runs="fast").select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
