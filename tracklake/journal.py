@@ -97,7 +97,7 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """Bytes of the file being written that hold whole frames.
+        """Bytes of the file being written that hold whole frames; what comes next begins there.
 
         >>> with tl.init() as run:
         ...     run._session.journal.size == run._session.journal.path.stat().st_size

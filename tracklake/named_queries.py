@@ -58,7 +58,7 @@ class Parameter(NamedTuple):
 
 
 class NamedQuery:
-    """One file."""
+    """One named query: a file of SQL, and what its head says of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -108,7 +108,7 @@ class Stretches:
 
     @property
     def stops(self) -> Ints:
-        """The row after each.
+        """The row after each stretch (int64).
 
         >>> Stretches(np.array([0, 2]), 3).stops.tolist()
         [2, 3]
@@ -117,7 +117,7 @@ class Stretches:
 
     @property
     def lengths(self) -> Ints:
-        """How many rows each has.
+        """How many rows each stretch has (int64).
 
         >>> Stretches(np.array([0, 2]), 3).lengths.tolist()
         [2, 1]
@@ -169,7 +169,7 @@ class Stretches:
         return np.where(found >= self.starts, found, -1)
 
     def most(self, x: Ints) -> Ints:
-        """Give the largest.
+        """Give the largest of each stretch.
 
         >>> Stretches(np.array([0, 2]), 3).most(np.array([5, 9, 1])).tolist()
         [9, 1]

@@ -206,7 +206,7 @@ class KeySet:
         return twice(close(prefix(KEYSET, len(body)) + body))
 
     def row(self, stamp: int, step: int, values: Sequence[Any]) -> bytes:
-        """Pack one row.
+        """Pack one row: its stamp (microseconds), its step, and a value for each name.
 
         >>> frame = KeySet(0, ("loss", "epoch"), "dq").row(7, 2, [0.5, 1])
         >>> struct.unpack("<qqIdq", frame[PREFIX_SIZE:-CRC_SIZE])
