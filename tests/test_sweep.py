@@ -127,6 +127,13 @@ def test_adjusted_means_solve_the_penalized_equations():
     assert marginals.evened_out(values, at, [first, second], size=4) == pytest.approx(expected)
 
 
+def test_marginal_beside_a_text_of_very_many_values(tmp_path: Path):
+    """The rarest values of another parameter count as one: it takes no table of all values by all."""
+    rows = [{"k": i % 2, "note": f"n{i // 3}", "acc": float(i % 2)} for i in range(1200)]
+    found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max").marginal("k")
+    assert found["adjusted"].to_list() == pytest.approx([0.0, 1.0], abs=0.05)
+
+
 def test_marginal_over_stretches(tmp_path: Path):
     """A number with many values is cut into stretches of as many runs; a category has a row a choice."""
     rows = [{"k": i / 10, "opt": "ab"[i % 2], "acc": float(i)} for i in range(100)]

@@ -71,7 +71,7 @@ def marginal(
     )
     low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
     used = (bins >= 0) & runs["value"].is_not_null().to_numpy()
-    beside = [_bins(other, points)[used] + 1 for other in others]  # to lack a parameter is a place as well
+    beside = [common(_bins(other, points)[used] + 1) for other in others]  # to lack a parameter is a place as well
     adjusted = evened_out(runs["value"].to_numpy()[used], bins[used], beside, size=len(low))
     measured = {"low": low[found["bin"]], "high": high[found["bin"]], "adjusted": adjusted[found["bin"]]}
     shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
@@ -110,6 +110,20 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
     alone = np.bincount(used["bin"], minlength=size) < 2  # noqa: PLR2004 - one run has no spread
     low[alone], high[alone] = np.nan, np.nan
     return low, high
+
+
+def common(places: Ints, *, most: int = 200) -> Ints:
+    """Return the places as they are, or where there are more than `most` of them, the rarest as one.
+
+    >>> common(np.array([0, 0, 1, 2, 2, 3]), most=3).tolist()
+    [0, 0, 2, 1, 1, 2]
+    """
+    counts = np.bincount(places)
+    if len(counts) <= most:
+        return places
+    renamed = np.full(len(counts), most - 1)
+    renamed[np.argsort(-counts, kind="stable")[: most - 1]] = np.arange(most - 1)
+    return renamed[places]
 
 
 def evened_out(values: Floats, at: Ints, others: Sequence[Ints], *, size: int) -> Floats:
