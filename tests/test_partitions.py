@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import deltalake
 import duckdb
@@ -15,6 +17,7 @@ import pytest
 import tracklake as tl
 from tracklake import delta_log, partitions, statements
 from tracklake.schema import POINTS, SESSIONS, STATES
+from tracklake.storage import Storage
 
 NAN = math.nan
 TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
@@ -147,3 +150,20 @@ def test_a_discarded_partition_leaves_no_file(tmp_path):
     assert partitions.checksum(storage.path(written.history)) == (written.sizes[0], written.crcs[0])
     partitions.discard(storage, written)
     assert [f for table in TABLES for f in files(tmp_path, table)] == []
+
+
+def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process that may have no more threads, or that ends, writes the three files one after the other."""
+    said = []
+
+    def start(thread: threading.Thread) -> NoReturn:
+        said.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    storage = Storage(tmp_path)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    part = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
+    assert said
+    assert [partitions.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
+        zip(part.sizes, part.crcs, strict=True)
+    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import threading
 from array import array
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from zlib import crc32
 
 import polars as pl
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from tracklake.statements import Said
     from tracklake.storage import Storage
+
+_T = TypeVar("_T")
 
 ROW_GROUP = 131_072
 """Measured: one series reads fastest at this size."""
@@ -71,17 +72,15 @@ def write(storage: Storage, contents: Contents) -> Partition:
     """
     name = secrets.token_hex(8)
     points, said = contents
-    tables: dict[str, Callable[[], pl.DataFrame]] = {
+    tables: dict[str, Callable[[], pl.DataFrame]] = {  # states are made while points are compressed
         f"history/part-{name}.parquet": lambda: points.select(list(POINTS)),
         f"states/part-{name}.parquet": lambda: _states_of(contents).select(list(STATES)),
         f"runs/part-{name}.parquet": lambda: statements.nest(said).select(list(SESSIONS)),
     }
     try:
-        with ThreadPoolExecutor(len(tables)) as pool:  # states are made while points are compressed
-            each = pool.map if threading.main_thread().is_alive() else map  # an interpreter that ends starts no thread
-            (history, history_crc), (state, state_crc), (runs, runs_crc) = each(
-                lambda file, table: _write_parquet(table(), storage.path(file)), tables, tables.values()
-            )
+        (history, history_crc), (state, state_crc), (runs, runs_crc) = _side_by_side(
+            [partial(_write_parquet, table, storage.path(file)) for file, table in tables.items()]
+        )
         storage.sync(tables)
     except OSError:  # a full disk most likely, and half a partition would take up what room there is
         for file in tables:
@@ -90,6 +89,15 @@ def write(storage: Storage, contents: Contents) -> Partition:
         raise
     sizes, crcs = (history, state, runs), (history_crc, state_crc, runs_crc)
     return Partition(id=name, n_points=points.height, created=0, sizes=sizes, crcs=crcs)
+
+
+def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Return what each returns, done in threads; one after the other where Python starts none, as when it ends."""
+    try:
+        with ThreadPoolExecutor(len(acts)) as pool:
+            return list(pool.map(lambda act: act(), acts))
+    except RuntimeError:
+        return [act() for act in acts]
 
 
 def _states_of(contents: Contents) -> pl.DataFrame:
@@ -246,10 +254,11 @@ def checksum(path: Path) -> tuple[int, int]:
     return size, crc
 
 
-def _write_parquet(table: pl.DataFrame, path: Path) -> tuple[int, int]:
-    """Write a file, its folder too if need be, and return its checksum."""
+def _write_parquet(make: Callable[[], pl.DataFrame], path: Path) -> tuple[int, int]:
+    """Write a table that is made here, its folder too if need be, and return the checksum of its file."""
     import pyarrow.parquet as pq
 
+    table = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     arrow = table.to_arrow()
     encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS}
