@@ -111,6 +111,12 @@ def test_equal_pairs_have_p_one():
     assert significance.paired_test([np.zeros(5)]) == ("none", 1.0, ", and all pairs are equal", 0.0)
 
 
+def test_too_few_pairs_are_told():
+    """Without pairs nothing matched, and a single one has no spread."""
+    whys = [significance.paired_test([np.zeros(pairs)]).why for pairs in (0, 1)]
+    assert whys == ["no runs match", "1 matched pair has no spread"]
+
+
 def test_equal_differences_are_tested_by_rank():
     """Where all differences are the same the t test has no spread, and the ranks decide."""
     found = significance.paired_test([np.full(6, 0.5)])

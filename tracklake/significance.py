@@ -253,7 +253,7 @@ def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str 
     """
     pairs = np.concatenate(differences) if len(differences) else np.empty(0)
     if len(pairs) < 2:  # noqa: PLR2004 - a spread takes two
-        return Finding("none", None, f"{'1 matched pair has' if len(pairs) else 'no matched pairs have'} no spread")
+        return Finding("none", None, "1 matched pair has no spread" if len(pairs) else "no runs match")
     if not pairs.any():
         return Finding("none", 1.0, f"{why}, and all pairs are equal")
     spread = paired_spread(differences)
