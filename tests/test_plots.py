@@ -313,3 +313,12 @@ def test_colours_of_a_scatter_are_told_apart(tmp_path: Path):
     scale = plot.chart.to_dict()["encoding"]["color"]["scale"]
     assert scale["domain"] == ["k0", "k1", "k2", "k3", "k4", "k5", "(other)"]
     assert scale["range"] == [*scales.OKABE_ITO[:6], scales.GREY]
+
+
+def test_a_spec_is_its_plots_own(lake: tl.Lake):
+    """What is changed in the spec of one plot is drawn by it, and by no other."""
+    one, other = (lake.plot.heatmap("lr", "seed", "loss.min") for _ in range(2))
+    one.spec["config"]["title"]["fontSize"] = 99
+    one.spec["layer"][0]["encoding"]["color"]["condition"]["scale"]["range"].clear()
+    assert other.spec["config"]["title"]["fontSize"] == 15
+    assert len(other.spec["layer"][0]["encoding"]["color"]["condition"]["scale"]["range"]) == len(scales.VIRIDIS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,7 +230,7 @@ def finished(chart: Chart, *, title: str, notes: Sequence[str]) -> Chart:
     under = [line for note in notes for line in textwrap.wrap(note, _NOTE_WIDTH)]
     above = textwrap.wrap(title, _TITLE_WIDTH, max_lines=2, placeholder=" …")
     heading = {"text": above, **({"subtitle": under} if under else {})}
-    return {"$schema": _SCHEMA, "config": _STYLE, "title": heading, **chart}
+    return {"$schema": _SCHEMA, "config": deepcopy(_STYLE), "title": heading, **chart}
 
 
 def _with_middles(data: pl.DataFrame, axes: dict[str, Axis]) -> pl.DataFrame:

@@ -241,7 +241,7 @@ def color(means: Axis | Legend | None, field: str = "color") -> Channel:
     if isinstance(means, Legend):
         scale: Channel = {"domain": list(means.names), "range": means.colours}
         return channel(field, "N", title=title, scale=scale, legend={"labelExpr": _NAME})
-    stops = VIRIDIS[::-1] if means.reverse else VIRIDIS
+    stops = VIRIDIS[::-1] if means.reverse else VIRIDIS.copy()
     scale = {"type": "log" if means.log else "linear", "range": stops, "zero": False}
     known = channel(field, "Q", title=title, scale=scale, legend={"format": ".3~g"})
     return either(f"isValid(datum.{field})", known, GREY)
