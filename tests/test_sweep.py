@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,17 @@ def test_marginal_beside_a_text_of_very_many_values(tmp_path: Path):
     rows = [{"k": i % 2, "note": f"n{i // 3}", "acc": float(i % 2)} for i in range(1200)]
     found = lake_of(tmp_path, rows).sweep(metric="acc", goal="max").marginal("k")
     assert found["adjusted"].to_list() == pytest.approx([0.0, 1.0], abs=0.05)
+
+
+def test_marginal_along_a_text_of_very_many_values():
+    """A parameter with a value a run has its own value as each mean, in the room of its values by those of others."""
+    at, values = np.arange(20_000), np.linspace(0, 1, 20_000)
+    tracemalloc.start()
+    found = marginals.evened_out(values, at, [at % 3], size=len(at))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == pytest.approx(values)
+    assert most < 20_000 * 500
 
 
 def test_marginal_over_stretches(tmp_path: Path):

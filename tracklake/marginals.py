@@ -138,13 +138,21 @@ def evened_out(values: Floats, at: Ints, others: Sequence[Ints], *, size: int) -
     """
     if not len(values):
         return np.full(size, np.nan)
-    factors = [(at, size), *((other, int(other.max()) + 1) for other in others)]
-    met = np.block([[np.bincount(a * m + b, minlength=n * m).reshape(n, m) for b, m in factors] for a, n in factors])
-    sums = np.concatenate([np.bincount(a, values, minlength=n) for a, n in factors])
-    counts = np.diag(met)
-    held = np.where(np.arange(len(counts)) < size, counts == 0, 1)  # a place without a value has any mean
-    means, effects = np.split(np.linalg.solve(met + np.diag(held), sums), [size])
-    return np.where(counts[:size] > 0, means + counts[size:] @ effects / len(values), np.nan)
+    beside = others or [np.zeros_like(at)]
+    counts, total = np.bincount(at, minlength=size), np.bincount(at, values, minlength=size)
+    sums = np.concatenate([np.bincount(other, values) for other in beside])
+    both = np.hstack([_met(at, other, size) for other in beside])
+    met = np.block([[_met(one, other, int(one.max()) + 1) for other in beside] for one in beside])
+    shares = both / np.maximum(counts, 1)[:, None]  # with these the means are eliminated: there may be one a run
+    effects = np.linalg.solve(met - shares.T @ both + np.eye(len(met)), sums - shares.T @ total)
+    means = total / np.maximum(counts, 1) - shares @ effects
+    return np.where(counts > 0, means + np.diag(met) @ effects / len(values), np.nan)
+
+
+def _met(one: Ints, other: Ints, size: int) -> Ints:
+    """Count how often each of `size` places of one factor met each place of another (size x places)."""
+    places = int(other.max()) + 1
+    return np.bincount(one * places + other, minlength=size * places).reshape(size, places)
 
 
 def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
