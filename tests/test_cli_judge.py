@@ -75,6 +75,13 @@ def test_sweep(folder: str):
     assert [(row["value"], row["n"]) for row in marginal] == [(0.1, 3), (0.2, 3), (0.3, 3)]
 
 
+def test_sweep_in_a_narrow_terminal(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """The columns of the sweep itself are told to be in a wider terminal: --csv and --json give what mattered."""
+    monkeypatch.setenv("COLUMNS", "40")
+    text = call("sweep", "acc", "--goal", "max", "--params", "lr", folder=folder).stdout
+    assert " in a wider terminal)\n" in text
+
+
 def test_at_budget(folder: str):
     """`at-budget` shows each run's last and best value within all of the budgets."""
     found = rows("at-budget", "acc", "step=1", "time=2h", "--goal", "max", "--where", "config.seed = 0", folder=folder)

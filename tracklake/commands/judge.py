@@ -105,7 +105,7 @@ def sweep(
     else:
         shown = found.importance() if marginal is None else found.marginal(marginal)
     if form is None and best is None and marginal is None:
-        terminal.show(found, limit=0)
+        terminal.show(found, limit=0, columns="in a wider terminal")  # the forms give what is below
         click.echo()
     give(shown, form=form, rows=terminal.most(form, limit))
 

@@ -83,14 +83,14 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
             click.echo(f"... more than {shown.height} rows: --limit 0 shows them all")
 
 
-def show(found: Tabulated, *, limit: int | None) -> None:
-    """Print a result as a table that fits the terminal, and say how to see the rest of it.
+def show(found: Tabulated, *, limit: int | None, columns: str = "in a wider terminal, or with --csv or --json") -> None:
+    """Print a result as a table that fits the terminal, and say how to see the rest of its rows and `columns`.
 
     >>> show(example().time_to("acc", 0.6, goal="max", by="lr"), limit=1)
     step until acc >= 0.6; baseline lr=0.1
     ...
     """
-    rest = "with --limit 0", "in a wider terminal, or with --csv or --json"
+    rest = ("with --limit 0", columns)
     click.echo(found.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=rest))
 
 
