@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from processes import output
 
@@ -58,3 +59,17 @@ def test_reinit_takes_the_words_of_wandb(tmp_path):
     with pytest.raises(tl.TracklakeError, match=r"reinit.*'again'.*finish_previous"):
         tl.init("p", dir=tmp_path / "lake", reinit="again")
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_training_may_go_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A lake stays where it was when it was given, by a path from there: rows, arrays, the summary, and a reader."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    with tl.init("p", id="r", dir="lake") as run:
+        run.log({"loss": 0.5})
+        lake = tl.open("lake")
+        monkeypatch.chdir(tmp_path / "other")
+        run.summary["weights"] = np.arange(100)
+        assert (run.summary["loss"], run.dir, lake.dir) == (0.5, "lake", "lake")
+    assert list((tmp_path / "other").iterdir()) == []
+    assert lake.run("r").summary["weights"]["max"] == 99

@@ -135,7 +135,7 @@ class Identity:
         ...     run.dir
         'lake'
         """
-        return str(self._session.storage.root)
+        return str(self._session.storage.given)
 
     @property
     def url(self) -> str:

@@ -111,7 +111,7 @@ class Journal:
 
         >>> with tl.init(id="r1") as run:
         ...     str(run._session.journal.path)
-        'lake/journal/r1-....0.tlj'
+        '/.../lake/journal/r1-....0.tlj'
         """
         return self._folder / str(self.name)
 

@@ -95,7 +95,7 @@ class Lake(Analysis, Questions, Declarations):
         >>> tl.open("new", create=True).dir
         'new'
         """
-        return str(self._storage.root)
+        return str(self._storage.given)
 
     def runs(
         self,

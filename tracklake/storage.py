@@ -62,23 +62,26 @@ class Storage:
     (True, False)
     """
 
-    __slots__ = ("root",)
+    __slots__ = ("given", "root")
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.given = root
+        """The folder as it was given, perhaps seen from where the process was then."""
+        self.root = root.absolute()
+        """The folder, also for a process that has gone to another one since."""
 
     def path(self, name: str) -> Path:
-        """Return the absolute or root-relative path of a name; LakeError if the name leads out of the root.
+        """Return the absolute path of a name; LakeError if the name leads out of the root.
 
         >>> import pathlib
         >>> Storage(pathlib.Path("lake")).path("history/a.parquet")
-        PosixPath('lake/history/a.parquet')
+        PosixPath('/.../lake/history/a.parquet')
         >>> Storage(pathlib.Path("lake")).path("../secret")
         Traceback (most recent call last):
         tracklake.errors.LakeError: the name '../secret' leads out of the lake lake; names are relative, without '..'
         """
         if name.startswith("/") or ".." in name.split("/"):
-            raise LakeError(f"the name {name!r} leads out of the lake {self.root}; names are relative, without '..'")
+            raise LakeError(f"the name {name!r} leads out of the lake {self.given}; names are relative, without '..'")
         return self.root / name
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
