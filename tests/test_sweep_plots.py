@@ -109,6 +109,17 @@ def test_marginal_of_many_texts_keeps_those_of_most_runs(tmp_path: Path):
     assert "Shown: the 20 of 25 values with most runs." in plot.notes
 
 
+@pytest.mark.parametrize(("name", "drawn"), [("lr", False), ("note", True)])
+def test_marginal_draws_adjusted_means_beside_other_parameters(tmp_path: Path, name: str, drawn: bool):
+    """They are drawn where another parameter may be evened out; a text that differs in each run is none."""
+    for i in range(12):
+        with tl.init("p", config={"note": f"n{i}", "lr": i % 2}, dir=tmp_path) as run:
+            run.log({"acc": float(i)})
+    lake = tl.open(tmp_path)
+    spec = lake.plot.marginal(lake.sweep(metric="acc", goal="max"), name).spec
+    assert ("adjusted" in {layer["encoding"]["y"]["field"] for layer in spec["layer"]}) == drawn
+
+
 def test_marginal_of_a_conditional_parameter(lake: tl.Lake, sweep):
     """Runs without the parameter are not drawn; each stretch of a number has some runs."""
     data = lake.plot.marginal(sweep, "momentum").data

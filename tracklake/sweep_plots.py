@@ -151,7 +151,7 @@ def marginal(sweep: Sweep, name: str) -> Plot:
         notes.append(f"Shown: the {_CHOICES} of {number_of(found.height, 'value')} with most runs.")
     failed = placed.filter("failed").unique("x", maintain_order=True)
     x = _along(parameter, placed["x"])
-    alone = len(sweep.settings) == 1
+    alone = all(other.name == parameter.name for other in sweep.settings)
     draw = partial(sweep_charts.marginal, runs=runs, failed=failed, x=x, y=y, alone=alone)
     return Plot(title, data=data, draw=draw, notes=[*notes, *beyond])
 
