@@ -51,6 +51,19 @@ def test_gathering_keeps_the_order_of_equal_rows():
     assert order == sorted(range(4_000), key=lambda i: names[i])
 
 
+@pytest.mark.parametrize("order", ["as they come", "run by run", "shuffled"])
+def test_many_rows_sort_as_few_do(order: str):
+    """By strings, then numbers, and equal rows stay as they stand: just as polars sorts the strings themselves."""
+    n = 6_000
+    rows = pl.DataFrame({"a": [f"m{i % 7}" for i in range(n)], "b": [f"r{i // 70}" for i in range(n)],
+                         "c": [i % 3 for i in range(n)], "at": range(n)})  # fmt: skip
+    rows = {"as they come": rows, "run by run": rows.sort("b", "a", "c"), "shuffled": rows.sample(n, shuffle=True)}[
+        order
+    ]
+    found = stretches.sort(rows, by=["a", "b", "c"], series=["a"])
+    assert found.equals(rows.sort("a", "b", "c", maintain_order=True))
+
+
 def test_nothing_is_gathered_from_nothing():
     """An empty frame has no order."""
     assert stretches.gathered(pl.DataFrame({"a": []}, schema={"a": pl.String}), by=["a"]).to_list() == []

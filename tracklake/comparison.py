@@ -231,7 +231,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     if chosen and len(table) > 1:
         yield (
             f"the baseline is the best of {len(table)} groups, and being chosen flatters it: p is corrected over all"
-            " pairs; name the baseline that you mean"
+            " pairs; name the baseline that you mean (baseline=, in a shell --baseline)"
         )
     failed = int(table["n_failed"].sum())
     if failed:
@@ -252,7 +252,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     if found.tasks and found.unit == "run":
         yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
     if few:
-        yield f"{number_of(few, 'group')} of too few runs for a sound interval (column warning)"
+        yield f"{number_of(few, 'group')} of too few runs for a sound interval (the table's column warning)"
 
 
 def _sheet(of: Comparison) -> Sheet:

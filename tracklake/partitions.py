@@ -31,7 +31,7 @@ ROW_GROUP = 131_072
 """Measured: one series reads fastest at this size."""
 _PAGE = 1 << 14
 """Bytes of a column that are read or left out at once: with the usual 1 MB, one metric or few runs of many take a third
-longer, and a file is 4 % smaller where numbers have all their digits, 10 to 25 % where they are rounded or regular."""
+longer, and a file is some 4 % smaller, more where numbers are regular."""
 _STRINGS = ["project", "run_id", "metric", "text", "first_text", "last_text"]
 _DELTAS = {
     "step",

@@ -76,7 +76,9 @@ class Plot:
 
     @property
     def chart(self) -> Any:
-        """The picture as a chart of altair. Raises TracklakeError without altair.
+        """The picture as a chart of altair, made anew each time: to change what `save` writes, change `spec`.
+
+        Raises TracklakeError without altair.
 
         >>> example().plot.scatter("lr", "loss.min").chart.properties(width=200).to_dict()["width"]
         200

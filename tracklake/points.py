@@ -32,11 +32,7 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
     >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
     [1, 2]
     """
-    if stretches.is_sorted(points, by=by):
-        return points
-    series = by[: by.index("step")]
-    together = points[stretches.gathered(points, by=series)]  # enough for sorted parts of several runs, and far faster
-    return together if stretches.is_sorted(together, by=by) else together.sort(by, maintain_order=True)
+    return stretches.sort(points, by=by, series=by[: by.index("step")])
 
 
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -75,13 +75,14 @@ class OpenRuns(Generic[OpenT]):
         ...     open_runs.current.id
         'a'
         """
+        if self._beat is None:
+            beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
+            beat.start()
+            self._beat = beat
+            self._watch_the_end()
         if run not in self._runs:
             self._runs.append(run)
         self.exit_status = None  # if somebody meant to leave, it was not to be
-        if self._beat is None:
-            self._beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
-            self._beat.start()
-            self._watch_the_end()
 
     def drop(self, run: OpenT) -> None:
         """Forget a run that is finished.

@@ -163,25 +163,15 @@ class RunTable:
         return whole if rows is self.summaries.runs else whole.gather(at.places)
 
     @cached_property
-    def _whole(self) -> dict[str, pl.Series]:
-        """The fields and the runtime of all runs in their order."""
-        tables = {**self._fields, "runtime": self._runtimes}
-        return {name: _column(self.summaries.runs["run_id"], table) for name, table in tables.items()}
-
-    @cached_property
-    def _fields(self) -> dict[str, pl.DataFrame]:
-        """run_id and the value of each field that was said last."""
+    def _whole(self) -> pl.DataFrame:
+        """The fields, as they were said last, and the runtime of all runs in their order."""
+        names = [*fields.TEXTS, "tags"]
         said = self.snapshot.statements.filter(pl.col("said") == "field").sort("ts", "session", maintain_order=True)
-        last = said.unique(["run_id", "key"], keep="last", maintain_order=True)
-        found = {
-            f: last.filter(pl.col("key") == f).select("run_id", pl.col("text").alias(f))
-            for f in (*fields.TEXTS, "tags")
-        }
-        tags = [fields.tags_of(text) for text in found["tags"]["tags"]]
-        found["tags"] = found["tags"].with_columns(pl.Series("tags", tags, dtype=pl.List(pl.String)))
-        named = self.summaries.runs.select("run_id").join(found["name"], on="run_id", how="left")
-        found["name"] = named.with_columns(pl.col("name").fill_null(pl.col("run_id")))
-        return found
+        texts = said.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
+        whole = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
+        whole = whole.join(self._runtimes, on="run_id", how="left", maintain_order="left")
+        tags = pl.Series("tags", map(fields.tags_of, whole["tags"]), dtype=pl.List(pl.String))
+        return whole.with_columns(pl.col("name").fill_null(pl.col("run_id")), tags)
 
     @cached_property
     def _runtimes(self) -> pl.DataFrame:
