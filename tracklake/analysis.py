@@ -98,10 +98,11 @@ class Analysis:
          0.1  1  0.9000  0.9000                         baseline
         0.01  1  0.6000  0.6000     -0.3000       0.00  too few runs
         - the baseline is the best of 2 groups, and being chosen flatters it: p is
-          corrected over all pairs; name the baseline that you mean
+          corrected over all pairs; name the baseline that you mean (baseline=, in a
+          shell --baseline)
         - 1 group without a test: nothing to match runs by (over=), and a group of one
           run has no spread
-        - 2 groups of too few runs for a sound interval (column warning)
+        - 2 groups of too few runs for a sound interval (the table's column warning)
         """
         from tracklake import comparison, outcomes
         from tracklake.differences import Settings
