@@ -62,14 +62,15 @@ def test_reinit_takes_the_words_of_wandb(tmp_path):
 
 
 def test_a_training_may_go_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A lake stays where it was when it was given, by a path from there: rows, arrays, the summary, and a reader."""
+    """A lake stays where it was when it was given, by a path from there: rows, arrays, the summary, and readers."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
     with tl.init("p", id="r", dir="lake") as run:
         run.log({"loss": 0.5})
-        lake = tl.open("lake")
+        lake, seen = tl.open("lake"), tl.Api("lake").run("r")
         monkeypatch.chdir(tmp_path / "other")
         run.summary["weights"] = np.arange(100)
+        seen.summary.update({"biases": np.arange(100)})
         assert (run.summary["loss"], run.dir, lake.dir) == (0.5, "lake", "lake")
     assert list((tmp_path / "other").iterdir()) == []
-    assert lake.run("r").summary["weights"]["max"] == 99
+    assert [lake.run("r").summary[name]["max"] for name in ("weights", "biases")] == [99, 99]

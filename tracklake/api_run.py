@@ -6,7 +6,6 @@ from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from tracklake import keys, values
@@ -115,7 +114,7 @@ class ApiRun:
         0.5
         """
         held = Held(self._page.entries[self.id], self._say)
-        return ApiSummary(held, folder=Path(self._page.lake.dir))
+        return ApiSummary(held, folder=self._recorded.dir)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FIRST = pl.Series([True])
 _FEW = 1 << 12
-"""Rows that polars sorts by strings sooner than one can see whether they are sorted."""
+"""Rows up to which polars sorts by the strings themselves sooner than ranks of them are made."""
 
 
 def begin(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
@@ -79,10 +79,10 @@ def sort(frame: pl.DataFrame, *, by: Sequence[str], series: Sequence[str]) -> pl
     >>> sort(frame, by=["a", "b"], series=["a"]).rows()
     [('x', 2), ('y', 0), ('y', 1)]
     """
-    if frame.height <= _FEW:
-        return frame.sort(by, maintain_order=True)
     if is_sorted(frame, by=by):
         return frame
+    if frame.height <= _FEW:
+        return frame.sort(by, maintain_order=True)
     together = frame[gathered(frame, by=series)]
     if is_sorted(together, by=by):
         return together
