@@ -58,6 +58,16 @@ def test_best_rows_of_a_derived_metric(lake: tl.Lake):
     assert lake.at_best("train/loss", goal="min", take=["gap"]).rows() == [("a", 2, 1.0, 2.0), ("b", 0, 0.0, None)]
 
 
+def test_the_history_of_one_run_has_what_is_derived_where_it_is_named(lake: tl.Lake):
+    """A run's wide history has derived metrics and aliases as columns if asked for them, and else what was logged."""
+    lake.derive("gap", GAP)
+    lake.alias("loss", "train/loss")
+    found = lake.run("b").history(["gap", "loss"])
+    assert found.select("_step", "gap", "loss").rows() == [(0, None, 0.0), (1, 9.0, 1.0), (2, None, 2.0), (3, 7.0, 3.0)]
+    assert found.columns == ["_step", "gap", "loss", "_timestamp", "_runtime"]
+    assert lake.run("b").history().columns == ["_step", "train/loss", "val/loss", "_timestamp", "_runtime"]
+
+
 def test_sql_of_a_derived_metric(lake: tl.Lake):
     """A derived metric is in runs, summaries and history, restricted or not, and in named queries."""
     lake.derive("gap", GAP)
@@ -232,6 +242,10 @@ def test_aliases_that_cannot_be(lake: tl.Lake):
         lake.alias("loss", "gap")
     with pytest.raises(DefinitionError, match="'gap' is derived as"):
         lake.alias("gap", "val/loss")
+    with pytest.raises(
+        DefinitionError, match=r"takes names one by one, alias\('loss', 'train/loss'\), not \['val/loss'\]"
+    ):
+        lake.alias("loss", ["val/loss"])
 
 
 def test_statistics_of_runs_take_what_is_derived(lake: tl.Lake):

@@ -240,6 +240,22 @@ def test_the_history_of_one_run_is_wide(lake):
     assert lake.run("c").history().schema == {"_step": pl.Int64, "_timestamp": pl.Float64, "_runtime": pl.Float64}
 
 
+def test_a_timestamp_of_the_user_stands_in_the_history_of_the_run(tmp_path):
+    """Where the user logged `_timestamp` the column has it, else the time of the row; other kinds of it go beside."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"m": 1.0, "_timestamp": 5.5})
+        run.log({"m": 2.0})
+    with tl.init(id="b", dir=tmp_path) as run:
+        run.log({"m": 1.0, "_timestamp": "noon"})
+        run.log({"m": 2.0})
+    lake = tl.open(tmp_path)
+    ours = lake.history("m")["time"].dt.epoch("us").to_list()
+    assert lake.run("a").history()["_timestamp"].to_list() == [5.5, ours[1] / 1e6]
+    found = lake.run("b").history(["m"])
+    assert found.select("_timestamp", "_timestamp.text").rows() == [(None, "noon"), (ours[3] / 1e6, None)]
+    assert found.columns == ["_step", "m", "_timestamp", "_timestamp.text", "_runtime"]
+
+
 def test_empty_rows_are_steps_without_values(tmp_path):
     """An empty row is in no history but in that of _step, and counts as a row of the run."""
     with tl.init(id="a", dir=tmp_path) as run:

@@ -183,3 +183,21 @@ def test_seconds_are_the_nearest_doubles():
     """885 microseconds are 0.000885 s, not 0.0008849999999999999 s."""
     made = points.pseudo(frame(("a", "x", 1, 0, 885, 1.0)), sessions=sessions("a", 0, 0.0))
     assert made.filter(pl.col("metric") == "_runtime")["value"].to_list() == [0.000885]
+
+
+SAID = st.lists(st.tuples(st.sampled_from("xy"), st.integers(1, 3), st.integers(0, 4), st.integers(0, 9)), min_size=1)
+
+
+@given(said=SAID)
+def test_times_of_a_run_are_those_of_its_pseudo_series(said: list[tuple[str, int, int, int]]):
+    """One row a step, with what `_timestamp` and `_runtime` come to there, however many sessions spoke of it."""
+    begun = pl.DataFrame(
+        {"run_id": "a", "session": [1, 2, 3], "start": [0, 1, 2], "runtime_base": [0.0, 60.0, 3.0]},
+        schema_overrides={"start": STAMP},
+    )
+    logged = points.resolve(frame(*(("a", metric, session, step, ts, 0.0) for metric, session, step, ts in said)))
+    series = points.resolve(points.with_pseudo(logged, sessions=begun)).filter(pl.col("metric").is_in(points.PSEUDO))
+    wide = series.pivot("metric", index="step", values="value")
+    assert_frame_equal(
+        points.times(logged, sessions=begun), wide.select("step", "_timestamp", "_runtime"), check_exact=True
+    )

@@ -231,6 +231,8 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
 def _check_inputs(derivation: Derivation, before: Derivations, table: RunTable) -> None:
     known = {*table.snapshot.metrics, *PSEUDO}
     for needed in derivation.inputs:
+        if not isinstance(needed, str):
+            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {needed!r}")
         if needed == derivation.name:
             raise DefinitionError(f"{needed!r} would need itself")
         if derivation.kind == "alias" and needed in before:

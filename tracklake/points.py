@@ -102,6 +102,26 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
 
 
+def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Say when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
+
+    The same times as `with_pseudo` gives, of the session that spoke last at each step, but not the user's own.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> sessions = {"run_id": ["a"], "session": [1], "start": [2_000_000], "runtime_base": [60.0]}
+    >>> begun = pl.DataFrame(sessions).with_columns(pl.col("start").cast(POINTS["ts"]))
+    >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
+    (7, 2.5, 60.5)
+    """
+    said = _rows(points)
+    if not (said["step"].slice(1) > said["step"].head(-1)).all():  # several sessions, which may share steps
+        said = said.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
+    begun = said.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
+    since = begun["ts"].to_physical()
+    ran = seconds(since - begun["start"].to_physical()) + begun["runtime_base"]
+    return pl.DataFrame([begun["step"], seconds(since).alias("_timestamp"), ran.alias("_runtime")])
+
+
 def seconds(microseconds: pl.Series) -> pl.Series:
     """Divide by a million, exactly rounded: polars multiplies by the reciprocal, but not if there is only one number.
 

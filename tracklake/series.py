@@ -10,10 +10,11 @@ from tracklake import columns, keys, partitions, points, stretches
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
+from tracklake.schema import POINTS
 from tracklake.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tracklake.run_table import Runs, RunTable, Where
 
@@ -23,6 +24,7 @@ Steps = tuple[int | None, int | None] | range | None
 
 _SERIES = ["run_id", "metric"]
 _STORED = ["kind", "value", "ival", "text"]
+_NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in _STORED} | {"at": pl.UInt32})
 
 
 class SeriesTable:
@@ -78,14 +80,17 @@ class SeriesTable:
         >>> example()._view.series.of_run("slow", ["acc"]).select("_step", "acc").rows()
         [(0, 0.4), (1, 0.5), (2, 0.6)]
         """
-        found = self.snapshot.of_run(run_id)
-        if metrics is not None:
-            found = found.filter(pl.col("metric").is_in([*metrics, *PSEUDO]))
-        names = found["metric"].unique().sort() if metrics is None else dict.fromkeys(metrics)
-        steps = found.select(pl.col("step").unique().sort())
-        placed = found.join(steps.with_row_index("at"), on="step", maintain_order="left")
-        shown = ["_step", *(name for name in names if name not in PSEUDO), "_timestamp", "_runtime"]
-        return pl.DataFrame(_typed_by_metric(placed, shown, steps.height)).cast({"_step": pl.Int64})
+        logged, sessions = self.snapshot.of_run(run_id), self.snapshot.starts.filter(pl.col("run_id") == run_id)
+        rows = points.times(logged, sessions=sessions)
+        parts = _placed(logged, rows["step"])
+        own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
+        if own:
+            parts |= _placed(points.resolve(points.pseudo(logged, sessions=sessions)), rows["step"])
+        if not self.snapshot.virtual.isdisjoint(metrics or ()):
+            parts |= _placed(self.snapshot.resolved(metrics, runs=[run_id]), rows["step"])
+        names = sorted(parts) if metrics is None else dict.fromkeys(metrics)
+        typed = _typed_by_metric(parts, [*(name for name in names if name not in PSEUDO), *own], rows.height)
+        return pl.DataFrame([rows["step"].alias("_step"), *typed, *rows.drop("step", *own)])
 
     def read(
         self,
@@ -181,7 +186,8 @@ class SeriesTable:
         heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
         whose = heads.select("at", pl.col("step").alias("best"))[stretches.numbers(new)]
         found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
-        return pl.DataFrame([*best, *_typed_by_metric(found, [metric, *taken], best.height, beside=best.columns)])
+        typed = _typed_by_metric(_by_metric(found), [metric, *taken], best.height, beside=best.columns)
+        return pl.DataFrame([*best, *typed])
 
     def _refuse_too_many(
         self, names: Sequence[str], ids: Collection[str] | None, limit: int, *, counted: Literal["n_raw", "n_points"]
@@ -304,19 +310,23 @@ def _wide(found: pl.DataFrame) -> pl.DataFrame:
     rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
     at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
     metrics = found["metric"].unique(maintain_order=True).to_list()
-    return pl.DataFrame([*rows, *_typed_by_metric(at, metrics, rows.height, beside=rows.columns)])
+    return pl.DataFrame([*rows, *_typed_by_metric(_by_metric(at), metrics, rows.height, beside=rows.columns)])
 
 
 def _typed_by_metric(
-    found: pl.DataFrame, metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
+    parts: Mapping[str, pl.DataFrame], metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
 ) -> Iterator[pl.Series]:
     """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
-    parts = _by_metric(found)
     taken = {*beside, *metrics}
     for name in metrics:
-        mine = parts.get(name, found.clear())
+        mine = parts.get(name, _NOTHING)
         shown = f"metric.{name}" if name in beside else name
         yield from columns.typed(shown, mine, mine["at"], size, taken=taken)
+
+
+def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
+    """Cut the points of one run into its metrics, each with its places `at` among the steps."""
+    return _by_metric(found.hstack([steps.search_sorted(found["step"]).alias("at")]))
 
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -210,15 +210,12 @@ class Snapshot:
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
     def of_run(self, run_id: str) -> pl.DataFrame:
-        """Return the points of one run that count, and its pseudo series; each in order, the series in none.
+        """Return the points of one run that count (schema POINTS), sorted by metric and step, markers among them.
 
         >>> example()._view.snapshot.of_run("fast").filter(metric="loss")["value"].to_list()
         [1.0, 0.25, 0.75]
         """
-        found = self.points(runs=[run_id]).with_columns(pl.lit("").alias("project"))
-        rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
-        made = points.pseudo(rows, sessions=self.starts.filter(pl.col("run_id") == run_id))
-        return pl.concat([rows.filter(~pl.col("metric").is_in(PSEUDO)), points.resolve(made)])
+        return self._counting(self.points(runs=[run_id]))
 
     def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.
@@ -226,15 +223,17 @@ class Snapshot:
         >>> example()._view.snapshot.resolved(["loss"], runs=["fast"]).select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
-        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
-        one = pl.lit("").alias("project")
         if metrics is None or not set(metrics).intersection(PSEUDO):
-            found = self.points(metrics, runs=runs).filter(pl.col("metric") != "_step").with_columns(one)
-            return points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
-        found = self.points(runs=runs).with_columns(one)
-        rows = points.resolve(partitions.collect(found), cutoffs=self.cutoffs)
-        whole = points.with_pseudo(rows, sessions=self.starts)
+            return self._counting(self.points(metrics, runs=runs).filter(pl.col("metric") != "_step"))
+        whole = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
         return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
+
+    def _counting(self, stored: pl.LazyFrame) -> pl.DataFrame:
+        """Return the points that count of those stored, sorted by run, metric and step; all of one project."""
+        found = partitions.collect(stored)
+        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
+        one = pl.Series("project", [""]).new_from_index(0, found.height)
+        return points.resolve(found.with_columns(one), cutoffs=self.cutoffs)
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
