@@ -46,7 +46,7 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
     [1.5]
     """
     said = sort(points)
-    if cutoffs is not None:
+    if cutoffs is not None and cutoffs.height:
         said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
     new = stretches.begin(said, by=("run_id", "metric", "step"))
     last = new.shift(-1, fill_value=True)  # the next row begins another step
@@ -95,10 +95,10 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     made = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
-        ran = seconds(begun["ts"].to_physical() - begun["start"].to_physical()) + begun["runtime_base"]
+        ran = seconds(begun["ts"].cast(pl.Int64) - begun["start"].cast(pl.Int64)) + begun["runtime_base"]
         made.append(_series(begun, "_runtime", ran))
     made.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
-    made.append(_series(timed, "_timestamp", seconds(timed["ts"].to_physical())))
+    made.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
     return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
 
 
@@ -106,6 +106,7 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     """Say when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
 
     The same times as `with_pseudo` gives, of the session that spoke last at each step, but not the user's own.
+    `sessions` has every session of the run.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
     >>> sessions = {"run_id": ["a"], "session": [1], "start": [2_000_000], "runtime_base": [60.0]}
@@ -116,10 +117,12 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     said = _rows(points)
     if not (said["step"].slice(1) > said["step"].head(-1)).all():  # several sessions, which may share steps
         said = said.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
-    begun = said.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
-    since = begun["ts"].to_physical()
-    ran = seconds(since - begun["start"].to_physical()) + begun["runtime_base"]
-    return pl.DataFrame([begun["step"], seconds(since).alias("_timestamp"), ran.alias("_runtime")])
+    known = sessions["session"].to_numpy()
+    order = np.argsort(known)
+    begun = order[np.searchsorted(known, said["session"].to_numpy(), sorter=order)]
+    ts, start = (column.cast(pl.Int64).to_numpy() for column in (said["ts"], sessions["start"]))
+    ran = (ts - start[begun]) / 1e6 + sessions["runtime_base"].to_numpy()[begun]
+    return pl.DataFrame({"step": said["step"], "_timestamp": ts / 1e6, "_runtime": ran})
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:
@@ -136,7 +139,7 @@ def _rows(points: pl.DataFrame) -> pl.DataFrame:
     new = stretches.begin(points, by=("run_id",))  # group by a number: strings take several times as long
     one = _one_of_equal_series(points, new.to_numpy())
     if one is not None:
-        return points.filter(one).select(*_ROW, "ts")
+        return stretches.kept(points[[*_ROW, "ts"]], pl.Series(one))
     runs = points.filter(new).select("project", "run_id")
     numbered = points.select(pl.lit(stretches.numbers(new).alias("run")), "session", "step", "ts")
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
@@ -154,7 +157,7 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
         return None
     same = np.arange(points.height) - np.repeat(starts - starts[first], lengths)
     for name in ("session", "step", "ts"):
-        column = points[name].to_physical().to_numpy()
+        column = points[name].cast(pl.Int64).to_numpy()
         if (column != column[same]).any():
             return None
         if name == "step" and (np.diff(column)[~new[1:]] <= 0).any():  # a step said twice

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from tracklake import columns, keys, partitions, points, stretches
+from tracklake.deferred import np
 from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -80,7 +81,8 @@ class SeriesTable:
         >>> example()._view.series.of_run("slow", ["acc"]).select("_step", "acc").rows()
         [(0, 0.4), (1, 0.5), (2, 0.6)]
         """
-        logged, sessions = self.snapshot.of_run(run_id), self.snapshot.starts.filter(pl.col("run_id") == run_id)
+        logged, starts = self.snapshot.of_run(run_id), self.snapshot.starts
+        sessions = stretches.kept(starts, starts["run_id"] == run_id)
         rows = points.times(logged, sessions=sessions)
         parts = _placed(logged, rows["step"])
         own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
@@ -90,7 +92,8 @@ class SeriesTable:
             parts |= _placed(self.snapshot.resolved(metrics, runs=[run_id]), rows["step"])
         names = sorted(parts) if metrics is None else dict.fromkeys(metrics)
         typed = _typed_by_metric(parts, [*(name for name in names if name not in PSEUDO), *own], rows.height)
-        return pl.DataFrame([rows["step"].alias("_step"), *typed, *rows.drop("step", *own)])
+        times = [rows[name] for name in ("_timestamp", "_runtime") if name not in own]
+        return pl.DataFrame([rows["step"].alias("_step"), *typed, *times])
 
     def read(
         self,
@@ -326,14 +329,15 @@ def _typed_by_metric(
 
 def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
     """Cut the points of one run into its metrics, each with its places `at` among the steps."""
-    return _by_metric(found.hstack([steps.search_sorted(found["step"]).alias("at")]))
+    at = np.searchsorted(steps.to_numpy(), found["step"].to_numpy()).astype(np.uint32)
+    return _by_metric(found.hstack([pl.Series("at", at)]))
 
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Cut a frame into its metrics; without a copy where the points of each stand together."""
-    starts = stretches.begin(found, by=["metric"]).arg_true().to_list()
-    names = found["metric"].gather(starts)
-    if names.n_unique() < len(names):
+    new = stretches.begin(found, by=["metric"])
+    starts, names = new.arg_true().to_list(), found["metric"].filter(new).to_list()
+    if len(set(names)) < len(names):
         return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
     cuts = zip(names, starts, [*starts[1:], found.height], strict=False)
     return {name: found.slice(start, stop - start) for name, start, stop in cuts}

@@ -233,7 +233,7 @@ class Snapshot:
         found = partitions.collect(stored)
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
         one = pl.Series("project", [""]).new_from_index(0, found.height)
-        return points.resolve(found.with_columns(one), cutoffs=self.cutoffs)
+        return points.resolve(found.replace_column(found.get_column_index("project"), one), cutoffs=self.cutoffs)
 
     def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.

@@ -51,6 +51,15 @@ def numbers(beginnings: pl.Series) -> pl.Series:
     return beginnings.cum_sum() - 1
 
 
+def kept(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
+    """Keep the rows where the mask is true; for few rows, as the query that `filter` runs takes a tenth of a ms.
+
+    >>> kept(pl.DataFrame({"a": [1, 2, 3]}), pl.Series([True, False, True]))["a"].to_list()
+    [1, 3]
+    """
+    return pl.DataFrame([column.filter(mask) for column in frame])
+
+
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     """Say whether the rows ascend by these columns (none of them null), without sorting.
 
