@@ -167,3 +167,15 @@ def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypat
     assert [partitions.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
         zip(part.sizes, part.crcs, strict=True)
     )
+
+
+def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
+    """So one metric of all runs is read sooner; of many steps the differences are kept, which take fewer bytes."""
+    with tl.init(dir=tmp_path) as run:
+        for step in range(1_025):
+            run.log({"loss": float(step)})
+    tl.open(tmp_path).refresh()
+    for lake, encoding in ((root, "RLE_DICTIONARY"), (tmp_path, "DELTA_BINARY_PACKED")):
+        group = pq.read_metadata(files(lake, "history")[0]).row_group(0)
+        (step,) = [c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "step"]
+        assert encoding in step.encodings, lake

@@ -33,6 +33,9 @@ _PAGE = 1 << 14
 """Bytes of a column that are read or left out at once: with the usual 1 MB, one metric of all runs and few runs of many
 take a fifth to a quarter longer, and a file is some 4 % smaller, more where numbers are regular."""
 _STRINGS = ["project", "run_id", "metric", "text", "first_text", "last_text"]
+_FEW_STEPS = 1024
+"""Distinct steps up to which they are kept as a dictionary: one metric of all runs is read a fifth sooner, in as many
+bytes. Of tens of thousands the places in a dictionary take two bytes a point, their differences none."""
 _DELTAS = {
     "step",
     "ts",
@@ -261,7 +264,8 @@ def _write_parquet(make: Callable[[], pl.DataFrame], path: Path) -> tuple[int, i
     table = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     arrow = table.to_arrow()
-    encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS}
+    dictionaries = [c for c in table.columns if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
+    encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS and c not in dictionaries}
     encodings |= {c: "BYTE_STREAM_SPLIT" for c in table.columns if c in _FLOATS}
     pq.write_table(
         arrow,
@@ -269,7 +273,7 @@ def _write_parquet(make: Callable[[], pl.DataFrame], path: Path) -> tuple[int, i
         row_group_size=ROW_GROUP,
         compression="zstd",
         compression_level=1,
-        use_dictionary=[c for c in table.columns if c in _STRINGS],
+        use_dictionary=dictionaries,
         column_encoding=encodings,
         write_statistics=[c for c in table.columns if c not in _NO_STATISTICS],
         write_page_index=True,

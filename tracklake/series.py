@@ -300,7 +300,7 @@ def _long(found: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
     shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
     if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
-        return found.select(shown)
+        return found[shown]
     return found.select(*shown, columns.in_words())
 
 

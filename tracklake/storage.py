@@ -118,20 +118,16 @@ class Storage:
         >>> [entry.name for entry in storage.list("history", suffix=".parquet")], storage.list("nowhere")
         (['a.parquet', 'b.parquet'], [])
         """
-        entries = []
         try:
             with os.scandir(self.path(folder)) as found:
-                for file in found:
-                    name = file.name
-                    if name.startswith(prefix) and name.endswith(suffix) and name[0] != ".":
-                        entry = known.get(name) or _entry(file)
-                        if entry is not None:
-                            entries.append(entry)
+                there = {file.name: file for file in found}
         except FileNotFoundError:
             return []
         except (NotADirectoryError, PermissionError) as error:
             raise LakeError(f"{self.path(folder)} cannot be listed: {error.strerror}") from error
-        return sorted(entries)
+        names = [n for n in there if n in known or (n.startswith(prefix) and n.endswith(suffix) and n[0] != ".")]
+        entries = [known.get(name) or _entry(there[name]) for name in sorted(names)]
+        return [entry for entry in entries if entry is not None]
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
         """Write a new file, atomically and durably; False if the name is taken.
