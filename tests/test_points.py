@@ -163,8 +163,9 @@ def test_pseudo_points_of_unsorted_runs_come_once():
         ([(1, 0, 10), (1, 1, 11)], [(1, 0, 20), (1, 1, 11)], [(1, 0, 20), (1, 1, 11)]),
         ([(1, 0, 10), (1, 1, 11)], [(2, 0, 10), (2, 1, 11)], [(1, 0, 10), (1, 1, 11), (2, 0, 10), (2, 1, 11)]),
         ([(1, 0, 10), (1, 0, 15)], [(1, 0, 10), (1, 0, 15)], [(1, 0, 15)]),
+        ([(1, 0, 10), (1, 0, 15)], [], [(1, 0, 15)]),
     ],
-    ids=["other steps", "other stamps", "other sessions", "a step said twice"],
+    ids=["other steps", "other stamps", "other sessions", "a step said twice", "a step said twice by the only one"],
 )
 def test_pseudo_points_look_at_every_series(x, y, expected):
     """Series as long as each other need not have the same rows: each (session, step, ts) is looked at."""

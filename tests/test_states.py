@@ -147,6 +147,13 @@ def test_each_run_session_and_metric_has_its_own_state():
     assert made.schema == pl.Schema(STATES)
 
 
+@pytest.mark.parametrize(("spoke", "expected"), [((1, 2), [(1, 0, 0), (2, 1, 1)]), ((1, 2, 1), [(1, 0, 2), (2, 1, 1)])])
+def test_sessions_of_one_series_have_a_state_each(spoke, expected):
+    """One after the other or in turns, and however near their numbers are."""
+    made = states.of(pl.concat(series({step: 1.0}, session=session) for step, session in enumerate(spoke)))
+    assert made.select("session", "lo", "hi").rows() == expected
+
+
 def test_no_points_have_no_states():
     """Empty frames go through every function."""
     empty = states.of(pl.DataFrame(schema=POINTS))
@@ -173,12 +180,27 @@ def test_merge_joins_disjoint_pieces_of_any_order():
     assert_frame_equal(merged, whole, rel_tol=1e-12)
 
 
+def test_a_merged_state_is_of_the_session_that_spoke_last():
+    """Late rows make a series newer, though the last step is of another session."""
+    pieces = pl.concat([states.of(series({5: 7.0}, session=2)), states.of(series({0: 1.0}, session=1, ts=100))])
+    assert states.merge(pieces).select("session", "last_step", pl.col("ts").dt.epoch("us")).rows() == [(1, 5, 100)]
+
+
 def test_merge_passes_over_pieces_that_say_only_none():
     """The ends come from the outermost pieces that have a value at all."""
     pieces = pl.concat(states.of(series({step: said})) for step, said in enumerate([None, "b", 2, None]))
     merged = states.merge(pieces).row(0, named=True)
     assert [merged[k] for k in ENDS] == [1, None, None, "b", TEXT, 2, 2.0, 2, None, INT]
     assert (merged["lo"], merged["hi"]) == (0, 3)
+
+
+@pytest.mark.parametrize(("said", "mean"), [(["b", 2.0], 2.0), (["b", None], 0.0)])
+def test_merge_of_one_number_and_of_none(said, mean):
+    """The mean of pieces is what it is of the whole."""
+    pieces = pl.concat(states.of(series({step: x})) for step, x in enumerate(said))
+    assert (
+        states.merge(pieces)["mean"].to_list() == states.of(series(dict(enumerate(said))))["mean"].to_list() == [mean]
+    )
 
 
 def test_merge_keeps_series_apart():
@@ -192,7 +214,7 @@ def test_merge_keeps_series_apart():
     ]
 
 
-@pytest.mark.parametrize("name", ["count", "n_nan", "n_inf", "sum", "mean", "std", "min", "argmax", "first", "last"])
+@pytest.mark.parametrize("name", [*STATISTICS, "best", "best_step", "first", "last"])
 def test_merge_needs_only_the_columns_of_the_statistic(name):
     """Pruned to what columns() names, the states merge to the same."""
     pieces = pl.concat([states.of(series({3: 7.0, 4: "end"}, session=2)), states.of(series({0: NAN, 1: 4.0}))])
@@ -201,8 +223,8 @@ def test_merge_needs_only_the_columns_of_the_statistic(name):
 
 
 def test_overlapping_names_the_series_whose_intervals_touch():
-    """A common step is an overlap, also inside a longer interval; neighbours and other runs are none."""
-    rows = [("a", 0, 9), ("a", 3, 4), ("b", 0, 4), ("b", 5, 9), ("c", 4, 6), ("c", 0, 4), ("d", 2, 3)]
+    """Once each: a common step is an overlap, also inside a longer interval; neighbours and other runs are none."""
+    rows = [("a", 0, 9), ("a", 3, 4), ("a", 4, 5), ("b", 0, 4), ("b", 5, 9), ("c", 4, 6), ("c", 0, 4), ("d", 2, 3)]
     frame = pl.DataFrame(rows, schema=["run_id", "lo", "hi"], orient="row").with_columns(metric=pl.lit("x"))
     assert states.overlapping(frame).rows() == [("a", "x"), ("c", "x")]
 
@@ -220,6 +242,7 @@ def test_overlapping_names_the_series_whose_intervals_touch():
         ("mean", (1.0, -INF), -INF),
         ("mean", (None,), None),
         ("std", (1.0, 3.0), math.sqrt(2)),
+        ("std", (1.0, 2.0, 3.0), 1.0),
         ("std", (1.0, NAN), None),
         ("std", (INF,), None),
         ("min", (1.0, -INF), -INF),
@@ -237,7 +260,7 @@ def test_statistics_that_ieee_leaves_undefined_are_nan():
     """There is no sum of inf and -inf, and with any infinity there is no deviation."""
     assert math.isnan(stat("sum", INF, -INF))
     assert math.isnan(stat("mean", INF, -INF, 1.0))
-    assert math.isnan(stat("std", INF, 1.0))
+    assert math.isnan(stat("std", INF, 1.0, 3.0))
 
 
 def test_best_follows_the_goal():
