@@ -47,6 +47,15 @@ def test_long_is_in_order_of_run_metric_and_step(lake):
     assert (datetime.now(UTC) - found["time"][0]).total_seconds() < 600
 
 
+def test_runs_of_several_projects_are_in_order_of_their_ids(tmp_path):
+    """Though a sealed file holds one project after the other."""
+    for project, run_id in (("p", "b"), ("q", "a")):
+        with tl.init(project, id=run_id, dir=tmp_path) as run:
+            run.log({"loss": 1.0})
+    tl.open(tmp_path).refresh()
+    assert tl.open(tmp_path).history("loss")["run_id"].to_list() == ["a", "b"]
+
+
 def test_a_name_with_an_underscore_is_a_metric_like_others(tmp_path):
     """All metrics are all that were logged; just what every row has comes on request only."""
     with tl.init("p", id="a", dir=tmp_path) as run:

@@ -141,6 +141,39 @@ def test_rewinds_stack(tmp_path):
     assert lake.summaries("m.count").rows() == [("a", 1)]
 
 
+def test_a_rewind_to_the_last_step_takes_it_back(tmp_path):
+    """Also if nothing is logged after it, live and sealed."""
+    log(tmp_path, "a", {"m": 0.0}, {"m": 1.0}, {"m": 2.0})
+    log(tmp_path, "a", from_step=2)
+    lake = tl.open(tmp_path)
+    for _ in range(2):
+        assert lake.history("m")["value"].to_list() == [0.0, 1.0]
+        assert lake.summaries(["m.last", "m.count"]).rows() == [("a", 1.0, 2)]
+        lake.refresh()
+
+
+def test_the_ends_of_sessions_in_turns_are_those_of_the_steps(tmp_path):
+    """Where steps of one session lie between those of another, the highest has the last value, not the newest."""
+    log(tmp_path, "a", {"m": 0.0}, {"m": 1.0}, {"m": 2.0})
+    with tl.init("p", id="a", dir=tmp_path, resume="must") as run:
+        run.log({"m": 9.0}, step=1)
+    lake = tl.open(tmp_path)
+    for _ in range(2):
+        assert lake.summaries(["m.first", "m.last", "m.sum"]).rows() == [("a", 0.0, 2.0, 11.0)]
+        lake.refresh()
+
+
+def test_where_states_are_too_many_to_be_looked_at_history_is_the_same(tmp_path, monkeypatch):
+    """Of the runs asked for alone it is known then what was overwritten, and nothing of what is no number."""
+    log(tmp_path, "a", {"m": 0.0}, {"m": 1.0, "n": True})
+    with tl.init("p", id="a", dir=tmp_path, resume="must") as run:
+        run.log({"m": 9.0}, step=1)
+    log(tmp_path, "b", {"m": 5.0}, {"n": "x"})
+    monkeypatch.setattr("tracklake.snapshot.READ_ALL", 1)
+    found = tl.open(tmp_path).history(["m", "n"], runs=["a"]).select("step", "value", "text")
+    assert found.rows() == [(0, 0.0, None), (1, 9.0, None), (1, None, "true")]
+
+
 FORKING = """
 import os, sys, tracklake as tl
 run = tl.init(id="a", dir=sys.argv[1], from_step=1)
