@@ -47,6 +47,27 @@ def test_long_is_in_order_of_run_metric_and_step(lake):
     assert (datetime.now(UTC) - found["time"][0]).total_seconds() < 600
 
 
+def test_a_run_that_is_sealed_in_parts_is_in_order(tmp_path):
+    """The points of each metric stand together, though every part has some of both."""
+    for _ in range(2):
+        with tl.init(id="a", dir=tmp_path, resume="allow") as run:
+            run.log({"m": 1.0, "n": 2.0})
+        tl.open(tmp_path).refresh()
+    found = tl.open(tmp_path).history(["m", "n"])
+    assert found.select("metric", "step").rows() == [("m", 0), ("m", 1), ("n", 0), ("n", 1)]
+
+
+def test_late_rows_of_other_runs_are_not_among_those_asked_for(tmp_path):
+    """Of runs with overwritten points just the ones that are named come, on a first look and on a second."""
+    for run_id in "ab":
+        with tl.init(id=run_id, dir=tmp_path) as run:
+            for step in (0, 1, 0):
+                run.log({"loss": 1.0}, step=step)
+    lake = tl.open(tmp_path)
+    for run_id in "ab":
+        assert lake.history("loss", runs=run_id).select("run_id", "step").rows() == [(run_id, 0), (run_id, 1)]
+
+
 def test_runs_of_several_projects_are_in_order_of_their_ids(tmp_path):
     """Though a sealed file holds one project after the other."""
     for project, run_id in (("p", "b"), ("q", "a")):
@@ -122,6 +143,16 @@ def test_raw_shows_overwritten_points_too(lake):
     assert lake.history("loss", runs="a", steps=(1, 1), raw=True, shape="wide")["loss"].to_list() == [2.5]
 
 
+def test_raw_shows_overwritten_text(tmp_path):
+    """Also of a metric that has nothing but numbers where they count."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"m": "low"}, step=0)
+        run.log({"m": 1.0}, step=0)
+    lake = tl.open(tmp_path)
+    assert lake.history("m", raw=True).select("value", "text").rows() == [(None, "low"), (1.0, None)]
+    assert lake.history("m").columns == LONG
+
+
 def test_raw_and_wide_has_of_each_step_what_was_said_last(tmp_path):
     """A cell holds one value: an overwritten one moves none of the others to another step."""
     with tl.init("p", id="a", dir=tmp_path) as run:
@@ -154,6 +185,7 @@ def test_more_points_than_the_limit_are_refused(lake):
     assert lake.history("loss", limit=5).height == 5
     assert lake.history("loss", limit=0, runs=[]).is_empty()
     assert lake.history("loss", limit=3, steps=(2, 3)).height == 2
+    assert lake.history("loss", limit=4, downsample=4).height == 5
 
 
 @pytest.mark.parametrize(

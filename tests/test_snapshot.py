@@ -152,6 +152,23 @@ def test_a_rewind_to_the_last_step_takes_it_back(tmp_path):
         lake.refresh()
 
 
+def test_a_config_may_be_called_like_what_a_session_says_of_itself(tmp_path):
+    """A config key from_step rewinds nothing."""
+    log(tmp_path, "a", {"m": 0.0}, {"m": 1.0})
+    log(tmp_path, "a", {"m": 2.0}, resume="must", config={"from_step": 1})
+    assert tl.open(tmp_path).history("m")["value"].to_list() == [0.0, 1.0, 2.0]
+
+
+def test_a_session_elsewhere_is_alive_until_its_journal_ends(tmp_path):
+    """A journal written a moment ago is a sign of life, but not if nobody writes it any more."""
+    how = {"clock": Clock(), "durability": "write", "header": {"node": "elsewhere"}}
+    lake = tl.open(tmp_path, create=True)
+    journal = Journal(tmp_path / FOLDER, run_id="a", project="p", **how)
+    assert lake._view.snapshot.alive["run_id"].to_list() == ["a"]
+    journal.finish([])
+    assert lake._view.snapshot.alive["run_id"].to_list() == []
+
+
 def test_the_ends_of_sessions_in_turns_are_those_of_the_steps(tmp_path):
     """Where steps of one session lie between those of another, the highest has the last value, not the newest."""
     log(tmp_path, "a", {"m": 0.0}, {"m": 1.0}, {"m": 2.0})

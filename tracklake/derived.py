@@ -85,7 +85,7 @@ class DerivedSnapshot(Snapshot):
                 found.append(self._derived(name, runs).lazy())
         return pl.concat(found)
 
-    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+    def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; see `Snapshot.resolved`.
 
         >>> lake = example()
@@ -93,8 +93,8 @@ class DerivedSnapshot(Snapshot):
         >>> lake._view.snapshot.resolved(["gap"], runs=["slow"])["value"].round(2).to_list()
         [-1.6, -0.5, 0.1]
         """
-        derived = self.virtual.intersection(metrics or ())
-        rest = [name for name in metrics or () if name not in derived]
+        derived = self.virtual.intersection(metrics)
+        rest = [name for name in metrics if name not in derived]
         if not derived or not set(rest).intersection(PSEUDO):
             return super().resolved(metrics, runs=runs)
         found = [super().resolved(derived, runs=runs), super().resolved(rest, runs=runs)]

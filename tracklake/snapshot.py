@@ -217,14 +217,14 @@ class Snapshot:
         """
         return self._counting(self.points(runs=[run_id]))
 
-    def resolved(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+    def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.
 
         >>> example()._view.snapshot.resolved(["loss"], runs=["fast"]).select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
-        if metrics is None or not set(metrics).intersection(PSEUDO):
-            return self._counting(self.points(metrics, runs=runs).filter(pl.col("metric") != "_step"))
+        if not set(metrics).intersection(PSEUDO):
+            return self._counting(self.points(metrics, runs=runs))
         whole = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
         return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
 
