@@ -114,6 +114,19 @@ def test_the_best_step_is_that_of_the_points_that_count(tmp_path):
     assert lake.at_best("m", goal="max").rows() == [("a", 2, 7.0, 7.0)]
 
 
+def test_what_a_rewind_took_back_stands_in_no_row(tmp_path):
+    """Not even at the best step, where the metric itself was logged again."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"m": 1.0, "k": 1.0})
+        run.log({"m": 9.0, "k": 7.0})
+    with tl.init(id="a", dir=tmp_path, from_step=1) as run:
+        run.log({"m": 5.0})
+    lake = tl.open(tmp_path)
+    for _ in range(2):
+        assert lake.at_best("m", goal="max").rows() == [("a", 1, 5.0, None)]
+        lake.refresh()
+
+
 def test_metrics_called_like_the_columns_beside_them(tmp_path):
     """A metric named step stands under metric.step."""
     with tl.init(id="a", dir=tmp_path) as run:

@@ -57,6 +57,15 @@ def test_a_run_that_is_sealed_in_parts_is_in_order(tmp_path):
     assert found.select("metric", "step").rows() == [("m", 0), ("m", 1), ("n", 0), ("n", 1)]
 
 
+def test_a_metric_with_overwritten_points_keeps_its_place(tmp_path):
+    """Once all is sealed, the ones that are clean need no look, and still come in order."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"m": 1.0, "n": 2.0})
+        run.log({"n": 3.0}, step=0)
+    tl.open(tmp_path).refresh()
+    assert tl.open(tmp_path).history(["m", "n"]).select("metric", "value").rows() == [("m", 1.0), ("n", 3.0)]
+
+
 def test_late_rows_of_other_runs_are_not_among_those_asked_for(tmp_path):
     """Of runs with overwritten points just the ones that are named come, on a first look and on a second."""
     for run_id in "ab":
@@ -223,6 +232,7 @@ def test_x_is_by_default_the_step_metric_of_each_metric(tmp_path):
         run.log({"m": 7.0, "e": 4})
     found = tl.open(tmp_path).history(["m", "n"])
     assert found.select("run_id", "metric", "x").rows() == [("a", "m", 3.0), ("a", "n", None), ("b", "m", None)]
+    assert tl.open(tmp_path).history(["m", "e"], shape="wide").columns == ["run_id", "step", "time", "e", "m"]
 
 
 def test_a_row_takes_the_step_metric_that_was_logged_last(tmp_path):
@@ -315,6 +325,7 @@ def test_an_empty_lake_has_an_empty_history(tmp_path):
     assert lake.history().columns == LONG
     assert lake.history(shape="wide").shape == (0, 3)
     assert lake.scan_history().collect().is_empty()
+    assert lake.history("_step").columns == LONG
     with pytest.raises(UnknownNameError, match="unknown metric 'loss'; there are none yet"):
         lake.history("loss")
 

@@ -136,7 +136,7 @@ class SeriesTable:
 
     def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
-        is_plain = names and not set(names).intersection(PSEUDO) and self.snapshot.unclean(names, runs=ids).is_empty()
+        is_plain = not set(names).intersection(PSEUDO) and self.snapshot.unclean(names, runs=ids).is_empty()
         if is_plain and self.snapshot.comes_in_order(ids):
             return found
         return points.sort(found, by=(*_SERIES, "step", "time"))
