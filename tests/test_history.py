@@ -132,6 +132,7 @@ def test_without_metrics_it_is_all_that_was_logged(lake):
     ("steps", "expected"),
     [
         ((1, 2), [1, 2]),
+        ([1, 2], [1, 2]),
         ((None, 1), [0, 1]),
         ((3, None), [3]),
         (range(0, 4, 3), [0, 3]),
@@ -235,6 +236,29 @@ def test_x_is_by_default_the_step_metric_of_each_metric(tmp_path):
     assert tl.open(tmp_path).history(["m", "e"], shape="wide").columns == ["run_id", "step", "time", "e", "m"]
 
 
+def test_a_definition_without_an_axis_gives_none(tmp_path):
+    """Neither one that names no step metric nor one whose step metric was never logged."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.define_metric("m", summary="max")
+        run.define_metric("n", step_metric="never", step_sync=False)
+        run.log({"m": 5.0, "n": 6.0})
+    lake = tl.open(tmp_path)
+    assert lake.history("m").columns == LONG
+    assert lake.history("n")["x"].to_list() == [None]
+
+
+def test_x_of_several_metrics(tmp_path):
+    """Each has it at each of its steps, long and wide."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        for i in range(3):
+            run.log({"m": i + 0.5, "e": 10 * i} | ({} if i == 1 else {"n": -i}))
+    lake = tl.open(tmp_path)
+    long = lake.history(["m", "n"], x="e").select("metric", "x").rows()
+    assert long == [("m", 0.0), ("m", 10.0), ("m", 20.0), ("n", 0.0), ("n", 20.0)]
+    wide = lake.history(["m", "n"], x="e", shape="wide").select("x", "m", "n").rows()
+    assert wide == [(0.0, 0.5, 0), (10.0, 1.5, None), (20.0, 2.5, -2)]
+
+
 def test_a_row_takes_the_step_metric_that_was_logged_last(tmp_path):
     """Whatever its type, and whatever stood beside it."""
     with tl.init(id="a", dir=tmp_path) as run:
@@ -264,6 +288,19 @@ def test_downsample_keeps_first_last_and_extremes(tmp_path):
         ValueError, match="downsample=3; a series keeps its first, last and extremes, so 4 is the least"
     ):
         lake.history("m", downsample=3)
+
+
+@pytest.mark.parametrize(
+    ("long", "kept"), [([0.0, NAN, 5.0, 1.0, -3.0, NAN, 2.0], [0.0, 5.0, -3.0, 2.0]), ([1.0] * 4, [1.0] * 4)]
+)
+def test_downsample_looks_at_each_series_by_itself(tmp_path, long, kept):
+    """One as long as asked for stays whole, NaN is no extreme, and a short one beside it changes nothing."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"short": 7.0})
+        for x in long:
+            run.log({"m": x})
+    found = tl.open(tmp_path).history(["m", "short"], downsample=4)
+    assert found.select("metric", "value").rows() == [*(("m", x) for x in kept), ("short", 7.0)]
 
 
 def test_metrics_called_like_the_columns_beside_them(tmp_path):

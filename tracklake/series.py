@@ -227,7 +227,7 @@ class SeriesTable:
             )
             keyed = found.join(groups, on="run_id", how="left", maintain_order="left")
             keyed = keyed.join(axes, on=["metric", "group"], how="left", maintain_order="left").drop("group")
-        wanted = [name for name in keyed["x_metric"].drop_nulls().unique() if name in {*self.snapshot.metrics, *PSEUDO}]
+        wanted = keyed["x_metric"].drop_nulls().unique().to_list()
         axis = partitions.collect(self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()))
         right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
         left = keyed.with_row_index("at").sort("step")
@@ -253,7 +253,7 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
         raise QueryError(msg)
     whole = pl.len().over(_SERIES)
     place = pl.int_range(pl.len()).over(_SERIES)
-    buckets = max(1, (size - 2) // 2)
+    buckets = (size - 2) // 2
     marked = found.with_columns(place.alias("place"), whole.alias("whole")).with_columns(
         (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
     )
