@@ -109,6 +109,15 @@ def test_long_has_a_text_column_where_there_is_any(lake):
     ]
 
 
+def test_none_among_numbers_is_no_text(run):
+    """It is null in the column of values, and there is no other."""
+    run.log({"m": 1})
+    run.log({"m": None})
+    found = tl.open(run.dir).history("m")
+    assert found.columns == LONG
+    assert found["value"].to_list() == [1.0, None]
+
+
 def test_wide_has_a_typed_column_a_metric(lake):
     """One row a run and step; integers stay integers, mixed kinds have two columns."""
     found = lake.history(["flag", "note", "odd", "loss"], where="project = 'q'", shape="wide")

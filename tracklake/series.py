@@ -309,7 +309,7 @@ def _wide(found: pl.DataFrame) -> pl.DataFrame:
 
     No two points may be of one metric and step.
     """
-    shared = [pl.col("time").max(), *([pl.col("x").drop_nulls().first()] if "x" in found.columns else [])]
+    shared = [pl.col("time").max(), *([pl.col("x").first()] if "x" in found.columns else [])]
     rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
     at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
     metrics = found["metric"].unique(maintain_order=True).to_list()
