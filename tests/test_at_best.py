@@ -78,6 +78,7 @@ def test_runs_and_where_choose_the_runs(lake):
     assert lake.at_best("loss", goal="min", take=[], runs=["b", "a"])["run_id"].to_list() == ["b", "a"]
     assert lake.at_best("loss", goal="min", take=[], where=pl.col("summary.acc.max") > 0.4)["run_id"].to_list() == ["b"]
     assert lake.at_best("loss", goal="min", take=[], runs=["c"]).is_empty()
+    assert lake.at_best("loss", goal="min", take=[], runs=[]).schema["run_id"] == pl.String
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,14 @@ def test_a_metric_with_overwritten_points_keeps_its_place(tmp_path):
     assert tl.open(tmp_path).history(["m", "n"]).select("metric", "value").rows() == [("m", 1.0), ("n", 3.0)]
 
 
+def test_steps_and_times_come_in_order_among_the_others(tmp_path):
+    """Once all is sealed too, when what was logged is read as it stands."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"m": 1.0, "A": 2.0})
+    tl.open(tmp_path).refresh()
+    assert tl.open(tmp_path).history(["m", "_step", "A"])["metric"].to_list() == ["A", "_step", "m"]
+
+
 def test_late_rows_of_other_runs_are_not_among_those_asked_for(tmp_path):
     """Of runs with overwritten points just the ones that are named come, on a first look and on a second."""
     for run_id in "ab":
@@ -334,6 +342,7 @@ def test_the_history_of_one_run_is_wide(lake):
     ]
     assert found["_runtime"].is_sorted()
     assert lake.run("b").history(["loss"]).columns == ["_step", "loss", "_timestamp", "_runtime"]
+    assert lake.run("b").history("loss").equals(lake.run("b").history(["loss"]))
     assert lake.run("c").history().schema == {"_step": pl.Int64, "_timestamp": pl.Float64, "_runtime": pl.Float64}
 
 
