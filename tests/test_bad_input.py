@@ -276,6 +276,11 @@ QUESTIONS = {
     "steps": (lambda lake: lake.history(steps=5), QueryError, "steps=5; accepted are (first, last)"),
     "three steps": (lambda lake: lake.history(steps=(1, 2, 3)), QueryError, "steps=(1, 2, 3); accepted are"),
     "downsample": (lambda lake: lake.history(downsample=2), QueryError, "downsample=2; a series keeps its first"),
+    "downsample by halves": (
+        lambda lake: lake.history(downsample=4.5),
+        QueryError,
+        "downsample=4.5; a series keeps its",
+    ),
     "at_best": (lambda lake: lake.at_best("los", goal="min"), UnknownNameError, "did you mean 'loss'?"),
     "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal is 'up'; accepted are 'min', 'max'"),
     "no goal": (

@@ -276,6 +276,16 @@ def test_x_of_several_metrics(tmp_path):
     assert wide == [(0.0, 0.5, 0), (10.0, 1.5, None), (20.0, 2.5, -2)]
 
 
+def test_x_that_a_rewind_took_back_is_none(tmp_path):
+    """Later points have the latest value that counts."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"e": 10})
+        run.log({"e": 20})
+    with tl.init(id="a", dir=tmp_path, from_step=1) as run:
+        run.log({"m": 1.0})
+    assert tl.open(tmp_path).history("m", x="e")["x"].to_list() == [10.0]
+
+
 def test_a_row_takes_the_step_metric_that_was_logged_last(tmp_path):
     """Whatever its type, and whatever stood beside it."""
     with tl.init(id="a", dir=tmp_path) as run:
@@ -311,13 +321,21 @@ def test_downsample_keeps_first_last_and_extremes(tmp_path):
     ("long", "kept"), [([0.0, NAN, 5.0, 1.0, -3.0, NAN, 2.0], [0.0, 5.0, -3.0, 2.0]), ([1.0] * 4, [1.0] * 4)]
 )
 def test_downsample_looks_at_each_series_by_itself(tmp_path, long, kept):
-    """One as long as asked for stays whole, NaN is no extreme, and a short one beside it changes nothing."""
+    """One as long as asked for stays whole, NaN is no extreme, and the series beside it change nothing."""
     with tl.init(id="a", dir=tmp_path) as run:
         run.log({"short": 7.0})
         for x in long:
-            run.log({"m": x})
-    found = tl.open(tmp_path).history(["m", "short"], downsample=4)
-    assert found.select("metric", "value").rows() == [*(("m", x) for x in kept), ("short", 7.0)]
+            run.log({"m": x, "n": x})
+    found = tl.open(tmp_path).history(["m", "n", "short"], downsample=4)
+    expected = [(name, x) for name in "mn" for x in kept]
+    assert found.select("metric", "value").rows() == [*expected, ("short", 7.0)]
+
+
+def test_downsample_keeps_the_ends_of_what_is_no_number(run):
+    """Text has no extremes."""
+    for word in "abcdefg":
+        run.log({"note": word})
+    assert tl.open(run.dir).history("note", downsample=4)["text"].to_list() == ["a", "g"]
 
 
 def test_metrics_called_like_the_columns_beside_them(tmp_path):
