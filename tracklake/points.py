@@ -173,7 +173,7 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
         column = points[name].cast(pl.Int64).to_numpy()
         if (column != column[same]).any():
             return None
-        if name == "step" and (np.diff(column)[~new[1:]] <= 0).any():  # a step said twice
+        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step said twice
             return None
     return np.repeat(new_run[starts], lengths)
 
