@@ -286,9 +286,11 @@ def test_times_within_a_minute_are_seconds_from_the_first():
     """An axis of times would have hardly a label for them; those further apart stay times."""
     times = pl.Series([datetime(2026, 1, 31, 9, 0, 1, 250_000, UTC), None, datetime(2026, 1, 31, 9, 0, 3, tzinfo=UTC)])
     title, seconds = run_plots.ready("created_at", times)
-    assert (title, seconds.to_list()) == ("created_at, seconds from 2026-01-31 09:00:01", [0.25, None, 2.0])
+    assert (title, seconds.to_list()) == ("created_at, seconds from 2026-01-31 09:00:01 UTC", [0.25, None, 2.0])
     apart = pl.Series([datetime(2026, 1, 31, hour, tzinfo=UTC) for hour in (9, 10)])
-    assert run_plots.ready("created_at", apart)[1].equals(apart)
+    title, times = run_plots.ready("created_at", apart)
+    assert (title, times.equals(apart)) == ("created_at (UTC)", True)
+    assert run_plots.ready("config.day", apart.dt.date())[0] == "day"
 
 
 def test_pictures_are_made_without_altair(lake: tl.Lake, tmp_path: Path):

@@ -53,13 +53,16 @@ def ready(name: str, values: pl.Series) -> tuple[str, pl.Series]:
 
 
 def _timed(title: str, values: pl.Series) -> tuple[str, pl.Series]:
+    """Say in which zone times are, as tables do; those within a minute become seconds."""
+    zone = getattr(values.dtype, "time_zone", None) or ""
     first, last = values.min(), values.max()
     if not (
         isinstance(first, dt.datetime) and isinstance(last, dt.datetime) and last - first < dt.timedelta(minutes=1)
     ):
-        return title, values
+        return f"{title} ({zone})" if zone else title, values
     start = first.replace(microsecond=0)
-    return f"{title}, seconds from {start:%Y-%m-%d %H:%M:%S}", (values - start).dt.total_microseconds() / 1e6
+    seconds = (values - start).dt.total_microseconds() / 1e6
+    return f"{title}, seconds from {start:%Y-%m-%d %H:%M:%S} {zone}".rstrip(), seconds
 
 
 def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str, bool | None]) -> Plot:
