@@ -79,8 +79,8 @@ STARTS = [
     ({"config": {"a": np.zeros(100)}}, UnstorableValueError, "'a' cannot be stored: an array of 100 elements"),
     ({"config": {"": 1}}, ConfigError, "a config key must be a non-empty str, not ''"),
     ({"config": {5: 1}}, ConfigError, "a config key must be a non-empty str, not 5"),
-    ({"resume": "maybe"}, RunError, "resume='maybe'; accepted are None, True, False, 'allow', 'must', 'never', 'auto'"),
-    ({"mode": "x"}, RunError, "mode='x'; accepted are None, 'online', 'offline', 'disabled', 'shared'"),
+    ({"resume": "maybe"}, RunError, "resume='maybe'; accepted are 'allow', 'must', 'never', 'auto', True, False, None"),
+    ({"mode": "x"}, RunError, "mode='x'; accepted are 'online', 'offline', 'disabled', 'shared', None"),
     ({"durability": "x"}, RunError, "durability='x'; accepted are 'write', 'fsync', 'buffered'"),
     ({"dir": ""}, LakeError, "dir='' is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake"),
     ({"dir": "a\0b"}, LakeError, r"dir='a\x00b' is no path of a folder"),
@@ -268,7 +268,7 @@ QUESTIONS = {
     "summaries shape": (
         lambda lake: lake.summaries("loss", shape="tall"),
         QueryError,
-        "shape='tall'; accepted are 'long' and 'wide'",
+        "shape='tall'; accepted are 'long', 'wide'",
     ),
     "history": (lambda lake: lake.history("val_acc"), UnknownNameError, "did you mean 'val/acc'?"),
     "history x": (lambda lake: lake.history("loss", x="epok"), UnknownNameError, "unknown metric 'epok'"),
@@ -277,7 +277,7 @@ QUESTIONS = {
     "three steps": (lambda lake: lake.history(steps=(1, 2, 3)), QueryError, "steps=(1, 2, 3); accepted are"),
     "downsample": (lambda lake: lake.history(downsample=2), QueryError, "downsample=2; a series keeps its first"),
     "at_best": (lambda lake: lake.at_best("los", goal="min"), UnknownNameError, "did you mean 'loss'?"),
-    "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal is 'up'; accepted are 'min', 'max'"),
+    "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal='up'; accepted are 'min', 'max'"),
     "no goal": (
         lambda lake: lake.at_best("loss"),
         DefinitionError,

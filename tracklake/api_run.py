@@ -6,9 +6,9 @@ from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tracklake import keys, values
+from tracklake import arguments, keys, values
 from tracklake.api_summary import ApiSummary, Held
 from tracklake.deferred import np
 from tracklake.errors import QueryError
@@ -199,8 +199,7 @@ class ApiRun:
         >>> tl.Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
         """
-        if stream not in get_args(Stream):
-            raise QueryError(f"stream={stream!r}; accepted are {', '.join(map(repr, get_args(Stream)))}")
+        arguments.check_word("stream", stream, Stream)
         if samples is not None and (type(samples) is not int or samples < 0):
             raise QueryError(f"samples={samples!r}; it is how many rows to keep, or None for all")
         found = self._sampled_system() if stream != "default" else list(self._rows(keys, also=x_axis))

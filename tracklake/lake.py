@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
 from tracklake import (
+    arguments,
     derived,
     display,
     fields,
@@ -28,7 +29,7 @@ from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
 from tracklake.questions import Questions
 from tracklake.run_table import RunTable
-from tracklake.series import SeriesTable, check_shape
+from tracklake.series import SeriesTable, Shape
 from tracklake.snapshot_reader import SnapshotReader
 from tracklake.sql import Engine
 from tracklake.summaries import Summaries
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Runs, Where
     from tracklake.sealing import Sealed
-    from tracklake.series import Shape, Steps
+    from tracklake.series import Steps
     from tracklake.snapshot import Snapshot
 
 StatisticPath = str | tuple[str, str]
@@ -141,7 +142,7 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
         """
-        check_shape(shape)
+        arguments.check_word("shape", shape, Shape)
         view = self._view
         asked = [paths] if isinstance(paths, str | tuple) else list(paths)
         known = {*view.snapshot.metrics, *PSEUDO, *(name.removeprefix("summary.") for name in view.snapshot.made)}
@@ -181,10 +182,9 @@ class Lake(Analysis, Questions, Declarations):
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
         names = [metrics] if isinstance(metrics, str) else metrics
-        if stream not in get_args(Stream):
-            raise QueryError(f"stream={stream!r}; accepted are 'metrics' and 'system'")
+        arguments.check_word("stream", stream, Stream)
         if stream == "system":
-            check_shape(shape)
+            arguments.check_word("shape", shape, Shape)
             if x is not None or downsample is not None or raw:
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view.runs.ids(runs=runs, where=where)

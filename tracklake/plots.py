@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
+from tracklake import arguments, curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
+from tracklake.bands import Band
+from tracklake.definitions import goal_of
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
 from tracklake.sweeps import Sweep
@@ -14,7 +16,6 @@ from tracklake.sweeps import Sweep
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.bands import Band
     from tracklake.comparison import Comparison
     from tracklake.definitions import Goal
     from tracklake.importance import Method
@@ -65,6 +66,7 @@ class Plots:
         >>> example().plot.curves("loss", by="lr").data.row(0)
         ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
         """
+        arguments.check_word("band", band, Band | None, error=DefinitionError)
         names = self._series.known([metrics] if isinstance(metrics, str) else metrics)
         columns = self._columns(by)
         rows = self._table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
@@ -232,6 +234,7 @@ class Plots:
 
     def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
         """Return the column of a number to judge runs by, and which way is better if that is known."""
+        goal = goal and goal_of(goal)
         name = metric.removeprefix("summary.")
         if name not in self._series.snapshot.metrics:
             stat = name.rpartition(".")[2]

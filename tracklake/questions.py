@@ -6,7 +6,8 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake import describe, export, named_queries, sql
+from tracklake import arguments, describe, export, named_queries, sql
+from tracklake.export import Form
 
 if TYPE_CHECKING:
     import os
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from tracklake.analysis import View
     from tracklake.describe import Description
-    from tracklake.export import Form
     from tracklake.recorded import RecordedRun
     from tracklake.run_table import Where
     from tracklake.sql import Engine
@@ -106,6 +106,7 @@ class Questions:
         >>> [path.name for path in example().export("out", form="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
+        arguments.check_word("form", form, Form)
         if run is not None:
             return export.write_run(Path(folder), run=self.run(run), form=form)
         view = self._view

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from tracklake import columns, keys, partitions, points, stretches
+from tracklake import arguments, columns, definitions, keys, partitions, points, stretches
 from tracklake.deferred import np
-from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
+from tracklake.errors import HistoryTooLargeError, QueryError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 from tracklake.schema import POINTS
@@ -115,7 +115,7 @@ class SeriesTable:
         >>> series.read(["loss"], shape="wide", raw=False, limit=100, **rest).select("run_id", "step", "loss").row(0)
         ('fast', 0, 1.0)
         """
-        check_shape(shape)
+        arguments.check_word("shape", shape, Shape)
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
@@ -174,12 +174,7 @@ class SeriesTable:
         taken = [name for name in self.known(take) if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        stat = {"min": "argmin", "minimize": "argmin", "max": "argmax", "maximize": "argmax", None: "best_step"}.get(
-            goal
-        )
-        if stat is None:
-            msg = f"goal is {goal!r}; accepted are 'min', 'max', or None for the goal of the metric's definition"
-            raise DefinitionError(msg)
+        stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
         (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
@@ -264,15 +259,6 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     )
     kept = first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
     return marked.filter(kept).drop("place", "whole", "bucket")
-
-
-def check_shape(shape: str) -> None:
-    """Raise QueryError unless the shape is one of the two that there are.
-
-    >>> check_shape("long")
-    """
-    if shape not in get_args(Shape):
-        raise QueryError(f"shape={shape!r}; accepted are 'long' and 'wide'")
 
 
 def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:

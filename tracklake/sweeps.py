@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ import polars as pl
 from tracklake import early_stopping, importance, luck, marginals, outcomes, parameters, pareto, replays, targets
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
+from tracklake.replays import RuleName
 from tracklake.tabulation import Column, Sheet, Tabulated, number
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tracklake.series import SeriesTable
     from tracklake.targets import Target
 
-Rule = Literal["asha", "hyperband", "median"] | early_stopping.Rule
+Rule = RuleName | early_stopping.Rule
 
 
 @dataclass(frozen=True, repr=False)
@@ -318,7 +319,7 @@ def sweep(
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     columns = targets.grouping(table, "config", ids).columns if params is None else targets.columns_of(table, params)
     rows = targets.read(table, [target], columns=columns, runs=ids, where=None).rename({"target_0": "value"})
-    unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
+    unsound = targets.unsound(failed)
     rows = rows.with_columns((unsound | pl.col("value").is_null()).alias("failed"))
     rows = rows.with_columns(pl.when(~pl.col("failed")).then("value").alias("value"))
     found = parameters.varied(rows, columns)

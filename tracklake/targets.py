@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import keys, values
-from tracklake.definitions import GOALS
+from tracklake import arguments, keys, values
+from tracklake.choices import Failed
+from tracklake.definitions import goal_of
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tracklake.definitions import Goal
     from tracklake.run_table import Runs, RunTable, Where
 
-UNSOUND = ("failed", "crashed", "killed")
+_UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""
 EXACT = " (exact)"
 """What follows the name of the column that tells apart what looks alike in a column of mixed types."""
@@ -160,9 +161,17 @@ def _direction(goal: str | None, name: str) -> Goal:
             f'which way is {name!r} better? Say goal="min" or goal="max"'
             f" (or once for all: lake.define_metric({name!r}, goal=...))"
         )
-    if goal not in GOALS:
-        raise DefinitionError(f"goal={goal!r}; accepted are 'min' and 'max'")
-    return GOALS[goal]
+    return goal_of(goal)
+
+
+def unsound(failed: Failed) -> pl.Expr:
+    """Tell of each row, by its state, whether its run does not count because it failed. Raises DefinitionError.
+
+    >>> pl.DataFrame({"state": ["finished", "killed"]}).select(unsound("exclude")).to_series().to_list()
+    [False, True]
+    """
+    arguments.check_word("failed", failed, Failed, error=DefinitionError)
+    return pl.col("state").is_in(_UNSOUND) if failed == "exclude" else pl.lit(value=False)
 
 
 class Grouping(NamedTuple):
