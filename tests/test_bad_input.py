@@ -257,7 +257,9 @@ QUESTIONS = {
         "runs= takes run ids or a frame with a column run_id; the frame given has ['id']",
     ),
     "run": (lambda lake: lake.run("onee"), RunNotFoundError, "unknown run 'onee'; did you mean 'one'?"),
-    "run number": (lambda lake: lake.run(1), RunNotFoundError, "unknown run '1'; there are 'one'"),
+    "run/path": (lambda lake: lake.run("p/one"), RunNotFoundError, "unknown run 'p/one'; did you mean 'one'?"),
+    "case of a run": (lambda lake: lake.run("ONE"), RunNotFoundError, "unknown run 'ONE'; did you mean 'one'?"),
+    "case in runs": (lambda lake: lake.history(runs="ONE"), UnknownNameError, "unknown run 'ONE'; did you mean 'one'?"),
     "summaries": (lambda lake: lake.summaries("los"), UnknownNameError, "unknown metric 'los'; did you mean 'loss'?"),
     "statistic": (lambda lake: lake.summaries("loss.minn"), UnknownNameError, "'minn' is no statistic: there are min"),
     "exact statistic": (
@@ -320,7 +322,8 @@ WHERE = {
     "config.Lr > 0": "did you mean 'config.lr'",
     "\"config.lr\" > 'x'": "cannot be answered: cannot compare string with numeric type (f64) (config.lr is Float64)",
     '"config.lr"': "cannot be answered: filter predicate must be of type `Boolean`, got `Float64`",
-    "1": "cannot be answered: filter predicate must be of type `Boolean`",
+    "1": "where='1' names no column; ",
+    "'config.lr' > 0.5": "names no column; ",
 }
 
 

@@ -8,17 +8,17 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import polars as pl
+
 from tracklake import arguments, keys, values
 from tracklake.api_summary import ApiSummary, Held
 from tracklake.deferred import np
-from tracklake.errors import QueryError
+from tracklake.errors import QueryError, UnknownNameError
 from tracklake.mappings import Config
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import polars as pl
 
     from tracklake.lake import Lake
     from tracklake.mappings import Change
@@ -133,7 +133,7 @@ class ApiRun:
         {}
         """
         last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
-        return {f"system.{metric}": value for metric, value in last.select("metric", "value").iter_rows()}
+        return dict(last.select("metric", "value").iter_rows())
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class ApiRun:
         `samples` keeps as many, evenly, the first and the last among them. With `keys` only rows that have all of these
         (as W&B; `Lake.history` keeps the others too). `x_axis` orders the rows, and leaves out those without it.
         `stream="system"` gives the system metrics instead, one row a sample. Raises UnknownNameError for a metric that
-        is not there, QueryError for other arguments.
+        is not there, QueryError and TypeError for other arguments.
 
         >>> tl.Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
@@ -202,7 +202,9 @@ class ApiRun:
         arguments.check_word("stream", stream, Stream)
         if samples is not None and (type(samples) is not int or samples < 0):
             raise QueryError(f"samples={samples!r}; it is how many rows to keep, or None for all")
-        found = self._sampled_system() if stream != "default" else list(self._rows(keys, also=x_axis))
+        names = None if keys is None else arguments.texts("keys", keys)
+        arguments.metric("x_axis", x_axis)
+        found = list(self._rows(names, also=x_axis) if stream == "default" else self._sampled(names, also=x_axis))
         if x_axis != "_step":
             found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
         if samples is not None and samples < len(found):
@@ -226,7 +228,10 @@ class ApiRun:
         >>> [row["loss"] for row in tl.Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
         [1.0, 0.5]
         """
-        rows = self._rows(keys)
+        arguments.number("min_step", min_step)
+        if max_step is not None:
+            arguments.number("max_step", max_step)
+        rows = self._rows(None if keys is None else arguments.texts("keys", keys))
         return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
 
     def update(self) -> None:
@@ -289,8 +294,7 @@ class ApiRun:
 
     def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
         """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""
-        named = [wanted] if isinstance(wanted, str) else wanted or []
-        needed = [keys.metric_name(name) for name in named]
+        needed = [keys.metric_name(name) for name in wanted or ()]
         names = [*self._recorded.metrics, *PSEUDO, also] if wanted is None else [*needed, also]
         asked = list(dict.fromkeys(name for name in names if name != "_step"))
         points = self._page.lake.scan_history([*asked, "_step"], runs=self.id).select("step", "metric", *_STORED)
@@ -301,14 +305,23 @@ class ApiRun:
                 yield {"_step": step} | {name: said[name] for name in asked if name in said}
 
     def _samples(self) -> pl.DataFrame:
-        return self._page.lake.history(runs=self.id, stream="system")
+        """Return the samples of the system metrics, their names as W&B has them: after `system.`."""
+        found = self._page.lake.history(runs=self.id, stream="system")
+        return found.with_columns(("system." + pl.col("metric")).alias("metric"))
 
-    def _sampled_system(self) -> list[Row]:
-        ordered = self._samples().sort("time", "metric").select("time", "metric", "value")
-        return [
-            {"_timestamp": time.timestamp()} | {f"system.{metric}": value for _, metric, value in items}
-            for time, items in groupby(ordered.iter_rows(), key=itemgetter(0))
-        ]
+    def _sampled(self, wanted: Sequence[str] | None, *, also: str) -> Iterator[Row]:
+        """Yield the samples, `_timestamp` first; with names those that have all of them, and just these."""
+        found, needed = self._samples(), [*(wanted or ())]
+        known = [*found["metric"].unique(), "_timestamp", "_step"]
+        for name in (*needed, also):
+            if name not in known:
+                raise UnknownNameError.nearest("system metric", name, known)
+        ordered = found.sort("time", "metric").select("time", "metric", "value")
+        for time, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
+            said = {"_timestamp": time.timestamp()} | {metric: value for _, metric, value in items}
+            if all(name in said for name in needed if name != "_step"):
+                kept = said if wanted is None else ("_timestamp", *needed, also)
+                yield {name: said[name] for name in dict.fromkeys(kept) if name in said}
 
 
 def _changed(before: Row, after: Row) -> Row:

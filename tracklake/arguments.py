@@ -97,8 +97,37 @@ def whole(name: str, value: object, *, least: int, error: type[TracklakeError] =
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise refused(name, "a whole number", value)
     if value < least:
-        raise error(f"{name}={value}; it is a whole number from {least} on")
+        raise error(f"{name}={value}; it is a whole number, at least {least}")
     return operator.index(value)
+
+
+def instance(name: str, value: object, kind: type, *, of: str) -> None:
+    """Raise TypeError, which says where such a value comes from, unless the value is of this kind.
+
+    >>> instance("sweep", "loss", dict, of="lake.sweep(...)")
+    Traceback (most recent call last):
+    TypeError: sweep= takes what lake.sweep(...) returns; got 'loss' (str)
+    """
+    if not isinstance(value, kind):
+        raise refused(name, f"what {of} returns", value)
+
+
+def metric(name: str, value: object) -> str:
+    """Return the value if it is a text, as the name of a metric is; raise TypeError if not.
+
+    >>> metric("x", "tokens")
+    'tokens'
+    """
+    return text(name, value, takes="the name of a metric")
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is a real number; a truth is none.
+
+    >>> is_number(1), is_number(True), is_number("1")
+    (True, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def number(name: str, value: object, *, takes: str = "a number") -> float:
@@ -110,9 +139,9 @@ def number(name: str, value: object, *, takes: str = "a number") -> float:
     Traceback (most recent call last):
     TypeError: threshold= takes a number; got '0.3' (str)
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not is_number(value):
         raise refused(name, takes, value)
-    return float(value)
+    return float(value)  # type: ignore[arg-type] # it is a number
 
 
 def share(name: str, value: object, *, such_as: float) -> float:

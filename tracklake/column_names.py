@@ -106,7 +106,7 @@ class ColumnNames:
         ['state', 'config.lr', 'summary.acc.max', 'summary.loss.max']
         """
         names: list[str] = []
-        for name in [wanted] if isinstance(wanted, str) else wanted:
+        for name in wanted:
             names += [name] if name in self.taken or not keys.is_glob(name) else self._matches(name)
         return list(dict.fromkeys(names))
 

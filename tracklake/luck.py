@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import outcomes, resampling, tabulation
+from tracklake import arguments, outcomes, resampling, tabulation
 from tracklake.errors import DefinitionError
 from tracklake.labels import number_of
 
@@ -68,6 +68,10 @@ def rank_stability(
     >>> found.rank.tolist(), found.low.tolist(), found.high.tolist(), found.p_best.tolist()
     ([1, 2], [1, 2], [1, 2], [1.0, 0.0])
     """
+    arguments.whole("top", top, least=1)
+    arguments.whole("draws", draws, least=1)
+    arguments.whole("seed", seed, least=0)
+    arguments.share("confidence", confidence, such_as=0.95)
     drawn = _drawn_means(groups, noise, draws=draws, seed=seed)
     places = _ranked(drawn)
     beyond = (1 - confidence) / 2
@@ -136,7 +140,9 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
 
 
 def _noise(groups: Sequence[Floats], noise: float | None) -> float:
-    size = spread(groups) if noise is None else noise
+    size = spread(groups) if noise is None else arguments.number("noise", noise)
+    if size < 0:
+        raise DefinitionError(f"noise={noise}; it is a standard deviation, at least 0")
     if math.isnan(size):
         raise DefinitionError(
             "no setting was run twice, so that luck cannot be told from skill: repeat some with other seeds, "

@@ -9,18 +9,20 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.arguments import refused
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
 from tracklake.keys import STATISTICS, is_statistic
 from tracklake.sql_summaries import ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tracklake.run_table import RunTable
 
@@ -222,6 +224,18 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
         for path in sorted(folder.glob("*.sql")):
             found.setdefault(path.stem, NamedQuery(path))
     return dict(sorted(found.items()))
+
+
+def folders_of(given: object) -> list[str | os.PathLike[str]]:
+    """Return one folder of queries, or several, as a list; raise TypeError for what is none.
+
+    >>> folders_of("queries"), folders_of(())
+    (['queries'], [])
+    """
+    found: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
+    if not all(isinstance(folder, str | os.PathLike) for folder in found):
+        raise refused("queries", "a folder of .sql files, or several", given)
+    return found
 
 
 def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:

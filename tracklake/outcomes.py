@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from tracklake.choices import Failed
     from tracklake.resampling import Ints, Sample
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
     from tracklake.targets import Target
 
 
@@ -136,10 +137,10 @@ def outcomes(
     arguments.check_word("unit", unit, Unit, error=DefinitionError)
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
-    matched = grouped.removed if over is None else targets.columns_of(table, over)
+    matched = grouped.removed if over is None else targets.columns_of(table, over, said="over")
     if over is None and not matched and "config.seed" in table.names.available and "config.seed" not in grouped.columns:
         matched = ["config.seed"]
-    tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
+    tasks = targets.columns_of(table, task, said="task") if task is not None else _tasks(matched)
     repeats = [column for column in matched if column not in tasks]
     rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
     rows = targets.with_exact(table, rows, grouped.columns)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracklake.analysis import View
     from tracklake.describe import Description
     from tracklake.recorded import RecordedRun
-    from tracklake.run_table import Where
+    from tracklake.selection import Where
     from tracklake.sql import Engine
     from tracklake.storage import Storage
 
@@ -60,6 +60,7 @@ class Questions:
         >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
         [('slow', 0.5)]
         """
+        arguments.text("text", text, takes="a text in SQL")
         frame = inspect.currentframe()
         return self._engine.ask(self._view.runs, text, params, find=sql.Caller(frame.f_back if frame else None))
 
@@ -71,6 +72,7 @@ class Questions:
         >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
         [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
         """
+        arguments.text("name", name, takes="the name of a query")
         query = named_queries.get(name, self._queries)
         table = self._view.runs
         return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)

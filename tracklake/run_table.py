@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import columns, fields, keys, points, values
+from tracklake import arguments, columns, fields, keys, points, selection, values
 from tracklake.column_names import ColumnNames
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.quality import PREFIX, Quality
@@ -23,19 +22,8 @@ if TYPE_CHECKING:
 
     from tracklake.column_names import Column
     from tracklake.keys import Statistic
+    from tracklake.selection import Runs, Where
     from tracklake.summaries import Summaries
-
-_QUOTES = (
-    """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
-)
-
-Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
-"""Which runs: ids, or a frame with a column run_id; None for all."""
-Where = pl.Expr | str | None
-"""A polars expression over the columns of the runs, or a boolean expression in SQL."""
-
-_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
-"""In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
 class RunTable:
@@ -62,20 +50,21 @@ class RunTable:
         >>> example()._view.runs.select(where="state = 'finished'", wanted=["config.lr"], order_by="-config.lr").rows()
         [('fast', 0.1), ('slow', 0.01)]
         """
-        order = [order_by] if isinstance(order_by, str) else list(order_by or [])
+        named = None if wanted is None else arguments.texts("columns", wanted)
+        order = [] if order_by is None else arguments.texts("order_by", order_by)
         if limit is not None and (type(limit) is not int or limit < 0):
             raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
-        condition = _condition(where)
+        condition = selection.condition(where)
         needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
         table = self._build(rows, ["run_id", *needed]) if needed else rows.select("run_id")
         if condition is not None:
-            table = _filtered(table, condition, where)
+            table = selection.filtered(table, condition, where)
         for name in reversed(order):
             table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if limit is None else table.head(limit)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
-        shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
+        shown = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
         if condition is not None or order or limit is not None:
             rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
         return self._build(rows, ["run_id", *shown])
@@ -87,7 +76,7 @@ class RunTable:
             try:
                 self.names.parse(name)
             except UnknownNameError as error:
-                raise UnknownNameError(f"{error} In where={where!r}, {_QUOTES}") from None
+                raise UnknownNameError(f"{error} In where={where!r}, {selection.QUOTES}") from None
         return names
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
@@ -105,11 +94,12 @@ class RunTable:
         rows = self.summaries.runs
         if project is not None:
             known = set(rows["project"].unique())
-            if project not in known:
+            if arguments.text("project", project) not in known:
                 raise UnknownNameError.nearest("project", project, known)
             rows = rows.filter(pl.col("project") == project)
         if runs is not None:
-            named = pl.DataFrame({"run_id": _ids(runs)}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            ids = selection.ids(runs)
+            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
             found = named.join(rows, on="run_id", maintain_order="left")
             if found.height < named.height:
                 unknown = named.join(found, on="run_id", how="anti")["run_id"]
@@ -295,39 +285,6 @@ def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
 def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
     """Name the column of texts, if there is one, so that it takes no other column's name."""
     return [series[0], *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
-
-
-def _condition(where: Where) -> pl.Expr | None:
-    """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes."""
-    if where is None or isinstance(where, pl.Expr):
-        return where
-    if not isinstance(where, str):
-        raise TypeError(f"where= takes a polars expression or a SQL text; got {where!r} ({type(where).__name__})")
-    try:
-        return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
-    except pl.exceptions.PolarsError as error:
-        raise QueryError(f"where={where!r} is no condition in SQL: {error}; {_QUOTES}") from error
-
-
-def _filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFrame:
-    try:
-        return table.filter(condition)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        said = repr(where) if isinstance(where, str) else str(where)
-        named = condition.meta.root_names()
-        types = ", ".join(f"{name} is {dtype}" for name, dtype in table.schema.items() if name in named)
-        raise QueryError(f"where={said} cannot be answered: {reason}{types and f' ({types})'}") from error
-
-
-def _ids(runs: Runs) -> list[str]:
-    if isinstance(runs, str):
-        return [runs]
-    if not isinstance(runs, pl.DataFrame):
-        return list(runs) if runs is not None else []
-    if "run_id" not in (names := runs.columns):
-        raise UnknownNameError(f"runs= takes run ids or a frame with a column run_id; the frame given has {names}")
-    return runs["run_id"].to_list()
 
 
 def _strip(name: str) -> str:

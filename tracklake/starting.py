@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -30,7 +31,7 @@ from tracklake.writer import Run, Start
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tracklake.storage import Storage
 
@@ -107,6 +108,10 @@ def init(
         arguments.check_word(what, word, accepted, error=RunError)
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
+    if not isinstance(settings, Mapping | None):
+        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
+    if not isinstance(system_metrics, bool):
+        raise arguments.refused("system_metrics", "True or False", system_metrics)
     from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = fields.check_run_id(id) if id is not None else _random_id()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tracklake.definitions import Goal
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
 
 _UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""
@@ -98,6 +100,8 @@ def target(
     if isinstance(metric, pl.Expr):
         name = metric.meta.output_name()
         return Target(name, metric, _direction(goal, name))
+    if not isinstance(metric, str | tuple):
+        raise arguments.refused("metric", "a metric, a column, an expression, or a frame of run_id and numbers", metric)
     metrics = {*table.snapshot.metrics, *PSEUDO}
     if isinstance(metric, str) and f"summary.{metric}" in table.snapshot.made:
         metric = f"summary.{metric}"  # a derived value of the runs, by its bare name as everywhere else
@@ -108,7 +112,7 @@ def target(
     if column is not None and not _is_statistic_of(path, metrics):
         return Target(column, column, _direction(goal, column))
     asked = keys.parse_statistic(path, metrics=metrics)
-    wanted = stat or asked.stat or "best"
+    wanted = asked.stat or "best" if stat is None else arguments.text("stat", stat, takes="the name of a statistic")
     known = goal or defined_goal(table, asked.metric) or (wanted if wanted in ("min", "max") else None)
     direction = _direction(known, asked.metric)
     shown = direction if wanted == "best" else f"arg{direction}" if wanted == "best_step" else wanted
@@ -118,11 +122,25 @@ def target(
     return Target(name, Statistic(asked.metric, shown), direction)
 
 
+def several(table: RunTable, metrics: Mapping[str, str] | str | Sequence[str]) -> dict[str, Target]:
+    """Find what is meant by each of several metrics, by its name: they map to their goals, or are just listed.
+
+    >>> [target.goal for target in several(example()._view.runs, {"acc": "max", "loss": "min"}).values()]
+    ['max', 'min']
+    """
+    takes = "names of metrics, or a mapping of them to their goals"
+    names = arguments.texts("metrics", list(metrics) if isinstance(metrics, Mapping) else metrics, takes=takes)
+    goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(names)
+    return {name: target(table, name, goal=goal) for name, goal in goals.items()}
+
+
 def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
     """Return the numbers that a frame gives: one column beside run_id, a row a run."""
     names = [name for name in frame.columns if name != "run_id"]
     if len(names) != 1 or len(names) == frame.width:
         raise TypeError(f"a frame of numbers has the columns run_id and one other; this one has {frame.columns}")
+    if frame["run_id"].dtype != pl.String:
+        raise TypeError(f"a frame of numbers has texts in run_id; this one has {frame['run_id'].dtype}")
     if frame["run_id"].n_unique() < frame.height:
         raise ValueError("a frame of numbers has one row a run; this one has several of a run")
     return Target(names[0], frame, _direction(goal, names[0]))
@@ -134,7 +152,7 @@ def direction(table: RunTable, metric: str, goal: str | None) -> Goal:
     >>> direction(example()._view.runs, "loss", "minimize")
     'min'
     """
-    return _direction(goal or defined_goal(table, metric), metric)
+    return _direction(goal or defined_goal(table, arguments.metric("metric", metric)), metric)
 
 
 def defined_goal(table: RunTable, metric: str) -> str | None:
@@ -207,7 +225,7 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
     >>> grouping(table, "config - seed*", table.summaries.runs["run_id"]).columns
     ['config.lr']
     """
-    names = [by] if isinstance(by, str) else list(by)
+    names = arguments.texts("by", by)
     shown = [name for name in table.names.defaults(run_ids) if name.startswith("config.")]
     columns: list[str] = []
     removed: list[str] = []
@@ -278,14 +296,14 @@ def exact_text(value: Any) -> str:
     return repr(value) if isinstance(value, int | str) else json.dumps(value, sort_keys=True)
 
 
-def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:
+def columns_of(table: RunTable, names: str | Sequence[str], *, said: str = "by") -> list[str]:
     """Return the full column names: "seed" means config.seed where the runs have no column of that very name.
 
     >>> columns_of(example()._view.runs, ["lr", "group"])
     ['config.lr', 'group']
     """
     found: list[str] = []
-    for name in [names] if isinstance(names, str) else list(names or []):
+    for name in arguments.texts(said, names):
         if keys.is_glob(name):
             found += [c for c in table.names.available if _means(name, c)]
         else:
