@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, overload
 import polars as pl
 
 from tracklake import arguments, keys, mongo
-from tracklake.api_run import ENTITY, ApiRun, Page
+from tracklake.api_page import Page
+from tracklake.api_run import ENTITY, ApiRun
 from tracklake.errors import QueryError, RunNotFoundError, UnknownNameError
 from tracklake.lake import Lake
 from tracklake.values import Kind

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import arguments, keys, values
+from tracklake import arguments, fields, keys, values
+from tracklake.api_page import BASE, Page, Row
 from tracklake.api_summary import ApiSummary, Held
 from tracklake.deferred import np
 from tracklake.errors import QueryError, UnknownNameError
@@ -20,17 +21,16 @@ from tracklake.points import PSEUDO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tracklake.lake import Lake
     from tracklake.mappings import Change
     from tracklake.recorded import RecordedRun
 
-Row = dict[str, Any]
 Stream = Literal["default", "system", "events"]
 """system are the system metrics; events is W&B's word for them."""
 
 ENTITY = "local"
 """There are no accounts: every entity is accepted, and this one shown."""
-_BASE = ("name", "project", "group", "job_type", "state", "created_at", "tags", "notes")
+_SETTABLE = ("name", "group", "job_type", "notes", "tags")
+"""The fields that `update` stores."""
 _STORED = ("kind", "value", "ival", "text")
 
 
@@ -41,61 +41,54 @@ class User(NamedTuple):
     username: str = ENTITY
 
 
-class Page:
-    """Several runs, of which everything is read together when it is first looked at."""
-
-    def __init__(self, lake: Lake, ids: Sequence[str]) -> None:
-        self.lake = lake
-        self.ids = list(ids)
-        self._table = lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
-
-    @cached_property
-    def base(self) -> dict[str, Row]:
-        """The columns of each run that have a name of their own.
-
-        >>> Page(example(), ["slow"]).base["slow"]["state"]
-        'finished'
-        """
-        found = self._table.select(runs=self.ids, wanted=["run_id", *_BASE])
-        return {row["run_id"]: row for row in found.iter_rows(named=True)}
-
-    @cached_property
-    def configs(self) -> dict[str, Row]:
-        """The nested config of each run.
-
-        >>> Page(example(), ["slow"]).configs
-        {'slow': {'lr': 0.01}}
-        """
-        return self._table.configs(self.ids)
-
-    @cached_property
-    def entries(self) -> dict[str, Row]:
-        """The entries of each run's summary, by full name.
-
-        >>> Page(example(), ["slow"]).entries["slow"]["loss"]
-        0.5
-        """
-        return self._table.summaries.of_runs(self.ids)
-
-
 class ApiRun:
     """A run of a lake by W&B's names: id, name, state, config, summary, history, and more.
 
-    What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes` and `name` by
-    `update()`. `load(force=True)` reads it anew.
+    What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes`, `group`, `job_type`
+    and `name` (which is `display_name`) by `update()`. Anything else cannot be set. `load(force=True)` reads it anew.
 
     >>> run = tl.Api(example().dir).run("slow")
     >>> run.name, run.state, run.config["lr"]
     ('slow', 'finished', 0.01)
     """
 
+    id: str
+    name: str
+    project: str
+    group: str | None
+    job_type: str | None
+    state: str
+    tags: list[str]
+    notes: str | None
+    created_at: str
+    entity = ENTITY
+    user = User()
+    read_only = False
+    _page: Page
+
     def __init__(self, run_id: str, page: Page) -> None:
-        self.id = run_id
-        self.entity = ENTITY
-        self.user = User()
-        self.read_only = False
-        self._page = page
+        vars(self).update(id=run_id, _page=page)
         self._read()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set what `update` stores; refuse all else, which would be lost."""
+        if name not in (*_SETTABLE, "display_name", "config"):
+            raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; {', '.join(_SETTABLE)} and config can")
+        given = name != "config" and value is not None
+        super().__setattr__(name, fields.check(name, value) if given else value)
+
+    @property
+    def display_name(self) -> str:
+        """The name, by another of W&B's words.
+
+        >>> tl.Api(example().dir).run("slow").display_name
+        'slow'
+        """
+        return self.name
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        self.name = name
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -235,7 +228,7 @@ class ApiRun:
         return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
 
     def update(self) -> None:
-        """Store what was changed of config, tags, notes and name, and what was set in the summary.
+        """Store what was changed of config and of the fields that can be set, and what was set in the summary.
 
         >>> lake = example()
         >>> run = tl.Api(lake.dir).run("slow")
@@ -244,9 +237,8 @@ class ApiRun:
         >>> lake.runs(runs="slow", columns=["config.lr", "notes"]).rows()
         [('slow', 0.02, 'relabelled')]
         """
-        base = self._page.base[self.id]
-        mine = {"name": self.name, "notes": self.notes, "tags": list(self.tags)}
-        before = {"name": base["name"], "notes": base["notes"], "tags": list(base["tags"] or [])}
+        before = self._page.base[self.id] | {"tags": list(self._page.base[self.id]["tags"] or [])}
+        mine = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
         changes = [("field", k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
         config = self._page.configs[self.id]
         Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
@@ -265,7 +257,7 @@ class ApiRun:
         ([], None, ['late'])
         """
         if force:
-            self._page = Page(self._page.lake, [self.id])
+            vars(self)["_page"] = Page(self._page.lake, [self.id])
             for name in ("config", "summary"):
                 self.__dict__.pop(name, None)
             self._read()
@@ -282,15 +274,8 @@ class ApiRun:
 
     def _read(self) -> None:
         base = self._page.base[self.id]
-        self.name: str = base["name"]
-        self.display_name: str = base["name"]
-        self.project: str = base["project"]
-        self.group: str | None = base["group"]
-        self.job_type: str | None = base["job_type"]
-        self.state: str = base["state"]
-        self.tags: list[str] = list(base["tags"] or [])
-        self.notes: str | None = base["notes"]
-        self.created_at: str = base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {"tags": list(base["tags"] or []), "created_at": base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")}
+        vars(self).update({name: base[name] for name in BASE} | told)
 
     def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
         """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""

@@ -67,8 +67,8 @@ class _View(NamedTuple):
 class Lake(Analysis, Questions, Declarations):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
-    Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An argument
-    of a wrong type is a TypeError that names it and what it takes.
+    Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An
+    argument of a wrong type is a TypeError that names it and what it takes.
 
     >>> lake = example()
     >>> lake.runs(columns=["config.lr", "summary.loss.min"]).rows()
