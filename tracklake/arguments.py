@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numbers
 import operator
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -99,6 +101,18 @@ def whole(name: str, value: object, *, least: int, error: type[TracklakeError] =
     if value < least:
         raise error(f"{name}={value}; it is a whole number, at least {least}")
     return operator.index(value)
+
+
+def path(name: str, value: object) -> Path:
+    """Return the value as a path if it is one; raise TypeError if not.
+
+    >>> path("folder", 1)
+    Traceback (most recent call last):
+    TypeError: folder= takes a path; got 1 (int)
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise refused(name, "a path", value)
+    return Path(value)
 
 
 def instance(name: str, value: object, kind: type, *, of: str) -> None:

@@ -46,7 +46,7 @@ class TracklakeError(Exception):
         alike = [k for k in known if k.casefold() == name.casefold()]
         ending = [k for k in known if k.endswith((f".{name}", f"/{name}"))]
         similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        close = list(dict.fromkeys([*alike, *ending, *similar]))[:3]
+        close = alike or list(dict.fromkeys([*ending, *similar]))[:3]
         if close:
             hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
         elif known:

@@ -68,6 +68,7 @@ def rank_stability(
     >>> found.rank.tolist(), found.low.tolist(), found.high.tolist(), found.p_best.tolist()
     ([1, 2], [1, 2], [1, 2], [1.0, 0.0])
     """
+    _check_noise(noise)
     arguments.whole("top", top, least=1)
     arguments.whole("draws", draws, least=1)
     arguments.whole("seed", seed, least=0)
@@ -125,6 +126,7 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     >>> found.means.round(3).tolist()
     [2.333, 5.0, 7.667]
     """
+    _check_noise(noise)
     size = _noise(groups, noise)
     means = np.array([g.mean() for g in groups])
     errors = size**2 / np.array([len(g) for g in groups], dtype=np.float64)
@@ -139,10 +141,13 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     return Shrunken(center + kept * (means - center), center, math.sqrt(between), size)
 
 
-def _noise(groups: Sequence[Floats], noise: float | None) -> float:
-    size = spread(groups) if noise is None else arguments.number("noise", noise)
-    if size < 0:
+def _check_noise(noise: float | None) -> None:
+    if noise is not None and arguments.number("noise", noise) < 0:
         raise DefinitionError(f"noise={noise}; it is a standard deviation, at least 0")
+
+
+def _noise(groups: Sequence[Floats], noise: float | None) -> float:
+    size = spread(groups) if noise is None else noise
     if math.isnan(size):
         raise DefinitionError(
             "no setting was run twice, so that luck cannot be told from skill: repeat some with other seeds, "

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake import arguments, describe, export, named_queries, sql
+from tracklake import arguments, describe, export, named_queries, selection, sql
 from tracklake.export import Form
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars as pl
     from duckdb import DuckDBPyConnection
@@ -109,14 +109,15 @@ class Questions:
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
         arguments.check_word("form", form, Form)
+        path = arguments.path("folder", folder)
         if run is not None:
-            return export.write_run(Path(folder), run=self.run(run), form=form)
+            return export.write_run(path, run=self.run(selection.id_of(run, said="run")), form=form)
         view = self._view
         ids = view.runs.ids(where=where)
         text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
         params = {} if ids is None else {"runs": ids}
         return export.write_tables(
-            Path(folder),
+            path,
             runs=view.runs.select(runs=ids),
             summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
             points=view.series.scan(None, runs=ids),

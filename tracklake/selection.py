@@ -59,7 +59,7 @@ def ids(runs: Runs) -> list[str]:
     return found
 
 
-def id_of(run: Identified | str) -> str:
+def id_of(run: Identified | str, *, said: str = "run_id") -> str:
     """Return the id of one run; raise TypeError for what is none.
 
     >>> id_of("slow"), id_of(example().run("fast"))
@@ -67,7 +67,7 @@ def id_of(run: Identified | str) -> str:
     """
     found = getattr(run, "id", run)
     if not isinstance(found, str):
-        raise refused("run_id", "the id of a run", run)
+        raise refused(said, "the id of a run", run)
     return found
 
 

@@ -188,20 +188,20 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     >>> pareto(example().sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data["run"].to_list()
     ['slow', 'fast']
     """
-    found = targets.several(sweep.series.table, metrics)
-    if len(found) != 2:  # noqa: PLR2004 - x and y
+    goals = targets.goals_of(metrics)
+    if len(goals) != 2:  # noqa: PLR2004 - x and y
         raise DefinitionError(f"a picture of a front needs two metrics, not {metrics!r}; sweep.pareto answers for more")
-    title = " against ".join(short_name(name) for name in found)
-    sides = dict(zip("xy", found.values(), strict=True))
-    at = [pl.col(name).alias(side) for name, side in zip(found, "xy", strict=True)]
-    rows = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")
-    if rows.is_empty():
+    title = " against ".join(short_name(name) for name in goals)
+    sides = dict(zip("xy", [targets.target(sweep.series.table, m, goal=g) for m, g in goals.items()], strict=True))
+    at = [pl.col(name).alias(side) for name, side in zip(goals, "xy", strict=True)]
+    found = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")
+    if found.is_empty():
         return empty(title, because="no run has both" if len(sweep) else "no run matches")
     is_best = pl.col("front").is_not_null()
-    best, others = rows.filter(is_best), rows.filter(~is_best)
-    axes = {side: _axis(rows[side], of) for side, of in sides.items()}
-    lost = len(sweep) - rows.height
-    notes = [f"Blue: {number_of(best.height, 'run')} of {rows.height:,} that no other beats in both."]
+    best, others = found.filter(is_best), found.filter(~is_best)
+    axes = {side: _axis(found[side], of) for side, of in sides.items()}
+    lost = len(sweep) - found.height
+    notes = [f"Blue: {number_of(best.height, 'run')} of {found.height:,} that no other beats in both."]
     notes += [f"Not drawn: {number_of(lost, 'run')} of {len(sweep):,}, failed or without both."] if lost else []
     draw = partial(sweep_charts.front, x=axes["x"], y=axes["y"], rising=sides["x"].goal == "max")
     return Plot(title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=notes)

@@ -198,10 +198,11 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        wanted = targets.several(self.series.table, metrics)
-        rows = targets.read(self.series.table, list(wanted.values()), columns=[], runs=self.runs, where=None)
-        values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(wanted)]
-        costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted.values(), values, strict=True)]
+        goals = targets.goals_of(metrics)
+        wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
+        rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
+        values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
+        costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
         known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
         ranks = pl.Series("front", pareto.ranks(known, fronts=arguments.whole("fronts", fronts, least=1)))
         shown = self.runs.select("run_id", *self._columns).with_columns(values)
@@ -330,8 +331,7 @@ def sweep(
         else targets.columns_of(table, params, said="params")
     )
     rows = targets.read(table, [target], columns=columns, runs=ids, where=None).rename({"target_0": "value"})
-    unsound = targets.unsound(failed)
-    rows = rows.with_columns((unsound | pl.col("value").is_null()).alias("failed"))
+    rows = rows.with_columns((targets.unsound(failed) | pl.col("value").is_null()).alias("failed"))
     rows = rows.with_columns(pl.when(~pl.col("failed")).then("value").alias("value"))
     found = parameters.varied(rows, columns)
     seeds = [p.name for p in found if params is None and parameters.is_seed(p.name)]

@@ -122,16 +122,17 @@ def target(
     return Target(name, Statistic(asked.metric, shown), direction)
 
 
-def several(table: RunTable, metrics: Mapping[str, str] | str | Sequence[str]) -> dict[str, Target]:
-    """Find what is meant by each of several metrics, by its name: they map to their goals, or are just listed.
+def goals_of(metrics: Mapping[str, str] | str | Sequence[str]) -> dict[str, str | None]:
+    """Return the goals of several metrics that map to them, or are just listed. Raises TypeError, DefinitionError.
 
-    >>> [target.goal for target in several(example()._view.runs, {"acc": "max", "loss": "min"}).values()]
-    ['max', 'min']
+    >>> goals_of({"acc": "max", "loss": "min"}), goals_of(["acc"])
+    ({'acc': 'max', 'loss': 'min'}, {'acc': None})
     """
     takes = "names of metrics, or a mapping of them to their goals"
     names = arguments.texts("metrics", list(metrics) if isinstance(metrics, Mapping) else metrics, takes=takes)
-    goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(names)
-    return {name: target(table, name, goal=goal) for name, goal in goals.items()}
+    if not names:
+        raise DefinitionError(f"metrics={metrics!r}; name one at least")
+    return dict(metrics) if isinstance(metrics, Mapping) else dict.fromkeys(names)
 
 
 def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
