@@ -88,6 +88,7 @@ class ApiRun:
 
     @display_name.setter
     def display_name(self, name: str) -> None:
+        """Set the name; `update` stores it."""
         self.name = name
 
     @cached_property

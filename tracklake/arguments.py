@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 from tracklake.errors import DefinitionError, QueryError, TracklakeError
 
 _LONGEST = 80
+"""Characters of a value that an error shows; of a longer one it tells the type."""
 
 
 def refused(name: str, takes: str, value: object) -> TypeError:
@@ -27,8 +28,8 @@ def refused(name: str, takes: str, value: object) -> TypeError:
     where= takes a SQL text; got 5 (int)
     """
     shown, kind = repr(value), type(value).__name__
-    is_short = len(shown) <= _LONGEST and "\n" not in shown
-    return TypeError(f"{name}= takes {takes}; got {shown if is_short else 'a'} {f'({kind})' if is_short else kind}")
+    got = f"{shown} ({kind})" if len(shown) <= _LONGEST and "\n" not in shown else f"a {kind}"
+    return TypeError(f"{name}= takes {takes}; got {got}")
 
 
 @cache

@@ -135,6 +135,7 @@ def outcomes(
     ([(0.01,), (0.1,)], [0.6, 0.9])
     """
     arguments.check_word("unit", unit, Unit, error=DefinitionError)
+    unsound = targets.unsound(failed)
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
     matched = grouped.removed if over is None else targets.columns_of(table, over, said="over")
@@ -145,7 +146,6 @@ def outcomes(
     rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
     rows = targets.with_exact(table, rows, grouped.columns)
     by_columns = grouped.shown(rows, without=[*matched, *tasks])
-    unsound = targets.unsound(failed)
     rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
     numbered = rows.with_columns(
         numbers(rows, by_columns).alias("group_no"),

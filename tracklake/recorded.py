@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from tracklake.storage import Storage
 
 
-_ELSE = "and more of tracklake.Api(dir).run(id), stored by its update()"
-
-
 class RecordedRun:
     """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`.
 
@@ -166,7 +163,10 @@ class RecordedRun:
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse to set what would not be stored."""
         if name != "tags" and "_table" in vars(self):
-            raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; .tags and .summary[...] can, {_ELSE}")
+            raise AttributeError(
+                f"{name!r} of run {self.id!r} cannot be set; .tags and .summary[...] can, and more of "
+                "tracklake.Api(dir).run(id), stored by its update()"
+            )
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
 Reinit = Literal["default", "create_new", "finish_previous", "return_previous"] | bool | None
+_WORDS: Mapping[str, Any] = {"durability": Durability, "resume": Resume, "mode": Mode, "reinit": Reinit}
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
 
@@ -103,15 +104,9 @@ def init(
     0.5
     """
     project = fields.UNCATEGORIZED if project is None else fields.check_project(project)
-    words = {"durability": (durability, Durability), "resume": (resume, Resume), "mode": (mode, Mode)}
-    for what, (word, accepted) in {**words, "reinit": (reinit, Reinit)}.items():
-        arguments.check_word(what, word, accepted, error=RunError)
+    _check_given(settings, system_metrics, durability=durability, resume=resume, mode=mode, reinit=reinit)
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
-    if not isinstance(settings, Mapping | None):
-        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
-    if not isinstance(system_metrics, bool):
-        raise arguments.refused("system_metrics", "True or False", system_metrics)
     from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = fields.check_run_id(id) if id is not None else _random_id()
@@ -137,6 +132,15 @@ def init(
         run.config.update(given, allow_val_change=before is not None)
     run.start_asides(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
     return run
+
+
+def _check_given(settings: object, system_metrics: object, **words: object) -> None:
+    for name, word in words.items():
+        arguments.check_word(name, word, _WORDS[name], error=RunError)
+    if not isinstance(settings, Mapping | None):
+        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
+    if not isinstance(system_metrics, bool):
+        raise arguments.refused("system_metrics", "True or False", system_metrics)
 
 
 def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:
