@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import tracklake as tl
 from tracklake import cli
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.values import store
 
 GAP = '"val/loss" - "train/loss"'
 
@@ -246,6 +247,49 @@ def test_aliases_that_cannot_be(lake: tl.Lake):
         DefinitionError, match=r"takes names one by one, alias\('loss', 'train/loss'\), not \['val/loss'\]"
     ):
         lake.alias("loss", ["val/loss"])
+
+
+def test_an_alias_of_a_metric_with_the_name_of_a_column(tmp_path: Path):
+    """An alias names metrics whatever they are called; a column that nobody logged as a metric is refused."""
+    with tl.init(id="a", config={"lr": 0.1}, dir=tmp_path) as run:
+        run.log({"loss": 1.0, "runtime": 5.0, "config": {"size": 7.0}})
+    lake = tl.open(tmp_path)
+    lake.alias("seconds", "runtime")
+    lake.alias("size", "config.size")
+    assert lake.history(["seconds", "size"])["value"].to_list() == [5.0, 7.0]
+    assert lake.run("a").summary["seconds"] == 5.0
+    for other in ("config.lr", "state", "summary.loss", "_runtime"):
+        with pytest.raises(UnknownNameError, match=f"unknown metric '{other}'"):
+            lake.alias("x", other)
+    lake.alias("seconds")
+    assert lake.metrics == ["config.size", "loss", "runtime", "size"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"bad": '"loss" +'}, {"bad": '"worse" + 1', "worse": '"bad" + 1'}, {"bad": '"bad" + 1'}],
+    ids=["unreadable", "circle", "itself"],
+)
+def test_what_was_said_but_cannot_be_is_left_out(lake: tl.Lake, said: dict[str, str]):
+    """A derivation that got past the checks has no values, with a warning, and is taken back like any other."""
+    lake.derive("gap", GAP)
+    for name, expression in said.items():
+        lake._say(("derive", name, store({"expression": expression}, name=name)), project=None)
+    with pytest.warns(UserWarning, match="'(bad|worse)' is derived, but has no values"):
+        assert lake.summaries("gap.max")["gap.max"].to_list() == [2.0, 9.0]
+    assert "bad" not in lake.metrics
+    assert "bad" in lake.sql("SELECT name FROM definitions")["name"].to_list()
+    for name in said:
+        lake.derive(name, None)
+    assert lake.metrics == ["gap", "train/loss", "val/loss"]
+
+
+def test_what_cannot_be_is_replaced(lake: tl.Lake):
+    """A sound expression takes the place of one that cannot be read."""
+    lake._say(("derive", "gap", store({"expression": '"val/loss" -'}, name="gap")), project=None)
+    with pytest.warns(UserWarning, match="cannot be read"):
+        lake.derive("gap", GAP)
+    assert lake.summaries("gap.max")["gap.max"].to_list() == [2.0, 9.0]
 
 
 def test_statistics_of_runs_take_what_is_derived(lake: tl.Lake):

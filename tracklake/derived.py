@@ -7,6 +7,7 @@ stored, so a derivation holds for runs of any age and costs the reading of its i
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,17 @@ def over(snapshot: Snapshot) -> Snapshot:
     ['acc', 'gap', 'loss']
     """
     found = Derivations.of(snapshot)
-    return DerivedSnapshot(snapshot, found) if found else snapshot
+    usable = found.usable()
+    for name in found:
+        if found[name] != usable.get(name):
+            _warn(name, "what the lake says of it cannot be read, or needs itself")
+    return DerivedSnapshot(snapshot, usable) if usable else snapshot
+
+
+def _warn(name: str, reason: str) -> None:
+    """Warn that a derivation gives nothing: one that fails must not take the rest of the lake with it."""
+    back = f"lake.derive({name!r}, None) takes it back"
+    warnings.warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}", stacklevel=3)
 
 
 class DerivedSnapshot(Snapshot):
@@ -217,31 +228,44 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         if name not in before:
             raise UnknownNameError.nearest("derived metric", name, before)
         return
-    for other in before.get(name, {}).values():
+    usable = before.usable()
+    for other in usable.get(name, {}).values():
         if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
             raise DefinitionError(
                 f"{name!r} is {other.kind} as {other.expression or other.others!r}: take that back first"
             )
-    if derivation.kind == "derived" and name in Snapshot.metrics_of(snapshot, None):
+    logged = Snapshot.metrics_of(snapshot, None)
+    if derivation.kind == "alias":
+        _check_others(derivation, before, {*logged}.difference(PSEUDO))
+        return
+    if name in logged:
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
-    _check_inputs(derivation, before, table)
-    before.with_one(project or EVERYWHERE, derivation)
+    _check_inputs(derivation, table)
+    usable.with_one(project or EVERYWHERE, derivation)
 
 
-def _check_inputs(derivation: Derivation, before: Derivations, table: RunTable) -> None:
+def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
+    for other in derivation.others:
+        if not isinstance(other, str):
+            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {other!r}")
+        if other == derivation.name:
+            raise DefinitionError(f"{other!r} would need itself")
+        if other in before:
+            raise DefinitionError(f"{other!r} is derived itself; an alias names metrics that runs log")
+        if other not in logged:
+            raise UnknownNameError.nearest("metric", other, logged)
+
+
+def _check_inputs(derivation: Derivation, table: RunTable) -> None:
     known = {*table.snapshot.metrics, *PSEUDO}
     for needed in derivation.inputs:
-        if not isinstance(needed, str):
-            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {needed!r}")
         if needed == derivation.name:
             raise DefinitionError(f"{needed!r} would need itself")
-        if derivation.kind == "alias" and needed in before:
-            raise DefinitionError(f"{needed!r} is derived itself; an alias names metrics that runs log")
         if is_column(needed):
             table.names.parse(needed)
         elif needed not in known:
             raise UnknownNameError.nearest("metric", needed, known)
-    if derivation.kind == "derived" and derivation.is_of_steps:
+    if derivation.is_of_steps:
         _check_type(derivation, table)
 
 
