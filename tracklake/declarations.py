@@ -70,8 +70,10 @@ class Declarations:
 
         `expression` is SQL over names in double quotes. Over metrics it has a value at each step at which all of them
         have a number ("val/loss" - "train/loss"), and columns of the runs may stand in it ("tokens" / "config.params");
-        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". Only
-        in `project`, if one is given; None takes it back. Nothing is stored but the expression.
+        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". A
+        column has the type that it has over all runs: of a mix the numbers count. Where a run says something under the
+        name itself, that holds. Only in `project`, if one is given; None takes it back. Nothing is stored but the
+        expression: if later it cannot be computed any more, it has no values, and a warning says why.
         Raises DefinitionError for what cannot be computed or would need itself, UnknownNameError for an unknown input.
 
         >>> lake = example()

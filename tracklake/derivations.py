@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from tracklake import keys
 from tracklake.column_names import BASE
 from tracklake.errors import DefinitionError
 from tracklake.schema import LAKE_RUN
@@ -225,10 +226,17 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
             return (*above[above.index(name) :], name)
         for derivation in self._by_name.get(name, {}).values():
             for needed in derivation.inputs if derivation.kind == "derived" else ():
-                found = self._circle(self.owner(needed) or needed, (*above, name))
-                if found:
-                    return found
+                for behind in self._behind(needed):
+                    found = self._circle(behind, (*above, name))
+                    if found:
+                        return found
         return ()
+
+    def _behind(self, needed: str) -> list[str]:
+        """Return the derivations that are computed for an input: an entry is read with those above and under it."""
+        path = needed.removeprefix("summary.")
+        kin = [n for n in self if n in keys.parents(path) or path in keys.parents(n)] if path != needed else []
+        return [self.owner(needed) or needed, *kin]
 
     def owner(self, name: str) -> str | None:
         """Return the derivation that a metric or a column belongs to.
