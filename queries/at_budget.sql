@@ -3,7 +3,7 @@
 -- Takes    metric METRIC          the metric
 --          goal GOAL = null       'max' or 'min'; null: the goal of its definition
 --          steps BIGINT = null    up to this step
---          seconds DOUBLE = null  up to this many seconds after the start of the run
+--          seconds DOUBLE = null  up to this many seconds after the start of the run, pauses between sessions included
 --          project PROJECT = null only this project
 -- Returns  run_id TEXT, name TEXT,
 --          value DOUBLE           the best value up to there

@@ -7,7 +7,7 @@
 -- Returns  run_id TEXT, name TEXT,
 --          reached BOOLEAN        a run that has not reached it is told as well: it may, later
 --          step BIGINT            the step at which it was reached, else the last step that was logged
---          seconds DOUBLE         from the start of the run to that step
+--          seconds DOUBLE         from the start of the run to that step, pauses between its sessions included
 -- Runs on  duckdb, spark
 
 with logged as (

@@ -118,6 +118,22 @@ def test_filters(api: tl.Api, filters, expected):
 
 
 @pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (True, ["a"]), (False, ["b"]), ({"$ne": True}, ["b", "c", "d"]), ({"$in": [False, 2]}, ["b", "c"]),
+        ("true", ["d"]), ({"$regex": "true"}, ["d"]), (1, []), ({"$exists": True}, ["a", "b", "c", "d"]),
+    ],
+)  # fmt: skip
+def test_truths_beside_numbers_and_texts(tmp_path: Path, condition, expected):
+    """A truth equals no number and no text, also where other runs have those under the key."""
+    for run_id, value in zip("abcd", (True, False, 2, "true"), strict=True):
+        with tl.init(id=run_id, config={"aug": value}, dir=tmp_path) as run:
+            run.log({"flag": value})
+    for key in ("config.aug", "summary_metrics.flag"):
+        assert [run.id for run in tl.Api(tmp_path).runs(filters={key: condition}, order="+name")] == expected
+
+
+@pytest.mark.parametrize(
     ("order", "expected"),
     [
         ("+created_at", "one two three four"),

@@ -30,6 +30,14 @@ def test_lake_as_text(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):
     assert repr(lake) == f"Lake {name}\n  2 runs of p<b>: 1 finished, 1 failed\n  3 metrics, 10 points"
 
 
+def test_derived_metrics_are_counted_apart(lake: tl.Lake):
+    """The metrics of a lake are those that were logged, as describe lists them; derived ones stand beside."""
+    lake.derive("error", '1 - "acc"')
+    lake.alias("loss", "val/loss")
+    assert repr(lake).splitlines()[2] == "  3 metrics, 2 derived, 10 points"
+    assert lake.describe().metrics.height == 3
+
+
 def test_run_as_text(lake: tl.Lake):
     """A run prints its state, its config, and of each metric the last value, and the best or the range."""
     first, *rest = repr(lake.run("good")).splitlines()

@@ -37,7 +37,8 @@ def test_tables(lake: tl.Lake, tmp_path: Path, form: Any):
         ("b", "loss", None), ("b", "note", "hi"), ("b", "ok", "true"),
     ]  # fmt: skip
     assert runs.select("run_id", "config.lr").rows() == [("a", 0.1), ("b", 0.1)]
-    assert summaries.filter(pl.col("stat") == "n_nan", pl.col("value") > 0)["run_id"].to_list() == ["b"]
+    n_nan = summaries.filter(pl.col("stat") == "n_nan").with_columns(pl.col("value").cast(pl.Float64))
+    assert n_nan.filter(pl.col("value") > 0)["run_id"].to_list() == ["b"]
 
 
 def test_lists_are_text_in_csv(lake: tl.Lake, tmp_path: Path):
@@ -56,12 +57,24 @@ def test_one_run(lake: tl.Lake, tmp_path: Path):
     """One run is its rows and a JSON file with all else; numbers that are not finite are texts there."""
     rows, facts = lake.export(tmp_path / "b", run="b", form="jsonl")
     assert json.loads(rows.read_text()) == {
-        "_step": 0, "loss": None, "note": "hi", "ok": True,
+        "_step": 0, "loss": "NaN", "note": "hi", "ok": True,
         **{k: v for k, v in json.loads(rows.read_text()).items() if k in ("_timestamp", "_runtime")},
     }  # fmt: skip
     known = json.loads(facts.read_text())
     assert (known["run_id"], known["tags"], known["config"]) == ("b", ["x", "y"], {"lr": 0.1})
     assert (known["summary"]["loss"], known["summary"]["ok"]) == ("NaN", True)
+
+
+def test_numbers_that_are_not_finite_are_texts_in_json(tmp_path: Path):
+    """JSON has no NaN and no infinity: they are texts that cast to numbers; null is null."""
+    with tl.init(id="a", dir=tmp_path / "lake") as run:
+        for value in (1.5, float("nan"), float("inf"), -float("inf"), None):
+            run.log({"loss": value, "note": "\u2028"})
+    history, _, _ = tl.open(tmp_path / "lake").export(tmp_path / "out", form="jsonl")
+    rows = [json.loads(line) for line in history.read_text(encoding="utf-8").split("\n")[:-1]]
+    loss = {row["step"]: row["value"] for row in rows if row["metric"] == "loss"}
+    assert loss == {0: 1.5, 1: "NaN", 2: "Infinity", 3: "-Infinity", 4: None}
+    assert {row["text"] for row in rows if row["metric"] == "note"} == {"\u2028"}
 
 
 def test_a_folder_appears_whole_or_not_at_all(lake: tl.Lake, tmp_path: Path):

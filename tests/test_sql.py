@@ -50,6 +50,23 @@ def test_runs_have_typed_columns_by_name(lake: tl.Lake):
     ]
 
 
+def test_the_series_that_every_run_has_are_in_history_where_they_are_named(lake: tl.Lake):
+    """_step, _timestamp and _runtime are asked for by name, as in lake.history; else history has what was logged."""
+    named = "metric IN ('_step', 'note')"
+    found = lake.sql(f"SELECT run_id, project, metric, step, value, text FROM history WHERE {named} ORDER BY 1, 3, 4")
+    expected = [(run, "p", "_step", step, float(step), None) for run in "ab" for step in range(3)]
+    c = [("c", "q", "_step", 0, 0.0, None), ("c", "q", "_step", 1, 1.0, None), ("c", "q", "note", 0, None, "x")]
+    assert found.rows() == expected + c
+    sql = "SELECT value FROM history WHERE metric = '_runtime' AND run_id = 'c' ORDER BY step"
+    assert lake.sql(sql)["value"].to_list() == lake.history("_runtime", runs="c")["value"].to_list()
+    assert lake.sql("SELECT DISTINCT metric FROM history ORDER BY 1")["metric"].to_list() == [
+        "acc",
+        "loss",
+        "note",
+        "ok",
+    ]
+
+
 def test_star_gives_the_default_columns(lake: tl.Lake):
     """SELECT * FROM runs gives what lake.runs gives."""
     assert lake.sql("SELECT * FROM runs").equals(lake.runs())

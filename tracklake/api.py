@@ -5,16 +5,19 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+import polars as pl
+
 from tracklake import keys, mongo
 from tracklake.api_run import ENTITY, ApiRun, Page
 from tracklake.errors import RunNotFoundError, UnknownNameError
 from tracklake.lake import Lake
+from tracklake.values import Kind
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    import polars as pl
+    from tracklake.run_table import RunTable
 
 AT_ONCE = 4096
 """Runs that are read together at least: of a large lake, one takes as long as these."""
@@ -158,6 +161,7 @@ class ApiRuns:
         order = ("-" if self._order.startswith("-") else "+") + mongo.column(self._order.lstrip("+-"))
         asked = [name for name in mongo.columns(self._filters) if table.names.find(name) is not None]
         found = table.select(project=self._project(), wanted=["run_id", *asked], order_by=order)
+        found = found.hstack(_truths(table, found))
         return found.filter(mongo.expression(self._filters, found.schema))["run_id"].to_list()
 
     def _project(self) -> str | None:
@@ -171,3 +175,20 @@ class ApiRuns:
             if name in known:
                 return name
         raise UnknownNameError.nearest("project", names[-1], known)
+
+
+def _truths(table: RunTable, found: pl.DataFrame) -> list[pl.Series]:
+    """Return where the mixed columns of a table of runs have truths, which their texts show as words."""
+    mixed = [name for name in found.columns if f"{name}.text" in found.columns and found[name].dtype != pl.Boolean]
+    return [_truths_of(table, found["run_id"], name) for name in mixed]
+
+
+def _truths_of(table: RunTable, run_ids: pl.Series, name: str) -> pl.Series:
+    column = table.names.parse(name)
+    if column.path is None:
+        stored = table.config.filter(pl.col("column") == name)
+    else:
+        stored = table.summaries.entries([column.path.metric])
+    told = stored.filter(pl.col("kind") == Kind.BOOL).select("run_id", pl.col("ival").cast(pl.Boolean))
+    found = run_ids.to_frame().join(told, on="run_id", how="left", maintain_order="left")
+    return found["ival"].alias(mongo.truths(name))

@@ -257,9 +257,10 @@ def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
     ended = ", ".join(f"{n:,} {state}" for state, n in counted.iter_rows())
     projects = runs["project"].n_unique()
     within = f" in {number_of(projects, 'project')}" if projects > 1 else f" of {runs['project'][0]}"
-    metrics = [name for name in series.snapshot.metrics if not name.startswith("_")]
-    held = f"{number_of(len(metrics), 'metric')}, {number_of(series.snapshot.n_stored, 'point')}"
-    return [f"{number_of(runs.height, 'run')}{within}: {ended}", held]
+    metrics, virtual = {*series.snapshot.metrics} - {*PSEUDO}, series.snapshot.virtual
+    held = [number_of(len(metrics - virtual), "metric"), *([f"{len(virtual)} derived"] if virtual else [])]
+    held.append(number_of(series.snapshot.n_stored, "point"))
+    return [f"{number_of(runs.height, 'run')}{within}: {ended}", ", ".join(held)]
 
 
 def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
+import polars.selectors as cs
 
 from tracklake import columns
 from tracklake.errors import LakeError
@@ -73,6 +74,22 @@ def described(run: RecordedRun) -> dict[str, Any]:
     return found
 
 
+def ndjson(frame: pl.DataFrame) -> str:
+    """Return one JSON object a row; numbers that are not finite, which JSON does not know, are texts.
+
+    >>> print(ndjson(pl.DataFrame({"run_id": ["a", "b"], "loss": [0.5, math.inf]})), end="")
+    {"run_id":"a","loss":0.5}
+    {"run_id":"b","loss":"Infinity"}
+    """
+    lines = frame.write_ndjson().split("\n")
+    numbers = frame.select(cs.float())
+    is_odd = numbers.select(pl.any_horizontal(pl.lit(value=False), ~pl.all().is_finite()).alias("is_odd"))
+    for i in is_odd["is_odd"].arg_true() if numbers.width else ():
+        told = {name: _finite(value) for name, value in numbers.row(i, named=True).items()}
+        lines[i] = json.dumps(json.loads(lines[i]) | told, ensure_ascii=False, separators=(",", ":"))
+    return "\n".join(lines)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(below) for key, below in value.items()}
@@ -103,7 +120,8 @@ def _write(frame: pl.LazyFrame, path: Path, form: Form) -> None:
     if form == "parquet":
         frame.sink_parquet(path)
     elif form == "jsonl":
-        frame.sink_ndjson(path)
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(map(ndjson, frame.collect_batches()))
     else:
         lists = [name for name, dtype in frame.collect_schema().items() if dtype == pl.List]
         frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(",")).sink_csv(path)

@@ -76,6 +76,7 @@ def columns(filters: Mapping[str, Any]) -> set[str]:
 def expression(filters: Mapping[str, Any], schema: Schema) -> pl.Expr:
     """Return the condition that a filter states, over a frame of its columns; those it lacks are null for every run.
 
+    Beside a column of numbers and texts may stand one named by `truths`: Bool, null where the value is no truth.
     Values of different kinds are never equal, and neither is greater; null equals only null. Raises UnknownNameError,
     QueryError.
 
@@ -107,8 +108,17 @@ def _parts(key: str, condition: Any) -> list[Any]:
     return list(condition)
 
 
+def truths(name: str) -> str:
+    """Return the name of the column that tells where a mixed column has truths, which its texts show as words.
+
+    >>> truths("config.bias")
+    'truths of config.bias'
+    """
+    return f"truths of {name}"
+
+
 class _Field:
-    """One column of the runs, and beside it the one of its texts where values are mixed."""
+    """One column of the runs, and beside it those of its texts and truths where values are mixed."""
 
     def __init__(self, name: str, schema: Schema) -> None:
         name = name if name in schema else name.removesuffix(".value")  # as W&B's raw config has it
@@ -116,10 +126,11 @@ class _Field:
         self.dtype = schema.get(name, pl.Null())
         texts = f"{name}.text" if f"{name}.text" in schema else name
         self.text = pl.col(texts) if schema.get(texts) == pl.String else None
-
-    @property
-    def exists(self) -> pl.Expr:
-        return self.number.is_not_null() | (_FALSE if self.text is None else self.text.is_not_null())
+        self.truth = self.number if self.dtype == pl.Boolean else None
+        self.exists = self.number.is_not_null() | (_FALSE if self.text is None else self.text.is_not_null())
+        if truths(name) in schema:
+            self.truth = pl.col(truths(name))
+            self.text = pl.when(self.truth.is_null()).then(self.text)
 
     def equals(self, value: Any) -> pl.Expr:
         """Say where the value is this one; of a list of tags, where it is one of them."""
@@ -158,7 +169,7 @@ class _Field:
 
     def _against(self, value: Any, how: Callable[[Any, Any], pl.Expr]) -> pl.Expr:
         if isinstance(value, bool):
-            return how(self.number, value) if self.dtype == pl.Boolean else _FALSE
+            return _FALSE if self.truth is None else how(self.truth, value)
         if isinstance(value, int | float):
             return how(self.number, value) if self.dtype.is_numeric() else _FALSE
         if isinstance(self.dtype, pl.Datetime):

@@ -81,20 +81,22 @@ class Limits:
 def history(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
     """Return the points that count: as they are stored, but for the series that must be resolved.
 
-    `source` is a table that holds the history files, where duckdb is not to open them itself.
+    The series that every run has without logging them are among them where a text names them. `source` is a table that
+    holds the history files, where duckdb is not to open them itself.
 
     >>> table = example()._view.runs
     >>> [part.name for part in history(table, Limits(table, {})).parts]
     ['tracklake_dirty', 'tracklake_resolved', 'tracklake_live']
     """
     snapshot = table.snapshot
-    metrics = None
+    metrics, named = None, []
     if limits.metrics is not None:
         metrics = sorted(limits.metrics.intersection(snapshot.metrics).difference(PSEUDO))
+        named = sorted(limits.metrics.intersection(PSEUDO))
     dirty = _memo(lambda: _dirty(table, metrics, limits.runs))
     parts = [
         Part("tracklake_dirty", SERIES, dirty),
-        Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty())),
+        Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty(), named, limits.runs)),
     ]
     if source is None and metrics and limits.runs and _are_few(table, limits.runs):
         found = snapshot.points(metrics, runs=limits.runs)
@@ -102,8 +104,8 @@ def history(table: RunTable, limits: Limits, *, source: str | None = None) -> Vi
         raw = "FROM tracklake_few"
     else:
         parts.append(Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)))
-        tables = [*_files(table, limits, source), "tracklake_live"]
-        within = [*_bounds("metric", metrics), *_bounds("run_id", limits.runs)] or [f"metric NOT IN {PSEUDO}"]
+        tables = [*(_files(table, limits, source) if metrics != [] else []), "tracklake_live"]
+        within = [*_bounds("metric", metrics), *_bounds("run_id", limits.runs), f"metric NOT IN {PSEUDO}"]
         raw = " UNION ALL ".join(f"FROM {name} WHERE {' AND '.join(within)}" for name in tables)
     clean = f"SELECT * FROM ({raw}) ANTI JOIN tracklake_dirty USING (run_id, metric)"
     return View("history", parts, f"SELECT {_SHOWN} FROM ({clean} UNION ALL FROM tracklake_resolved)")
@@ -160,11 +162,15 @@ def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[st
     return pl.concat(found).filter(~pl.col("metric").is_in(PSEUDO)).unique()
 
 
-def _resolved(table: RunTable, series: pl.DataFrame) -> pl.DataFrame:
-    if series.is_empty():
+def _resolved(
+    table: RunTable, series: pl.DataFrame, pseudo: Sequence[str], runs: Collection[str] | None
+) -> pl.DataFrame:
+    found = [] if series.is_empty() else [table.snapshot.resolved_series(series)]
+    found += [table.snapshot.resolved(pseudo, runs=runs)] if pseudo else []
+    if not found:
         return pl.DataFrame(schema=POINTS)
-    found = table.snapshot.resolved_series(series).drop("project")
-    return found.join(table.summaries.runs.select("run_id", "project"), on="run_id").select(list(POINTS))
+    projects = table.summaries.runs.select("run_id", "project")
+    return pl.concat(found).drop("project").join(projects, on="run_id").select(list(POINTS))
 
 
 def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:

@@ -23,12 +23,15 @@ Amount = float | str | dt.timedelta
 
 LIMIT = 100_000_000
 """Points that are read at once, as in `Lake.history`."""
+_OF_THE_ROW = {"step": "_step", "time": "_runtime"}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhd])\s*")
 
 
 def axis(table: RunTable, x: str) -> str:
-    """Return the metric that an x means: "step" and "time" (seconds since the start) where no metric has that name.
+    """Return the metric that an x means; "step" and "time" (seconds since the start) are those of the row.
+
+    That holds also where a metric has such a name: what is asked without a word about x must not depend on names.
 
     Raises UnknownNameError, which names the nearest.
 
@@ -37,9 +40,9 @@ def axis(table: RunTable, x: str) -> str:
     ('_runtime', 'loss')
     """
     metrics = table.snapshot.metrics
-    found = x if x in metrics or x in PSEUDO else {"step": "_step", "time": "_runtime"}.get(x)
-    if found is None:
-        raise UnknownNameError.nearest("x metric", x, [*metrics, "step", "time"])
+    found = _OF_THE_ROW.get(x, x)
+    if found not in metrics and found not in PSEUDO:
+        raise UnknownNameError.nearest("x metric", x, [*metrics, *_OF_THE_ROW])
     return found
 
 
