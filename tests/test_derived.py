@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -80,6 +81,19 @@ def test_sql_of_a_derived_metric(lake: tl.Lake):
     assert lake.query("leaderboard", metric="gap", goal="min")["run_id"].to_list() == ["a", "b"]
     with lake.connect() as connection:
         assert connection.sql("SELECT count(*) FROM history WHERE metric = 'gap'").fetchall() == [(5,)]
+
+
+def test_diverged_runs_are_of_what_was_logged(lake: tl.Lake):
+    """Derived metrics and aliases repeat what was logged, so they are in it where named; a run may log such a name."""
+    with tl.init("p", id="c", dir=lake.dir) as run:
+        run.log({"val/loss": math.nan, "train/loss": 1.0})
+    lake.derive("gap", GAP)
+    lake.alias("loss", "val/loss")
+    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss")]
+    assert lake.query("diverged_runs", metric="gap").select("run_id", "n_nan").rows() == [("c", 1)]
+    with tl.init("p", id="d", dir=lake.dir) as run:
+        run.log({"loss": math.inf})
+    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss"), ("d", "loss")]
 
 
 def test_derived_metrics_are_shown_where_named_or_defined(lake: tl.Lake):

@@ -58,6 +58,7 @@ class DerivedSnapshot(Snapshot):
     def __init__(self, base: Snapshot, derivations: Derivations) -> None:
         # A snapshot is immutable, so the two share everything but what depends on the metrics there are.
         self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
+        self.base = base
         self.derivations = derivations
         self._unclean = {}
         self._all_numbers = {}

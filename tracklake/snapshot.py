@@ -37,6 +37,8 @@ class Snapshot:
     """Metrics that are computed at read; they are shown where they are named or defined."""
     made: frozenset[str] = frozenset()
     """Entries of summaries that `computed` gives."""
+    base: Snapshot | None = None
+    """What was logged alone, of a snapshot with what is derived."""
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
         self.version = version
