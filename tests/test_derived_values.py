@@ -91,6 +91,7 @@ def test_a_derivation_of_a_key_that_is_gone(tmp_path: Path):
         ("x", 'CAST("config.k" AS DOUBLE)', "cannot be computed"),
         ("x", '"created_at"', "gives Datetime"),
         ("loss.max", '"runtime" * 2', "'loss.max' is a statistic of 'loss'"),
+        ("loss.max", '"loss" * 2', "'loss.max' is a statistic of 'loss'"),
         ("cost.more", '"runtime" * 2', "'cost.more' and 'cost' cannot both be entries of a summary"),
     ],
 )
@@ -190,9 +191,11 @@ def test_metrics_with_the_names_of_columns_of_points(tmp_path: Path):
     assert lake.history("total")["value"].to_list() == [123.0]
 
 
-def test_circles_through_entries_under_a_name(tmp_path: Path):
-    """An entry is read with those above it, so a metric cannot need a value that stands under it."""
-    lake = log(tmp_path, {"a": 1})
-    lake.derive("g.x", '"config.k" * 2')
-    with pytest.raises(DefinitionError, match="'g' would need itself: g <- g"):
-        lake.derive("g", '"loss" * "summary.g.x"')
+def test_a_metric_of_those_under_its_name(tmp_path: Path):
+    """A metric may follow from metrics under its name and their statistics, not from entries, which it would hide."""
+    lake = log(tmp_path, {"a": 1}, **{"all.ce": 2.0, "all.kl": 1.0})
+    lake.derive("all", '"all.ce" + "all.kl" - "summary.all.kl.min"')
+    assert lake.summaries("all.max")["all.max"].to_list() == [2.0]
+    assert lake.run("a").summary["all"] == {"ce": 2.0, "kl": 1.0}
+    with pytest.raises(DefinitionError, match="'all' would need itself: all <- all"):
+        lake.derive("all", '"all.ce" + "summary.all.kl"')

@@ -235,7 +235,8 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
     def _behind(self, needed: str) -> list[str]:
         """Return the derivations that are computed for an input: an entry is read with those above and under it."""
         path = needed.removeprefix("summary.")
-        kin = [n for n in self if n in keys.parents(path) or path in keys.parents(n)] if path != needed else []
+        is_entry = path != needed and keys.split_statistic(path) is None
+        kin = [n for n in self if n in keys.parents(path) or path in keys.parents(n)] if is_entry else []
         return [self.owner(needed) or needed, *kin]
 
     def owner(self, name: str) -> str | None:
@@ -244,8 +245,9 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         >>> Derivations([("", Derivation("gap", "a - b"))]).owner("summary.gap.max")
         'gap'
         """
-        path = name.removeprefix("summary.") if is_column(name) else name
-        return next((c for c in (path, path.rpartition(".")[0]) if c in self._by_name), None)
+        path = name.removeprefix("summary.")
+        meant = (path, path.rpartition(".")[0]) if path != name else (name,)
+        return next((c for c in meant if c in self._by_name), None)
 
 
 def _from_json(name: str, text: str) -> Derivation:

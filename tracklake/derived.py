@@ -263,9 +263,8 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         return
     if name in logged:
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
+    _check_place(derivation, table)
     _check_inputs(derivation, table)
-    if not derivation.is_of_steps:
-        _check_place(name, table)
     usable.with_one(project or EVERYWHERE, derivation)
 
 
@@ -296,12 +295,13 @@ def _check_inputs(derivation: Derivation, table: RunTable) -> None:
     _applied(derivation, given)
 
 
-def _check_place(name: str, table: RunTable) -> None:
-    """Raise DefinitionError where a value of the runs would stand in the place of a statistic or of another value."""
+def _check_place(derivation: Derivation, table: RunTable) -> None:
+    """Raise DefinitionError for a name that means a statistic, or of values of the runs that would stand in another."""
+    name = derivation.name
     found = keys.split_statistic(name)
     if found is not None and found.metric in table.snapshot.metrics:
         raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
-    for other in table.snapshot.made:
+    for other in () if derivation.is_of_steps else table.snapshot.made:
         if name in keys.parents(other) or other in keys.parents(name):
             raise DefinitionError(f"{name!r} and {other!r} cannot both be entries of a summary, one under the other")
 

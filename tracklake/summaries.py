@@ -169,7 +169,8 @@ class Summaries:
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
         shown = last.filter((pl.col("said") != "erase") & pl.col("key").is_in(list(wanted)))
         shown = _unhidden(shown, events, _pairs(related))
-        return pl.concat([shown, *(self._made(key, events, runs) for key in sorted(made))], how="diagonal")
+        computed = [self._made(key, events, runs) for key in sorted(made)]
+        return pl.concat([shown, *computed], how="diagonal") if computed else shown
 
     def _made(self, key: str, events: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
