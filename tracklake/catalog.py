@@ -149,6 +149,8 @@ class Catalog:
         >>> {mark.complete for mark in catalog.marks(catalog.list_journals()).values()}
         {True}
         """
+        if self.said.files.is_empty():
+            return {}
         sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
         known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
         largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())

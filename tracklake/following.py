@@ -74,10 +74,10 @@ class Live:
     def _take_points(self, new: Taken) -> None:
         """Put new points to those before that are no more than they: few frames, and each point is moved seldom."""
         found, made = new.points, new.states
-        if self.points and self.points[-1].height <= found.height:
-            while self.points and self.points[-1].height <= found.height:
-                found = points.sort(pl.concat([self.points.pop(), found]))
-                self.states.pop()
+        while self.points and self.points[-1].height <= found.height:
+            found, made = points.sort(pl.concat([self.points.pop(), found])), None
+            self.states.pop()
+        if made is None:
             made = states.of_rows(found, sessions=partitions.session_starts(self.said[0]))
         self.points.append(found)
         self.states.append(made)
@@ -88,7 +88,8 @@ class Taken(NamedTuple):
 
     said: Said
     points: pl.DataFrame
-    states: pl.DataFrame
+    states: pl.DataFrame | None
+    """Made here where there are many files, which costs as little as one; else they may not be needed."""
 
 
 def taken(parts: Sequence[statements.Part]) -> Iterator[Taken]:
@@ -101,10 +102,10 @@ def taken(parts: Sequence[statements.Part]) -> Iterator[Taken]:
     ['fast', 'slow']
     """
     said, found = statements.of_parts(parts), sealing.points_of(parts)
-    made = states.of_rows(found, sessions=partitions.session_starts(said))
     if len(parts) == 1:
-        yield Taken(said, found, made)
+        yield Taken(said, found, None)
         return
+    made = states.of_rows(found, sessions=partitions.session_starts(said))
     cut = [{part["session"][0]: part for part in frame.partition_by("session")} for frame in (*said, found, made)]
     for part in parts:
         files, lines, mine, of_mine = (

@@ -234,11 +234,11 @@ def session_starts(said: Said) -> pl.DataFrame:
     """
     base = said.statements.filter((pl.col("said") == "session") & (pl.col("key") == "runtime_base"))
     starts = said.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
-    return starts.join(
-        base.group_by(["run_id", "session"]).agg(pl.col("value").last().alias("runtime_base")),
-        on=["run_id", "session"],
-        how="left",
-    ).with_columns(pl.col("runtime_base").fill_null(0.0))
+    if base.is_empty():
+        return starts.hstack([pl.Series("runtime_base", [0.0]).new_from_index(0, starts.height)])
+    bases = base.group_by(["run_id", "session"]).agg(pl.col("value").last().alias("runtime_base"))
+    found = starts.join(bases, on=["run_id", "session"], how="left")
+    return found.with_columns(pl.col("runtime_base").fill_null(0.0))
 
 
 def checksum(path: Path) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -76,8 +78,18 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
     >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
     [('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
-    logged = points.filter(~pl.col("metric").is_in(PSEUDO))
-    return sort(pl.concat([logged, pseudo(sort(points), sessions=sessions)]))
+    return sort(pl.concat([without_pseudo(points), pseudo(sort(points), sessions=sessions)]))
+
+
+def without_pseudo(points: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what was stored of the series that every run has: markers, and the user's own `_timestamp`.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("_step", "x")]
+    >>> without_pseudo(pl.DataFrame(rows, schema=POINTS, orient="row"))["metric"].to_list()
+    ['x']
+    """
+    is_pseudo = reduce(or_, (points["metric"] == name for name in PSEUDO))
+    return points.filter(~is_pseudo) if is_pseudo.any() else points
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -90,7 +102,8 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
     rows = _rows(points)
-    user = points.filter(pl.col("metric") == "_timestamp")
+    is_user = points["metric"] == "_timestamp"
+    user = points.filter(is_user) if is_user.any() else points.clear()
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
     made = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
@@ -160,7 +173,7 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
         column = points[name].cast(pl.Int64).to_numpy()
         if (column != column[same]).any():
             return None
-        if name == "step" and (np.diff(column)[~new[1:]] <= 0).any():  # a step said twice
+        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step said twice
             return None
     return np.repeat(new_run[starts], lengths)
 

@@ -59,7 +59,7 @@ def points_of(sources: Sequence[Source]) -> pl.DataFrame:
     found = pl.concat(frames)
     whose = {"project": pl.String, "run_id": pl.String, "session": pl.Int64}
     owners = pl.DataFrame([source[1:] for source in ordered], schema=whose, orient="row")[found["source"]]
-    return points.sort(pl.concat([owners, found.drop("source")], how="horizontal").select(list(POINTS)))
+    return points.sort(pl.DataFrame([*owners, *found])[list(POINTS)])
 
 
 def _pieces(source: int, blocks: list[RowBlock]) -> list[_Piece]:

@@ -94,7 +94,9 @@ class Snapshot:
         rewinds = self.facts("from_step").select(
             "run_id", pl.col("ival").alias("cutoff"), pl.col("session").alias("by")
         )
-        begun = self.sessions.select("run_id", "session", "start")
+        begun = self.sessions[["run_id", "session", "start"]]
+        if rewinds.is_empty():
+            return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
         rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
         masked = begun.join(rewinds, on="run_id").filter(
             (pl.col("start") < pl.col("since"))
@@ -170,9 +172,10 @@ class Snapshot:
         wanted = list(dict.fromkeys([*_PIECE, *columns]))
         pieces = self._pieces(metrics, wanted, runs)
         pieces, cut = self._mask(states.sort(pieces))  # once, for all that follows
-        broken = pl.concat([states.overlapping(pieces), cut]).unique()
+        broken = pl.concat([states.overlapping(pieces), cut])
         if broken.is_empty():
             return states.merge(pieces)
+        broken = broken.unique()
         whole = pieces.join(broken, on=["run_id", "metric"], how="anti")
         again = states.of(self.resolved_series(broken), by_session=False).select(wanted)
         return states.merge(pl.concat([whole, again]))
@@ -336,7 +339,7 @@ class Snapshot:
 
     def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
-        cut = pieces.select("run_id", "metric").clear()
+        cut = pieces[_SERIES].clear()
         if self.cutoffs.is_empty() or pieces.is_empty():
             return pieces, cut
         marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")

@@ -186,6 +186,8 @@ class Stretches:
         >>> Stretches(np.array([0, 2]), 3).first(np.array([True, True, False])).tolist()
         [0, -1]
         """
+        if mask.all():
+            return self.starts
         at = np.append(np.flatnonzero(mask), self.size)
         found = at[np.searchsorted(at, self.starts)]
         return np.where(found < self.stops, found, -1)
@@ -196,6 +198,8 @@ class Stretches:
         >>> Stretches(np.array([0, 2]), 3).last(np.array([True, True, False])).tolist()
         [1, -1]
         """
+        if mask.all():
+            return self.stops - 1
         at = np.append(-1, np.flatnonzero(mask))
         found = at[np.searchsorted(at, self.stops) - 1]
         return np.where(found >= self.starts, found, -1)

@@ -207,9 +207,10 @@ def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
 
 def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
     """Yield each value of a sorted column and where it stands."""
-    starts = stretches.begin(column.to_frame(), by=[column.name]).arg_true().to_list()
+    new = stretches.begin(column.to_frame(), by=[column.name])
+    starts = new.arg_true().to_list()
     stops = [*starts[1:], len(column)]
-    for value, start, stop in zip(column.gather(starts), starts, stops, strict=False):
+    for value, start, stop in zip(column.filter(new), starts, stops, strict=False):
         yield value, slice(start, stop)
 
 

@@ -167,22 +167,26 @@ class _Frames:
         """Go from frame to frame to the end of the last whole one."""
         position = 0
         known: dict[bytes, int] = {}  # prefixes of rows seen, to their frame's length
-        end = len(self.data)
-        while end - position >= wire.PREFIX_SIZE:
+        while len(self.data) - position >= wire.PREFIX_SIZE:
             head = self.data[position : position + wire.PREFIX_SIZE]
-            size = known.get(head, end + 1)
-            following = position + size
-            if following <= end and crc32(self.view[position:following]) == wire.RESIDUE:
-                self.rows[size].append(position)
-                position = following
-                continue
-            found = self._frame(position, head, known)
-            if found is None:
-                break
-            position = found
+            following = self._rows_from(position, head, known[head]) if head in known else position
+            if following == position:
+                found = self._frame(position, head, known)
+                if found is None:
+                    break
+                following = found
+            position = following
         self.sound = position
         for size, positions in self.rows.items():
             self._take_rows(size, positions)
+
+    def _rows_from(self, position: int, head: bytes, size: int) -> int:
+        """Take the rows of one kind that follow each other from here, while they are sound; return where they end."""
+        at, last = position, len(self.data) - size
+        while at <= last and self.data.startswith(head, at) and crc32(self.view[at : at + size]) == wire.RESIDUE:
+            at += size
+        self.rows[size].extend(range(position, at, size))
+        return at
 
     def _frame(self, position: int, head: bytes, known: dict[bytes, int]) -> int | None:
         """Read the frame that begins here and return where the next begins, or None at a torn tail."""
