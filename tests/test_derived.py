@@ -13,7 +13,6 @@ from click.testing import CliRunner
 import tracklake as tl
 from tracklake import cli
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.values import store
 
 GAP = '"val/loss" - "train/loss"'
 
@@ -155,6 +154,16 @@ def test_taking_back(lake: tl.Lake):
         lake.derive("gap", None)
 
 
+def test_taking_back_what_was_said_elsewhere(lake: tl.Lake):
+    """What is said for one project is taken back there, and nothing is taken back in silence where it was not said."""
+    lake.derive("gap", GAP, project="p")
+    for project, named in ((None, "all projects"), ("q", "q")):
+        with pytest.raises(DefinitionError, match=f"'gap' is said for project='p', not for {named}: take that back"):
+            lake.derive("gap", None, project=project)
+    lake.derive("gap", None, project="p")
+    assert lake.metrics == ["train/loss", "val/loss"]
+
+
 def test_what_was_logged_holds(lake: tl.Lake, tmp_path: Path):
     """A run that logs the name itself keeps what it logged; the others have what is derived."""
     lake.derive("gap", GAP)
@@ -277,33 +286,6 @@ def test_an_alias_of_a_metric_with_the_name_of_a_column(tmp_path: Path):
             lake.alias("x", other)
     lake.alias("seconds")
     assert lake.metrics == ["config.size", "loss", "runtime", "size"]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [{"bad": '"loss" +'}, {"bad": '"worse" + 1', "worse": '"bad" + 1'}, {"bad": '"bad" + 1'}],
-    ids=["unreadable", "circle", "itself"],
-)
-def test_what_was_said_but_cannot_be_is_left_out(lake: tl.Lake, said: dict[str, str]):
-    """A derivation that got past the checks has no values, with a warning, and is taken back like any other."""
-    lake.derive("gap", GAP)
-    for name, expression in said.items():
-        lake._say(("derive", name, store({"expression": expression}, name=name)), project=None)
-    with pytest.warns(UserWarning, match="'(bad|worse)' is derived, but has no values"):
-        assert lake.summaries("gap.max")["gap.max"].to_list() == [2.0, 9.0]
-    assert "bad" not in lake.metrics
-    assert "bad" in lake.sql("SELECT name FROM definitions")["name"].to_list()
-    for name in said:
-        lake.derive(name, None)
-    assert lake.metrics == ["gap", "train/loss", "val/loss"]
-
-
-def test_what_cannot_be_is_replaced(lake: tl.Lake):
-    """A sound expression takes the place of one that cannot be read."""
-    lake._say(("derive", "gap", store({"expression": '"val/loss" -'}, name="gap")), project=None)
-    with pytest.warns(UserWarning, match="cannot be read"):
-        lake.derive("gap", GAP)
-    assert lake.summaries("gap.max")["gap.max"].to_list() == [2.0, 9.0]
 
 
 def test_statistics_of_runs_take_what_is_derived(lake: tl.Lake):

@@ -9,6 +9,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.values import store
 
 COST = '"summary.loss.min" * "config.k"'
 
@@ -199,3 +200,32 @@ def test_a_metric_of_those_under_its_name(tmp_path: Path):
     assert lake.run("a").summary["all"] == {"ce": 2.0, "kl": 1.0}
     with pytest.raises(DefinitionError, match="'all' would need itself: all <- all"):
         lake.derive("all", '"all.ce" + "summary.all.kl"')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"bad": '"loss" +'}, {"bad": '"worse" + 1', "worse": '"bad" + 1'}, {"bad": '"bad" + 1'}],
+    ids=["unreadable", "circle", "itself"],
+)
+def test_what_was_said_but_cannot_be_is_left_out(tmp_path: Path, said: dict[str, str]):
+    """A derivation that got past the checks has no values, with a warning, and is taken back like any other."""
+    lake = log(tmp_path, {"a": 1})
+    lake.derive("double", '"loss" * 2')
+    for name, expression in said.items():
+        lake._say(("derive", name, store({"expression": expression}, name=name)), project=None)
+    with pytest.warns(UserWarning, match="'(bad|worse)' is derived, but has no values"):
+        assert lake.summaries("double.max")["double.max"].to_list() == [2.0]
+    assert "bad" not in lake.metrics
+    assert "bad" in lake.sql("SELECT name FROM definitions")["name"].to_list()
+    for name in said:
+        lake.derive(name, None)
+    assert lake.metrics == ["double", "loss"]
+
+
+def test_what_cannot_be_is_replaced(tmp_path: Path):
+    """A sound expression takes the place of one that cannot be read."""
+    lake = log(tmp_path, {"a": 1})
+    lake._say(("derive", "double", store({"expression": '"loss" *'}, name="double")), project="p")
+    with pytest.warns(UserWarning, match=r"lake\.derive\('double', None, project='p'\) takes it back"):
+        lake.derive("double", '"loss" * 2', project="p")
+    assert lake.summaries("double.max")["double.max"].to_list() == [2.0]

@@ -40,15 +40,15 @@ def over(snapshot: Snapshot) -> Snapshot:
     """
     found = Derivations.of(snapshot)
     usable = found.usable()
-    for name in found:
-        if found[name] != usable.get(name):
-            _warn(name, "what the lake says of it cannot be read, or needs itself")
+    for name, scopes in found.items():
+        for scope in scopes.keys() - usable.get(name, {}).keys():
+            _warn(name, scope, "its expression cannot be read, or needs itself")
     return DerivedSnapshot(snapshot, usable) if usable else snapshot
 
 
-def _warn(name: str, reason: str) -> None:
+def _warn(name: str, scope: str, reason: str) -> None:
     """Warn that a derivation gives nothing: one that fails must not take the rest of the lake with it."""
-    back = f"lake.derive({name!r}, None) takes it back"
+    back = f"lake.derive({name!r}, None{f', project={scope!r}' if scope else ''}) takes it back"
     warnings.warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}", stacklevel=3)
 
 
@@ -201,7 +201,8 @@ class DerivedSnapshot(Snapshot):
                 given = given.join(known, on="run_id", how="left", maintain_order="left")
             return _applied(derivation, given.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
         except (DefinitionError, UnknownNameError) as error:
-            _warn(derivation.name, str(error))
+            (scope,) = (scope for scope, d in self.derivations[derivation.name].items() if d is derivation)
+            _warn(derivation.name, scope, str(error))
             return pl.Series([None], dtype=pl.Float64).new_from_index(0, rows.height)
 
     @cached_property
@@ -243,14 +244,13 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     """
     name, snapshot = derivation.name, table.snapshot
     before = Derivations.of(snapshot)
+    if derivation.expression is None and not derivation.others:
+        _check_taking_back(name, project, before)
+        return
     if not name or name.startswith("_") or is_column(name):
         raise DefinitionError(
             f"{name!r} cannot be the name of a derived metric; it is a name like that of a metric: 'gap'"
         )
-    if derivation.expression is None and not derivation.others:  # taken back
-        if name not in before:
-            raise UnknownNameError.nearest("derived metric", name, before)
-        return
     usable = before.usable()
     for other in usable.get(name, {}).values():
         if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
@@ -266,6 +266,15 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     _check_place(derivation, table)
     _check_inputs(derivation, table)
     usable.with_one(project or EVERYWHERE, derivation)
+
+
+def _check_taking_back(name: str, project: str | None, before: Derivations) -> None:
+    if name not in before:
+        raise UnknownNameError.nearest("derived metric", name, before)
+    scopes = before[name]
+    if (project or EVERYWHERE) not in scopes:
+        said = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
+        raise DefinitionError(f"{name!r} is said for {said}, not for {project or 'all projects'}: take that back")
 
 
 def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
