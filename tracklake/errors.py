@@ -80,6 +80,16 @@ class RunFinishedError(RunError):
 class UnknownNameError(TracklakeError, KeyError):
     """A metric, column, statistic or query that is not there."""
 
+    @classmethod
+    def of_one_value(cls, name: str) -> Self:
+        """Build the error for who asks for the history or a statistic of a derived value of the runs.
+
+        >>> print(UnknownNameError.of_one_value("cost"))
+        'cost' is derived as one value a run, so it has no history and no statistics; it is the column 'summary.cost'
+        """
+        said = f"{name!r} is derived as one value a run, so it has no history and no statistics"
+        return cls(f"{said}; it is the column {f'summary.{name}'!r}")
+
 
 class ConfigError(TracklakeError, ValueError):
     """A config value that would change without `allow_val_change=True`, or a config that is no mapping."""

@@ -148,7 +148,7 @@ class Lake(Analysis, Questions, Declarations):
         arguments.check_word("shape", shape, Shape)
         view = self._view
         asked = summary_columns.paths(paths)
-        known = {*view.snapshot.metrics, *PSEUDO, *(name.removeprefix("summary.") for name in view.snapshot.made)}
+        known = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
         parsed = summary_columns.labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)

@@ -181,8 +181,19 @@ class NamedQuery:
         for name, parameter in self.parameters.items():
             if values[name] is not None:
                 _check_name(parameter, values[name], table)
+        if ENTRY not in values.values() and f"'{ENTRY}'" not in self.text:
+            self._check_history(values, table)
         goals = [p.name for p in self.parameters.values() if p.type == "GOAL" and values[p.name] is None]
         return values | {name: self._goal(name, values, table) for name in goals}
+
+    def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
+        """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
+        made = table.snapshot.made.difference(table.snapshot.metrics)
+        for parameter in self.parameters.values():
+            if parameter.type == "METRIC" and values[parameter.name] in made:
+                stats = [name for name, other in self.parameters.items() if other.type == "STAT"]
+                way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
+                raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
 
     def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         value = given.get(parameter.name, parameter.default)
@@ -279,10 +290,8 @@ def shipped() -> Path:
 def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
     known = table.summaries.runs
     if parameter.type == "METRIC":
-        made = (name.removeprefix("summary.") for name in table.snapshot.made)
-        there = {*table.snapshot.metrics, *table.summaries.entry_keys, *made}
-        if value not in there:
-            raise UnknownNameError.nearest("metric", value, there)
+        if value not in table.summaries.entry_keys:
+            raise UnknownNameError.nearest("metric", value, table.summaries.entry_keys)
     elif parameter.type == "PROJECT" and value not in known["project"]:
         raise UnknownNameError.nearest("project", value, known["project"].unique())
     elif parameter.type == "RUN" and value not in known["run_id"]:

@@ -115,10 +115,7 @@ class RunTable:
         """Return the named columns for these runs, each list of columns of one kind at once."""
         asked = [self.names.parse(name) for name in dict.fromkeys(names)]
         at = self._rows_of(rows["run_id"])
-        built = {c: [self._made(rows, c.name)] for c in asked if c.made}
-        built |= {
-            c: [self._base(rows, at, c.name)] for c in asked if not c.made and c.config is None and c.path is None
-        }
+        built = {c: [self._base(rows, at, c.name)] for c in asked if c.config is None and c.path is None}
         if len(built) < len(asked):
             built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
             paths = {c: c.path for c in asked if c.path is not None}
@@ -131,11 +128,15 @@ class RunTable:
             found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
         return pl.DataFrame(list(found.values()))
 
-    def _made(self, rows: pl.DataFrame, name: str) -> pl.Series:
-        """Return a derived column: it is computed from the columns that it names."""
-        expression = self.snapshot.made[name]
-        needed = self._build(rows, expression.meta.root_names())
-        return rows.select("run_id").with_columns(needed).select(expression).to_series()
+    def unknown(self, metric: str) -> UnknownNameError:
+        """Return the error for a metric that has no history here.
+
+        >>> print(example()._view.runs.unknown("los"))
+        unknown metric 'los'; did you mean 'loss'?
+        """
+        if metric in self.snapshot.made:
+            return UnknownNameError.of_one_value(metric)
+        return UnknownNameError.nearest("metric", metric, self.snapshot.metrics)
 
     @cached_property
     def names(self) -> ColumnNames:
@@ -233,35 +234,37 @@ class RunTable:
         self, rows: Rows, asked: dict[Column, Statistic], runs: Collection[str] | None
     ) -> dict[Column, list[pl.Series]]:
         """Return summary columns: bare entries, and statistics that always read history."""
-        bare = {column: path.metric for column, path in asked.items() if path.stat is None}
-        entries = self._columns.entries(list(bare.values()), runs=runs)
-        built = {}
-        for column, key in bare.items():
-            name = f"summary.{key}"
-            built[column] = _named(name, rows.column(name, entries[key]), self.names.taken)
+        entries = self._entries(rows, [path.metric for path in asked.values() if path.stat is None], runs)
         numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
         statistics = self._statistics(rows, numbers, runs)
-        return built | {column: statistics[column.name] for column in asked if column.name in numbers}
+        return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in asked.items()}
+
+    def _entries(self, rows: Rows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
+        entries = self._columns.entries(wanted, runs=runs)
+        names = {key: f"summary.{key}" for key in wanted}
+        return {key: _named(name, rows.column(name, entries[key]), self.names.taken) for key, name in names.items()}
 
     def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
         """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
 
-        A derived value of the runs, which has no history, is its own last value.
+        A derived value of the runs, which has no history, is its own last value; for another statistic of it
+        UnknownNameError.
 
         >>> table = example()._view.runs
         >>> ids = pl.Series("run_id", ["fast"])
         >>> table.statistics(ids, {"best": keys.Statistic("acc", "max")})["best"][0].to_list()
         [0.9]
         """
-        made = {name: f"summary.{path.metric}" for name, path in asked.items() if path.stat == "last"}
-        made = {name: column for name, column in made.items() if column in self.snapshot.made}
+        made = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
+        made = {name: p for name, p in made.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
+        for path in made.values():
+            if path.stat != "last":
+                raise self.unknown(path.metric)
         rest = {name: path for name, path in asked.items() if name not in made}
-        found = self._statistics(self._rows_of(run_ids), rest, self._limited(run_ids))
-        if made:
-            rows = self.summaries.runs.join(run_ids.to_frame(), on="run_id", maintain_order="right")
-            table = self._build(rows, made.values())
-            found |= {name: [table[column].alias(name)] for name, column in made.items()}
-        return found
+        rows, runs = self._rows_of(run_ids), self._limited(run_ids)
+        entries = self._entries(rows, [path.metric for path in made.values()], runs)
+        found = {name: _named(name, entries[path.metric], asked) for name, path in made.items()}
+        return found | self._statistics(rows, rest, runs)
 
     def _statistics(
         self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
@@ -283,8 +286,8 @@ def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
 
 
 def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
-    """Name the column of texts, if there is one, so that it takes no other column's name."""
-    return [series[0], *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
+    """Name the columns; that of texts, if there is one, so that it takes no other column's name."""
+    return [series[0].alias(name), *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
 
 
 def _strip(name: str) -> str:

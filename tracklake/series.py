@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake import arguments, columns, definitions, keys, partitions, points, stretches
 from tracklake.deferred import np
-from tracklake.errors import HistoryTooLargeError, QueryError, UnknownNameError
+from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 from tracklake.schema import POINTS
@@ -160,7 +160,7 @@ class SeriesTable:
         names = [keys.metric_name(name) for name in arguments.texts(said, metrics)]
         for name in names:
             if name not in available and name not in PSEUDO:
-                raise UnknownNameError.nearest("metric", name, available)
+                raise self.table.unknown(name)
         return list(dict.fromkeys(names))
 
     def at_best(

@@ -103,8 +103,10 @@ def target(
     if not isinstance(metric, str | tuple):
         raise arguments.refused("metric", "a metric, a column, an expression, or a frame of run_id and numbers", metric)
     metrics = {*table.snapshot.metrics, *PSEUDO}
-    if isinstance(metric, str) and f"summary.{metric}" in table.snapshot.made:
-        metric = f"summary.{metric}"  # a derived value of the runs, by its bare name as everywhere else
+    if isinstance(metric, str) and (key := metric.removeprefix("summary.")) in table.snapshot.made:
+        if stat not in (None, "last"):
+            raise table.unknown(key)
+        return Target(f"summary.{key}", f"summary.{key}", _direction(goal or defined_goal(table, key), key))
     column = metric if isinstance(metric, str) and metric not in metrics and metric in table.names.available else None
     if column is not None and not column.startswith("summary."):
         return Target(column, column, _direction(goal, column))
