@@ -152,6 +152,12 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
         "a folder of .sql files, or several",
         [1, [1], None],
     ),
+    "derive": (lambda lake, v: lake.derive(v, '1 - "acc"'), "name", METRIC, [1, ["error"]]),
+    "expression": (lambda lake, v: lake.derive("e", v), "expression", "an expression in SQL", [1, ["acc"]]),
+    "description": (lambda lake, v: lake.derive("e", '1 - "acc"', description=v), "description", "a text", [1]),
+    "unit of one": (lambda lake, v: lake.derive("e", '1 - "acc"', unit=v), "unit", "a text", [1]),
+    "alias": (lambda lake, v: lake.alias(v, "acc"), "name", METRIC, [1, ["al"]]),
+    "alias described": (lambda lake, v: lake.alias("al", "acc", description=v), "description", "a text", [1]),
     "import metrics": (
         lambda lake, v: brought_in(lake, metrics=v),
         "metrics",

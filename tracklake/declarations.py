@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracklake import definitions, derived, fields, lake_files, recorded
+from tracklake import arguments, definitions, derived, fields, lake_files, recorded
 from tracklake.clock import Clock
 from tracklake.derivations import Derivation
 from tracklake.errors import DefinitionError
@@ -100,6 +100,12 @@ class Declarations:
         self._say_derivation("alias", Derivation(name, others=others, description=description), project)
 
     def _say_derivation(self, said: str, derivation: Derivation, project: str | None) -> None:
+        arguments.text("name", derivation.name, takes="the name of a metric")
+        for name in ("expression", "description", "unit"):
+            if (text := getattr(derivation, name)) is not None:
+                arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
+        if project is not None:
+            fields.check_project(project)
         derived.check(derivation, project=project, table=self._view.runs)
         change = (said, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
