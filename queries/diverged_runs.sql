@@ -20,11 +20,20 @@ with found as (
     group by run_id, metric
 ),
 
+derived as (
+    select distinct name from definitions where kind in ('derived', 'alias')
+),
+
+logged as (
+    select distinct points.run_id, points.metric from points join derived on derived.name = points.metric
+),
+
 counts as (
-    select * from found
-    where $metric is not null
-        or found.metric not in (select name from definitions where kind in ('derived', 'alias'))
-        or exists (select 1 from points where points.run_id = found.run_id and points.metric = found.metric)
+    select found.*
+    from found
+        left join derived on derived.name = found.metric
+        left join logged on logged.run_id = found.run_id and logged.metric = found.metric
+    where $metric is not null or derived.name is null or logged.metric is not null
 ),
 
 moments as (
