@@ -6,8 +6,10 @@
 --          n_nan BIGINT, n_inf BIGINT,
 --          first_step BIGINT      the first step with such a number
 -- Runs on  duckdb, spark
+--
+-- Without a metric it is about what the runs logged: derived metrics and aliases only repeat that.
 
-with counts as (
+with found as (
     select
         run_id, metric,
         max(case when stat = 'n_nan' then value end) as n_nan,
@@ -16,6 +18,22 @@ with counts as (
     where stat in ('n_nan', 'n_inf') and value > 0
         and ($metric is null or metric = $metric) and ($project is null or project = $project)
     group by run_id, metric
+),
+
+derived as (
+    select distinct name from definitions where kind in ('derived', 'alias')
+),
+
+logged as (
+    select distinct points.run_id, points.metric from points join derived on derived.name = points.metric
+),
+
+counts as (
+    select found.*
+    from found
+        left join derived on derived.name = found.metric
+        left join logged on logged.run_id = found.run_id and logged.metric = found.metric
+    where $metric is not null or derived.name is null or logged.metric is not null
 ),
 
 moments as (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import random
 import re
@@ -311,6 +313,40 @@ def test_config_tags_and_name_are_written_by_update(tmp_path: Path):
     sessions = len(list((tmp_path / "journal").iterdir()))
     run.update()
     assert len(list((tmp_path / "journal").iterdir())) == sessions
+
+
+def test_fields_are_written_by_update_and_nothing_else_can_be_set(tmp_path: Path):
+    """What is set is stored by update, under either name of a field; what would be lost is refused, as is no text."""
+    with tl.init("p", id="r", dir=tmp_path, notes="old", group="g"):
+        pass
+    run = tl.Api(tmp_path).run("r")
+    run.group, run.job_type, run.display_name, run.notes = "late", "eval", "better", None
+    run.update()
+    shown = tl.open(tmp_path).runs(columns=["name", "group", "job_type", "notes"])
+    assert shown.rows() == [("r", "better", "late", "eval", None)]
+    assert (run.group, run.job_type, run.name, run.display_name) == ("late", "eval", "better", "better")
+    with pytest.raises(AttributeError, match="'state' of run 'r' cannot be set; name, group, job_type, notes, tags"):
+        run.state = "finished"
+    with pytest.raises(TypeError, match="group is a text; got 5"):
+        run.group = 5  # type: ignore[assignment]
+
+
+def test_a_run_read_from_a_lake_takes_just_what_it_stores(api: tl.Api):
+    """Tags and the summary of a recorded run are stored at once; all else refuses to be set."""
+    run = tl.open(api._lake.dir).run("one")
+    for name in ("notes", "group", "name", "state", "summary", "config", "colour"):
+        with pytest.raises(AttributeError, match=rf"'{name}' of run 'one' cannot be set; .tags and .summary"):
+            setattr(run, name, "x")
+    for change in (
+        lambda config: config.update(lr=9),
+        lambda config: config.__setitem__("lr", 9),
+        lambda config: config.pop("lr"),
+    ):
+        with pytest.raises(TypeError, match=r"what is set here would be lost; tracklake.Api\(dir\).run\(id\).config"):
+            change(run.config)
+    own = copy.deepcopy(run.config)
+    own["lr"] = 9
+    assert (type(own), run.config["lr"], json.loads(json.dumps(run.config))) == (dict, 0.1, dict(run.config))
 
 
 def test_all_at_once(api: tl.Api):

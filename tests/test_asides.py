@@ -141,6 +141,19 @@ def test_samples_are_shown_as_they_are(tmp_path: Path, asked: dict[str, object])
         tl.open(tmp_path, create=True).history(stream="system", **asked)
 
 
+def test_the_system_stream_of_the_api_by_keys(tmp_path: Path):
+    """The W&B-shaped call gives the system metrics asked for, by the names it shows, and knows no others."""
+    with tl.init("p", id="r", dir=tmp_path, system_metrics=True):
+        pass
+    run = tl.Api(tmp_path).run("r")
+    rows = run.history(keys=["system.proc.threads"], stream="system", pandas=False)
+    assert {tuple(row) for row in rows} == {("_timestamp", "system.proc.threads")}
+    assert len(run.history(x_axis="system.proc.threads", stream="system")) == len(rows) >= 1
+    for asked in ({"keys": ["proc.threads"]}, {"x_axis": "proc.threads"}):
+        with pytest.raises(UnknownNameError, match=r"metric 'proc.threads'; did you mean 'system.proc.threads'"):
+            run.history(stream="system", **asked)
+
+
 def test_without_system_metrics_there_is_no_stream(tmp_path: Path):
     """Off is the default, and leaves no folder."""
     with tl.init("p", dir=tmp_path) as run:

@@ -90,7 +90,7 @@ def test_runs_and_where_choose_the_runs(lake):
             UnknownNameError,
             "unknown metric 'ac'; did you mean 'acc'",
         ),
-        ({"metric": "loss", "goal": "up"}, DefinitionError, "goal is 'up'; accepted are 'min', 'max', or None"),
+        ({"metric": "loss", "goal": "up"}, DefinitionError, "goal='up'; accepted are 'min', 'max', 'minimize'"),
     ],
 )
 def test_what_is_not_there_is_refused(lake, how, error, message):

@@ -79,8 +79,8 @@ STARTS = [
     ({"config": {"a": np.zeros(100)}}, UnstorableValueError, "'a' cannot be stored: an array of 100 elements"),
     ({"config": {"": 1}}, ConfigError, "a config key must be a non-empty str, not ''"),
     ({"config": {5: 1}}, ConfigError, "a config key must be a non-empty str, not 5"),
-    ({"resume": "maybe"}, RunError, "resume='maybe'; accepted are None, True, False, 'allow', 'must', 'never', 'auto'"),
-    ({"mode": "x"}, RunError, "mode='x'; accepted are None, 'online', 'offline', 'disabled', 'shared'"),
+    ({"resume": "maybe"}, RunError, "resume='maybe'; accepted are 'allow', 'must', 'never', 'auto', True, False, None"),
+    ({"mode": "x"}, RunError, "mode='x'; accepted are 'online', 'offline', 'disabled', 'shared', None"),
     ({"durability": "x"}, RunError, "durability='x'; accepted are 'write', 'fsync', 'buffered'"),
     ({"dir": ""}, LakeError, "dir='' is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake"),
     ({"dir": "a\0b"}, LakeError, r"dir='a\x00b' is no path of a folder"),
@@ -257,7 +257,9 @@ QUESTIONS = {
         "runs= takes run ids or a frame with a column run_id; the frame given has ['id']",
     ),
     "run": (lambda lake: lake.run("onee"), RunNotFoundError, "unknown run 'onee'; did you mean 'one'?"),
-    "run number": (lambda lake: lake.run(1), RunNotFoundError, "unknown run '1'; there are 'one'"),
+    "run/path": (lambda lake: lake.run("p/one"), RunNotFoundError, "unknown run 'p/one'; did you mean 'one'?"),
+    "case of a run": (lambda lake: lake.run("ONE"), RunNotFoundError, "unknown run 'ONE'; did you mean 'one'?"),
+    "case in runs": (lambda lake: lake.history(runs="ONE"), UnknownNameError, "unknown run 'ONE'; did you mean 'one'?"),
     "summaries": (lambda lake: lake.summaries("los"), UnknownNameError, "unknown metric 'los'; did you mean 'loss'?"),
     "statistic": (lambda lake: lake.summaries("loss.minn"), UnknownNameError, "'minn' is no statistic: there are min"),
     "exact statistic": (
@@ -268,7 +270,7 @@ QUESTIONS = {
     "summaries shape": (
         lambda lake: lake.summaries("loss", shape="tall"),
         QueryError,
-        "shape='tall'; accepted are 'long' and 'wide'",
+        "shape='tall'; accepted are 'long', 'wide'",
     ),
     "history": (lambda lake: lake.history("val_acc"), UnknownNameError, "did you mean 'val/acc'?"),
     "history x": (lambda lake: lake.history("loss", x="epok"), UnknownNameError, "unknown metric 'epok'"),
@@ -282,7 +284,7 @@ QUESTIONS = {
         "downsample=4.5; a series keeps its",
     ),
     "at_best": (lambda lake: lake.at_best("los", goal="min"), UnknownNameError, "did you mean 'loss'?"),
-    "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal is 'up'; accepted are 'min', 'max'"),
+    "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal='up'; accepted are 'min', 'max'"),
     "no goal": (
         lambda lake: lake.at_best("loss"),
         DefinitionError,
@@ -325,7 +327,8 @@ WHERE = {
     "config.Lr > 0": "did you mean 'config.lr'",
     "\"config.lr\" > 'x'": "cannot be answered: cannot compare string with numeric type (f64) (config.lr is Float64)",
     '"config.lr"': "cannot be answered: filter predicate must be of type `Boolean`, got `Float64`",
-    "1": "cannot be answered: filter predicate must be of type `Boolean`",
+    "1": "where='1' names no column; ",
+    "'config.lr' > 0.5": "names no column; ",
 }
 
 

@@ -413,7 +413,7 @@ def test_where_chooses_runs(lake: tl.Lake):
 
 def test_no_runs(lake: tl.Lake):
     """Where no run is left, the table is empty and it says so."""
-    found = lake.compare("acc", by="lr", goal="max", where="false")
+    found = lake.compare("acc", by="lr", goal="max", where="config.lr < 0")
     assert len(found) == 0
     assert found.notes == ("no run has a value of acc",)
     assert "0 runs in 0 groups" in repr(found)

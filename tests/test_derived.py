@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -81,6 +82,19 @@ def test_sql_of_a_derived_metric(lake: tl.Lake):
         assert connection.sql("SELECT count(*) FROM history WHERE metric = 'gap'").fetchall() == [(5,)]
 
 
+def test_diverged_runs_are_of_what_was_logged(lake: tl.Lake):
+    """Derived metrics and aliases repeat what was logged, so they are in it where named; a run may log such a name."""
+    with tl.init("p", id="c", dir=lake.dir) as run:
+        run.log({"val/loss": math.nan, "train/loss": 1.0})
+    lake.derive("gap", GAP)
+    lake.alias("loss", "val/loss")
+    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss")]
+    assert lake.query("diverged_runs", metric="gap").select("run_id", "n_nan").rows() == [("c", 1)]
+    with tl.init("p", id="d", dir=lake.dir) as run:
+        run.log({"loss": math.inf})
+    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss"), ("d", "loss")]
+
+
 def test_derived_metrics_are_shown_where_named_or_defined(lake: tl.Lake):
     """Default columns leave them out, as they cost a read of history; a definition shows them."""
     lake.derive("gap", GAP)
@@ -138,6 +152,16 @@ def test_taking_back(lake: tl.Lake):
     assert lake.metrics == ["train/loss", "val/loss"]
     with pytest.raises(UnknownNameError, match="unknown derived metric 'gap'"):
         lake.derive("gap", None)
+
+
+def test_taking_back_what_was_said_elsewhere(lake: tl.Lake):
+    """What is said for one project is taken back there, and nothing is taken back in silence where it was not said."""
+    lake.derive("gap", GAP, project="p")
+    for project, named in ((None, "all projects"), ("q", "q")):
+        with pytest.raises(DefinitionError, match=f"'gap' is said for project='p', not for {named}: take that back"):
+            lake.derive("gap", None, project=project)
+    lake.derive("gap", None, project="p")
+    assert lake.metrics == ["train/loss", "val/loss"]
 
 
 def test_what_was_logged_holds(lake: tl.Lake, tmp_path: Path):
@@ -246,6 +270,22 @@ def test_aliases_that_cannot_be(lake: tl.Lake):
         DefinitionError, match=r"takes names one by one, alias\('loss', 'train/loss'\), not \['val/loss'\]"
     ):
         lake.alias("loss", ["val/loss"])
+
+
+def test_an_alias_of_a_metric_with_the_name_of_a_column(tmp_path: Path):
+    """An alias names metrics whatever they are called; a column that nobody logged as a metric is refused."""
+    with tl.init(id="a", config={"lr": 0.1}, dir=tmp_path) as run:
+        run.log({"loss": 1.0, "runtime": 5.0, "config": {"size": 7.0}})
+    lake = tl.open(tmp_path)
+    lake.alias("seconds", "runtime")
+    lake.alias("size", "config.size")
+    assert lake.history(["seconds", "size"])["value"].to_list() == [5.0, 7.0]
+    assert lake.run("a").summary["seconds"] == 5.0
+    for other in ("config.lr", "state", "summary.loss", "_runtime"):
+        with pytest.raises(UnknownNameError, match=f"unknown metric '{other}'"):
+            lake.alias("x", other)
+    lake.alias("seconds")
+    assert lake.metrics == ["config.size", "loss", "runtime", "size"]
 
 
 def test_statistics_of_runs_take_what_is_derived(lake: tl.Lake):

@@ -122,6 +122,24 @@ def test_a_read_takes_in_only_what_is_new(tmp_path: Path, monkeypatch: pytest.Mo
     run.finish()
 
 
+def test_what_the_lake_derives_is_not_in_the_summary_of_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run tells what it logged itself, at the same cost whatever the lake derives; the lake's has both."""
+    run = tl.init("p", id="r", dir=tmp_path)
+    run.log({"acc": 0.5})
+    lake = tl.open(tmp_path)
+    lake.derive("error", '1 - "acc"')
+    lake.alias("accuracy", "acc")
+    assert sorted(key for key in run.summary if not key.startswith("_")) == ["acc"]
+    monkeypatch.setattr(run._readback, "summaries", None)
+    run.log({"acc": 0.75})
+    assert run.summary["acc"] == 0.75
+    monkeypatch.undo()
+    run.finish()
+    assert sorted(key for key in run.summary if not key.startswith("_")) == ["acc"]
+    found = lake.run("r").summary
+    assert (found["acc"], found["error"], found["accuracy"]) == (0.75, 0.25, 0.75)
+
+
 def test_a_late_row_sends_only_its_series_to_the_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A row below the current step is in the summary at once, and other series are read as before."""
     run = tl.init("p", dir=tmp_path)

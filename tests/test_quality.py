@@ -124,6 +124,22 @@ def test_unknown_flags_have_their_nearest(tmp_path: Path, name: str, near: str):
         lake_of(tmp_path, a=[(0, 1.0)]).runs(columns=[name])
 
 
+def test_without_a_metric_they_are_of_what_was_logged(tmp_path: Path):
+    """What is derived from a metric, or another name of it, does not count its NaN again."""
+    lake = lake_of(tmp_path, a=[(0, 1.0), (1, NAN)])
+    lake.derive("twice", '"loss" * 2')
+    lake.alias("error", "loss")
+    assert lake.runs(columns=["quality.n_nan", "quality.duplicate_steps"]).rows() == [("a", 1, 0)]
+    assert lake.runs(columns=["quality.twice.n_nan", "quality.error.diverged_at"]).rows() == [("a", 1, 1)]
+
+
+def test_a_lake_without_metrics_has_null_flags(tmp_path: Path):
+    """Where no run has logged anything, the flags over all metrics are null."""
+    with tl.init("p", id="a", dir=tmp_path):
+        pass
+    assert tl.open(tmp_path).runs(columns=["quality.n_nan", "quality.diverged_at"]).rows() == [("a", None, None)]
+
+
 def test_runs_without_the_metric(tmp_path: Path):
     """A run without the metric has null flags."""
     lake = lake_of(tmp_path, a=[(0, 1.0)], b=[(0, None)])

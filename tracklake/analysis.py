@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake import targets
+from tracklake import arguments, targets
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tracklake.arrivals import Arrivals
     from tracklake.choices import Center, Failed, Test, Unit
     from tracklake.comparison import Comparison
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
     from tracklake.series import SeriesTable
     from tracklake.sweeps import Sweep
     from tracklake.trajectories import Amount
@@ -296,7 +297,7 @@ class Analysis:
         """
         table = self._view.runs
         direction = None if goal is None else targets.direction(table, metric, goal)
-        (known,) = self._view.series.known([metric])
+        (known,) = self._view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
         return ids.join(table.quality.flags(known, goal=direction), on="run_id", how="left", maintain_order="left")
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import polars as pl
 
-from tracklake import keys, mongo
-from tracklake.api_run import ENTITY, ApiRun, Page
-from tracklake.errors import RunNotFoundError, UnknownNameError
+from tracklake import arguments, keys, mongo
+from tracklake.api_page import Page
+from tracklake.api_run import ENTITY, ApiRun
+from tracklake.errors import QueryError, RunNotFoundError, UnknownNameError
 from tracklake.lake import Lake
 from tracklake.values import Kind
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4096
 """Runs that are read together at least: of a large lake, one takes as long as these."""
+
+_PATH = "a text such as 'entity/project/run_id' or 'project'"
 
 
 class Api:
@@ -70,6 +73,11 @@ class Api:
         >>> [run.id for run in api.runs("me/example", {"config.lr": {"$gt": 0.05}})]
         ['fast']
         """
+        if path is not None:
+            arguments.text("path", path, takes=_PATH)
+        if order is not None:
+            arguments.text("order", order, takes="the name of a field after '+' or '-'")
+        arguments.whole("per_page", per_page, least=1, error=QueryError)
         return ApiRuns(self._lake, path, filters or {}, order or "+created_at", per_page=per_page)
 
     def run(self, path: str) -> ApiRun:
@@ -80,7 +88,7 @@ class Api:
         >>> Api(example().dir).run("me/example/fast").summary["loss"]
         0.75
         """
-        before, _, given = path.strip("/").rpartition("/")
+        before, _, given = arguments.text("path", path, takes=_PATH).strip("/").rpartition("/")
         projects = dict(self._lake.runs(columns=["run_id", "project"]).iter_rows())
         known = {keys.safe_name(run_id): run_id for run_id in projects}
         run_id = known.get(keys.safe_name(given))
@@ -101,8 +109,6 @@ class ApiRuns:
     """
 
     def __init__(self, lake: Lake, path: str | None, filters: Mapping[str, Any], order: str, *, per_page: int) -> None:
-        if per_page < 1:
-            raise ValueError(f"per_page={per_page}; it is how many runs are read at a time, at least 1")
         self._lake = lake
         self._path = path
         self._filters = filters
@@ -146,7 +152,8 @@ class ApiRuns:
         >>> Api(example().dir).runs(filters={"name": "slow"}).histories(["loss"]).select("_step", "loss").rows()
         [(0, 2.0), (1, 1.0), (2, 0.5)]
         """
-        return self._lake.history(keys, runs=self._ids, shape="wide").rename({"step": "_step"})
+        names = None if keys is None else arguments.texts("keys", keys)
+        return self._lake.history(names, runs=self._ids, shape="wide").rename({"step": "_step"})
 
     def _page(self, number: int) -> Page:
         if number not in self._pages:

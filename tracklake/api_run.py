@@ -6,31 +6,31 @@ from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tracklake import keys, values
+import polars as pl
+
+from tracklake import arguments, fields, keys, values
+from tracklake.api_page import BASE, Page, Row
 from tracklake.api_summary import ApiSummary, Held
 from tracklake.deferred import np
-from tracklake.errors import QueryError
+from tracklake.errors import QueryError, UnknownNameError
 from tracklake.mappings import Config
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import polars as pl
-
-    from tracklake.lake import Lake
     from tracklake.mappings import Change
     from tracklake.recorded import RecordedRun
 
-Row = dict[str, Any]
 Stream = Literal["default", "system", "events"]
 """system are the system metrics; events is W&B's word for them."""
 
 ENTITY = "local"
 """There are no accounts: every entity is accepted, and this one shown."""
-_BASE = ("name", "project", "group", "job_type", "state", "created_at", "tags", "notes")
+_SETTABLE = ("name", "group", "job_type", "notes", "tags")
+"""The fields that `update` stores."""
 _STORED = ("kind", "value", "ival", "text")
 
 
@@ -41,61 +41,55 @@ class User(NamedTuple):
     username: str = ENTITY
 
 
-class Page:
-    """Several runs, of which everything is read together when it is first looked at."""
-
-    def __init__(self, lake: Lake, ids: Sequence[str]) -> None:
-        self.lake = lake
-        self.ids = list(ids)
-        self._table = lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
-
-    @cached_property
-    def base(self) -> dict[str, Row]:
-        """The columns of each run that have a name of their own.
-
-        >>> Page(example(), ["slow"]).base["slow"]["state"]
-        'finished'
-        """
-        found = self._table.select(runs=self.ids, wanted=["run_id", *_BASE])
-        return {row["run_id"]: row for row in found.iter_rows(named=True)}
-
-    @cached_property
-    def configs(self) -> dict[str, Row]:
-        """The nested config of each run.
-
-        >>> Page(example(), ["slow"]).configs
-        {'slow': {'lr': 0.01}}
-        """
-        return self._table.configs(self.ids)
-
-    @cached_property
-    def entries(self) -> dict[str, Row]:
-        """The entries of each run's summary, by full name.
-
-        >>> Page(example(), ["slow"]).entries["slow"]["loss"]
-        0.5
-        """
-        return self._table.summaries.of_runs(self.ids)
-
-
 class ApiRun:
     """A run of a lake by W&B's names: id, name, state, config, summary, history, and more.
 
-    What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes` and `name` by
-    `update()`. `load(force=True)` reads it anew.
+    What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes`, `group`, `job_type`
+    and `name` (which is `display_name`) by `update()`. Anything else cannot be set. `load(force=True)` reads it anew.
 
     >>> run = tl.Api(example().dir).run("slow")
     >>> run.name, run.state, run.config["lr"]
     ('slow', 'finished', 0.01)
     """
 
+    id: str
+    name: str
+    project: str
+    group: str | None
+    job_type: str | None
+    state: str
+    tags: list[str]
+    notes: str | None
+    created_at: str
+    entity = ENTITY
+    user = User()
+    read_only = False
+    _page: Page
+
     def __init__(self, run_id: str, page: Page) -> None:
-        self.id = run_id
-        self.entity = ENTITY
-        self.user = User()
-        self.read_only = False
-        self._page = page
+        vars(self).update(id=run_id, _page=page)
         self._read()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set what `update` stores; refuse all else, which would be lost."""
+        if name not in (*_SETTABLE, "display_name", "config"):
+            raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; {', '.join(_SETTABLE)} and config can")
+        given = name != "config" and value is not None
+        super().__setattr__(name, fields.check(name, value) if given else value)
+
+    @property
+    def display_name(self) -> str:
+        """The name, by another of W&B's words.
+
+        >>> tl.Api(example().dir).run("slow").display_name
+        'slow'
+        """
+        return self.name
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        """Set the name; `update` stores it."""
+        self.name = name
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -133,7 +127,7 @@ class ApiRun:
         {}
         """
         last = self._samples().sort("time").unique("metric", keep="last", maintain_order=True).sort("metric")
-        return {f"system.{metric}": value for metric, value in last.select("metric", "value").iter_rows()}
+        return dict(last.select("metric", "value").iter_rows())
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -194,16 +188,17 @@ class ApiRun:
         `samples` keeps as many, evenly, the first and the last among them. With `keys` only rows that have all of these
         (as W&B; `Lake.history` keeps the others too). `x_axis` orders the rows, and leaves out those without it.
         `stream="system"` gives the system metrics instead, one row a sample. Raises UnknownNameError for a metric that
-        is not there, QueryError for other arguments.
+        is not there, QueryError and TypeError for other arguments.
 
         >>> tl.Api(example().dir).run("slow").history(keys=["loss"], pandas=False)[0]
         {'_step': 0, 'loss': 2.0}
         """
-        if stream not in get_args(Stream):
-            raise QueryError(f"stream={stream!r}; accepted are {', '.join(map(repr, get_args(Stream)))}")
+        arguments.check_word("stream", stream, Stream)
         if samples is not None and (type(samples) is not int or samples < 0):
             raise QueryError(f"samples={samples!r}; it is how many rows to keep, or None for all")
-        found = self._sampled_system() if stream != "default" else list(self._rows(keys, also=x_axis))
+        names = None if keys is None else arguments.texts("keys", keys)
+        arguments.metric("x_axis", x_axis)
+        found = list(self._rows(names, also=x_axis) if stream == "default" else self._sampled(names, also=x_axis))
         if x_axis != "_step":
             found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
         if samples is not None and samples < len(found):
@@ -227,11 +222,14 @@ class ApiRun:
         >>> [row["loss"] for row in tl.Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
         [1.0, 0.5]
         """
-        rows = self._rows(keys)
+        arguments.number("min_step", min_step)
+        if max_step is not None:
+            arguments.number("max_step", max_step)
+        rows = self._rows(None if keys is None else arguments.texts("keys", keys))
         return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
 
     def update(self) -> None:
-        """Store what was changed of config, tags, notes and name, and what was set in the summary.
+        """Store what was changed of config and of the fields that can be set, and what was set in the summary.
 
         >>> lake = example()
         >>> run = tl.Api(lake.dir).run("slow")
@@ -240,9 +238,8 @@ class ApiRun:
         >>> lake.runs(runs="slow", columns=["config.lr", "notes"]).rows()
         [('slow', 0.02, 'relabelled')]
         """
-        base = self._page.base[self.id]
-        mine = {"name": self.name, "notes": self.notes, "tags": list(self.tags)}
-        before = {"name": base["name"], "notes": base["notes"], "tags": list(base["tags"] or [])}
+        before = self._page.base[self.id] | {"tags": list(self._page.base[self.id]["tags"] or [])}
+        mine = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
         changes = [("field", k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
         config = self._page.configs[self.id]
         Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
@@ -261,7 +258,7 @@ class ApiRun:
         ([], None, ['late'])
         """
         if force:
-            self._page = Page(self._page.lake, [self.id])
+            vars(self)["_page"] = Page(self._page.lake, [self.id])
             for name in ("config", "summary"):
                 self.__dict__.pop(name, None)
             self._read()
@@ -278,20 +275,12 @@ class ApiRun:
 
     def _read(self) -> None:
         base = self._page.base[self.id]
-        self.name: str = base["name"]
-        self.display_name: str = base["name"]
-        self.project: str = base["project"]
-        self.group: str | None = base["group"]
-        self.job_type: str | None = base["job_type"]
-        self.state: str = base["state"]
-        self.tags: list[str] = list(base["tags"] or [])
-        self.notes: str | None = base["notes"]
-        self.created_at: str = base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {"tags": list(base["tags"] or []), "created_at": base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")}
+        vars(self).update({name: base[name] for name in BASE} | told)
 
     def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
         """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""
-        named = [wanted] if isinstance(wanted, str) else wanted or []
-        needed = [keys.metric_name(name) for name in named]
+        needed = [keys.metric_name(name) for name in wanted or ()]
         names = [*self._recorded.metrics, *PSEUDO, also] if wanted is None else [*needed, also]
         asked = list(dict.fromkeys(name for name in names if name != "_step"))
         points = self._page.lake.scan_history([*asked, "_step"], runs=self.id).select("step", "metric", *_STORED)
@@ -302,14 +291,23 @@ class ApiRun:
                 yield {"_step": step} | {name: said[name] for name in asked if name in said}
 
     def _samples(self) -> pl.DataFrame:
-        return self._page.lake.history(runs=self.id, stream="system")
+        """Return the samples of the system metrics, their names as W&B has them: after `system.`."""
+        found = self._page.lake.history(runs=self.id, stream="system")
+        return found.with_columns(("system." + pl.col("metric")).alias("metric"))
 
-    def _sampled_system(self) -> list[Row]:
-        ordered = self._samples().sort("time", "metric").select("time", "metric", "value")
-        return [
-            {"_timestamp": time.timestamp()} | {f"system.{metric}": value for _, metric, value in items}
-            for time, items in groupby(ordered.iter_rows(), key=itemgetter(0))
-        ]
+    def _sampled(self, wanted: Sequence[str] | None, *, also: str) -> Iterator[Row]:
+        """Yield the samples, `_timestamp` first; with names those that have all of them, and just these."""
+        found, needed = self._samples(), [*(wanted or ())]
+        known = [*found["metric"].unique(), "_timestamp", "_step"]
+        for name in (*needed, also):
+            if name not in known:
+                raise UnknownNameError.nearest("system metric", name, known)
+        ordered = found.sort("time", "metric").select("time", "metric", "value")
+        for time, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
+            said = {"_timestamp": time.timestamp()} | {metric: value for _, metric, value in items}
+            if all(name in said for name in needed if name != "_step"):
+                kept = said if wanted is None else ("_timestamp", *needed, also)
+                yield {name: said[name] for name in dict.fromkeys(kept) if name in said}
 
 
 def _changed(before: Row, after: Row) -> Row:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake import outcomes, significance, survival, tabulation, trajectories
+from tracklake import arguments, outcomes, significance, survival, tabulation, trajectories
 from tracklake.errors import DefinitionError
 from tracklake.labels import number_of
 from tracklake.tabulation import Column, Sheet, Tabulated
@@ -75,10 +75,9 @@ def time_to(
     >>> found.table.select("config.lr", "n", "n_arrived", "median").rows()
     [(0.1, 1, 1, 0.0), (0.01, 1, 0, None)]
     """
-    if math.isnan(threshold):
+    if math.isnan(arguments.number("threshold", threshold)):
         raise DefinitionError("threshold=nan; name a number that the metric reaches")
-    if not 0 < confidence < 1:
-        raise DefinitionError(f"confidence={confidence}; it is a share between 0 and 1, such as 0.95")
+    arguments.share("confidence", confidence, such_as=0.95)
     columns = [c for c in by.columns if c != "run_id"]
     runs = by.with_columns(outcomes.numbers(by, columns).alias("group_no"))
     seen = _seen(trajectories.trajectories(series, metric, x=x, runs=by, where=None), threshold, goal)

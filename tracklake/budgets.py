@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from tracklake import trajectories
+from tracklake.arguments import is_number, refused
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.definitions import Goal
-    from tracklake.run_table import Runs, Where
+    from tracklake.selection import Runs, Where
     from tracklake.series import SeriesTable
     from tracklake.trajectories import Amount
 
@@ -49,11 +51,13 @@ def at_budget(
 
 def _limits(budget: Mapping[str, Amount | Sequence[Amount]]) -> list[list[float]]:
     """Return the limits of each x, one list a budget; a list of amounts makes several budgets."""
-    if not budget:
-        raise DefinitionError("a budget names what is limited: {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}")
+    if not isinstance(budget, Mapping) or not all(isinstance(x, str) for x in budget):
+        raise refused("budget", "what is limited, such as {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}", budget)
     many = (list, tuple, range, np.ndarray, pl.Series)
     lists: list[list[Any]] = [list(v) if isinstance(v, many) else [v] for v in budget.values()]
-    several = max(map(len, lists))
+    several = max(map(len, lists), default=0)
+    if not several:
+        raise DefinitionError("a budget names what is limited: {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}")
     if any(len(part) not in (1, several) for part in lists):
         raise DefinitionError(f"budgets of several amounts have as many of each; got {dict(budget)}")
     return [[trajectories.amount(part[i % len(part)]) for part in lists] for i in range(several)]
@@ -105,7 +109,7 @@ def area_under(
     if best_so_far is not None:
         curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
-    limit = None if until is None else trajectories.amount(until)
+    limit = None if until is None else trajectories.amount(until, said="until")
     found = curves.group_by("run_id", maintain_order=True).agg("x", "value")
     areas = [_area(np.asarray(xs), np.asarray(ys), limit) for xs, ys in found.select("x", "value").iter_rows()]
     schema = {"area": pl.Float64, "mean": pl.Float64, "first": pl.Float64, "last": pl.Float64}
@@ -150,7 +154,8 @@ def learning_curves(
     if best_so_far is not None:
         curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
-    if not 0 <= band[0] <= band[1] <= 1:
+    pair = isinstance(band, tuple | list) and len(band) == 2 and all(map(is_number, band))  # noqa: PLR2004
+    if not pair or not 0 <= band[0] <= band[1] <= 1:
         raise DefinitionError(f"band={band}; two shares between 0 and 1, the lower first, such as (0.25, 0.75)")
     grid = _grid(curves["x"], points)
     ends = curves.group_by("run_id").agg(pl.col("x").max().alias("end"))
@@ -178,7 +183,10 @@ def learning_curves(
 def _grid(x: pl.Series, points: int | Sequence[float]) -> pl.Series:
     """Return where the curves are read: the x that there are, thinned to at most so many; or those given."""
     if not isinstance(points, int):
-        return pl.Series("x", sorted(points), dtype=pl.Float64)
+        places = list(points) if isinstance(points, Iterable) else [None]
+        if not all(map(is_number, places)):
+            raise refused("points", "how many, or a list of numbers", points)
+        return pl.Series("x", sorted(places), dtype=pl.Float64)
     if points < 2:  # noqa: PLR2004 - a curve has two ends
         raise DefinitionError(f"points={points}; a curve has at least 2, or name where: points=[0, 100, 1000]")
     distinct = x.unique().sort()

@@ -32,8 +32,6 @@ class Column(NamedTuple):
     path: Statistic | None = None
     only_text: bool = False
     """`x.text` of a column `x`: what of its values is text."""
-    made: bool = False
-    """A derived column, computed from others."""
 
 
 class ColumnNames:
@@ -53,7 +51,7 @@ class ColumnNames:
         ('run_id', ['config.lr', 'summary.acc', 'summary.loss', ...])
         """
         shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_names, *shown, *self.summaries.snapshot.made, *self._defined(None)]
+        return [*BASE, *self._config_names, *shown, *self._defined(None)]
 
     @cached_property
     def taken(self) -> set[str]:
@@ -88,8 +86,6 @@ class ColumnNames:
         """
         if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
-        if name in self.summaries.snapshot.made:
-            return Column(name, made=True)
         for whole in dict.fromkeys((name, name.removesuffix(_TEXT))):
             only_text = whole != name
             if whole in self._config_names:
@@ -106,7 +102,7 @@ class ColumnNames:
         ['state', 'config.lr', 'summary.acc.max', 'summary.loss.max']
         """
         names: list[str] = []
-        for name in [wanted] if isinstance(wanted, str) else wanted:
+        for name in wanted:
             names += [name] if name in self.taken or not keys.is_glob(name) else self._matches(name)
         return list(dict.fromkeys(names))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracklake import definitions, derived, fields, lake_files, recorded
+from tracklake import arguments, definitions, derived, fields, lake_files, recorded
 from tracklake.clock import Clock
 from tracklake.derivations import Derivation
 from tracklake.errors import DefinitionError
@@ -70,8 +70,11 @@ class Declarations:
 
         `expression` is SQL over names in double quotes. Over metrics it has a value at each step at which all of them
         have a number ("val/loss" - "train/loss"), and columns of the runs may stand in it ("tokens" / "config.params");
-        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". Only
-        in `project`, if one is given; None takes it back. Nothing is stored but the expression.
+        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". A
+        column has the type that it has over all runs: of a mix the numbers count. Where a run says something under the
+        name itself, that holds. Only in `project`, if one is given; None takes it back. Nothing is stored but the
+        expression: if later it cannot be computed any more, it has no values, and a warning says why. It is in the
+        summary of `Lake.run(id)`, not in that of the `Run` that is being written, which tells what it logged itself.
         Raises DefinitionError for what cannot be computed or would need itself, UnknownNameError for an unknown input.
 
         >>> lake = example()
@@ -85,7 +88,8 @@ class Declarations:
     def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
         """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.
 
-        The others stay what they are. At one step the value said last holds. Without others it is taken back.
+        The others stay what they are. At one step the value said last holds. Without others it is taken back. Like a
+        derived metric it is in the summary of `Lake.run(id)`, not in that of the `Run` that is being written.
         Raises DefinitionError, and UnknownNameError for names that no run has logged.
 
         >>> lake = example()
@@ -96,6 +100,12 @@ class Declarations:
         self._say_derivation("alias", Derivation(name, others=others, description=description), project)
 
     def _say_derivation(self, said: str, derivation: Derivation, project: str | None) -> None:
+        arguments.text("name", derivation.name, takes="the name of a metric")
+        for name in ("expression", "description", "unit"):
+            if (text := getattr(derivation, name)) is not None:
+                arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
+        if project is not None:
+            fields.check_project(project)
         derived.check(derivation, project=project, table=self._view.runs)
         change = (said, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tracklake.arguments import check_word
 from tracklake.errors import DefinitionError
 from tracklake.keys import compile_glob, is_glob, metric_name
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import re
 
 Goal = Literal["min", "max"]
+GoalWord = Literal["min", "max", "minimize", "maximize"]
 
 KINDS: tuple[str, ...] = ("min", "max", "mean", "best", "last", "first", "std", "sum", "count")
 """The kinds of summary that show something, in the order in which an entry shows them."""
@@ -123,6 +125,16 @@ def statement(
         goal=direction,
         overwrite=bool(overwrite),
     )
+
+
+def goal_of(word: str) -> Goal:
+    """Return what a word for which way is better says. Raises DefinitionError.
+
+    >>> goal_of("minimize")
+    'min'
+    """
+    check_word("goal", word, GoalWord, error=DefinitionError)
+    return GOALS[word]
 
 
 def _refused(what: str, given: object, accepted: str) -> DefinitionError:

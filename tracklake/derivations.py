@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from tracklake import keys
 from tracklake.column_names import BASE
 from tracklake.errors import DefinitionError
 from tracklake.schema import LAKE_RUN
@@ -68,12 +69,12 @@ class Derivation:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics among them; without one it is a value of a run, not of a step.
+        """The metrics among them; without one it is a value of a run, not of a step. An alias names metrics alone.
 
-        >>> Derivation("rate", '"tokens" / "config.params"').metrics
-        ('tokens',)
+        >>> Derivation("rate", '"tokens" / "config.params"').metrics, Derivation("seconds", others=("runtime",)).metrics
+        (('tokens',), ('runtime',))
         """
-        return tuple(name for name in self.inputs if not is_column(name))
+        return tuple(name for name in self.inputs if self.kind == "alias" or not is_column(name))
 
     @property
     def is_of_steps(self) -> bool:
@@ -83,6 +84,18 @@ class Derivation:
         (True, False)
         """
         return bool(self.metrics)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its expression can be read: what was said under another version of polars may not be.
+
+        >>> Derivation("gap", "a - b").is_readable, Derivation("gap", "a -").is_readable
+        (True, False)
+        """
+        try:
+            return bool(self.inputs)
+        except DefinitionError:
+            return False
 
     def to_json(self) -> str:
         """Return what the statement says.
@@ -111,7 +124,7 @@ def read(expression: str) -> pl.Expr:
     """
     try:
         found = pl.sql_expr(expression)
-    except (pl.exceptions.SQLSyntaxError, pl.exceptions.SQLInterfaceError) as error:
+    except pl.exceptions.PolarsError as error:
         raise DefinitionError(f"{expression!r} is no expression in SQL: {error}") from error
     if not found.meta.root_names():
         raise DefinitionError(f"{expression!r} names no metric and no column; names stand in double quotes")
@@ -181,6 +194,17 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         """Return the number of names."""
         return len(self._by_name)
 
+    def usable(self) -> Derivations:
+        """Return these without those that cannot be read or would need themselves.
+
+        None such is ever accepted, but two processes may close a circle at once, and another polars may read less.
+
+        >>> list(Derivations([("", Derivation("gap", "a - b")), ("", Derivation("bad", "a -"))]).usable())
+        ['gap']
+        """
+        readable = Derivations((scope, d) for scope, d in self._said() if d.is_readable)
+        return Derivations((scope, d) for scope, d in readable._said() if not readable._circle(d.name, ()))
+
     def with_one(self, scope: str, derivation: Derivation) -> Derivations:
         """Return these and one more; DefinitionError, which shows the circle, if it needs itself.
 
@@ -188,22 +212,32 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         Traceback (most recent call last):
         tracklake.errors.DefinitionError: 'b' would need itself: b <- a <- b
         """
-        said = [(s, d) for scopes in self._by_name.values() for s, d in scopes.items()]
-        after = Derivations([*said, (scope, derivation)])
+        after = Derivations([*self._said(), (scope, derivation)])
         circle = after._circle(derivation.name, ())
         if circle:
             raise DefinitionError(f"{derivation.name!r} would need itself: {' <- '.join(circle)}")
         return after
+
+    def _said(self) -> Iterator[tuple[str, Derivation]]:
+        return ((scope, d) for scopes in self._by_name.values() for scope, d in scopes.items())
 
     def _circle(self, name: str, above: tuple[str, ...]) -> tuple[str, ...]:
         if name in above:
             return (*above[above.index(name) :], name)
         for derivation in self._by_name.get(name, {}).values():
             for needed in derivation.inputs if derivation.kind == "derived" else ():
-                found = self._circle(self.owner(needed) or needed, (*above, name))
-                if found:
-                    return found
+                for behind in self._behind(needed):
+                    found = self._circle(behind, (*above, name))
+                    if found:
+                        return found
         return ()
+
+    def _behind(self, needed: str) -> list[str]:
+        """Return the derivations that are computed for an input: an entry is read with those above and under it."""
+        path = needed.removeprefix("summary.")
+        is_entry = path != needed and keys.split_statistic(path) is None
+        kin = [n for n in self if n in keys.parents(path) or path in keys.parents(n)] if is_entry else []
+        return [self.owner(needed) or needed, *kin]
 
     def owner(self, name: str) -> str | None:
         """Return the derivation that a metric or a column belongs to.
@@ -211,10 +245,11 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         >>> Derivations([("", Derivation("gap", "a - b"))]).owner("summary.gap.max")
         'gap'
         """
-        path = name.removeprefix("summary.") if is_column(name) else name
-        return next((c for c in (path, path.rpartition(".")[0]) if c in self._by_name), None)
+        path = name.removeprefix("summary.")
+        meant = (path, path.rpartition(".")[0]) if path != name else (name,)
+        return next((c for c in meant if c in self._by_name), None)
 
 
 def _from_json(name: str, text: str) -> Derivation:
-    said = json.loads(text)
-    return Derivation(name, **{**said, "others": tuple(said.get("others", ()))})
+    said = {key: value for key, value in json.loads(text).items() if key in Derivation.__dataclass_fields__}
+    return Derivation(**{**said, "name": name, "others": tuple(said.get("others", ()))})

@@ -1,18 +1,20 @@
 """Derived metrics at read time: a snapshot in which derivations are metrics like any others.
 
 Points of a derived metric are computed from the points of its inputs that count, at the steps where all have a number;
-an alias has the points of all its names. Where a run has logged the name itself, what it logged holds. Nothing of it is
-stored, so a derivation holds for runs of any age and costs the reading of its inputs when it is asked for.
+an alias has the points of all its names; a derived value of the runs is an entry of their summaries. Where a run has
+logged the name itself, or set the entry by hand, what it said holds. Nothing of it is stored, so a derivation holds for
+runs of any age and costs the reading of its inputs when it is asked for.
 """
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import states
+from tracklake import columns, keys, states
 from tracklake.derivations import EVERYWHERE, Derivation, Derivations, is_column
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.points import PSEUDO
@@ -37,7 +39,17 @@ def over(snapshot: Snapshot) -> Snapshot:
     ['acc', 'gap', 'loss']
     """
     found = Derivations.of(snapshot)
-    return DerivedSnapshot(snapshot, found) if found else snapshot
+    usable = found.usable()
+    for name, scopes in found.items():
+        for scope in scopes.keys() - usable.get(name, {}).keys():
+            _warn(name, scope, "its expression cannot be read, or needs itself")
+    return DerivedSnapshot(snapshot, usable) if usable else snapshot
+
+
+def _warn(name: str, scope: str, reason: str) -> None:
+    """Warn that a derivation gives nothing: one that fails must not take the rest of the lake with it."""
+    back = f"lake.derive({name!r}, None{f', project={scope!r}' if scope else ''}) takes it back"
+    warnings.warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}", stacklevel=3)
 
 
 class DerivedSnapshot(Snapshot):
@@ -46,13 +58,15 @@ class DerivedSnapshot(Snapshot):
     def __init__(self, base: Snapshot, derivations: Derivations) -> None:
         # A snapshot is immutable, so the two share everything but what depends on the metrics there are.
         self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
+        self.base = base
         self.derivations = derivations
         self._unclean = {}
         self._all_numbers = {}
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
         of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}
         self.virtual = frozenset(of_steps)
-        self.made = {f"summary.{name}": self._made(name) for name in derivations if name not in of_steps}
+        self.made = frozenset(derivations).difference(of_steps)
+        self._values: dict[str, pl.DataFrame] = {}
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
         """Return the names of the metrics that these runs have logged or derive, sorted.
@@ -135,7 +149,7 @@ class DerivedSnapshot(Snapshot):
     def _compute(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
         logged = super()._pieces([derivation.name], ["run_id"], runs)
         rows = self._rows(derivation, runs).join(logged, on="run_id", how="anti")
-        found = rows.with_columns(derivation.expr.cast(pl.Float64).alias("value")).filter(pl.col("value").is_not_null())
+        found = rows.with_columns(self._evaluated(derivation, rows).cast(pl.Float64).alias("value"))
         facts = {
             "project": "",
             "metric": derivation.name,
@@ -144,22 +158,52 @@ class DerivedSnapshot(Snapshot):
             "ival": None,
             "text": None,
         }
-        return found.with_columns(pl.lit(v, POINTS[c]).alias(c) for c, v in facts.items()).select(list(POINTS))
+        found = found.with_columns(pl.lit(v, POINTS[c]).alias(c) for c, v in facts.items()).select(list(POINTS))
+        return found.filter(pl.col("value").is_not_null())
 
     def _rows(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
-        """Return run_id, step, ts, and a column an input, where every metric among the inputs has a number."""
+        """Return run_id, step, ts, and a column "=metric" of each, where every metric among the inputs has a number."""
         found = self.resolved(derivation.metrics, runs=runs).filter(pl.col("value").is_not_null())
         rows = found.group_by(_ROW).agg(pl.col("ts").max(), pl.len().alias("n"))
         rows = rows.filter(pl.col("n") == len(derivation.metrics)).drop("n")
         parts = found.partition_by("metric", as_dict=True)
         for metric in derivation.metrics:
-            mine = parts.get((metric,), found.clear()).select(*_ROW, pl.col("value").alias(metric))
+            mine = parts.get((metric,), found.clear()).select(*_ROW, pl.col("value").alias(f"={metric}"))
             rows = rows.join(mine, on=_ROW, maintain_order="left")
-        columns = [name for name in derivation.inputs if is_column(name)]
-        if columns:
-            known = self._table.select(runs=rows["run_id"].unique().to_list(), wanted=["run_id", *columns])
-            rows = rows.join(known.select("run_id", *columns), on="run_id", maintain_order="left")
         return rows
+
+    def computed(self, key: str) -> pl.DataFrame:
+        """Return a derived value of the runs, of those that have one: run_id and the stored value.
+
+        >>> lake = example()
+        >>> lake.derive("worth", '"summary.acc.max" / "config.lr"')
+        >>> lake._view.snapshot.computed("worth").select("run_id", pl.col("value").round(6)).rows()
+        [('slow', 60.0), ('fast', 9.0)]
+        """
+        if key not in self._values:
+            parts = []
+            for derivation, ids in self._scopes(key, None):
+                known = self._table.summaries.runs.select("run_id")
+                rows = known if ids is None else known.filter(pl.col("run_id").is_in(list(ids)))
+                parts.append(rows.hstack(columns.stored(self._evaluated(derivation, rows))))
+            self._values[key] = pl.concat(parts).filter(pl.col("kind") != Kind.NULL)
+        return self._values[key]
+
+    def _evaluated(self, derivation: Derivation, rows: pl.DataFrame) -> pl.Series:
+        """Return the values of an expression beside rows (run_id, and those of its metrics); null if it has none.
+
+        The columns that it names are those of the table of all runs, whichever are asked for: their types, and so the
+        values, depend on it. A column that has become text since makes this derivation void, and nothing else.
+        """
+        try:
+            known, given = _inputs(derivation, self._table), rows.select("run_id")
+            if known.width > given.width:
+                given = given.join(known, on="run_id", how="left", maintain_order="left")
+            return _applied(derivation, given.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
+        except (DefinitionError, UnknownNameError) as error:
+            (scope,) = (scope for scope, d in self.derivations[derivation.name].items() if d is derivation)
+            _warn(derivation.name, scope, str(error))
+            return pl.Series([None], dtype=pl.Float64).new_from_index(0, rows.height)
 
     @cached_property
     def _table(self) -> RunTable:
@@ -177,15 +221,6 @@ class DerivedSnapshot(Snapshot):
         for scope, derivation in scopes.items():
             mine = pl.col("project") == scope if scope else ~pl.col("project").is_in(list(scopes))
             yield derivation, known.filter(mine)["run_id"].to_list()
-
-    def _made(self, name: str) -> pl.Expr:
-        """Return a value of a run as one expression over the columns of the runs."""
-        scopes = self.derivations[name]
-        found = scopes[EVERYWHERE].expr if EVERYWHERE in scopes else pl.lit(None)
-        for scope, derivation in scopes.items():
-            if scope:
-                found = pl.when(pl.col("project") == scope).then(derivation.expr).otherwise(found)
-        return found
 
     def _needs(self, name: str) -> set[str]:
         """Return the logged metrics without which a derived one has no point; of an alias, none in particular."""
@@ -209,50 +244,92 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     """
     name, snapshot = derivation.name, table.snapshot
     before = Derivations.of(snapshot)
+    if derivation.expression is None and not derivation.others:
+        _check_taking_back(name, project, before)
+        return
     if not name or name.startswith("_") or is_column(name):
         raise DefinitionError(
             f"{name!r} cannot be the name of a derived metric; it is a name like that of a metric: 'gap'"
         )
-    if derivation.expression is None and not derivation.others:
-        if name not in before:
-            raise UnknownNameError.nearest("derived metric", name, before)
-        return
-    for other in before.get(name, {}).values():
+    usable = before.usable()
+    for other in usable.get(name, {}).values():
         if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
             raise DefinitionError(
                 f"{name!r} is {other.kind} as {other.expression or other.others!r}: take that back first"
             )
-    if derivation.kind == "derived" and name in Snapshot.metrics_of(snapshot, None):
+    logged = Snapshot.metrics_of(snapshot, None)
+    if derivation.kind == "alias":
+        _check_others(derivation, before, {*logged}.difference(PSEUDO))
+        return
+    if name in logged:
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
-    _check_inputs(derivation, before, table)
-    before.with_one(project or EVERYWHERE, derivation)
+    _check_place(derivation, table)
+    _check_inputs(derivation, table)
+    usable.with_one(project or EVERYWHERE, derivation)
 
 
-def _check_inputs(derivation: Derivation, before: Derivations, table: RunTable) -> None:
+def _check_taking_back(name: str, project: str | None, before: Derivations) -> None:
+    if name not in before:
+        raise UnknownNameError.nearest("derived metric", name, before)
+    scopes = before[name]
+    if (project or EVERYWHERE) not in scopes:
+        said = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
+        raise DefinitionError(f"{name!r} is said for {said}, not for {project or 'all projects'}: take that back")
+
+
+def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
+    for other in derivation.others:
+        if not isinstance(other, str):
+            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {other!r}")
+        if other == derivation.name:
+            raise DefinitionError(f"{other!r} would need itself")
+        if other in before:
+            raise DefinitionError(f"{other!r} is derived itself; an alias names metrics that runs log")
+        if other not in logged:
+            raise UnknownNameError.nearest("metric", other, logged)
+
+
+def _check_inputs(derivation: Derivation, table: RunTable) -> None:
     known = {*table.snapshot.metrics, *PSEUDO}
     for needed in derivation.inputs:
-        if not isinstance(needed, str):
-            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {needed!r}")
         if needed == derivation.name:
             raise DefinitionError(f"{needed!r} would need itself")
-        if derivation.kind == "alias" and needed in before:
-            raise DefinitionError(f"{needed!r} is derived itself; an alias names metrics that runs log")
         if is_column(needed):
             table.names.parse(needed)
         elif needed not in known:
             raise UnknownNameError.nearest("metric", needed, known)
-    if derivation.kind == "derived" and derivation.is_of_steps:
-        _check_type(derivation, table)
+    given = _inputs(derivation, table)
+    if derivation.is_of_steps:
+        given = pl.DataFrame(schema={**given.schema, **dict.fromkeys(derivation.metrics, pl.Float64)})
+    _applied(derivation, given)
 
 
-def _check_type(derivation: Derivation, table: RunTable) -> None:
-    """Raise DefinitionError if the expression gives no number for numbers."""
-    columns = [name for name in derivation.inputs if is_column(name)]
-    sample = table.select(wanted=["run_id", *columns], limit=0)
-    numbers = dict.fromkeys(derivation.metrics, pl.Float64)
+def _check_place(derivation: Derivation, table: RunTable) -> None:
+    """Raise DefinitionError for a name that means a statistic, or of values of the runs that would stand in another."""
+    name = derivation.name
+    found = keys.split_statistic(name)
+    if found is not None and found.metric in table.snapshot.metrics:
+        raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
+    for other in () if derivation.is_of_steps else table.snapshot.made:
+        if name in keys.parents(other) or other in keys.parents(name):
+            raise DefinitionError(f"{name!r} and {other!r} cannot both be entries of a summary, one under the other")
+
+
+def _inputs(derivation: Derivation, table: RunTable) -> pl.DataFrame:
+    """Return run_id and the columns that an expression names, of all runs; UnknownNameError if one is gone."""
+    names = list(dict.fromkeys(["run_id", *(name for name in derivation.inputs if is_column(name))]))
+    return table.select(wanted=names).select(names)
+
+
+def _applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
+    """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type."""
     try:
-        found = pl.DataFrame(schema={**sample.schema, **numbers}).select(derivation.expr).dtypes[0]
+        found = given.select(derivation.expr.alias(derivation.name)).to_series()
     except pl.exceptions.PolarsError as error:
-        raise DefinitionError(f"{derivation.expression!r} cannot be computed: {error}") from error
-    if not (found.is_numeric() or found == pl.Boolean):
-        raise DefinitionError(f"{derivation.expression!r} gives {found}; a metric has numbers")
+        reason = str(error).partition("\n")[0]
+        raise DefinitionError(f"{derivation.expression!r} cannot be computed: {reason}") from error
+    takes = "a metric has numbers" if derivation.is_of_steps else "a value of a run is a number, a truth or a text"
+    is_text = found.dtype == pl.String and not derivation.is_of_steps
+    if not (found.dtype.is_numeric() or found.dtype == pl.Boolean or is_text):
+        raise DefinitionError(f"{derivation.expression!r} gives {found.dtype}; {takes}")
+    return found.cast(pl.Float64) if found.dtype.is_decimal() else found

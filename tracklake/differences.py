@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake import bootstrap, outcomes, resampling, significance
+from tracklake import arguments, bootstrap, outcomes, resampling, significance
+from tracklake.choices import Center, Test
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracklake.choices import Center, Test
     from tracklake.outcomes import Outcomes, Pair
     from tracklake.resampling import Sample
 
@@ -47,14 +47,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, naming what can."""
-        if self.center not in resampling.CENTERS:
-            raise DefinitionError(f"center={self.center!r}; accepted are {', '.join(map(repr, resampling.CENTERS))}")
-        if self.test not in ("auto", "t", "rank"):
-            raise DefinitionError(f"test={self.test!r}; accepted are 'auto', 't' and 'rank'")
-        if not 0 < self.confidence < 1:
-            raise DefinitionError(f"confidence={self.confidence}; it is a share between 0 and 1, such as 0.95")
-        if self.draws < 1:
-            raise DefinitionError(f"draws={self.draws}; at least 1, and 10,000 for a table that is shown to others")
+        arguments.check_word("center", self.center, Center, error=DefinitionError)
+        arguments.check_word("test", self.test, Test, error=DefinitionError)
+        arguments.share("confidence", self.confidence, such_as=0.95)
+        arguments.whole("draws", self.draws, least=1)
+        arguments.whole("seed", self.seed, least=0)
 
 
 def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:

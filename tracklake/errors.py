@@ -43,9 +43,10 @@ class TracklakeError(Exception):
         unknown column 'lr'; did you mean 'config.lr'?
         """
         known = sorted(set(available))
+        alike = [k for k in known if k.casefold() == name.casefold()]
         ending = [k for k in known if k.endswith((f".{name}", f"/{name}"))]
         similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        close = list(dict.fromkeys([*ending, *similar]))[:3]
+        close = alike or list(dict.fromkeys([*ending, *similar]))[:3]
         if close:
             hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
         elif known:
@@ -78,6 +79,16 @@ class RunFinishedError(RunError):
 
 class UnknownNameError(TracklakeError, KeyError):
     """A metric, column, statistic or query that is not there."""
+
+    @classmethod
+    def of_one_value(cls, name: str) -> Self:
+        """Build the error for who asks for the history or a statistic of a derived value of the runs.
+
+        >>> print(UnknownNameError.of_one_value("cost"))
+        'cost' is derived as one value a run, so it has no history and no statistics; it is the column 'summary.cost'
+        """
+        said = f"{name!r} is derived as one value a run, so it has no history and no statistics"
+        return cls(f"{said}; it is the column {f'summary.{name}'!r}")
 
 
 class ConfigError(TracklakeError, ValueError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import fanova, ped_anova
+from tracklake import arguments, fanova, ped_anova
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -71,14 +71,11 @@ def importance(
     >>> importance(found, losses, failed=failed, **asked).select("name", "share").rows()
     [('opt', 1.0)]
     """
-    if method not in METHODS:
-        raise DefinitionError(f"method={method!r}; accepted are {', '.join(map(repr, METHODS))}")
-    if not 0 < quantile < 1:
-        raise DefinitionError(f"quantile={quantile}; it is a share between 0 and 1, such as 0.1 for the best tenth")
-    if not 0 < confidence < 1:
-        raise DefinitionError(f"confidence={confidence}; it is a share between 0 and 1, such as 0.95")
-    if draws < 0:
-        raise DefinitionError(f"draws={draws}; at least 0, which gives no bounds")
+    arguments.check_word("method", method, Method, error=DefinitionError)
+    arguments.share("quantile", quantile, such_as=0.1)
+    arguments.share("confidence", confidence, such_as=0.95)
+    arguments.whole("draws", draws, least=0)
+    arguments.whole("seed", seed, least=0)
     kept = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
     of_runs = [p._replace(codes=p.codes[kept]) for p in found]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
 from tracklake import (
+    arguments,
     derived,
     display,
     fields,
     health,
     keys,
     lake_files,
+    named_queries,
     recorded,
     sealing,
+    selection,
     summary_columns,
     system,
 )
@@ -28,12 +30,13 @@ from tracklake.importers.table import Layout
 from tracklake.points import PSEUDO
 from tracklake.questions import Questions
 from tracklake.run_table import RunTable
-from tracklake.series import SeriesTable, check_shape
+from tracklake.series import SeriesTable, Shape
 from tracklake.snapshot_reader import SnapshotReader
 from tracklake.sql import Engine
 from tracklake.summaries import Summaries
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from tracklake.definitions import Goal
@@ -42,12 +45,12 @@ if TYPE_CHECKING:
     from tracklake.importers.sources import Table
     from tracklake.plots import Plots
     from tracklake.recorded import RecordedRun
-    from tracklake.run_table import Runs, Where
     from tracklake.sealing import Sealed
-    from tracklake.series import Shape, Steps
+    from tracklake.selection import Runs, Where
+    from tracklake.series import Steps
     from tracklake.snapshot import Snapshot
 
-StatisticPath = str | tuple[str, str]
+StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
 
 
@@ -64,7 +67,8 @@ class _View(NamedTuple):
 class Lake(Analysis, Questions, Declarations):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
-    Made by `tracklake.open`. Reading never writes.
+    Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An
+    argument of a wrong type is a TypeError that names it and what it takes.
 
     >>> lake = example()
     >>> lake.runs(columns=["config.lr", "summary.loss.min"]).rows()
@@ -82,7 +86,7 @@ class Lake(Analysis, Questions, Declarations):
         self._storage = lake_files.create(path) if create else lake_files.open_existing(path)
         self._last: _View | None = None
         self._engine = Engine()
-        self._queries = [queries] if isinstance(queries, str | os.PathLike) else list(queries)
+        self._queries = named_queries.folders_of(queries)
 
     @cached_property
     def _reader(self) -> SnapshotReader:
@@ -141,10 +145,10 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
         """
-        check_shape(shape)
+        arguments.check_word("shape", shape, Shape)
         view = self._view
-        asked = [paths] if isinstance(paths, str | tuple) else list(paths)
-        known = {*view.snapshot.metrics, *PSEUDO, *(name.removeprefix("summary.") for name in view.snapshot.made)}
+        asked = summary_columns.paths(paths)
+        known = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
         parsed = summary_columns.labelled([(path, keys.parse_statistic(path, metrics=known)) for path in asked])
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
@@ -180,11 +184,10 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().history("loss", runs="fast").select("step", "value").rows()
         [(0, 1.0), (1, 0.25), (2, 0.75)]
         """
-        names = [metrics] if isinstance(metrics, str) else metrics
-        if stream not in get_args(Stream):
-            raise QueryError(f"stream={stream!r}; accepted are 'metrics' and 'system'")
+        names = None if metrics is None else arguments.texts("metrics", metrics)
+        arguments.check_word("stream", stream, Stream)
         if stream == "system":
-            check_shape(shape)
+            arguments.check_word("shape", shape, Shape)
             if x is not None or downsample is not None or raw:
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view.runs.ids(runs=runs, where=where)
@@ -209,8 +212,7 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().scan_history("loss").select(pl.col("value").max()).collect().item()
         2.0
         """
-        names = [metrics] if isinstance(metrics, str) else metrics
-        return self._view.series.scan(names, runs=runs, where=where, steps=steps, raw=raw)
+        return self._view.series.scan(metrics, runs=runs, where=where, steps=steps, raw=raw)
 
     def at_best(
         self,
@@ -253,10 +255,10 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().run("fast").summary["loss"]
         0.75
         """
-        known = self._view.runs.summaries.runs["run_id"]
-        if not (known == str(run_id)).any():
-            raise RunNotFoundError.nearest("run", str(run_id), known)
-        return recorded.RecordedRun(run_id, storage=self._storage, table=lambda: self._view.runs)
+        known, wanted = self._view.runs.summaries.runs["run_id"], selection.id_of(run_id)
+        if not (known == wanted).any():
+            raise RunNotFoundError.nearest("run", wanted, known)
+        return recorded.RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)
 
     def import_table(
         self,

@@ -114,7 +114,7 @@ class LiveSummary:
         header = wire.PREFIX_SIZE + length + wire.CRC_SIZE
         snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
         by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("said") != "session"))
-        if not by_lake["said"].is_in(["define"]).all():
+        if not by_lake["said"].is_in(["define", "derive", "alias"]).all():  # what is derived, a run does not tell
             return None
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))
         ledger = self._ledger(snapshot)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import outcomes, resampling, tabulation
+from tracklake import arguments, outcomes, resampling, tabulation
 from tracklake.errors import DefinitionError
 from tracklake.labels import number_of
 
@@ -68,6 +68,11 @@ def rank_stability(
     >>> found.rank.tolist(), found.low.tolist(), found.high.tolist(), found.p_best.tolist()
     ([1, 2], [1, 2], [1, 2], [1.0, 0.0])
     """
+    _check_noise(noise)
+    arguments.whole("top", top, least=1)
+    arguments.whole("draws", draws, least=1)
+    arguments.whole("seed", seed, least=0)
+    arguments.share("confidence", confidence, such_as=0.95)
     drawn = _drawn_means(groups, noise, draws=draws, seed=seed)
     places = _ranked(drawn)
     beyond = (1 - confidence) / 2
@@ -121,6 +126,7 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     >>> found.means.round(3).tolist()
     [2.333, 5.0, 7.667]
     """
+    _check_noise(noise)
     size = _noise(groups, noise)
     means = np.array([g.mean() for g in groups])
     errors = size**2 / np.array([len(g) for g in groups], dtype=np.float64)
@@ -133,6 +139,11 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     center = float(np.average(means, weights=1 / (between + errors)))
     kept = between / (between + errors)
     return Shrunken(center + kept * (means - center), center, math.sqrt(between), size)
+
+
+def _check_noise(noise: float | None) -> None:
+    if noise is not None and arguments.number("noise", noise) < 0:
+        raise DefinitionError(f"noise={noise}; it is a standard deviation, at least 0")
 
 
 def _noise(groups: Sequence[Floats], noise: float | None) -> float:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.arguments import refused
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
 from tracklake.keys import STATISTICS, is_statistic
 from tracklake.sql_summaries import ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tracklake.run_table import RunTable
 
@@ -179,8 +181,19 @@ class NamedQuery:
         for name, parameter in self.parameters.items():
             if values[name] is not None:
                 _check_name(parameter, values[name], table)
+        if ENTRY not in values.values() and f"'{ENTRY}'" not in self.text:
+            self._check_history(values, table)
         goals = [p.name for p in self.parameters.values() if p.type == "GOAL" and values[p.name] is None]
         return values | {name: self._goal(name, values, table) for name in goals}
+
+    def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
+        """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
+        made = table.snapshot.made.difference(table.snapshot.metrics)
+        for parameter in self.parameters.values():
+            if parameter.type == "METRIC" and values[parameter.name] in made:
+                stats = [name for name, other in self.parameters.items() if other.type == "STAT"]
+                way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
+                raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
 
     def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         value = given.get(parameter.name, parameter.default)
@@ -224,6 +237,18 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
     return dict(sorted(found.items()))
 
 
+def folders_of(given: object) -> list[str | os.PathLike[str]]:
+    """Return one folder of queries, or several, as a list; raise TypeError for what is none.
+
+    >>> folders_of("queries"), folders_of(())
+    (['queries'], [])
+    """
+    found: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
+    if not all(isinstance(folder, str | os.PathLike) for folder in found):
+        raise refused("queries", "a folder of .sql files, or several", given)
+    return found
+
+
 def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:
     """Return one query; UnknownNameError, which names the nearest, if there is none of this name.
 
@@ -265,10 +290,8 @@ def shipped() -> Path:
 def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
     known = table.summaries.runs
     if parameter.type == "METRIC":
-        made = (name.removeprefix("summary.") for name in table.snapshot.made)
-        there = {*table.snapshot.metrics, *table.summaries.entry_keys, *made}
-        if value not in there:
-            raise UnknownNameError.nearest("metric", value, there)
+        if value not in table.summaries.entry_keys:
+            raise UnknownNameError.nearest("metric", value, table.summaries.entry_keys)
     elif parameter.type == "PROJECT" and value not in known["project"]:
         raise UnknownNameError.nearest("project", value, known["project"].unique())
     elif parameter.type == "RUN" and value not in known["run_id"]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake import resampling, targets
+from tracklake import arguments, resampling, targets
+from tracklake.choices import Unit
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.tabulation import Column
 from tracklake.targets import EXACT, exact_text
@@ -16,9 +17,10 @@ from tracklake.targets import EXACT, exact_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from tracklake.choices import Failed, Unit
+    from tracklake.choices import Failed
     from tracklake.resampling import Ints, Sample
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
     from tracklake.targets import Target
 
 
@@ -132,17 +134,18 @@ def outcomes(
     >>> found.groups.rows(), found.runs["value"].to_list()
     ([(0.01,), (0.1,)], [0.6, 0.9])
     """
+    arguments.check_word("unit", unit, Unit, error=DefinitionError)
+    unsound = targets.unsound(failed)
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     grouped = targets.grouping(table, by, ids)
-    matched = grouped.removed if over is None else targets.columns_of(table, over)
+    matched = grouped.removed if over is None else targets.columns_of(table, over, said="over")
     if over is None and not matched and "config.seed" in table.names.available and "config.seed" not in grouped.columns:
         matched = ["config.seed"]
-    tasks = targets.columns_of(table, task) if task is not None else _tasks(matched)
+    tasks = targets.columns_of(table, task, said="task") if task is not None else _tasks(matched)
     repeats = [column for column in matched if column not in tasks]
     rows = targets.read(table, [target], columns=[*grouped.columns, *matched, *tasks], runs=ids, where=None)
     rows = targets.with_exact(table, rows, grouped.columns)
     by_columns = grouped.shown(rows, without=[*matched, *tasks])
-    unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
     rows = rows.rename({"target_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
     numbered = rows.with_columns(
         numbers(rows, by_columns).alias("group_no"),

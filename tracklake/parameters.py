@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from tracklake import outcomes
+from tracklake.labels import short_name
+from tracklake.tabulation import Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +103,27 @@ def is_seed(column: str) -> bool:
     (True, True, False)
     """
     return _SEED.search(column.removeprefix("config.")) is not None
+
+
+def shown(rows: Sequence[dict[str, Any]]) -> list[Column]:
+    """Return the columns that show the rows of such a table.
+
+    >>> [column.cells for column in shown(table(varied(pl.DataFrame({"depth": [1, 2]}), ["depth"])).to_dicts())][:4]
+    [['depth'], ['int'], ['linear'], ['1 .. 2']]
+    """
+    return [
+        Column("parameter", [short_name(r["name"], width=32) for r in rows], right=False),
+        Column("kind", [r["kind"] for r in rows], right=False),
+        Column("scale", [r["scale"] or "" for r in rows], right=False, rank=2),
+        Column("values", [_values(r) for r in rows], right=False, rank=1),
+        Column("runs", [str(r["n_runs"]) for r in rows], rank=3),
+        Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
+    ]
+
+
+def _values(row: dict[str, Any]) -> str:
+    """Return what values a parameter takes, in short."""
+    return ", ".join(row["choices"]) if row["choices"] else f"{row['low']:g} .. {row['high']:g}"
 
 
 def table(found: Sequence[Parameter]) -> pl.DataFrame:

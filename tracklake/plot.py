@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from functools import cache, cached_property
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import charts, png
+from tracklake import arguments, charts, png
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tracklake.charts import Chart
 
@@ -94,7 +94,7 @@ class Plot:
         Traceback (most recent call last):
         tracklake.errors.TracklakeError: cannot save a plot as 'lr.gif': give a name that ends in .png, .svg or .html
         """
-        target = Path(path)
+        target = arguments.path("path", path)
         suffix = target.suffix.lower()
         makers = {".png": self._png, ".svg": self._svg, ".html": self._html}
         if suffix not in makers:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake import curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
+from tracklake import arguments, curve_plots, parallel_plot, plot, plot_data, run_plots, sweep_plots
+from tracklake.bands import Band
+from tracklake.comparison import Comparison
+from tracklake.definitions import goal_of
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.labels import short_name
 from tracklake.sweeps import Sweep
@@ -14,13 +17,14 @@ from tracklake.sweeps import Sweep
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.bands import Band
-    from tracklake.comparison import Comparison
     from tracklake.definitions import Goal
     from tracklake.importance import Method
     from tracklake.plot import Plot
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
     from tracklake.series import SeriesTable
+
+_COLUMN = "the name of a column or a metric"
 
 
 class Plots:
@@ -65,7 +69,8 @@ class Plots:
         >>> example().plot.curves("loss", by="lr").data.row(0)
         ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
         """
-        names = self._series.known([metrics] if isinstance(metrics, str) else metrics)
+        arguments.check_word("band", band, Band | None, error=DefinitionError)
+        names = self._series.known(metrics)
         columns = self._columns(by)
         rows = self._table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
         points = self._series.read(
@@ -168,7 +173,7 @@ class Plots:
         if metric is None:
             raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
         value, goal = self._measure(metric, goal)
-        names = self._columns(columns)
+        names = self._columns(columns, said="columns")
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
         frame, titles = self._frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
         return parallel_plot.plot(frame, titles, axes=list(axes), goal=goal)
@@ -184,7 +189,8 @@ class Plots:
         >>> lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max")).data.select("group", "value").rows()
         [('0.1 (1 run)', 0.9), ('0.01 (1 run)', 0.6)]
         """
-        return sweep_plots.leaderboard(comparison, limit=limit)
+        arguments.instance("comparison", comparison, Comparison, of="lake.compare(...)")
+        return sweep_plots.leaderboard(comparison, limit=arguments.whole("limit", limit, least=1))
 
     def importance(self, sweep: Sweep, *, method: Method = "ped-anova", quantile: float = 0.1) -> Plot:
         """Which parameters of a sweep mattered? A bar a parameter, with its bootstrap interval; see `Sweep.importance`.
@@ -195,6 +201,7 @@ class Plots:
         >>> lake.plot.importance(lake.sweep(metric="acc", goal="max")).data.select("name", "share").rows()
         [('config.lr', 1.0)]
         """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
         return sweep_plots.importance(sweep, method=method, quantile=quantile)
 
     def marginal(self, sweep: Sweep, parameter: str) -> Plot:
@@ -207,6 +214,7 @@ class Plots:
         >>> lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr").data.select("x", "n", "mean").rows()
         [(0.01, 1, 0.6), (0.1, 1, 0.9)]
         """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
         return sweep_plots.marginal(sweep, parameter)
 
     def pareto(self, sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
@@ -219,11 +227,12 @@ class Plots:
         >>> lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data.rows()
         [('slow', 0.6, 0.5, None), ('fast', 0.9, 0.25, 1)]
         """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
         return sweep_plots.pareto(sweep, metrics)
 
     def _frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
         """Return the columns of the runs under the names of what they are drawn as, and their titles."""
-        full = {drawn: self._column(name) for drawn, name in names.items()}
+        full = {drawn: self._column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
         rows = self._table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
         made = {drawn: run_plots.ready(name, rows[name]) for drawn, name in full.items()}
         return pl.DataFrame({drawn: values for drawn, (_, values) in made.items()}), {
@@ -232,17 +241,17 @@ class Plots:
 
     def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
         """Return the column of a number to judge runs by, and which way is better if that is known."""
-        name = metric.removeprefix("summary.")
+        goal = goal and goal_of(goal)
+        name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
         if name not in self._series.snapshot.metrics:
             stat = name.rpartition(".")[2]
             return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
         known = goal or self._table.summaries.goal(name)
         return (f"summary.{name}.{known}" if known else f"summary.{name}"), known
 
-    def _columns(self, names: str | Sequence[str] | None) -> list[str]:
+    def _columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
         """Return the full names of columns of the runs."""
-        given = [names] if isinstance(names, str) else list(names or [])
-        return [self._column(name) for name in given]
+        return [] if names is None else [self._column(name) for name in arguments.texts(said, names)]
 
     def _column(self, name: str) -> str:
         names = self._table.names

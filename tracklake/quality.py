@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.summaries import Summaries
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tracklake.definitions import Goal
-    from tracklake.summaries import Summaries
 
 PREFIX = "quality."
 FLAGS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -64,9 +65,9 @@ class Quality:
     def column(self, name: str) -> pl.DataFrame:
         """Return run_id and the flag of a column `quality.<metric>.<flag>` or `quality.<flag>`.
 
-        Without a metric it is over several: n_nan and n_inf are sums over all metrics, diverged_at the first of any,
-        gap_steps and duplicate_steps the most of any; plateau_at is the last over the metrics that have a goal, stalled
-        is true if all of them are, still_improving_at_end if any does; noise is that of the only one.
+        Without a metric it is over those that runs logged: n_nan and n_inf are sums over all metrics, diverged_at the
+        first of any, gap_steps and duplicate_steps the most of any; plateau_at is the last over the metrics that have a
+        goal, stalled is true if all of them are, still_improving_at_end if any does; noise is that of the only one.
 
         >>> Quality(example()._view.runs.summaries).column("quality.loss.n_nan").rows()
         [('fast', 0), ('slow', 0)]
@@ -76,11 +77,20 @@ class Quality:
             if flag in DIRECTED and self._summaries.goal(metric) is None:
                 raise _no_goal(name, metric)
             return self.flags(metric).select("run_id", flag)
-        found = pl.concat([self.flags(m).select("run_id", flag) for m in self._meant(name, flag)])
+        if self._of_logged is not self:
+            return self._of_logged.column(name)
+        parts = [self.flags(m).select("run_id", flag) for m in self._meant(name, flag)]
+        found = pl.concat([pl.DataFrame(schema={"run_id": pl.String, flag: FLAGS[flag]}), *parts])
         value = pl.col(flag)
         over = {"n_nan": value.sum(), "n_inf": value.sum(), "diverged_at": value.min(), "stalled": value.all(),
                 "still_improving_at_end": value.any()}.get(flag, value.max())  # fmt: skip
         return found.group_by("run_id", maintain_order=True).agg(over)
+
+    @cached_property
+    def _of_logged(self) -> Quality:
+        """The same over what runs logged alone: what is derived from it would count twice."""
+        base = self._snapshot.base
+        return self if base is None else Quality(Summaries(base))
 
     def parse(self, name: str) -> tuple[str | None, str]:
         """Return the metric (None for all) and the flag of a column; UnknownNameError, which names the nearest.

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake import describe, export, named_queries, sql
+from tracklake import arguments, describe, export, named_queries, selection, sql
+from tracklake.export import Form
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars as pl
     from duckdb import DuckDBPyConnection
 
     from tracklake.analysis import View
     from tracklake.describe import Description
-    from tracklake.export import Form
     from tracklake.recorded import RecordedRun
-    from tracklake.run_table import Where
+    from tracklake.selection import Where
     from tracklake.sql import Engine
     from tracklake.storage import Storage
 
@@ -60,6 +60,7 @@ class Questions:
         >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
         [('slow', 0.5)]
         """
+        arguments.text("text", text, takes="a text in SQL")
         frame = inspect.currentframe()
         return self._engine.ask(self._view.runs, text, params, find=sql.Caller(frame.f_back if frame else None))
 
@@ -71,6 +72,7 @@ class Questions:
         >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
         [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
         """
+        arguments.text("name", name, takes="the name of a query")
         query = named_queries.get(name, self._queries)
         table = self._view.runs
         return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)
@@ -106,14 +108,16 @@ class Questions:
         >>> [path.name for path in example().export("out", form="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
+        arguments.check_word("form", form, Form)
+        path = arguments.path("folder", folder)
         if run is not None:
-            return export.write_run(Path(folder), run=self.run(run), form=form)
+            return export.write_run(path, run=self.run(selection.id_of(run, said="run")), form=form)
         view = self._view
         ids = view.runs.ids(where=where)
         text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
         params = {} if ids is None else {"runs": ids}
         return export.write_tables(
-            Path(folder),
+            path,
             runs=view.runs.select(runs=ids),
             summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
             points=view.series.scan(None, runs=ids),

@@ -13,7 +13,7 @@ from tracklake.column_names import BASE
 from tracklake.fields import check_tags
 from tracklake.journal import Journal
 from tracklake.journal_files import FOLDER
-from tracklake.mappings import Summary
+from tracklake.mappings import ReadOnly, Summary
 from tracklake.points import PSEUDO
 from tracklake.series import SeriesTable
 
@@ -37,19 +37,19 @@ class RecordedRun:
     def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
         self.id = run_id
         self._storage = storage
-        self._table = table
         self.summary = Summary(
             entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, folder=storage.root
         )
+        self._table = table  # last: from here on nothing is set that would not be stored
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config as a nested dict.
+        """The config as a nested dict that refuses to be changed; `Api.run` and its `update` change it.
 
         >>> example().run("slow").config
         {'lr': 0.01}
         """
-        return self._table().configs([self.id])[self.id]
+        return ReadOnly.of(self._table().configs([self.id])[self.id])
 
     @property
     def dir(self) -> Path:
@@ -159,6 +159,15 @@ class RecordedRun:
         """
         table = SeriesTable(self._table())
         return table.of_run(self.id, None if metrics is None else table.known(metrics))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to set what would not be stored."""
+        if name != "tags" and "_table" in vars(self):
+            raise AttributeError(
+                f"{name!r} of run {self.id!r} cannot be set; .tags and .summary[...] can, and more of "
+                "tracklake.Api(dir).run(id), stored by its update()"
+            )
+        super().__setattr__(name, value)
 
     def __repr__(self) -> str:
         """Return its state, config and metrics in at most 80 columns."""

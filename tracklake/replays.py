@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 
-from tracklake import early_stopping, tabulation, trajectories
+from tracklake import arguments, early_stopping, tabulation, trajectories
 from tracklake.early_stopping import Hyperband, Median, Rule, SuccessiveHalving
 from tracklake.errors import DefinitionError
 from tracklake.keys import Statistic
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tracklake.series import SeriesTable
     from tracklake.targets import Target
+
+RuleName = Literal["asha", "hyperband", "median"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,6 +80,8 @@ def replay(
 
 def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the row of a rule, and those of its runs; `ordered` has step, x and value as lists, and final."""
+    if not isinstance(rule, str) and not callable(getattr(rule, "run", None)):
+        raise arguments.refused("early_stopping", "'asha', 'hyperband', 'median', or a rule", rule)
     name, made = (rule, _named(rule)) if isinstance(rule, str) else (repr(rule), copy.deepcopy(rule))  # it learns
     curves = [(np.asarray(s, dtype=np.int64), -target.sign * np.asarray(v, dtype=np.float64))
               for s, v in ordered.select("step", "value").iter_rows()]  # fmt: skip
@@ -109,13 +113,12 @@ def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[p
 
 
 def _named(name: str) -> Rule:
+    arguments.check_word("early_stopping", name, RuleName, error=DefinitionError)
     if name == "asha":
         return SuccessiveHalving()
     if name == "hyperband":
         return Hyperband()
-    if name == "median":
-        return Median()
-    raise DefinitionError(f"early_stopping={name!r}; accepted are 'asha', 'hyperband', 'median', or a rule")
+    return Median()
 
 
 def _sheet(of: Replay) -> Sheet:

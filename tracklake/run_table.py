@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import columns, fields, keys, points, values
+from tracklake import arguments, columns, fields, keys, points, selection, values
 from tracklake.column_names import ColumnNames
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.quality import PREFIX, Quality
@@ -23,19 +22,8 @@ if TYPE_CHECKING:
 
     from tracklake.column_names import Column
     from tracklake.keys import Statistic
+    from tracklake.selection import Runs, Where
     from tracklake.summaries import Summaries
-
-_QUOTES = (
-    """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
-)
-
-Runs = pl.DataFrame | pl.Series | list[str] | tuple[str, ...] | str | None
-"""Which runs: ids, or a frame with a column run_id; None for all."""
-Where = pl.Expr | str | None
-"""A polars expression over the columns of the runs, or a boolean expression in SQL."""
-
-_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
-"""In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
 class RunTable:
@@ -62,20 +50,21 @@ class RunTable:
         >>> example()._view.runs.select(where="state = 'finished'", wanted=["config.lr"], order_by="-config.lr").rows()
         [('fast', 0.1), ('slow', 0.01)]
         """
-        order = [order_by] if isinstance(order_by, str) else list(order_by or [])
+        named = None if wanted is None else arguments.texts("columns", wanted)
+        order = [] if order_by is None else arguments.texts("order_by", order_by)
         if limit is not None and (type(limit) is not int or limit < 0):
             raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
-        condition = _condition(where)
+        condition = selection.condition(where)
         needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
         table = self._build(rows, ["run_id", *needed]) if needed else rows.select("run_id")
         if condition is not None:
-            table = _filtered(table, condition, where)
+            table = selection.filtered(table, condition, where)
         for name in reversed(order):
             table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if limit is None else table.head(limit)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
-        shown = self.names.defaults(some["run_id"]) if wanted is None else self.names.expand(wanted)
+        shown = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
         if condition is not None or order or limit is not None:
             rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
         return self._build(rows, ["run_id", *shown])
@@ -87,7 +76,7 @@ class RunTable:
             try:
                 self.names.parse(name)
             except UnknownNameError as error:
-                raise UnknownNameError(f"{error} In where={where!r}, {_QUOTES}") from None
+                raise UnknownNameError(f"{error} In where={where!r}, {selection.QUOTES}") from None
         return names
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
@@ -105,11 +94,12 @@ class RunTable:
         rows = self.summaries.runs
         if project is not None:
             known = set(rows["project"].unique())
-            if project not in known:
+            if arguments.text("project", project) not in known:
                 raise UnknownNameError.nearest("project", project, known)
             rows = rows.filter(pl.col("project") == project)
         if runs is not None:
-            named = pl.DataFrame({"run_id": _ids(runs)}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            ids = selection.ids(runs)
+            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
             found = named.join(rows, on="run_id", maintain_order="left")
             if found.height < named.height:
                 unknown = named.join(found, on="run_id", how="anti")["run_id"]
@@ -125,10 +115,7 @@ class RunTable:
         """Return the named columns for these runs, each list of columns of one kind at once."""
         asked = [self.names.parse(name) for name in dict.fromkeys(names)]
         at = self._rows_of(rows["run_id"])
-        built = {c: [self._made(rows, c.name)] for c in asked if c.made}
-        built |= {
-            c: [self._base(rows, at, c.name)] for c in asked if not c.made and c.config is None and c.path is None
-        }
+        built = {c: [self._base(rows, at, c.name)] for c in asked if c.config is None and c.path is None}
         if len(built) < len(asked):
             built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
             paths = {c: c.path for c in asked if c.path is not None}
@@ -141,11 +128,15 @@ class RunTable:
             found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
         return pl.DataFrame(list(found.values()))
 
-    def _made(self, rows: pl.DataFrame, name: str) -> pl.Series:
-        """Return a derived column: it is computed from the columns that it names."""
-        expression = self.snapshot.made[name]
-        needed = self._build(rows, expression.meta.root_names())
-        return rows.select("run_id").with_columns(needed).select(expression).to_series()
+    def unknown(self, metric: str) -> UnknownNameError:
+        """Return the error for a metric that has no history here.
+
+        >>> print(example()._view.runs.unknown("los"))
+        unknown metric 'los'; did you mean 'loss'?
+        """
+        if metric in self.snapshot.made:
+            return UnknownNameError.of_one_value(metric)
+        return UnknownNameError.nearest("metric", metric, self.snapshot.metrics)
 
     @cached_property
     def names(self) -> ColumnNames:
@@ -243,35 +234,37 @@ class RunTable:
         self, rows: Rows, asked: dict[Column, Statistic], runs: Collection[str] | None
     ) -> dict[Column, list[pl.Series]]:
         """Return summary columns: bare entries, and statistics that always read history."""
-        bare = {column: path.metric for column, path in asked.items() if path.stat is None}
-        entries = self._columns.entries(list(bare.values()), runs=runs)
-        built = {}
-        for column, key in bare.items():
-            name = f"summary.{key}"
-            built[column] = _named(name, rows.column(name, entries[key]), self.names.taken)
+        entries = self._entries(rows, [path.metric for path in asked.values() if path.stat is None], runs)
         numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
         statistics = self._statistics(rows, numbers, runs)
-        return built | {column: statistics[column.name] for column in asked if column.name in numbers}
+        return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in asked.items()}
+
+    def _entries(self, rows: Rows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
+        entries = self._columns.entries(wanted, runs=runs)
+        names = {key: f"summary.{key}" for key in wanted}
+        return {key: _named(name, rows.column(name, entries[key]), self.names.taken) for key, name in names.items()}
 
     def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
         """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
 
-        A derived value of the runs, which has no history, is its own last value.
+        A derived value of the runs, which has no history, is its own last value; for another statistic of it
+        UnknownNameError.
 
         >>> table = example()._view.runs
         >>> ids = pl.Series("run_id", ["fast"])
         >>> table.statistics(ids, {"best": keys.Statistic("acc", "max")})["best"][0].to_list()
         [0.9]
         """
-        made = {name: f"summary.{path.metric}" for name, path in asked.items() if path.stat == "last"}
-        made = {name: column for name, column in made.items() if column in self.snapshot.made}
+        made = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
+        made = {name: p for name, p in made.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
+        for path in made.values():
+            if path.stat != "last":
+                raise self.unknown(path.metric)
         rest = {name: path for name, path in asked.items() if name not in made}
-        found = self._statistics(self._rows_of(run_ids), rest, self._limited(run_ids))
-        if made:
-            rows = self.summaries.runs.join(run_ids.to_frame(), on="run_id", maintain_order="right")
-            table = self._build(rows, made.values())
-            found |= {name: [table[column].alias(name)] for name, column in made.items()}
-        return found
+        rows, runs = self._rows_of(run_ids), self._limited(run_ids)
+        entries = self._entries(rows, [path.metric for path in made.values()], runs)
+        found = {name: _named(name, entries[path.metric], asked) for name, path in made.items()}
+        return found | self._statistics(rows, rest, runs)
 
     def _statistics(
         self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
@@ -293,41 +286,8 @@ def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
 
 
 def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
-    """Name the column of texts, if there is one, so that it takes no other column's name."""
-    return [series[0], *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
-
-
-def _condition(where: Where) -> pl.Expr | None:
-    """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes."""
-    if where is None or isinstance(where, pl.Expr):
-        return where
-    if not isinstance(where, str):
-        raise TypeError(f"where= takes a polars expression or a SQL text; got {where!r} ({type(where).__name__})")
-    try:
-        return pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
-    except pl.exceptions.PolarsError as error:
-        raise QueryError(f"where={where!r} is no condition in SQL: {error}; {_QUOTES}") from error
-
-
-def _filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFrame:
-    try:
-        return table.filter(condition)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        said = repr(where) if isinstance(where, str) else str(where)
-        named = condition.meta.root_names()
-        types = ", ".join(f"{name} is {dtype}" for name, dtype in table.schema.items() if name in named)
-        raise QueryError(f"where={said} cannot be answered: {reason}{types and f' ({types})'}") from error
-
-
-def _ids(runs: Runs) -> list[str]:
-    if isinstance(runs, str):
-        return [runs]
-    if not isinstance(runs, pl.DataFrame):
-        return list(runs) if runs is not None else []
-    if "run_id" not in (names := runs.columns):
-        raise UnknownNameError(f"runs= takes run ids or a frame with a column run_id; the frame given has {names}")
-    return runs["run_id"].to_list()
+    """Name the columns; that of texts, if there is one, so that it takes no other column's name."""
+    return [series[0].alias(name), *(part.alias(columns.text_name(name, taken)) for part in series[1:])]
 
 
 def _strip(name: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from tracklake import columns, keys, partitions, points, stretches
+from tracklake import arguments, columns, definitions, keys, partitions, points, stretches
 from tracklake.deferred import np
-from tracklake.errors import DefinitionError, HistoryTooLargeError, QueryError, UnknownNameError
+from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 from tracklake.schema import POINTS
@@ -17,7 +17,8 @@ from tracklake.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
 
 Shape = Literal["long", "wide"]
 Steps = tuple[int | None, int | None] | range | None
@@ -115,8 +116,10 @@ class SeriesTable:
         >>> series.read(["loss"], shape="wide", raw=False, limit=100, **rest).select("run_id", "step", "loss").row(0)
         ('fast', 0, 1.0)
         """
-        check_shape(shape)
+        arguments.check_word("shape", shape, Shape)
+        arguments.number("limit", limit)
         names = self.known(metrics)
+        axis = None if x is None else self.known(arguments.metric("x", x))[0]
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
@@ -128,8 +131,8 @@ class SeriesTable:
             raise _too_large(found.height, limit)
         if downsample is not None:
             found = thinned(found, downsample)
-        if x is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
-            found = self._with_x(found, x, ids)
+        if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
+            found = self._with_x(found, axis, ids)
         if shape == "long":
             return _long(found)
         return _wide(found.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else found)
@@ -141,7 +144,7 @@ class SeriesTable:
             return found
         return points.sort(found, by=(*_SERIES, "step", "time"))
 
-    def known(self, metrics: Sequence[str] | None) -> list[str]:
+    def known(self, metrics: Sequence[str] | None, *, said: str = "metrics") -> list[str]:
         """Return the names of metrics that are there, or raise the error that names the nearest.
 
         >>> series = example()._view.series
@@ -154,10 +157,10 @@ class SeriesTable:
         available = self.snapshot.metrics
         if metrics is None:
             return [name for name in available if name not in PSEUDO]
-        names = [keys.metric_name(name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
+        names = [keys.metric_name(name) for name in arguments.texts(said, metrics)]
         for name in names:
             if name not in available and name not in PSEUDO:
-                raise UnknownNameError.nearest("metric", name, available)
+                raise self.table.unknown(name)
         return list(dict.fromkeys(names))
 
     def at_best(
@@ -170,16 +173,11 @@ class SeriesTable:
         >>> example()._view.series.at_best("loss", goal="min", take=["acc"], runs=None, where=None).rows()
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
-        (metric,) = self.known([metric])
-        taken = [name for name in self.known(take) if name != metric]
+        (metric,) = self.known(arguments.metric("metric", metric))
+        taken = [name for name in self.known(take, said="take") if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        stat = {"min": "argmin", "minimize": "argmin", "max": "argmax", "maximize": "argmax", None: "best_step"}.get(
-            goal
-        )
-        if stat is None:
-            msg = f"goal is {goal!r}; accepted are 'min', 'max', or None for the goal of the metric's definition"
-            raise DefinitionError(msg)
+        stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
         (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
@@ -216,7 +214,6 @@ class SeriesTable:
     def _with_x(self, found: pl.DataFrame, x: str | None, ids: Collection[str] | None) -> pl.DataFrame:
         """Add the column x: the latest value of the x metric at or before each step, by default of its step metric."""
         if x is not None:
-            (x,) = self.known([x])
             keyed = found.with_columns(pl.lit(x).alias("x_metric"))
         else:
             groups = self.table.summaries.defined.groups
@@ -266,15 +263,6 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     return marked.filter(kept).drop("place", "whole", "bucket")
 
 
-def check_shape(shape: str) -> None:
-    """Raise QueryError unless the shape is one of the two that there are.
-
-    >>> check_shape("long")
-    """
-    if shape not in get_args(Shape):
-        raise QueryError(f"shape={shape!r}; accepted are 'long' and 'wide'")
-
-
 def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
     """Keep the points at the steps wanted; QueryError for what is neither a pair nor a range.
 
@@ -288,8 +276,9 @@ def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
         ascending = steps if steps.step > 0 else steps[::-1]
         inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
         return found.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
-    if not isinstance(steps, tuple | list) or len(steps) != 2:  # noqa: PLR2004
-        raise QueryError(f"steps={steps!r}; accepted are (first, last), either of them None, or a range")
+    pair = isinstance(steps, tuple | list) and len(steps) == 2  # noqa: PLR2004
+    if not pair or not all(step is None or arguments.is_number(step) for step in steps):
+        raise QueryError(f"steps={steps!r}; accepted are (first, last), numbers or None, or a range")
     first, last = steps
     if first is not None:
         found = found.filter(pl.col("step") >= first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,7 +14,7 @@ from tracklake.points import PSEUDO
 from tracklake.schema import LAKE_RUN, POINTS, STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from tracklake.catalog import Catalog, JournalFile
     from tracklake.delta_log import Version
@@ -36,8 +35,10 @@ class Snapshot:
 
     virtual: frozenset[str] = frozenset()
     """Metrics that are computed at read; they are shown where they are named or defined."""
-    made: Mapping[str, pl.Expr] = MappingProxyType({})
-    """Columns of runs that are computed from others of the same run, by their names."""
+    made: frozenset[str] = frozenset()
+    """Entries of summaries that `computed` gives."""
+    base: Snapshot | None = None
+    """What was logged alone, of a snapshot with what is derived."""
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
         self.version = version
@@ -309,6 +310,10 @@ class Snapshot:
         found = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
         return found.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
 
+    def computed(self, key: str) -> pl.DataFrame:
+        """Return an entry that follows from columns of the same run: run_id and the stored value; see `derived`."""
+        raise NotImplementedError
+
     @cached_property
     def starts(self) -> pl.DataFrame:
         """Return run_id, session, start and runtime_base of every session.
@@ -345,6 +350,4 @@ class Snapshot:
 
 def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
     """Put many frames into one: each costs a call into polars whenever it is looked at."""
-    if len(frames) <= FRAMES:
-        return frames
-    return [pl.concat(frames, rechunk=sum(frame.height for frame in frames) <= READ_ALL)]
+    return frames if len(frames) <= FRAMES else [pl.concat(frames, rechunk=sum(f.height for f in frames) <= READ_ALL)]

@@ -137,20 +137,7 @@ def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
 def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) -> pl.DataFrame:
     found = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
     shown = found.select("run_id", pl.col("key").alias("metric"), "value", columns.in_words())
-    made = [name for name in table.snapshot.made if wanted is None or name.removeprefix("summary.") in wanted]
-    found = pl.concat([shown, *(_made(table, name, runs) for name in made)])
-    return _long(table, found.with_columns(pl.lit(ENTRY).alias("stat")))
-
-
-def _made(table: RunTable, name: str, runs: list[str] | None) -> pl.DataFrame:
-    """Return a derived value of the runs: run_id, metric, value, text."""
-    found = table.select(runs=runs, wanted=[name])
-    is_text = found[name].dtype == pl.String
-    value = pl.lit(None, pl.Float64) if is_text else pl.col(name).cast(pl.Float64)
-    text = pl.col(name) if is_text else pl.lit(None, pl.String)
-    metric = pl.lit(name.removeprefix("summary.")).alias("metric")
-    shown = found.select("run_id", metric, value.alias("value"), text.alias("text"))
-    return shown.filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
+    return _long(table, shown.with_columns(pl.lit(ENTRY).alias("stat")))
 
 
 def _quantiles(

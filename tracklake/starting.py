@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
-from tracklake import fields, host, keys, lake_files, nesting, values
+from tracklake import arguments, fields, host, keys, lake_files, nesting, values
 from tracklake.catalog import Catalog
 from tracklake.clock import Clock
 from tracklake.definitions import Statement
@@ -30,19 +31,14 @@ from tracklake.writer import Run, Start
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tracklake.storage import Storage
 
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
-Reinit = Literal["default", "create_new", "finish_previous", "return_previous"]
-_WORDS: Mapping[str, tuple[object, ...]] = {
-    "durability": get_args(Durability),
-    "resume": (None, True, False, "allow", "must", "never", "auto"),
-    "mode": (None, "online", "offline", "disabled", "shared"),
-    "reinit": (None, True, False, *get_args(Reinit)),
-}
+Reinit = Literal["default", "create_new", "finish_previous", "return_previous"] | bool | None
+_WORDS: Mapping[str, Any] = {"durability": Durability, "resume": Resume, "mode": Mode, "reinit": Reinit}
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
 
@@ -82,7 +78,7 @@ def init(
     fork_from: tuple[str, int] | str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - as W&B
     mode: Mode = None,
-    reinit: bool | Reinit | None = None,
+    reinit: Reinit = None,
     settings: Mapping[str, object] | None = None,
     system_metrics: bool = False,
     durability: Durability = "write",
@@ -108,7 +104,7 @@ def init(
     0.5
     """
     project = fields.UNCATEGORIZED if project is None else fields.check_project(project)
-    _check_words(durability=durability, resume=resume, mode=mode, reinit=reinit)
+    _check_given(settings, system_metrics, durability=durability, resume=resume, mode=mode, reinit=reinit)
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
     from_step = checked_step(from_step, "from_step")
@@ -136,6 +132,15 @@ def init(
         run.config.update(given, allow_val_change=before is not None)
     run.start_asides(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
     return run
+
+
+def _check_given(settings: object, system_metrics: object, **words: object) -> None:
+    for name, word in words.items():
+        arguments.check_word(name, word, _WORDS[name], error=RunError)
+    if not isinstance(settings, Mapping | None):
+        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
+    if not isinstance(system_metrics, bool):
+        raise arguments.refused("system_metrics", "True or False", system_metrics)
 
 
 def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:
@@ -266,7 +271,7 @@ def _random_id() -> str:
     return f"{word}-{other}-{secrets.randbelow(10_000):04d}"
 
 
-def _gone_on_with(reinit: bool | Reinit | None) -> Run | None:  # noqa: FBT001 - as W&B
+def _gone_on_with(reinit: Reinit) -> Run | None:
     """Return the current run if no other is to begin; finish it if it is to be over then."""
     current: Run | None = open_runs.current
     if reinit in (False, "return_previous"):
@@ -275,10 +280,3 @@ def _gone_on_with(reinit: bool | Reinit | None) -> Run | None:  # noqa: FBT001 -
     if current is not None and (again or reinit in (True, "finish_previous")):
         current.finish()
     return None
-
-
-def _check_words(**given: object) -> None:
-    for name, word in given.items():
-        if word not in _WORDS[name]:
-            msg = f"{name}={word!r}; accepted are {', '.join(map(repr, _WORDS[name]))}"
-            raise RunError(msg)

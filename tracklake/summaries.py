@@ -106,14 +106,16 @@ class Summaries:
 
     @cached_property
     def entry_keys(self) -> list[str]:
-        """Every key that a summary of this lake may hold: metrics and keys set by hand.
+        """Every key that a summary of this lake may hold: metrics, derived values of runs, and keys set by hand.
 
         >>> lake = example()
         >>> lake.run("fast").summary["note"] = "rerun"
         >>> [key for key in lake._view.runs.summaries.entry_keys if not key.startswith("_")]
         ['acc', 'loss', 'note']
         """
-        return sorted({*self.snapshot.metrics, *self.edits.filter(pl.col("said") == "edit")["key"]})
+        return sorted(
+            {*self.snapshot.metrics, *self.snapshot.made, *self.edits.filter(pl.col("said") == "edit")["key"]}
+        )
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
         """Return the definition that serves a metric in each group of runs.
@@ -147,9 +149,10 @@ class Summaries:
         return {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
 
     def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the entries that stand: run_id, key, said (view or edit) and the stored value (of a view: the last).
+        """Return the entries that stand: run_id, key, said (view, edit, made), and what is stored (of a view the last).
 
-        Definitions are not looked at: a view of a metric whose definition says none is here as well.
+        Definitions are not looked at: a view of a metric whose definition says none is here as well. What is derived
+        as a value of the run (made) stands where the run has said nothing under its key.
 
         >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
         [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
@@ -158,13 +161,22 @@ class Summaries:
         edits = _of_runs(self.edits, runs)
         related = _related(wanted, {*self.snapshot.metrics, *edits["key"].unique()})
         views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
-        if edits.is_empty() and set(related) == set(wanted) and not _pairs(wanted):
+        made = self.snapshot.made.intersection(wanted)
+        if edits.is_empty() and not made and set(related) == set(wanted) and not _pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))
         events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
         shown = last.filter((pl.col("said") != "erase") & pl.col("key").is_in(list(wanted)))
-        return _unhidden(shown, events, _pairs(related))
+        shown = _unhidden(shown, events, _pairs(related))
+        computed = [self._made(key, events, runs) for key in sorted(made)]
+        return pl.concat([shown, *computed], how="diagonal") if computed else shown
+
+    def _made(self, key: str, events: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
+        said = events.filter(pl.col("key").is_in(_related([key], set(events["key"].unique()))))
+        found = _of_runs(self.snapshot.computed(key), runs).join(said, on="run_id", how="anti", maintain_order="left")
+        return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("said"))
 
     def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the last value of each metric as an event, stamped with what was logged of it last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake import columns, keys, states, stretches
+from tracklake.arguments import refused
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.snapshot import READ_ALL
 from tracklake.summaries import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tracklake.keys import Statistic
     from tracklake.summaries import Summaries
@@ -214,7 +216,20 @@ def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
         yield value, slice(start, stop)
 
 
-def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[str, Statistic]:
+def paths(asked: str | tuple[str, str | None] | Iterable[str | tuple[str, str | None]]) -> list[Any]:
+    """Return the paths of statistics that were asked for as a list; raise TypeError for what is none and no list.
+
+    >>> paths(("loss", "min")), paths(["loss.min", "acc"])
+    ([('loss', 'min')], ['loss.min', 'acc'])
+    """
+    if isinstance(asked, str | tuple):
+        return [asked]
+    if not isinstance(asked, Iterable) or isinstance(asked, Mapping):
+        raise refused("paths", "'metric.statistic', (metric, statistic), or a list of these", asked)
+    return list(asked)
+
+
+def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) -> dict[str, Statistic]:
     """Return the statistics by the names of their columns; a bare metric is its last value.
 
     UnknownNameError where two would have one name.
@@ -225,7 +240,7 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str], Statistic]]) -> dict[s
     """
     found: dict[str, Statistic] = {}
     for path, statistic in asked:
-        name = path if isinstance(path, str) else ".".join(path)
+        name = path if isinstance(path, str) else ".".join(filter(None, path))
         whole = statistic._replace(stat=statistic.stat or "last")
         if found.setdefault(name, whole) != whole:
             raise UnknownNameError(

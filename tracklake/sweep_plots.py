@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from tracklake.scales import Axis, Legend
 from tracklake.sweep_charts import VERDICTS, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.comparison import Comparison
     from tracklake.importance import Method
@@ -189,12 +188,12 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     >>> pareto(example().sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data["run"].to_list()
     ['slow', 'fast']
     """
-    if len(metrics) != 2 or isinstance(metrics, str):  # noqa: PLR2004 - x and y
+    goals = targets.goals_of(metrics)
+    if len(goals) != 2:  # noqa: PLR2004 - x and y
         raise DefinitionError(f"a picture of a front needs two metrics, not {metrics!r}; sweep.pareto answers for more")
-    title = " against ".join(short_name(name) for name in metrics)
-    goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(metrics)
+    title = " against ".join(short_name(name) for name in goals)
     sides = dict(zip("xy", [targets.target(sweep.series.table, m, goal=g) for m, g in goals.items()], strict=True))
-    at = [pl.col(name).alias(side) for name, side in zip(metrics, "xy", strict=True)]
+    at = [pl.col(name).alias(side) for name, side in zip(goals, "xy", strict=True)]
     found = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")
     if found.is_empty():
         return empty(title, because="no run has both" if len(sweep) else "no run matches")

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tracklake import early_stopping, importance, luck, marginals, outcomes, parameters, pareto, replays, targets
+from tracklake import (
+    arguments,
+    early_stopping,
+    importance,
+    luck,
+    marginals,
+    outcomes,
+    parameters,
+    pareto,
+    replays,
+    targets,
+)
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.labels import short_name
-from tracklake.tabulation import Column, Sheet, Tabulated, number
+from tracklake.replays import RuleName
+from tracklake.tabulation import Sheet, Tabulated, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.choices import Failed
     from tracklake.importance import Booleans, Fit, Floats, Method
@@ -24,11 +34,11 @@ if TYPE_CHECKING:
     from tracklake.marginals import Parallel
     from tracklake.parameters import Parameter
     from tracklake.replays import Replay
-    from tracklake.run_table import Runs, Where
+    from tracklake.selection import Runs, Where
     from tracklake.series import SeriesTable
     from tracklake.targets import Target
 
-Rule = Literal["asha", "hyperband", "median"] | early_stopping.Rule
+Rule = RuleName | early_stopping.Rule
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +73,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").parameter("lr").log
         True
         """
+        arguments.text("parameter", name, takes="the name of a parameter")
         for p in self.found:
             if name in (p.name, p.name.removeprefix("config.")):
                 return p
@@ -101,8 +112,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
-        if n < 1:
-            raise DefinitionError(f"n={n}; it is how many runs, at least 1")
+        arguments.whole("n", n, least=1)
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
         ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
         if ordered.height <= n:
@@ -172,7 +182,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").interactions().height
         0
         """
-        return marginals.interactions(self._fit(seed), among=among)
+        return marginals.interactions(self._fit(arguments.whole("seed", seed, least=0)), among=among)
 
     def pareto(
         self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1, others: bool = False
@@ -188,14 +198,13 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        named = [metrics] if isinstance(metrics, str) else metrics
-        goals = metrics if isinstance(metrics, Mapping) else dict.fromkeys(named)
+        goals = targets.goals_of(metrics)
         wanted = [targets.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
         rows = targets.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
         known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
-        ranks = pl.Series("front", pareto.ranks(known, fronts=fronts))
+        ranks = pl.Series("front", pareto.ranks(known, fronts=arguments.whole("fronts", fronts, least=1)))
         shown = self.runs.select("run_id", *self._columns).with_columns(values)
         shown = shown.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(known).any(axis=1)))
         kept = shown if others else shown.drop_nulls("front")
@@ -316,10 +325,13 @@ def sweep(
     """
     table = series.table
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
-    columns = targets.grouping(table, "config", ids).columns if params is None else targets.columns_of(table, params)
+    columns = (
+        targets.grouping(table, "config", ids).columns
+        if params is None
+        else targets.columns_of(table, params, said="params")
+    )
     rows = targets.read(table, [target], columns=columns, runs=ids, where=None).rename({"target_0": "value"})
-    unsound = pl.col("state").is_in(targets.UNSOUND) if failed == "exclude" else pl.lit(value=False)
-    rows = rows.with_columns((unsound | pl.col("value").is_null()).alias("failed"))
+    rows = rows.with_columns((targets.unsound(failed) | pl.col("value").is_null()).alias("failed"))
     rows = rows.with_columns(pl.when(~pl.col("failed")).then("value").alias("value"))
     found = parameters.varied(rows, columns)
     seeds = [p.name for p in found if params is None and parameters.is_seed(p.name)]
@@ -332,19 +344,7 @@ def _sheet(of: Sweep) -> Sheet:
     rows: list[dict[str, Any]] = of.parameters.to_dicts()
     better = "higher" if of.target.goal == "max" else "lower"
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
-    columns = [
-        Column("parameter", [short_name(r["name"], width=32) for r in rows], right=False),
-        Column("kind", [r["kind"] for r in rows], right=False),
-        Column("scale", [r["scale"] or "" for r in rows], right=False, rank=2),
-        Column("values", [_values(r) for r in rows], right=False, rank=1),
-        Column("runs", [str(r["n_runs"]) for r in rows], rank=3),
-        Column("when", [r["when"] or "" for r in rows], right=False, rank=4),
-    ]
+    columns = parameters.shown(rows)
     notes = tuple(f"the best is {number(value, 4)}" for value in of.best()["value"].head(1))
     title = f"{of.target.name} ({better} is better): {len(of):,} runs, {of.runs['failed'].sum():,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")
-
-
-def _values(row: dict[str, Any]) -> str:
-    """Return what values a parameter takes, in short."""
-    return ", ".join(row["choices"]) if row["choices"] else f"{row['low']:g} .. {row['high']:g}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import keys, values
-from tracklake.definitions import GOALS
+from tracklake import arguments, keys, values
+from tracklake.choices import Failed
+from tracklake.definitions import goal_of
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tracklake.definitions import Goal
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
 
-UNSOUND = ("failed", "crashed", "killed")
+_UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""
 EXACT = " (exact)"
 """What follows the name of the column that tells apart what looks alike in a column of mixed types."""
@@ -97,9 +100,13 @@ def target(
     if isinstance(metric, pl.Expr):
         name = metric.meta.output_name()
         return Target(name, metric, _direction(goal, name))
+    if not isinstance(metric, str | tuple):
+        raise arguments.refused("metric", "a metric, a column, an expression, or a frame of run_id and numbers", metric)
     metrics = {*table.snapshot.metrics, *PSEUDO}
-    if isinstance(metric, str) and f"summary.{metric}" in table.snapshot.made:
-        metric = f"summary.{metric}"  # a derived value of the runs, by its bare name as everywhere else
+    if isinstance(metric, str) and (key := metric.removeprefix("summary.")) in table.snapshot.made:
+        if stat not in (None, "last"):
+            raise table.unknown(key)
+        return Target(f"summary.{key}", f"summary.{key}", _direction(goal or defined_goal(table, key), key))
     column = metric if isinstance(metric, str) and metric not in metrics and metric in table.names.available else None
     if column is not None and not column.startswith("summary."):
         return Target(column, column, _direction(goal, column))
@@ -107,7 +114,7 @@ def target(
     if column is not None and not _is_statistic_of(path, metrics):
         return Target(column, column, _direction(goal, column))
     asked = keys.parse_statistic(path, metrics=metrics)
-    wanted = stat or asked.stat or "best"
+    wanted = asked.stat or "best" if stat is None else arguments.text("stat", stat, takes="the name of a statistic")
     known = goal or defined_goal(table, asked.metric) or (wanted if wanted in ("min", "max") else None)
     direction = _direction(known, asked.metric)
     shown = direction if wanted == "best" else f"arg{direction}" if wanted == "best_step" else wanted
@@ -117,11 +124,26 @@ def target(
     return Target(name, Statistic(asked.metric, shown), direction)
 
 
+def goals_of(metrics: Mapping[str, str] | str | Sequence[str]) -> dict[str, str | None]:
+    """Return the goals of several metrics that map to them, or are just listed. Raises TypeError, DefinitionError.
+
+    >>> goals_of({"acc": "max", "loss": "min"}), goals_of(["acc"])
+    ({'acc': 'max', 'loss': 'min'}, {'acc': None})
+    """
+    takes = "names of metrics, or a mapping of them to their goals"
+    names = arguments.texts("metrics", list(metrics) if isinstance(metrics, Mapping) else metrics, takes=takes)
+    if not names:
+        raise DefinitionError(f"metrics={metrics!r}; name one at least")
+    return dict(metrics) if isinstance(metrics, Mapping) else dict.fromkeys(names)
+
+
 def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
     """Return the numbers that a frame gives: one column beside run_id, a row a run."""
     names = [name for name in frame.columns if name != "run_id"]
     if len(names) != 1 or len(names) == frame.width:
         raise TypeError(f"a frame of numbers has the columns run_id and one other; this one has {frame.columns}")
+    if frame["run_id"].dtype != pl.String:
+        raise TypeError(f"a frame of numbers has texts in run_id; this one has {frame['run_id'].dtype}")
     if frame["run_id"].n_unique() < frame.height:
         raise ValueError("a frame of numbers has one row a run; this one has several of a run")
     return Target(names[0], frame, _direction(goal, names[0]))
@@ -133,7 +155,7 @@ def direction(table: RunTable, metric: str, goal: str | None) -> Goal:
     >>> direction(example()._view.runs, "loss", "minimize")
     'min'
     """
-    return _direction(goal or defined_goal(table, metric), metric)
+    return _direction(goal or defined_goal(table, arguments.metric("metric", metric)), metric)
 
 
 def defined_goal(table: RunTable, metric: str) -> str | None:
@@ -160,9 +182,17 @@ def _direction(goal: str | None, name: str) -> Goal:
             f'which way is {name!r} better? Say goal="min" or goal="max"'
             f" (or once for all: lake.define_metric({name!r}, goal=...))"
         )
-    if goal not in GOALS:
-        raise DefinitionError(f"goal={goal!r}; accepted are 'min' and 'max'")
-    return GOALS[goal]
+    return goal_of(goal)
+
+
+def unsound(failed: Failed) -> pl.Expr:
+    """Tell of each row, by its state, whether its run does not count because it failed. Raises DefinitionError.
+
+    >>> pl.DataFrame({"state": ["finished", "killed"]}).select(unsound("exclude")).to_series().to_list()
+    [False, True]
+    """
+    arguments.check_word("failed", failed, Failed, error=DefinitionError)
+    return pl.col("state").is_in(_UNSOUND) if failed == "exclude" else pl.lit(value=False)
 
 
 class Grouping(NamedTuple):
@@ -198,7 +228,7 @@ def grouping(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gr
     >>> grouping(table, "config - seed*", table.summaries.runs["run_id"]).columns
     ['config.lr']
     """
-    names = [by] if isinstance(by, str) else list(by)
+    names = arguments.texts("by", by)
     shown = [name for name in table.names.defaults(run_ids) if name.startswith("config.")]
     columns: list[str] = []
     removed: list[str] = []
@@ -269,14 +299,14 @@ def exact_text(value: Any) -> str:
     return repr(value) if isinstance(value, int | str) else json.dumps(value, sort_keys=True)
 
 
-def columns_of(table: RunTable, names: str | Sequence[str] | None) -> list[str]:
+def columns_of(table: RunTable, names: str | Sequence[str], *, said: str = "by") -> list[str]:
     """Return the full column names: "seed" means config.seed where the runs have no column of that very name.
 
     >>> columns_of(example()._view.runs, ["lr", "group"])
     ['config.lr', 'group']
     """
     found: list[str] = []
-    for name in [names] if isinstance(names, str) else list(names or []):
+    for name in arguments.texts(said, names):
         if keys.is_glob(name):
             found += [c for c in table.names.available if _means(name, c)]
         else:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake import arguments
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.keys import Statistic
 from tracklake.points import PSEUDO
 
 if TYPE_CHECKING:
     from tracklake.definitions import Goal
-    from tracklake.run_table import Runs, RunTable, Where
+    from tracklake.run_table import RunTable
+    from tracklake.selection import Runs, Where
     from tracklake.series import SeriesTable
 
 Amount = float | str | dt.timedelta
@@ -40,14 +42,14 @@ def axis(table: RunTable, x: str) -> str:
     ('_runtime', 'loss')
     """
     metrics = table.snapshot.metrics
-    found = _OF_THE_ROW.get(x, x)
+    found = _OF_THE_ROW.get(arguments.metric("x", x), x)
     if found not in metrics and found not in PSEUDO:
         raise UnknownNameError.nearest("x metric", x, [*metrics, *_OF_THE_ROW])
     return found
 
 
-def amount(value: Amount) -> float:
-    """Return an amount as a number; texts are durations, in seconds. Raises DefinitionError.
+def amount(value: Amount, *, said: str = "budget") -> float:
+    """Return an amount as a number; texts are durations, in seconds. Raises DefinitionError, and TypeError for neither.
 
     >>> amount("1d 12h"), amount(1e9)
     (129600.0, 1000000000.0)
@@ -59,7 +61,7 @@ def amount(value: Amount) -> float:
         if not parts or _DURATION.sub("", value):
             raise DefinitionError(f"{value!r} is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if math.isnan(value):
+    if math.isnan(arguments.number(said, value, takes="amounts: numbers, or durations such as '90s', '2h'")):
         raise DefinitionError("NaN is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
     return float(value)
 
@@ -74,8 +76,9 @@ def trajectories(series: SeriesTable, metric: str, *, x: str, runs: Runs, where:
     [(0.7, 1.0), (0.9, 0.25), (0.8, 0.75)]
     """
     name = axis(series.table, x)
+    metrics = [arguments.metric("metric", metric)]
     found = series.read(
-        [metric], runs=runs, where=where, steps=None, x=None if name == "_step" else name, shape="long",
+        metrics, runs=runs, where=where, steps=None, x=None if name == "_step" else name, shape="long",
         downsample=None, raw=False, limit=LIMIT,
     )  # fmt: skip
     at = pl.col("step").cast(pl.Float64) if name == "_step" else pl.col("x")

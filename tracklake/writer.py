@@ -40,7 +40,9 @@ class Start(NamedTuple):
 class Run(Identity):
     """A run that is being written: log rows, define metrics, read and set the summary and the config.
 
-    Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed.
+    Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed. `summary` is
+    what the run has logged and set itself, as the definitions shape it; what the lake derives from it, and aliases, may
+    need the other runs, and are in `Lake.run(id).summary` alone.
 
     >>> with tl.init("walk", config={"lr": 0.1}) as run:
     ...     run.log({"loss": 0.5})

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import fields, keys
+from tracklake import arguments, fields, keys
 from tracklake.deferred import np
 from tracklake.errors import SourceError
 from tracklake.importers import bulk, naming, sources
 from tracklake.importers.pieces import Rows, Runs, contents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tracklake.importers.bulk import Imported
     from tracklake.importers.sources import Table
@@ -65,6 +66,12 @@ def _checked(layout: Layout) -> Layout:
     for what, given in (("run_columns", layout.runs), ("metrics", layout.metrics)):
         if isinstance(given, str) or not given:
             raise SourceError(f"{what}={given!r}; say run_columns=['model', 'seed'], metrics={{'val/loss': 'loss'}}")
+    arguments.texts("run_columns", layout.runs, takes="a list of the names of columns")
+    arguments.texts("config_columns", layout.config, takes="a list of the names of columns")
+    arguments.text("step", layout.step, takes="the name of a column")
+    said = [*layout.metrics, *layout.metrics.values()] if isinstance(layout.metrics, Mapping) else [None]
+    if not all(isinstance(name, str) for name in said):
+        raise arguments.refused("metrics", "a mapping of names to columns, {'val/loss': 'loss'}", layout.metrics)
     names = [keys.metric_name(name) for name in layout.metrics]
     if not all(names) or len(set(names)) < len(names) or set(names) & set(_RESERVED):
         raise SourceError(f"metrics name {names}; names differ, are not empty, and not one of {', '.join(_RESERVED)}")

@@ -1,0 +1,334 @@
+"""What a public call is given is checked at the door: an error names the parameter, what came, and what is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import tracklake as tl
+from tracklake.errors import TracklakeError
+
+LOSS = {"by": "lr", "goal": "min", "draws": 10}
+"""What `compare` needs beside the metric."""
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
+    """A lake with four runs of project p: lr 0.1 and 0.2 by seed 0 and 1, with loss, acc and a text."""
+    folder = tmp_path_factory.mktemp("lake")
+    for lr in (0.1, 0.2):
+        for seed in range(2):
+            with tl.init("p", id=f"r{lr}-{seed}", config={"lr": lr, "seed": seed}, dir=folder) as run:
+                for step in range(5):
+                    run.log({"loss": 1 / (step + 1) + lr + seed / 100, "acc": step * lr, "note": "x"})
+    return tl.open(folder)
+
+
+def sweep(lake: tl.Lake) -> Any:
+    return lake.sweep(metric="loss", goal="min")
+
+
+def run(lake: tl.Lake) -> Any:
+    return tl.Api(lake.dir).run("r0.1-0")
+
+
+Ask = Callable[[tl.Lake, Any], Any]
+
+GOALS = "'min', 'max', 'minimize', 'maximize'"
+METHODS = "'ped-anova', 'fanova', 'permutation'"
+WORDS: dict[str, tuple[Ask, str, str]] = {
+    "summaries": (lambda lake, w: lake.summaries("loss", shape=w), "shape", "'long', 'wide'"),
+    "history": (lambda lake, w: lake.history("loss", shape=w), "shape", "'long', 'wide'"),
+    "stream": (lambda lake, w: lake.history("loss", stream=w), "stream", "'metrics', 'system'"),
+    "system shape": (lambda lake, w: lake.history(stream="system", shape=w), "shape", "'long', 'wide'"),
+    "at_best": (lambda lake, w: lake.at_best("loss", goal=w), "goal", GOALS),
+    "export": (lambda lake, w: lake.export("out", form=w), "form", "'parquet', 'csv', 'jsonl'"),
+    "export run": (lambda lake, w: lake.export("out", run="r0.1-0", form=w), "form", "'parquet', 'csv', 'jsonl'"),
+    "compare goal": (lambda lake, w: lake.compare("loss", by="lr", goal=w), "goal", GOALS),
+    "center": (lambda lake, w: lake.compare("loss", **LOSS, center=w), "center", "'mean', 'median', 'iqm'"),
+    "unit": (lambda lake, w: lake.compare("loss", **LOSS, unit=w), "unit", "'run', 'task'"),
+    "test": (lambda lake, w: lake.compare("loss", **LOSS, test=w), "test", "'auto', 't', 'rank'"),
+    "failed": (lambda lake, w: lake.compare("loss", **LOSS, failed=w), "failed", "'exclude', 'include'"),
+    "sweep": (lambda lake, w: lake.sweep(metric="loss", goal="min", failed=w), "failed", "'exclude', 'include'"),
+    "sweep goal": (lambda lake, w: lake.sweep(metric="loss", goal=w), "goal", GOALS),
+    "at_budget": (lambda lake, w: lake.at_budget({"step": 1}, metric="loss", goal=w), "goal", GOALS),
+    "time_to": (lambda lake, w: lake.time_to("loss", 0.3, goal=w), "goal", GOALS),
+    "area_under": (lambda lake, w: lake.area_under("loss", best_so_far=True, goal=w), "goal", GOALS),
+    "learning_curves": (lambda lake, w: lake.learning_curves("loss", best_so_far=True, goal=w), "goal", GOALS),
+    "quality": (lambda lake, w: lake.quality("loss", goal=w), "goal", GOALS),
+    "importance": (lambda lake, w: sweep(lake).importance(method=w), "method", METHODS),
+    "pareto": (lambda lake, w: sweep(lake).pareto({"acc": w, "loss": "min"}), "goal", GOALS),
+    "replay": (lambda lake, w: sweep(lake).replay([w]), "early_stopping", "'asha', 'hyperband', 'median'"),
+    "curves": (lambda lake, w: lake.plot.curves("loss", band=w), "band", "'range', 'deciles', 'std', 'none', None"),
+    "heatmap": (lambda lake, w: lake.plot.heatmap("lr", "seed", "loss", goal=w), "goal", GOALS),
+    "ecdf": (lambda lake, w: lake.plot.ecdf("loss", goal=w), "goal", GOALS),
+    "parallel": (lambda lake, w: lake.plot.parallel(["lr"], "loss", goal=w), "goal", GOALS),
+    "plot importance": (lambda lake, w: lake.plot.importance(sweep(lake), method=w), "method", METHODS),
+    "plot pareto": (lambda lake, w: lake.plot.pareto(sweep(lake), {"acc": w, "loss": "min"}), "goal", GOALS),
+    "api history": (lambda lake, w: run(lake).history(stream=w), "stream", "'default', 'system', 'events'"),
+    "resume": (
+        lambda lake, w: tl.init(dir=lake.dir, resume=w),
+        "resume",
+        "'allow', 'must', 'never', 'auto', True, False, None",
+    ),
+    "mode": (
+        lambda lake, w: tl.init(dir=lake.dir, mode=w),
+        "mode",
+        "'online', 'offline', 'disabled', 'shared', None",
+    ),
+    "reinit": (
+        lambda lake, w: tl.init(dir=lake.dir, reinit=w),
+        "reinit",
+        "'default', 'create_new', 'finish_previous', 'return_previous', True, False, None",
+    ),
+    "durability": (lambda lake, w: tl.init(dir=lake.dir, durability=w), "durability", "'write', 'fsync', 'buffered'"),
+}
+
+
+@pytest.mark.parametrize("call", WORDS)
+def test_a_word_that_is_none_of_those_accepted(lake: tl.Lake, call: str):
+    """Where one of several words is wanted, anything else is refused with the list of them."""
+    ask, name, accepted = WORDS[call]
+    with pytest.raises(TracklakeError) as raised:
+        ask(lake, "exlude")
+    assert str(raised.value) == f"{name}='exlude'; accepted are {accepted}"
+
+
+def test_a_word_of_an_odd_type(lake: tl.Lake):
+    """A list with the right word is not the word."""
+    with pytest.raises(TracklakeError, match=r"shape=\['wide'\]; accepted are 'long', 'wide'"):
+        lake.history("loss", shape=["wide"])  # type: ignore[arg-type]
+    with pytest.raises(TracklakeError, match=r"resume=1; accepted are 'allow', 'must', 'never', 'auto', True, False"):
+        tl.init(dir=lake.dir, resume=1)  # type: ignore[arg-type]
+
+
+NAMES = "a name or a list of names"
+METRIC = "the name of a metric"
+COLUMN = "the name of a column or a metric"
+NUMBER = "a number"
+WHOLE = "a whole number"
+RUNS = "run ids, runs, or a frame with a column run_id"
+TARGET = "a metric, a column, an expression, or a frame of run_id and numbers"
+BUDGET = "what is limited, such as {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}"
+PATH = "a text such as 'entity/project/run_id' or 'project'"
+CURVES = pl.DataFrame({"model": ["a"], "epoch": [1], "err": [0.5]})
+
+
+def brought_in(lake: tl.Lake, **more: Any) -> Any:
+    return lake.import_table(CURVES, **{"run_columns": ["model"], "step": "epoch", "metrics": {"e": "err"}, **more})
+
+
+TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
+    "project": (lambda lake, v: lake.runs(project=v), "project", "a text", [["p"], 1]),
+    "columns": (lambda lake, v: lake.runs(columns=v), "columns", NAMES, [1, [1], [["a"]], {"a": 1}]),
+    "order_by": (lambda lake, v: lake.runs(order_by=v), "order_by", NAMES, [1, ["config.lr", None]]),
+    "where": (lambda lake, v: lake.runs(where=v), "where", "a polars expression or a SQL text", [True, ["a"]]),
+    "runs": (lambda lake, v: lake.runs(runs=v), "runs", RUNS, [1, [1], [None], {"a": 1}, b"x"]),
+    "runs of history": (lambda lake, v: lake.history("loss", runs=v), "runs", RUNS, [1, ["r0.1-0", None]]),
+    "run": (lambda lake, v: lake.run(v), "run_id", "the id of a run", [1, None, ["r0.1-0"]]),
+    "summaries": (
+        lambda lake, v: lake.summaries(v),
+        "paths",
+        "'metric.statistic', (metric, statistic), or a list of these",
+        [None, 1, {"loss": "min"}],
+    ),
+    "history": (lambda lake, v: lake.history(v), "metrics", NAMES, [1, [1], [["loss"]]]),
+    "history x": (lambda lake, v: lake.history("loss", x=v), "x", METRIC, [1, ["loss"]]),
+    "history limit": (lambda lake, v: lake.history("loss", limit=v), "limit", NUMBER, [None, "x", True]),
+    "system": (lambda lake, v: lake.history(v, stream="system"), "metrics", NAMES, [1, [1]]),
+    "scan_history": (lambda lake, v: lake.scan_history(v), "metrics", NAMES, [1, [None]]),
+    "history of a run": (lambda lake, v: lake.run("r0.1-0").history(v), "metrics", NAMES, [1, [1]]),
+    "at_best": (lambda lake, v: lake.at_best(v, goal="min"), "metric", METRIC, [1, ["loss"], ("loss", "min")]),
+    "take": (lambda lake, v: lake.at_best("loss", goal="min", take=v), "take", NAMES, [1, [1]]),
+    "sql": (lambda lake, v: lake.sql(v), "text", "a text in SQL", [1, ["SELECT 1"]]),
+    "query": (lambda lake, v: lake.query(v), "name", "the name of a query", [1, None]),
+    "queries": (
+        lambda lake, v: tl.open(lake.dir, queries=v),
+        "queries",
+        "a folder of .sql files, or several",
+        [1, [1], None],
+    ),
+    "derive": (lambda lake, v: lake.derive(v, '1 - "acc"'), "name", METRIC, [1, ["error"]]),
+    "expression": (lambda lake, v: lake.derive("e", v), "expression", "an expression in SQL", [1, ["acc"]]),
+    "description": (lambda lake, v: lake.derive("e", '1 - "acc"', description=v), "description", "a text", [1]),
+    "unit of one": (lambda lake, v: lake.derive("e", '1 - "acc"', unit=v), "unit", "a text", [1]),
+    "alias": (lambda lake, v: lake.alias(v, "acc"), "name", METRIC, [1, ["al"]]),
+    "alias described": (lambda lake, v: lake.alias("al", "acc", description=v), "description", "a text", [1]),
+    "import metrics": (
+        lambda lake, v: brought_in(lake, metrics=v),
+        "metrics",
+        "a mapping of names to columns, {'val/loss': 'loss'}",
+        [["v"], {"m": ["v"]}, {1: "v"}],
+    ),
+    "import step": (lambda lake, v: brought_in(lake, step=v), "step", "the name of a column", [["s"], None]),
+    "import runs": (
+        lambda lake, v: brought_in(lake, run_columns=v),
+        "run_columns",
+        "a list of the names of columns",
+        [[1], [["model"]]],
+    ),
+    "export": (lambda lake, v: lake.export(v), "folder", "a path", [1, None]),
+    "export run": (lambda lake, v: lake.export("out", run=v), "run", "the id of a run", [1, ["r0.1-0"]]),
+    "save": (lambda lake, v: lake.plot.scatter("lr", "loss").save(v), "path", "a path", [1]),
+    "compare": (lambda lake, v: lake.compare(v, by="lr", goal="min"), "metric", TARGET, [None, 1, ["loss", "acc"]]),
+    "by": (lambda lake, v: lake.compare("loss", by=v, goal="min"), "by", NAMES, [None, 1, ["lr", 1]]),
+    "over": (lambda lake, v: lake.compare("loss", **LOSS, over=v), "over", NAMES, [1, [1]]),
+    "task": (lambda lake, v: lake.compare("loss", **LOSS, task=v), "task", NAMES, [1, [1]]),
+    "stat": (lambda lake, v: lake.compare("loss", **LOSS, stat=v), "stat", "the name of a statistic", [1, ["last"]]),
+    "confidence": (
+        lambda lake, v: lake.compare("loss", **LOSS, confidence=v),
+        "confidence",
+        "a share between 0 and 1, such as 0.95",
+        ["95", None, True],
+    ),
+    "draws": (lambda lake, v: lake.compare("loss", **{**LOSS, "draws": v}), "draws", WHOLE, ["x", 2.5, None]),
+    "seed": (lambda lake, v: lake.compare("loss", **LOSS, seed=v), "seed", WHOLE, ["x", None]),
+    "budget": (lambda lake, v: lake.at_budget(v, metric="loss", goal="min"), "budget", BUDGET, [10, "step", {1: 2}]),
+    "amount": (
+        lambda lake, v: lake.at_budget({"step": v}, metric="loss", goal="min"),
+        "budget",
+        "amounts: numbers, or durations such as '90s', '2h'",
+        [None, True],
+    ),
+    "budget metric": (lambda lake, v: lake.at_budget({"step": 1}, metric=v, goal="min"), "metric", METRIC, [1, ["a"]]),
+    "threshold": (lambda lake, v: lake.time_to("loss", v, goal="min"), "threshold", NUMBER, ["0.3", None, [0.3]]),
+    "time_to x": (lambda lake, v: lake.time_to("loss", 0.3, goal="min", x=v), "x", METRIC, [1, ["step"]]),
+    "time_to by": (lambda lake, v: lake.time_to("loss", 0.3, goal="min", by=v), "by", NAMES, [1, None]),
+    "area_under": (lambda lake, v: lake.area_under(v), "metric", METRIC, [1, ["loss"]]),
+    "area_under x": (lambda lake, v: lake.area_under("loss", x=v), "x", METRIC, [1]),
+    "learning_curves": (
+        lambda lake, v: lake.learning_curves("loss", points=v),
+        "points",
+        "how many, or a list of numbers",
+        ["x", None, [None]],
+    ),
+    "quality": (lambda lake, v: lake.quality(v), "metric", METRIC, [1, ["loss"]]),
+    "sweep": (lambda lake, v: lake.sweep(metric=v, goal="min"), "metric", TARGET, [1, ["loss"]]),
+    "params": (lambda lake, v: lake.sweep(metric="loss", goal="min", params=v), "params", NAMES, [1, [1]]),
+    "best": (lambda lake, v: sweep(lake).best(v), "n", WHOLE, ["3", 2.5, True]),
+    "marginal": (lambda lake, v: sweep(lake).marginal(v), "parameter", "the name of a parameter", [1, ["lr"]]),
+    "points": (lambda lake, v: sweep(lake).marginal("lr", points=v), "points", WHOLE, ["x", 2.5]),
+    "among": (lambda lake, v: sweep(lake).interactions(among=v), "among", WHOLE, ["x"]),
+    "noise of ranks": (lambda lake, v: sweep(lake).rank_stability(noise=v), "noise", NUMBER, ["x"]),
+    "noise": (lambda lake, v: sweep(lake).luck(noise=v), "noise", NUMBER, ["x"]),
+    "replay": (
+        lambda lake, v: sweep(lake).replay(v),
+        "early_stopping",
+        "'asha', 'hyperband', 'median', or a rule",
+        [1, None],
+    ),
+    "pareto": (
+        lambda lake, v: sweep(lake).pareto(v),
+        "metrics",
+        "names of metrics, or a mapping of them to their goals",
+        [1, [1]],
+    ),
+    "leaderboard": (lambda lake, v: lake.plot.leaderboard(v), "comparison", "what lake.compare(...) returns", ["a", 1]),
+    "plot importance": (lambda lake, v: lake.plot.importance(v), "sweep", "what lake.sweep(...) returns", ["loss"]),
+    "plot marginal": (lambda lake, v: lake.plot.marginal(v, "lr"), "sweep", "what lake.sweep(...) returns", ["loss"]),
+    "scatter": (lambda lake, v: lake.plot.scatter("lr", v), "y", COLUMN, [1, ["loss"]]),
+    "color": (lambda lake, v: lake.plot.scatter("lr", "loss", color=v), "color", COLUMN, [1]),
+    "heatmap": (lambda lake, v: lake.plot.heatmap("lr", "seed", v), "metric", COLUMN, [1, ["loss"]]),
+    "ecdf": (lambda lake, v: lake.plot.ecdf(v), "metric", COLUMN, [1, ["loss"]]),
+    "curves": (lambda lake, v: lake.plot.curves(v), "metrics", NAMES, [1, [1]]),
+    "curves by": (lambda lake, v: lake.plot.curves("loss", by=v), "by", NAMES, [1, [1]]),
+    "curves x": (lambda lake, v: lake.plot.curves("loss", x=v), "x", METRIC, [1]),
+    "parallel": (lambda lake, v: lake.plot.parallel(v, "loss"), "columns", NAMES, [1, [1]]),
+    "api runs": (lambda lake, v: tl.Api(lake.dir).runs(v), "path", PATH, [1, ["p"]]),
+    "api order": (
+        lambda lake, v: tl.Api(lake.dir).runs(order=v),
+        "order",
+        "the name of a field after '+' or '-'",
+        [1, ["a"]],
+    ),
+    "per_page": (lambda lake, v: tl.Api(lake.dir).runs(per_page=v), "per_page", WHOLE, [None, "x"]),
+    "api run": (lambda lake, v: tl.Api(lake.dir).run(v), "path", PATH, [None, 1]),
+    "keys": (lambda lake, v: run(lake).history(keys=v), "keys", NAMES, [1, [1]]),
+    "x_axis": (lambda lake, v: run(lake).history(x_axis=v), "x_axis", METRIC, [1, None]),
+    "min_step": (lambda lake, v: run(lake).scan_history(min_step=v), "min_step", NUMBER, ["x", None]),
+    "max_step": (lambda lake, v: run(lake).scan_history(max_step=v), "max_step", NUMBER, ["x"]),
+    "histories": (lambda lake, v: tl.Api(lake.dir).runs().histories(v), "keys", NAMES, [1, [1]]),
+    "settings": (
+        lambda lake, v: tl.init(dir=lake.dir, settings=v),
+        "settings",
+        "a mapping such as {'metadata': False}",
+        [1],
+    ),
+    "system_metrics": (
+        lambda lake, v: tl.init(dir=lake.dir, system_metrics=v),
+        "system_metrics",
+        "True or False",
+        ["x", 1],
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "given"), [(call, value) for call, (*_, wrong) in TYPES.items() for value in wrong])
+def test_a_value_of_a_wrong_type(lake: tl.Lake, call: str, given: object):
+    """A value of a type that cannot be is told by the name of the parameter, and leaves nothing behind."""
+    ask, name, takes, _ = TYPES[call]
+    before = sorted(Path(lake.dir).rglob("*"))
+    with pytest.raises(TypeError) as raised:
+        ask(lake, given)
+    assert str(raised.value) == f"{name}= takes {takes}; got {given!r} ({type(given).__name__})"
+    assert (sorted(Path(lake.dir).rglob("*")), tl.run) == (before, None)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda lake: lake.history(steps=("0", "1")), "steps=('0', '1'); accepted are (first, last), numbers or None"),
+        (lambda lake: lake.scan_history(steps=("0", None)), "steps=('0', None); accepted are (first, last), numbers"),
+        (lambda lake: lake.history(stream="system", steps=("a", None)), "steps=('a', None); accepted are"),
+        (lambda lake: lake.compare("loss", **LOSS, seed=-1), "seed=-1; it is a whole number, at least 0"),
+        (lambda lake: lake.at_budget({"step": []}, metric="loss", goal="min"), "a budget names what is limited"),
+        (lambda lake: sweep(lake).marginal("lr", points=0), "points=0; it is a whole number, at least 1"),
+        (lambda lake: sweep(lake).rank_stability(top=0), "top=0; it is a whole number, at least 1"),
+        (lambda lake: sweep(lake).pareto([]), "metrics=[]; name one at least"),
+        (lambda lake: sweep(lake).luck(noise=-1), "noise=-1; it is a standard deviation, at least 0"),
+        (lambda lake: tl.Api(lake.dir).runs(per_page=0), "per_page=0; it is a whole number, at least 1"),
+        (lambda lake: lake.plot.leaderboard(lake.compare("loss", **LOSS), limit=0), "limit=0; it is a whole number"),
+    ],
+)
+def test_a_value_that_cannot_be(lake: tl.Lake, ask: Callable[[tl.Lake], Any], words: str):
+    """A value of the right type that no answer can be given for is told likewise."""
+    with pytest.raises(TracklakeError) as raised:
+        ask(lake)
+    assert str(raised.value).startswith(words)
+
+
+def test_frames_and_pictures_of_the_wrong_kind(lake: tl.Lake):
+    """What is long to show is told by its type."""
+    with pytest.raises(TypeError, match=r"comparison= takes what lake.compare\(...\) returns; got a Sweep"):
+        lake.plot.leaderboard(sweep(lake))
+    with pytest.raises(TypeError, match=r"metric= takes a metric, .* and numbers; got a DataFrame"):
+        lake.compare(lake.runs().to_pandas(), by="lr", goal="min")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a frame of numbers has texts in run_id; this one has Int64"):
+        lake.compare(pl.DataFrame({"run_id": [1], "x": [1.0]}), by="lr", goal="min")
+
+
+def test_runs_may_be_said_in_many_ways(lake: tl.Lake):
+    """runs= takes ids, runs of either API, and frames of polars and pandas."""
+    table, one = lake.runs(), lake.run("r0.1-0")
+    some = tl.Api(lake.dir).runs(filters={"config.lr": 0.1})
+    few = table.filter(pl.col("config.lr") == 0.1)
+    for runs in (some, list(some), few, few.lazy(), few.to_pandas(), few["run_id"], [one, "r0.1-1"], {*few["run_id"]}):
+        assert sorted(lake.runs(runs=runs)["run_id"]) == ["r0.1-0", "r0.1-1"]
+    assert lake.history("loss", runs=one).height == 5
+    assert lake.run(one).id == "r0.1-0"
+
+
+def test_a_bare_statistic_is_the_last_value(lake: tl.Lake):
+    """The tuple (metric, None) is the metric's last value, under its name."""
+    assert lake.summaries([("acc", None)], runs="r0.2-0").rows() == [("r0.2-0", 0.8)]
+
+
+def test_refused_before_anything_is_written(lake: tl.Lake):
+    """An export into a form that is not there makes no folder."""
+    with pytest.raises(TracklakeError, match="form='xml'"):
+        lake.export(Path(lake.dir) / "out", form="xml")  # type: ignore[arg-type]
+    assert not (Path(lake.dir) / "out").exists()
