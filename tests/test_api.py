@@ -158,6 +158,7 @@ def test_order(api: tl.Api, order, expected):
         ({"stat": "finished"}, UnknownNameError, "did you mean 'state'"),
         ({"state": {"$qe": 1}}, UnknownNameError, r"did you mean .*'\$eq'"),
         ({"$or": {"state": "x"}}, QueryError, "takes a list of filters"),
+        ({1: 2}, TypeError, r"filters= takes names of fields such as 'config.lr'; got 1 \(int\)"),
         ({"state": {"$in": "x"}}, QueryError, "takes a list of values"),
         ({"createdAt": {"$gt": "soon"}}, QueryError, "'soon' is no time"),
         (["state"], QueryError, "a filter is a dict"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake import arguments
 from tracklake.errors import QueryError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def column(field: str) -> str:
     >>> column("summary_metrics.loss"), column("config.lr"), column("createdAt")
     ('summary.loss', 'config.lr', 'created_at')
     """
-    place, dot, path = field.partition(".")
+    place, dot, path = arguments.text("filters", field, takes="names of fields such as 'config.lr'").partition(".")
     if dot and place in ("config", "summary_metrics", "summary"):
         return f"{'config' if place == 'config' else 'summary'}.{path}"
     if field not in FIELDS:

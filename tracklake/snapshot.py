@@ -91,12 +91,10 @@ class Snapshot:
         >>> lake.history("loss", runs="slow")["value"].to_list()
         [2.0, 0.1]
         """
-        rewinds = self.facts("from_step").select(
-            "run_id", pl.col("ival").alias("cutoff"), pl.col("session").alias("by")
-        )
-        begun = self.sessions[["run_id", "session", "start"]]
-        if rewinds.is_empty():
+        said, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
+        if said.is_empty():
             return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
+        rewinds = said.select("run_id", cutoff="ival", by="session")
         rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
         masked = begun.join(rewinds, on="run_id").filter(
             (pl.col("start") < pl.col("since"))
@@ -339,9 +337,8 @@ class Snapshot:
 
     def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
-        cut = pieces[_SERIES].clear()
         if self.cutoffs.is_empty() or pieces.is_empty():
-            return pieces, cut
+            return pieces, pieces[_SERIES].clear()
         marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
         kept = marked.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
         cut = kept.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
