@@ -135,7 +135,7 @@ def test_what_a_run_says_itself_holds(cost: tl.Lake):
     assert {i: tl.Api(cost.dir).run(i).summary["cost"] for i in "abc"} == expected
     text = "SELECT run_id, value FROM summaries WHERE metric = 'cost' AND stat = 'entry'"
     assert dict(cost.sql(text).iter_rows()) == expected
-    assert cost.compare("cost", by="k", goal="max").table["mean"].to_list() == [55.0, 44.0, 1.0]
+    assert cost.compare("cost", by="k", stat="last", goal="max").table["mean"].to_list() == [55.0, 44.0, 1.0]
     assert cost.query("leaderboard", metric="cost", goal="max", stat="entry")["value"].to_list() == [55.0, 44.0, 1.0]
 
 
@@ -145,11 +145,55 @@ def test_history_and_statistics_are_of_what_was_logged(cost: tl.Lake):
     assert cost.summaries("cost.max")["cost.max"].to_list() == [None, None, 55.0]
 
 
-def test_an_entry_that_was_deleted_stays_away(cost: tl.Lake):
-    """To delete the entry of a run hides what is computed of it as well."""
-    del cost.run("a").summary["cost"]
-    assert "cost" not in cost.run("a").summary
-    assert cost.summaries("cost")["cost"].to_list() == [None, 44.0, 55.0]
+def test_comparisons_of_a_name_that_a_run_logged_are_of_its_history(tmp_path: Path):
+    """Where some run has logged the name, it is compared by the best of its history, or by what statistic is asked."""
+    lake = log(tmp_path, {"a": 1})
+    lake.derive("cost", COST)
+    with tl.init("p", id="b", config={"k": 2}, dir=tmp_path) as run:
+        for value in (3.0, 9.0, 5.0):
+            run.log({"cost": value})
+    assert lake.compare("cost", by="k", goal="max").table["mean"].to_list() == [9.0, None]
+    assert lake.compare("cost", by="k", stat="min", goal="max").table["mean"].to_list() == [3.0, None]
+    assert lake.compare("cost", by="k", stat="last", goal="max").table["mean"].to_list() == [5.0, 1.0]
+
+
+def test_to_delete_an_entry_takes_back_what_was_said_by_hand(cost: tl.Lake):
+    """The computed value stands again, but in a run that has logged the name."""
+    for run_id in "abc":
+        del cost.run(run_id).summary["cost"]
+    assert cost.summaries("cost")["cost"].to_list() == [1.0, 2.0, None]
+    assert {i: cost.run(i).summary.get("cost") for i in "abc"} == {"a": 1.0, "b": 2.0, "c": None}
+
+
+def test_deleted_entries_above_and_under_a_computed_one(tmp_path: Path):
+    """What stands above or under it hides it, until it is deleted, whichever entries are asked for."""
+    lake = log(tmp_path, {"a": 1})
+    lake.derive("cost.gpu", COST)
+    summary = lake.run("a").summary
+    summary["cost"] = 5.0
+    assert lake.run("a").summary["cost"] == 5.0
+    summary["cost.tpu"] = 7.0
+    assert lake.run("a").summary["cost"] == {"gpu": 1.0, "tpu": 7.0}
+    assert lake.summaries("cost.gpu")["cost.gpu"].to_list() == [1.0]
+    summary["cost"] = 6.0
+    assert lake.summaries("cost.gpu")["cost.gpu"].to_list() == [None]
+    del summary["cost"]
+    assert lake.run("a").summary["cost"] == {"gpu": 1.0}
+
+
+def test_a_name_above_or_under_an_entry_is_refused(tmp_path: Path):
+    """It would be hidden by what runs log or have set by hand; what was deleted does not stand in the way."""
+    lake = log(tmp_path, {"a": 2}, **{"eval.acc": 1.0})
+    summary = lake.run("a").summary
+    summary["power.peak"] = 3.0
+    for name, other in {"loss.cost": "loss", "eval": "eval.acc", "power": "power.peak"}.items():
+        with pytest.raises(DefinitionError, match=f"'{name}' and '{other}' cannot both be entries of a summary"):
+            lake.derive(name, COST)
+    del summary["power"]
+    lake.derive("power", COST)
+    assert lake.run("a").summary["power"] == 2.0
+    with pytest.raises(DefinitionError, match=r"'power\.more' and 'power' cannot both be entries"):
+        lake.derive("power.more", '"loss" * 2')
 
 
 def test_an_entry_under_which_a_run_logged(tmp_path: Path):

@@ -310,9 +310,19 @@ def _check_place(derivation: Derivation, table: RunTable) -> None:
     found = keys.split_statistic(name)
     if found is not None and found.metric in table.snapshot.metrics:
         raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
-    for other in () if derivation.is_of_steps else table.snapshot.made:
+    for other in table.snapshot.made if derivation.is_of_steps else _standing(table):
         if name in keys.parents(other) or other in keys.parents(name):
-            raise DefinitionError(f"{name!r} and {other!r} cannot both be entries of a summary, one under the other")
+            raise DefinitionError(
+                f"{name!r} and {other!r} cannot both be entries of a summary, one under the other; give what is derived "
+                "another name"
+            )
+
+
+def _standing(table: RunTable) -> list[str]:
+    """Return the keys of summaries but those that were set by hand and deleted since."""
+    there = {*table.snapshot.metrics, *table.snapshot.made}
+    by_hand = table.summaries.entries([key for key in table.summaries.entry_keys if key not in there])
+    return sorted({*there, *by_hand["key"]})
 
 
 def _inputs(derivation: Derivation, table: RunTable) -> pl.DataFrame:

@@ -152,30 +152,35 @@ class Summaries:
         """Return the entries that stand: run_id, key, said (view, edit, made), and what is stored (of a view the last).
 
         Definitions are not looked at: a view of a metric whose definition says none is here as well. What is derived
-        as a value of the run (made) stands where the run has said nothing under its key.
+        as a value of the run (made) stands where the run has logged nothing under its key, and set nothing by hand
+        that stands.
 
         >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
         [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
         """
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
-        related = _related(wanted, {*self.snapshot.metrics, *edits["key"].unique()})
-        views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
+        known = {*self.snapshot.metrics, *edits["key"].unique()}
+        related = _related(wanted, known)
         made = self.snapshot.made.intersection(wanted)
+        if made:  # whether what is above or under one stands depends on what is above and under that
+            related = _related(related, known)
+        views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
         if edits.is_empty() and not made and set(related) == set(wanted) and not _pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))
         events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
-        shown = last.filter((pl.col("said") != "erase") & pl.col("key").is_in(list(wanted)))
-        shown = _unhidden(shown, events, _pairs(related))
-        computed = [self._made(key, events, runs) for key in sorted(made)]
+        standing = _unhidden(last.filter(pl.col("said") != "erase"), events, _pairs(related))
+        shown = standing.filter(pl.col("key").is_in(list(wanted)))
+        said = pl.concat([views, standing.filter(pl.col("said") == "edit")])  # what was logged counts, deleted or not
+        computed = [self._made(key, said, runs) for key in sorted(made)]
         return pl.concat([shown, *computed], how="diagonal") if computed else shown
 
-    def _made(self, key: str, events: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+    def _made(self, key: str, said: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
-        said = events.filter(pl.col("key").is_in(_related([key], set(events["key"].unique()))))
-        found = _of_runs(self.snapshot.computed(key), runs).join(said, on="run_id", how="anti", maintain_order="left")
+        own = said.filter(pl.col("key").is_in(_related([key], set(said["key"].unique()))))
+        found = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
         return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("said"))
 
     def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:

@@ -103,7 +103,8 @@ def target(
     if not isinstance(metric, str | tuple):
         raise arguments.refused("metric", "a metric, a column, an expression, or a frame of run_id and numbers", metric)
     metrics = {*table.snapshot.metrics, *PSEUDO}
-    if isinstance(metric, str) and (key := metric.removeprefix("summary.")) in table.snapshot.made:
+    key = metric.removeprefix("summary.") if isinstance(metric, str) else ""
+    if key in table.snapshot.made and key not in metrics:
         if stat not in (None, "last"):
             raise table.unknown(key)
         return Target(f"summary.{key}", f"summary.{key}", _direction(goal or defined_goal(table, key), key))
