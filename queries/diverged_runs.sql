@@ -7,7 +7,7 @@
 --          first_step BIGINT      the first step with such a number
 -- Runs on  duckdb, spark
 --
--- Without a metric it is about what the runs logged: derived metrics and aliases only repeat that.
+-- Without a metric it is about all but aliases, which only repeat what the runs logged under other names.
 
 with found as (
     select
@@ -20,20 +20,20 @@ with found as (
     group by run_id, metric
 ),
 
-derived as (
-    select distinct name from definitions where kind in ('derived', 'alias')
+aliases as (
+    select distinct name from definitions where kind = 'alias'
 ),
 
 logged as (
-    select distinct points.run_id, points.metric from points join derived on derived.name = points.metric
+    select distinct points.run_id, points.metric from points join aliases on aliases.name = points.metric
 ),
 
 counts as (
     select found.*
     from found
-        left join derived on derived.name = found.metric
+        left join aliases on aliases.name = found.metric
         left join logged on logged.run_id = found.run_id and logged.metric = found.metric
-    where $metric is not null or derived.name is null or logged.metric is not null
+    where $metric is not null or aliases.name is null or logged.metric is not null
 ),
 
 moments as (

@@ -82,17 +82,29 @@ def test_sql_of_a_derived_metric(lake: tl.Lake):
         assert connection.sql("SELECT count(*) FROM history WHERE metric = 'gap'").fetchall() == [(5,)]
 
 
-def test_diverged_runs_are_of_what_was_logged(lake: tl.Lake):
-    """Derived metrics and aliases repeat what was logged, so they are in it where named; a run may log such a name."""
+def test_diverged_runs_leave_out_what_aliases_repeat(lake: tl.Lake):
+    """An alias repeats what was logged, so it is in it where named or logged; an expression has values of its own."""
     with tl.init("p", id="c", dir=lake.dir) as run:
         run.log({"val/loss": math.nan, "train/loss": 1.0})
     lake.derive("gap", GAP)
     lake.alias("loss", "val/loss")
-    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss")]
-    assert lake.query("diverged_runs", metric="gap").select("run_id", "n_nan").rows() == [("c", 1)]
+    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "gap"), ("c", "val/loss")]
+    assert lake.query("diverged_runs", metric="loss").select("run_id", "n_nan").rows() == [("c", 1)]
     with tl.init("p", id="d", dir=lake.dir) as run:
         run.log({"loss": math.inf})
-    assert lake.query("diverged_runs").select("run_id", "metric").rows() == [("c", "val/loss"), ("d", "loss")]
+    found = lake.query("diverged_runs").select("run_id", "metric")
+    assert found.rows() == [("c", "gap"), ("c", "val/loss"), ("d", "loss")]
+
+
+def test_diverged_runs_tell_what_an_expression_makes(tmp_path: Path):
+    """A ratio that is infinite where it is divided by 0 is told with its first step."""
+    with tl.init("p", id="a", dir=tmp_path) as run:
+        for step in range(4):
+            run.log({"a": 1.0, "b": step - 2.0})
+    lake = tl.open(tmp_path)
+    lake.derive("ratio", '"a" / "b"')
+    found = lake.query("diverged_runs").select("metric", "n_nan", "n_inf", "first_step")
+    assert found.rows() == [("ratio", 0, 1, 2)]
 
 
 def test_derived_metrics_are_shown_where_named_or_defined(lake: tl.Lake):

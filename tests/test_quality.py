@@ -124,13 +124,41 @@ def test_unknown_flags_have_their_nearest(tmp_path: Path, name: str, near: str):
         lake_of(tmp_path, a=[(0, 1.0)]).runs(columns=[name])
 
 
-def test_without_a_metric_they_are_of_what_was_logged(tmp_path: Path):
-    """What is derived from a metric, or another name of it, does not count its NaN again."""
-    lake = lake_of(tmp_path, a=[(0, 1.0), (1, NAN)])
-    lake.derive("twice", '"loss" * 2')
+def test_without_a_metric_aliases_do_not_count_again(tmp_path: Path):
+    """An alias repeats what was logged; a derived metric has values of its own, but no steps logged twice."""
+    with tl.init("p", id="a", dir=tmp_path) as run:
+        for step, value in ((0, 1.0), (1, 0.0), (1, NAN), (2, 0.0), (9, 0.0)):
+            run.log({"loss": value}, step=step)
+    lake = tl.open(tmp_path)
     lake.alias("error", "loss")
-    assert lake.runs(columns=["quality.n_nan", "quality.duplicate_steps"]).rows() == [("a", 1, 0)]
-    assert lake.runs(columns=["quality.twice.n_nan", "quality.error.diverged_at"]).rows() == [("a", 1, 1)]
+    names = ["n_nan", "n_inf", "diverged_at", "duplicate_steps", "gap_steps"]
+    columns = [f"quality.{name}" for name in names]
+    assert lake.runs(columns=columns).rows() == [("a", 1, 0, None, 1, 6)]
+    lake.derive("inverse", '1 / "loss"')
+    assert lake.runs(columns=columns).rows() == [("a", 2, 2, 1, 1, 6)]
+    assert lake.runs(columns=["quality.error.n_nan", "quality.error.duplicate_steps"]).rows() == [("a", 1, 1)]
+
+
+def test_what_is_logged_under_the_name_of_an_alias_counts(tmp_path: Path):
+    """Without a metric, a run that logs under the name of an alias itself counts with that."""
+    lake = lake_of(tmp_path, a=[(0, 1.0), (1, NAN)])
+    with tl.init("p", id="b", dir=tmp_path) as run:
+        run.log({"error": INF})
+    lake.alias("error", "loss")
+    assert lake.runs(columns=["quality.n_nan", "quality.n_inf"]).rows() == [("a", 1, 0), ("b", 0, 1)]
+
+
+@pytest.mark.parametrize("kind", ["alias", "derive"])
+def test_directed_flags_without_a_metric_are_of_all_with_a_goal(tmp_path: Path, kind: str):
+    """An alias or a derived metric that has a goal counts like a logged metric."""
+    lake = lake_of(tmp_path, a=[(i, max(5.0 - i, 1.0)) for i in range(12)])
+    if kind == "alias":
+        lake.alias("top", "loss")
+    else:
+        lake.derive("top", '"loss" * 2')
+    lake.define_metric("top", goal="min")
+    columns = ["quality.stalled", "quality.plateau_at", "quality.still_improving_at_end", "quality.noise"]
+    assert lake.runs(columns=columns, where="quality.stalled").rows() == [("a", True, 4, False, 0.0)]
 
 
 def test_a_lake_without_metrics_has_null_flags(tmp_path: Path):

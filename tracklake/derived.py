@@ -65,6 +65,9 @@ class DerivedSnapshot(Snapshot):
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
         of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}
         self.virtual = frozenset(of_steps)
+        self.aliases = frozenset(
+            n for n, scopes in derivations.items() if any(d.kind == "alias" for d in scopes.values())
+        )
         self.made = frozenset(derivations).difference(of_steps)
         self._values: dict[str, pl.DataFrame] = {}
 
@@ -92,7 +95,7 @@ class DerivedSnapshot(Snapshot):
             return super().points(metrics, runs=runs)
         found = [super().points(metrics, runs=runs)]  # what was logged under these names is among them
         for name in self.virtual.intersection(metrics):
-            if self._is_alias(name):
+            if name in self.aliases:
                 for alias, ids in self._scopes(name, runs):
                     found.append(super().points(alias.others, runs=ids).with_columns(pl.lit(name).alias("metric")))
             else:
@@ -130,7 +133,7 @@ class DerivedSnapshot(Snapshot):
     ) -> pl.DataFrame:
         found = [super()._pieces(metrics, columns, runs)]
         for name in self.virtual.intersection(metrics or ()):
-            if self._is_alias(name):
+            if name in self.aliases:
                 for alias, ids in self._scopes(name, runs):
                     pieces = super()._pieces(alias.others, columns, ids)
                     found.append(pieces.with_columns(pl.lit(name).alias("metric")) if "metric" in columns else pieces)
@@ -224,13 +227,10 @@ class DerivedSnapshot(Snapshot):
 
     def _needs(self, name: str) -> set[str]:
         """Return the logged metrics without which a derived one has no point; of an alias, none in particular."""
-        if self._is_alias(name):
+        if name in self.aliases:
             return set()
         inputs = {metric for d in self.derivations[name].values() for metric in d.metrics}
         return {n for metric in inputs for n in (self._needs(metric) if metric in self.virtual else {metric})}
-
-    def _is_alias(self, name: str) -> bool:
-        return any(d.kind == "alias" for d in self.derivations[name].values())
 
 
 def check(derivation: Derivation, *, project: str | None, table: RunTable) -> None:
@@ -312,10 +312,8 @@ def _check_place(derivation: Derivation, table: RunTable) -> None:
         raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
     for other in table.snapshot.made if derivation.is_of_steps else _standing(table):
         if name in keys.parents(other) or other in keys.parents(name):
-            raise DefinitionError(
-                f"{name!r} and {other!r} cannot both be entries of a summary, one under the other; give what is derived "
-                "another name"
-            )
+            said = f"{name!r} and {other!r} cannot both be entries of a summary, one under the other"
+            raise DefinitionError(f"{said}; give what is derived another name")
 
 
 def _standing(table: RunTable) -> list[str]:

@@ -11,8 +11,6 @@ from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.summaries import Summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from tracklake.definitions import Goal
 
 PREFIX = "quality."
@@ -65,9 +63,10 @@ class Quality:
     def column(self, name: str) -> pl.DataFrame:
         """Return run_id and the flag of a column `quality.<metric>.<flag>` or `quality.<flag>`.
 
-        Without a metric it is over those that runs logged: n_nan and n_inf are sums over all metrics, diverged_at the
-        first of any, gap_steps and duplicate_steps the most of any; plateau_at is the last over the metrics that have a
+        Without a metric it is over all of them: n_nan and n_inf are sums, diverged_at is the first of any, gap_steps
+        and duplicate_steps are the most of any that runs logged; plateau_at is the last over the metrics that have a
         goal, stalled is true if all of them are, still_improving_at_end if any does; noise is that of the only one.
+        What an alias repeats counts where the alias has a goal.
 
         >>> Quality(example()._view.runs.summaries).column("quality.loss.n_nan").rows()
         [('fast', 0), ('slow', 0)]
@@ -77,9 +76,7 @@ class Quality:
             if flag in DIRECTED and self._summaries.goal(metric) is None:
                 raise _no_goal(name, metric)
             return self.flags(metric).select("run_id", flag)
-        if self._of_logged is not self:
-            return self._of_logged.column(name)
-        parts = [self.flags(m).select("run_id", flag) for m in self._meant(name, flag)]
+        parts = [flags.select("run_id", flag) for flags in self._meant(name, flag)]
         found = pl.concat([pl.DataFrame(schema={"run_id": pl.String, flag: FLAGS[flag]}), *parts])
         value = pl.col(flag)
         over = {"n_nan": value.sum(), "n_inf": value.sum(), "diverged_at": value.min(), "stalled": value.all(),
@@ -88,7 +85,7 @@ class Quality:
 
     @cached_property
     def _of_logged(self) -> Quality:
-        """The same over what runs logged alone: what is derived from it would count twice."""
+        """The same over what runs logged alone."""
         base = self._snapshot.base
         return self if base is None else Quality(Summaries(base))
 
@@ -106,15 +103,21 @@ class Quality:
             raise UnknownNameError.nearest("metric", metric, self._snapshot.metrics)
         return metric or None, flag
 
-    def _meant(self, name: str, flag: str) -> Collection[str]:
-        """Return the metrics that a flag without a metric is over."""
+    def _meant(self, name: str, flag: str) -> list[pl.DataFrame]:
+        """Return the flags of each metric that a flag without a metric is over."""
         every = [m for m in self._snapshot.metrics if not m.startswith("_")]
-        directed = [m for m in every if self._summaries.goal(m)]
+        directed = [m for m in every if self._summaries.goal(m)] if flag in (*DIRECTED, "noise") else []
         if flag in DIRECTED and not directed:
             raise _no_goal(name, "METRIC")
-        if flag == "noise" and len(directed or every) != 1:
+        logged = [m for m in (self._snapshot.base or self._snapshot).metrics if not m.startswith("_")]
+        if flag == "noise" and len(directed or logged) != 1:
             raise DefinitionError(f'{name} is of one metric: say which, as in "quality.{(every or ["loss"])[0]}.noise"')
-        return (directed or every) if flag in (*DIRECTED, "noise") else every
+        if directed:
+            return [self.flags(m) for m in directed]
+        # an expression has values of its own, which may not be finite; its steps are those of what it is made of
+        made = self._snapshot.virtual - self._snapshot.aliases if flag in ("n_nan", "n_inf", "diverged_at") else ()
+        found = [self._of_logged.flags(m) for m in logged if m not in made]
+        return found + [self.flags(m) for m in every if m in made]
 
     def _duplicates(self, metric: str) -> pl.DataFrame:
         """Return how many steps each run logged more than once (in late rows, resumed or rewound sessions)."""

@@ -35,6 +35,8 @@ class Snapshot:
 
     virtual: frozenset[str] = frozenset()
     """Metrics that are computed at read; they are shown where they are named or defined."""
+    aliases: frozenset[str] = frozenset()
+    """Those of them that only repeat the points of others."""
     made: frozenset[str] = frozenset()
     """Entries of summaries that `computed` gives."""
     base: Snapshot | None = None
@@ -96,10 +98,8 @@ class Snapshot:
             return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
         rewinds = said.select("run_id", cutoff="ival", by="session")
         rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
-        masked = begun.join(rewinds, on="run_id").filter(
-            (pl.col("start") < pl.col("since"))
-            | ((pl.col("start") == pl.col("since")) & (pl.col("session") < pl.col("by")))
-        )
+        earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")
+        masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
         return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
 
     def facts(self, key: str) -> pl.DataFrame:
