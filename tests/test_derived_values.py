@@ -90,14 +90,14 @@ def test_a_derivation_of_a_key_that_is_gone(tmp_path: Path):
     [
         ("x", '"config.k" * 2', "cannot be computed"),
         ("x", 'CAST("config.k" AS DOUBLE)', "cannot be computed"),
-        ("x", '"created_at"', "gives Datetime"),
+        ("x", '"tags"', "gives List(String); a value of a run is a number, truth, text or date"),
         ("loss.max", '"runtime" * 2', "'loss.max' is a statistic of 'loss'"),
         ("loss.max", '"loss" * 2', "'loss.max' is a statistic of 'loss'"),
         ("cost.more", '"runtime" * 2', "'cost.more' and 'cost' cannot both be entries of a summary"),
     ],
 )
 def test_values_that_cannot_be_are_refused(tmp_path: Path, name: str, expression: str, message: str):
-    """A value of a run is computed when it is said: what gives no number, truth or text is refused."""
+    """A value of a run is computed when it is said: what gives no number, truth, text or date is refused."""
     lake = log(tmp_path, {"a": "adam", "b": "sgd"})
     lake.derive("cost", '"runtime" * 0')
     with pytest.raises(DefinitionError, match=re.escape(message)):
@@ -115,6 +115,26 @@ def test_texts_and_truths_of_runs(tmp_path: Path):
     assert lake.run("b").summary["is_adam"] is False
     found = lake.sql("SELECT text FROM summaries WHERE stat = 'entry' AND metric = 'label' ORDER BY run_id")
     assert found["text"].to_list() == ["adam-1", "sgd-1"]
+
+
+def test_dates_and_times_of_runs(tmp_path: Path):
+    """A date and a time of day are texts, as when they are logged, and a duration is seconds."""
+    lake = log(tmp_path, {"a": 1})
+    lake.derive("day", "CASE WHEN runtime >= 0 THEN DATE '2026-01-02' END")
+    lake.derive("hour", "CASE WHEN runtime >= 0 THEN TIME '03:04:05' END")
+    lake.derive("took", "created_at - (created_at - INTERVAL '90 seconds')")
+    lake.derive("began", '"created_at"')
+    found = lake.runs(columns=["summary.day", "summary.hour", "summary.took"])
+    assert found.rows() == [("a", "2026-01-02", "03:04:05", 90.0)]
+    created = lake.runs(columns=["created_at"])["created_at"].item()
+    assert lake.run("a").summary["began"] == created.isoformat()
+
+
+def test_parts_of_texts(tmp_path: Path):
+    """A function of texts, such as a part of the name of a run, looks at one row."""
+    lake = log(tmp_path, {"a1": 1, "b2": 2})
+    lake.derive("team", "upper(substr(run_id, 1, 1))")
+    assert lake.summaries("team")["team"].to_list() == ["A", "B"]
 
 
 @pytest.fixture

@@ -140,7 +140,10 @@ def read(expression: str) -> pl.Expr:
 
 
 def _words(tree: Any) -> Iterator[str]:
-    """Yield the keys and texts of a tree that may name a part of an expression; what a literal holds is left out."""
+    """Yield the keys and texts of a tree that may name a part of an expression.
+
+    What a literal holds is left out, and so are functions of texts: their "Slice" is of each text.
+    """
     if isinstance(tree, str):
         yield tree
     elif isinstance(tree, list):
@@ -148,7 +151,7 @@ def _words(tree: Any) -> Iterator[str]:
             yield from _words(item)
     elif isinstance(tree, dict):
         for key, value in tree.items():
-            if key not in ("Literal", "Column"):
+            if key not in ("Literal", "Column", "StringExpr"):
                 yield key
                 yield from _words(value)
 

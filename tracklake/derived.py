@@ -336,8 +336,11 @@ def _applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise DefinitionError(f"{derivation.expression!r} cannot be computed: {reason}") from error
-    takes = "a metric has numbers" if derivation.is_of_steps else "a value of a run is a number, a truth or a text"
-    is_text = found.dtype == pl.String and not derivation.is_of_steps
-    if not (found.dtype.is_numeric() or found.dtype == pl.Boolean or is_text):
+    takes = "a metric has numbers" if derivation.is_of_steps else "a value of a run is a number, truth, text or date"
+    is_other = (found.dtype == pl.String or found.dtype.is_temporal()) and not derivation.is_of_steps
+    if not (found.dtype.is_numeric() or found.dtype == pl.Boolean or is_other):
         raise DefinitionError(f"{derivation.expression!r} gives {found.dtype}; {takes}")
-    return found.cast(pl.Float64) if found.dtype.is_decimal() else found
+    if found.dtype == pl.Duration:  # in seconds like runtime; a date is stored like one that is logged, as text
+        return found.dt.total_microseconds() / 1e6
+    shown = {pl.Decimal: pl.Float64, pl.Time: pl.String}
+    return found.cast(shown.get(found.dtype.base_type(), found.dtype))
