@@ -59,13 +59,14 @@ def test_summaries_of_runs_without_a_derived_value(mixed: tl.Lake):
 
 
 def test_a_derivation_that_became_void(tmp_path: Path):
-    """A column that has become text takes the values of what is derived from it, with a warning, and nothing else."""
+    """A column that has become text voids what is derived from it, and nothing else; who asks is warned."""
     lake = log(tmp_path, {"a": 2})
     lake.derive("perk", '"loss" * "config.k"')
     lake.derive("cost", COST)
     say(tmp_path, "a", "x")
-    with pytest.warns(UserWarning, match=r"'cost' is derived, but has no values: .* cannot be computed"):
+    with pytest.warns(UserWarning, match=r"'cost' is derived, but has no values: .* cannot be computed") as heard:
         assert lake.runs(columns=["summary.cost"])["summary.cost"].to_list() == [None]
+    assert [warning.filename for warning in heard] == [__file__]
     with pytest.warns(UserWarning, match=r"'perk' is derived, but has no values: .* cannot be computed"):
         assert lake.history("perk").is_empty()
         assert [key for key in lake.run("a").summary if not key.startswith("_")] == ["loss"]

@@ -249,13 +249,42 @@ def test_the_goal_is_that_of_the_definition(tmp_path: Path):
     assert lake.query("leaderboard", metric="loss")["value"].item() == 1.0
 
 
+def test_a_goal_is_said_in_the_words_of_all_calls(lake: tl.Lake):
+    """A query takes minimize and maximize for min and max, as comparisons do."""
+    for word, goal in {"minimize": "min", "maximize": "max"}.items():
+        assert lake.query("leaderboard", metric="loss", goal=word).equals(
+            lake.query("leaderboard", metric="loss", goal=goal)
+        )
+
+
+def test_queries_about_derived_values_of_runs(tmp_path: Path):
+    """Such a value is named where the statistic of this very metric is "entry", or where a query takes an ENTRY."""
+    with tl.init("p", id="a", config={"k": 2}, dir=tmp_path / "lake") as run:
+        run.log({"loss": 1.0, "entry": 5.0})
+    select = "select value from summaries where stat = 'entry' and metric = $key"
+    (tmp_path / "entries.sql").write_text(f"-- Which?\n--\n-- Takes    key ENTRY  it\n\n{select}")
+    (tmp_path / "tricky.sql").write_text(
+        "-- Which?\n--\n-- Takes    metric METRIC  it\n--          note TEXT = 'entry' it\n\n"
+        "select value from history where metric = $metric and 'entry' = $note"
+    )
+    lake = tl.open(tmp_path / "lake", queries=[tmp_path])
+    lake.derive("cost", '"config.k" * 3')
+    assert lake.query("entries", key="cost").item() == 6.0
+    both = {"a": "cost", "b": "entry", "goal_a": "min", "goal_b": "max"}
+    assert lake.query("pareto", **both, stat_a="entry").rows() == [("a", "a", 6.0, 5.0)]
+    with pytest.raises(UnknownNameError, match=r'\'cost\' is derived as one value a run.* Here: stat_a="entry"'):
+        lake.query("pareto", **both, stat_b="entry")
+    with pytest.raises(UnknownNameError, match="'cost' is derived as one value a run"):
+        lake.query("tricky", metric="cost")
+
+
 @pytest.mark.parametrize(
     ("name", "params", "error", "message"),
     [
         ("leaderbord", {}, UnknownNameError, "unknown query 'leaderbord'; did you mean 'leaderboard'?"),
         ("leaderboard", {}, QueryError, "the query 'leaderboard' needs metric METRIC: the metric"),
         ("leaderboard", {"metric": "los"}, UnknownNameError, "unknown metric 'los'; did you mean 'loss'?"),
-        ("leaderboard", {"metric": "loss", "goal": "low"}, QueryError, "goal='low': a goal is 'min' or 'max'"),
+        ("leaderboard", {"metric": "loss", "goal": "low"}, QueryError, "goal='low'; accepted are 'min', 'max', "),
         ("leaderboard", {"metric": "loss", "stat": "top"}, UnknownNameError, "unknown statistic 'top'"),
         ("leaderboard", {"metric": "loss", "k": "3"}, QueryError, "k='3' is no BIGINT; it takes k BIGINT = 20"),
         ("leaderboard", {"metric": "loss", "k": True}, QueryError, "k=True is no BIGINT"),

@@ -8,7 +8,6 @@ runs of any age and costs the reading of its inputs when it is asked for.
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from tracklake.schema import POINTS
 from tracklake.snapshot import Snapshot
 from tracklake.summaries import Summaries
 from tracklake.values import Kind
+from tracklake.warned import warn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,7 +49,7 @@ def over(snapshot: Snapshot) -> Snapshot:
 def _warn(name: str, scope: str, reason: str) -> None:
     """Warn that a derivation gives nothing: one that fails must not take the rest of the lake with it."""
     back = f"lake.derive({name!r}, None{f', project={scope!r}' if scope else ''}) takes it back"
-    warnings.warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}", stacklevel=3)
+    warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}")
 
 
 class DerivedSnapshot(Snapshot):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.arguments import refused
+from tracklake.arguments import check_word, refused
+from tracklake.definitions import GOALS, GoalWord
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
 from tracklake.keys import STATISTICS, is_statistic
 from tracklake.sql_summaries import ENTRY
@@ -33,7 +34,7 @@ _PARAMETER = re.compile(
     r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: = (?P<default>'[^']*'|\S+))?\s*(?P<about>.*)", re.DOTALL
 )
 _COLUMN = re.compile(r"(\w+) (TEXT|BIGINT|DOUBLE|BOOLEAN|TIMESTAMPTZ)\b")
-_TEXTS = ("TEXT", "METRIC", "GOAL", "STAT", "PROJECT", "RUN")
+_TEXTS = ("TEXT", "METRIC", "ENTRY", "GOAL", "STAT", "PROJECT", "RUN")
 _PYTHON: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_TEXTS, (str,)),
     "TEXT[]": (list, tuple),
@@ -41,7 +42,12 @@ _PYTHON: dict[str, tuple[type, ...]] = {
     "DOUBLE": (int, float),
     "BOOLEAN": (bool,),
 }
-"""The types of parameters. METRIC, PROJECT, RUN name something of the lake; GOAL is min or max, STAT a statistic."""
+"""The types of parameters. METRIC, PROJECT, RUN name something of the lake, ENTRY what summaries hold under one key.
+
+GOAL is a word for which way is better (bound as min or max), STAT a statistic; goal_a and stat_a belong to a METRIC or
+ENTRY a, others to the first.
+"""
+_NAMES = ("METRIC", "ENTRY")
 
 
 class Parameter(NamedTuple):
@@ -181,9 +187,8 @@ class NamedQuery:
         for name, parameter in self.parameters.items():
             if values[name] is not None:
                 _check_name(parameter, values[name], table)
-        if ENTRY not in values.values() and f"'{ENTRY}'" not in self.text:
-            self._check_history(values, table)
-        goals = [p.name for p in self.parameters.values() if p.type == "GOAL" and values[p.name] is None]
+        self._check_history(values, table)
+        goals = [p.name for p in self.parameters.values() if p.type == "GOAL"]
         return values | {name: self._goal(name, values, table) for name in goals}
 
     def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
@@ -191,9 +196,18 @@ class NamedQuery:
         made = table.snapshot.made.difference(table.snapshot.metrics)
         for parameter in self.parameters.values():
             if parameter.type == "METRIC" and values[parameter.name] in made:
-                stats = [name for name, other in self.parameters.items() if other.type == "STAT"]
-                way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
-                raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
+                stats = [
+                    p.name for p in self.parameters.values() if p.type == "STAT" and self._owner(p) == parameter.name
+                ]
+                if not any(values[stat] == ENTRY for stat in stats):
+                    way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
+                    raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
+
+    def _owner(self, parameter: Parameter) -> str:
+        """Return the parameter that names the metric to which a goal or a statistic belongs."""
+        metrics = [p.name for p in self.parameters.values() if p.type in _NAMES]
+        said = parameter.name.partition("_")[2]
+        return said if said in metrics else metrics[0]
 
     def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         value = given.get(parameter.name, parameter.default)
@@ -207,10 +221,10 @@ class NamedQuery:
         return value
 
     def _goal(self, name: str, values: Mapping[str, Any], table: RunTable) -> str:
-        """Return the goal that the definitions give the metric to which a parameter such as goal or goal_a belongs."""
-        metrics = [p.name for p in self.parameters.values() if p.type == "METRIC"]
-        owner = name.removeprefix("goal_") if name.removeprefix("goal_") in metrics else metrics[0]
-        metric = values[owner]
+        """Return the goal that is said, else the one that the definitions give the metric to which it belongs."""
+        if values[name] is not None:
+            return GOALS[values[name]]
+        metric = values[self._owner(self.parameters[name])]
         goals = table.summaries.goals(metric)
         if len(goals) != 1:
             why = "no definition names one" if not goals else "runs define different ones"
@@ -289,14 +303,14 @@ def shipped() -> Path:
 
 def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
     known = table.summaries.runs
-    if parameter.type == "METRIC":
+    if parameter.type in _NAMES:
         if value not in table.summaries.entry_keys:
             raise UnknownNameError.nearest("metric", value, table.summaries.entry_keys)
     elif parameter.type == "PROJECT" and value not in known["project"]:
         raise UnknownNameError.nearest("project", value, known["project"].unique())
     elif parameter.type == "RUN" and value not in known["run_id"]:
         raise UnknownNameError.nearest("run", value, known["run_id"])
-    elif parameter.type == "GOAL" and value not in ("min", "max"):
-        raise QueryError(f"{parameter.name}={value!r}: a goal is 'min' or 'max'")
+    elif parameter.type == "GOAL":
+        check_word(parameter.name, value, GoalWord)
     elif parameter.type == "STAT" and value != ENTRY and not is_statistic(value):
         raise UnknownNameError.nearest("statistic", value, [*STATISTICS, ENTRY])

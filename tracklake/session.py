@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import warnings
 from typing import TYPE_CHECKING, Protocol
@@ -13,10 +12,10 @@ from tracklake.catalog import Catalog
 from tracklake.errors import RunFinishedError, TracklakeError
 from tracklake.journal import Journal
 from tracklake.journal_files import FOLDER
+from tracklake.warned import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FrameType
 
     from tracklake.clock import Clock
     from tracklake.journal import Durability
@@ -185,7 +184,7 @@ class Session:
         """
         if about not in self._warned:
             self._warned.add(about)
-            warnings.warn(message, stacklevel=_level_outside())
+            warn(message)
 
     def seal_gathered(self) -> None:
         """Seal complete journals if enough of them lie there; to be called after the end.
@@ -228,12 +227,3 @@ class Session:
                 sealing.seal(self._catalog, live=False)
         except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
             warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
-
-
-def _level_outside() -> int:
-    """Return the stacklevel at which a warning names the line that called into tracklake."""
-    level = 1
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - warnings has skip_file_prefixes from Python 3.12 on
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith("tracklake."):
-        frame, level = frame.f_back, level + 1
-    return level

@@ -1,0 +1,30 @@
+"""Warnings, at the line that called into tracklake."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def warn(message: str) -> None:
+    """Warn (UserWarning) at the line that called into tracklake, whatever lies between.
+
+    >>> with warnings.catch_warnings(record=True, action="always") as heard:
+    ...     warn("tracklake: the disk is slow")
+    >>> str(heard[0].message)
+    'tracklake: the disk is slow'
+    """
+    warnings.warn(message, stacklevel=_level_outside())
+
+
+def _level_outside() -> int:
+    """Return the stacklevel at which a warning names the line that called into tracklake."""
+    level = 1
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - warnings has skip_file_prefixes from Python 3.12 on
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("tracklake."):
+        frame, level = frame.f_back, level + 1
+    return level
