@@ -202,6 +202,15 @@ def test_deleted_entries_above_and_under_a_computed_one(tmp_path: Path):
     assert lake.run("a").summary["cost"] == {"gpu": 1.0}
 
 
+def test_a_metric_under_one_that_runs_log_is_refused(tmp_path: Path):
+    """The entry of a derived metric or an alias would hide that of the metric above it."""
+    lake = log(tmp_path, {"a": 1}, acc=0.5)
+    for say in (lambda: lake.derive("loss.gap", "loss - acc"), lambda: lake.alias("loss.top", "acc")):
+        with pytest.raises(DefinitionError, match=r"'loss\.(gap|top)' and 'loss' cannot both be entries of a summary"):
+            say()
+    assert lake.run("a").summary["loss"] == 1.0
+
+
 def test_a_name_above_or_under_an_entry_is_refused(tmp_path: Path):
     """It would be hidden by what runs log or have set by hand; what was deleted does not stand in the way."""
     lake = log(tmp_path, {"a": 2}, **{"eval.acc": 1.0})

@@ -249,7 +249,7 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         return
     if not name or name.startswith("_") or is_column(name):
         raise DefinitionError(
-            f"{name!r} cannot be the name of a derived metric; it is a name like that of a metric: 'gap'"
+            f"{name!r} cannot be the name of a derived metric; it is one like that of a metric: 'gap'"
         )
     usable = before.usable()
     for other in usable.get(name, {}).values():
@@ -260,6 +260,8 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     logged = Snapshot.metrics_of(snapshot, None)
     if derivation.kind == "alias":
         _check_others(derivation, before, {*logged}.difference(PSEUDO))
+        if name not in logged:
+            _check_place(derivation, table)
         return
     if name in logged:
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
@@ -305,12 +307,15 @@ def _check_inputs(derivation: Derivation, table: RunTable) -> None:
 
 
 def _check_place(derivation: Derivation, table: RunTable) -> None:
-    """Raise DefinitionError for a name that means a statistic, or of values of the runs that would stand in another."""
+    """Raise DefinitionError for a name that means a statistic, or whose entry would hide another or be hidden."""
     name = derivation.name
     found = keys.split_statistic(name)
     if found is not None and found.metric in table.snapshot.metrics:
         raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
-    for other in table.snapshot.made if derivation.is_of_steps else _standing(table):
+    others = _standing(table)
+    if derivation.is_of_steps:  # above what runs log it hides nothing
+        others = [other for other in others if other in table.snapshot.made or other in keys.parents(name)]
+    for other in others:
         if name in keys.parents(other) or other in keys.parents(name):
             said = f"{name!r} and {other!r} cannot both be entries of a summary, one under the other"
             raise DefinitionError(f"{said}; give what is derived another name")
