@@ -248,9 +248,7 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         _check_taking_back(name, project, before)
         return
     if not name or name.startswith("_") or is_column(name):
-        raise DefinitionError(
-            f"{name!r} cannot be the name of a derived metric; it is one like that of a metric: 'gap'"
-        )
+        raise DefinitionError(f"{name!r} cannot be the name of a derived metric; give one like that of a metric: 'gap'")
     usable = before.usable()
     for other in usable.get(name, {}).values():
         if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
