@@ -406,7 +406,7 @@ def test_random_filters_agree_with_a_loop(seed: int):
         ({"x_axis": "lss"}, "unknown metric 'lss'; did you mean 'loss'"),
         ({"keys": ["lss"]}, "unknown metric 'lss'; did you mean 'loss'"),
         ({"stream": "sys"}, "stream='sys'; accepted are 'default', 'system', 'events'"),
-        ({"samples": -1}, "samples=-1; it is how many rows to keep"),
+        ({"samples": -1}, "samples=-1; it is a whole number, at least 0"),
     ],
 )
 def test_a_history_that_cannot_be_is_refused(api: tl.Api, arguments, message):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -85,6 +88,7 @@ WORDS: dict[str, tuple[Ask, str, str]] = {
         "reinit",
         "'default', 'create_new', 'finish_previous', 'return_previous', True, False, None",
     ),
+    "system_metrics": (lambda lake, w: tl.init(dir=lake.dir, system_metrics=w), "system_metrics", "True, False, None"),
     "durability": (lambda lake, w: tl.init(dir=lake.dir, durability=w), "durability", "'write', 'fsync', 'buffered'"),
 }
 
@@ -102,8 +106,45 @@ def test_a_word_of_an_odd_type(lake: tl.Lake):
     """A list with the right word is not the word."""
     with pytest.raises(TracklakeError, match=r"shape=\['wide'\]; accepted are 'long', 'wide'"):
         lake.history("loss", shape=["wide"])  # type: ignore[arg-type]
-    with pytest.raises(TracklakeError, match=r"resume=1; accepted are 'allow', 'must', 'never', 'auto', True, False"):
-        tl.init(dir=lake.dir, resume=1)  # type: ignore[arg-type]
+    with pytest.raises(TracklakeError, match=r"resume=2; accepted are 'allow', 'must', 'never', 'auto', True, False"):
+        tl.init(dir=lake.dir, resume=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"system_metrics": 0},
+        {"system_metrics": None},
+        {"system_metrics": np.False_},
+        {"resume": 0},
+        {"resume": 1},
+        {"resume": np.True_},
+        {"reinit": 0},
+        {"reinit": 1},
+        {"reinit": np.bool_(1)},
+    ],
+)
+def test_a_truth_as_a_number(tmp_path: Path, words: dict[str, Any]):
+    """1 and 0 are True and False for a run that begins, as are numpy's own; no system metrics are None."""
+    tl.init(dir=tmp_path, **words).finish()
+    assert tl.open(tmp_path).runs()["state"].to_list() == ["finished"]
+    assert tl.open(tmp_path).history(stream="system").is_empty()
+
+
+@pytest.mark.parametrize(("reinit", "same"), [(0, True), (np.False_, True), (1, False)])
+def test_reinit_as_a_number(tmp_path: Path, reinit: Any, *, same: bool):
+    """reinit=0 is False, which goes on with the current run; 1 is True, which finishes it."""
+    first = tl.init(dir=tmp_path)
+    second = tl.init(dir=tmp_path, reinit=reinit)
+    second.finish()
+    assert (second is first, tl.run) == (same, None)
+    assert tl.open(tmp_path).runs()["state"].to_list() == ["finished"] * (1 if same else 2)
+
+
+def test_system_metrics_as_a_number(tmp_path: Path):
+    """system_metrics=1 samples as True does."""
+    tl.init(dir=tmp_path, system_metrics=np.int64(1), id="r").finish()  # type: ignore[arg-type]
+    assert tl.open(tmp_path).history(stream="system")["run_id"].unique().to_list() == ["r"]
 
 
 NAMES = "a name or a list of names"
@@ -138,7 +179,10 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     ),
     "history": (lambda lake, v: lake.history(v), "metrics", NAMES, [1, [1], [["loss"]]]),
     "history x": (lambda lake, v: lake.history("loss", x=v), "x", METRIC, [1, ["loss"]]),
-    "history limit": (lambda lake, v: lake.history("loss", limit=v), "limit", NUMBER, [None, "x", True]),
+    "limit": (lambda lake, v: lake.runs(limit=v), "limit", WHOLE, ["3", 2.5, True]),
+    "history limit": (lambda lake, v: lake.history("loss", limit=v), "limit", NUMBER, [None, "x", True, np.True_, [5]]),
+    "downsample": (lambda lake, v: lake.history("loss", downsample=v), "downsample", WHOLE, ["50", 4.5, True]),
+    "samples": (lambda lake, v: run(lake).history(samples=v), "samples", WHOLE, ["3", 2.5]),
     "system": (lambda lake, v: lake.history(v, stream="system"), "metrics", NAMES, [1, [1]]),
     "scan_history": (lambda lake, v: lake.scan_history(v), "metrics", NAMES, [1, [None]]),
     "history of a run": (lambda lake, v: lake.run("r0.1-0").history(v), "metrics", NAMES, [1, [1]]),
@@ -206,6 +250,7 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
         "how many, or a list of numbers",
         ["x", None, [None]],
     ),
+    "points of curves": (lambda lake, v: lake.learning_curves("loss", points=v), "points", WHOLE, [2.5]),
     "quality": (lambda lake, v: lake.quality(v), "metric", METRIC, [1, ["loss"]]),
     "sweep": (lambda lake, v: lake.sweep(metric=v, goal="min"), "metric", TARGET, [1, ["loss"]]),
     "params": (lambda lake, v: lake.sweep(metric="loss", goal="min", params=v), "params", NAMES, [1, [1]]),
@@ -258,12 +303,6 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
         "a mapping such as {'metadata': False}",
         [1],
     ),
-    "system_metrics": (
-        lambda lake, v: tl.init(dir=lake.dir, system_metrics=v),
-        "system_metrics",
-        "True or False",
-        ["x", 1],
-    ),
 }
 
 
@@ -290,6 +329,10 @@ def test_a_value_of_a_wrong_type(lake: tl.Lake, call: str, given: object):
         (lambda lake: sweep(lake).rank_stability(top=0), "top=0; it is a whole number, at least 1"),
         (lambda lake: sweep(lake).pareto([]), "metrics=[]; name one at least"),
         (lambda lake: sweep(lake).luck(noise=-1), "noise=-1; it is a standard deviation, at least 0"),
+        (lambda lake: lake.runs(limit=-1), "limit=-1; it is a whole number, at least 0"),
+        (lambda lake: lake.history("loss", downsample=3), "downsample=3; it is a whole number, at least 4"),
+        (lambda lake: run(lake).history(samples=-1), "samples=-1; it is a whole number, at least 0"),
+        (lambda lake: lake.learning_curves("loss", band=(0.5, 2)), "band=(0.5, 2); two shares between 0 and 1"),
         (lambda lake: tl.Api(lake.dir).runs(per_page=0), "per_page=0; it is a whole number, at least 1"),
         (lambda lake: lake.plot.leaderboard(lake.compare("loss", **LOSS), limit=0), "limit=0; it is a whole number"),
     ],
@@ -332,3 +375,91 @@ def test_refused_before_anything_is_written(lake: tl.Lake):
     with pytest.raises(TracklakeError, match="form='xml'"):
         lake.export(Path(lake.dir) / "out", form="xml")  # type: ignore[arg-type]
     assert not (Path(lake.dir) / "out").exists()
+
+
+ALIKE: dict[str, tuple[Ask, object, list[Any]]] = {
+    "threshold": (
+        lambda lake, v: lake.time_to("loss", v, goal="min").table,
+        0.5,
+        [Decimal("0.5"), np.array(0.5), np.float32(0.5), Fraction(1, 2)],
+    ),
+    "confidence": (
+        lambda lake, v: lake.compare("loss", **LOSS, confidence=v).table,
+        0.75,
+        [Decimal("0.75"), np.array(0.75), np.float16(0.75), Fraction(3, 4)],
+    ),
+    "draws": (
+        lambda lake, v: lake.compare("loss", **{**LOSS, "draws": v}).table,
+        200,
+        [np.uint8(200), np.array(200), Decimal(200), 200.0],
+    ),
+    "seed": (lambda lake, v: lake.compare("loss", **LOSS, seed=v).table, 127, [np.int8(127), np.array(127), 127.0]),
+    "importance seed": (
+        lambda lake, v: sweep(lake).importance(seed=v, draws=5),
+        127,
+        [np.int8(127), np.array(127), Decimal(127)],
+    ),
+    "importance draws": (lambda lake, v: sweep(lake).importance(draws=v), 3, [np.uint8(3), Decimal(3)]),
+    "quantile": (lambda lake, v: sweep(lake).importance(quantile=v, draws=3), 0.5, [Fraction(1, 2), Decimal("0.5")]),
+    "best": (lambda lake, v: sweep(lake).best(v), 1, [np.uint8(1), np.array(1), Decimal(1)]),
+    "marginal": (lambda lake, v: sweep(lake).marginal("lr", points=v), 2, [np.uint8(2), Decimal(2)]),
+    "among": (lambda lake, v: sweep(lake).interactions(among=v), 2, [np.uint8(2), Decimal(2)]),
+    "top": (lambda lake, v: sweep(lake).rank_stability(top=v, draws=9), 2, [np.uint8(2), np.array(2)]),
+    "noise": (
+        lambda lake, v: sweep(lake).rank_stability(noise=v, draws=9),
+        0.5,
+        [Decimal("0.5"), np.array(0.5), Fraction(1, 2)],
+    ),
+    "fronts": (lambda lake, v: sweep(lake).pareto({"loss": "min"}, fronts=v), None, [4, np.uint8(4), Decimal(4)]),
+    "limit": (lambda lake, v: lake.runs(limit=v), 2, [np.int64(2), np.array(2), Decimal(2), 2.0]),
+    "history limit": (lambda lake, v: lake.history("loss", limit=v), 100, [1e2, np.int64(100), Decimal(100), np.inf]),
+    "downsample": (lambda lake, v: lake.history("loss", downsample=v), 4, [np.int64(4), np.array(4), Decimal(4)]),
+    "steps": (
+        lambda lake, v: lake.history("loss", steps=(v, None)),
+        2,
+        [np.int64(2), np.array(2), Decimal(2), 1.5],
+    ),
+    "samples": (lambda lake, v: run(lake).history(samples=v, pandas=False), 2, [np.int64(2), Decimal(2)]),
+    "min_step": (lambda lake, v: list(run(lake).scan_history(min_step=v)), 2, [np.int64(2), Decimal(2), np.array(2)]),
+    "max_step": (lambda lake, v: list(run(lake).scan_history(max_step=v)), 2, [np.uint8(2), Decimal(2), np.array(2)]),
+    "per_page": (lambda lake, v: [r.id for r in tl.Api(lake.dir).runs(per_page=v)], 1, [np.int64(1), Decimal(1)]),
+    "points": (lambda lake, v: lake.learning_curves("loss", points=v), 3, [np.int64(3), np.array(3), Decimal(3)]),
+    "places": (
+        lambda lake, v: lake.learning_curves("loss", points=v),
+        [0, 2],
+        [np.array([0, 2]), {0, 2}, pl.Series([0, 2]), [Decimal(0), Decimal(2)], range(0, 3, 2)],
+    ),
+    "band": (
+        lambda lake, v: lake.learning_curves("loss", band=v),
+        (0.25, 0.75),
+        [np.array([0.25, 0.75]), [Decimal("0.25"), Fraction(3, 4)], pl.Series([0.25, 0.75])],
+    ),
+    "until": (lambda lake, v: lake.area_under("loss", until=v), 2, [Decimal(2), np.array(2), np.int8(2), Fraction(2)]),
+    "budget": (
+        lambda lake, v: lake.at_budget({"step": v}, metric="loss", goal="min"),
+        2,
+        [Decimal(2), np.array(2), np.int8(2), [2], np.array([2.0])],
+    ),
+    "budgets": (
+        lambda lake, v: lake.at_budget({"step": v}, metric="loss", goal="min"),
+        [1, 2],
+        [np.array([1, 2]), (Decimal(1), 2), pl.Series([1, 2])],
+    ),
+}
+
+
+def same(found: Any, other: Any) -> bool:
+    return bool(found.equals(other) if isinstance(found, pl.DataFrame) else found == other)
+
+
+@pytest.mark.parametrize(("call", "given"), [(call, value) for call, (*_, alike) in ALIKE.items() for value in alike])
+def test_a_number_of_another_kind(lake: tl.Lake, call: str, given: object):
+    """A number means the same as one of Python, be it of numpy, a Decimal, a Fraction or an array of one."""
+    ask, plain, _ = ALIKE[call]
+    assert same(ask(lake, given), ask(lake, plain))
+
+
+def test_a_budget_from_a_generator(lake: tl.Lake):
+    """Several budgets may come from whatever yields them."""
+    found = lake.at_budget({"step": (n for n in (1, 2))}, metric="loss", goal="min", runs="r0.1-0")  # type: ignore[dict-item]
+    assert found["budget.step"].to_list() == [1.0, 2.0]
