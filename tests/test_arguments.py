@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import tracklake as tl
+from tracklake import cli
 from tracklake.errors import TracklakeError
 
 LOSS = {"by": "lr", "goal": "min", "draws": 10}
@@ -463,3 +465,16 @@ def test_a_budget_from_a_generator(lake: tl.Lake):
     """Several budgets may come from whatever yields them."""
     found = lake.at_budget({"step": (n for n in (1, 2))}, metric="loss", goal="min", runs="r0.1-0")  # type: ignore[dict-item]
     assert found["budget.step"].to_list() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("where", "n"), [("true", 4), ("1=1", 4), ("1 = 1 AND config.lr > 0.15", 2), ("1=2", 0)])
+def test_a_condition_of_constants(lake: tl.Lake, where: str, n: int):
+    """Programs that put conditions together begin with one that always holds."""
+    assert lake.runs(where=where).height == n
+    assert lake.history("loss", where=where).height == 5 * n
+
+
+def test_a_condition_of_constants_in_the_terminal(lake: tl.Lake):
+    """It means the same there."""
+    found = CliRunner().invoke(cli.main, ["runs", "--dir", lake.dir, "--where", "1=1", "--csv", "--columns", "run_id"])
+    assert sorted(found.output.split()) == ["r0.1-0", "r0.1-1", "r0.2-0", "r0.2-1", "run_id"]

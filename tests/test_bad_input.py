@@ -321,7 +321,7 @@ WHERE = {
     "config.Lr > 0": "did you mean 'config.lr'",
     "\"config.lr\" > 'x'": "cannot be answered: cannot compare string with numeric type (f64) (config.lr is Float64)",
     '"config.lr"': "cannot be answered: filter predicate must be of type `Boolean`, got `Float64`",
-    "1": "where='1' names no column; ",
+    "1": "where='1' cannot be answered: filter predicate must be of type `Boolean`",
     "'config.lr' > 0.5": "names no column; ",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
@@ -72,10 +73,12 @@ class ApiRun:
         self._read()
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set what `update` stores; refuse all else, which would be lost."""
+        """Set what `update` stores; refuse all else, which would be lost. Raises AttributeError, TypeError."""
         if name not in (*_SETTABLE, "display_name", "config"):
             raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; {', '.join(_SETTABLE)} and config can")
-        given = name != "config" and value is not None
+        if name == "config" and not isinstance(value, Mapping):
+            raise arguments.refused("config", "a mapping such as {'lr': 0.1}", value)
+        given = name == "tags" or (name != "config" and value is not None)
         super().__setattr__(name, fields.check(name, value) if given else value)
 
     @property
