@@ -170,8 +170,8 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     "columns": (lambda lake, v: lake.runs(columns=v), "columns", NAMES, [1, [1], [["a"]], {"a": 1}]),
     "order_by": (lambda lake, v: lake.runs(order_by=v), "order_by", NAMES, [1, ["config.lr", None]]),
     "where": (lambda lake, v: lake.runs(where=v), "where", "a polars expression or a SQL text", [True, ["a"]]),
-    "runs": (lambda lake, v: lake.runs(runs=v), "runs", RUNS, [1, [1], [None], {"a": 1}, b"x"]),
-    "runs of history": (lambda lake, v: lake.history("loss", runs=v), "runs", RUNS, [1, ["r0.1-0", None]]),
+    "runs": (lambda lake, v: lake.runs(runs=v), "runs", RUNS, [1, [1], [None], {1: "a"}, b"x"]),
+    "runs of history": (lambda lake, v: lake.history("loss", runs=v), "runs", RUNS, [1, ["r0.1-0", 5]]),
     "run": (lambda lake, v: lake.run(v), "run_id", "the id of a run", [1, None, ["r0.1-0"]]),
     "summaries": (
         lambda lake, v: lake.summaries(v),
@@ -214,9 +214,10 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     "import runs": (
         lambda lake, v: brought_in(lake, run_columns=v),
         "run_columns",
-        "a list of the names of columns",
-        [[1], [["model"]]],
+        NAMES,
+        [[1], [["model"]], {"model": 1}],
     ),
+    "import config": (lambda lake, v: brought_in(lake, config_columns=v), "config_columns", NAMES, [1, [1]]),
     "export": (lambda lake, v: lake.export(v), "folder", "a path", [1, None]),
     "export run": (lambda lake, v: lake.export("out", run=v), "run", "the id of a run", [1, ["r0.1-0"]]),
     "save": (lambda lake, v: lake.plot.scatter("lr", "loss").save(v), "path", "a path", [1]),
@@ -361,7 +362,16 @@ def test_runs_may_be_said_in_many_ways(lake: tl.Lake):
     table, one = lake.runs(), lake.run("r0.1-0")
     some = tl.Api(lake.dir).runs(filters={"config.lr": 0.1})
     few = table.filter(pl.col("config.lr") == 0.1)
-    for runs in (some, list(some), few, few.lazy(), few.to_pandas(), few["run_id"], [one, "r0.1-1"], {*few["run_id"]}):
+    frames = (few, few.lazy(), few.to_pandas(), few.to_arrow(), few.with_columns(pl.col("run_id").cast(pl.Categorical)))
+    columns = [few["run_id"], few["run_id"].to_pandas(), few["run_id"].to_arrow(), few["run_id"].to_numpy()]
+    own = (
+        [one, "r0.1-1"],
+        {*columns[0]},
+        dict.fromkeys(columns[0]),
+        iter(columns[0]),
+        dict.fromkeys(columns[0]).keys(),
+    )
+    for runs in (some, list(some), *frames, *columns, *own):
         assert sorted(lake.runs(runs=runs)["run_id"]) == ["r0.1-0", "r0.1-1"]
     assert lake.history("loss", runs=one).height == 5
     assert lake.run(one).id == "r0.1-0"
@@ -478,3 +488,57 @@ def test_a_condition_of_constants_in_the_terminal(lake: tl.Lake):
     """It means the same there."""
     found = CliRunner().invoke(cli.main, ["runs", "--dir", lake.dir, "--where", "1=1", "--csv", "--columns", "run_id"])
     assert sorted(found.output.split()) == ["r0.1-0", "r0.1-1", "r0.2-0", "r0.2-1", "run_id"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pl.DataFrame.lazy,
+        pl.DataFrame.to_pandas,
+        pl.DataFrame.to_arrow,
+        pl.DataFrame.rows,
+        lambda frame: frame.to_pandas().astype("string"),
+    ],
+)
+def test_nulls_among_run_ids(lake: tl.Lake, make: Callable[[pl.DataFrame], Any]):
+    """What a left join leaves without an id is told as that."""
+    runs = make(pl.DataFrame({"run_id": ["r0.1-0", None, "r0.1-1", None]}))
+    given = [run_id for (run_id,) in runs] if isinstance(runs, list) else runs
+    with pytest.raises(TypeError) as raised:
+        lake.runs(runs=given)
+    assert str(raised.value) == (
+        "runs= takes run ids; 2 of 4 are null, the first in row 2: drop them, as by .drop_nulls('run_id')"
+    )
+
+
+def test_an_arrow_table_without_run_ids(lake: tl.Lake):
+    """Its columns are named."""
+    with pytest.raises(TracklakeError, match=r"the frame given has \['id'\]"):
+        lake.runs(runs=pl.DataFrame({"id": ["r0.1-0"]}).to_arrow())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "run_id"),
+    [
+        ({"run_columns": "model"}, "a"),
+        ({"run_columns": (name for name in ["model", "width"])}, "model=a,width=8"),
+        ({"run_columns": pl.Series(["model"])}, "a"),
+        ({"run_columns": np.array(["model"]), "config_columns": "width"}, "a"),
+        ({"run_columns": {"model"}, "config_columns": (name for name in ["width"])}, "a"),
+    ],
+)
+def test_the_columns_of_a_table_may_be_said_in_many_ways(tmp_path: Path, given: dict[str, Any], run_id: str):
+    """A single text is one name; several come from whatever holds or yields them."""
+    lake = tl.open(tmp_path, create=True)
+    curves = CURVES.with_columns(width=8)
+    assert lake.import_table(curves, **given, step="epoch", metrics={"e": "err"}).runs == 1
+    assert lake.runs()["run_id"].to_list() == [run_id]
+    config = {"model": "a"} if run_id == "a" and "config_columns" not in given else {"width": 8}
+    assert lake.run(run_id).config == ({"model": "a", "width": 8} if "=" in run_id else config)
+
+
+def test_numbers_of_runs_that_are_categories(lake: tl.Lake):
+    """A frame of numbers may name its runs by categories."""
+    cost = lake.runs(columns=["run_id", "config.lr"]).rename({"config.lr": "cost"})
+    found = lake.sweep(metric=cost.with_columns(pl.col("run_id").cast(pl.Categorical)), goal="min")
+    assert sorted(found.runs["value"]) == [0.1, 0.1, 0.2, 0.2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import polars as pl
@@ -37,6 +37,10 @@ _UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|qu
 """In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
+_NULLS = ("None", "nan", "<NA>")
+"""How nulls show themselves: those of polars and arrow, and two of pandas."""
+
+
 def ids(runs: Runs) -> list[str]:
     """Return the ids of the runs that are meant; raise TypeError for what is none, UnknownNameError for other frames.
 
@@ -46,17 +50,29 @@ def ids(runs: Runs) -> list[str]:
     if isinstance(runs, str):
         return [runs]
     given: Any = runs.collect() if isinstance(runs, pl.LazyFrame) else runs
-    columns = getattr(given, "columns", None)
-    if columns is not None:
-        if "run_id" not in (names := list(columns)):
+    names = getattr(given, "column_names", getattr(given, "columns", None))  # the first is arrow's
+    if names is not None:
+        if "run_id" not in (names := list(names)):
             raise UnknownNameError(f"runs= takes run ids or a frame with a column run_id; the frame given has {names}")
         given = given["run_id"]
-    several = isinstance(given, Iterable) and not isinstance(given, Mapping)
-    items = given.to_list() if isinstance(given, pl.Series) else list(given) if several else [given]
+    items = _items(given)
     found = items if set(map(type, items)) <= {str} else [getattr(item, "id", item) for item in items]
     if found is not items and not all(isinstance(item, str) for item in found):
+        nulls = [i for i, item in enumerate(found) if not isinstance(item, str) and str(item) in _NULLS]
+        if nulls and len(found) > 1:
+            where = f"{len(nulls):,} of {len(found):,} are null, the first in row {nulls[0] + 1:,}"
+            raise TypeError(f"runs= takes run ids; {where}: drop them, as by .drop_nulls('run_id')")
         raise refused("runs", "run ids, runs, or a frame with a column run_id", runs)
     return found
+
+
+def _items(given: Any) -> list[Any]:
+    """Return what several hold as values of Python; of a mapping its keys, of anything else a list of it alone."""
+    for name in ("to_list", "to_pylist", "tolist"):  # polars and pandas, arrow, numpy
+        if hasattr(given, name):
+            found = getattr(given, name)()
+            return found if isinstance(found, list) else [found]
+    return list(given) if isinstance(given, Iterable) else [given]
 
 
 def id_of(run: Identified | str, *, said: str = "run_id") -> str:
