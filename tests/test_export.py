@@ -37,8 +37,7 @@ def test_tables(lake: tl.Lake, tmp_path: Path, form: Any):
         ("b", "loss", None), ("b", "note", "hi"), ("b", "ok", "true"),
     ]  # fmt: skip
     assert runs.select("run_id", "config.lr").rows() == [("a", 0.1), ("b", 0.1)]
-    n_nan = summaries.filter(pl.col("stat") == "n_nan").with_columns(pl.col("value").cast(pl.Float64))
-    assert n_nan.filter(pl.col("value") > 0)["run_id"].to_list() == ["b"]
+    assert summaries.filter(pl.col("stat") == "n_nan", pl.col("value") > 0)["run_id"].to_list() == ["b"]
 
 
 def test_lists_are_text_in_csv(lake: tl.Lake, tmp_path: Path):
@@ -57,7 +56,7 @@ def test_one_run(lake: tl.Lake, tmp_path: Path):
     """One run is its rows and a JSON file with all else; numbers that are not finite are texts there."""
     rows, facts = lake.export(tmp_path / "b", run="b", form="jsonl")
     assert json.loads(rows.read_text()) == {
-        "_step": 0, "loss": "NaN", "note": "hi", "ok": True,
+        "_step": 0, "loss": None, "loss.text": "NaN", "note": "hi", "ok": True,
         **{k: v for k, v in json.loads(rows.read_text()).items() if k in ("_timestamp", "_runtime")},
     }  # fmt: skip
     known = json.loads(facts.read_text())
@@ -65,16 +64,19 @@ def test_one_run(lake: tl.Lake, tmp_path: Path):
     assert (known["summary"]["loss"], known["summary"]["ok"]) == ("NaN", True)
 
 
-def test_numbers_that_are_not_finite_are_texts_in_json(tmp_path: Path):
-    """JSON has no NaN and no infinity: they are texts that cast to numbers; null is null."""
+def test_numbers_that_are_not_finite_are_named_beside_in_json(tmp_path: Path):
+    """JSON has no NaN and no infinity: the number is null, as one that is None, and `value.text` says which it is."""
     with tl.init(id="a", dir=tmp_path / "lake") as run:
         for value in (1.5, float("nan"), float("inf"), -float("inf"), None):
-            run.log({"loss": value, "note": "\u2028"})
-    history, _, _ = tl.open(tmp_path / "lake").export(tmp_path / "out", form="jsonl")
-    rows = [json.loads(line) for line in history.read_text(encoding="utf-8").split("\n")[:-1]]
-    loss = {row["step"]: row["value"] for row in rows if row["metric"] == "loss"}
-    assert loss == {0: 1.5, 1: "NaN", 2: "Infinity", 3: "-Infinity", 4: None}
-    assert {row["text"] for row in rows if row["metric"] == "note"} == {"\u2028"}
+            run.log({"loss": value, "acc": 1.0})
+    history, _, summaries = tl.open(tmp_path / "lake").export(tmp_path / "out", form="jsonl")
+    found = pl.read_ndjson(history).filter(metric="loss").sort("step")
+    assert found.select("value", "value.text").rows() == [
+        (1.5, None), (None, "NaN"), (None, "Infinity"), (None, "-Infinity"), (None, None),
+    ]  # fmt: skip
+    assert pl.read_ndjson(summaries).filter(metric="loss", stat="max")["value.text"].to_list() == ["Infinity"]
+    rows, _ = tl.open(tmp_path / "lake").export(tmp_path / "one", run="a", form="jsonl")
+    assert pl.read_ndjson(rows).columns == ["_step", "acc", "loss", "loss.text", "_timestamp", "_runtime"]
 
 
 def test_a_folder_appears_whole_or_not_at_all(lake: tl.Lake, tmp_path: Path):

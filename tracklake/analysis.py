@@ -129,7 +129,8 @@ class Analysis:
         """What had each run reached with equal means? One row a run (and budget), for runs without a value too.
 
         `budget` limits any x: {"step": 1000}, {"time": "2h"}, {"tokens": 1e9}; of several all hold; a list of amounts
-        makes several budgets. The x of a value is the latest at or before its step. Columns: run_id, budget.<x>,
+        makes several budgets. An x is a metric, or "step" and "time" where no metric is called so; that of a value is
+        the latest at or before its step. Columns: run_id, budget.<x>,
         value (the last within the budget), best (the best so far), step and best_step (where), and reached: whether
         the run got as far as the budget; if not, it had less to work with. Not to be used to compare runs whose
         learning rate decays to different ends: a run is then judged before it is done. Source: pandas' merge_asof is
@@ -152,7 +153,7 @@ class Analysis:
         threshold: float,
         *,
         goal: str | None = None,
-        x: str = "step",
+        x: str | None = None,
         by: str | Sequence[str] = (),
         runs: Runs = None,
         where: Where = None,
@@ -161,6 +162,7 @@ class Analysis:
     ) -> Arrivals:
         """How much (steps, time, tokens...) does it take to reach a threshold? One row a group of runs.
 
+        `x` is what is counted: a metric, or "step" and "time" (seconds) where no metric is called so; None: the step.
         Runs that never arrive are not dropped: they count as not arrived for as long as they were seen, by
         Kaplan-Meier. The median is the first x by which half of the runs have arrived. Groups are compared with the
         baseline (its keys, as in `compare`; by default the soonest) by the log-rank test. Not to be used where runs
@@ -189,7 +191,7 @@ class Analysis:
         self,
         metric: str,
         *,
-        x: str = "step",
+        x: str | None = None,
         until: Amount | None = None,
         best_so_far: bool = False,
         goal: str | None = None,
@@ -200,8 +202,9 @@ class Analysis:
 
         Columns: run_id, area (straight lines between the points, the trapezoid rule of numpy and sklearn.metrics.auc),
         mean (area / width: the mean height, in the metric's unit), first and last (the x between which it is). `until`
-        cuts all runs at one x, where the line is interpolated; `best_so_far` takes the best up to each x. Points that
-        are not finite are left out. Not to be used to compare areas of runs of different length; their `mean` may do.
+        cuts all runs at one x (as in `time_to`), where the line is interpolated; `best_so_far` takes the best up to
+        each x. Points that are not finite are left out. Not to be used to compare areas of runs of different length;
+        their `mean` may do.
 
         >>> example().area_under("acc", until=1).select("run_id", "area").rows()
         [('slow', 0.45), ('fast', 0.8)]
@@ -217,7 +220,7 @@ class Analysis:
         metric: str,
         *,
         by: str | Sequence[str] = (),
-        x: str = "step",
+        x: str | None = None,
         points: int | Sequence[float] = 200,
         band: tuple[float, float] = (0.25, 0.75),
         best_so_far: bool = False,
@@ -228,6 +231,7 @@ class Analysis:
     ) -> pl.DataFrame:
         """How do groups of runs learn? Their curves aligned on one x axis, one row a (group, x).
 
+        `x` as in `time_to`.
         Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. A run counts from
         its first point to its last, at each x with its latest value; `carry` lets it count on with its last value,
         which keeps the end of the curve from being that of the longest runs alone. `points` is how many x at most, or

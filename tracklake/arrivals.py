@@ -61,7 +61,7 @@ def time_to(
     threshold: float,
     *,
     goal: Goal,
-    x: str,
+    x: str | None,
     by: pl.DataFrame,
     baseline: Any,
     confidence: float,
@@ -90,7 +90,7 @@ def time_to(
     keys = None if first is None else {c: first[c] for c in columns}
     what = f"{metric} {'>=' if goal == 'max' else '<='} {threshold:g}"
     p_all = None if np.isnan(p) else p
-    return Arrivals(what, x, columns, table.drop("is_baseline"), curve, runs.drop("group_no"), p_all, keys)
+    return Arrivals(what, x or "step", columns, table.drop("is_baseline"), curve, runs.drop("group_no"), p_all, keys)
 
 
 def _seen(curves: pl.DataFrame, threshold: float, goal: Goal) -> pl.DataFrame:

@@ -97,7 +97,7 @@ def area_under(
     series: SeriesTable,
     metric: str,
     *,
-    x: str,
+    x: str | None,
     until: Amount | None,
     best_so_far: Goal | None,
     runs: Runs,
@@ -106,7 +106,7 @@ def area_under(
     """Return one row a run with the area under its curve; see `Lake.area_under`.
 
     >>> series = example()._view.series
-    >>> area_under(series, "loss", x="step", until=None, best_so_far=None, runs="slow", where=None).rows()
+    >>> area_under(series, "loss", x=None, until=None, best_so_far=None, runs="slow", where=None).rows()
     [('slow', 2.25, 1.125, 0.0, 2.0)]
     """
     ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
@@ -139,7 +139,7 @@ def learning_curves(
     metric: str,
     *,
     by: pl.DataFrame,
-    x: str,
+    x: str | None,
     points: int | Sequence[float],
     band: tuple[float, float],
     best_so_far: Goal | None,
@@ -152,7 +152,7 @@ def learning_curves(
     >>> series = example()._view.series
     >>> by = series.table.select(wanted=["run_id"])
     >>> asked = {"points": 2, "band": (0, 1), "best_so_far": None, "carry": False}
-    >>> learning_curves(series, "acc", by=by, x="step", **asked).select("x", "n", "low", "high").rows()
+    >>> learning_curves(series, "acc", by=by, x=None, **asked).select("x", "n", "low", "high").rows()
     [(0.0, 2, 0.4, 0.7), (2.0, 2, 0.6, 0.8)]
     """
     curves = trajectories.trajectories(series, metric, x=x, runs=by, where=None)

@@ -9,13 +9,12 @@ import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
-import polars.selectors as cs
 
 from tracklake import columns
 from tracklake.errors import LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from tracklake.recorded import RecordedRun
@@ -74,20 +73,30 @@ def described(run: RecordedRun) -> dict[str, Any]:
     return found
 
 
-def ndjson(frame: pl.DataFrame) -> str:
-    """Return one JSON object a row; numbers that are not finite, which JSON does not know, are texts.
+def spelled(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a frame as JSON can hold it: beside numbers that are not finite, which JSON has as null, what they are.
 
-    >>> print(ndjson(pl.DataFrame({"run_id": ["a", "b"], "loss": [0.5, math.inf]})), end="")
-    {"run_id":"a","loss":0.5}
-    {"run_id":"b","loss":"Infinity"}
+    It stands in `<column>.text`, as a mixed column of the runs has its texts, so that numbers stay numbers.
+
+    >>> spelled(pl.LazyFrame({"loss": [0.5, math.inf, None]})).collect().rows()
+    [(0.5, None), (inf, 'Infinity'), (None, None)]
     """
-    lines = frame.write_ndjson().split("\n")
-    numbers = frame.select(cs.float())
-    is_odd = numbers.select(pl.any_horizontal(pl.lit(value=False), ~pl.all().is_finite()).alias("is_odd"))
-    for i in is_odd["is_odd"].arg_true() if numbers.width else ():
-        told = {name: _finite(value) for name, value in numbers.row(i, named=True).items()}
-        lines[i] = json.dumps(json.loads(lines[i]) | told, ensure_ascii=False, separators=(",", ":"))
-    return "\n".join(lines)
+    schema = frame.collect_schema()
+    floats = [name for name, dtype in schema.items() if dtype.is_float()]
+    found = frame.select((~pl.col(floats).is_finite()).any()).collect() if floats else pl.DataFrame()
+    shown: list[pl.Expr] = []
+    for name in schema:
+        shown.append(pl.col(name))
+        if name in found.columns and found[name].item():
+            shown.append(_in_words(name, schema))
+    return frame.select(shown)
+
+
+def _in_words(name: str, taken: Collection[str]) -> pl.Expr:
+    number = pl.col(name)
+    infinite = pl.when(number > 0).then(pl.lit("Infinity")).otherwise(pl.lit("-Infinity"))
+    words = pl.when(number.is_nan()).then(pl.lit("NaN")).when(number.is_infinite()).then(infinite)
+    return words.alias(columns.text_name(name, taken))
 
 
 def _finite(value: Any) -> Any:
@@ -120,8 +129,7 @@ def _write(frame: pl.LazyFrame, path: Path, form: Form) -> None:
     if form == "parquet":
         frame.sink_parquet(path)
     elif form == "jsonl":
-        with path.open("w", encoding="utf-8") as file:
-            file.writelines(map(ndjson, frame.collect_batches()))
+        spelled(frame).sink_ndjson(path)
     else:
         lists = [name for name, dtype in frame.collect_schema().items() if dtype == pl.List]
         frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(",")).sink_csv(path)

@@ -102,8 +102,9 @@ class Questions:
     ) -> list[Path]:
         """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
 
-        With `run` it holds that run's rows, and all else that is known of it as run.json. Numbers that are not finite
-        are texts in JSON. The folder appears whole or not at all; LakeError if it is there and not empty.
+        With `run` it holds that run's rows, and all else that is known of it as run.json. JSON has null for a number
+        that is not finite, and what it is in <column>.text. The folder appears whole or not at all; LakeError if it is
+        there and not empty.
 
         >>> [path.name for path in example().export("out", form="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']

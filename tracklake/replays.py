@@ -52,14 +52,14 @@ def replay(
     rules: Sequence[str | Rule],
     *,
     metric: str | None,
-    x: str,
+    x: str | None,
 ) -> Replay:
     """Replay the rules on the curves of these runs (run_id, value); see `Sweep.replay`.
 
     Raises DefinitionError for what is no rule, and where nothing says which metric was reported on the way.
 
     >>> found = example().sweep(metric="acc", goal="max")
-    >>> replay(found.series, found.target, found.runs, ["median"], metric=None, x="step").table["n_runs"].to_list()
+    >>> replay(found.series, found.target, found.runs, ["median"], metric=None, x=None).table["n_runs"].to_list()
     [2]
     """
     reported = metric or (target.source.metric if isinstance(target.source, Statistic) else None)
@@ -75,7 +75,7 @@ def replay(
         runs.select("run_id", pl.col("value").alias("final")), on="run_id", maintain_order="left"
     )
     made = [_of_rule(rule, ordered, target) for rule in rules]
-    return Replay(x, pl.concat([table for table, _ in made]), pl.concat([told for _, told in made]))
+    return Replay(x or "step", pl.concat([table for table, _ in made]), pl.concat([told for _, told in made]))
 
 
 def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -259,7 +259,9 @@ class Sweep(Tabulated):
         keys, groups = self._repeats()
         return luck.of_the_best(keys, groups, self.target, noise)
 
-    def replay(self, early_stopping: Rule | Sequence[Rule], *, metric: str | None = None, x: str = "step") -> Replay:
+    def replay(
+        self, early_stopping: Rule | Sequence[Rule], *, metric: str | None = None, x: str | None = None
+    ) -> Replay:
         """What would early stopping have saved, and cost? One row a rule, on the curves that were logged.
 
         The runs are taken one after the other, in the order in which they started, and each rule decides at each

@@ -30,20 +30,21 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhd])\s*")
 
 
-def axis(table: RunTable, x: str) -> str:
-    """Return the metric that an x means; "step" and "time" (seconds since the start) are those of the row.
+def axis(table: RunTable, x: str | None) -> str:
+    """Return the metric that an x means: "step" and "time" (seconds since the start) where no metric has that name.
 
-    That holds also where a metric has such a name: what is asked without a word about x must not depend on names.
-
+    None is the step, whatever metrics are called: what is asked without a word about x does not depend on names.
     Raises UnknownNameError, which names the nearest.
 
     >>> table = example()._view.runs
-    >>> axis(table, "time"), axis(table, "loss")
-    ('_runtime', 'loss')
+    >>> axis(table, None), axis(table, "time"), axis(table, "loss")
+    ('_step', '_runtime', 'loss')
     """
+    if x is None:
+        return "_step"
     metrics = table.snapshot.metrics
-    found = _OF_THE_ROW.get(arguments.metric("x", x), x)
-    if found not in metrics and found not in PSEUDO:
+    found = x if arguments.metric("x", x) in metrics or x in PSEUDO else _OF_THE_ROW.get(x)
+    if found is None:
         raise UnknownNameError.nearest("x metric", x, [*metrics, *_OF_THE_ROW])
     return found
 
@@ -66,7 +67,7 @@ def amount(value: Amount, *, said: str = "budget") -> float:
     return float(value)
 
 
-def trajectories(series: SeriesTable, metric: str, *, x: str, runs: Runs, where: Where) -> pl.DataFrame:
+def trajectories(series: SeriesTable, metric: str, *, x: str | None, runs: Runs, where: Where) -> pl.DataFrame:
     """Return run_id, step, x, value, in order of run and step: numbers only (NaN too), where x is known.
 
     x at a step is its latest value at or before that step. A step before the first x is left out.

@@ -142,7 +142,7 @@ def at_budget(
 @click.argument("threshold", type=float)
 @directory_option
 @goal_option
-@click.option("--x", default="step", show_default=True, help="What is counted: step, time, or a metric such as tokens.")
+@click.option("--x", help="What is counted: time, or a metric such as tokens.  [default: the step]")
 @click.option("--by", help="What makes the groups: columns with commas. [default: all runs are one group]")
 @where_option
 @click.option(

@@ -42,7 +42,7 @@ def forms(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, about in (
         ("parquet", "Parquet, into a file or a pipe."),
         ("csv", "CSV with a head line."),
-        ("json", "One JSON object a line; NaN and Infinity are texts."),
+        ("json", "One JSON object a line."),
     ):
         click.option(f"--{name}", "form", flag_value=name, help=about)(command)
     return command
@@ -73,7 +73,7 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
     """
     shown = frame.head(rows) if rows else frame
     if form == "json":
-        click.echo(export.ndjson(_plain(shown)), nl=False)
+        click.echo(export.spelled(_plain(shown).lazy()).collect().write_ndjson(), nl=False)
     elif form == "csv":
         click.echo(flat(shown).write_csv(), nl=False)
     elif form == "parquet":
