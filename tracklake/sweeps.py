@@ -310,13 +310,7 @@ class Sweep(Tabulated):
 
 
 def sweep(
-    series: SeriesTable,
-    target: Target,
-    *,
-    params: str | Sequence[str] | None,
-    runs: Runs,
-    where: Where,
-    failed: Failed,
+    series: SeriesTable, target: Target, *, params: str | Sequence[str] | None, runs: Runs, where: Where, failed: Failed
 ) -> Sweep:
     """Read the runs and find what varies over them; see `Lake.sweep`.
 
