@@ -351,8 +351,10 @@ def test_frames_and_pictures_of_the_wrong_kind(lake: tl.Lake):
     """What is long to show is told by its type."""
     with pytest.raises(TypeError, match=r"comparison= takes what lake.compare\(...\) returns; got a Sweep"):
         lake.plot.leaderboard(sweep(lake))
-    with pytest.raises(TypeError, match=r"metric= takes a metric, .* and numbers; got a DataFrame"):
-        lake.compare(lake.runs().to_pandas(), by="lr", goal="min")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a frame of numbers has the columns run_id and one other"):
+        lake.compare(lake.runs().to_pandas(), by="lr", goal="min")
+    with pytest.raises(TypeError, match=r"metric= takes a metric, .* and numbers; got a Series"):
+        lake.compare(lake.runs()["run_id"].to_pandas(), by="lr", goal="min")
     with pytest.raises(TypeError, match="a frame of numbers has texts in run_id; this one has Int64"):
         lake.compare(pl.DataFrame({"run_id": [1], "x": [1.0]}), by="lr", goal="min")
 
@@ -537,8 +539,19 @@ def test_the_columns_of_a_table_may_be_said_in_many_ways(tmp_path: Path, given: 
     assert lake.run(run_id).config == ({"model": "a", "width": 8} if "=" in run_id else config)
 
 
-def test_numbers_of_runs_that_are_categories(lake: tl.Lake):
-    """A frame of numbers may name its runs by categories."""
+@pytest.mark.parametrize(
+    "make",
+    [
+        pl.DataFrame.lazy,
+        pl.DataFrame.to_pandas,
+        pl.DataFrame.to_arrow,
+        lambda cost: cost.cast({"run_id": pl.Categorical}),
+        lambda cost: cost.cast({"run_id": pl.Enum(cost["run_id"])}),
+        lambda cost: cost.cast({"run_id": pl.Categorical}).to_pandas(),
+    ],
+)
+def test_numbers_of_runs_may_be_frames_of_many_kinds(lake: tl.Lake, make: Callable[[pl.DataFrame], Any]):
+    """They may be lazy, of pandas or of arrow, and name their runs by categories."""
     cost = lake.runs(columns=["run_id", "config.lr"]).rename({"config.lr": "cost"})
-    found = lake.sweep(metric=cost.with_columns(pl.col("run_id").cast(pl.Categorical)), goal="min")
-    assert sorted(found.runs["value"]) == [0.1, 0.1, 0.2, 0.2]
+    assert sorted(lake.sweep(metric=make(cost), goal="min").runs["value"]) == [0.1, 0.1, 0.2, 0.2]
+    assert lake.compare(make(cost), by="lr", goal="min", draws=10).table["mean"].to_list() == [0.1, 0.2]

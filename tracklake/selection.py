@@ -75,6 +75,21 @@ def _items(given: Any) -> list[Any]:
     return list(given) if isinstance(given, Iterable) else [given]
 
 
+def plain_frame(given: Any) -> Any:
+    """Return a frame, be it lazy, of pandas or of arrow, as one of polars with categories as texts; all else as it is.
+
+    >>> plain_frame(pl.LazyFrame({"run_id": ["slow"]}).cast(pl.Categorical)).dtypes
+    [String]
+    """
+    if isinstance(given, pl.LazyFrame):
+        given = given.collect()
+    elif type(given).__module__.split(".")[0] == "pandas":
+        given = pl.from_pandas(given)
+    elif hasattr(given, "column_names"):  # arrow's
+        given = pl.DataFrame(given)
+    return given.cast({pl.Categorical: pl.String, pl.Enum: pl.String}) if isinstance(given, pl.DataFrame) else given
+
+
 def id_of(run: Identified | str, *, said: str = "run_id") -> str:
     """Return the id of one run; raise TypeError for what is none.
 

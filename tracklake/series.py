@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
@@ -284,9 +285,8 @@ def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
 
 
 def _step(given: Any) -> int | float:
-    """Return a number as a plain one, exact if it is whole."""
-    number = arguments.number("steps", given)
-    return arguments.whole("steps", given, least=-(2**63)) if number.is_integer() else number
+    """Return a number as a plain one, exact if it is an integer."""
+    return operator.index(given) if hasattr(type(given), "__index__") else arguments.number("steps", given)
 
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:
@@ -338,6 +338,6 @@ def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def _too_large(count: int, limit: float) -> HistoryTooLargeError:
     return HistoryTooLargeError(
-        f"this history has {count:,} points, more than limit={limit:,.0f}. Ask for fewer metrics or runs, "
+        f"this history has {count:,} points, more than limit={limit:,.15g}. Ask for fewer metrics or runs, "
         "thin it with downsample=1000, read it lazily with scan_history(...), or raise the limit"
     )

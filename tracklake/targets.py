@@ -142,8 +142,6 @@ def _of_frame(frame: pl.DataFrame, goal: str | None) -> Target:
     names = [name for name in frame.columns if name != "run_id"]
     if len(names) != 1 or len(names) == frame.width:
         raise TypeError(f"a frame of numbers has the columns run_id and one other; this one has {frame.columns}")
-    if isinstance(frame["run_id"].dtype, pl.Categorical | pl.Enum):
-        frame = frame.with_columns(pl.col("run_id").cast(pl.String))
     if frame["run_id"].dtype != pl.String:
         raise TypeError(f"a frame of numbers has texts in run_id; this one has {frame['run_id'].dtype}")
     if frame["run_id"].n_unique() < frame.height:
