@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import random
 import re
@@ -338,16 +336,38 @@ def test_a_run_read_from_a_lake_takes_just_what_it_stores(api: tl.Api):
     for name in ("notes", "group", "name", "state", "summary", "config", "colour"):
         with pytest.raises(AttributeError, match=rf"'{name}' of run 'one' cannot be set; .tags and .summary"):
             setattr(run, name, "x")
-    for change in (
-        lambda config: config.update(lr=9),
-        lambda config: config.__setitem__("lr", 9),
-        lambda config: config.pop("lr"),
-    ):
-        with pytest.raises(TypeError, match=r"what is set here would be lost; tracklake.Api\(dir\).run\(id\).config"):
-            change(run.config)
-    own = copy.deepcopy(run.config)
-    own["lr"] = 9
-    assert (type(own), run.config["lr"], json.loads(json.dumps(run.config))) == (dict, 0.1, dict(run.config))
+
+
+def test_the_config_of_a_recorded_run_is_a_plain_copy(tmp_path: Path):
+    """It is changed as any dict, at all levels, and nothing of that is stored."""
+    with tl.init("p", id="r", dir=tmp_path, config={"lr": 0.1, "seed": 3, "model": {"depth": 3}}):
+        pass
+    run = tl.open(tmp_path).run("r")
+    config = run.config
+    assert (config.pop("seed"), config.setdefault("opt", "adam")) == (3, "adam")
+    dict(config)["model"].update(depth=4)
+    config["lr"] = 9
+    assert config == {"lr": 9, "opt": "adam", "model": {"depth": 4}}
+    assert (type(config), type(config["model"])) == (dict, dict)  # what writes YAML takes no other
+    assert run.config == {"lr": 0.1, "seed": 3, "model": {"depth": 3}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("tags", None, r"tags are texts that are not empty, such as tags=\['baseline', 'v2'\]; got None"),
+        ("config", None, r"config= takes a mapping such as {'lr': 0.1}; got None"),
+        ("config", ["lr"], r"config= takes a mapping such as {'lr': 0.1}; got \['lr'\] \(list\)"),
+    ],
+)
+def test_what_update_could_not_store_is_refused_when_it_is_set(api: tl.Api, name: str, value: object, words: str):
+    """The run is left as it was, so that update() goes on."""
+    run = api.run("one")
+    before = (run.tags, run.config)
+    with pytest.raises(TypeError, match=words):
+        setattr(run, name, value)
+    run.update()
+    assert (run.tags, run.config) == before
 
 
 def test_all_at_once(api: tl.Api):
@@ -406,7 +426,7 @@ def test_random_filters_agree_with_a_loop(seed: int):
         ({"x_axis": "lss"}, "unknown metric 'lss'; did you mean 'loss'"),
         ({"keys": ["lss"]}, "unknown metric 'lss'; did you mean 'loss'"),
         ({"stream": "sys"}, "stream='sys'; accepted are 'default', 'system', 'events'"),
-        ({"samples": -1}, "samples=-1; it is how many rows to keep"),
+        ({"samples": -1}, "samples=-1; it is a whole number, at least 0"),
     ],
 )
 def test_a_history_that_cannot_be_is_refused(api: tl.Api, arguments, message):

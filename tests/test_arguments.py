@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 import tracklake as tl
+from tracklake import cli
 from tracklake.errors import TracklakeError
 
 LOSS = {"by": "lr", "goal": "min", "draws": 10}
@@ -85,6 +90,7 @@ WORDS: dict[str, tuple[Ask, str, str]] = {
         "reinit",
         "'default', 'create_new', 'finish_previous', 'return_previous', True, False, None",
     ),
+    "system_metrics": (lambda lake, w: tl.init(dir=lake.dir, system_metrics=w), "system_metrics", "True, False, None"),
     "durability": (lambda lake, w: tl.init(dir=lake.dir, durability=w), "durability", "'write', 'fsync', 'buffered'"),
 }
 
@@ -102,8 +108,45 @@ def test_a_word_of_an_odd_type(lake: tl.Lake):
     """A list with the right word is not the word."""
     with pytest.raises(TracklakeError, match=r"shape=\['wide'\]; accepted are 'long', 'wide'"):
         lake.history("loss", shape=["wide"])  # type: ignore[arg-type]
-    with pytest.raises(TracklakeError, match=r"resume=1; accepted are 'allow', 'must', 'never', 'auto', True, False"):
-        tl.init(dir=lake.dir, resume=1)  # type: ignore[arg-type]
+    with pytest.raises(TracklakeError, match=r"resume=2; accepted are 'allow', 'must', 'never', 'auto', True, False"):
+        tl.init(dir=lake.dir, resume=2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"system_metrics": 0},
+        {"system_metrics": None},
+        {"system_metrics": np.False_},
+        {"resume": 0},
+        {"resume": 1},
+        {"resume": np.True_},
+        {"reinit": 0},
+        {"reinit": 1},
+        {"reinit": np.bool_(1)},
+    ],
+)
+def test_a_truth_as_a_number(tmp_path: Path, words: dict[str, Any]):
+    """1 and 0 are True and False for a run that begins, as are numpy's own; no system metrics are None."""
+    tl.init(dir=tmp_path, **words).finish()
+    assert tl.open(tmp_path).runs()["state"].to_list() == ["finished"]
+    assert tl.open(tmp_path).history(stream="system").is_empty()
+
+
+@pytest.mark.parametrize(("reinit", "same"), [(0, True), (np.False_, True), (1, False)])
+def test_reinit_as_a_number(tmp_path: Path, reinit: Any, *, same: bool):
+    """reinit=0 is False, which goes on with the current run; 1 is True, which finishes it."""
+    first = tl.init(dir=tmp_path)
+    second = tl.init(dir=tmp_path, reinit=reinit)
+    second.finish()
+    assert (second is first, tl.run) == (same, None)
+    assert tl.open(tmp_path).runs()["state"].to_list() == ["finished"] * (1 if same else 2)
+
+
+def test_system_metrics_as_a_number(tmp_path: Path):
+    """system_metrics=1 samples as True does."""
+    tl.init(dir=tmp_path, system_metrics=np.int64(1), id="r").finish()  # type: ignore[arg-type]
+    assert tl.open(tmp_path).history(stream="system")["run_id"].unique().to_list() == ["r"]
 
 
 NAMES = "a name or a list of names"
@@ -127,8 +170,8 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     "columns": (lambda lake, v: lake.runs(columns=v), "columns", NAMES, [1, [1], [["a"]], {"a": 1}]),
     "order_by": (lambda lake, v: lake.runs(order_by=v), "order_by", NAMES, [1, ["config.lr", None]]),
     "where": (lambda lake, v: lake.runs(where=v), "where", "a polars expression or a SQL text", [True, ["a"]]),
-    "runs": (lambda lake, v: lake.runs(runs=v), "runs", RUNS, [1, [1], [None], {"a": 1}, b"x"]),
-    "runs of history": (lambda lake, v: lake.history("loss", runs=v), "runs", RUNS, [1, ["r0.1-0", None]]),
+    "runs": (lambda lake, v: lake.runs(runs=v), "runs", RUNS, [1, [1], [None], {1: "a"}, b"x"]),
+    "runs of history": (lambda lake, v: lake.history("loss", runs=v), "runs", RUNS, [1, ["r0.1-0", 5]]),
     "run": (lambda lake, v: lake.run(v), "run_id", "the id of a run", [1, None, ["r0.1-0"]]),
     "summaries": (
         lambda lake, v: lake.summaries(v),
@@ -138,7 +181,10 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     ),
     "history": (lambda lake, v: lake.history(v), "metrics", NAMES, [1, [1], [["loss"]]]),
     "history x": (lambda lake, v: lake.history("loss", x=v), "x", METRIC, [1, ["loss"]]),
-    "history limit": (lambda lake, v: lake.history("loss", limit=v), "limit", NUMBER, [None, "x", True]),
+    "limit": (lambda lake, v: lake.runs(limit=v), "limit", WHOLE, ["3", 2.5, True]),
+    "history limit": (lambda lake, v: lake.history("loss", limit=v), "limit", NUMBER, [None, "x", True, np.True_, [5]]),
+    "downsample": (lambda lake, v: lake.history("loss", downsample=v), "downsample", WHOLE, ["50", 4.5, True]),
+    "samples": (lambda lake, v: run(lake).history(samples=v), "samples", WHOLE, ["3", 2.5]),
     "system": (lambda lake, v: lake.history(v, stream="system"), "metrics", NAMES, [1, [1]]),
     "scan_history": (lambda lake, v: lake.scan_history(v), "metrics", NAMES, [1, [None]]),
     "history of a run": (lambda lake, v: lake.run("r0.1-0").history(v), "metrics", NAMES, [1, [1]]),
@@ -168,9 +214,10 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
     "import runs": (
         lambda lake, v: brought_in(lake, run_columns=v),
         "run_columns",
-        "a list of the names of columns",
-        [[1], [["model"]]],
+        NAMES,
+        [[1], [["model"]], {"model": 1}],
     ),
+    "import config": (lambda lake, v: brought_in(lake, config_columns=v), "config_columns", NAMES, [1, [1]]),
     "export": (lambda lake, v: lake.export(v), "folder", "a path", [1, None]),
     "export run": (lambda lake, v: lake.export("out", run=v), "run", "the id of a run", [1, ["r0.1-0"]]),
     "save": (lambda lake, v: lake.plot.scatter("lr", "loss").save(v), "path", "a path", [1]),
@@ -206,6 +253,7 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
         "how many, or a list of numbers",
         ["x", None, [None]],
     ),
+    "points of curves": (lambda lake, v: lake.learning_curves("loss", points=v), "points", WHOLE, [2.5]),
     "quality": (lambda lake, v: lake.quality(v), "metric", METRIC, [1, ["loss"]]),
     "sweep": (lambda lake, v: lake.sweep(metric=v, goal="min"), "metric", TARGET, [1, ["loss"]]),
     "params": (lambda lake, v: lake.sweep(metric="loss", goal="min", params=v), "params", NAMES, [1, [1]]),
@@ -258,12 +306,6 @@ TYPES: dict[str, tuple[Ask, str, str, list[Any]]] = {
         "a mapping such as {'metadata': False}",
         [1],
     ),
-    "system_metrics": (
-        lambda lake, v: tl.init(dir=lake.dir, system_metrics=v),
-        "system_metrics",
-        "True or False",
-        ["x", 1],
-    ),
 }
 
 
@@ -290,6 +332,10 @@ def test_a_value_of_a_wrong_type(lake: tl.Lake, call: str, given: object):
         (lambda lake: sweep(lake).rank_stability(top=0), "top=0; it is a whole number, at least 1"),
         (lambda lake: sweep(lake).pareto([]), "metrics=[]; name one at least"),
         (lambda lake: sweep(lake).luck(noise=-1), "noise=-1; it is a standard deviation, at least 0"),
+        (lambda lake: lake.runs(limit=-1), "limit=-1; it is a whole number, at least 0"),
+        (lambda lake: lake.history("loss", downsample=3), "downsample=3; it is a whole number, at least 4"),
+        (lambda lake: run(lake).history(samples=-1), "samples=-1; it is a whole number, at least 0"),
+        (lambda lake: lake.learning_curves("loss", band=(0.5, 2)), "band=(0.5, 2); two shares between 0 and 1"),
         (lambda lake: tl.Api(lake.dir).runs(per_page=0), "per_page=0; it is a whole number, at least 1"),
         (lambda lake: lake.plot.leaderboard(lake.compare("loss", **LOSS), limit=0), "limit=0; it is a whole number"),
     ],
@@ -305,8 +351,10 @@ def test_frames_and_pictures_of_the_wrong_kind(lake: tl.Lake):
     """What is long to show is told by its type."""
     with pytest.raises(TypeError, match=r"comparison= takes what lake.compare\(...\) returns; got a Sweep"):
         lake.plot.leaderboard(sweep(lake))
-    with pytest.raises(TypeError, match=r"metric= takes a metric, .* and numbers; got a DataFrame"):
-        lake.compare(lake.runs().to_pandas(), by="lr", goal="min")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a frame of numbers has the columns run_id and one other"):
+        lake.compare(lake.runs().to_pandas(), by="lr", goal="min")
+    with pytest.raises(TypeError, match=r"metric= takes a metric, .* and numbers; got a Series"):
+        lake.compare(lake.runs()["run_id"].to_pandas(), by="lr", goal="min")
     with pytest.raises(TypeError, match="a frame of numbers has texts in run_id; this one has Int64"):
         lake.compare(pl.DataFrame({"run_id": [1], "x": [1.0]}), by="lr", goal="min")
 
@@ -316,7 +364,16 @@ def test_runs_may_be_said_in_many_ways(lake: tl.Lake):
     table, one = lake.runs(), lake.run("r0.1-0")
     some = tl.Api(lake.dir).runs(filters={"config.lr": 0.1})
     few = table.filter(pl.col("config.lr") == 0.1)
-    for runs in (some, list(some), few, few.lazy(), few.to_pandas(), few["run_id"], [one, "r0.1-1"], {*few["run_id"]}):
+    frames = (few, few.lazy(), few.to_pandas(), few.to_arrow(), few.with_columns(pl.col("run_id").cast(pl.Categorical)))
+    columns = [few["run_id"], few["run_id"].to_pandas(), few["run_id"].to_arrow(), few["run_id"].to_numpy()]
+    own = (
+        [one, "r0.1-1"],
+        {*columns[0]},
+        dict.fromkeys(columns[0]),
+        iter(columns[0]),
+        dict.fromkeys(columns[0]).keys(),
+    )
+    for runs in (some, list(some), *frames, *columns, *own):
         assert sorted(lake.runs(runs=runs)["run_id"]) == ["r0.1-0", "r0.1-1"]
     assert lake.history("loss", runs=one).height == 5
     assert lake.run(one).id == "r0.1-0"
@@ -332,3 +389,169 @@ def test_refused_before_anything_is_written(lake: tl.Lake):
     with pytest.raises(TracklakeError, match="form='xml'"):
         lake.export(Path(lake.dir) / "out", form="xml")  # type: ignore[arg-type]
     assert not (Path(lake.dir) / "out").exists()
+
+
+ALIKE: dict[str, tuple[Ask, object, list[Any]]] = {
+    "threshold": (
+        lambda lake, v: lake.time_to("loss", v, goal="min").table,
+        0.5,
+        [Decimal("0.5"), np.array(0.5), np.float32(0.5), Fraction(1, 2)],
+    ),
+    "confidence": (
+        lambda lake, v: lake.compare("loss", **LOSS, confidence=v).table,
+        0.75,
+        [Decimal("0.75"), np.array(0.75), np.float16(0.75), Fraction(3, 4)],
+    ),
+    "draws": (
+        lambda lake, v: lake.compare("loss", **{**LOSS, "draws": v}).table,
+        200,
+        [np.uint8(200), np.array(200), Decimal(200), 200.0],
+    ),
+    "seed": (lambda lake, v: lake.compare("loss", **LOSS, seed=v).table, 127, [np.int8(127), np.array(127), 127.0]),
+    "importance seed": (
+        lambda lake, v: sweep(lake).importance(seed=v, draws=5),
+        127,
+        [np.int8(127), np.array(127), Decimal(127)],
+    ),
+    "importance draws": (lambda lake, v: sweep(lake).importance(draws=v), 3, [np.uint8(3), Decimal(3)]),
+    "quantile": (lambda lake, v: sweep(lake).importance(quantile=v, draws=3), 0.5, [Fraction(1, 2), Decimal("0.5")]),
+    "best": (lambda lake, v: sweep(lake).best(v), 1, [np.uint8(1), np.array(1), Decimal(1)]),
+    "marginal": (lambda lake, v: sweep(lake).marginal("lr", points=v), 2, [np.uint8(2), Decimal(2)]),
+    "among": (lambda lake, v: sweep(lake).interactions(among=v), 2, [np.uint8(2), Decimal(2)]),
+    "top": (lambda lake, v: sweep(lake).rank_stability(top=v, draws=9), 2, [np.uint8(2), np.array(2)]),
+    "noise": (
+        lambda lake, v: sweep(lake).rank_stability(noise=v, draws=9),
+        0.5,
+        [Decimal("0.5"), np.array(0.5), Fraction(1, 2)],
+    ),
+    "fronts": (lambda lake, v: sweep(lake).pareto({"loss": "min"}, fronts=v), None, [4, np.uint8(4), Decimal(4)]),
+    "limit": (lambda lake, v: lake.runs(limit=v), 2, [np.int64(2), np.array(2), Decimal(2), 2.0]),
+    "history limit": (lambda lake, v: lake.history("loss", limit=v), 100, [1e2, np.int64(100), Decimal(100), np.inf]),
+    "downsample": (lambda lake, v: lake.history("loss", downsample=v), 4, [np.int64(4), np.array(4), Decimal(4)]),
+    "steps": (
+        lambda lake, v: lake.history("loss", steps=(v, None)),
+        2,
+        [np.int64(2), np.array(2), Decimal(2), 1.5],
+    ),
+    "samples": (lambda lake, v: run(lake).history(samples=v, pandas=False), 2, [np.int64(2), Decimal(2)]),
+    "min_step": (lambda lake, v: list(run(lake).scan_history(min_step=v)), 2, [np.int64(2), Decimal(2), np.array(2)]),
+    "max_step": (lambda lake, v: list(run(lake).scan_history(max_step=v)), 2, [np.uint8(2), Decimal(2), np.array(2)]),
+    "per_page": (lambda lake, v: [r.id for r in tl.Api(lake.dir).runs(per_page=v)], 1, [np.int64(1), Decimal(1)]),
+    "points": (lambda lake, v: lake.learning_curves("loss", points=v), 3, [np.int64(3), np.array(3), Decimal(3)]),
+    "places": (
+        lambda lake, v: lake.learning_curves("loss", points=v),
+        [0, 2],
+        [np.array([0, 2]), {0, 2}, pl.Series([0, 2]), [Decimal(0), Decimal(2)], range(0, 3, 2)],
+    ),
+    "band": (
+        lambda lake, v: lake.learning_curves("loss", band=v),
+        (0.25, 0.75),
+        [np.array([0.25, 0.75]), [Decimal("0.25"), Fraction(3, 4)], pl.Series([0.25, 0.75])],
+    ),
+    "until": (lambda lake, v: lake.area_under("loss", until=v), 2, [Decimal(2), np.array(2), np.int8(2), Fraction(2)]),
+    "budget": (
+        lambda lake, v: lake.at_budget({"step": v}, metric="loss", goal="min"),
+        2,
+        [Decimal(2), np.array(2), np.int8(2), [2], np.array([2.0])],
+    ),
+    "budgets": (
+        lambda lake, v: lake.at_budget({"step": v}, metric="loss", goal="min"),
+        [1, 2],
+        [np.array([1, 2]), (Decimal(1), 2), pl.Series([1, 2])],
+    ),
+}
+
+
+def same(found: Any, other: Any) -> bool:
+    return bool(found.equals(other) if isinstance(found, pl.DataFrame) else found == other)
+
+
+@pytest.mark.parametrize(("call", "given"), [(call, value) for call, (*_, alike) in ALIKE.items() for value in alike])
+def test_a_number_of_another_kind(lake: tl.Lake, call: str, given: object):
+    """A number means the same as one of Python, be it of numpy, a Decimal, a Fraction or an array of one."""
+    ask, plain, _ = ALIKE[call]
+    assert same(ask(lake, given), ask(lake, plain))
+
+
+def test_a_budget_from_a_generator(lake: tl.Lake):
+    """Several budgets may come from whatever yields them."""
+    found = lake.at_budget({"step": (n for n in (1, 2))}, metric="loss", goal="min", runs="r0.1-0")  # type: ignore[dict-item]
+    assert found["budget.step"].to_list() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(("where", "n"), [("true", 4), ("1=1", 4), ("1 = 1 AND config.lr > 0.15", 2), ("1=2", 0)])
+def test_a_condition_of_constants(lake: tl.Lake, where: str, n: int):
+    """Programs that put conditions together begin with one that always holds."""
+    assert lake.runs(where=where).height == n
+    assert lake.history("loss", where=where).height == 5 * n
+
+
+def test_a_condition_of_constants_in_the_terminal(lake: tl.Lake):
+    """It means the same there."""
+    found = CliRunner().invoke(cli.main, ["runs", "--dir", lake.dir, "--where", "1=1", "--csv", "--columns", "run_id"])
+    assert sorted(found.output.split()) == ["r0.1-0", "r0.1-1", "r0.2-0", "r0.2-1", "run_id"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pl.DataFrame.lazy,
+        pl.DataFrame.to_pandas,
+        pl.DataFrame.to_arrow,
+        pl.DataFrame.rows,
+        lambda frame: frame.to_pandas().astype("string"),
+    ],
+)
+def test_nulls_among_run_ids(lake: tl.Lake, make: Callable[[pl.DataFrame], Any]):
+    """What a left join leaves without an id is told as that."""
+    runs = make(pl.DataFrame({"run_id": ["r0.1-0", None, "r0.1-1", None]}))
+    given = [run_id for (run_id,) in runs] if isinstance(runs, list) else runs
+    with pytest.raises(TypeError) as raised:
+        lake.runs(runs=given)
+    assert str(raised.value) == (
+        "runs= takes run ids; 2 of 4 are null, the first in row 2: drop them, as by .drop_nulls('run_id')"
+    )
+
+
+def test_an_arrow_table_without_run_ids(lake: tl.Lake):
+    """Its columns are named."""
+    with pytest.raises(TracklakeError, match=r"the frame given has \['id'\]"):
+        lake.runs(runs=pl.DataFrame({"id": ["r0.1-0"]}).to_arrow())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "run_id"),
+    [
+        ({"run_columns": "model"}, "a"),
+        ({"run_columns": (name for name in ["model", "width"])}, "model=a,width=8"),
+        ({"run_columns": pl.Series(["model"])}, "a"),
+        ({"run_columns": np.array(["model"]), "config_columns": "width"}, "a"),
+        ({"run_columns": {"model"}, "config_columns": (name for name in ["width"])}, "a"),
+    ],
+)
+def test_the_columns_of_a_table_may_be_said_in_many_ways(tmp_path: Path, given: dict[str, Any], run_id: str):
+    """A single text is one name; several come from whatever holds or yields them."""
+    lake = tl.open(tmp_path, create=True)
+    curves = CURVES.with_columns(width=8)
+    assert lake.import_table(curves, **given, step="epoch", metrics={"e": "err"}).runs == 1
+    assert lake.runs()["run_id"].to_list() == [run_id]
+    config = {"model": "a"} if run_id == "a" and "config_columns" not in given else {"width": 8}
+    assert lake.run(run_id).config == ({"model": "a", "width": 8} if "=" in run_id else config)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pl.DataFrame.lazy,
+        pl.DataFrame.to_pandas,
+        pl.DataFrame.to_arrow,
+        lambda cost: cost.cast({"run_id": pl.Categorical}),
+        lambda cost: cost.cast({"run_id": pl.Enum(cost["run_id"])}),
+        lambda cost: cost.cast({"run_id": pl.Categorical}).to_pandas(),
+    ],
+)
+def test_numbers_of_runs_may_be_frames_of_many_kinds(lake: tl.Lake, make: Callable[[pl.DataFrame], Any]):
+    """They may be lazy, of pandas or of arrow, and name their runs by categories."""
+    cost = lake.runs(columns=["run_id", "config.lr"]).rename({"config.lr": "cost"})
+    assert sorted(lake.sweep(metric=make(cost), goal="min").runs["value"]) == [0.1, 0.1, 0.2, 0.2]
+    assert lake.compare(make(cost), by="lr", goal="min", draws=10).table["mean"].to_list() == [0.1, 0.2]

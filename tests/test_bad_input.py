@@ -247,8 +247,7 @@ QUESTIONS = {
         "unknown column 'lr'; did you mean 'config.lr'",
     ),
     "plot": (lambda lake: lake.plot.curves("loss", by="lrr"), UnknownNameError, "unknown column 'lrr'; "),
-    "limit": (lambda lake: lake.runs(limit=-1), QueryError, "limit=-1; it is how many runs at most"),
-    "limit text": (lambda lake: lake.runs(limit="3"), QueryError, "limit='3'; it is how many runs at most"),
+    "limit": (lambda lake: lake.runs(limit=-1), QueryError, "limit=-1; it is a whole number, at least 0"),
     "project": (lambda lake: lake.runs("q"), UnknownNameError, "unknown project 'q'; there are 'p'"),
     "runs": (lambda lake: lake.runs(runs="onee"), UnknownNameError, "unknown run 'onee'; did you mean 'one'?"),
     "runs frame": (
@@ -277,12 +276,7 @@ QUESTIONS = {
     "history shape": (lambda lake: lake.history(shape="tall"), QueryError, "shape='tall'; accepted are"),
     "steps": (lambda lake: lake.history(steps=5), QueryError, "steps=5; accepted are (first, last)"),
     "three steps": (lambda lake: lake.history(steps=(1, 2, 3)), QueryError, "steps=(1, 2, 3); accepted are"),
-    "downsample": (lambda lake: lake.history(downsample=2), QueryError, "downsample=2; a series keeps its first"),
-    "downsample by halves": (
-        lambda lake: lake.history(downsample=4.5),
-        QueryError,
-        "downsample=4.5; a series keeps its",
-    ),
+    "downsample": (lambda lake: lake.history(downsample=2), QueryError, "downsample=2; it is a whole number, at"),
     "at_best": (lambda lake: lake.at_best("los", goal="min"), UnknownNameError, "did you mean 'loss'?"),
     "goal": (lambda lake: lake.at_best("loss", goal="up"), DefinitionError, "goal='up'; accepted are 'min', 'max'"),
     "no goal": (
@@ -327,7 +321,7 @@ WHERE = {
     "config.Lr > 0": "did you mean 'config.lr'",
     "\"config.lr\" > 'x'": "cannot be answered: cannot compare string with numeric type (f64) (config.lr is Float64)",
     '"config.lr"': "cannot be answered: filter predicate must be of type `Boolean`, got `Float64`",
-    "1": "where='1' names no column; ",
+    "1": "where='1' cannot be answered: filter predicate must be of type `Boolean`",
     "'config.lr' > 0.5": "names no column; ",
 }
 

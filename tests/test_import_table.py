@@ -180,7 +180,6 @@ def test_runs_that_are_there_are_refused(lake):
         ({}, {"step": "epcoh"}, UnknownNameError, "unknown column 'epcoh'; did you mean 'epoch'?"),
         ({}, {"metrics": {"a": "lss"}}, UnknownNameError, "unknown column 'lss'; did you mean 'loss'?"),
         ({}, {"run_columns": []}, SourceError, r"run_columns=\[\]"),
-        ({}, {"run_columns": "seed"}, SourceError, "run_columns='seed'"),
         ({}, {"metrics": {}}, SourceError, r"metrics=\{\}"),
         ({}, {"metrics": {"_step": "loss"}}, SourceError, "not one of _step, _runtime"),
         ({}, {"project": ""}, RunError, "the project name '' is empty"),

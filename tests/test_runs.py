@@ -125,7 +125,7 @@ def test_limit_takes_the_first_of_the_order(lake):
         ("c",),
     ]
     assert lake.runs(limit=0).height == 0
-    with pytest.raises(ValueError, match="limit=-1; it is how many runs at most"):
+    with pytest.raises(ValueError, match="limit=-1; it is a whole number, at least 0"):
         lake.runs(limit=-1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake import arguments, targets
+from tracklake import arguments, selection, targets
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Analysis:
 
         _need("scipy")
         table = self._view.runs
-        target = targets.target(table, metric, stat=stat, goal=goal)
+        target = targets.target(table, selection.plain_frame(metric), stat=stat, goal=goal)
         found = outcomes.outcomes(
             table, target, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
         )
@@ -280,7 +280,7 @@ class Analysis:
 
         _need("scipy")
         series = self._view.series
-        target = targets.target(series.table, metric, stat=stat, goal=goal)
+        target = targets.target(series.table, selection.plain_frame(metric), stat=stat, goal=goal)
         return sweeps.sweep(series, target, params=params, runs=runs, where=where, failed=failed)
 
     def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:

@@ -77,8 +77,8 @@ class Api:
             arguments.text("path", path, takes=_PATH)
         if order is not None:
             arguments.text("order", order, takes="the name of a field after '+' or '-'")
-        arguments.whole("per_page", per_page, least=1, error=QueryError)
-        return ApiRuns(self._lake, path, filters or {}, order or "+created_at", per_page=per_page)
+        size = arguments.whole("per_page", per_page, least=1, error=QueryError)
+        return ApiRuns(self._lake, path, filters or {}, order or "+created_at", per_page=size)
 
     def run(self, path: str) -> ApiRun:
         """Return one run by "entity/project/run_id", "project/run_id" or "run_id".

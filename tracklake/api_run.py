@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import cached_property
 from itertools import groupby
@@ -71,10 +73,12 @@ class ApiRun:
         self._read()
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set what `update` stores; refuse all else, which would be lost."""
+        """Set what `update` stores; refuse all else, which would be lost. Raises AttributeError, TypeError."""
         if name not in (*_SETTABLE, "display_name", "config"):
             raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; {', '.join(_SETTABLE)} and config can")
-        given = name != "config" and value is not None
+        if name == "config" and not isinstance(value, Mapping):
+            raise arguments.refused("config", "a mapping such as {'lr': 0.1}", value)
+        given = name == "tags" or (name != "config" and value is not None)
         super().__setattr__(name, fields.check(name, value) if given else value)
 
     @property
@@ -194,15 +198,14 @@ class ApiRun:
         {'_step': 0, 'loss': 2.0}
         """
         arguments.check_word("stream", stream, Stream)
-        if samples is not None and (type(samples) is not int or samples < 0):
-            raise QueryError(f"samples={samples!r}; it is how many rows to keep, or None for all")
+        most = None if samples is None else arguments.whole("samples", samples, least=0, error=QueryError)
         names = None if keys is None else arguments.texts("keys", keys)
         arguments.metric("x_axis", x_axis)
         found = list(self._rows(names, also=x_axis) if stream == "default" else self._sampled(names, also=x_axis))
         if x_axis != "_step":
             found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
-        if samples is not None and samples < len(found):
-            kept = np.linspace(0, len(found) - 1, samples).round().astype(int).tolist()
+        if most is not None and most < len(found):
+            kept = np.linspace(0, len(found) - 1, most).round().astype(int).tolist()
             found = [found[i] for i in kept]
         if not pandas:
             return found
@@ -222,11 +225,10 @@ class ApiRun:
         >>> [row["loss"] for row in tl.Api(example().dir).run("slow").scan_history(keys=["loss"], min_step=1)]
         [1.0, 0.5]
         """
-        arguments.number("min_step", min_step)
-        if max_step is not None:
-            arguments.number("max_step", max_step)
+        first = arguments.number("min_step", min_step)
+        end = math.inf if max_step is None else arguments.number("max_step", max_step)
         rows = self._rows(None if keys is None else arguments.texts("keys", keys))
-        return (row for row in rows if row["_step"] >= min_step and (max_step is None or row["_step"] < max_step))
+        return (row for row in rows if first <= row["_step"] < end)
 
     def update(self) -> None:
         """Store what was changed of config and of the fields that can be set, and what was set in the summary.

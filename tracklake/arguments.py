@@ -1,7 +1,9 @@
 """What public calls are given, checked at the door: words, texts, lists of names, numbers.
 
-An error names the parameter, what was given and what is accepted. What is of a wrong type is a TypeError; what is of
-the right one but cannot be is an error of tracklake's own.
+An error names the parameter, what was given and what is accepted. What is none of the words accepted, of whatever type,
+is an error of tracklake's own, and so is what is of the right type but cannot be; a wrong type else is a TypeError.
+Refused is only what cannot be meant: a number may be one of numpy, a Decimal, a Fraction, an array without dimensions,
+so callers go on with what is returned here.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from tracklake.errors import DefinitionError, QueryError, TracklakeError
 
 _LONGEST = 80
 """Characters of a value that an error shows; of a longer one it tells the type."""
+_REAL = "iuf"
+"""numpy's kinds of real numbers."""
 
 
 def refused(name: str, takes: str, value: object) -> TypeError:
@@ -47,15 +51,28 @@ def words(accepted: Any) -> tuple[object, ...]:
     return parts if get_origin(accepted) is Literal else tuple(word for part in parts for word in words(part))
 
 
-def check_word(name: str, value: object, accepted: Any, *, error: type[TracklakeError] = QueryError) -> None:
-    """Raise the error, which lists what is accepted, unless the value is one of the words of a Literal.
+def word(name: str, value: object, accepted: Any, *, error: type[TracklakeError] = QueryError) -> Any:
+    """Return the word that is meant, of those of a Literal (for True and False also 1, 0 and numpy's own), or raise.
 
-    >>> check_word("shape", "tall", Literal["long", "wide"])
+    >>> word("resume", 0, Literal["allow"] | bool)
+    False
+    >>> word("shape", "tall", Literal["long", "wide"])
     Traceback (most recent call last):
     tracklake.errors.QueryError: shape='tall'; accepted are 'long', 'wide'
     """
-    if not any(isinstance(value, type(word)) and value == word for word in words(accepted)):
-        raise error(f"{name}={value!r}; accepted are {', '.join(map(repr, words(accepted)))}")
+    truth = isinstance(value, numbers.Integral) or type(value).__name__ in ("bool", "bool_")  # the last are numpy's
+    for found in words(accepted):
+        if (isinstance(value, type(found)) or (truth and isinstance(found, bool))) and value == found:
+            return found
+    raise error(f"{name}={value!r}; accepted are {', '.join(map(repr, words(accepted)))}")
+
+
+def check_word(name: str, value: object, accepted: Any, *, error: type[TracklakeError] = QueryError) -> None:
+    """Raise as `word` does; for words that are all texts, where the value is itself what is meant.
+
+    >>> check_word("shape", "wide", Literal["long", "wide"])
+    """
+    word(name, value, accepted, error=error)
 
 
 def text(name: str, value: object, *, takes: str = "a text") -> str:
@@ -91,17 +108,23 @@ def texts(name: str, value: object, *, takes: str = "a name or a list of names")
 def whole(name: str, value: object, *, least: int, error: type[TracklakeError] = DefinitionError) -> int:
     """Return the value if it is a whole number from `least` on; raise TypeError, or the error for a smaller one.
 
-    >>> whole("n", 3, least=1)
-    3
+    >>> whole("n", 3, least=1), whole("n", 1e3, least=1)
+    (3, 1000)
     >>> whole("n", 2.5, least=1)
     Traceback (most recent call last):
     TypeError: n= takes a whole number; got 2.5 (float)
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if not is_number(value):
         raise refused(name, "a whole number", value)
-    if value < least:
+    try:
+        found = operator.index(value)  # type: ignore[arg-type] # exact, where it is an integer
+    except TypeError:
+        if not (given := number(name, value)).is_integer():
+            raise refused(name, "a whole number", value) from None
+        found = int(given)
+    if found < least:
         raise error(f"{name}={value}; it is a whole number, at least {least}")
-    return operator.index(value)
+    return found
 
 
 def path(name: str, value: object) -> Path:
@@ -137,19 +160,24 @@ def metric(name: str, value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value is a real number; a truth is none.
+    """Say whether a value is one real number, of whatever library; a truth is none, nor is a text.
 
-    >>> is_number(1), is_number(True), is_number("1")
-    (True, False, False)
+    >>> from decimal import Decimal
+    >>> is_number(1), is_number(Decimal("0.1")), is_number(True), is_number("1"), is_number([1])
+    (True, True, False, False, False)
     """
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if isinstance(value, bool | str) or getattr(value, "shape", ()) != ():
+        return False
+    kind = getattr(getattr(value, "dtype", None), "kind", "f")  # numpy: a truth, a date and a complex have a float too
+    return kind in _REAL and (hasattr(type(value), "__float__") or hasattr(type(value), "__index__"))
 
 
 def number(name: str, value: object, *, takes: str = "a number") -> float:
     """Return the value as a float if it is a number; raise TypeError if not.
 
-    >>> number("threshold", 1)
-    1.0
+    >>> from decimal import Decimal
+    >>> number("threshold", 1), number("threshold", Decimal("0.5"))
+    (1.0, 0.5)
     >>> number("threshold", "0.3")
     Traceback (most recent call last):
     TypeError: threshold= takes a number; got '0.3' (str)
@@ -160,7 +188,7 @@ def number(name: str, value: object, *, takes: str = "a number") -> float:
 
 
 def share(name: str, value: object, *, such_as: float) -> float:
-    """Return the value if it is a share between 0 and 1; raise TypeError for no number, DefinitionError for another.
+    """Return a share between 0 and 1 as a float; raise TypeError for no number, DefinitionError for another one.
 
     >>> share("confidence", 95, such_as=0.95)
     Traceback (most recent call last):

@@ -75,9 +75,10 @@ def time_to(
     >>> found.table.select("config.lr", "n", "n_arrived", "median").rows()
     [(0.1, 1, 1, 0.0), (0.01, 1, 0, None)]
     """
-    if math.isnan(arguments.number("threshold", threshold)):
+    threshold = arguments.number("threshold", threshold)
+    if math.isnan(threshold):
         raise DefinitionError("threshold=nan; name a number that the metric reaches")
-    arguments.share("confidence", confidence, such_as=0.95)
+    confidence = arguments.share("confidence", confidence, such_as=0.95)
     columns = [c for c in by.columns if c != "run_id"]
     runs = by.with_columns(outcomes.numbers(by, columns).alias("group_no"))
     seen = _seen(trajectories.trajectories(series, metric, x=x, runs=by, where=None), threshold, goal)

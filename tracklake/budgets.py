@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracklake import trajectories
-from tracklake.arguments import is_number, refused
+from tracklake.arguments import is_number, refused, whole
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -41,26 +41,31 @@ def at_budget(
     limits = _limits(budget)
     ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
     curves = [trajectories.trajectories(series, metric, x=x, runs=ids, where=None) for x in budget]
-    whole = curves[0].rename({"x": _used(0)})
+    joined = curves[0].rename({"x": _used(0)})
     for i, curve in enumerate(curves[1:], start=1):
-        whole = whole.join(curve.select("run_id", "step", pl.col("x").alias(_used(i))), on=["run_id", "step"])
+        joined = joined.join(curve.select("run_id", "step", pl.col("x").alias(_used(i))), on=["run_id", "step"])
     extents = [trajectories.extent(series.table, ids["run_id"], x).alias(_used(i)) for i, x in enumerate(budget)]
     reach = ids.with_columns(extents)
-    return pl.concat(_at(whole, reach, list(budget), values, goal) for values in limits)
+    return pl.concat(_at(joined, reach, list(budget), values, goal) for values in limits)
 
 
 def _limits(budget: Mapping[str, Amount | Sequence[Amount]]) -> list[list[float]]:
     """Return the limits of each x, one list a budget; a list of amounts makes several budgets."""
     if not isinstance(budget, Mapping) or not all(isinstance(x, str) for x in budget):
         raise refused("budget", "what is limited, such as {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}", budget)
-    many = (list, tuple, range, np.ndarray, pl.Series)
-    lists: list[list[Any]] = [list(v) if isinstance(v, many) else [v] for v in budget.values()]
+    lists: list[list[Any]] = [_parts(v) for v in budget.values()]
     several = max(map(len, lists), default=0)
     if not several:
         raise DefinitionError("a budget names what is limited: {'step': 1000}, {'time': '2h'} or {'tokens': 1e9}")
     if any(len(part) not in (1, several) for part in lists):
         raise DefinitionError(f"budgets of several amounts have as many of each; got {dict(budget)}")
     return [[trajectories.amount(part[i % len(part)]) for part in lists] for i in range(several)]
+
+
+def _parts(value: object) -> list[Any]:
+    """Return what a list (or an array, a series, a generator) holds; of anything else a list of it alone."""
+    several = isinstance(value, Iterable) and not isinstance(value, str | Mapping) and not is_number(value)
+    return list(value) if several else [value]  # type: ignore[call-overload] # it is one
 
 
 def _used(i: int) -> str:
@@ -154,8 +159,8 @@ def learning_curves(
     if best_so_far is not None:
         curves = curves.with_columns(trajectories.best_so_far(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
-    pair = isinstance(band, tuple | list) and len(band) == 2 and all(map(is_number, band))  # noqa: PLR2004
-    if not pair or not 0 <= band[0] <= band[1] <= 1:
+    shares = _parts(band)
+    if len(shares) != 2 or not all(map(is_number, shares)) or not 0 <= shares[0] <= shares[1] <= 1:  # noqa: PLR2004
         raise DefinitionError(f"band={band}; two shares between 0 and 1, the lower first, such as (0.25, 0.75)")
     grid = _grid(curves["x"], points)
     ends = curves.group_by("run_id").agg(pl.col("x").max().alias("end"))
@@ -163,7 +168,7 @@ def learning_curves(
     at = wanted.join_asof(curves.select("run_id", "x", "value").sort("x"), on="x", by="run_id", check_sortedness=False)
     if not carry:
         at = at.filter(pl.col("x") <= pl.col("end"))
-    low, high = band
+    low, high = map(float, shares)
     value = pl.col("value")
     columns = [c for c in by.columns if c != "run_id"]
     found = (
@@ -182,16 +187,14 @@ def learning_curves(
 
 def _grid(x: pl.Series, points: int | Sequence[float]) -> pl.Series:
     """Return where the curves are read: the x that there are, thinned to at most so many; or those given."""
-    if not isinstance(points, int):
-        places = list(points) if isinstance(points, Iterable) else [None]
+    if not is_number(points):
+        places = _parts(points)
         if not all(map(is_number, places)):
             raise refused("points", "how many, or a list of numbers", points)
-        return pl.Series("x", sorted(places), dtype=pl.Float64)
-    if points < 2:  # noqa: PLR2004 - a curve has two ends
+        return pl.Series("x", sorted(map(float, places)), dtype=pl.Float64)
+    if (size := whole("points", points, least=0)) < 2:  # noqa: PLR2004 - a curve has two ends
         raise DefinitionError(f"points={points}; a curve has at least 2, or name where: points=[0, 100, 1000]")
     distinct = x.unique().sort()
-    if len(distinct) <= points:
+    if len(distinct) <= size:
         return distinct.alias("x")
-    return (
-        distinct.gather(np.linspace(0, len(distinct) - 1, points).round().astype(np.int64)).unique().sort().alias("x")
-    )
+    return distinct.gather(np.linspace(0, len(distinct) - 1, size).round().astype(np.int64)).unique().sort().alias("x")

@@ -46,12 +46,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, naming what can."""
+        """Refuse what cannot be, naming what can; keep numbers as plain ones."""
         arguments.check_word("center", self.center, Center, error=DefinitionError)
         arguments.check_word("test", self.test, Test, error=DefinitionError)
-        arguments.share("confidence", self.confidence, such_as=0.95)
-        arguments.whole("draws", self.draws, least=1)
-        arguments.whole("seed", self.seed, least=0)
+        object.__setattr__(self, "confidence", arguments.share("confidence", self.confidence, such_as=0.95))
+        object.__setattr__(self, "draws", arguments.whole("draws", self.draws, least=1))
+        object.__setattr__(self, "seed", arguments.whole("seed", self.seed, least=0))
 
 
 def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:

@@ -72,10 +72,10 @@ def importance(
     [('opt', 1.0)]
     """
     arguments.check_word("method", method, Method, error=DefinitionError)
-    arguments.share("quantile", quantile, such_as=0.1)
-    arguments.share("confidence", confidence, such_as=0.95)
-    arguments.whole("draws", draws, least=0)
-    arguments.whole("seed", seed, least=0)
+    quantile = arguments.share("quantile", quantile, such_as=0.1)
+    confidence = arguments.share("confidence", confidence, such_as=0.95)
+    draws = arguments.whole("draws", draws, least=0)
+    seed = arguments.whole("seed", seed, least=0)
     kept = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
     of_runs = [p._replace(codes=p.codes[kept]) for p in found]

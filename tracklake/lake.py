@@ -37,7 +37,7 @@ from tracklake.summaries import Summaries
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tracklake.definitions import Goal
     from tracklake.health import Report
@@ -264,10 +264,10 @@ class Lake(Analysis, Questions, Declarations):
         self,
         table: Table,
         *,
-        run_columns: Sequence[str],
+        run_columns: str | Iterable[str],
         step: str,
         metrics: Mapping[str, str],
-        config_columns: Sequence[str] | None = None,
+        config_columns: str | Iterable[str] | None = None,
         project: str = fields.UNCATEGORIZED,
     ) -> Imported:
         """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
@@ -283,8 +283,9 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
         Imported(runs=2, points=3, partitions=1)
         """
-        layout = Layout(run_columns, run_columns if config_columns is None else config_columns, step, metrics, project)
-        return tables.import_table(self._reader, table, layout)
+        told = arguments.texts("run_columns", run_columns)
+        config = told if config_columns is None else arguments.texts("config_columns", config_columns)
+        return tables.import_table(self._reader, table, Layout(told, config, step, metrics, project))
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.

@@ -68,11 +68,11 @@ def rank_stability(
     >>> found.rank.tolist(), found.low.tolist(), found.high.tolist(), found.p_best.tolist()
     ([1, 2], [1, 2], [1, 2], [1.0, 0.0])
     """
-    _check_noise(noise)
-    arguments.whole("top", top, least=1)
-    arguments.whole("draws", draws, least=1)
-    arguments.whole("seed", seed, least=0)
-    arguments.share("confidence", confidence, such_as=0.95)
+    noise = _checked_noise(noise)
+    top = arguments.whole("top", top, least=1)
+    draws = arguments.whole("draws", draws, least=1)
+    seed = arguments.whole("seed", seed, least=0)
+    confidence = arguments.share("confidence", confidence, such_as=0.95)
     drawn = _drawn_means(groups, noise, draws=draws, seed=seed)
     places = _ranked(drawn)
     beyond = (1 - confidence) / 2
@@ -126,8 +126,7 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     >>> found.means.round(3).tolist()
     [2.333, 5.0, 7.667]
     """
-    _check_noise(noise)
-    size = _noise(groups, noise)
+    size = _noise(groups, _checked_noise(noise))
     means = np.array([g.mean() for g in groups])
     errors = size**2 / np.array([len(g) for g in groups], dtype=np.float64)
     if size == 0 or len(means) < 2:  # noqa: PLR2004 - one setting is drawn nowhere
@@ -141,9 +140,12 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     return Shrunken(center + kept * (means - center), center, math.sqrt(between), size)
 
 
-def _check_noise(noise: float | None) -> None:
-    if noise is not None and arguments.number("noise", noise) < 0:
+def _checked_noise(noise: float | None) -> float | None:
+    if noise is None:
+        return None
+    if (found := arguments.number("noise", noise)) < 0:
         raise DefinitionError(f"noise={noise}; it is a standard deviation, at least 0")
+    return found
 
 
 def _noise(groups: Sequence[Floats], noise: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tracklake import arrays, keys, nesting, values
 from tracklake.errors import ConfigError
@@ -295,34 +295,6 @@ class Config(Mapping[str, Any]):
                 "say run.config.update({...}, allow_val_change=True) if that is meant"
             )
             raise ConfigError(msg)
-
-
-class ReadOnly(dict[str, Any]):
-    """A nested dict that refuses to be changed, where a change would be lost; copies of it are plain dicts.
-
-    >>> ReadOnly.of({"model": {"depth": 3}})["model"]["depth"] = 4
-    Traceback (most recent call last):
-    TypeError: what is set here would be lost; tracklake.Api(dir).run(id).config can be set, and is stored by update()
-    """
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> ReadOnly:
-        """Return these values, all levels of them, for reading.
-
-        >>> ReadOnly.of({"lr": 0.1})
-        {'lr': 0.1}
-        """
-        return cls({key: cls.of(value) if isinstance(value, dict) else value for key, value in values.items()})
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        config = "tracklake.Api(dir).run(id).config can be set, and is stored by update()"
-        raise TypeError(f"what is set here would be lost; {config}")
-
-    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
-
-    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
-        """Make copies, and what was pickled, plain."""
-        return dict, (dict(self),)
 
 
 def _same(a: object, b: object) -> bool:

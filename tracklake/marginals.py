@@ -51,9 +51,9 @@ def marginal(
     >>> found.select("value", "n", "mean", "best").rows()
     [(0.1, 2, 2.0, 3.0), (0.2, 1, 5.0, 5.0)]
     """
-    arguments.whole("points", points, least=1)
-    arguments.share("confidence", confidence, such_as=0.95)
-    arguments.whole("seed", seed, least=0)
+    points = arguments.whole("points", points, least=1)
+    confidence = arguments.share("confidence", confidence, such_as=0.95)
+    seed = arguments.whole("seed", seed, least=0)
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
@@ -164,7 +164,7 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
     >>> interactions(None, among=8).columns  # without a forest there are no rows
     ['first', 'second', 'share']
     """
-    arguments.whole("among", among, least=1)
+    among = arguments.whole("among", among, least=1)
     rows: list[tuple[str, str, float]] = []
     if fit is not None:
         alone = fanova.importance(fit.trees, fit.features.groups)

@@ -13,7 +13,7 @@ from tracklake.column_names import BASE
 from tracklake.fields import check_tags
 from tracklake.journal import Journal
 from tracklake.journal_files import FOLDER
-from tracklake.mappings import ReadOnly, Summary
+from tracklake.mappings import Summary
 from tracklake.points import PSEUDO
 from tracklake.series import SeriesTable
 
@@ -44,12 +44,14 @@ class RecordedRun:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config as a nested dict that refuses to be changed; `Api.run` and its `update` change it.
+        """A copy of the config as a plain nested dict: what is changed in it is stored nowhere.
+
+        `tracklake.Api(dir).run(id)` has a config that its `update()` stores.
 
         >>> example().run("slow").config
         {'lr': 0.01}
         """
-        return ReadOnly.of(self._table().configs([self.id])[self.id])
+        return self._table().configs([self.id])[self.id]
 
     @property
     def dir(self) -> Path:

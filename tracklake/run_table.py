@@ -52,8 +52,7 @@ class RunTable:
         """
         named = None if wanted is None else arguments.texts("columns", wanted)
         order = [] if order_by is None else arguments.texts("order_by", order_by)
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise QueryError(f"limit={limit!r}; it is how many runs at most, an int from 0 on, or None for all")
+        most = None if limit is None else arguments.whole("limit", limit, least=0, error=QueryError)
         condition = selection.condition(where)
         needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
         rows = self._rows(project, runs)
@@ -62,7 +61,7 @@ class RunTable:
             table = selection.filtered(table, condition, where)
         for name in reversed(order):
             table = _sort(table, _strip(name), descending=self._is_descending(name))
-        table = table if limit is None else table.head(limit)
+        table = table if most is None else table.head(most)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
         shown = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
         if condition is not None or order or limit is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import polars as pl
@@ -37,6 +37,10 @@ _UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|qu
 """In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
 
 
+_NULLS = ("None", "nan", "<NA>")
+"""How nulls show themselves: those of polars and arrow, and two of pandas."""
+
+
 def ids(runs: Runs) -> list[str]:
     """Return the ids of the runs that are meant; raise TypeError for what is none, UnknownNameError for other frames.
 
@@ -46,17 +50,44 @@ def ids(runs: Runs) -> list[str]:
     if isinstance(runs, str):
         return [runs]
     given: Any = runs.collect() if isinstance(runs, pl.LazyFrame) else runs
-    columns = getattr(given, "columns", None)
-    if columns is not None:
-        if "run_id" not in (names := list(columns)):
+    names = getattr(given, "column_names", getattr(given, "columns", None))  # the first is arrow's
+    if names is not None:
+        if "run_id" not in (names := list(names)):
             raise UnknownNameError(f"runs= takes run ids or a frame with a column run_id; the frame given has {names}")
         given = given["run_id"]
-    several = isinstance(given, Iterable) and not isinstance(given, Mapping)
-    items = given.to_list() if isinstance(given, pl.Series) else list(given) if several else [given]
+    items = _items(given)
     found = items if set(map(type, items)) <= {str} else [getattr(item, "id", item) for item in items]
     if found is not items and not all(isinstance(item, str) for item in found):
+        nulls = [i for i, item in enumerate(found) if not isinstance(item, str) and str(item) in _NULLS]
+        if nulls and len(found) > 1:
+            where = f"{len(nulls):,} of {len(found):,} are null, the first in row {nulls[0] + 1:,}"
+            raise TypeError(f"runs= takes run ids; {where}: drop them, as by .drop_nulls('run_id')")
         raise refused("runs", "run ids, runs, or a frame with a column run_id", runs)
     return found
+
+
+def _items(given: Any) -> list[Any]:
+    """Return what several hold as values of Python; of a mapping its keys, of anything else a list of it alone."""
+    for name in ("to_list", "to_pylist", "tolist"):  # polars and pandas, arrow, numpy
+        if hasattr(given, name):
+            found = getattr(given, name)()
+            return found if isinstance(found, list) else [found]
+    return list(given) if isinstance(given, Iterable) else [given]
+
+
+def plain_frame(given: Any) -> Any:
+    """Return a frame, be it lazy, of pandas or of arrow, as one of polars with categories as texts; all else as it is.
+
+    >>> plain_frame(pl.LazyFrame({"run_id": ["slow"]}).cast(pl.Categorical)).dtypes
+    [String]
+    """
+    if isinstance(given, pl.LazyFrame):
+        given = given.collect()
+    elif type(given).__module__.split(".")[0] == "pandas":
+        given = pl.from_pandas(given)
+    elif hasattr(given, "column_names"):  # arrow's
+        given = pl.DataFrame(given)
+    return given.cast({pl.Categorical: pl.String, pl.Enum: pl.String}) if isinstance(given, pl.DataFrame) else given
 
 
 def id_of(run: Identified | str, *, said: str = "run_id") -> str:
@@ -74,13 +105,15 @@ def id_of(run: Identified | str, *, said: str = "run_id") -> str:
 def condition(where: Where) -> pl.Expr | None:
     """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes.
 
-    Raises TypeError, and QueryError for a text that is no condition, or one that names no column.
+    Raises TypeError, and QueryError for a text that is no condition, or that has a text where a column was meant.
 
     >>> condition("config.lr < 0.1").meta.root_names()
     ['config.lr']
     >>> condition("'config.lr' < 0.1")
     Traceback (most recent call last):
     tracklake.errors.QueryError: where="'config.lr' < 0.1" names no column; names stand in double quotes and ...
+    >>> condition("1=1").meta.root_names()
+    []
     """
     if where is None or isinstance(where, pl.Expr):
         return where
@@ -90,7 +123,7 @@ def condition(where: Where) -> pl.Expr | None:
         found = pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
     except pl.exceptions.PolarsError as error:
         raise QueryError(f"where={where!r} is no condition in SQL: {error}; {QUOTES}") from error
-    if not found.meta.root_names():
+    if "'" in where and not found.meta.root_names():  # plain constants, such as true and 1=1, are what programs write
         raise QueryError(f"where={where!r} names no column; {QUOTES}")
     return found
 

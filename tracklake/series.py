@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import operator
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
@@ -25,6 +26,8 @@ Steps = tuple[int | None, int | None] | range | None
 """The first and the last step wanted (None: open), both included; or a range."""
 
 _SERIES = ["run_id", "metric"]
+_ENDS = 4
+"""The least points of a series that is thinned: its first, its last and the two extremes."""
 _STORED = ["kind", "value", "ival", "text"]
 _NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in _STORED} | {"at": pl.UInt32})
 
@@ -117,20 +120,21 @@ class SeriesTable:
         ('fast', 0, 1.0)
         """
         arguments.check_word("shape", shape, Shape)
-        arguments.number("limit", limit)
+        most = arguments.number("limit", limit)
+        size = None if downsample is None else arguments.whole("downsample", downsample, least=_ENDS, error=QueryError)
         names = self.known(metrics)
         axis = None if x is None else self.known(arguments.metric("x", x))[0]
         ids = self.table.ids(runs=runs, where=where)
         if downsample is None and steps is None:
-            self._refuse_too_many(names, ids, limit, counted="n_raw" if raw else "n_points")
+            self._refuse_too_many(names, ids, most, counted="n_raw" if raw else "n_points")
         plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
         read = partitions.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         found = self._ordered(read, names, ids)
-        if found.height > limit and downsample is None:
-            raise _too_large(found.height, limit)
-        if downsample is not None:
-            found = thinned(found, downsample)
+        if found.height > most and size is None:
+            raise _too_large(found.height, most)
+        if size is not None:
+            found = thinned(found, size)
         if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             found = self._with_x(found, axis, ids)
         if shape == "long":
@@ -191,7 +195,7 @@ class SeriesTable:
         return pl.DataFrame([*best, *typed])
 
     def _refuse_too_many(
-        self, names: Sequence[str], ids: Collection[str] | None, limit: int, *, counted: Literal["n_raw", "n_points"]
+        self, names: Sequence[str], ids: Collection[str] | None, limit: float, *, counted: Literal["n_raw", "n_points"]
     ) -> None:
         if self.snapshot.n_stored <= limit:
             return
@@ -239,15 +243,10 @@ def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
 
-    QueryError for a size below 4.
-
     >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
     >>> thinned(curve, 4)["value"].to_list()
     [0.0, 5.0, -3.0, 2.0]
     """
-    if type(size) is not int or size < 4:  # noqa: PLR2004 - first, last and the two extremes
-        msg = f"downsample={size!r}; a series keeps its first, last and extremes, so 4 is the least"
-        raise QueryError(msg)
     whole = pl.len().over(_SERIES)
     place = pl.int_range(pl.len()).over(_SERIES)
     buckets = (size - 2) // 2
@@ -281,8 +280,13 @@ def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
         raise QueryError(f"steps={steps!r}; accepted are (first, last), numbers or None, or a range")
     first, last = steps
     if first is not None:
-        found = found.filter(pl.col("step") >= first)
-    return found if last is None else found.filter(pl.col("step") <= last)
+        found = found.filter(pl.col("step") >= _step(first))
+    return found if last is None else found.filter(pl.col("step") <= _step(last))
+
+
+def _step(given: Any) -> int | float:
+    """Return a number as a plain one, exact if it is an integer."""
+    return operator.index(given) if hasattr(type(given), "__index__") else arguments.number("steps", given)
 
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:
@@ -332,8 +336,8 @@ def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {name: found.slice(start, stop - start) for name, start, stop in cuts}
 
 
-def _too_large(count: int, limit: int) -> HistoryTooLargeError:
+def _too_large(count: int, limit: float) -> HistoryTooLargeError:
     return HistoryTooLargeError(
-        f"this history has {count:,} points, more than limit={limit:,}. Ask for fewer metrics or runs, "
+        f"this history has {count:,} points, more than limit={limit:,.15g}. Ask for fewer metrics or runs, "
         "thin it with downsample=1000, read it lazily with scan_history(...), or raise the limit"
     )

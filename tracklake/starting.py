@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
 Reinit = Literal["default", "create_new", "finish_previous", "return_previous"] | bool | None
-_WORDS: Mapping[str, Any] = {"durability": Durability, "resume": Resume, "mode": Mode, "reinit": Reinit}
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
 
@@ -80,7 +79,7 @@ def init(
     mode: Mode = None,
     reinit: Reinit = None,
     settings: Mapping[str, object] | None = None,
-    system_metrics: bool = False,
+    system_metrics: bool | None = False,
     durability: Durability = "write",
 ) -> Run:
     """Start a run and make it the current one; its values are logged with `run.log` or `tracklake.log`.
@@ -95,7 +94,7 @@ def init(
     "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
     thrown away. `reinit` says what becomes of a run that is current: "finish_previous" (or True; the default in a
     notebook, where a cell is run again), "return_previous" (or False), or "create_new" (the default in a script).
-    Raises RunExistsError, RunNotFoundError, LakeError, ConfigError, TypeError, all before the run is there.
+    Raises RunError, RunExistsError, RunNotFoundError, LakeError, ConfigError, TypeError, all before the run is there.
 
     >>> import tempfile
     >>> with init("quickstart", config={"lr": 0.1}, dir=tempfile.mkdtemp()) as run:
@@ -104,18 +103,24 @@ def init(
     0.5
     """
     project = fields.UNCATEGORIZED if project is None else fields.check_project(project)
-    _check_given(settings, system_metrics, durability=durability, resume=resume, mode=mode, reinit=reinit)
+    if not isinstance(settings, Mapping | None):
+        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
+    for word, given_word, accepted in (("durability", durability, Durability), ("mode", mode, Mode)):
+        arguments.check_word(word, given_word, accepted, error=RunError)
+    going_on: Resume = arguments.word("resume", resume, Resume, error=RunError)
+    again: Reinit = arguments.word("reinit", reinit, Reinit, error=RunError)
+    sampled = bool(arguments.word("system_metrics", system_metrics, bool | None, error=RunError))
     given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
     said = {key: fields.check(key, value) for key, value in given_fields.items() if value}
     from_step = checked_step(from_step, "from_step")
     root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else lake_files.root_of(dir)
     run_id = fields.check_run_id(id) if id is not None else _random_id()
     given = _checked_config(config)
-    if (previous := _gone_on_with(reinit)) is not None:
+    if (previous := _gone_on_with(again)) is not None:
         return previous
     storage = lake_files.create(root)
     before = _before(storage, run_id) if id is not None else None
-    _check_resume(run_id, before, resume, from_step, project)
+    _check_resume(run_id, before, going_on, from_step, project)
     parent = None if fork_from is None else _parent(storage, fork_from, before, from_step)
     run = Run(
         run_id=before.run_id if before else run_id,
@@ -130,17 +135,8 @@ def init(
     )
     if given:
         run.config.update(given, allow_val_change=before is not None)
-    run.start_asides(system_metrics=system_metrics, metadata=(settings or {}).get("metadata", True) is not False)
+    run.start_asides(system_metrics=sampled, metadata=(settings or {}).get("metadata", True) is not False)
     return run
-
-
-def _check_given(settings: object, system_metrics: object, **words: object) -> None:
-    for name, word in words.items():
-        arguments.check_word(name, word, _WORDS[name], error=RunError)
-    if not isinstance(settings, Mapping | None):
-        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
-    if not isinstance(system_metrics, bool):
-        raise arguments.refused("system_metrics", "True or False", system_metrics)
 
 
 def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:

@@ -108,8 +108,8 @@ class Storage:
         """Return the files of a folder by the beginning and end of their names, sorted; a missing folder has none.
 
         Hidden files, which are unfinished puts, and folders are left out, and so is a file that vanishes meanwhile.
-        A file among those `known` is not looked at again: its entry comes back as it is. LakeError where it is no
-        folder, or may not be read.
+        A file among those `known` is not looked at again, nor is its name: if it is there, its entry comes back as it
+        is. LakeError where it is no folder, or may not be read.
 
         >>> import pathlib
         >>> storage = Storage(pathlib.Path("lake"))

@@ -112,12 +112,11 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
-        arguments.whole("n", n, least=1)
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
         ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
-        if ordered.height <= n:
+        if ordered.height <= (size := arguments.whole("n", n, least=1)):
             return ordered
-        edge = ordered["value"][n - 1]
+        edge = ordered["value"][size - 1]
         return ordered.filter(pl.col("value") >= edge if self.target.goal == "max" else pl.col("value") <= edge)
 
     def importance(
@@ -185,15 +184,15 @@ class Sweep(Tabulated):
         return marginals.interactions(self._fit(arguments.whole("seed", seed, least=0)), among=among)
 
     def pareto(
-        self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int = 1, others: bool = False
+        self, metrics: Mapping[str, str] | Sequence[str], *, fronts: int | None = 1, others: bool = False
     ) -> pl.DataFrame:
         """Which trade-offs between several metrics are left? The runs that no other run beats in all of them.
 
         `metrics` maps each to its goal ({"val/acc": "max", "params": "min"}), or lists those whose goal is defined;
         each may be anything that `lake.sweep` takes. Columns: run_id, parameters, the metrics, front (1 is the best;
-        `fronts` how many; with `others` the runs behind follow, their front null). Ties are kept; runs that failed or
-        lack one of the numbers are left out. Not to be used to call a run better where seeds make the difference: of
-        many equal runs the lucky ones are in front.
+        `fronts` how many, None: all; with `others` the runs behind follow, their front null). Ties are kept; runs that
+        failed or lack one of the numbers are left out. Not to be used to call a run better where seeds make the
+        difference: of many equal runs the lucky ones are in front.
 
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
@@ -204,7 +203,8 @@ class Sweep(Tabulated):
         values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
         known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
-        ranks = pl.Series("front", pareto.ranks(known, fronts=arguments.whole("fronts", fronts, least=1)))
+        most = None if fronts is None else arguments.whole("fronts", fronts, least=1)
+        ranks = pl.Series("front", pareto.ranks(known, fronts=most))
         shown = self.runs.select("run_id", *self._columns).with_columns(values)
         shown = shown.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(known).any(axis=1)))
         kept = shown if others else shown.drop_nulls("front")
@@ -310,13 +310,7 @@ class Sweep(Tabulated):
 
 
 def sweep(
-    series: SeriesTable,
-    target: Target,
-    *,
-    params: str | Sequence[str] | None,
-    runs: Runs,
-    where: Where,
-    failed: Failed,
+    series: SeriesTable, target: Target, *, params: str | Sequence[str] | None, runs: Runs, where: Where, failed: Failed
 ) -> Sweep:
     """Read the runs and find what varies over them; see `Lake.sweep`.
 

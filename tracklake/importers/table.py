@@ -66,8 +66,6 @@ def _checked(layout: Layout) -> Layout:
     for what, given in (("run_columns", layout.runs), ("metrics", layout.metrics)):
         if isinstance(given, str) or not given:
             raise SourceError(f"{what}={given!r}; say run_columns=['model', 'seed'], metrics={{'val/loss': 'loss'}}")
-    arguments.texts("run_columns", layout.runs, takes="a list of the names of columns")
-    arguments.texts("config_columns", layout.config, takes="a list of the names of columns")
     arguments.text("step", layout.step, takes="the name of a column")
     said = [*layout.metrics, *layout.metrics.values()] if isinstance(layout.metrics, Mapping) else [None]
     if not all(isinstance(name, str) for name in said):
