@@ -133,6 +133,18 @@ def test_a_truth_as_a_number(tmp_path: Path, words: dict[str, Any]):
     assert tl.open(tmp_path).history(stream="system").is_empty()
 
 
+def test_a_step_of_numpy_as_a_number(tmp_path: Path):
+    """The step to fork from and to rewind to may be what numpy has counted."""
+    with tl.init(id="parent", dir=tmp_path) as run:
+        for step in range(3):
+            run.log({"loss": float(step)}, step=np.int64(step))
+    tl.init(id="child", fork_from=("parent", np.int64(2)), dir=tmp_path).finish()
+    tl.init(id="parent", resume="must", from_step=np.int32(1), dir=tmp_path).finish()
+    assert tl.open(tmp_path).history("loss").select("run_id", "step").rows() == [
+        ("child", 0), ("child", 1), ("parent", 0),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("reinit", "same"), [(0, True), (np.False_, True), (1, False)])
 def test_reinit_as_a_number(tmp_path: Path, reinit: Any, *, same: bool):
     """reinit=0 is False, which goes on with the current run; 1 is True, which finishes it."""

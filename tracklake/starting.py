@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from itertools import groupby
+from numbers import Integral
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -217,10 +218,10 @@ def _fork_point(fork_from: object) -> tuple[str, int]:
     if isinstance(given, str) and "?_step=" in given:
         run_id, _, text = given.rpartition("?_step=")
         given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
-    pair = isinstance(given, tuple | list) and len(given) == 2  # noqa: PLR2004
-    if not pair or not isinstance(given[0], str) or type(given[1]) is not int:  # type: ignore[index] # it is a pair
+    run_id, step = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
+    if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, Integral):
         raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")
-    return given[0], given[1]  # type: ignore[index]
+    return run_id, int(step)
 
 
 def _by_step(points: pl.DataFrame) -> list[tuple[int, dict[str, Stored]]]:
