@@ -218,7 +218,8 @@ def _fork_point(fork_from: object) -> tuple[str, int]:
     if isinstance(given, str) and "?_step=" in given:
         run_id, _, text = given.rpartition("?_step=")
         given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
-    run_id, step = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
+    pair: Any = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
+    run_id, step = pair
     if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, Integral):
         raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")
     return run_id, int(step)
