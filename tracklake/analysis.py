@@ -130,11 +130,11 @@ class Analysis:
 
         `budget` limits any x: {"step": 1000}, {"time": "2h"}, {"tokens": 1e9}; of several all hold; a list of amounts
         makes several budgets. An x is a metric, or "step" and "time" where no metric is called so; that of a value is
-        the latest at or before its step. Columns: run_id, budget.<x>,
-        value (the last within the budget), best (the best so far), step and best_step (where), and reached: whether
-        the run got as far as the budget; if not, it had less to work with. Not to be used to compare runs whose
-        learning rate decays to different ends: a run is then judged before it is done. Source: pandas' merge_asof is
-        the same rule; why budgets and not last values: Dodge et al. 2019, "Show Your Work".
+        the latest at or before its step. Columns: run_id, budget.<x>, value (the last within the budget), best (the
+        best so far), step and best_step (where), and reached: whether the run got as far as the budget; if not, it had
+        less to work with. Not to be used to compare runs whose learning rate decays to different ends: a run is then
+        judged before it is done. Source: pandas' merge_asof is the same rule; why budgets and not last values: Dodge et
+        al. 2019, "Show Your Work".
 
         `compare` takes the result as its metric: compare(found.select("run_id", "best"), by=..., goal=...).
 
@@ -231,12 +231,12 @@ class Analysis:
     ) -> pl.DataFrame:
         """How do groups of runs learn? Their curves aligned on one x axis, one row a (group, x).
 
-        `x` as in `time_to`.
-        Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. A run counts from
-        its first point to its last, at each x with its latest value; `carry` lets it count on with its last value,
-        which keeps the end of the curve from being that of the longest runs alone. `points` is how many x at most, or
-        which. `best_so_far` takes the best up to each x. Values that are not finite are left out. Not to be used to
-        call groups different: the band says where runs lie, not how sure the mean is. For that see `compare`.
+        Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. `x` is as in
+        `time_to`. A run counts from its first point to its last, at each x with its latest value; `carry` lets it count
+        on with its last value, which keeps the end of the curve from being that of the longest runs alone. `points` is
+        how many x at most, or which. `best_so_far` takes the best up to each x. Values that are not finite are left
+        out. Not to be used to call groups different: the band says where runs lie, not how sure the mean is. For that
+        see `compare`.
 
         >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
         [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]
