@@ -1,4 +1,4 @@
-"""What every test shares: a clean environment, a fresh directory for doctests, quick and long runs."""
+"""What every test shares: a clean environment, quick and long runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("long" if config.getoption("--long") else "quick")
-    config.pluginmanager.register(Places())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,32 +38,6 @@ def run(tmp_path: Path) -> Iterator[tracklake.Run]:
         yield run
 
 
-class Places:
-    """A plugin rather than plain fixtures, because the doctests of tracklake/ lie outside this folder."""
-
-    @pytest.fixture(autouse=True)
-    def _no_lake_from_outside(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("TRACKLAKE_DIR", raising=False)
-
-    @pytest.fixture(autouse=True)
-    def _doctests_in_a_fresh_directory(self, request: pytest.FixtureRequest) -> None:
-        if isinstance(request.node, pytest.DoctestItem):
-            request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
-
-    @pytest.fixture(autouse=True)
-    def _example_lake(self, request: pytest.FixtureRequest) -> None:
-        """What examples of docstrings may use: `tl`, and `example()`, a small lake of two runs."""
-        if isinstance(request.node, pytest.DoctestItem):
-            namespace = request.getfixturevalue("doctest_namespace")
-            namespace["tl"] = tracklake
-            namespace["example"] = lambda: example_lake(request.getfixturevalue("tmp_path"))
-
-
-def example_lake(folder: Path) -> tracklake.Lake:
-    """Return a lake of two runs, each with three steps of two metrics."""
-    curves = {"slow": (0.01, [2.0, 1.0, 0.5], [0.4, 0.5, 0.6]), "fast": (0.1, [1.0, 0.25, 0.75], [0.7, 0.9, 0.8])}
-    for run_id, (lr, losses, accuracies) in curves.items():
-        with tracklake.init("example", id=run_id, config={"lr": lr}, dir=folder / "lake") as run:
-            for loss, acc in zip(losses, accuracies, strict=True):
-                run.log({"loss": loss, "acc": acc})
-    return tracklake.open(folder / "lake")
+@pytest.fixture(autouse=True)
+def _no_lake_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRACKLAKE_DIR", raising=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tracklake as tl
-from tracklake import values
+from tracklake.schema import values
 
 PSEUDO = {"_step", "_runtime", "_timestamp"}
 

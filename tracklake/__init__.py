@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.api import Api
+from tracklake._version import VERSION as _VERSION
 from tracklake.errors import TracklakeError
-from tracklake.histogram import Histogram
-from tracklake.lake import Lake, open  # noqa: A004 - tl.open is the public name
-from tracklake.metadata import VERSION as _VERSION
-from tracklake.process import open_runs as _open_runs
-from tracklake.starting import init
-from tracklake.writer import Run
+from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
+from tracklake.schema.histogram import Histogram
+from tracklake.tracking.open_runs import open_runs as _open_runs
+from tracklake.tracking.run import Run
+from tracklake.tracking.start import init
+from tracklake.wandb_api.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tracklake.mappings import Config, Summary
-    from tracklake.writer import Definition
+    from tracklake.tracking.run import Definition
+    from tracklake.tracking.run_mappings import Config, Summary
 
     run: Run | None
     config: Config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -9,18 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake import arguments, fields, keys
-from tracklake.deferred import np
+from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.errors import SourceError
-from tracklake.importers import bulk, naming, sources
-from tracklake.importers.pieces import Rows, Runs, contents
+from tracklake.importers import publish, sources
+from tracklake.importers.contents import Rows, Runs, contents
+from tracklake.schema import naming, run_fields
+from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.importers.bulk import Imported
+    from tracklake.importers.publish import Imported
     from tracklake.importers.sources import Table
-    from tracklake.snapshot_reader import SnapshotReader
+    from tracklake.storage.table.snapshot_reader import SnapshotReader
 
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -50,7 +53,7 @@ class Layout(NamedTuple):
 def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Imported:
     """Bring a table into the lake; `Lake.import_table` tells what it means.
 
-    >>> from tracklake.snapshot_reader import SnapshotReader
+    >>> from tracklake.storage.table.snapshot_reader import SnapshotReader
     >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
     >>> layout = Layout(["seed"], ["seed"], "epoch", {"val/err": "err"}, "digits")
     >>> import_table(SnapshotReader(example()._storage), curves, layout)
@@ -58,7 +61,7 @@ def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Impor
     """
     layout = _checked(layout)
     rows, runs = _arranged(sources.read(source, layout.columns), layout, origin=sources.name_of(source))
-    return bulk.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
+    return publish.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
 
 
 def _checked(layout: Layout) -> Layout:
@@ -70,10 +73,10 @@ def _checked(layout: Layout) -> Layout:
     said = [*layout.metrics, *layout.metrics.values()] if isinstance(layout.metrics, Mapping) else [None]
     if not all(isinstance(name, str) for name in said):
         raise arguments.refused("metrics", "a mapping of names to columns, {'val/loss': 'loss'}", layout.metrics)
-    names = [keys.metric_name(name) for name in layout.metrics]
+    names = [naming.metric_name(name) for name in layout.metrics]
     if not all(names) or len(set(names)) < len(names) or set(names) & set(_RESERVED):
         raise SourceError(f"metrics name {names}; names differ, are not empty, and not one of {', '.join(_RESERVED)}")
-    fields.check_project(layout.project)
+    run_fields.check_project(layout.project)
     return layout._replace(metrics=dict(sorted(zip(names, layout.metrics.values(), strict=True))))
 
 
@@ -85,7 +88,7 @@ def _arranged(table: pl.DataFrame, layout: Layout, *, origin: str) -> tuple[Rows
         _refuse(_is_nothing(table[name]), f"has nothing in the column {name!r}, which {_USE[name == layout.step]}")
     steps = _steps(table[layout.step])
     run, firsts = _numbered(table.select(layout.runs))
-    ids = naming.run_ids(table.select(layout.runs)[firsts])
+    ids = run_ids(table.select(layout.runs)[firsts])
     by_id = ids.arg_sort().cast(pl.Int64).to_numpy()
     rank = np.argsort(by_id)[run]
     order = np.lexsort((steps, rank))
@@ -151,3 +154,39 @@ def _refuse_changing(config: pl.DataFrame, run: Ints, run_ids: pl.Series) -> Non
                 f"{column[at]!r} and {column[at + 1]!r}; name it in run_columns if it tells runs apart, in metrics if "
                 "it is measured; nothing was imported"
             )
+
+
+_UNFIT = r"[/\\\p{Cc}\p{Zl}\p{Zp}]"
+_DIGITS = 10
+
+
+def run_ids(runs: pl.DataFrame) -> pl.Series:
+    """Return one readable id for each row of distinct values: the value itself, or `column=value,column=value`.
+
+    What an id cannot hold becomes "_". Such ids, those that are too long, and those that differ from others in case
+    only end in ten hex digits of a hash of the values.
+
+    >>> run_ids(pl.DataFrame({"lr": [0.1, 0.2], "seed": [1, 1]})).to_list()
+    ['lr=0.1,seed=1', 'lr=0.2,seed=1']
+    """
+    texts = runs.select(pl.all().cast(pl.String))
+    named = [pl.lit(f"{name}=") + pl.col(name) for name in texts.columns] if texts.width > 1 else [pl.all()]
+    ids = texts.select(pl.concat_str(named, separator=",").alias("run_id"))["run_id"]
+    unfit = _unfit(ids).arg_true()
+    if unfit.is_empty():
+        return ids
+    rows = zip(ids[unfit], texts[unfit].rows(), strict=True)
+    return ids.scatter(unfit, [_fit(text, repr(row)) for text, row in rows])
+
+
+def _unfit(ids: pl.Series) -> pl.Series:
+    """Mark the ids that fields.check_run_id would refuse, and those that are the same without case."""
+    folded = pl.Series([run_id.casefold() for run_id in ids])
+    wrong = ids.str.contains(_UNFIT) | ids.str.contains(r"^(\.|\s|$)|\s$")
+    return wrong | (folded == LAKE_RUN) | folded.is_duplicated() | (ids.str.len_chars() > run_fields.LONGEST_RUN_ID)
+
+
+def _fit(text: str, values: str) -> str:
+    clean = pl.Series([text]).str.replace_all(_UNFIT, "_")[0].strip().lstrip(".")
+    digest = hashlib.sha256(values.encode()).hexdigest()[:_DIGITS]
+    return f"{clean[: run_fields.LONGEST_RUN_ID - _DIGITS - 1].strip()}-{digest}"

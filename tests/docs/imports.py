@@ -1,0 +1,126 @@
+"""The graph of imports of tracklake, read from its files. `python tests/docs/imports.py` prints its figures."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "tracklake"
+FILES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name not in ("conftest.py", "__main__.py")
+}
+"""Module name, with slashes, to its file; a package is the module of its face."""
+FACES = {name for name, path in FILES.items() if path.name == "__init__.py"}
+
+
+class Import(NamedTuple):
+    """One import statement of a module."""
+
+    statement: ast.Import | ast.ImportFrom
+    in_function: bool
+    for_types: bool
+    """Only a type checker sees it."""
+
+
+def order() -> list[str]:
+    """Return the packages in the order of the table of ARCHITECTURE.md, each importing only from those above it."""
+    text = (PACKAGE / "ARCHITECTURE.md").read_text()
+    section = text.split("\n## Packages\n", 1)[1].split("\n## ", 1)[0]
+    return [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
+
+
+def package_of(module: str) -> str:
+    """Return the package that a module lies in; modules of the top folder are each one of their own."""
+    return module if module in FACES else module.rpartition("/")[0] or module
+
+
+@functools.cache
+def imports(module: str) -> tuple[Import, ...]:
+    return tuple(_below(ast.parse(FILES[module].read_text())))
+
+
+def _below(node: ast.AST, *, in_function: bool = False, for_types: bool = False) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield Import(child, in_function, for_types)
+        else:
+            function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            yield from _below(child, in_function=in_function or function, for_types=for_types or types)
+
+
+def roots(statement: ast.Import | ast.ImportFrom) -> set[str]:
+    """Return the top-level names that a statement imports from."""
+    if isinstance(statement, ast.Import):
+        return {alias.name.split(".")[0] for alias in statement.names}
+    return {"." * statement.level + (statement.module or "").split(".")[0]}
+
+
+def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
+    """Return the modules of tracklake that a statement imports; `from tracklake.sql import views` names sql/views."""
+    if isinstance(statement, ast.Import):
+        dotted = [alias.name for alias in statement.names]
+    else:
+        dotted = [f"{statement.module}.{alias.name}" for alias in statement.names]
+    return {_module(name) for name in dotted if name.split(".")[0] == "tracklake"}
+
+
+def _module(dotted: str) -> str:
+    path = "/".join(dotted.split(".")[1:])
+    while path and path not in FILES:
+        path = path.rpartition("/")[0]
+    return path or "__init__"
+
+
+def edges() -> Counter[tuple[str, str]]:
+    """Count the imports from one package to another."""
+    pairs = (
+        (package_of(module), package_of(other))
+        for module in FILES
+        for found in imports(module)
+        for other in own(found.statement)
+    )
+    return Counter((here, there) for here, there in pairs if here != there)
+
+
+def lines(package: str) -> int:
+    """Count the lines of a package with its subpackages."""
+    inside = [path for name, path in FILES.items() if name == package or name.startswith(f"{package}/")]
+    return sum(len(path.read_text().splitlines()) for path in inside)
+
+
+def cycle() -> list[str]:
+    """Return the modules of a cycle of imports; empty where there is none."""
+    needs = {
+        module: {other for found in imports(module) for other in own(found.statement)} - {module}
+        for module in FILES
+        if module not in FACES
+    }
+    try:
+        list(graphlib.TopologicalSorter(needs).static_order())
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def backward() -> list[tuple[str, str]]:
+    """Return the edges that point down the table."""
+    rank = {package: place for place, package in enumerate(order())}
+    return [(here, there) for here, there in edges() if rank[there] > rank[here]]
+
+
+if __name__ == "__main__":
+    tops = sorted({module.split("/")[0] for module in FILES if "/" in module})
+    total = sum(len(path.read_text().splitlines()) for path in FILES.values())
+    largest = max(tops, key=lines)
+    print(f"{len(tops)} packages of {len(FILES)} modules, {total:,} lines; {len(edges())} edges between packages")
+    print(f"backward edges: {len(backward())}; cycles: {1 if cycle() else 0}")
+    print(f"largest: {largest}, {lines(largest) / total:.1%} of the lines")

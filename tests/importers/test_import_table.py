@@ -1,0 +1,279 @@
+"""lake.import_table and `tracklake import table`: tables of other tools as finished runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import tracklake as tl
+from tracklake.errors import RunError, RunExistsError, SourceError, UnknownNameError
+from tracklake.importers import contents
+from tracklake.importers.table import run_ids
+from tracklake.schema import naming, run_fields
+
+CURVES = pl.DataFrame(
+    {
+        "model": ["svc", "svc", "tree", "svc", "tree"],
+        "seed": [0, 0, 0, 1, 0],
+        "lr": [0.1, 0.1, None, 0.2, None],
+        "epoch": [1, 2, 1, 1, 2],
+        "loss": [0.5, 0.25, 0.75, 1.0, float("nan")],
+        "note": [None, "best", None, None, None],
+    }
+)
+ASKED = {"run_columns": ["model", "seed"], "step": "epoch", "metrics": {"val/loss": "loss"}}
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """An empty lake."""
+    return tl.open(tmp_path / "lake", create=True)
+
+
+def test_rows_become_finished_runs(lake):
+    """Each distinct value of the run columns is a finished run with typed config, in the order of the table."""
+    done = lake.import_table(CURVES, **ASKED, config_columns=["model", "seed", "lr"], project="curves")
+    columns = ["run_id", "project", "state", "config.model", "config.seed", "config.lr", "summary.val/loss.min"]
+    assert done == (3, 5, 1)
+    assert lake.runs(columns=columns).rows() == [
+        ("model=svc,seed=0", "curves", "finished", "svc", 0, 0.1, 0.25),
+        ("model=tree,seed=0", "curves", "finished", "tree", 0, None, 0.75),
+        ("model=svc,seed=1", "curves", "finished", "svc", 1, 0.2, 1.0),
+    ]
+
+
+def test_points_are_the_rows(lake):
+    """Every value that is there is a point; NaN is one too, and nothing else is."""
+    lake.import_table(CURVES, **ASKED | {"metrics": {"val/loss": "loss", "note": "note"}})
+    history = lake.history(["val/loss", "note"]).select("run_id", "metric", "step", "value", "text")
+    assert [row for row in history.rows() if row[3] == row[3]] == [
+        ("model=svc,seed=0", "note", 2, None, "best"),
+        ("model=svc,seed=0", "val/loss", 1, 0.5, None),
+        ("model=svc,seed=0", "val/loss", 2, 0.25, None),
+        ("model=svc,seed=1", "val/loss", 1, 1.0, None),
+        ("model=tree,seed=0", "val/loss", 1, 0.75, None),
+    ]
+    assert lake.summaries("val/loss.n_nan")["val/loss.n_nan"].to_list() == [0, 1, 0]
+
+
+def test_last_value_of_a_repeated_step_wins(lake):
+    """Rows of one run and step are one row: of each metric the last value that is there counts."""
+    rows = [("a", 1, 0.5, 3), ("b", 1, 9.0, 9), ("a", 1, None, 4), ("a", 0, 0.1, None), ("a", 1, 0.7, None)]
+    table = pl.DataFrame(rows, schema=["run", "step", "x", "n"], orient="row")
+    lake.import_table(table, run_columns=["run"], step="step", metrics={"x": "x", "n": "n"})
+    assert lake.history(runs="a", shape="wide").select("step", "x", "n").rows() == [(0, 0.1, None), (1, 0.7, 4)]
+    assert lake.history(raw=True).height == 5
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl"])
+def test_files_say_the_same(lake, tmp_path, ending):
+    """A table reads the same from CSV, TSV, Parquet and JSONL."""
+    write = {
+        "csv": CURVES.write_csv,
+        "tsv": lambda path: CURVES.write_csv(path, separator="\t"),
+        "parquet": CURVES.write_parquet,
+        "jsonl": CURVES.with_columns(pl.col("loss").fill_nan(7.0)).write_ndjson,  # JSON has no NaN
+    }
+    write[ending](tmp_path / f"curves.{ending}")
+    lake.import_table(tmp_path / f"curves.{ending}", **ASKED)
+    found = lake.history("val/loss")["value"].to_list()
+    assert found[:4] == [0.5, 0.25, 1.0, 0.75]
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("form", [CURVES.lazy(), CURVES.to_arrow(), CURVES.to_pandas()])
+def test_frames_say_the_same(lake, form):
+    """LazyFrames, arrow tables and pandas frames are tables; in pandas NaN is nothing."""
+    lake.import_table(form, **ASKED)
+    found = lake.history("val/loss")["value"].drop_nans().to_list()
+    assert found == [0.5, 0.25, 1.0, 0.75]
+
+
+def test_column_that_begins_with_blanks_is_numeric(lake, tmp_path):
+    """A CSV column is a number also where its first value comes after thousands of blanks."""
+    rows = "".join(f"a,{i},{i},\n" for i in range(10_500)) + "a,10500,,0.5\n"
+    (tmp_path / "sparse.csv").write_text("run,step,train,val\n" + rows)
+    lake.import_table(
+        tmp_path / "sparse.csv", run_columns=["run"], step="step", metrics={"val": "val", "train": "train"}
+    )
+    assert lake.history("val").select("step", "value").rows() == [(10_500, 0.5)]
+
+
+def test_types_that_change_late_in_a_file(lake, tmp_path):
+    """A CSV column whose integers become fractions after thousands of rows is read as numbers."""
+    rows = "".join(f"a,{i},{i}\n" for i in range(10_500)) + "a,10500,0.5\n"
+    (tmp_path / "late.csv").write_text("run,step,x\n" + rows)
+    lake.import_table(tmp_path / "late.csv", run_columns=["run"], step="step", metrics={"x": "x"})
+    assert lake.history("x")["value"].sum() == sum(range(10_500)) + 0.5
+
+
+def test_values_keep_their_kind(lake):
+    """Integers stay exact, bools bools, text text, dates ISO text, lists JSON; what exceeds int64 is a float."""
+    table = pl.DataFrame(
+        {
+            "run": ["a"],
+            "step": [1.0],
+            "int": [2**53 + 1],
+            "bool": [True],
+            "day": [date(2026, 11, 22)],
+            "list": [[1, 2]],
+            "huge": pl.Series([2**63], dtype=pl.UInt64),
+        }
+    )
+    names = ["int", "bool", "day", "list", "huge"]
+    lake.import_table(table, run_columns=["run"], step="step", metrics={name: name for name in names})
+    assert lake.run("a").summary.items() >= {
+        ("int", 2**53 + 1),
+        ("bool", True),
+        ("day", "2026-11-22"),
+        ("huge", 2.0**63),
+    }
+    assert lake.run("a").summary["list"] == [1, 2]
+
+
+@pytest.mark.parametrize(("most", "partitions"), [(30, 9), (12, 19)])
+def test_several_partitions_answer_as_one(most, partitions, tmp_path, monkeypatch):
+    """A table too big for one partition is cut, between runs where they fit, and answers the same."""
+    table = pl.DataFrame({"run": [f"r{i // 10}" for i in range(95)], "step": [i % 10 for i in range(95)]})
+    table = table.with_columns(x=pl.arange(95) / 7, y=pl.arange(95) % 3)
+    asked = {"run_columns": ["run"], "step": "step", "metrics": {"x": "x", "y": "y"}}
+    whole, cut = (tl.open(tmp_path / name, create=True) for name in ("whole", "cut"))
+    assert whole.import_table(table, **asked) == (10, 190, 1)
+    monkeypatch.setattr(contents, "MAX_POINTS", most)
+    assert cut.import_table(table, **asked) == (10, 190, partitions)
+    shown = ["run_id", "state", "config.run", "summary.*.mean", "summary.*.argmax", "summary.*.std"]
+    assert_frame_equal(cut.runs(columns=shown), whole.runs(columns=shown))
+    assert_frame_equal(cut.history().drop("time"), whole.history().drop("time"))
+    assert cut.check(full=True).ok
+
+
+def test_imported_run_can_be_resumed(lake):
+    """An imported run is a run: it goes on after its last step."""
+    lake.import_table(CURVES, **ASKED)
+    with tl.init(id="model=svc,seed=1", resume="allow", dir=lake.dir) as run:
+        run.log({"val/loss": 0.125})
+    assert lake.history("val/loss", runs="model=svc,seed=1").select("step", "value").rows() == [(1, 1.0), (2, 0.125)]
+
+
+def test_runs_that_are_there_are_refused(lake):
+    """A table with a run that the lake has, or that is being logged, is refused, and nothing of it comes in."""
+    with tl.init(id="MODEL=tree,seed=0", dir=lake.dir) as run:
+        run.log({"x": 1})
+        with pytest.raises(RunExistsError, match=r"of 3 runs to import 1 is in the lake already .'model=tree,seed=0'"):
+            lake.import_table(CURVES, **ASKED)
+    assert lake.runs(columns=["run_id"])["run_id"].to_list() == ["MODEL=tree,seed=0"]
+    assert list(Path(lake.dir).glob("*/*.parquet")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "error", "message"),
+    [
+        ({}, {"step": "epcoh"}, UnknownNameError, "unknown column 'epcoh'; did you mean 'epoch'?"),
+        ({}, {"metrics": {"a": "lss"}}, UnknownNameError, "unknown column 'lss'; did you mean 'loss'?"),
+        ({}, {"run_columns": []}, SourceError, r"run_columns=\[\]"),
+        ({}, {"metrics": {}}, SourceError, r"metrics=\{\}"),
+        ({}, {"metrics": {"_step": "loss"}}, SourceError, "not one of _step, _runtime"),
+        ({}, {"project": ""}, RunError, "the project name '' is empty"),
+        ({}, {"config_columns": ["lr", "note"]}, SourceError, "'note' changes within the run 'model=svc,seed=0'"),
+        ({"epoch": [1, 2, 1, None, None]}, {}, SourceError, r"row 4 .* .and 1 more. has nothing in .*'epoch'"),
+        ({"seed": [0, 0, None, 1, 0]}, {}, SourceError, "row 3 of the table has nothing in the column 'seed'"),
+        ({"epoch": [1.0, 2.5, 1.0, 1.0, 2.0]}, {}, SourceError, r"row 2 of the table has a step .* \[2.5\] in 'epoch'"),
+        ({"epoch": [1.0, 2.0, 1.0, 1.0, 1e300]}, {}, SourceError, "row 5 of the table has a step that is no 64-bit"),
+        ({"epoch": list("12112")}, {}, SourceError, "the step column 'epoch' holds String"),
+        ({"epoch": [True] * 5}, {}, SourceError, "the step column 'epoch' holds Boolean"),
+        ({"model": [[1]] * 5}, {}, SourceError, "the run column 'model' holds List"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(lake, change, asked, error, message):
+    """What cannot be imported is refused, naming the row or the column, and nothing comes in."""
+    table = CURVES.with_columns(pl.Series(name, column) for name, column in change.items())
+    with pytest.raises(error, match=message):
+        lake.import_table(table, **ASKED | asked)
+    assert lake.runs().is_empty()
+
+
+def test_empty_table_is_refused(lake):
+    """A table of no rows is refused."""
+    with pytest.raises(SourceError, match=r"the table polars.DataFrame has no rows"):
+        lake.import_table(CURVES.clear(), **ASKED)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.csv", None, "there is no file"),
+        ("curves.xlsx", b"x", "has the ending '.xlsx'; accepted are .csv, .tsv, .jsonl, .ndjson, .parquet"),
+        ("broken.parquet", b"no parquet", "cannot be read as .parquet"),
+        ("broken.jsonl", b"{'a'", "cannot be read as .jsonl"),
+        ("empty.csv", b"", "cannot be read as .csv"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused(lake, tmp_path, name, content, message):
+    """A file that is missing, broken or of another form is refused by its name."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        lake.import_table(tmp_path / name, **ASKED)
+
+
+def test_something_else_is_refused(lake):
+    """What is neither a path nor a frame is refused."""
+    with pytest.raises(SourceError, match="got list"):
+        lake.import_table([{"a": 1}], **ASKED)
+
+
+def test_ids_that_file_names_cannot_hold():
+    """Ids with slashes, of too great a length, or equal but for case get a hash of their values."""
+    ids = run_ids(pl.DataFrame({"m": ["a/b", "x" * 200, "Svc", "svc", ".dot", "fine"]})).to_list()
+    assert ids[0] == "a_b-15d9d1b25a"
+    assert [len(i) for i in ids] == [14, 128, 14, 14, 14, 4]
+    assert len({i.casefold() for i in ids}) == 6
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.text(max_size=150), st.integers(0, 3)), min_size=1, max_size=8, unique=True))
+def test_every_id_can_be_one(values):
+    """Whatever the values, each run gets an id of its own that a lake takes."""
+    encodable = [(text.encode("utf-8", "replace").decode(), n) for text, n in values]
+    rows = list(dict.fromkeys(encodable))
+    for frame in (pl.DataFrame(rows, schema=["a", "b"], orient="row"), pl.DataFrame({"a": list(dict(rows))})):
+        ids = run_ids(frame)
+        assert [run_fields.check_run_id(i) for i in ids] == ids.to_list()
+        assert len({naming.safe_name(i) for i in ids}) == len(ids)
+
+
+def test_pandas_index_is_no_column(lake):
+    """A pandas frame is its columns; the index is not asked."""
+    table = pd.DataFrame({"run": ["a"], "step": [3], "x": [1.5]}, index=[7])
+    lake.import_table(table, run_columns=["run"], step="step", metrics={"x": "x"})
+    assert lake.history("x").select("step", "value").rows() == [(3, 1.5)]
+
+
+def test_command_imports_a_file(tmp_path):
+    """`tracklake import table` makes the lake if need be, and says what came in."""
+    CURVES.write_csv(tmp_path / "curves.csv")
+    command = [sys.executable, "-m", "tracklake.cli", "import", "table", "curves.csv", "--run-columns", "model, seed"]
+    command += ["--config-columns", "lr", "--step", "epoch", "--metric", "val/loss=loss", "--metric", "note"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "lake: 3 runs with 6 points are in the lake now\n"
+    assert done.stderr == ""
+    assert tl.open(tmp_path / "lake").runs(columns=["config.*"]).to_series(1).to_list() == [0.1, None, 0.2]
+
+
+def test_command_refuses_in_one_line(tmp_path):
+    """What the table has not is told in one line, with exit code 2."""
+    CURVES.write_csv(tmp_path / "curves.csv")
+    command = [sys.executable, "-m", "tracklake.cli", "import", "table", "curves.csv", "--run-columns", "modle"]
+    done = subprocess.run(
+        [*command, "--step", "epoch", "--metric", "loss"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "Error: unknown column 'modle'; did you mean 'model'?\n")

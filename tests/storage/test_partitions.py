@@ -1,0 +1,182 @@
+"""Partitions: the stored tables, read by this package and by any other."""
+
+from __future__ import annotations
+
+import math
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import deltalake
+import duckdb
+import polars as pl
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import tracklake as tl
+from tracklake.schema.tables import POINTS, SESSIONS, STATES
+from tracklake.storage.journal import statements
+from tracklake.storage.local import Storage
+from tracklake.storage.table import delta_log, partitions
+
+NAN = math.nan
+TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of two partitions: two runs with values of every kind, three NaN, edits and definitions."""
+    root = tmp_path_factory.mktemp("partitions")
+    for run_id in ("b", "a"):
+        with tl.init("p", id=run_id, dir=root, config={"lr": 0.1, "never": NAN}) as run:
+            run.define_metric("loss", summary="min")
+            run.log({"loss": NAN, "n": 2**60, "note": "x", "flag": True, "l": [1], "none": None})
+            run.log({"loss": 1.5 if run_id == "a" else NAN})
+            run.summary["edit"] = NAN
+        tl.open(root).refresh()
+    return root
+
+
+def files(root: Path, table: str) -> list[str]:
+    return sorted(map(str, (root / table).glob("part-*.parquet")))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_opens_in_polars_duckdb_and_pyarrow(root, table):
+    """Three engines read the same columns and the same number of rows."""
+    found = pl.read_parquet(files(root, table))
+    assert found.schema == pl.Schema(TABLES[table])
+    assert len(files(root, table)) == 2
+    read = duckdb.sql(f"select * from read_parquet({files(root, table)})")
+    assert (read.columns, len(read)) == (found.columns, found.height)
+    arrow = ds.dataset(root / table, format="parquet").to_table()
+    assert (arrow.column_names, arrow.num_rows) == (found.columns, found.height)
+
+
+def test_duckdb_does_not_lose_nan(root):
+    """No statistics stand in the way of rows that hold NaN, in any table."""
+    counts = {
+        f"from read_parquet({files(root, 'history')}) where isnan(value)": 3,
+        f"from read_parquet({files(root, 'history')}) where metric = 'loss' and isnan(value) and run_id = 'b'": 2,
+        f"from read_parquet({files(root, 'states')}) where isnan(last_value) and metric = 'loss'": 1,
+        f"from (select unnest(statements, recursive := true) from read_parquet({files(root, 'runs')})) "
+        "where isnan(value)": 4,
+    }
+    assert {text: duckdb.sql(f"select count(*) {text}").fetchall()[0][0] for text in counts} == counts
+
+
+def test_delta_readers_read_the_history(root):
+    """polars.scan_delta and deltalake see the committed points."""
+    table = deltalake.DeltaTable(root / "history")
+    assert pl.scan_delta(str(root / "history")).select(pl.len()).collect().item() == 14
+    assert pl.DataFrame(table.to_pyarrow_table()).select("run_id", "metric", "step").sort(pl.all()).rows()[:2] == [
+        ("a", "flag", 0),
+        ("a", "l", 0),
+    ]
+
+
+def test_points_and_states_are_sorted_and_lean(root):
+    """Points stand in order of run, metric and step, states in order of metric and run, floats without statistics."""
+    points, states = (pl.read_parquet(files(root, table)[0]) for table in ("history", "states"))
+    assert points.equals(points.sort("project", "run_id", "metric", "step", "ts", "session"))
+    assert states.equals(states.sort("metric", "run_id", "session"))
+    meta = pq.ParquetFile(files(root, "history")[0]).metadata
+    column = {meta.row_group(0).column(i).path_in_schema: meta.row_group(0).column(i) for i in range(meta.num_columns)}
+    assert not column["value"].is_stats_set
+    assert column["step"].is_stats_set
+    assert "BYTE_STREAM_SPLIT" in column["value"].encodings
+    assert (column["step"].compression, column["metric"].has_dictionary_page) == ("ZSTD", True)
+
+
+def test_values_of_every_kind_are_stored_in_their_column(root):
+    """Numbers in value, exact integers and bools in ival, text and JSON in text, None nowhere."""
+    points = pl.read_parquet(files(root, "history")).filter((pl.col("run_id") == "a") & (pl.col("step") == 0))
+    stored = {
+        metric: tuple(row) for metric, *row in points.select("metric", "value", "ival", "text", "kind").iter_rows()
+    }
+    assert str(stored.pop("loss")) == "(nan, None, None, 0)"
+    assert stored == {
+        "n": (2.0**60, 2**60, None, 1),
+        "flag": (None, 1, None, 2),
+        "note": (None, None, "x", 3),
+        "l": (None, None, "[1]", 4),
+        "none": (None, None, None, 5),
+    }
+
+
+def test_states_hold_the_series_that_every_run_has(root):
+    """_step, _timestamp and _runtime have states, and no points."""
+    states = pl.read_parquet(files(root, "states")).filter(pl.col("run_id") == "a")
+    assert states.filter(pl.col("metric").str.starts_with("_")).select("metric", "n_points").rows() == [
+        ("_runtime", 2),
+        ("_step", 2),
+        ("_timestamp", 2),
+    ]
+    assert pl.read_parquet(files(root, "history"))["metric"].unique().sort().to_list() == [
+        "flag",
+        "l",
+        "loss",
+        "n",
+        "none",
+        "note",
+    ]
+
+
+def test_what_sessions_said_comes_back_as_it_was(root):
+    """The statements of a partition are the flat ones again, with their stamps in order."""
+    storage = tl.open(root)._storage
+    version = delta_log.DeltaLog(storage).read()
+    said = [partitions.read_said(storage, p) for p in version.partitions.values()]
+    assert [s.files["run_id"].to_list() for s in said] == [["b"], ["a"]]
+    statements = said[1].statements
+    assert statements["ts"].is_sorted()
+    assert statements.filter(~pl.col("said").is_in(["session", "metadata"])).select("said", "key").rows() == [
+        ("config", "lr"),
+        ("config", "never"),
+        ("define", "loss"),
+        ("edit", "edit"),
+        ("finish", "state"),
+        ("finish", "exit_code"),
+    ]
+    assert said[1].files.select("n", "complete").rows() == [(0, True)]
+
+
+def test_a_discarded_partition_leaves_no_file(tmp_path):
+    """A partition that lost its commit is deleted whole."""
+    storage = tl.open(tmp_path, create=True)._storage
+    nothing = statements.Said(pl.DataFrame(schema=statements.FILES), pl.DataFrame(schema=statements.STATEMENTS))
+    written = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), nothing))
+    assert [storage.path(f).exists() for f in (written.history, written.states, written.runs)] == [True] * 3
+    assert partitions.checksum(storage.path(written.history)) == (written.sizes[0], written.crcs[0])
+    partitions.discard(storage, written)
+    assert [f for table in TABLES for f in files(tmp_path, table)] == []
+
+
+def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process that may have no more threads, or that ends, writes the three files one after the other."""
+    said = []
+
+    def start(thread: threading.Thread) -> NoReturn:
+        said.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    storage = Storage(tmp_path)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    part = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
+    assert said
+    assert [partitions.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
+        zip(part.sizes, part.crcs, strict=True)
+    )
+
+
+def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
+    """So one metric of all runs is read sooner; of many steps the differences are kept, which take fewer bytes."""
+    with tl.init(dir=tmp_path) as run:
+        for step in range(1_025):
+            run.log({"loss": float(step)})
+    tl.open(tmp_path).refresh()
+    for lake, encoding in ((root, "RLE_DICTIONARY"), (tmp_path, "DELTA_BINARY_PACKED")):
+        group = pq.read_metadata(files(lake, "history")[0]).row_group(0)
+        (step,) = [c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "step"]
+        assert encoding in step.encodings, lake

@@ -1,0 +1,141 @@
+"""Differences: what matched (or other) runs say of one group against another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from tracklake.analysis import grouped_runs
+from tracklake.analysis.stats import bootstrap, resampling, significance
+from tracklake.analysis.stats.options import Center, Test
+from tracklake.common import arguments
+from tracklake.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracklake.analysis.grouped_runs import Outcomes, Pair
+    from tracklake.analysis.stats.resampling import Sample
+
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+_STATISTICS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "difference": pl.Float64,
+    "difference_low": pl.Float64,
+    "difference_high": pl.Float64,
+    "p_improvement": pl.Float64,
+    "effect": pl.Float64,
+    "detectable": pl.Float64,
+    "n_pairs": pl.Int64,
+    "test": pl.String,
+    "p": pl.Float64,
+    "leaning": pl.Float64,
+    "why": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a comparison is made."""
+
+    center: Center = "mean"
+    test: Test = "auto"
+    confidence: float = 0.95
+    draws: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, naming what can; keep numbers as plain ones."""
+        arguments.check_word("center", self.center, Center, error=DefinitionError)
+        arguments.check_word("test", self.test, Test, error=DefinitionError)
+        object.__setattr__(self, "confidence", arguments.share("confidence", self.confidence, such_as=0.95))
+        object.__setattr__(self, "draws", arguments.whole("draws", self.draws, least=1))
+        object.__setattr__(self, "seed", arguments.whole("seed", self.seed, least=0))
+
+
+def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
+    """Return what is said of each group against the baseline, a row a group; null for the baseline itself.
+
+    `base` is the number of its group, None for no baseline. Differences are in the unit of the target.
+
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10).outcomes
+    >>> against(found, found.sample, Settings(draws=10), 0)["difference"].round(3).to_list()
+    [None, 0.3]
+    """
+    k = found.n_groups
+    rows: list[dict[str, Any]] = [{} for _ in range(k)]
+    if base is not None:
+        matcher = grouped_runs.Matcher(sample, what=found.matched)
+        pairs = {g: matcher.pair(g, base) for g in range(k) if g != base}
+        pairs = {g: pair for g, pair in pairs.items() if pair.tasks}
+        for g, pair in pairs.items():
+            rows[g] = _tested(pair, found.target.sign, settings)
+        for g, difference, low, high in _intervals(pairs, settings):
+            rows[g] |= {"difference": difference, "difference_low": low, "difference_high": high}
+    return pl.DataFrame(rows, schema=_STATISTICS).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _tested(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
+    """Return the test, the probability of improvement and the effect size of one pair of groups."""
+    if pair.matched:
+        differences = significance.paired_differences(pair.first, pair.second)
+        spread, test = (
+            significance.paired_spread(differences),
+            significance.paired_test(differences, kind=settings.test, why=pair.why),
+        )
+    else:
+        spread = significance.unpaired_spread(pair.first, pair.second)
+        test = significance.unpaired_test(pair.first, pair.second, kind=settings.test, why=pair.why)
+    first, second = ([sign * v for v in values] for values in (pair.first, pair.second))
+    return {
+        "p_improvement": significance.probability_of_improvement(first, second),
+        "effect": significance.hedges_g(pair.first, pair.second),
+        "detectable": significance.detectable(spread, level=1 - settings.confidence),
+        "n_pairs": sum(map(len, pair.first)) if pair.matched else 0,
+        "test": test.name,
+        "p": test.p,
+        "leaning": test.leaning,
+        "why": test.why,
+    }
+
+
+def _intervals(pairs: dict[int, Pair], settings: Settings) -> Iterator[tuple[int, float, float | None, float | None]]:
+    """Yield each group with the difference of its center to the baseline's, and the bounds of that.
+
+    The two sides of a pair are two columns of one sample. Where they are matched they have the same cells, so that
+    the same seeds are drawn for both.
+    """
+    groups = list(pairs)
+    sides = [(2 * i + side, t, values, p.matched)
+             for i, p in enumerate(pairs.values()) for side, parts in enumerate((p.first, p.second))
+             for t, values in zip(p.tasks, parts, strict=True)]  # fmt: skip
+    sizes = [len(values) for _, _, values, _ in sides]
+    if not sizes:
+        return
+    cells = [np.arange(len(values)) if matched else np.full(len(values), -1) for _, _, values, matched in sides]
+    both = resampling.Sample(
+        np.repeat([column for column, *_ in sides], sizes), np.repeat([t for _, t, *_ in sides], sizes),
+        np.concatenate(cells), np.concatenate([values for _, _, values, _ in sides]))  # fmt: skip
+    center = resampling.centers(both, center=settings.center, size=2 * len(groups))
+    single: Booleans = np.logical_or.reduce(alone(both, 2 * len(groups)).reshape(-1, 2), axis=1)
+    drawn = resampling.resampled(both, center=settings.center, draws=settings.draws, seed=settings.seed + 1, together=2)
+    for columns, values in drawn:
+        low, high = bootstrap.bounds(values[::2] - values[1::2], settings.confidence)
+        for row, pair in enumerate((columns[::2] // 2).tolist()):
+            ends = (None, None) if single[pair] else (float(low[row]), float(high[row]))
+            yield groups[pair], float(center[2 * pair] - center[2 * pair + 1]), *ends
+
+
+def alone(sample: Sample, size: int) -> Booleans:
+    """Tell which columns have a single value in each of their strata.
+
+    >>> whole = resampling.sample([0, 1, 1], stratum=[0, 0, 0], cell=[-1] * 3, value=[1.0, 2.0, 3.0])
+    >>> alone(whole, 2).tolist()
+    [True, False]
+    """
+    pairs = np.unique(np.stack([sample.column, sample.stratum]), axis=1)
+    found: Booleans = np.bincount(sample.column, minlength=size) <= np.bincount(pairs[0], minlength=size)
+    return found

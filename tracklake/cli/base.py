@@ -1,0 +1,122 @@
+"""What all commands share: the group, the lake's option, and errors as one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+import tracklake as tl
+from tracklake.errors import TracklakeError
+from tracklake.sql import named_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Refusal(click.ClickException):
+    """An error that tracklake raised on purpose: no traceback."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group whose commands turn TracklakeError, and what the operating system refuses, into a Refusal."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error that was raised on purpose, or by the disk, ends it with exit code 2.
+
+        >>> from tracklake.cli import main
+        >>> main(["describe", "--dir", "nowhere"], standalone_mode=False)
+        Traceback (most recent call last):
+        tracklake.cli.base.Refusal: there is no lake at nowhere: ...
+        """
+        try:
+            return super().invoke(ctx)
+        except TracklakeError as error:
+            raise Refusal(str(error)) from error
+        except BrokenPipeError:  # who reads has seen enough: click ends quietly
+            raise
+        except OSError as error:
+            raise Refusal(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tracklake")
+def main() -> None:
+    """Compare training runs: everything logged lies as Parquet in one folder, the lake.
+
+    \b
+    Start here:
+      tracklake demo                     train a real sweep into ./lake and look at it
+      tracklake describe                 what is in the lake?
+      tracklake runs --limit 5           look at the newest runs
+      tracklake query leaderboard metric=val/acc goal=max
+      tracklake sql "SELECT project, count(*) FROM runs GROUP BY project"
+
+    The lake is --dir, else $TRACKLAKE_DIR, else ./lake. Exit code 1: check found something wrong; 2: the command
+    could not be done. Completion: tracklake completion --help.
+    """
+
+
+directory_option = click.option(
+    "--dir", "directory", envvar="TRACKLAKE_DIR", default="lake", show_default=True, show_envvar=True, help="The lake."
+)
+
+
+def choices(of: Callable[[str | None], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
+    """Return what completes a word in a shell by names, which `of` finds for a lake; none where that fails.
+
+    >>> complete = choices(lambda directory: ["val/acc", "val/loss"])
+    >>> [item.value for item in complete(click.Context(main), None, "val/l")]
+    ['val/loss']
+    """
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        with contextlib.suppress(TracklakeError):
+            names = of(ctx.params.get("directory"))
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return []
+
+    return complete
+
+
+run_ids = choices(lambda directory: tl.open(directory).runs(columns=["run_id"])["run_id"])
+metric_names = choices(lambda directory: tl.open(directory).metrics)
+query_names = choices(lambda _: named_queries.find())
+
+
+def listed(text: str) -> list[str]:
+    """Read names with commas between them.
+
+    >>> listed("lr, seed")
+    ['lr', 'seed']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read(text: str) -> Any:
+    """Read a value: numbers, true, false, null and JSON as such, anything else as text.
+
+    >>> read("0.1"), read("adam"), read('{"lr": 0.1}')
+    (0.1, 'adam', {'lr': 0.1})
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def read_pair(given: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; UsageError if it is none.
+
+    >>> read_pair("metric=val/acc")
+    ('metric', 'val/acc')
+    """
+    name, equals, value = given.partition("=")
+    if not (name and equals):
+        raise click.UsageError(f"{given!r} is no NAME=VALUE, such as k=5 or metric=val/acc")
+    return name, read(value)

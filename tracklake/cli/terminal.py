@@ -1,0 +1,249 @@
+"""What a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import itertools
+import json
+import math
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+from unicodedata import combining, east_asian_width
+
+import click
+import polars as pl
+
+from tracklake.lake import export
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tracklake.display.tables import Tabulated
+
+ROWS = 30
+"""Rows that a table shows unless --limit says otherwise."""
+CELL = 32
+"""Characters of a cell in a table."""
+LEAST = 40
+"""Characters of a line that tells something, also where a terminal has fewer."""
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def forms(command: Callable[..., Any]) -> Callable[..., Any]:
+    r"""Add the options --json, --csv and --parquet, which set `form`.
+
+    >>> from click.testing import CliRunner
+    >>> echo = click.command()(forms(lambda form: click.echo(form)))
+    >>> CliRunner().invoke(echo, ["--csv"]).output
+    'csv\n'
+    """
+    for name, about in (
+        ("parquet", "Parquet, into a file or a pipe."),
+        ("csv", "CSV with a head line."),
+        ("json", "One JSON object a line."),
+    ):
+        click.option(f"--{name}", "form", flag_value=name, help=about)(command)
+    return command
+
+
+limit = click.option(
+    "--limit", type=click.IntRange(min=0), help=f"This many rows; 0 for all. [default: {ROWS} in a table]"
+)
+
+
+def most(form: str | None, limit: int | None) -> int | None:
+    """Return how many rows are shown, None for all: as --limit says, else few in a table and all for a program.
+
+    >>> most(None, None), most("csv", None), most("csv", 5), most(None, 0)
+    (30, None, 5, None)
+    """
+    return limit or (None if form or limit == 0 else ROWS)
+
+
+def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead: pl.DataFrame | None = None) -> None:
+    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first.
+
+    None and 0 rows are all. UsageError for Parquet on a terminal.
+
+    >>> give(pl.DataFrame({"lr": [0.1, 0.2]}), form="csv", rows=1)
+    lr
+    0.1
+    """
+    shown = frame.head(rows) if rows else frame
+    if form == "json":
+        click.echo(export.spelled(_plain(shown).lazy()).collect().write_ndjson(), nl=False)
+    elif form == "csv":
+        click.echo(flat(shown).write_csv(), nl=False)
+    elif form == "parquet":
+        _give_parquet(shown)
+    else:
+        top = shown if lead is None else lead.head(rows) if rows else lead
+        click.echo("\n".join(table(top, width=width())))
+        if shown.height < frame.height:
+            click.echo(f"... more than {shown.height} rows: --limit 0 shows them all")
+
+
+def show(found: Tabulated, *, limit: int | None, columns: str = "in a wider terminal, or with --csv or --json") -> None:
+    """Print a result as a table that fits the terminal, and say how to see the rest of its rows and `columns`.
+
+    >>> show(example().time_to("acc", 0.6, goal="max", by="lr"), limit=1)
+    step until acc >= 0.6; baseline lr=0.1
+    ...
+    """
+    rest = ("with --limit 0", columns)
+    click.echo(found.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=rest))
+
+
+def _give_parquet(frame: pl.DataFrame) -> None:
+    if sys.stdout.isatty():
+        raise click.UsageError(
+            "--parquet writes bytes, not for a terminal: send it to a file, `... --parquet > x.parquet`"
+        )
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    sys.stdout.buffer.write(buffer.getvalue())
+
+
+def width() -> int:
+    """Return the columns of the terminal, 100 where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns
+
+
+def height() -> int:
+    """Return the lines of the terminal, 24 where there is none."""
+    return shutil.get_terminal_size((100, 24)).lines
+
+
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame as CSV can hold it: lists as text with commas, anything deeper as JSON; durations as seconds.
+
+    >>> flat(pl.DataFrame({"tags": [["a", "b"]], "best": [{"lr": 0.1}]})).row(0)
+    ('a,b', '{"lr": 0.1}')
+    """
+    nested = [series for series in frame if series.dtype.is_nested()]
+    return _plain(frame).with_columns(_as_text(series) for series in nested)
+
+
+def _as_text(nested: pl.Series) -> pl.Series:
+    if isinstance(nested.dtype, pl.List) and not nested.dtype.inner.is_nested():
+        return nested.cast(pl.List(pl.String)).list.join(",")
+    texts = [
+        None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in nested.to_list()
+    ]
+    return pl.Series(nested.name, texts, dtype=pl.String)
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    durations = [name for name, dtype in frame.schema.items() if dtype == pl.Duration]
+    return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6, pl.col(pl.Binary).bin.encode("hex"))
+
+
+def telling(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of runs that hold anything, those first that tell most of a run.
+
+    >>> runs = pl.DataFrame({"run_id": ["a"], "name": ["a"], "notes": [None], "state": ["failed"], "config.lr": [0.1]})
+    >>> telling(runs).columns
+    ['run_id', 'config.lr', 'state']
+    """
+    held = [name for name in frame.columns if frame[name].null_count() < frame.height]
+    if frame["name"].equals(frame["run_id"]):
+        held = [name for name in held if name != "name"]  # what a run is called that was given no name
+    first = [name for start in ("run_id", "name", "summary.", "config.") for name in held if name.startswith(start)]
+    return frame[list(dict.fromkeys([*first, *held]))]
+
+
+def table(frame: pl.DataFrame, *, width: int) -> list[str]:
+    """Return the lines of a plain table of at most `width` characters; what has no room is named below it.
+
+    >>> for line in table(pl.DataFrame({"name": ["a", "b"], "lr": [0.1, None], "long": ["x" * 9] * 2}), width=12):
+    ...     print(line)
+    name   lr
+    a     0.1
+    b
+    2 rows; no room for 1 column: long
+    """
+    columns = {name: _column(name, frame[name]) for name in frame.columns}
+    shown: list[list[str]] = []
+    left = width
+    for cells in columns.values():
+        left -= taken(cells[0]) + 2 * bool(shown)
+        if left < 0 and shown:
+            break
+        shown.append(cells)
+    lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
+    hidden = frame.columns[len(shown) :]
+    count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
+    told = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
+    return [*lines, cell(count + (told if hidden else ""), room=max(width, LEAST))]
+
+
+def _column(name: str, values: pl.Series) -> list[str]:
+    """Return heading and cells of one column, all of one width."""
+    cells = [cell(name), *map(cell, values)]
+    width = max(map(taken, cells))
+    fills = (" " * (width - taken(text)) for text in cells)
+    is_number = values.dtype.is_numeric()
+    return [fill + text if is_number else text + fill for text, fill in zip(cells, fills, strict=True)]
+
+
+def taken(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters two, combining ones none.
+
+    >>> taken("val/loss"), taken("損失"), taken("e\u0301")
+    (8, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    widths = (0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(widths)
+
+
+def cell(value: Any, *, room: int = CELL) -> str:
+    """Return a value as one short line.
+
+    >>> cell(0.1234567), cell(None), cell("two\\nlines"), cell("x" * 9, room=4)
+    ('0.123457', '', 'two lines', 'xxx…')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    text = ", ".join(map(str, value)) if isinstance(value, pl.Series | list) else str(value)
+    text = "".join(c if c.isprintable() else " " for c in text)  # a name may hold line ends and terminal codes
+    if taken(text) <= room:
+        return text
+    while taken(text) >= room:
+        text = text[: room - 1] if len(text) >= room else text[:-1]
+    return text + "…"
+
+
+def sparkline(values: Iterable[float | None], *, size: int = 24) -> str:
+    """Draw a curve in one line: the mean of each stretch, lowest to highest; what is not finite is an x.
+
+    >>> sparkline([0, 1, 2, 3, None, 7])
+    '▁▂▃▄x█'
+    """
+    given = [math.nan if value is None else float(value) for value in values]
+    edges = [round(i * len(given) / size) for i in range(size + 1)] if len(given) > size else range(len(given) + 1)
+    means = [sum(given[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    finite = [mean for mean in means if math.isfinite(mean)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[int((mean - low) * scale)] if math.isfinite(mean) else "x" for mean in means)
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes for people.
+
+    >>> size(512), size(1_234_000)
+    ('512 B', '1.2 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:  # noqa: PLR2004 - the step between units
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"

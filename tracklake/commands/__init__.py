@@ -1,1 +1,0 @@
-"""The commands of `tracklake`, by what they are for: ask, judge, watch, say, keep."""

@@ -1,0 +1,190 @@
+"""The long frame of points: its order, which points count, and the series that every run has without logging them."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.common.lazy_numpy import np
+from tracklake.compute import sorted_groups
+from tracklake.schema.tables import POINTS
+from tracklake.schema.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+ORDER = ("project", "run_id", "metric", "step", "ts", "session")
+PSEUDO = ("_step", "_timestamp", "_runtime")
+"""Series that every run has without logging them: their states are stored, their points are not. A stored `_step` is
+the marker of an empty row, and a stored `_timestamp` the user's own."""
+
+_ROW = ["project", "run_id", "session", "step"]
+_MILLION = pl.Series([1e6])
+
+
+def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
+    """Order points by (project, run_id, metric, step, ts, session), or other columns; equal ones stay as they stand.
+
+    >>> rows = [("p", "a", "x", 1, 2, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 1, 11, 1.5, None, None, 0)]
+    >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
+    [1, 2]
+    """
+    return sorted_groups.sort(points, by=by, series=by[: by.index("step")])
+
+
+def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Keep the points that count, sorted: of each (run_id, metric, step) the one said last.
+
+    The last is the one with the largest (ts, session), and of equal ones the last row. `cutoffs` masks what a rewind
+    took back: with its columns run_id, session, cutoff, a point of that session with step >= cutoff is dropped first.
+
+    >>> rows = [("p", "a", "x", 1, 7, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 7, 11, 1.5, None, None, 0)]
+    >>> resolve(pl.DataFrame(rows, schema=POINTS, orient="row"))["value"].to_list()
+    [1.5]
+    """
+    said = sort(points)
+    if cutoffs is not None and cutoffs.height:
+        said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
+    new = sorted_groups.begin(said, by=("run_id", "metric", "step"))
+    last = new.shift(-1, fill_value=True)  # the next row begins another step
+    return said if last.all() else said.filter(last)
+
+
+def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
+    if cutoffs.is_empty():
+        return points
+    new = sorted_groups.begin(
+        points, by=("run_id", "session")
+    )  # join pieces of (run, session), not points: they are few
+    least = cutoffs.group_by("run_id", "session").agg(pl.col("cutoff").min())
+    pieces = points.filter(new).select("run_id", "session")
+    limit = pieces.join(least, on=["run_id", "session"], how="left", maintain_order="left")["cutoff"]
+    piece = sorted_groups.numbers(new)
+    return points.filter(limit.is_null()[piece] | (points["step"] < limit[piece]))
+
+
+def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Add the series `_step`, `_timestamp` and `_runtime` of every (run, session), sorted, in place of the markers.
+
+    Each gets one point at every step of the session that has any point, stamped with the largest ts there: `_step` the
+    step (int), `_timestamp` that ts in epoch seconds (not where the user logged one), `_runtime` the seconds from the
+    session's start to that ts, plus `runtime_base`. `sessions` has the columns run_id, session, start, runtime_base;
+    sessions that it lacks get no `_runtime`.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
+    [('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
+    """
+    return sort(pl.concat([without_pseudo(points), pseudo(sort(points), sessions=sessions)]))
+
+
+def without_pseudo(points: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what was stored of the series that every run has: markers, and the user's own `_timestamp`.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("_step", "x")]
+    >>> without_pseudo(pl.DataFrame(rows, schema=POINTS, orient="row"))["metric"].to_list()
+    ['x']
+    """
+    is_pseudo = reduce(or_, (points["metric"] == name for name in PSEUDO))
+    return points.filter(~is_pseudo) if is_pseudo.any() else points
+
+
+def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them.
+
+    The points of each series stand together and in order, the series in no order.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
+    """
+    rows = _rows(points)
+    is_user = points["metric"] == "_timestamp"
+    user = points.filter(is_user) if is_user.any() else points.clear()
+    timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
+    made = []  # in the order of their names: those of a single session are sorted then
+    if sessions is not None:
+        begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
+        ran = seconds(begun["ts"].cast(pl.Int64) - begun["start"].cast(pl.Int64)) + begun["runtime_base"]
+        made.append(_series(begun, "_runtime", ran))
+    made.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
+    made.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
+    return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
+
+
+def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Say when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
+
+    The same times as `with_pseudo` gives, of the session that spoke last at each step, but not the user's own.
+    `sessions` has every session of the run.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> sessions = {"run_id": ["a"], "session": [1], "start": [2_000_000], "runtime_base": [60.0]}
+    >>> begun = pl.DataFrame(sessions).with_columns(pl.col("start").cast(POINTS["ts"]))
+    >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
+    (7, 2.5, 60.5)
+    """
+    said = _rows(points)
+    if not (said["step"].slice(1) > said["step"].head(-1)).all():  # several sessions, which may share steps
+        said = said.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
+    known = sessions["session"].to_numpy()
+    order = np.argsort(known)
+    begun = order[np.searchsorted(known, said["session"].to_numpy(), sorter=order)]
+    ts, start = (column.cast(pl.Int64).to_numpy() for column in (said["ts"], sessions["start"]))
+    ran = (ts - start[begun]) / 1e6 + sessions["runtime_base"].to_numpy()[begun]
+    return pl.DataFrame({"step": said["step"], "_timestamp": ts / 1e6, "_runtime": ran})
+
+
+def seconds(microseconds: pl.Series) -> pl.Series:
+    """Divide by a million, exactly rounded: polars multiplies by the reciprocal, but not if there is only one number.
+
+    >>> seconds(pl.Series([1_700_000_000_005_000, 0]))[0]
+    1700000000.005
+    """
+    return microseconds / _MILLION.new_from_index(0, len(microseconds))
+
+
+def _rows(points: pl.DataFrame) -> pl.DataFrame:
+    """Give each (project, run_id, session, step) once, with its largest ts."""
+    new = sorted_groups.begin(points, by=("run_id",))  # group by a number: strings take several times as long
+    one = _one_of_equal_series(points, new.to_numpy())
+    if one is not None:
+        return sorted_groups.kept(points[[*_ROW, "ts"]], pl.Series(one))
+    runs = points.filter(new).select("project", "run_id")
+    numbered = points.select(pl.lit(sorted_groups.numbers(new).alias("run")), "session", "step", "ts")
+    rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
+    return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
+
+
+def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Mark the first series of each run, if the others have the same rows; that is usual, and spares a group by."""
+    new = new_run | sorted_groups.begin(points, by=("metric",)).to_numpy()
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, points.height))
+    of_run = np.cumsum(new_run[starts]) - 1
+    first = np.flatnonzero(new_run[starts])[of_run]  # of each series, the first of its run
+    if (lengths != lengths[first]).any():
+        return None
+    same = np.arange(points.height) - np.repeat(starts - starts[first], lengths)
+    for name in ("session", "step", "ts"):
+        column = points[name].cast(pl.Int64).to_numpy()
+        if (column != column[same]).any():
+            return None
+        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step said twice
+            return None
+    return np.repeat(new_run[starts], lengths)
+
+
+def _series(rows: pl.DataFrame, metric: str, value: pl.Series, *, exact: pl.Series | None = None) -> pl.DataFrame:
+    """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
+    kind = int(Kind.FLOAT if exact is None else Kind.INT)
+    same = {"metric": metric, "ival": None, "text": None, "kind": kind}
+    columns = {name: pl.Series([x], dtype=POINTS[name]).new_from_index(0, rows.height) for name, x in same.items()}
+    columns |= {name: rows[name] for name in (*_ROW, "ts")} | {"value": value}
+    columns |= {"ival": exact} if exact is not None else {}
+    return pl.DataFrame({name: columns[name] for name in POINTS})

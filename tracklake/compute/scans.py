@@ -1,0 +1,63 @@
+"""Scans of Parquet: collected with errors that name the file, with filters pushed down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+READ_ALL = 1_000_000
+"""States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
+LOOK = "`tracklake check` tells what is wrong with this lake"
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Collect what scans partitions; LakeError if a file is gone or damaged.
+
+    >>> collect(pl.scan_parquet("lake/history/gone.parquet"))
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: a partition cannot be read: ...
+    """
+    (found,) = collect_all([frame])
+    return found
+
+
+def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Collect several at once; LakeError as in `collect`.
+
+    >>> [frame.height for frame in collect_all([pl.LazyFrame({"a": [1, 2]}), pl.LazyFrame({"a": [3]})])]
+    [2, 1]
+    """
+    try:
+        return pl.collect_all(frames)
+    except (pl.exceptions.ComputeError, pl.exceptions.PanicException, OSError) as error:
+        first = str(error).partition("\n")[0]
+        raise LakeError(f"a partition cannot be read: {first}. {LOOK}") from error
+
+
+def only(frame: pl.LazyFrame, *, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
+    """Keep the points or states of these metrics and runs (None: of all), and scan no row group that has none.
+
+    >>> frame = pl.LazyFrame({"run_id": ["a", "b", "a"], "metric": ["loss", "loss", "acc"]})
+    >>> only(frame, metrics=["loss"], runs=["a"]).collect().rows()
+    [('a', 'loss')]
+    """
+    for column, wanted in (("metric", metrics), ("run_id", runs)):
+        if wanted is None:
+            continue
+        if len(wanted) == 1:  # what is equal is looked up among the distinct strings of a row group
+            frame = frame.filter(pl.col(column) == next(iter(wanted)))
+        elif wanted:
+            within = pl.col(column).is_between(pl.lit(min(wanted)), pl.lit(max(wanted)))  # this prunes row groups ...
+            is_one = pl.col(column).is_in(list(wanted))  # ... and this keeps polars from pruning, unless it is hidden
+            hidden = pl.when(is_one).then(pl.lit(value=True)).otherwise(pl.lit(value=False))
+            frame = frame.filter(within).filter(hidden)
+        else:
+            frame = frame.filter(pl.lit(value=False))
+    return frame

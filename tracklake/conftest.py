@@ -1,0 +1,30 @@
+"""What the examples of docstrings share: a fresh folder each, `tl`, and `example()`, a small lake of two runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tracklake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _example_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, doctest_namespace: dict[str, Any]) -> None:
+    monkeypatch.delenv("TRACKLAKE_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    doctest_namespace["tl"] = tracklake
+    doctest_namespace["example"] = lambda: example_lake(tmp_path)
+
+
+def example_lake(folder: Path) -> tracklake.Lake:
+    """Return a lake of two runs, each with three steps of two metrics."""
+    curves = {"slow": (0.01, [2.0, 1.0, 0.5], [0.4, 0.5, 0.6]), "fast": (0.1, [1.0, 0.25, 0.75], [0.7, 0.9, 0.8])}
+    for run_id, (lr, losses, accuracies) in curves.items():
+        with tracklake.init("example", id=run_id, config={"lr": lr}, dir=folder / "lake") as run:
+            for loss, acc in zip(losses, accuracies, strict=True):
+                run.log({"loss": loss, "acc": acc})
+    return tracklake.open(folder / "lake")

@@ -1,0 +1,8 @@
+"""Numbers and tables as a person reads them: text, Markdown, LaTeX, HTML.
+
+- `labels`: names, values, counts and times as a person reads them, in pictures and in notebooks.
+- `reprs`: display: what a lake and a run look like in a notebook (small HTML, no network), and as text in 80 columns.
+- `tables`: tables to look at and to paste: plain text of a given width, Markdown, LaTeX, HTML.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,92 @@
+"""Labels: names, values, counts and times as a person reads them, in pictures and in notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+_UNITS = (
+    (172_800.0, 86_400.0, "days"),
+    (7_200.0, 3_600.0, "hours"),
+    (120.0, 60.0, "minutes"),
+    (float("-inf"), 1.0, "seconds"),
+)
+"""From how many seconds on, how many seconds one has, its name."""
+
+OTHER = "(other)"
+"""The name of all values together that have none of their own."""
+_SHORT = 0.1
+"""Seconds below which a span is written in milliseconds."""
+
+
+def shown(value: object) -> str:
+    """Write a value for a label.
+
+    >>> shown(0.1), shown(1e-05), shown(None), shown(64)
+    ('0.1', '1e-05', '(none)', '64')
+    """
+    return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def short_name(name: str, *, width: int = 44) -> str:
+    """Shorten the name of a column or metric for a label: without its prefix, and with its middle left out.
+
+    >>> short_name("config.optimizer.lr"), short_name("train/decoder/layer_12/attention/entropy", width=24)
+    ('optimizer.lr', 'train/de…tention/entropy')
+    """
+    return middle_out(name.removeprefix("config.").removeprefix("summary."), width=width)
+
+
+def named(columns: Iterable[str], values: Iterable[str]) -> str:
+    """Write values beside their columns, whose names are short then: the values tell one group from the next.
+
+    >>> named(["config.lr", "config.model.decoder.attention.dropout"], ["0.1", "0.5"])
+    'lr=0.1, model….dropout=0.5'
+    """
+    return ", ".join(f"{short_name(column, width=14)}={value}" for column, value in zip(columns, values, strict=True))
+
+
+def middle_out(text: str, *, width: int = 44) -> str:
+    """Leave out the middle of a text that is too long; its end tells most and keeps two thirds.
+
+    >>> middle_out("encoder/layer_12/entropy", width=14)
+    'encod…/entropy'
+    """
+    tail = (width - 1) * 2 // 3
+    return text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def clipped(text: str, *, width: int) -> str:
+    """Leave out the end of a text that is too long.
+
+    >>> clipped("lr=0.1, depth=3", width=8)
+    'lr=0.1,…'
+    """
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def time_unit(seconds: pl.Series) -> tuple[float, str]:
+    """Return how many seconds a unit has in which the largest of these reads well, and the unit.
+
+    >>> import polars as pl
+    >>> time_unit(pl.Series([10.0, 9000.0]))
+    (3600.0, 'hours')
+    """
+    largest = float(seconds.max() or 0.0)  # type: ignore[arg-type] # a column of numbers
+    return next((factor, unit) for least, factor, unit in _UNITS if largest >= least)
+
+
+def duration(seconds: float) -> str:
+    """Write a span of time in the unit that reads best.
+
+    >>> duration(9000), duration(0.25), duration(0.00132)
+    ('2.5 h', '0.25 s', '1 ms')
+    """
+    if 0 < seconds < _SHORT:
+        return f"{max(seconds * 1000, 1):.0f} ms"
+    factor, unit = next((factor, unit) for least, factor, unit in _UNITS if seconds >= least)
+    return f"{seconds / factor:.3g} {'min' if unit == 'minutes' else unit[0]}"

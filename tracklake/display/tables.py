@@ -1,0 +1,268 @@
+"""Tables to look at and to paste: plain text of a given width, Markdown, LaTeX, HTML."""
+
+from __future__ import annotations
+
+import html as markup
+import math
+import re
+import textwrap
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracklake.common.text import number_of
+from tracklake.display.labels import clipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+WIDTH = 80
+_STYLE = (
+    "<style>.tracklake{font-size:13px;line-height:1.5}"
+    ".tracklake table{border-collapse:collapse;margin:4px 0;font-size:inherit}"
+    ".tracklake td,.tracklake th{text-align:left;padding:1px 14px 1px 0;font-variant-numeric:tabular-nums;border:0;"
+    "font-weight:normal;white-space:nowrap}.tracklake th,.tracklake .quiet{opacity:.65}"
+    ".tracklake .sheet td,.tracklake .sheet th{text-align:right}.tracklake .sheet .best td{font-weight:bold}"
+    ".tracklake ul{margin:2px 0;padding-left:18px}</style>"
+)
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\dots{}", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+
+
+class Column(NamedTuple):
+    """A heading and its cells. Of what does not fit, the column with the highest `rank` is left out first."""
+
+    heading: str
+    cells: list[str]
+    right: bool = True
+    rank: int = 0
+
+
+class Sheet(NamedTuple):
+    """A table that is ready to be shown: a title, columns, the rows that stand out, and notes below."""
+
+    title: str
+    columns: list[Column]
+    bold: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+    whole: str = ".table"
+    """Where all of it is."""
+
+    def rows(self) -> list[list[str]]:
+        """Return the cells row by row.
+
+        >>> Sheet("", [Column("lr", ["0.1", "0.03"]), Column("n", ["5", "12"])]).rows()
+        [['0.1', '5'], ['0.03', '12']]
+        """
+        return [list(row) for row in zip(*(column.cells for column in self.columns), strict=True)]
+
+
+class Tabulated:
+    """A result that shows itself as a sheet: as text, in a notebook, in Markdown and in LaTeX."""
+
+    def _sheet(self) -> Sheet:
+        raise NotImplementedError
+
+    def to_markdown(self) -> str:
+        """Return the essence as a Markdown table; what stands out is bold.
+
+        >>> print(example().compare("acc", by="lr", goal="max").to_markdown().splitlines()[2])
+        | **0.1** | **1** | **0.9000** | **0.9000** |  |  | **baseline** |
+        """
+        return markdown(self._sheet())
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        r"""Return the essence as a LaTeX tabular (package booktabs), with a caption as a table of it.
+
+        >>> print(example().compare("acc", by="lr", goal="max").to_latex().splitlines()[2])
+        lr & n & mean & best & difference & P(better) & verdict \\
+        """
+        return latex(self._sheet(), caption=caption, label=label)
+
+    def to_text(self, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
+        """Return the essence as lines of at most `width`; `rest` says where more rows, and more columns, are found.
+
+        >>> found = example().compare("acc", by="lr", goal="max")
+        >>> print(found.to_text(width=40, rest=("", "with --csv")).splitlines()[5])
+        (3 more columns with --csv)
+        """
+        return text(self._sheet(), width=width, rows=rows, rest=rest)
+
+    def _repr_html_(self) -> str:
+        return html(self._sheet())
+
+    def __repr__(self) -> str:
+        """Return the essence, at most 80 characters wide."""
+        return text(self._sheet())
+
+
+def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
+    """Return the sheet as plain lines of at most this width; columns and rows that do not fit are counted.
+
+    `rest` says where those rows and those columns are to be found, by default both in `sheet.whole`.
+
+    >>> print(text(Sheet("", [Column("lr", ["0.1", "0.03"], right=False), Column("n", ["5", "12"])])))
+    lr     n
+    0.1    5
+    0.03  12
+    """
+    shown = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
+    while len(shown) > 1 and sum(_widest(c) + 2 for c in shown) - 2 > width:
+        shown.remove(max(reversed(shown), key=lambda c: c.rank))
+    lines = _wrapped(sheet.title, width) if sheet.title else []
+    lines += [
+        _line([c.heading for c in shown], shown),
+        *(_line(row, shown) for row in zip(*(c.cells for c in shown), strict=True)),
+    ]
+    lines += _wrapped(_hidden(sheet, shown, rest or (f"in {sheet.whole}",) * 2), width)
+    for note in sheet.notes:
+        lines += _wrapped(f"- {note}", width)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _hidden(sheet: Sheet, shown: list[Column], rest: tuple[str, str]) -> str:
+    """Say how many rows and columns are not shown, and where they are."""
+    rows = len(sheet.columns[0].cells) - len(shown[0].cells) if shown else 0
+    told: dict[str, list[str]] = {}
+    for n, what, place in ((rows, "row", rest[0]), (len(sheet.columns) - len(shown), "column", rest[1])):
+        if n:
+            told.setdefault(place, []).append(number_of(n, f"more {what}"))
+    parts = (f"{' and '.join(counts)} {place}" for place, counts in told.items())
+    return f"({'; '.join(parts)})" if told else ""
+
+
+def markdown(sheet: Sheet) -> str:
+    """Return the sheet as a Markdown table, the rows that stand out in bold.
+
+    >>> print(markdown(Sheet("", [Column("lr", ["0.1"], right=False), Column("n", ["5"])])))
+    | lr | n |
+    |:---|---:|
+    | 0.1 | 5 |
+    """
+    rows = [[f"**{cell}**" if i in sheet.bold and cell else cell for cell in row] for i, row in enumerate(sheet.rows())]
+    head = [
+        _piped(c.heading for c in sheet.columns),
+        "|" + "|".join("---:" if c.right else ":---" for c in sheet.columns) + "|",
+    ]
+    notes = ["", *(f"- {note}" for note in sheet.notes)] if sheet.notes else []
+    return "\n".join([*head, *(_piped(row) for row in rows), *notes])
+
+
+def latex(sheet: Sheet, *, caption: str | None = None, label: str | None = None) -> str:
+    r"""Return the sheet as a LaTeX tabular for the package booktabs; a caption puts it into a table.
+
+    >>> print(latex(Sheet("", [Column("lr_max", ["0.1"], right=False), Column("n", ["5"])])))
+    \begin{tabular}{lr}
+    \toprule
+    lr\_max & n \\
+    \midrule
+    0.1 & 5 \\
+    \bottomrule
+    \end{tabular}
+    """
+    cells = [[_escaped(cell) for cell in row] for row in sheet.rows()]
+    rows = [[rf"\textbf{{{c}}}" if i in sheet.bold and c else c for c in row] for i, row in enumerate(cells)]
+    lines = [
+        rf"\begin{{tabular}}{{{''.join('r' if c.right else 'l' for c in sheet.columns)}}}",
+        r"\toprule",
+        " & ".join(_escaped(c.heading) for c in sheet.columns) + r" \\",
+        r"\midrule",
+        *(" & ".join(row) + r" \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    if caption is None:
+        return "\n".join(lines)
+    named = [rf"\label{{{label}}}"] if label else []
+    return "\n".join(
+        [r"\begin{table}", r"\centering", rf"\caption{{{_escaped(caption)}}}", *named, *lines, r"\end{table}"]
+    )
+
+
+def html(sheet: Sheet, *, rows: int = 100) -> str:
+    """Return the sheet as HTML that needs nothing else, with at most this many rows.
+
+    >>> "<tbody><tr><td>5</td></tr></tbody>" in html(Sheet("", [Column("n", ["5"])]))
+    True
+    """
+
+    def cell(column: Column, text: str, tag: str = "td") -> str:
+        side = "" if column.right else ' style="text-align:left"'
+        return f"<{tag}{side}>{markup.escape(text)}</{tag}>"
+
+    head = "".join(cell(c, c.heading, "th") for c in sheet.columns)
+    body = [
+        ('<tr class="best">' if i in sheet.bold else "<tr>")
+        + "".join(cell(c, t) for c, t in zip(sheet.columns, row, strict=True)) + "</tr>"
+        for i, row in enumerate(sheet.rows()[:rows])
+    ]  # fmt: skip
+    hidden = len(sheet.rows()) - rows
+    notes = [f"{hidden:,} more rows in {sheet.whole}"] if hidden > 0 else []
+    below = "".join(f"<li>{markup.escape(note)}</li>" for note in [*notes, *sheet.notes])
+    title = f"<b>{markup.escape(sheet.title)}</b>" if sheet.title else ""
+    listed = f'<ul class="quiet">{below}</ul>' if below else ""
+    table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    return card(f"{title}{table}{listed}")
+
+
+def card(inner: str) -> str:
+    """Put HTML into the frame and the style that everything shown in a notebook shares.
+
+    >>> card("<b>lake</b>")[-25:]
+    '</style><b>lake</b></div>'
+    """
+    return f'<div class="tracklake">{_STYLE}{inner}</div>'
+
+
+def decimals(spans: Iterable[float | None]) -> int:
+    """Return how many decimals show two digits of the typical span (such as an interval's width).
+
+    >>> decimals([0.012, 0.02, None]), decimals([35.0])
+    (3, 0)
+    """
+    known = sorted(s for s in spans if s is not None and math.isfinite(s) and s > 0)
+    return min(max(1 - math.floor(math.log10(known[len(known) // 2])), 0), 8) if known else 4
+
+
+def number(value: float | None, places: int) -> str:
+    """Return a number with these decimals, in powers of ten where that would be unreadable; empty for none.
+
+    >>> number(0.91234, 3), number(1.5e9, 2), number(None, 2)
+    ('0.912', '1.5e+09', '')
+    """
+    if value is None or math.isnan(value):
+        return ""
+    huge = abs(value) >= 1e7 or (value != 0 and abs(value) < 10.0**-places / 2 and places >= 8)  # noqa: PLR2004
+    return f"{value:.4g}" if huge else f"{value:.{places}f}"
+
+
+def chance(p: float | None) -> str:
+    """Return a p value as it is written: 0.042, <0.001; empty for none.
+
+    >>> chance(0.0421), chance(1e-9), chance(None)
+    ('0.042', '<0.001', '')
+    """
+    return "" if p is None or math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004 - as is usual
+
+
+def _piped(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], text.replace("\n", " "))
+
+
+def _widest(column: Column) -> int:
+    return max(map(len, [column.heading, *column.cells]))
+
+
+def _line(cells: Iterable[str], columns: Sequence[Column]) -> str:
+    sides = (
+        cell.rjust(_widest(c)) if c.right else cell.ljust(_widest(c)) for cell, c in zip(cells, columns, strict=True)
+    )
+    return "  ".join(sides).rstrip()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ")

@@ -1,0 +1,15 @@
+"""Lake: everything a reader asks, and a recorded run.
+
+- `analysis_methods`: what a lake answers beyond tables: comparisons, budgets, sweeps. The statistics themselves stand
+  in modules below.
+- `definition_methods`: what is said of a lake as a whole: definitions of metrics, derived metrics, aliases; a part of
+  `Lake`.
+- `describe`: what is in a lake, in one screen: its runs, projects, metrics with their coverage, definitions, files.
+- `export`: what a lake holds as plain files, for tools that know nothing of a lake.
+- `integrity`: health: what of the promises can be verified on disk is, and told in words.
+- `lake`: the lake: everything a reader asks of it.
+- `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
+- `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.
+"""
+
+from __future__ import annotations

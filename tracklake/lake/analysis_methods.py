@@ -1,0 +1,314 @@
+"""What a lake answers beyond tables: comparisons, budgets, sweeps. The statistics themselves stand in modules below.
+
+Those are imported when the first such question is asked: they would be a third of the time of `import tracklake`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracklake.analysis import objective
+from tracklake.common import arguments
+from tracklake.errors import TracklakeError
+from tracklake.query import run_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import polars as pl
+
+    from tracklake.analysis.comparison import Comparison
+    from tracklake.analysis.learning_curves import Amount
+    from tracklake.analysis.stats.options import Center, Failed, Test, Unit
+    from tracklake.analysis.sweep import Sweep
+    from tracklake.analysis.time_to_threshold import Arrivals
+    from tracklake.query.history import SeriesTable
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.run_table import RunTable
+
+    Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
+
+
+class View(Protocol):
+    """What is read: tables over one snapshot."""
+
+    @property
+    def runs(self) -> RunTable:
+        """The table of runs."""
+        ...
+
+    @property
+    def series(self) -> SeriesTable:
+        """The histories."""
+        ...
+
+
+class Analysis:
+    """The questions that need statistics; a part of `Lake`."""
+
+    @property
+    def _view(self) -> View:
+        raise NotImplementedError
+
+    def compare(
+        self,
+        metric: Metric,
+        *,
+        by: str | Sequence[str],
+        over: str | Sequence[str] | None = None,
+        task: str | Sequence[str] | None = None,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        stat: str | None = None,
+        baseline: Any = None,
+        center: Center = "mean",
+        unit: Unit = "run",
+        test: Test = "auto",
+        failed: Failed = "exclude",
+        confidence: float = 0.95,
+        draws: int = 10_000,
+        seed: int = 0,
+    ) -> Comparison:
+        """Which settings are better, and is it more than the luck of seeds? One row a group, the best first.
+
+        `by` names the columns that make the groups ("lr", "config.lr", "group"), or "config - seed" for all of config
+        but the seed. `over` names what varies inside a group, such as the seed, and by which runs of two groups match;
+        by default what `by` took out, else config.seed. Those of it that do not count repeats (seed, fold, split...)
+        are tasks, such as data sets; `task` says so outright. Null is a group; keys are exact.
+
+        The number of a run is `stat` of the metric: "best" (by default; also the metric's own "val/acc.max"), "last",
+        "mean", "p95"...; the metric may also be a column of the runs, a polars expression over them, or a frame of
+        run_id and numbers. A run that failed, crashed or was killed (`failed="include"` keeps it) or has no finite
+        number is n_failed.
+
+        `center` ("mean", "median" or "iqm") is what groups are sorted by, and what intervals and differences are of.
+        With tasks each counts the same, and runs are drawn within tasks; `unit="task"` averages a group's runs on a
+        task and draws and pairs tasks instead, for a claim about tasks like these. `test` is "auto" (paired where runs
+        match; ranks from 10 runs on), "t" or "rank". `baseline` has the keys of a group ({"lr": 0.1}, or 0.1); by
+        default it is the best. The same seed gives the same numbers. Needs the extra `analysis`.
+
+        Intervals are percentiles of the bootstrap, drawn within tasks; the verdict is by Holm's correction over the
+        groups of the table, over all their pairs where the baseline is chosen rather than named. Not to be used for
+        runs that were tuned on the metric itself with unequal effort, nor to pick the best of hundreds: see
+        `sweep(...).luck()`. Failed runs are left out, which flatters groups that fail.
+        Sources: Agarwal et al. 2021 (rliable); Demsar 2006 (tests over tasks); Holm 1979.
+
+        >>> print(example().compare("acc", by="lr", goal="max"))
+        acc (higher is better): 2 runs in 2 groups; baseline lr=0.1
+          lr  n    mean    best  difference  P(better)  verdict
+         0.1  1  0.9000  0.9000                         baseline
+        0.01  1  0.6000  0.6000     -0.3000       0.00  too few runs
+        - the baseline is the best of 2 groups, and being chosen flatters it: p is
+          corrected over all pairs; name the baseline that you mean (baseline=, in a
+          shell --baseline)
+        - 1 group without a test: nothing to match runs by (over=), and a group of one
+          run has no spread
+        - 2 groups of too few runs for a sound interval (the table's column warning)
+        """
+        from tracklake.analysis import comparison, grouped_runs
+        from tracklake.analysis.contrasts import Settings
+
+        _need("scipy")
+        table = self._view.runs
+        target = objective.target(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        found = grouped_runs.outcomes(
+            table, target, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
+        )
+        settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
+        return comparison.compared(found, settings, baseline=baseline)
+
+    def at_budget(
+        self,
+        budget: Mapping[str, Amount | Sequence[Amount]],
+        *,
+        metric: str,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """What had each run reached with equal means? One row a run (and budget), for runs without a value too.
+
+        `budget` limits any x: {"step": 1000}, {"time": "2h"}, {"tokens": 1e9}; of several all hold; a list of amounts
+        makes several budgets. An x is a metric, or "step" and "time" where no metric is called so; that of a value is
+        the latest at or before its step. Columns: run_id, budget.<x>, value (the last within the budget), best (the
+        best so far), step and best_step (where), and reached: whether the run got as far as the budget; if not, it had
+        less to work with. Not to be used to compare runs whose learning rate decays to different ends: a run is then
+        judged before it is done. Source: pandas' merge_asof is the same rule; why budgets and not last values: Dodge et
+        al. 2019, "Show Your Work".
+
+        `compare` takes the result as its metric: compare(found.select("run_id", "best"), by=..., goal=...).
+
+        >>> example().at_budget({"step": 1}, metric="acc", goal="max").select("run_id", "best", "reached").rows()
+        [('slow', 0.5, True), ('fast', 0.9, True)]
+        """
+        from tracklake.analysis import learning_curves
+
+        series = self._view.series
+        direction = objective.direction(series.table, metric, goal)
+        return learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
+
+    def time_to(
+        self,
+        metric: str,
+        threshold: float,
+        *,
+        goal: str | None = None,
+        x: str | None = None,
+        by: str | Sequence[str] = (),
+        runs: Runs = None,
+        where: Where = None,
+        baseline: Any = None,
+        confidence: float = 0.95,
+    ) -> Arrivals:
+        """How much (steps, time, tokens...) does it take to reach a threshold? One row a group of runs.
+
+        `x` is what is counted: a metric, or "step" and "time" (seconds) where no metric is called so; None: the step.
+        Runs that never arrive are not dropped: they count as not arrived for as long as they were seen, by
+        Kaplan-Meier. The median is the first x by which half of the runs have arrived. Groups are compared with the
+        baseline (its keys, as in `compare`; by default the soonest) by the log-rank test. Not to be used where runs
+        were stopped because they did badly: that is no accident, and makes the median too low. The soonest of many
+        groups is flattered by being chosen: name the baseline you mean. Needs the extra `analysis`. Sources: Kaplan and
+        Meier 1958; Mantel 1966; Brookmeyer and Crowley 1982.
+
+        >>> print(example().time_to("acc", 0.6, goal="max", by="lr"))
+        step until acc >= 0.6; baseline lr=0.1
+          lr  n  arrived  median step  p (Holm)
+         0.1  1        1            0
+        0.01  1        1            2     0.317
+        - log-rank test over all groups: p = 0.317
+        """
+        from tracklake.analysis import time_to_threshold
+
+        _need("scipy")
+        series = self._view.series
+        direction = objective.direction(series.table, metric, goal)
+        grouped = objective.grouped(series.table, by, runs=runs, where=where)
+        return time_to_threshold.time_to(
+            series, metric, threshold, goal=direction, x=x, by=grouped, baseline=baseline, confidence=confidence
+        )
+
+    def area_under(
+        self,
+        metric: str,
+        *,
+        x: str | None = None,
+        until: Amount | None = None,
+        best_so_far: bool = False,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """How good was a run on the way, not only at the end? The area under its curve, one row a run.
+
+        Columns: run_id, area (straight lines between the points, the trapezoid rule of numpy and sklearn.metrics.auc),
+        mean (area / width: the mean height, in the metric's unit), first and last (the x between which it is). `until`
+        cuts all runs at one x (as in `time_to`), where the line is interpolated; `best_so_far` takes the best up to
+        each x. Points that are not finite are left out. Not to be used to compare areas of runs of different length;
+        their `mean` may do.
+
+        >>> example().area_under("acc", until=1).select("run_id", "area").rows()
+        [('slow', 0.45), ('fast', 0.8)]
+        """
+        from tracklake.analysis import learning_curves
+
+        series = self._view.series
+        best = objective.direction(series.table, metric, goal) if best_so_far else None
+        return learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
+
+    def learning_curves(
+        self,
+        metric: str,
+        *,
+        by: str | Sequence[str] = (),
+        x: str | None = None,
+        points: int | Sequence[float] = 200,
+        band: tuple[float, float] = (0.25, 0.75),
+        best_so_far: bool = False,
+        carry: bool = False,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """How do groups of runs learn? Their curves aligned on one x axis, one row a (group, x).
+
+        Columns: those of `by`, x, n, mean, median, low, high: the quantiles of `band` over the runs. `x` is as in
+        `time_to`. A run counts from its first point to its last, at each x with its latest value; `carry` lets it count
+        on with its last value, which keeps the end of the curve from being that of the longest runs alone. `points` is
+        how many x at most, or which. `best_so_far` takes the best up to each x. Values that are not finite are left
+        out. Not to be used to call groups different: the band says where runs lie, not how sure the mean is. For that
+        see `compare`.
+
+        >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
+        [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]
+        """
+        from tracklake.analysis import learning_curves
+
+        series = self._view.series
+        best = objective.direction(series.table, metric, goal) if best_so_far else None
+        grouped = objective.grouped(series.table, by, runs=runs, where=where)
+        return learning_curves.learning_curves(
+            series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
+        )
+
+    def sweep(
+        self,
+        *,
+        metric: Metric,
+        goal: str | None = None,
+        params: str | Sequence[str] | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        stat: str | None = None,
+        failed: Failed = "exclude",
+    ) -> Sweep:
+        """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
+
+        `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
+        expression, a frame. The parameters are the columns of config that vary over the runs, with their kinds and
+        scales found, or those of `params`. The result answers .best(n), .importance(), .marginal(param),
+        .interactions(), .pareto(metrics), .parallel(), .rank_stability(), .luck() and .replay(early_stopping). Not to
+        be used to say what causes what where settings were not varied apart from each other: two that always went
+        together share one effect.
+
+        >>> print(example().sweep(metric="acc", goal="max"))
+        acc (higher is better): 2 runs, 0 failed, 1 parameter varies
+        parameter  kind   scale  values       runs
+        lr         float  log    0.01 .. 0.1     2
+        - the best is 0.9000
+        """
+        from tracklake.analysis import sweep
+
+        _need("scipy")
+        series = self._view.series
+        target = objective.target(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        return sweep.sweep(series, target, params=params, runs=runs, where=where, failed=failed)
+
+    def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:
+        """What is wrong with each run's history of this metric? One row a run, null for one without it.
+
+        n_nan, n_inf: values that are not finite. diverged_at: the step from which on none is finite, null if the last
+        one is. gap_steps: how many steps are missing by the usual stride. duplicate_steps: steps logged more than
+        once. noise: the standard deviation of the jitter about the curve (Gasser, Sroka and Jennen-Steinmetz 1986,
+        robust; null below 5 points). With a goal (defined or given): plateau_at: the step at which the best so far came
+        within 1% of all it gained. stalled: that was in the first half. still_improving_at_end: in the last tenth.
+        Not to be used on a metric that is meant to move, such as a learning rate.
+
+        The same are columns of the runs, for where= and columns=: "quality.val/loss.diverged_at", or without a metric
+        "quality.diverged_at" for any of them.
+
+        >>> example().quality("acc", goal="max").select("run_id", "plateau_at", "stalled").rows()
+        [('slow', 2, False), ('fast', 1, True)]
+        """
+        table = self._view.runs
+        direction = None if goal is None else objective.direction(table, metric, goal)
+        (known,) = self._view.series.known(arguments.metric("metric", metric))
+        ids = table.select(runs=runs, where=where, wanted=["run_id"])
+        return ids.join(table.quality.flags(known, goal=direction), on="run_id", how="left", maintain_order="left")
+
+
+def _need(module: str) -> None:
+    """Refuse with the way out where the optional extra is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise TracklakeError(f"this needs {module}, which is not installed: pip install 'tracklake[analysis]'")

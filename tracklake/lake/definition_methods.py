@@ -1,0 +1,128 @@
+"""What is said of a lake as a whole: definitions of metrics, derived metrics, aliases; a part of `Lake`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracklake.common import arguments
+from tracklake.errors import DefinitionError
+from tracklake.query import derived_snapshot
+from tracklake.query.derivations import Derivation
+from tracklake.schema import definitions, run_fields
+from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import Kind, Stored
+from tracklake.storage import layout
+from tracklake.storage.journal.clock import Clock
+from tracklake.tracking import edit_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.lake.analysis_methods import View
+    from tracklake.storage.local import Storage
+    from tracklake.tracking.run_mappings import Change
+
+
+class Declarations:
+    """Definitions, derived metrics and aliases; a part of `Lake`."""
+
+    _storage: Storage
+
+    @property
+    def _view(self) -> View:
+        raise NotImplementedError
+
+    def define_metric(
+        self,
+        name: str,
+        *,
+        summary: str | Sequence[str] | None = None,
+        goal: str | None = None,
+        step_metric: str | None = None,
+        hidden: bool | None = None,
+        project: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Say how a metric, or all that a glob matches, is summarized in every run of the lake, or of one project.
+
+        It counts for past and future runs and costs no rescan. It merges with what a run said of the same name; with
+        `overwrite` it replaces that. `goal` ("min" or "max") is the default of at_best, order_by and best.
+        Raises DefinitionError.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min", goal="min")
+        >>> lake.runs(columns=["summary.loss.best"]).rows()
+        [('slow', 0.5), ('fast', 0.25)]
+        """
+        said = definitions.statement(
+            name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
+        )
+        if name == LAKE_RUN:
+            raise DefinitionError(f"{name!r} is reserved")
+        self._say(("define", said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
+
+    def derive(
+        self,
+        name: str,
+        expression: str | None,
+        *,
+        description: str | None = None,
+        unit: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Say a metric that follows from others; it can be asked for wherever a metric can, of runs of any age.
+
+        `expression` is SQL over names in double quotes. Over metrics it has a value at each step at which all of them
+        have a number ("val/loss" - "train/loss"), and columns of the runs may stand in it ("tokens" / "config.params");
+        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". A
+        column has the type that it has over all runs: of a mix the numbers count. Where a run says something under the
+        name itself, that holds. Only in `project`, if one is given; None takes it back. Nothing is stored but the
+        expression: if later it cannot be computed any more, it has no values, and a warning says why. It is in the
+        summary of `Lake.run(id)`, not in that of the `Run` that is being written, which tells what it logged itself.
+        Raises DefinitionError for what cannot be computed or would need itself, UnknownNameError for an unknown input.
+
+        >>> lake = example()
+        >>> lake.derive("error", '1 - "acc"', description="share of wrong answers")
+        >>> lake.summaries(["error.max", "error.argmax"]).rows()
+        [('slow', 0.6, 0), ('fast', 0.30000000000000004, 0)]
+        """
+        said = Derivation(name, expression, description=description, unit=unit)
+        self._say_derivation("derive", said, project)
+
+    def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
+        """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.
+
+        The others stay what they are. At one step the value said last holds. Without others it is taken back. Like a
+        derived metric it is in the summary of `Lake.run(id)`, not in that of the `Run` that is being written.
+        Raises DefinitionError, and UnknownNameError for names that no run has logged.
+
+        >>> lake = example()
+        >>> lake.alias("accuracy", "acc")
+        >>> lake.summaries("accuracy.max").rows()
+        [('slow', 0.6), ('fast', 0.9)]
+        """
+        self._say_derivation("alias", Derivation(name, others=others, description=description), project)
+
+    def _say_derivation(self, said: str, derivation: Derivation, project: str | None) -> None:
+        arguments.text("name", derivation.name, takes="the name of a metric")
+        for name in ("expression", "description", "unit"):
+            if (text := getattr(derivation, name)) is not None:
+                arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
+        if project is not None:
+            run_fields.check_project(project)
+        derived_snapshot.check(derivation, project=project, table=self._view.runs)
+        change = (said, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
+        self._say(change, project=project)
+
+    def _say(self, change: Change, *, project: str | None) -> None:
+        """Write a statement about the lake, or one project of it, later than all that was said before."""
+        if project is not None:
+            run_fields.check_project(project)
+        newest = self._view.runs.snapshot.files["last"].dt.epoch("us").max()
+        edit_session.write_session(
+            layout.create(self._storage.root),
+            run_id=LAKE_RUN,
+            project=project or "",
+            changes=[change],
+            clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
+        )

@@ -1,0 +1,98 @@
+"""What is in a lake, in one screen: its runs, projects, metrics with their coverage, definitions, files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.compute.points import PSEUDO
+from tracklake.sql import views
+from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
+
+if TYPE_CHECKING:
+    from tracklake.query.run_table import RunTable
+    from tracklake.storage.local import Storage
+
+FILES = {"history": ".parquet", "states": ".parquet", "runs": ".parquet", JOURNAL_FOLDER: JOURNAL_SUFFIX}
+"""The folders of a lake that hold what was logged, and how their files end."""
+
+
+class Description(NamedTuple):
+    """What is in a lake.
+
+    Frames: projects (project, runs, last), metrics (metric, runs, points, first_step, last_step, defined), derived
+    (project, name, kind, expression, description, unit, runs).
+
+    >>> found = example().describe()
+    >>> found.runs, found.states, found.projects["project"].to_list()
+    (2, {'finished': 2}, ['example'])
+    """
+
+    runs: int
+    states: dict[str, int]
+    points: int
+    projects: pl.DataFrame
+    metrics: pl.DataFrame
+    derived: pl.DataFrame
+    version: int
+    partitions: int
+    pending_journals: int
+    pending_points: int
+    bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can say it.
+
+        >>> example().describe().as_dict()["projects"][0]["project"]
+        'example'
+        """
+        frames = {"projects": self.projects.with_columns(pl.col("last").dt.to_string("iso:strict"))}
+        frames |= {"metrics": self.metrics, "derived": self.derived}
+        return self._asdict() | {name: frame.to_dicts() for name, frame in frames.items()}
+
+
+def describe(table: RunTable, storage: Storage) -> Description:
+    """Describe the lake of one snapshot.
+
+    >>> lake = example()
+    >>> found = describe(lake._view.runs, lake._storage)
+    >>> found.runs, found.points, found.pending_points
+    (2, 12, 12)
+    """
+    snapshot = table.snapshot
+    runs = table.select(wanted=["project", "state"])
+    states = runs.group_by("state").len().sort("len", "state", descending=[True, False])
+    last = snapshot.sessions.group_by("run_id").agg(pl.col("last").max())
+    projects = runs.join(last, on="run_id").group_by("project").agg(pl.len().alias("runs"), pl.col("last").max())
+    series = snapshot.states(columns=["n_points"]).filter(~pl.col("metric").is_in(PSEUDO))
+    metrics = series.group_by("metric").agg(
+        pl.len().alias("runs"), pl.col("n_points").sum().alias("points"), pl.col("lo").min().alias("first_step"),
+        pl.col("hi").max().alias("last_step"),
+    ).sort("metric")  # fmt: skip
+    defined = pl.Series("defined", [_defined(table, metric) for metric in metrics["metric"]], dtype=pl.String)
+    return Description(
+        runs=runs.height,
+        states=dict(states.iter_rows()),
+        points=int(metrics["points"].sum()),
+        projects=projects.sort("last", descending=True),
+        metrics=metrics.with_columns(defined),
+        derived=views.derivations(table),
+        version=snapshot.version.number,
+        partitions=len(snapshot.version.partitions),
+        pending_journals=snapshot.live_points["session"].n_unique(),
+        pending_points=snapshot.live_points.height,
+        bytes=sum(entry.size for folder, suffix in FILES.items() for entry in storage.list(folder, suffix=suffix)),
+    )
+
+
+def _defined(table: RunTable, metric: str) -> str | None:
+    """Return in a few words what the definitions of some runs make of a metric."""
+    found = [d for d in table.summaries.definition(metric).values() if d is not None]
+    words = dict.fromkeys(
+        word
+        for d in found
+        for word in (*(["none"] if d.none else d.kinds), *([f"goal {d.goal}"] if d.goal else []),
+                     *([f"over {d.step_metric}"] if d.step_metric else []), *(["hidden"] if d.hidden else []))
+    )  # fmt: skip
+    return ", ".join(words) or None

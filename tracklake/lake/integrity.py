@@ -1,0 +1,208 @@
+"""Health: what of the promises can be verified on disk is, and told in words."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.common.text import number_of
+from tracklake.compute import scans, states
+from tracklake.errors import TracklakeError
+from tracklake.schema.tables import POINTS, STATES
+from tracklake.storage import layout
+from tracklake.storage.journal.file_names import FileName
+from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
+from tracklake.storage.table import partitions
+from tracklake.storage.table.catalog import Catalog
+from tracklake.storage.table.sealing import ORPHAN_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracklake.storage.local import Storage
+    from tracklake.storage.table.delta_actions import Partition
+    from tracklake.storage.table.delta_log import Version
+
+SAMPLE = 50
+"""Series of each partition that are compared without `full`."""
+_SERIES = ["run_id", "session", "metric"]
+_CLOSE = ["sum", "mean", "m2"]
+_EXACT = [name for name in STATES if name not in {"project", *_SERIES, *_CLOSE}]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check looked at and what it found wrong.
+
+    >>> print(Report(checked=["the log: version 1, 1 partition"]))
+    checked the log: version 1, 1 partition
+    all is sound
+    """
+
+    checked: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found wrong.
+
+        >>> Report(findings=["history/part-7f3a.parquet: No such file or directory"]).ok
+        False
+        """
+        return not self.findings
+
+    def __str__(self) -> str:
+        """List what was checked, then what is wrong."""
+        lines = [f"checked {line}" for line in self.checked]
+        lines += [f"WRONG   {line}" for line in self.findings]
+        return "\n".join([*lines, "all is sound" if self.ok else f"{len(self.findings)} found wrong"])
+
+
+def check(storage: Storage, *, full: bool) -> Report:
+    """Verify a lake: format, log, files and checksums, states against points, journals, strays.
+
+    What is found wrong in one place does not keep it from looking at the others.
+
+    >>> from tracklake.storage.layout import open_existing
+    >>> from pathlib import Path
+    >>> check(open_existing(Path(example().dir)), full=False).findings
+    []
+    """
+    report = Report()
+    try:
+        layout.read_id(storage)
+    except TracklakeError as error:  # what a newer version has written cannot be judged
+        report.findings.append(str(error))
+        return report
+    catalog = Catalog(storage)
+    try:
+        version = catalog.log.read()
+    except TracklakeError as error:
+        report.findings.append(str(error))
+    else:
+        _check_partitions(catalog, version, full=full, report=report)
+        report.findings.extend(_orphans(storage, version))
+    _check_journals(catalog, report)
+    if full:
+        _check_binaries(storage, report)
+    return report
+
+
+def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
+    storage, found = catalog.storage, version.partitions.values()
+    report.checked.append(f"the log: version {version.number}, {number_of(len(found), 'partition')}")
+    sound = [partition for partition in found if _files_sound(storage, partition, report)]
+    report.checked.append(f"the checksums of {number_of(3 * len(found), 'partition file')}")
+    compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
+    report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
+    if len(sound) == len(found):
+        catalog.refresh(to=version)
+
+
+def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool:
+    before = len(report.findings)
+    names = (partition.history, partition.states, partition.runs)
+    for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
+        try:
+            found = partitions.checksum(storage.path(name))
+        except OSError as error:
+            report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
+            continue
+        if found != (size, crc):
+            report.findings.append(f"{name} is damaged: its checksum is not the one it was committed with")
+    return len(report.findings) == before
+
+
+def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
+    """Compute the states of a partition, or a sample of them, again; return how many."""
+    kept = pl.scan_parquet(storage.path(partition.states), schema=STATES)
+    found = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
+    try:
+        series = scans.collect(kept.select(_SERIES))
+        if not full:
+            series = series.sample(min(SAMPLE, series.height), seed=0)
+            found = found.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
+        starts = partitions.session_starts(partitions.read_said(storage, partition))
+        again = states.of_rows(scans.collect(found), sessions=starts)
+        old = scans.collect(kept)
+    except TracklakeError as error:
+        report.findings.append(f"partition {partition.id}: {error}")
+        return 0
+    if not full:
+        old, again = (frame.join(series, on=_SERIES, how="semi") for frame in (old, again))
+    report.findings.extend(
+        f"{partition.states}: the state of {metric!r} of run {run_id!r} is not that of its points"
+        for run_id, metric in _different(old, again).iter_rows()
+    )
+    return series.height
+
+
+def _different(old: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
+    """Return run_id and metric of the states that one of two frames lacks, or has otherwise."""
+    pairs = old.join(again, on=_SERIES, how="full", suffix=" again", coalesce=True)
+    exact = [~pl.col(name).eq_missing(pl.col(f"{name} again")) for name in _EXACT]
+    wrong = pl.any_horizontal(*exact, *(_is_far(name) for name in _CLOSE))
+    return pairs.filter(wrong).select("run_id", "metric").unique().sort("run_id", "metric")
+
+
+def _is_far(column: str) -> pl.Expr:
+    old, new = pl.col(column), pl.col(f"{column} again")
+    return ~old.eq_missing(new) & ~((old - new).abs() <= 1e-9 * pl.max_horizontal(old.abs(), new.abs(), 1e-300))
+
+
+def _orphans(storage: Storage, version: Version) -> Iterator[str]:
+    known = {name for p in version.partitions.values() for name in (p.history, p.states, p.runs)}
+    for folder in ("history", "states", "runs"):
+        for entry in storage.list(folder, suffix=".parquet"):
+            name = f"{folder}/{entry.name}"
+            if name not in known and time.time() - entry.mtime > ORPHAN_SECONDS:
+                yield f"{name} belongs to no commit: a seal died before it; vacuum may delete it"
+
+
+def _check_journals(catalog: Catalog, report: Report) -> None:
+    """Tell the damage of every journal that is there; one that is sealed already is kept as evidence if it has any."""
+    files = catalog.list_journals()
+    for entry in catalog.storage.list(JOURNAL_FOLDER):
+        if FileName.parse(entry.name) is None:
+            report.findings.append(f"{JOURNAL_FOLDER}/{entry.name} is no journal; nothing reads it")
+    marks = catalog.marks(files)
+    present = {file.key for file in files}
+    for file in files:
+        session, n = file.key
+        if n and file.key not in marks and not {(session, n - 1)} & {*present, *marks}:
+            report.findings.append(
+                f"{JOURNAL_FOLDER}/{file.name._replace(n=n - 1)} is missing: it was deleted before it was sealed"
+            )
+        through = marks[file.key].through if file.key in marks else 0
+        if file.entry.size < through:
+            report.findings.append(
+                f"{JOURNAL_FOLDER}/{file.entry.name} was cut: it has {file.entry.size:,} bytes, "
+                f"but {through:,} are sealed"
+            )
+    streams = [
+        (layout.SYSTEM_FOLDER, entry.name)
+        for entry in catalog.storage.list(layout.SYSTEM_FOLDER, suffix=JOURNAL_SUFFIX)
+    ]
+    names = ["/".join(at) for at in [*((JOURNAL_FOLDER, file.entry.name) for file in files), *streams]]
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
+            faults = TailReader(catalog.storage.path(name)).read().faults
+            report.findings.extend(str(fault._replace(file=name)) for fault in faults)
+    report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
+
+
+def _check_binaries(storage: Storage, report: Report) -> None:
+    """Compare each file of files/ with its name, which is the hash of its content."""
+    entries = storage.list("files")
+    for entry in entries:
+        with storage.path(f"files/{entry.name}").open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry.name.partition(".")[0]:
+                report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
+    if entries:
+        report.checked.append(f"the content of {number_of(len(entries), 'file')} in files/")

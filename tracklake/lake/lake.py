@@ -1,0 +1,341 @@
+"""The lake: everything a reader asks of it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import polars as pl
+
+from tracklake.common import arguments
+from tracklake.compute.points import PSEUDO
+from tracklake.display import reprs
+from tracklake.errors import QueryError, RunNotFoundError
+from tracklake.importers import table as tables
+from tracklake.importers.table import Layout
+from tracklake.lake import integrity, recorded_run
+from tracklake.lake.analysis_methods import Analysis
+from tracklake.lake.definition_methods import Declarations
+from tracklake.lake.sql_methods import Questions
+from tracklake.query import derived_snapshot, run_filter, summary_columns, system_history
+from tracklake.query.history import SeriesTable, Shape
+from tracklake.query.run_table import RunTable
+from tracklake.query.summaries import Summaries
+from tracklake.schema import run_fields, statistics
+from tracklake.sql import named_queries
+from tracklake.sql.engine import Engine
+from tracklake.storage import layout
+from tracklake.storage.table import sealing
+from tracklake.storage.table.snapshot_reader import SnapshotReader
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tracklake.importers.publish import Imported
+    from tracklake.importers.sources import Table
+    from tracklake.lake.integrity import Report
+    from tracklake.lake.recorded_run import RecordedRun
+    from tracklake.plots.accessor import Plots
+    from tracklake.query.history import Steps
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.schema.definitions import Goal
+    from tracklake.storage.table.sealing import Sealed
+    from tracklake.storage.table.snapshot import Snapshot
+
+StatisticPath = str | tuple[str, str | None]
+Stream = Literal["metrics", "system"]
+
+
+class _View(NamedTuple):
+    """What is computed over one snapshot, kept as long as nothing changes."""
+
+    taken: Snapshot
+    snapshot: Snapshot
+    """With what the lake derives."""
+    runs: RunTable
+    series: SeriesTable
+
+
+class Lake(Analysis, Questions, Declarations):
+    """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
+
+    Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An
+    argument of a wrong type is a TypeError that names it and what it takes.
+
+    >>> lake = example()
+    >>> lake.runs(columns=["config.lr", "summary.loss.min"]).rows()
+    [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+    """
+
+    def __init__(
+        self,
+        root: os.PathLike[str] | str | None = None,
+        *,
+        create: bool = False,
+        queries: Sequence[os.PathLike[str] | str] = (),
+    ) -> None:
+        path = layout.root_of(root)
+        self._storage = layout.create(path) if create else layout.open_existing(path)
+        self._last: _View | None = None
+        self._engine = Engine()
+        self._queries = named_queries.folders_of(queries)
+
+    @cached_property
+    def _reader(self) -> SnapshotReader:
+        return SnapshotReader(self._storage)
+
+    @property
+    def dir(self) -> str:
+        """The folder of the lake, as it was given.
+
+        >>> tl.open("new", create=True).dir
+        'new'
+        """
+        return str(self._storage.given)
+
+    def runs(
+        self,
+        project: str | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        columns: Sequence[str] | None = None,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Which runs are there, and how did they do? One row a run, the oldest first.
+
+        Columns: run_id, project, name, group, job_type, state, created_at (UTC), runtime (seconds), tags, notes,
+        config.<path>, summary.<path>. `columns` takes names and globs; a summary column may name any statistic
+        ("summary.val/acc.max", "summary.*.max"), defined or not; without it the definitions choose. `where` is a polars
+        expression or SQL text over these columns, `order_by` a column or several, "-" for descending, nulls and NaN
+        last. Raises UnknownNameError, which names the nearest column.
+
+        >>> lake = example()
+        >>> lake.runs(columns=["config.lr", "summary.loss.min"], order_by="-summary.loss.min").rows()
+        [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+        """
+        return self._view.runs.select(
+            project=project, runs=runs, where=where, wanted=columns, order_by=order_by, limit=limit
+        )
+
+    def summaries(
+        self,
+        paths: StatisticPath | Sequence[StatisticPath],
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        shape: Shape = "wide",
+    ) -> pl.DataFrame:
+        """What is this statistic of that metric, for each run? Any statistic of any metric, defined or not.
+
+        A path is a metric's name (its last value), or a name and a statistic: min max mean std sum count first last
+        argmin argmax best best_step n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is always exact.
+        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where
+        there is any. A run without the metric has null. Raises UnknownNameError.
+
+        >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
+        [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
+        """
+        arguments.check_word("shape", shape, Shape)
+        view = self._view
+        asked = summary_columns.paths(paths)
+        known = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
+        parsed = summary_columns.labelled([(path, statistics.parse_statistic(path, metrics=known)) for path in asked])
+        ids = view.runs.ids(runs=runs, where=where)
+        run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
+        found = view.runs.statistics(run_ids, parsed)
+        if shape == "long":
+            return summary_columns.stacked(run_ids, [(path, found[name]) for name, path in parsed.items()])
+        return pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
+
+    def history(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        x: str | None = None,
+        shape: Shape = "long",
+        downsample: int | None = None,
+        raw: bool = False,
+        limit: int = 100_000_000,
+        stream: Stream = "metrics",
+    ) -> pl.DataFrame:
+        """How did these metrics go? Every point, never a sample unless asked.
+
+        long: run_id, metric, step, time (UTC), value (Float64), and text where there is any, in order of run, metric
+        and step. wide: run_id, step, time, and a typed column a metric. `steps=(first, last)`, both included. `x` adds
+        a metric as x axis, its latest value at or before each step (by default the metric's step_metric).
+        `downsample=n` keeps about n points a series: first, last and the extremes. `raw` shows overwritten points as
+        well (wide: the last of each step). `stream="system"` gives the system metrics of runs begun with
+        `init(system_metrics=True)` instead, as sampled; step is where the run stood at each sample. Raises
+        UnknownNameError, QueryError for arguments that cannot be; HistoryTooLargeError rather than fill the memory.
+
+        >>> example().history("loss", runs="fast").select("step", "value").rows()
+        [(0, 1.0), (1, 0.25), (2, 0.75)]
+        """
+        names = None if metrics is None else arguments.texts("metrics", metrics)
+        arguments.check_word("stream", stream, Stream)
+        if stream == "system":
+            arguments.check_word("shape", shape, Shape)
+            if x is not None or downsample is not None or raw:
+                raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
+            ids = self._view.runs.ids(runs=runs, where=where)
+            return system_history.history(self._storage, names, runs=ids, steps=steps, shape=shape)
+        return self._view.series.read(
+            names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
+        )
+
+    def scan_history(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        raw: bool = False,
+    ) -> pl.LazyFrame:
+        """Return the history as a LazyFrame, without limit and unsorted.
+
+        Columns: run_id, metric, step, time, kind (of the value), value, ival (the exact integer), text.
+
+        >>> example().scan_history("loss").select(pl.col("value").max()).collect().item()
+        2.0
+        """
+        return self._view.series.scan(metrics, runs=runs, where=where, steps=steps, raw=raw)
+
+    def at_best(
+        self,
+        metric: str,
+        *,
+        goal: Goal | None = None,
+        take: Sequence[str] | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> pl.DataFrame:
+        """What else did each run have at its own best step of this metric? One row a run that has a number of it.
+
+        Columns: run_id, step, the metric, and the metrics of `take` (None: all) as logged at just that step, null where
+        a run logged none there. `goal` is "min" or "max", by default that of the metric's definition (else
+        DefinitionError).
+
+        >>> example().at_best("loss", goal="min", take=["acc"]).rows()
+        [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
+        """
+        return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the runs as they are now, and of what `compare` and `sweep` found.
+
+        Each call returns a Plot: a notebook shows it, `.save("x.png")` (or .svg, .html) writes it.
+
+        >>> example().plot.scatter("lr", "loss.min")
+        Plot('loss.min over lr', 2 rows)
+        """
+        from tracklake.plots.accessor import Plots
+
+        return Plots(self._view.series)
+
+    def run(self, run_id: str) -> RecordedRun:
+        """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
+
+        Raises RunNotFoundError, which names the nearest id.
+
+        >>> example().run("fast").summary["loss"]
+        0.75
+        """
+        known, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
+        if not (known == wanted).any():
+            raise RunNotFoundError.nearest("run", wanted, known)
+        return recorded_run.RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)
+
+    def import_table(
+        self,
+        table: Table,
+        *,
+        run_columns: str | Iterable[str],
+        step: str,
+        metrics: Mapping[str, str],
+        config_columns: str | Iterable[str] | None = None,
+        project: str = run_fields.UNCATEGORIZED,
+    ) -> Imported:
+        """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
+
+        `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
+        `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
+        logged; of rows with the same run and step the last that has a value wins. The runs are finished; all of them
+        come in or, after an error, none. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
+        Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
+        UnknownNameError for a column that is not there, RunExistsError for runs that are in the lake already.
+
+        >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
+        >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
+        Imported(runs=2, points=3, partitions=1)
+        """
+        told = arguments.texts("run_columns", run_columns)
+        config = told if config_columns is None else arguments.texts("config_columns", config_columns)
+        return tables.import_table(self._reader, table, Layout(told, config, step, metrics, project))
+
+    def refresh(self) -> Sealed:
+        """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
+
+        Returns how many partitions, journals and points that were, and the faults found in journals.
+
+        >>> example().refresh()
+        Sealed(partitions=1, journals=2, points=12, faults=[])
+        """
+        return sealing.seal(self._reader.catalog.copy(), live=True)
+
+    def check(self, *, full: bool = False) -> Report:
+        """Is everything sound? Verifies checksums, the log, the journals, and the states against points.
+
+        A sample of the series, or all with `full`. The report has .ok, .findings, .checked, and prints as text.
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> report = lake.check(full=True)
+        >>> report.ok, report.checked[0]
+        (True, 'the log: version 1, 1 partition')
+        """
+        return integrity.check(self._storage, full=full)
+
+    def __repr__(self) -> str:
+        """Return what it holds in three lines of at most 80 columns."""
+        return reprs.lake_text(self._view.series, self._storage.root)
+
+    def _repr_html_(self) -> str:
+        return reprs.lake_html(self._view.series, self._storage.root)
+
+    @property
+    def _view(self) -> _View:
+        """The view over the newest snapshot; the last one again if nothing has changed."""
+        taken = self._reader.snapshot()
+        if self._last is None or self._last.taken is not taken:
+            snapshot = derived_snapshot.over(taken)
+            table = RunTable(Summaries(snapshot))
+            self._last = _View(taken, snapshot, table, SeriesTable(table))
+        return self._last
+
+
+def open(  # noqa: A001 - tl.open
+    root: os.PathLike[str] | str | None = None,
+    *,
+    create: bool = False,
+    queries: Sequence[os.PathLike[str] | str] = (),
+) -> Lake:
+    """Open a lake for reading: a folder, else $TRACKLAKE_DIR, else ./lake.
+
+    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. Raises LakeError if there is no
+    lake (create=True makes an empty one), or if a newer version wrote it.
+
+    >>> open("nowhere")
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
+    >>> open("nowhere", create=True).runs().height
+    0
+    """
+    return Lake(root, create=create, queries=queries)

@@ -1,0 +1,198 @@
+"""A run as a reader sees it: its config, its summary (writable), its history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.compute.points import PSEUDO
+from tracklake.display import reprs
+from tracklake.query.column_names import BASE
+from tracklake.query.history import SeriesTable
+from tracklake.schema import naming, values
+from tracklake.schema.run_fields import check_tags
+from tracklake.storage.journal.clock import Clock
+from tracklake.tracking.edit_session import write_session
+from tracklake.tracking.run_mappings import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tracklake.query.run_table import RunTable
+    from tracklake.storage.local import Storage
+    from tracklake.tracking.run_mappings import Change
+
+
+class RecordedRun:
+    """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`.
+
+    >>> run = example().run("fast")
+    >>> run.state, run.config, run.summary["loss"]
+    ('finished', {'lr': 0.1}, 0.75)
+    """
+
+    def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
+        self.id = run_id
+        self._storage = storage
+        self.summary = Summary(
+            entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, folder=storage.root
+        )
+        self._table = table  # last: from here on nothing is set that would not be stored
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """A copy of the config as a plain nested dict: what is changed in it is stored nowhere.
+
+        `tracklake.Api(dir).run(id)` has a config that its `update()` stores.
+
+        >>> example().run("slow").config
+        {'lr': 0.01}
+        """
+        return self._table().configs([self.id])[self.id]
+
+    @property
+    def dir(self) -> Path:
+        """The folder of the lake.
+
+        >>> example().run("slow").dir.name
+        'lake'
+        """
+        return self._storage.root
+
+    @property
+    def state(self) -> str:
+        """Say running, finished, failed, killed or crashed.
+
+        >>> example().run("slow").state
+        'finished'
+        """
+        return str(self._base("state"))
+
+    @property
+    def project(self) -> str:
+        """The project it belongs to.
+
+        >>> example().run("slow").project
+        'example'
+        """
+        return str(self._base("project"))
+
+    @property
+    def name(self) -> str:
+        """The display name.
+
+        >>> example().run("slow").name  # the id, if none was given
+        'slow'
+        """
+        return str(self._base("name"))
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags; assign to change them.
+
+        >>> run = example().run("slow")
+        >>> run.tags = ["baseline"]
+        >>> run.tags
+        ['baseline']
+        """
+        found = self._base("tags")
+        return [] if found is None else list(found)
+
+    @tags.setter
+    def tags(self, tags: Sequence[str]) -> None:
+        """Replace its tags, at once."""
+        self.say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `Lake.runs` tells of it: project, name, group, job_type, state, created_at, runtime, tags, notes.
+
+        >>> facts = example().run("slow").facts
+        >>> facts["project"], facts["state"], facts["group"]
+        ('example', 'finished', None)
+        """
+        row = self._table().select(runs=[self.id], wanted=[c for c in BASE if c != "run_id"])
+        return row.drop("run_id").row(0, named=True)
+
+    @property
+    def parent(self) -> tuple[str, int] | None:
+        """The run it was forked from, and the step below which it has that one's rows; None if it was not forked.
+
+        >>> lake = example()
+        >>> with tl.init(fork_from=("slow", 2), dir=lake.dir, id="branch") as run:
+        ...     run.log({"loss": 0.7})
+        >>> lake.run("branch").parent, lake.run("slow").parent
+        (('slow', 2), None)
+        """
+        snapshot = self._table().snapshot
+        parent, step = (snapshot.facts(name).filter(pl.col("run_id") == self.id) for name in ("parent", "fork_step"))
+        return (parent["text"][0], step["ival"][0]) if parent.height and step.height else None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What it noted of its surroundings, nested: host, os, python, pid, argv, git, ... (see `init`).
+
+        >>> import os
+        >>> example().run("slow").metadata["pid"] == os.getpid()
+        True
+        """
+        said = self._table().snapshot.statements.filter((pl.col("said") == "metadata") & (pl.col("run_id") == self.id))
+        items = said.sort("ts", "session").select("key", "kind", "value", "ival", "text").iter_rows()
+        return naming.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics that it logged, sorted.
+
+        >>> example().run("slow").metrics
+        ['acc', 'loss']
+        """
+        found = self._table().snapshot.states(runs=[self.id])["metric"]
+        return sorted(set(found) - set(PSEUDO))
+
+    def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds).
+
+        >>> example().run("slow").history(["loss"]).select("_step", "loss").rows()
+        [(0, 2.0), (1, 1.0), (2, 0.5)]
+        """
+        table = SeriesTable(self._table())
+        return table.of_run(self.id, None if metrics is None else table.known(metrics))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to set what would not be stored."""
+        if name != "tags" and "_table" in vars(self):
+            raise AttributeError(
+                f"{name!r} of run {self.id!r} cannot be set; .tags and .summary[...] can, and more of "
+                "tracklake.Api(dir).run(id), stored by its update()"
+            )
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        """Return its state, config and metrics in at most 80 columns."""
+        return reprs.run_text(SeriesTable(self._table()), self.id)
+
+    def _repr_html_(self) -> str:
+        return reprs.run_html(SeriesTable(self._table()), self.id)
+
+    def _base(self, name: str) -> Any:
+        return self._table().select(runs=[self.id], wanted=[name])[name][0]
+
+    def say(self, changes: list[Change]) -> None:
+        """Write statements about the run at once, as a small session of it.
+
+        >>> run = example().run("slow")
+        >>> run.say([("field", "notes", values.store("rerun", name="notes"))])
+        >>> run.facts["notes"]
+        'rerun'
+        """
+        newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
+        write_session(
+            self._storage,
+            run_id=self.id,
+            project=self.project,
+            changes=changes,
+            clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type]
+        )

@@ -1,0 +1,138 @@
+"""What a lake answers in SQL, by named queries and as files; a part of `Lake`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from tracklake.common import arguments
+from tracklake.lake import describe, export
+from tracklake.lake.export import Form
+from tracklake.query import run_filter
+from tracklake.sql import engine, named_queries
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import polars as pl
+    from duckdb import DuckDBPyConnection
+
+    from tracklake.lake.analysis_methods import View
+    from tracklake.lake.describe import Description
+    from tracklake.lake.recorded_run import RecordedRun
+    from tracklake.query.run_filter import Where
+    from tracklake.sql.engine import Engine
+    from tracklake.storage.local import Storage
+
+
+class Questions:
+    """SQL, named queries, description and export; a part of `Lake`."""
+
+    _storage: Storage
+    _engine: Engine
+    _queries: Sequence[os.PathLike[str] | str]
+
+    @property
+    def _view(self) -> View:
+        raise NotImplementedError
+
+    def run(self, run_id: str) -> RecordedRun:
+        """Return one run."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that have a value; `_step`, `_timestamp` and `_runtime`, which all runs have, apart.
+
+        >>> example().metrics
+        ['acc', 'loss']
+        """
+        return self._view.series.known(None)
+
+    def sql(self, text: str, /, **params: Any) -> pl.DataFrame:
+        """Ask in SQL (duckdb's) over the views runs, summaries, history, config, definitions, sessions and points.
+
+        runs has a column for each config value and summary: "config.lr", "summary.val/acc.max" (any statistic may be
+        named; * gives the default ones). summaries: run_id, project, metric, stat, value, text. history: run_id,
+        project, metric, step, time, value, text. `$name` in the text is bound to the param of that name. Frames of
+        polars, pandas and arrow join by the name of the caller's variable, or as a param. The text can only read.
+        Raises QueryError, which points at the text, and UnknownNameError, which names the nearest column.
+
+        >>> example().sql('SELECT run_id, "summary.loss.min" AS best FROM runs WHERE "config.lr" < $lr', lr=0.05).rows()
+        [('slow', 0.5)]
+        """
+        arguments.text("text", text, takes="a text in SQL")
+        frame = inspect.currentframe()
+        return self._engine.ask(self._view.runs, text, params, find=engine.Caller(frame.f_back if frame else None))
+
+    def query(self, name: str, /, **params: Any) -> pl.DataFrame:
+        """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
+
+        Raises UnknownNameError for a query, metric, project or run that is not there, QueryError for other parameters.
+
+        >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
+        [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
+        """
+        arguments.text("name", name, takes="the name of a query")
+        query = named_queries.get(name, self._queries)
+        table = self._view.runs
+        return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)
+
+    def queries(self) -> pl.DataFrame:
+        """Which named queries are there? One row a query: name, answers, parameters, returns, runs_on, path.
+
+        >>> dict(example().queries().select("name", "answers").iter_rows())["recent"]
+        'Which runs were started last?'
+        """
+        return named_queries.listing(named_queries.find(self._queries))
+
+    def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
+        """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
+
+        runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
+        its settings are locked. With `unsafe` it may do anything, and reads history a few times faster.
+
+        >>> with example().connect() as connection:
+        ...     connection.sql("SELECT count(*) FROM history").fetchall()
+        [(12,)]
+        """
+        return engine.connect(self._view.runs, unsafe=unsafe)
+
+    def export(
+        self, folder: os.PathLike[str] | str, *, form: Form = "parquet", run: str | None = None, where: Where = None
+    ) -> list[Path]:
+        """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
+
+        With `run` it holds that run's rows, and all else that is known of it as run.json. JSON has null for a number
+        that is not finite, and what it is in <column>.text. The folder appears whole or not at all; LakeError if it is
+        there and not empty.
+
+        >>> [path.name for path in example().export("out", form="csv")]
+        ['history.csv', 'runs.csv', 'summaries.csv']
+        """
+        arguments.check_word("form", form, Form)
+        path = arguments.path("folder", folder)
+        if run is not None:
+            return export.write_run(path, run=self.run(run_filter.id_of(run, said="run")), form=form)
+        view = self._view
+        ids = view.runs.ids(where=where)
+        text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
+        params = {} if ids is None else {"runs": ids}
+        return export.write_tables(
+            path,
+            runs=view.runs.select(runs=ids),
+            summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
+            points=view.series.scan(None, runs=ids),
+            form=form,
+        )
+
+    def describe(self) -> Description:
+        """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.
+
+        >>> described = example().describe()
+        >>> described.states, described.metrics.select("metric", "runs", "points").rows()
+        ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
+        """
+        return describe.describe(self._view.runs, self._storage)

@@ -1,0 +1,262 @@
+"""Plots: what `lake.plot` offers. Each method aggregates what the lake knows, and returns a Plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.analysis.comparison import Comparison
+from tracklake.analysis.sweep import Sweep
+from tracklake.common import arguments
+from tracklake.display.labels import short_name
+from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.plots import binning, curves, figure, parallel_axes, scatter, sweep_figures
+from tracklake.plots.bands import Band
+from tracklake.schema.definitions import goal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracklake.analysis.importance import Method
+    from tracklake.plots.figure import Plot
+    from tracklake.query.history import SeriesTable
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.run_table import RunTable
+    from tracklake.schema.definitions import Goal
+
+_COLUMN = "the name of a column or a metric"
+
+
+class Plots:
+    """Pictures of runs, drawn from aggregated data: a few thousand marks at most, whatever the lake holds.
+
+    An axis is logarithmic where all its values are positive, span a factor of ten or more, and lie more evenly on it so
+    (`plot_data.wants_log`); `log_x` and `log_y` decide otherwise. Columns are named as in `lake.runs`, where
+    "config.lr" may be said "lr" and "summary.val/acc.max" may be said "val/acc.max". What is left out (runs without the
+    metric, values that are not finite, groups beyond those that can be told apart) is said under the title.
+    """
+
+    def __init__(self, series: SeriesTable) -> None:
+        figure.start_engine()
+        self._series = series
+
+    @property
+    def _table(self) -> RunTable:
+        return self._series.table
+
+    def curves(
+        self,
+        metrics: str | Sequence[str],
+        *,
+        by: str | Sequence[str] | None = None,
+        x: str | None = None,
+        band: Band | None = None,
+        log_x: bool | None = None,
+        log_y: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """How did these metrics go, run by run or group by group? A picture a metric, side by side.
+
+        `by` names columns whose values group the runs: a line is then the group's median at each place, over runs
+        aligned by their last value up to there, and the band spans all of them ("range", where groups have up to 10
+        runs), the middle 80 % ("deciles"), or one standard deviation around the mean ("std"); beyond 5 groups there is
+        none unless asked for. Without `by`, up to 12 runs have a line each, and more are one group. `x` is a metric to
+        take as x axis (by default the step metric of the definition, else the step).
+
+        Data: metric, group, x, n (runs), middle, low, high. Raises UnknownNameError.
+
+        >>> example().plot.curves("loss", by="lr").data.row(0)
+        ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
+        """
+        arguments.check_word("band", band, Band | None, error=DefinitionError)
+        names = self._series.known(metrics)
+        columns = self._columns(by)
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
+        points = self._series.read(
+            names, runs=None if runs is None and where is None else rows, where=None, steps=None, x=x, shape="long",
+            downsample=None, raw=False, limit=100_000_000,
+        )  # fmt: skip
+        axes = [x] if x else sorted(set(self._series.step_metrics(names).values()))
+        asked = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
+        return curves.plot(asked, rows=rows, points=points)
+
+    def scatter(
+        self,
+        x: str,
+        y: str,
+        *,
+        color: str | None = None,
+        log_x: bool | None = None,
+        log_y: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """How do two columns of the runs go together? A dot a run; more than 2,000 runs are counted in tiles.
+
+        Columns may be numbers, text or times. Data: run, x, y, color; for tiles x, x_end, y, y_end, n and value (n, or
+        the median of a number as color, or the most frequent text). Raises UnknownNameError.
+
+        >>> example().plot.scatter("lr", "loss.min").data.rows()
+        [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+        """
+        names = {"run": "name", "x": x, "y": y, **({"color": color} if color else {})}
+        frame, titles = self._frame(names, runs=runs, where=where)
+        return scatter.scatter(frame, titles, log={"x": log_x, "y": log_y})
+
+    def heatmap(
+        self, x: str, y: str, metric: str, *, goal: Goal | None = None, runs: Runs = None, where: Where = None
+    ) -> Plot:
+        """Where on two parameters is the metric good? The median over the runs of each cell, bright where it is good.
+
+        An axis of numbers with more than 20 values is cut into 12 bins. `metric` is a column of numbers; a bare metric
+        means its best value where `goal`, or its definition, says which way is better, else its last. Data: x, (x_end),
+        y, (y_end), n, value. Raises UnknownNameError.
+
+        >>> example().plot.heatmap("lr", "name", "loss.min").data.rows()
+        [(0.01, 'slow', 1, 0.5), (0.1, 'fast', 1, 0.25)]
+        """
+        value, goal = self._measure(metric, goal)
+        frame, titles = self._frame({"run": "name", "x": x, "y": y, "value": value}, runs=runs, where=where)
+        return scatter.heatmap(frame, titles, goal=goal)
+
+    def ecdf(
+        self,
+        metric: str,
+        *,
+        by: str | Sequence[str] | None = None,
+        goal: Goal | None = None,
+        log_x: bool | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """Which share of the runs is how good? The empirical distribution, or with a goal the performance profile.
+
+        For each group the share of runs with a value at most x; where higher is better, at least x, so that the higher
+        line is always the better group (Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice"). Runs
+        without a finite value do not count, and are told. `metric` as in `heatmap`. Data: group, x, share, n.
+        Raises UnknownNameError.
+
+        >>> example().plot.ecdf("acc.max").data.rows()
+        [('all (2 runs)', 0.9, 0.5, 2), ('all (2 runs)', 0.6, 1.0, 2)]
+        """
+        value, goal = self._measure(metric, goal)
+        columns = self._columns(by)
+        frame, titles = self._frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *columns])
+        groups = binning.grouped(rows, columns) if columns else binning.together(rows)
+        titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
+        return scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
+
+    def parallel(
+        self,
+        columns: str | Sequence[str] | Sweep,
+        metric: str | None = None,
+        *,
+        goal: Goal | None = None,
+        runs: Runs = None,
+        where: Where = None,
+    ) -> Plot:
+        """Which settings do the good runs have in common? An axis a column, a line a run, coloured by the metric.
+
+        A run without a value lies below the axis. Of more than 160 runs, the best 60 are in colour and 100 of the
+        others, evenly over their ranks, in grey. `metric` as in `heatmap`, and the last axis; without a goal the
+        highest count as best. A sweep knows its parameters (the ten most important) and its metric itself. Data: run,
+        axis (its number), at (0 to 1), color (the metric), strong. Raises UnknownNameError, and DefinitionError for
+        columns without a metric.
+
+        >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
+        6
+        """
+        if isinstance(columns, Sweep):
+            return sweep_figures.parallel(columns)
+        if metric is None:
+            raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
+        value, goal = self._measure(metric, goal)
+        names = self._columns(columns, said="columns")
+        axes = {f"axis_{i}": name for i, name in enumerate(names)}
+        frame, titles = self._frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
+        return parallel_axes.plot(frame, titles, axes=list(axes), goal=goal)
+
+    def leaderboard(self, comparison: Comparison, *, limit: int = 30) -> Plot:
+        """Which group is best, and how sure is that? A row a group of a `compare`, the best on top.
+
+        A dot is the center of the group (mean, median or IQM), the bar its bootstrap interval, grey are its runs, and
+        the colour says what the test against the baseline shows. Runs far beyond the intervals are counted, not drawn.
+        Data: group, row, n, value, low, high, verdict.
+
+        >>> lake = example()
+        >>> lake.plot.leaderboard(lake.compare("acc", by="lr", goal="max")).data.select("group", "value").rows()
+        [('0.1 (1 run)', 0.9), ('0.01 (1 run)', 0.6)]
+        """
+        arguments.instance("comparison", comparison, Comparison, of="lake.compare(...)")
+        return sweep_figures.leaderboard(comparison, limit=arguments.whole("limit", limit, least=1))
+
+    def importance(self, sweep: Sweep, *, method: Method = "ped-anova", quantile: float = 0.1) -> Plot:
+        """Which parameters of a sweep mattered? A bar a parameter, with its bootstrap interval; see `Sweep.importance`.
+
+        Data: name, row, importance, low, high, share, failure. Needs the extra `analysis`.
+
+        >>> lake = example()
+        >>> lake.plot.importance(lake.sweep(metric="acc", goal="max")).data.select("name", "share").rows()
+        [('config.lr', 1.0)]
+        """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
+        return sweep_figures.importance(sweep, method=method, quantile=quantile)
+
+    def marginal(self, sweep: Sweep, parameter: str) -> Plot:
+        """How does the value change with this parameter? The runs, their mean, and the mean with the others evened out.
+
+        See `Sweep.marginal`. At the foot are the places where runs failed. Data: x, n, n_failed, mean,
+        low, high, adjusted. Raises UnknownNameError. Needs the extra `analysis`.
+
+        >>> lake = example()
+        >>> lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "lr").data.select("x", "n", "mean").rows()
+        [(0.01, 1, 0.6), (0.1, 1, 0.9)]
+        """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
+        return sweep_figures.marginal(sweep, parameter)
+
+    def pareto(self, sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
+        """Which trade-offs between two metrics are left? The runs that no other beats in both; see `Sweep.pareto`.
+
+        Of more than 2,000 runs behind the front one is drawn of each place where there are any. Data: run, x, y, front
+        (null behind it). Raises UnknownNameError, and DefinitionError unless there are two metrics.
+
+        >>> lake = example()
+        >>> lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data.rows()
+        [('slow', 0.6, 0.5, None), ('fast', 0.9, 0.25, 1)]
+        """
+        arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
+        return sweep_figures.pareto(sweep, metrics)
+
+    def _frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
+        """Return the columns of the runs under the names of what they are drawn as, and their titles."""
+        full = {drawn: self._column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
+        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
+        made = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
+        return pl.DataFrame({drawn: values for drawn, (_, values) in made.items()}), {
+            d: title for d, (title, _) in made.items()
+        }
+
+    def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
+        """Return the column of a number to judge runs by, and which way is better if that is known."""
+        goal = goal and goal_of(goal)
+        name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
+        if name not in self._series.snapshot.metrics:
+            stat = name.rpartition(".")[2]
+            return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
+        known = goal or self._table.summaries.goal(name)
+        return (f"summary.{name}.{known}" if known else f"summary.{name}"), known
+
+    def _columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
+        """Return the full names of columns of the runs."""
+        return [] if names is None else [self._column(name) for name in arguments.texts(said, names)]
+
+    def _column(self, name: str) -> str:
+        names = self._table.names
+        found = next((full for full in (name, f"config.{name}", f"summary.{name}") if names.find(full)), None)
+        if found is None:
+            raise UnknownNameError.nearest("column", name, names.available)
+        return found

@@ -1,0 +1,194 @@
+"""Column names of the table of runs: which there are, which are shown, and what a name or a glob means."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.compute.points import PSEUDO
+from tracklake.errors import UnknownNameError
+from tracklake.query import quality
+from tracklake.schema import naming, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.query.summaries import Summaries
+    from tracklake.schema.definitions import MetricDefinition
+    from tracklake.schema.statistics import Statistic
+
+BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
+_TEXT = ".text"
+_MEASURES = {None, "last", "first", "min", "max", "mean", "best"}
+"""Statistics that are better the nearer they come to the goal; a step or a count is not."""
+
+
+class Column(NamedTuple):
+    """What a column's name means: a base column (both None), a config column, or an entry or statistic of a summary."""
+
+    name: str
+    config: str | None = None
+    path: Statistic | None = None
+    only_text: bool = False
+    """`x.text` of a column `x`: what of its values is text."""
+
+
+class ColumnNames:
+    """The columns that the runs of one snapshot have; `config` has a row a (run, config column)."""
+
+    def __init__(self, summaries: Summaries, config: pl.DataFrame) -> None:
+        self.summaries = summaries
+        self._config = config
+        self._config_names = config["column"].unique().sort().to_list()
+
+    @cached_property
+    def available(self) -> list[str]:
+        """Every column that exists without naming a statistic.
+
+        >>> names = example()._view.runs.names.available
+        >>> names[0], [name for name in names if "." in name]
+        ('run_id', ['config.lr', 'summary.acc', 'summary.loss', ...])
+        """
+        shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
+        return [*BASE, *self._config_names, *shown, *self._defined(None)]
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Every name that is a column of its own, and so not the text part of another.
+
+        >>> sorted(example()._view.runs.names.taken)[-3:]
+        ['summary._timestamp', 'summary.acc', 'summary.loss']
+        """
+        return {*self._config_names, *(f"summary.{key}" for key in self._keys)}
+
+    def parse(self, name: str) -> Column:
+        """Return what a name means, or raise the error that names the nearest.
+
+        >>> names = example()._view.runs.names
+        >>> names.parse("summary.loss.p95").path
+        Statistic(metric='loss', stat='p95')
+        >>> names.parse("config.lrr")
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: unknown column 'config.lrr'...
+        """
+        found = self.find(name)
+        if found is None:
+            raise UnknownNameError.nearest("column", name, self.available)
+        return found
+
+    def find(self, name: str) -> Column | None:
+        """Return what a name means, None if no column can be asked for by it.
+
+        >>> names = example()._view.runs.names
+        >>> names.find("config.lr").config, names.find("config.depth")
+        ('config.lr', None)
+        """
+        if name in BASE or name.startswith(quality.PREFIX):
+            return Column(name)
+        for whole in dict.fromkeys((name, name.removesuffix(_TEXT))):
+            only_text = whole != name
+            if whole in self._config_names:
+                return Column(name, config=whole, only_text=only_text)
+            path = self._summary(whole)
+            if path is not None:
+                return Column(name, path=path, only_text=only_text)
+        return None
+
+    def expand(self, wanted: Sequence[str]) -> list[str]:
+        """Put the matching columns in the place of each glob.
+
+        >>> example()._view.runs.names.expand(["state", "config.*", "summary.*.max"])
+        ['state', 'config.lr', 'summary.acc.max', 'summary.loss.max']
+        """
+        names: list[str] = []
+        for name in wanted:
+            names += [name] if name in self.taken or not naming.is_glob(name) else self._matches(name)
+        return list(dict.fromkeys(names))
+
+    def defaults(self, run_ids: pl.Series) -> list[str]:
+        """Return the columns shown when none are named: what these runs hold, as their definitions say.
+
+        >>> example()._view.runs.names.defaults(pl.Series(["fast"]))[-3:]
+        ['config.lr', 'summary.acc', 'summary.loss']
+        """
+        held = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
+        return [*BASE, *(name for name in self._config_names if name in held), *self._defined(run_ids)]
+
+    def is_better_high(self, name: str) -> bool:
+        """Tell whether a column shows a measure of which every definition says that more of it is better.
+
+        >>> lake = example()
+        >>> lake.define_metric("acc", goal="max")
+        >>> [lake._view.runs.names.is_better_high(f"summary.acc.{stat}") for stat in ("max", "count")]
+        [True, False]
+        """
+        path = self._summary(name)
+        if path is None or not (path.stat in _MEASURES or statistics.is_quantile(path.stat)):
+            return False
+        return self.summaries.goals(path.metric) == {"max"}
+
+    def _summary(self, name: str) -> Statistic | None:
+        """Read a summary column's name: a metric, else a metric and a statistic, else a key that was set by hand.
+
+        In this order, so that the key `loss.max` of one run does not take the column of all runs.
+        """
+        if not name.startswith("summary."):
+            return None
+        key = naming.metric_name(name.removeprefix("summary."))
+        found = statistics.split_statistic(key)
+        if key not in self._metrics and found is not None and found.metric in self._metrics:
+            return found
+        return statistics.Statistic(key, None) if key in self._keys else None
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        return {*self.summaries.entry_keys, *PSEUDO}
+
+    @cached_property
+    def _metrics(self) -> set[str]:
+        return {*self.summaries.snapshot.metrics, *PSEUDO}
+
+    def _matches(self, glob: str) -> list[str]:
+        matches = [column for column in self.available if naming.glob_matches(glob, column)]
+        if glob.startswith(quality.PREFIX):  # only then: "*" takes what is cheap
+            matches += [name for name in map(quality.PREFIX.__add__, quality.FLAGS) if naming.glob_matches(glob, name)]
+        asked = statistics.split_statistic(glob)
+        if asked is not None:
+            named = [f"summary.{m}" for m in self.summaries.snapshot.metrics if not m.startswith("_")]
+            matches += [f"{column}.{asked.stat}" for column in named if naming.glob_matches(asked.metric, column)]
+        if not matches:
+            raise UnknownNameError.nearest("column", glob, self.available)
+        return matches
+
+    def _defined(self, run_ids: pl.Series | None) -> list[str]:
+        """Return the summary columns that these runs (None: all) show by definition, and the keys set by hand."""
+        groups, edits = self.summaries.defined.groups, self.summaries.edits.filter(pl.col("said") == "edit")
+        metrics = self.summaries.snapshot.metrics
+        if run_ids is not None and len(run_ids) < groups.height:
+            groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))
+            edits = edits.filter(pl.col("run_id").is_in(run_ids.implode()))
+            metrics = self.summaries.snapshot.metrics_of(run_ids.to_list())
+        shown, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
+        names = []
+        for key in sorted(by_hand | logged):
+            found = [d for i, d in self.summaries.definition(key).items() if i in shown] if key in logged else []
+            said = [d for d in found if d is not None] or found[:1]  # who says nothing of it follows those who do
+            if key in self.summaries.snapshot.virtual and said == [None]:
+                continue
+            parts = list(dict.fromkeys(part for d in said for part in _parts(key, d)))
+            names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
+            if key in by_hand and "" not in parts:
+                names.append(f"summary.{key}")
+        return names
+
+
+def _parts(key: str, definition: MetricDefinition | None) -> list[str]:
+    """Return the statistics that a definition shows of a metric; "" is the bare value."""
+    if definition is None:
+        return [] if key.startswith("_") else [""]
+    if definition.none or definition.hidden:
+        return []
+    parts = [p for k in definition.kinds for p in (("best", "best_step") if k == "best" else (k,))]
+    return parts or ([] if key.startswith("_") else [""])

@@ -1,0 +1,258 @@
+"""Derivations: metrics that are not logged but said in the lake, as an expression over others or as another name.
+
+A derivation is a statement of the lake, for one project or all of them; the latest of a name holds. How it is computed
+is told in `derived`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from tracklake.errors import DefinitionError
+from tracklake.query.column_names import BASE
+from tracklake.schema import naming, statistics
+from tracklake.schema.tables import LAKE_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracklake.storage.table.snapshot import Snapshot
+
+EVERYWHERE = ""
+"""The scope of what is said for all projects."""
+_WHOLE_COLUMN = {"Agg", "Over", "Window", "SubPlan", "Explode", "Filter", "Slice", "Sort", "SortBy", "Gather", "Len"}
+"""Parts of a polars expression that look at other rows than their own."""
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """One name: an expression, or other names under which the same was logged (one of the two)."""
+
+    name: str
+    expression: str | None = None
+    others: tuple[str, ...] = ()
+    description: str | None = None
+    unit: str | None = None
+
+    @property
+    def kind(self) -> Literal["derived", "alias"]:
+        """Say which of the two it is.
+
+        >>> Derivation("gap", "a - b").kind, Derivation("acc", others=("accuracy",)).kind
+        ('derived', 'alias')
+        """
+        return "alias" if self.expression is None else "derived"
+
+    @cached_property
+    def expr(self) -> pl.Expr:
+        """The expression, read; DefinitionError if it cannot be, or looks at more than its own row.
+
+        >>> pl.DataFrame({"a": [3.0], "b": [1.0]}).select(Derivation("gap", "a - b").expr).item()
+        2.0
+        """
+        return read(self.expression or "")
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The metrics and columns that it needs.
+
+        >>> Derivation("rate", '"tokens" / "config.params"').inputs
+        ('tokens', 'config.params')
+        """
+        return self.others if self.expression is None else tuple(dict.fromkeys(self.expr.meta.root_names()))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics among them; without one it is a value of a run, not of a step. An alias names metrics alone.
+
+        >>> Derivation("rate", '"tokens" / "config.params"').metrics, Derivation("seconds", others=("runtime",)).metrics
+        (('tokens',), ('runtime',))
+        """
+        return tuple(name for name in self.inputs if self.kind == "alias" or not is_column(name))
+
+    @property
+    def is_of_steps(self) -> bool:
+        """Whether it has a value a step, as a metric has.
+
+        >>> Derivation("gap", "a - b").is_of_steps, Derivation("worth", '1 / "config.params"').is_of_steps
+        (True, False)
+        """
+        return bool(self.metrics)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its expression can be read: what was said under another version of polars may not be.
+
+        >>> Derivation("gap", "a - b").is_readable, Derivation("gap", "a -").is_readable
+        (True, False)
+        """
+        try:
+            return bool(self.inputs)
+        except DefinitionError:
+            return False
+
+    def to_json(self) -> str:
+        """Return what the statement says.
+
+        >>> Derivation("gap", "a - b", unit="nats").to_json()
+        '{"expression":"a - b","unit":"nats"}'
+        """
+        said = {key: value for key, value in asdict(self).items() if value and key != "name"}
+        return json.dumps(said, separators=(",", ":"))
+
+
+def is_column(name: str) -> bool:
+    """Say whether a name in an expression is a column of the runs, not a metric.
+
+    >>> is_column("config.lr"), is_column("summary.loss.min"), is_column("loss")
+    (True, True, False)
+    """
+    return name in BASE or name.startswith(("config.", "summary."))
+
+
+def read(expression: str) -> pl.Expr:
+    """Read an expression in SQL that has a value a row; DefinitionError if it has none.
+
+    >>> read('"val/loss" - "train/loss"').meta.root_names()
+    ['val/loss', 'train/loss']
+    """
+    try:
+        found = pl.sql_expr(expression)
+    except pl.exceptions.PolarsError as error:
+        raise DefinitionError(f"{expression!r} is no expression in SQL: {error}") from error
+    if not found.meta.root_names():
+        raise DefinitionError(f"{expression!r} names no metric and no column; names stand in double quotes")
+    words = set(_words(json.loads(found.meta.serialize(format="json"))))
+    if "FieldByName" in words:
+        raise DefinitionError(f'{expression!r}: a name with a dot stands in double quotes, such as "config.lr"')
+    if words & _WHOLE_COLUMN:
+        raise DefinitionError(
+            f"{expression!r} looks at many rows at once; what is derived is computed step by step, or run by run. Its "
+            f'statistics can be asked for like those of any metric, and "summary.loss.max" can stand in it'
+        )
+    return found
+
+
+def _words(tree: Any) -> Iterator[str]:
+    """Yield the keys and texts of a tree that may name a part of an expression.
+
+    What a literal holds is left out, and so are functions of texts: their "Slice" is of each text.
+    """
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _words(item)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            if key not in ("Literal", "Column", "StringExpr"):
+                yield key
+                yield from _words(value)
+
+
+class Derivations(Mapping[str, dict[str, Derivation]]):
+    """The derivations in force: by name, and for each name by scope (a project, or EVERYWHERE)."""
+
+    def __init__(self, said: Iterable[tuple[str, Derivation]]) -> None:
+        """Fold what was said: (scope, derivation) in the order of the stamps. One that says nothing takes back."""
+        self._by_name: dict[str, dict[str, Derivation]] = {}
+        for scope, derivation in said:
+            scopes = self._by_name.setdefault(derivation.name, {})
+            scopes.pop(scope, None)
+            if derivation.expression is not None or derivation.others:
+                scopes[scope] = derivation
+        self._by_name = {name: scopes for name, scopes in self._by_name.items() if scopes}
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Derivations:
+        """Return those that a lake says.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> list(Derivations.of(lake._view.taken))
+        ['gap']
+        """
+        said = snapshot.statements.filter(pl.col("said").is_in(["derive", "alias"]) & (pl.col("run_id") == LAKE_RUN))
+        if said.is_empty():
+            return cls([])
+        scope = dict(snapshot.sessions.select("session", "project").iter_rows())
+        rows = said.sort("ts", "session").select("session", "key", "text").iter_rows()
+        return cls((scope[session], _from_json(name, text)) for session, name, text in rows)
+
+    def __getitem__(self, name: str) -> dict[str, Derivation]:
+        """Return the derivations of one name by scope."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names."""
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        """Return the number of names."""
+        return len(self._by_name)
+
+    def usable(self) -> Derivations:
+        """Return these without those that cannot be read or would need themselves.
+
+        None such is ever accepted, but two processes may close a circle at once, and another polars may read less.
+
+        >>> list(Derivations([("", Derivation("gap", "a - b")), ("", Derivation("bad", "a -"))]).usable())
+        ['gap']
+        """
+        readable = Derivations((scope, d) for scope, d in self._said() if d.is_readable)
+        return Derivations((scope, d) for scope, d in readable._said() if not readable._circle(d.name, ()))
+
+    def with_one(self, scope: str, derivation: Derivation) -> Derivations:
+        """Return these and one more; DefinitionError, which shows the circle, if it needs itself.
+
+        >>> Derivations([("", Derivation("a", "b + 1"))]).with_one("", Derivation("b", "a - 1"))
+        Traceback (most recent call last):
+        tracklake.errors.DefinitionError: 'b' would need itself: b <- a <- b
+        """
+        after = Derivations([*self._said(), (scope, derivation)])
+        circle = after._circle(derivation.name, ())
+        if circle:
+            raise DefinitionError(f"{derivation.name!r} would need itself: {' <- '.join(circle)}")
+        return after
+
+    def _said(self) -> Iterator[tuple[str, Derivation]]:
+        return ((scope, d) for scopes in self._by_name.values() for scope, d in scopes.items())
+
+    def _circle(self, name: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        if name in above:
+            return (*above[above.index(name) :], name)
+        for derivation in self._by_name.get(name, {}).values():
+            for needed in derivation.inputs if derivation.kind == "derived" else ():
+                for behind in self._behind(needed):
+                    found = self._circle(behind, (*above, name))
+                    if found:
+                        return found
+        return ()
+
+    def _behind(self, needed: str) -> list[str]:
+        """Return the derivations that are computed for an input: an entry is read with those above and under it."""
+        path = needed.removeprefix("summary.")
+        is_entry = path != needed and statistics.split_statistic(path) is None
+        kin = [n for n in self if n in naming.parents(path) or path in naming.parents(n)] if is_entry else []
+        return [self.owner(needed) or needed, *kin]
+
+    def owner(self, name: str) -> str | None:
+        """Return the derivation that a metric or a column belongs to.
+
+        >>> Derivations([("", Derivation("gap", "a - b"))]).owner("summary.gap.max")
+        'gap'
+        """
+        path = name.removeprefix("summary.")
+        meant = (path, path.rpartition(".")[0]) if path != name else (name,)
+        return next((c for c in meant if c in self._by_name), None)
+
+
+def _from_json(name: str, text: str) -> Derivation:
+    said = {key: value for key, value in json.loads(text).items() if key in Derivation.__dataclass_fields__}
+    return Derivation(**{**said, "name": name, "others": tuple(said.get("others", ()))})

@@ -1,0 +1,345 @@
+"""History of many runs as frames: long, wide, and each run's row at its best step."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
+from tracklake.compute import points, scans, sorted_groups, typed_columns
+from tracklake.compute.points import PSEUDO
+from tracklake.errors import HistoryTooLargeError, QueryError
+from tracklake.schema import definitions, naming
+from tracklake.schema.statistics import Statistic
+from tracklake.schema.tables import POINTS
+from tracklake.schema.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.run_table import RunTable
+
+Shape = Literal["long", "wide"]
+Steps = tuple[int | None, int | None] | range | None
+"""The first and the last step wanted (None: open), both included; or a range."""
+
+_SERIES = ["run_id", "metric"]
+_ENDS = 4
+"""The least points of a series that is thinned: its first, its last and the two extremes."""
+_STORED = ["kind", "value", "ival", "text"]
+_NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in _STORED} | {"at": pl.UInt32})
+
+
+class SeriesTable:
+    """Reads points that count, for the runs and metrics asked for."""
+
+    def __init__(self, table: RunTable) -> None:
+        self.table = table
+        self.snapshot = table.snapshot
+
+    def scan(
+        self,
+        metrics: Sequence[str] | None,
+        *,
+        runs: Runs = None,
+        where: Where = None,
+        steps: Steps = None,
+        raw: bool = False,
+    ) -> pl.LazyFrame:
+        """Return run_id, metric, step, time, value, text, ival and kind of the points, unsorted, lazily where clean.
+
+        >>> example()._view.series.scan(["loss"], runs="fast").select(pl.col("value").sum()).collect().item()
+        2.0
+        """
+        names = self.known(metrics)
+        ids = self.table.ids(runs=runs, where=where)
+        found = between(self._points(names, ids, raw=raw), steps)
+        return found.select("run_id", "metric", "step", "time", "value", typed_columns.in_words(), "ival", "kind")
+
+    def _points(
+        self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = _STORED
+    ) -> pl.LazyFrame:
+        stored = [name for name in names if name not in PSEUDO]
+        frames = []
+        if stored:
+            found = self.snapshot.points(stored, runs=ids)
+            unclean = (
+                pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
+                if raw
+                else self.snapshot.unclean(stored, runs=ids)
+            )
+            if not unclean.is_empty():
+                found = found.join(unclean.lazy(), on=_SERIES, how="anti")
+                frames.append(_shaped(self.snapshot.resolved_series(unclean).lazy(), stored_as))
+            frames.append(_shaped(found, stored_as))
+        pseudo = [name for name in names if name in PSEUDO]
+        if pseudo:
+            frames.append(_shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
+        return pl.concat(frames) if frames else _shaped(self.snapshot.points([]), stored_as)
+
+    def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
+        """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime.
+
+        >>> example()._view.series.of_run("slow", ["acc"]).select("_step", "acc").rows()
+        [(0, 0.4), (1, 0.5), (2, 0.6)]
+        """
+        logged, starts = self.snapshot.of_run(run_id), self.snapshot.starts
+        sessions = sorted_groups.kept(starts, starts["run_id"] == run_id)
+        rows = points.times(logged, sessions=sessions)
+        parts = _placed(logged, rows["step"])
+        own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
+        if own:
+            parts |= _placed(points.resolve(points.pseudo(logged, sessions=sessions)), rows["step"])
+        if metrics is not None and not self.snapshot.virtual.isdisjoint(metrics):
+            parts |= _placed(self.snapshot.resolved(metrics, runs=[run_id]), rows["step"])
+        names = sorted(parts) if metrics is None else dict.fromkeys(metrics)
+        typed = _typed_by_metric(parts, [*(name for name in names if name not in PSEUDO), *own], rows.height)
+        times = [rows[name] for name in ("_timestamp", "_runtime") if name not in own]
+        return pl.DataFrame([rows["step"].alias("_step"), *typed, *times])
+
+    def read(
+        self,
+        metrics: Sequence[str] | None,
+        *,
+        runs: Runs,
+        where: Where,
+        steps: Steps,
+        x: str | None,
+        shape: Shape,
+        downsample: int | None,
+        raw: bool,
+        limit: int,
+    ) -> pl.DataFrame:
+        """Return the points in order of run, metric and step; `Lake.history` tells what is asked, and what is refused.
+
+        >>> series = example()._view.series
+        >>> rest = dict.fromkeys(("runs", "where", "steps", "x", "downsample"))
+        >>> series.read(["loss"], shape="wide", raw=False, limit=100, **rest).select("run_id", "step", "loss").row(0)
+        ('fast', 0, 1.0)
+        """
+        arguments.check_word("shape", shape, Shape)
+        most = arguments.number("limit", limit)
+        size = None if downsample is None else arguments.whole("downsample", downsample, least=_ENDS, error=QueryError)
+        names = self.known(metrics)
+        axis = None if x is None else self.known(arguments.metric("x", x))[0]
+        ids = self.table.ids(runs=runs, where=where)
+        if downsample is None and steps is None:
+            self._refuse_too_many(names, ids, most, counted="n_raw" if raw else "n_points")
+        plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
+        stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
+        read = scans.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
+        found = self._ordered(read, names, ids)
+        if found.height > most and size is None:
+            raise _too_large(found.height, most)
+        if size is not None:
+            found = thinned(found, size)
+        if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
+            found = self._with_x(found, axis, ids)
+        if shape == "long":
+            return _long(found)
+        return _wide(found.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else found)
+
+    def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
+        """Bring points in order of run, metric, step and time, without looking at them where they come so."""
+        is_plain = not set(names).intersection(PSEUDO) and self.snapshot.unclean(names, runs=ids).is_empty()
+        if is_plain and self.snapshot.comes_in_order(ids):
+            return found
+        return points.sort(found, by=(*_SERIES, "step", "time"))
+
+    def known(self, metrics: Sequence[str] | None, *, said: str = "metrics") -> list[str]:
+        """Return the names of metrics that are there, or raise the error that names the nearest.
+
+        >>> series = example()._view.series
+        >>> series.known(None), series.known(["loss", "loss"])
+        (['acc', 'loss'], ['loss'])
+        >>> series.known(["los"])
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: unknown metric 'los'...
+        """
+        available = self.snapshot.metrics
+        if metrics is None:
+            return [name for name in available if name not in PSEUDO]
+        names = [naming.metric_name(name) for name in arguments.texts(said, metrics)]
+        for name in names:
+            if name not in available and name not in PSEUDO:
+                raise self.table.unknown(name)
+        return list(dict.fromkeys(names))
+
+    def at_best(
+        self, metric: str, *, goal: Literal["min", "max"] | None, take: Sequence[str] | None, runs: Runs, where: Where
+    ) -> pl.DataFrame:
+        """Return each run's row at its own best step of the metric: run_id, step, the metric, and those of `take`.
+
+        Raises UnknownNameError, and DefinitionError where nothing says which way is better.
+
+        >>> example()._view.series.at_best("loss", goal="min", take=["acc"], runs=None, where=None).rows()
+        [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
+        """
+        (metric,) = self.known(arguments.metric("metric", metric))
+        taken = [name for name in self.known(take, said="take") if name != metric]
+        ids = self.table.ids(runs=runs, where=where)
+        run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
+        stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
+        (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
+        best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
+        chosen = None if ids is None else best["run_id"].to_list()
+        rows = scans.collect(self._points([metric, *taken], chosen, raw=False))
+        new = sorted_groups.begin(rows, by=["run_id"])  # join stretches of a run, not points: they are few
+        heads = rows.select("run_id").filter(new)
+        heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
+        whose = heads.select("at", pl.col("step").alias("best"))[sorted_groups.numbers(new)]
+        found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
+        typed = _typed_by_metric(_by_metric(found), [metric, *taken], best.height, beside=best.columns)
+        return pl.DataFrame([*best, *typed])
+
+    def _refuse_too_many(
+        self, names: Sequence[str], ids: Collection[str] | None, limit: float, *, counted: Literal["n_raw", "n_points"]
+    ) -> None:
+        if self.snapshot.n_stored <= limit:
+            return
+        stored = [name for name in names if name not in PSEUDO]
+        count = int(self.snapshot.states(stored, columns=[counted], runs=ids)[counted].sum())
+        if count > limit:
+            raise _too_large(count, limit)
+
+    def step_metrics(self, names: Sequence[str]) -> dict[tuple[str, int], str]:
+        """Return the step metric of each (metric, group of runs) that has one.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", step_metric="acc")
+        >>> lake._view.series.step_metrics(["loss"])
+        {('loss', 0): 'acc'}
+        """
+        definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
+        return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
+
+    def _with_x(self, found: pl.DataFrame, x: str | None, ids: Collection[str] | None) -> pl.DataFrame:
+        """Add the column x: the latest value of the x metric at or before each step, by default of its step metric."""
+        if x is not None:
+            keyed = found.with_columns(pl.lit(x).alias("x_metric"))
+        else:
+            groups = self.table.summaries.defined.groups
+            of = self.step_metrics(found["metric"].unique().to_list())
+            rows = [(name, group, axis) for (name, group), axis in of.items()]
+            axes = pl.DataFrame(
+                rows, schema={"metric": pl.String, "group": groups.schema["group"], "x_metric": pl.String}, orient="row"
+            )
+            keyed = found.join(groups, on="run_id", how="left", maintain_order="left")
+            keyed = keyed.join(axes, on=["metric", "group"], how="left", maintain_order="left").drop("group")
+        wanted = keyed["x_metric"].drop_nulls().unique().to_list()
+        axis = scans.collect(self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()))
+        right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
+        left = keyed.with_row_index("at").sort("step")
+        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
+        return joined.sort("at").drop("at", "x_metric")
+
+
+def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
+    return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *stored_as)
+
+
+def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
+    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
+
+    >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
+    >>> thinned(curve, 4)["value"].to_list()
+    [0.0, 5.0, -3.0, 2.0]
+    """
+    whole = pl.len().over(_SERIES)
+    place = pl.int_range(pl.len()).over(_SERIES)
+    buckets = (size - 2) // 2
+    marked = found.with_columns(place.alias("place"), whole.alias("whole")).with_columns(
+        (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
+    )
+    number = pl.col("value").fill_nan(None)
+    within = [*_SERIES, "bucket"]
+    first_extreme = ((pl.col("place") == pl.col("place").get(number.arg_max()).over(within)).fill_null(value=False)) | (
+        (pl.col("place") == pl.col("place").get(number.arg_min()).over(within)).fill_null(value=False)
+    )
+    kept = first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
+    return marked.filter(kept).drop("place", "whole", "bucket")
+
+
+def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
+    """Keep the points at the steps wanted; QueryError for what is neither a pair nor a range.
+
+    >>> points = pl.LazyFrame({"step": range(6)})
+    >>> [between(points, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
+    [[2, 3, 4, 5], [1, 3, 5]]
+    """
+    if steps is None:
+        return found
+    if isinstance(steps, range):
+        ascending = steps if steps.step > 0 else steps[::-1]
+        inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
+        return found.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
+    pair = isinstance(steps, tuple | list) and len(steps) == 2  # noqa: PLR2004
+    if not pair or not all(step is None or arguments.is_number(step) for step in steps):
+        raise QueryError(f"steps={steps!r}; accepted are (first, last), numbers or None, or a range")
+    first, last = steps
+    if first is not None:
+        found = found.filter(pl.col("step") >= _step(first))
+    return found if last is None else found.filter(pl.col("step") <= _step(last))
+
+
+def _step(given: Any) -> int | float:
+    """Return a number as a plain one, exact if it is an integer."""
+    return operator.index(given) if hasattr(type(given), "__index__") else arguments.number("steps", given)
+
+
+def _long(found: pl.DataFrame) -> pl.DataFrame:
+    """Return run_id, metric, step, (x), time, value, and text where there is any."""
+    shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
+    if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
+        return found[shown]
+    return found.select(*shown, typed_columns.in_words())
+
+
+def _wide(found: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric.
+
+    No two points may be of one metric and step.
+    """
+    shared = [pl.col("time").max(), *([pl.col("x").first()] if "x" in found.columns else [])]
+    rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
+    at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
+    metrics = found["metric"].unique(maintain_order=True).to_list()
+    return pl.DataFrame([*rows, *_typed_by_metric(_by_metric(at), metrics, rows.height, beside=rows.columns)])
+
+
+def _typed_by_metric(
+    parts: Mapping[str, pl.DataFrame], metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
+) -> Iterator[pl.Series]:
+    """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
+    taken = {*beside, *metrics}
+    for name in metrics:
+        mine = parts.get(name, _NOTHING)
+        shown = f"metric.{name}" if name in beside else name
+        yield from typed_columns.typed(shown, mine, mine["at"], size, taken=taken)
+
+
+def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
+    """Cut the points of one run into its metrics, each with its places `at` among the steps."""
+    at = np.searchsorted(steps.to_numpy(), found["step"].to_numpy()).astype(np.uint32)
+    return _by_metric(found.hstack([pl.Series("at", at)]))
+
+
+def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Cut a frame into its metrics; without a copy where the points of each stand together."""
+    new = sorted_groups.begin(found, by=["metric"])
+    starts, names = new.arg_true().to_list(), found["metric"].filter(new).to_list()
+    if len(set(names)) < len(names):
+        return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
+    cuts = zip(names, starts, [*starts[1:], found.height], strict=False)
+    return {name: found.slice(start, stop - start) for name, start, stop in cuts}
+
+
+def _too_large(count: int, limit: float) -> HistoryTooLargeError:
+    return HistoryTooLargeError(
+        f"this history has {count:,} points, more than limit={limit:,.15g}. Ask for fewer metrics or runs, "
+        "thin it with downsample=1000, read it lazily with scan_history(...), or raise the limit"
+    )

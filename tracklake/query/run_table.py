@@ -1,0 +1,303 @@
+"""The table of runs: one row a run, with the columns that are asked for and no others built."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.common import arguments
+from tracklake.compute import points, typed_columns
+from tracklake.errors import QueryError, UnknownNameError
+from tracklake.query import run_filter
+from tracklake.query.column_names import ColumnNames
+from tracklake.query.quality import PREFIX, Quality
+from tracklake.query.summaries import STORED
+from tracklake.query.summary_columns import Cells, Rows, SummaryColumns
+from tracklake.schema import naming, run_fields, values
+from tracklake.schema.tables import LAKE_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from tracklake.query.column_names import Column
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.summaries import Summaries
+    from tracklake.schema.statistics import Statistic
+
+
+class RunTable:
+    """Builds tables of runs over one snapshot; what several calls need is computed once."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.snapshot = summaries.snapshot
+        self._columns = SummaryColumns(summaries)
+        self.quality = Quality(summaries)
+
+    def select(
+        self,
+        *,
+        project: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        wanted: Sequence[str] | None = None,
+        order_by: str | Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> pl.DataFrame:
+        """Return the table: first the rows, by the columns that `where` and `order_by` name; then the other columns.
+
+        >>> example()._view.runs.select(where="state = 'finished'", wanted=["config.lr"], order_by="-config.lr").rows()
+        [('fast', 0.1), ('slow', 0.01)]
+        """
+        named = None if wanted is None else arguments.texts("columns", wanted)
+        order = [] if order_by is None else arguments.texts("order_by", order_by)
+        most = None if limit is None else arguments.whole("limit", limit, least=0, error=QueryError)
+        condition = run_filter.condition(where)
+        needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
+        rows = self._rows(project, runs)
+        table = self._build(rows, ["run_id", *needed]) if needed else rows.select("run_id")
+        if condition is not None:
+            table = run_filter.filtered(table, condition, where)
+        for name in reversed(order):
+            table = _sort(table, _strip(name), descending=self._is_descending(name))
+        table = table if most is None else table.head(most)
+        some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
+        shown = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
+        if condition is not None or order or limit is not None:
+            rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
+        return self._build(rows, ["run_id", *shown])
+
+    def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
+        """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""
+        names = condition.meta.root_names() if condition is not None else []
+        for name in names if isinstance(where, str) else ():
+            try:
+                self.names.parse(name)
+            except UnknownNameError as error:
+                raise UnknownNameError(f"{error} In where={where!r}, {run_filter.QUOTES}") from None
+        return names
+
+    def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
+        """Return the ids of the runs meant, or None if all are.
+
+        >>> table = example()._view.runs
+        >>> table.ids(where='"config.lr" > 0.05'), table.ids()
+        (['fast'], None)
+        """
+        if where is None:
+            return None if runs is None else self._rows(None, runs)["run_id"].to_list()
+        return self.select(runs=runs, where=where, wanted=["run_id"])["run_id"].to_list()
+
+    def _rows(self, project: str | None, runs: Runs) -> pl.DataFrame:
+        rows = self.summaries.runs
+        if project is not None:
+            known = set(rows["project"].unique())
+            if arguments.text("project", project) not in known:
+                raise UnknownNameError.nearest("project", project, known)
+            rows = rows.filter(pl.col("project") == project)
+        if runs is not None:
+            ids = run_filter.ids(runs)
+            named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
+            found = named.join(rows, on="run_id", maintain_order="left")
+            if found.height < named.height:
+                unknown = named.join(found, on="run_id", how="anti")["run_id"]
+                raise UnknownNameError.nearest("run", unknown.sort()[0], rows["run_id"])
+            return found
+        return rows
+
+    def _is_descending(self, order: str) -> bool:
+        """Tell the direction of an order: that of its sign, else the best first where there is a goal."""
+        return order.startswith("-") or (not order.startswith("+") and self.names.is_better_high(order))
+
+    def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+        """Return the named columns for these runs, each list of columns of one kind at once."""
+        asked = [self.names.parse(name) for name in dict.fromkeys(names)]
+        at = self._rows_of(rows["run_id"])
+        built = {c: [self._base(rows, at, c.name)] for c in asked if c.config is None and c.path is None}
+        if len(built) < len(asked):
+            built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
+            paths = {c: c.path for c in asked if c.path is not None}
+            built |= self._summary(at, paths, self._limited(rows["run_id"]))
+        found: dict[str, pl.Series] = {}
+        for column in asked:
+            first, *rest = built[column]
+            parts = [rest[0] if rest else typed_columns.text_of(first)] if column.only_text else [first, *rest]
+            names_of = [column.name, *(part.name for part in parts[1:])]
+            found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
+        return pl.DataFrame(list(found.values()))
+
+    def unknown(self, metric: str) -> UnknownNameError:
+        """Return the error for a metric that has no history here.
+
+        >>> print(example()._view.runs.unknown("los"))
+        unknown metric 'los'; did you mean 'loss'?
+        """
+        if metric in self.snapshot.made:
+            return UnknownNameError.of_one_value(metric)
+        return UnknownNameError.nearest("metric", metric, self.snapshot.metrics)
+
+    @cached_property
+    def names(self) -> ColumnNames:
+        """The columns that there are."""
+        return ColumnNames(self.summaries, self.config)
+
+    def _base(self, rows: pl.DataFrame, at: Rows, name: str) -> pl.Series:
+        if name in rows.columns:
+            return rows[name]
+        if name == "state":
+            return self._states(rows["run_id"])
+        if name.startswith(PREFIX):
+            return _column(rows["run_id"], self.quality.column(name))
+        whole = self._whole[name]
+        return whole if rows is self.summaries.runs else whole.gather(at.places)
+
+    @cached_property
+    def _whole(self) -> pl.DataFrame:
+        """The fields, as they were said last, and the runtime of all runs in their order."""
+        names = [*run_fields.TEXTS, "tags"]
+        said = self.snapshot.statements.filter(pl.col("said") == "field").sort("ts", "session", maintain_order=True)
+        texts = said.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
+        whole = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
+        whole = whole.join(self._runtimes, on="run_id", how="left", maintain_order="left")
+        tags = pl.Series("tags", map(run_fields.tags_of, whole["tags"]), dtype=pl.List(pl.String))
+        return whole.with_columns(pl.col("name").fill_null(pl.col("run_id")), tags)
+
+    @cached_property
+    def _runtimes(self) -> pl.DataFrame:
+        """run_id, runtime: seconds from the start to the last sign, over the sessions that followed each other."""
+        sessions = self.snapshot.sessions.join(self.snapshot.starts, on=["run_id", "session"])
+        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + sessions["runtime_base"]
+        return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
+
+    def _states(self, run_ids: pl.Series) -> pl.Series:
+        """Return the state of each of these runs. Not remembered: a process may die without a word."""
+        alive = self.snapshot.alive.with_columns(pl.lit(value=True).alias("alive"))
+        told = self._told
+        if len(run_ids) < self.summaries.runs.height:
+            told = told.filter(pl.col("run_id").is_in(run_ids.implode()))
+        told = told.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
+        running = pl.col("state").is_null() & pl.col("alive").fill_null(value=False)
+        per_run = told.group_by("run_id").agg(running.any().alias("running"), pl.col("state").last())
+        state = pl.when("running").then(pl.lit("running")).otherwise(pl.col("state").fill_null("crashed"))
+        return _column(run_ids, per_run.select("run_id", state.alias("state")))
+
+    @cached_property
+    def _told(self) -> pl.DataFrame:
+        """run_id, session, state: how each session said that it ended (null: not at all), in order of starts."""
+        main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
+        main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")
+        finished = self.snapshot.statements.filter((pl.col("said") == "finish") & (pl.col("key") == "state"))
+        told = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
+        return told.sort("start", "session").select("run_id", "session", "state")
+
+    @cached_property
+    def config(self) -> pl.DataFrame:
+        """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name).
+
+        >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
+        [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
+        """
+        said = self.snapshot.statements.filter(
+            pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
+        )
+        said = said.sort("ts", "session", maintain_order=True)
+        last = said.unique(["run_id", "key"], keep="last", maintain_order=True).filter(pl.col("said") == "config")
+        names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
+        return last.select(
+            "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
+        )
+
+    def configs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the config of each of these runs as a nested dict.
+
+        >>> example()._view.runs.configs(["fast"])
+        {'fast': {'lr': 0.1}}
+        """
+        said = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
+        found: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
+        rows = said.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
+        for run_id, items in groupby(rows, key=itemgetter(0)):
+            found[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
+        return found
+
+    @cached_property
+    def _config_cells(self) -> dict[str, Cells]:
+        parts = self.config.partition_by("column", as_dict=True).items()
+        return {str(name): Cells(self._columns.places(part["run_id"]), part.select(STORED)) for (name,), part in parts}
+
+    def _config(self, rows: Rows, name: str) -> list[pl.Series]:
+        return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
+
+    def _summary(
+        self, rows: Rows, asked: dict[Column, Statistic], runs: Collection[str] | None
+    ) -> dict[Column, list[pl.Series]]:
+        """Return summary columns: bare entries, and statistics that always read history."""
+        entries = self._entries(rows, [path.metric for path in asked.values() if path.stat is None], runs)
+        numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
+        statistics = self._statistics(rows, numbers, runs)
+        return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in asked.items()}
+
+    def _entries(self, rows: Rows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
+        entries = self._columns.entries(wanted, runs=runs)
+        names = {key: f"summary.{key}" for key in wanted}
+        return {key: _named(name, rows.column(name, entries[key]), self.names.taken) for key, name in names.items()}
+
+    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
+        """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
+
+        A derived value of the runs, which has no history, is its own last value; for another statistic of it
+        UnknownNameError.
+
+        >>> table = example()._view.runs
+        >>> from tracklake.schema.statistics import Statistic
+        >>> ids = pl.Series("run_id", ["fast"])
+        >>> table.statistics(ids, {"best": Statistic("acc", "max")})["best"][0].to_list()
+        [0.9]
+        """
+        made = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
+        made = {name: p for name, p in made.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
+        for path in made.values():
+            if path.stat != "last":
+                raise self.unknown(path.metric)
+        rest = {name: path for name, path in asked.items() if name not in made}
+        rows, runs = self._rows_of(run_ids), self._limited(run_ids)
+        entries = self._entries(rows, [path.metric for path in made.values()], runs)
+        found = {name: _named(name, entries[path.metric], asked) for name, path in made.items()}
+        return found | self._statistics(rows, rest, runs)
+
+    def _statistics(
+        self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
+    ) -> dict[str, list[pl.Series]]:
+        found = self._columns.statistics(asked.values(), runs=runs)
+        return {name: _named(name, rows.column(name, found[path]), asked) for name, path in asked.items()}
+
+    def _rows_of(self, run_ids: pl.Series) -> Rows:
+        return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)
+
+    def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
+        """Return the ids to read, or None where all runs are meant and a filter would only cost."""
+        return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
+
+
+def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
+    """Return the second column of a table (run_id, ...) for these runs, null where a run has none."""
+    return run_ids.to_frame("run_id").join(table, on="run_id", how="left", maintain_order="left").to_series(1)
+
+
+def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
+    """Name the columns; that of texts, if there is one, so that it takes no other column's name."""
+    return [series[0].alias(name), *(part.alias(typed_columns.text_name(name, taken)) for part in series[1:])]
+
+
+def _strip(name: str) -> str:
+    return name[1:] if name[:1] in "+-" else name
+
+
+def _sort(table: pl.DataFrame, name: str, *, descending: bool) -> pl.DataFrame:
+    """Sort by one column, nulls and NaN last either way."""
+    key = pl.col(name).fill_nan(None) if table[name].dtype.is_float() else pl.col(name)
+    return table.sort(key, descending=descending, nulls_last=True, maintain_order=True)

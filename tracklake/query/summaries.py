@@ -1,0 +1,319 @@
+"""Summaries: states projected by metric definitions, and overlaid with what was set by hand.
+
+An entry is what a summary holds under one key. It is what was said of that key last, in the order of the statements:
+the view over history, if rows with the key came last, or the edit. Writing a key hides what was said before of the keys
+above and under it; erasing hides the key and what is under it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.compute import states
+from tracklake.schema import naming, values
+from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
+from tracklake.schema.tables import LAKE_RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from tracklake.schema.definitions import Goal
+    from tracklake.storage.table.snapshot import Snapshot
+
+STORED = ("value", "ival", "text", "kind")
+LAST = tuple(f"last_{name}" for name in STORED)
+_EVENT = ["run_id", "key", "ts", "session", "said", *STORED]
+
+
+class Defined(NamedTuple):
+    """The definitions in force: runs that share them share one object. groups: run_id, group (index into sets)."""
+
+    groups: pl.DataFrame
+    sets: list[Definitions]
+
+    def of_run(self, run_id: str) -> Definitions:
+        """Return the definitions of one run.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
+        ('min',)
+        """
+        found = self.groups.filter(pl.col("run_id") == run_id)
+        return self.sets[found["group"][0]] if found.height else Definitions([])
+
+
+class Summaries:
+    """The view over one snapshot: definitions, entries, statistics."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def defined(self) -> Defined:
+        """The definitions of every run: its own and the lake's, in the order in which they were said.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.groups.rows()  # both runs have the same
+        [('slow', 0), ('fast', 0)]
+        """
+        said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
+        from_lake = pl.col("run_id") == LAKE_RUN
+        said = said.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
+        common = said.filter(pl.col("run_id") == LAKE_RUN)
+        scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
+        shared = [
+            (ts, scope[session], text) for ts, session, text in common.select("ts", "session", "text").iter_rows()
+        ]
+        own = said.filter(pl.col("run_id") != LAKE_RUN)
+        tagged = own.select("run_id", pl.format("{} {}", "rank", "text").alias("said"))
+        lists = tagged.group_by("run_id", maintain_order=True).agg(pl.col("said").str.join("\n"))
+        runs = self.runs.select("run_id", "project").join(lists, on="run_id", how="left", maintain_order="left")
+        distinct = runs.select("project", "said").unique(maintain_order=True).with_row_index("group")
+        sets = [_fold(shared, project, said) for _, project, said in distinct.iter_rows()]
+        groups = runs.join(distinct, on=["project", "said"], nulls_equal=True, how="left", maintain_order="left")
+        return Defined(groups.select("run_id", "group"), sets)
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """run_id, project and created_at of every run, the oldest first.
+
+        >>> example()._view.runs.summaries.runs["run_id"].to_list()
+        ['slow', 'fast']
+        """
+        sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
+        grouped = sessions.group_by("run_id", maintain_order=True)
+        return grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at")).sort(
+            "created_at", "run_id"
+        )
+
+    @cached_property
+    def edits(self) -> pl.DataFrame:
+        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, said, stored.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> lake._view.runs.summaries.edits.select("run_id", "key", "said", "text").rows()
+        [('fast', 'note', 'edit', 'rerun')]
+        """
+        said = self.snapshot.statements.filter(pl.col("said").is_in(["edit", "erase"]) & (pl.col("run_id") != LAKE_RUN))
+        if not self.snapshot.cutoffs.is_empty():
+            said = said.join(self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left")
+        return said.select(_EVENT).sort("ts", "session", maintain_order=True)
+
+    @cached_property
+    def entry_keys(self) -> list[str]:
+        """Every key that a summary of this lake may hold: metrics, derived values of runs, and keys set by hand.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> [key for key in lake._view.runs.summaries.entry_keys if not key.startswith("_")]
+        ['acc', 'loss', 'note']
+        """
+        return sorted(
+            {*self.snapshot.metrics, *self.snapshot.made, *self.edits.filter(pl.col("said") == "edit")["key"]}
+        )
+
+    def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
+        """Return the definition that serves a metric in each group of runs.
+
+        >>> lake = example()
+        >>> lake.define_metric("*", summary="mean")
+        >>> lake._view.runs.summaries.definition("loss")[0].kinds
+        ('mean',)
+        """
+        return {i: definitions.resolve(metric) for i, definitions in enumerate(self.defined.sets)}
+
+    def goal(self, metric: str) -> Goal | None:
+        """Return which way a metric is better, if its definitions agree on one.
+
+        >>> lake = example()
+        >>> lake.define_metric("a*", goal="max")
+        >>> lake._view.runs.summaries.goal("acc"), lake._view.runs.summaries.goal("loss")
+        ('max', None)
+        """
+        goals = self.goals(metric)
+        return goals.pop() if len(goals) == 1 else None
+
+    def goals(self, metric: str) -> set[Goal]:
+        """Return the goals that definitions give a metric: none, one, or both where runs define it differently.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", goal="min")
+        >>> lake._view.runs.summaries.goals("loss")
+        {'min'}
+        """
+        return {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
+
+    def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the entries that stand: run_id, key, said (view, edit, made), and what is stored (of a view the last).
+
+        Definitions are not looked at: a view of a metric whose definition says none is here as well. What is derived
+        as a value of the run (made) stands where the run has logged nothing under its key, and set nothing by hand
+        that stands.
+
+        >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
+        [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
+        """
+        wanted = self.entry_keys if wanted is None else wanted
+        edits = _of_runs(self.edits, runs)
+        known = {*self.snapshot.metrics, *edits["key"].unique()}
+        related = _related(wanted, known)
+        made = self.snapshot.made.intersection(wanted)
+        if made:  # whether what is above or under one stands depends on what is above and under that
+            related = _related(related, known)
+        views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
+        if edits.is_empty() and not made and set(related) == set(wanted) and not _pairs(wanted):
+            return views
+        edits = edits.filter(pl.col("key").is_in(list(related)))
+        events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
+        last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
+        standing = _unhidden(last.filter(pl.col("said") != "erase"), events, _pairs(related))
+        shown = standing.filter(pl.col("key").is_in(list(wanted)))
+        said = pl.concat([views, standing.filter(pl.col("said") == "edit")])  # what was logged counts, deleted or not
+        computed = [self._made(key, said, runs) for key in sorted(made)]
+        return pl.concat([shown, *computed], how="diagonal") if computed else shown
+
+    def _made(self, key: str, said: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
+        own = said.filter(pl.col("key").is_in(_related([key], set(said["key"].unique()))))
+        found = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
+        return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("said"))
+
+    def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the last value of each metric as an event, stamped with what was logged of it last."""
+        found = self.snapshot.states(metrics, columns=[*LAST, "last_step", "ts"], runs=runs)
+        shaped = found.filter(pl.col("last_kind").is_not_null()).select(
+            "run_id",
+            pl.col("metric").alias("key"),
+            "ts",
+            "session",
+            pl.lit("view").alias("said"),
+            *(pl.col(f"last_{name}").alias(name) for name in STORED),
+        )
+        return shaped.select(_EVENT)
+
+    def of_run(self, run_id: str) -> dict[str, Any]:
+        """Return the summary of one run, name by name, as its definitions shape it; of those none is above another.
+
+        >>> example()._view.runs.summaries.of_run("fast")["loss"]
+        0.75
+        """
+        return self.of_runs([run_id])[run_id]
+
+    def of_runs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the summaries of many runs at once, each as `of_run` does.
+
+        >>> found = example()._view.runs.summaries.of_runs(["fast", "slow"])
+        >>> found["fast"]["acc"], found["slow"]["acc"]
+        (0.8, 0.6)
+        """
+        found = self.entries(runs=run_ids).sort("key")
+        groups = self.defined.groups
+        sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
+        views = found.filter(pl.col("said") == "view").select("run_id", "key").rows()
+        defined = {(run_id, m): self.defined.sets[sets[run_id]].resolve(m) for run_id, m in views}
+        shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
+        numbers = self._statistics_of(shaped)
+        entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
+        for run_id, key, said, value, ival, text, kind in found.select("run_id", "key", "said", *STORED).iter_rows():
+            if said == "edit" or (run_id, key) not in shaped:
+                entries[run_id][key] = values.restore(kind, value, ival, text)
+            elif numbers.get((run_id, key)) is not None:
+                entries[run_id][key] = numbers[run_id, key]
+        return entries
+
+    def _statistics_of(
+        self, shaped: dict[tuple[str, str], MetricDefinition]
+    ) -> dict[tuple[str, str], dict[str, Any] | None]:
+        """Return the entry of each defined (run, metric): a dict of the kinds asked for, or None."""
+        wanted = {place: d for place, d in shaped.items() if not d.none}
+        if not wanted:
+            return {}
+        kinds = {name for d in wanted.values() for _, name in parts(d)} - {"first", "last"}
+        columns = {c for kind in kinds for c in states.columns(kind)}
+        ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
+        runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
+        found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
+        table = found.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
+        rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
+        return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
+
+
+@lru_cache
+def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
+    """Return the parts of the entry of a defined metric, and the statistic that each of them shows.
+
+    >>> parts(MetricDefinition("loss", summary=frozenset({"best", "last"}), goal="min"))
+    (('best', 'min'), ('best_step', 'argmin'), ('last', 'last'))
+    """
+    best = (("best", definition.goal or ""), ("best_step", f"arg{definition.goal}"))
+    return tuple(part for kind in definition.kinds for part in (best if kind == "best" else ((kind, kind),)))
+
+
+def _statistics(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the statistics that a row of states holds, by name."""
+    found = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
+    for end in ("first", "last"):
+        found[end] = values.restore(*(row[f"{end}_{name}"] for name in ("kind", "value", "ival", "text")))
+    return found
+
+
+def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict[str, Any] | None:
+    """Return the entry of a defined metric: the statistics asked for; None where there is none of them.
+
+    >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7}.get)
+    {'best': 0.5, 'best_step': 7}
+    """
+    found = ((part, statistic(name)) for part, name in parts(definition))
+    return {part: value for part, value in found if value is not None} or None
+
+
+def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:
+    """Put the lake's statements for a project between a run's own, in the order of their stamps."""
+    own = [line.split(" ", 1) for line in said.split("\n")] if said else []
+    result: list[str] = []
+    for i, (_, scope, text) in enumerate(shared):
+        result += [line for rank, line in own if int(rank) == i]
+        if scope in ("", project):
+            result.append(text)
+    result += [line for rank, line in own if int(rank) == len(shared)]
+    return Definitions([Statement.from_json(text) for text in result])
+
+
+def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+    return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
+
+
+def _related(wanted: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return the keys above, under and among those wanted."""
+    wanted = set(wanted)
+    above = {parent for key in wanted for parent in naming.parents(key)} & set(known)
+    under = {key for key in known if not wanted.isdisjoint(naming.parents(key))}
+    return sorted(wanted | above | under)
+
+
+def _pairs(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return (key above, key under) of all names that stand so to each other."""
+    known = set(names)
+    return [(parent, key) for key in known for parent in naming.parents(key) if parent in known]
+
+
+def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, str]]) -> pl.DataFrame:
+    """Drop entries over which a key above or under them was written later, or a key above erased."""
+    if not pairs:
+        return shown
+    kin = pl.DataFrame(pairs, schema={"above": pl.String, "under": pl.String}, orient="row")
+    hides_under = kin.rename({"above": "by", "under": "key"}).with_columns(erasing=pl.lit(value=True))
+    hides_above = kin.rename({"under": "by", "above": "key"}).with_columns(erasing=pl.lit(value=False))
+    hiding = pl.concat([hides_under, hides_above.select(hides_under.columns)])
+    moments = events.with_row_index("at").select("run_id", "key", "said", "at")
+    by = hiding.join(moments.rename({"key": "by"}), on="by").filter((pl.col("said") != "erase") | pl.col("erasing"))
+    latest = by.group_by(["run_id", "key"]).agg(pl.col("at").max().alias("hidden_at"))
+    own = moments.group_by(["run_id", "key"]).agg(pl.col("at").max())
+    kept = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")
+    return kept.filter(pl.col("hidden_at").is_null() | (pl.col("at") > pl.col("hidden_at"))).select(_EVENT)

@@ -1,0 +1,275 @@
+"""Columns of the summary: entries and statistics of many runs at once, read from the lake once a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.common.arguments import refused
+from tracklake.compute import sorted_groups, states, typed_columns
+from tracklake.compute.scans import READ_ALL
+from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.query.summaries import STORED
+from tracklake.schema import statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from tracklake.query.summaries import Summaries
+    from tracklake.schema.statistics import Statistic
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What some runs have in one column: the place of each run among all runs, and a value for each.
+
+    `values` are stored columns (value, ival, text, kind) of values of any kind, or the one column of a number.
+    """
+
+    runs: pl.Series
+    values: pl.DataFrame
+    whole: dict[str, list[pl.Series]] = field(default_factory=dict)
+    """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
+
+
+class Rows:
+    """The rows of a table: which runs they are, as places among all runs."""
+
+    def __init__(self, places: pl.Series, *, of: int) -> None:
+        self.places = places
+        self._of = of
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def _row(self) -> pl.Series:
+        """The row of each run, null of those that have none."""
+        return typed_columns.inverse(self.places, self._of)
+
+    def take(self, cells: Cells) -> tuple[pl.DataFrame, pl.Series]:
+        """Return the values that belong into the table, and their rows.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> values, at = rows.take(Cells(pl.Series([0, 1, 2]), pl.DataFrame({"value": [0.0, 0.1, 0.2]})))
+        >>> values["value"].to_list(), at.to_list()
+        ([0.0, 0.2], [1, 0])
+        """
+        if self._are_all:
+            return cells.values, cells.runs
+        at = self._row.gather(cells.runs)
+        shown = at.is_not_null()
+        return (cells.values, at) if shown.all() else (cells.values.filter(shown), at.filter(shown))
+
+    @cached_property
+    def _are_all(self) -> bool:
+        return len(self) == self._of and self.places.is_sorted()
+
+    def column(self, name: str, cells: Cells) -> list[pl.Series]:
+        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none.
+
+        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> rows.column("loss", Cells(pl.Series([0, 1]), pl.DataFrame({"value": [0.0, 0.1]})))[0].to_list()
+        [None, 0.0]
+        """
+        if not self._are_all:
+            return self._built(name, cells)
+        if name not in cells.whole:
+            cells.whole[name] = self._built(name, cells)
+        return cells.whole[name]
+
+    def _built(self, name: str, cells: Cells) -> list[pl.Series]:
+        values, at = self.take(cells)
+        if values.width == 1:
+            return [typed_columns.place(values.to_series(), at, len(self)).alias(name)]
+        return typed_columns.typed(name, values, at, len(self), whole=cells.values)
+
+
+class SummaryColumns:
+    """Reads cells of entries and statistics. What was read of all runs is kept: a snapshot does not change."""
+
+    def __init__(self, summaries: Summaries) -> None:
+        self.summaries = summaries
+        self.snapshot = summaries.snapshot
+        self._statistics: dict[Statistic, Cells] = {}
+        self._entries: dict[str, Cells] = {}
+
+    def entries(self, wanted: Collection[str], *, runs: Collection[str] | None) -> Mapping[str, Cells]:
+        """Return the entry that stands under each of these keys, of these runs (None: of all).
+
+        >>> cells = SummaryColumns(example()._view.runs.summaries).entries(["loss"], runs=None)["loss"]
+        >>> cells.runs.to_list(), cells.values["value"].to_list()
+        ([1, 0], [0.75, 0.5])
+        """
+        missing = [key for key in wanted if key not in self._entries]
+        if not missing:
+            return self._entries
+        runs = self._scope(runs, len(missing))
+        found = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
+        places = self.places(found["run_id"])
+        stored = found.select(STORED)
+        fresh = {key: Cells(places[part], stored[part]) for key, part in _stretches(found["key"])}
+        fresh |= {key: Cells(places[:0], stored.clear()) for key in missing if key not in fresh}
+        return self._kept(self._entries, fresh, runs)
+
+    def statistics(self, wanted: Iterable[Statistic], *, runs: Collection[str] | None) -> Mapping[Statistic, Cells]:
+        """Return each of these statistics over history, of these runs (None: of all).
+
+        Raises DefinitionError for best and best_step of a metric without a goal.
+
+        >>> least = statistics.Statistic("loss", "min")
+        >>> cells = SummaryColumns(example()._view.runs.summaries).statistics([least], runs=None)[least]
+        >>> cells.runs.to_list(), cells.values.to_series().to_list()
+        ([1, 0], [0.25, 0.5])
+        """
+        missing = [path for path in wanted if path not in self._statistics]
+        if not missing:
+            return self._statistics
+        runs = self._scope(runs, len({path.metric for path in missing}))
+        quantiles = [path for path in missing if statistics.is_quantile(path.stat)]
+        fresh = {path: self._quantile(path, runs) for path in quantiles}
+        if len(quantiles) < len(missing):
+            fresh |= self._from_states([path for path in missing if path not in fresh], runs)
+        return self._kept(self._statistics, fresh, runs)
+
+    def places(self, run_ids: pl.Series) -> pl.Series:
+        """Return the place of each run among all runs, the oldest first.
+
+        >>> SummaryColumns(example()._view.runs.summaries).places(pl.Series(["fast", "slow", "fast"])).to_list()
+        [1, 0, 1]
+        """
+        if run_ids.equals(self.summaries.runs["run_id"]):  # as it mostly is, and far cheaper than a join
+            return typed_columns.counted(len(run_ids))
+        known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
+        return known["place"]
+
+    def _scope(self, runs: Collection[str] | None, n_metrics: int) -> Collection[str] | None:
+        """Return the runs to read: all, and remembered, unless that would be far more than what is asked for."""
+        return None if self.summaries.runs.height * n_metrics <= READ_ALL else runs
+
+    @cached_property
+    def _places(self) -> pl.DataFrame:
+        runs = self.summaries.runs.select("run_id")
+        return runs.with_columns(typed_columns.counted(runs.height).alias("place"))
+
+    @staticmethod
+    def _kept(known: dict[Any, Cells], fresh: dict[Any, Cells], runs: object) -> Mapping[Any, Cells]:
+        """Remember what was read of all runs; what was read of some serves this call alone."""
+        if runs is not None:
+            return known | fresh
+        known.update(fresh)
+        return known
+
+    def _from_states(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
+        stats = sorted({str(path.stat) for path in paths})
+        needed = sorted({column for stat in stats for column in states.columns(stat)})
+        found = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
+        places = self.places(found["run_id"])
+        tables = {stat: _table(found, stat) for stat in stats if stat not in ("best", "best_step")}
+        part_of = dict(_stretches(found["metric"]))
+        cells = {}
+        for path in paths:
+            part = part_of.get(path.metric, slice(0, 0))
+            values = tables[str(path.stat)][part] if path.stat in tables else self._best(found[part], path)
+            cells[path] = Cells(places[part], values)
+        return cells
+
+    def _best(self, found: pl.DataFrame, path: Statistic) -> pl.DataFrame:
+        """Return the best value or its step, by the goal that each run's definitions give the metric."""
+        goals = {i: d.goal for i, d in self.summaries.definition(path.metric).items() if d is not None}
+        if not any(goals.values()):
+            raise DefinitionError(
+                f"{path.metric}.{path.stat} needs a goal, and no definition of {path.metric!r} has one: "
+                f'say lake.define_metric({path.metric!r}, goal="max") or "min"'
+            )
+        groups = self.summaries.defined.groups
+        mine = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
+        goal = mine["group"].replace_strict(goals, default=None, return_dtype=pl.String)
+        least = states.expression(str(path.stat), goal="min")
+        most = states.expression(str(path.stat), goal="max")
+        return found.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
+
+    def _quantile(self, path: Statistic, runs: Collection[str] | None) -> Cells:
+        """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
+        share = float(str(path.stat)[1:]) / 100
+        numbers = self.snapshot.resolved([path.metric], runs=runs).filter(pl.col("value").is_not_nan())
+        found = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
+        return Cells(self.places(found["run_id"]), found.select("value"))
+
+
+def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
+    """Return a statistic of every state: stored columns for first and last, else one column of numbers."""
+    if stat in ("first", "last"):
+        return found.select(pl.col(f"{stat}_{part}").alias(part) for part in STORED)
+    return found.select(states.expression(stat))
+
+
+def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
+    """Yield each value of a sorted column and where it stands."""
+    new = sorted_groups.begin(column.to_frame(), by=[column.name])
+    starts = new.arg_true().to_list()
+    stops = [*starts[1:], len(column)]
+    for value, start, stop in zip(column.filter(new), starts, stops, strict=False):
+        yield value, slice(start, stop)
+
+
+def paths(asked: str | tuple[str, str | None] | Iterable[str | tuple[str, str | None]]) -> list[Any]:
+    """Return the paths of statistics that were asked for as a list; raise TypeError for what is none and no list.
+
+    >>> paths(("loss", "min")), paths(["loss.min", "acc"])
+    ([('loss', 'min')], ['loss.min', 'acc'])
+    """
+    if isinstance(asked, str | tuple):
+        return [asked]
+    if not isinstance(asked, Iterable) or isinstance(asked, Mapping):
+        raise refused("paths", "'metric.statistic', (metric, statistic), or a list of these", asked)
+    return list(asked)
+
+
+def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) -> dict[str, Statistic]:
+    """Return the statistics by the names of their columns; a bare metric is its last value.
+
+    UnknownNameError where two would have one name.
+
+    >>> from tracklake.schema.statistics import Statistic
+    >>> labelled([("loss", Statistic("loss", None)), (("loss", "min"), Statistic("loss", "min"))])
+    {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}
+    """
+    found: dict[str, Statistic] = {}
+    for path, statistic in asked:
+        name = path if isinstance(path, str) else ".".join(filter(None, path))
+        whole = statistic._replace(stat=statistic.stat or "last")
+        if found.setdefault(name, whole) != whole:
+            raise UnknownNameError(
+                f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
+            )
+    return found
+
+
+def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
+    """Put statistics one below the other, with the texts only if there are any.
+
+    >>> from tracklake.schema.statistics import Statistic
+    >>> stacked(pl.Series("run_id", ["a"]), [(Statistic("loss", "min"), [pl.Series([0.5])])]).rows()
+    [('a', 'loss', 'min', 0.5)]
+    """
+    schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
+    found = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
+    return found.drop("text") if found["text"].null_count() == found.height else found
+
+
+def _long(run_ids: pl.Series, path: Statistic, found: list[pl.Series]) -> pl.DataFrame:
+    """Return one statistic as rows: run_id, metric, stat, value, text."""
+    column = found[0]
+    numbers = column.cast(pl.Float64) if column.dtype.is_numeric() else None
+    texts = found[1] if len(found) > 1 else column.cast(pl.String) if numbers is None else None
+    return pl.DataFrame({"run_id": run_ids}).with_columns(
+        pl.lit(path.metric).alias("metric"),
+        pl.lit(path.stat).alias("stat"),
+        pl.lit(numbers, pl.Float64).alias("value"),
+        pl.lit(texts, pl.String).alias("text"),
+    )

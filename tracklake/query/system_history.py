@@ -1,0 +1,63 @@
+"""System metrics, read: the samples of a stream beside the history of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.errors import UnknownNameError
+from tracklake.query.history import between
+from tracklake.schema import naming
+from tracklake.storage.journal import row_decoding
+from tracklake.storage.journal.file_names import FileName
+from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.layout import JOURNAL_SUFFIX, SYSTEM_FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from tracklake.query.history import Shape, Steps
+    from tracklake.storage.local import Storage
+
+
+def history(
+    storage: Storage, metrics: Sequence[str] | None, *, runs: Collection[str] | None, steps: Steps, shape: Shape
+) -> pl.DataFrame:
+    """Return the samples of these runs (None: of all): run_id, metric, step, time, value; or wide, a row a sample.
+
+    By run, metric and time. `step` is where the run stood at that moment. Raises UnknownNameError.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage.local import Storage
+    >>> with tl.init(id="r1", system_metrics=True):
+    ...     pass
+    >>> found = history(Storage(Path("lake")), ["proc.threads"], runs=None, steps=None, shape="long")
+    >>> found.select("run_id", "metric", "step").row(0)
+    ('r1', 'proc.threads', 0)
+    """
+    found = between(_samples(storage, runs).lazy(), steps).collect()
+    known = found["metric"].unique().to_list()
+    for name in metrics or ():
+        if name not in known:
+            raise UnknownNameError.nearest("system metric", name, known)
+    found = found if metrics is None else found.filter(pl.col("metric").is_in(list(metrics)))
+    if shape == "long":
+        return found
+    return found.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
+
+
+def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
+    wanted = None if runs is None else {naming.safe_name(run_id) for run_id in runs}
+    found = []
+    for entry in storage.list(SYSTEM_FOLDER, suffix=JOURNAL_SUFFIX):
+        name = FileName.parse(entry.name)
+        if name is None or (wanted is not None and name.run not in wanted):
+            continue
+        reader = TailReader(storage.path(f"{SYSTEM_FOLDER}/{entry.name}"))
+        tail = reader.read()
+        about = reader.header
+        if about:
+            found.append(row_decoding.Source(tail, about["project"], about["run"], about["session"]))
+    every = row_decoding.points_of(found).sort("run_id", "metric", "ts")
+    return every.select("run_id", "metric", "step", pl.col("ts").alias("time"), "value")

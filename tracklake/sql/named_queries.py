@@ -1,0 +1,316 @@
+"""Named queries: one SQL file, one question, one name. The comment at the head of a file says all that is known of it.
+
+The head begins with the question, and has the sections Takes (a parameter a line: name, type, default, what it is),
+Returns (the columns) and Runs on (the dialects). The text is run as any text of `lake.sql`, with the parameters bound.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.common.arguments import check_word, refused
+from tracklake.errors import DefinitionError, QueryError, UnknownNameError
+from tracklake.schema.definitions import GOALS, GoalWord
+from tracklake.schema.statistics import STATISTICS, is_statistic
+from tracklake.sql.summaries_view import ENTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tracklake.query.run_table import RunTable
+
+VARIABLE = "TRACKLAKE_QUERIES"
+"""The environment variable that names folders with further queries."""
+_SECTION = re.compile(r"(Reads|Takes|Returns|Runs on)\s+(?=\S)")
+_PARAMETER = re.compile(
+    r"(?P<name>\w+) (?P<type>[A-Z]+(?:\[\])?)(?: = (?P<default>'[^']*'|\S+))?\s*(?P<about>.*)", re.DOTALL
+)
+_COLUMN = re.compile(r"(\w+) (TEXT|BIGINT|DOUBLE|BOOLEAN|TIMESTAMPTZ)\b")
+_TEXTS = ("TEXT", "METRIC", "ENTRY", "GOAL", "STAT", "PROJECT", "RUN")
+_PYTHON: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    "TEXT[]": (list, tuple),
+    "BIGINT": (int,),
+    "DOUBLE": (int, float),
+    "BOOLEAN": (bool,),
+}
+"""The types of parameters. METRIC, PROJECT, RUN name something of the lake, ENTRY what summaries hold under one key.
+
+GOAL is a word for which way is better (bound as min or max), STAT a statistic; goal_a and stat_a belong to a METRIC or
+ENTRY a, others to the first.
+"""
+_NAMES = ("METRIC", "ENTRY")
+
+
+class Parameter(NamedTuple):
+    """One parameter, as the head says it."""
+
+    name: str
+    type: str
+    default: Any
+    needed: bool
+    about: str
+
+    def __str__(self) -> str:
+        """Write it as in the head: metric METRIC, k BIGINT = 20."""
+        default = "null" if self.default is None else repr(self.default)
+        return f"{self.name} {self.type}" + ("" if self.needed else f" = {default}")
+
+
+class NamedQuery:
+    """One named query: a file of SQL, and what its head says of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+
+    @cached_property
+    def text(self) -> str:
+        """The SQL, head included.
+
+        >>> get("leaderboard").text.splitlines()[0]
+        '-- Which runs are best by one statistic of a metric?'
+        """
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
+    def _head(self) -> dict[str, list[str]]:
+        """The lines of each section; those before any section and after them stand under ""."""
+        sections: dict[str, list[str]] = {"": []}
+        here = ""
+        for line in self.text.splitlines():
+            if not line.startswith("--"):
+                break
+            said = line[2:].removeprefix(" ")
+            found = _SECTION.match(said)
+            if found:
+                here = found[1]
+            elif not said.startswith("   "):
+                here = ""
+            sections.setdefault(here, []).append(said[found.end() :] if found else said.strip())
+        return sections
+
+    @property
+    def answers(self) -> str:
+        """The question that it answers.
+
+        >>> get("leaderboard").answers
+        'Which runs are best by one statistic of a metric?'
+        """
+        return " ".join(self._head[""]).split("  ")[0].strip()
+
+    @property
+    def notes(self) -> str:
+        """What the head says beside; empty for nothing.
+
+        >>> get("leaderboard").notes
+        'Runs without a number are left out; equal values have equal ranks.'
+        """
+        return "\n".join(self._head[""]).partition("\n\n")[2].strip()
+
+    @property
+    def returns(self) -> str:
+        """The columns that come back: name and type, or what the head says of them in words.
+
+        >>> get("recent").returns
+        'run_id TEXT...'
+        """
+        said = " ".join(" ".join(self._head.get("Returns", [])).split())
+        return ", ".join(f"{name} {kind}" for name, kind in _COLUMN.findall(said)) or said
+
+    @property
+    def dialects(self) -> list[str]:
+        """The engines on which it is tested.
+
+        >>> get("leaderboard").dialects[0]
+        'duckdb'
+        """
+        return [name.strip() for name in " ".join(self._head.get("Runs on", ["duckdb"])).split(",")]
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters by name; QueryError where the head does not say them as it should.
+
+        >>> str(get("leaderboard").parameters["k"])
+        'k BIGINT = 20'
+        """
+        return {parameter.name: parameter for parameter in self._parameters()}
+
+    def _parameters(self) -> Iterator[Parameter]:
+        lines: list[str] = []
+        for line in self._head.get("Takes", ["no parameters"]):
+            if _PARAMETER.fullmatch(line) or not lines:
+                lines.append(line)
+            else:
+                lines[-1] += f" {line}"
+        for line in lines if lines != ["no parameters"] else []:
+            said = _PARAMETER.fullmatch(line)
+            if said is None or said["type"] not in _PYTHON:
+                raise QueryError(
+                    f"{self.path}: {line!r} is no parameter; write `name TYPE = default  what it is`, with a type of "
+                    f"{', '.join(_PYTHON)}"
+                )
+            default = None if said["default"] in (None, "null") else ast.literal_eval(said["default"].capitalize())
+            yield Parameter(said["name"], said["type"], default, said["default"] is None, said["about"])
+
+    def takes_text(self, name: str) -> bool:
+        """Say whether a parameter is a text, also where its value looks like a number.
+
+        >>> query = get("leaderboard")
+        >>> query.takes_text("metric"), query.takes_text("k")
+        (True, False)
+        """
+        return name in self.parameters and self.parameters[name].type in _TEXTS
+
+    def bind(self, given: Mapping[str, Any], *, table: RunTable) -> dict[str, Any]:
+        """Return the value of every parameter: as given, else the default; checked against types and the lake.
+
+        Raises QueryError for a parameter that is missing, unknown or of another type, UnknownNameError for a metric,
+        project or run that is not there.
+
+        >>> get("leaderboard").bind({"metric": "acc", "goal": "max", "k": 3}, table=example()._view.runs)["k"]
+        3
+        """
+        for name in given:
+            if name not in self.parameters:
+                there = ", ".join(str(p) for p in self.parameters.values()) or "none"
+                raise QueryError(f"the query {self.name!r} has no parameter {name!r}; its parameters: {there}")
+        values = {name: self._value(parameter, given) for name, parameter in self.parameters.items()}
+        for name, parameter in self.parameters.items():
+            if values[name] is not None:
+                _check_name(parameter, values[name], table)
+        self._check_history(values, table)
+        goals = [p.name for p in self.parameters.values() if p.type == "GOAL"]
+        return values | {name: self._goal(name, values, table) for name in goals}
+
+    def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
+        """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
+        made = table.snapshot.made.difference(table.snapshot.metrics)
+        for parameter in self.parameters.values():
+            if parameter.type == "METRIC" and values[parameter.name] in made:
+                stats = [
+                    p.name for p in self.parameters.values() if p.type == "STAT" and self._owner(p) == parameter.name
+                ]
+                if not any(values[stat] == ENTRY for stat in stats):
+                    way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
+                    raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
+
+    def _owner(self, parameter: Parameter) -> str:
+        """Return the parameter that names the metric to which a goal or a statistic belongs."""
+        metrics = [p.name for p in self.parameters.values() if p.type in _NAMES]
+        said = parameter.name.partition("_")[2]
+        return said if said in metrics else metrics[0]
+
+    def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
+        value = given.get(parameter.name, parameter.default)
+        if value is None and parameter.needed:
+            raise QueryError(f"the query {self.name!r} needs {parameter}: {parameter.about}")
+        fits = isinstance(value, (*_PYTHON[parameter.type], type(None)))
+        if not fits or (isinstance(value, bool) and parameter.type != "BOOLEAN"):
+            raise QueryError(
+                f"the query {self.name!r}: {parameter.name}={value!r} is no {parameter.type}; it takes {parameter}"
+            )
+        return value
+
+    def _goal(self, name: str, values: Mapping[str, Any], table: RunTable) -> str:
+        """Return the goal that is said, else the one that the definitions give the metric to which it belongs."""
+        if values[name] is not None:
+            return GOALS[values[name]]
+        metric = values[self._owner(self.parameters[name])]
+        goals = table.summaries.goals(metric)
+        if len(goals) != 1:
+            why = "no definition names one" if not goals else "runs define different ones"
+            raise DefinitionError(f"the query {self.name!r} needs {name}='min' or 'max' for {metric!r}: {why}")
+        return goals.pop()
+
+
+def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery]:
+    """Return all queries by name: those of these folders, of $TRACKLAKE_QUERIES, and those that come with tracklake.
+
+    Of two with one name the one found first holds. Raises QueryError for a folder that is not there.
+
+    >>> "leaderboard" in find()
+    True
+    """
+    named = [Path(folder) for folder in (*folders, *filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))]
+    for folder in named:
+        if not folder.is_dir():
+            raise QueryError(f"there is no folder {folder} with queries; give a folder of .sql files")
+    found: dict[str, NamedQuery] = {}
+    for folder in (*named, shipped()):
+        for path in sorted(folder.glob("*.sql")):
+            found.setdefault(path.stem, NamedQuery(path))
+    return dict(sorted(found.items()))
+
+
+def folders_of(given: object) -> list[str | os.PathLike[str]]:
+    """Return one folder of queries, or several, as a list; raise TypeError for what is none.
+
+    >>> folders_of("queries"), folders_of(())
+    (['queries'], [])
+    """
+    found: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
+    if not all(isinstance(folder, str | os.PathLike) for folder in found):
+        raise refused("queries", "a folder of .sql files, or several", given)
+    return found
+
+
+def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:
+    """Return one query; UnknownNameError, which names the nearest, if there is none of this name.
+
+    >>> get("leaderbord")
+    Traceback (most recent call last):
+    tracklake.errors.UnknownNameError: unknown query 'leaderbord'...
+    """
+    found = find(folders)
+    if name not in found:
+        raise UnknownNameError.nearest("query", name, found)
+    return found[name]
+
+
+def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
+    """Return one row a query: name, answers, parameters, returns, runs_on, path.
+
+    >>> listing({"recent": get("recent")})["name"].to_list()
+    ['recent']
+    """
+    rows = [
+        (q.name, q.answers, ", ".join(map(str, q.parameters.values())), q.returns, ", ".join(q.dialects), str(q.path))
+        for q in found.values()
+    ]
+    columns = ("name", "answers", "parameters", "returns", "runs_on", "path")
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+
+
+def shipped() -> Path:
+    """Return the folder of the queries that come with tracklake: in the package, or beside it in a checkout.
+
+    >>> (shipped() / "leaderboard.sql").is_file()
+    True
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "queries"
+    return inside if inside.is_dir() else package.parent / "queries"
+
+
+def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
+    known = table.summaries.runs
+    if parameter.type in _NAMES:
+        if value not in table.summaries.entry_keys:
+            raise UnknownNameError.nearest("metric", value, table.summaries.entry_keys)
+    elif parameter.type == "PROJECT" and value not in known["project"]:
+        raise UnknownNameError.nearest("project", value, known["project"].unique())
+    elif parameter.type == "RUN" and value not in known["run_id"]:
+        raise UnknownNameError.nearest("run", value, known["run_id"])
+    elif parameter.type == "GOAL":
+        check_word(parameter.name, value, GoalWord)
+    elif parameter.type == "STAT" and value != ENTRY and not is_statistic(value):
+        raise UnknownNameError.nearest("statistic", value, [*STATISTICS, ENTRY])

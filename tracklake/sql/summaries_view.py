@@ -1,0 +1,163 @@
+"""The view summaries: one row a (run, metric, statistic) that has a value, defined or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.compute import states, typed_columns
+from tracklake.schema import statistics
+from tracklake.schema.statistics import STATISTICS, Statistic
+from tracklake.schema.values import Kind
+from tracklake.sql.views import Part, View
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from tracklake.query.run_table import RunTable
+    from tracklake.sql.views import Limits, Schema
+
+ENTRY = "entry"
+"""The statistic that is what a run's summary holds under the bare name: set by hand, or the last value."""
+_ENDS = ("first", "last")
+_OF_ALL = frozenset((*_ENDS, "best", "best_step"))
+"""Statistics that are not one number which states give by themselves."""
+FEW = 16
+"""So many columns of statistics are taken from those that the table of runs remembers."""
+
+
+def summaries(table: RunTable, limits: Limits) -> View:
+    """Return one row a (run, metric, statistic) that has a value: the columns of a wide table, one below another.
+
+    >>> from tracklake.sql.views import Limits
+    >>> table = example()._view.runs
+    >>> limits = Limits(table, {"metric": frozenset({"loss"}), "stat": frozenset({"min"})})
+    >>> summaries(table, limits).parts[0].make().rows()
+    [('slow', 'example', 'loss', 0.5), ('fast', 'example', 'loss', 0.25)]
+    """
+    known = set(table.snapshot.metrics)
+    metrics = sorted(known if limits.metrics is None else known & limits.metrics)
+    wanted = [*STATISTICS, ENTRY] if limits.stats is None else sorted(limits.stats)
+    stats = [stat for stat in wanted if stat in STATISTICS]
+    parts = [Part("tracklake_statistics", _wide_schema(stats), lambda: _wide(table, metrics, stats, limits.runs))]
+    branches = [_branch("tracklake_statistics", stat) for stat in stats]
+    if ENTRY in wanted:
+        keys_wanted = None if limits.metrics is None else list(limits.metrics)
+        parts.append(Part("tracklake_entries", _LONG, lambda: _entries(table, keys_wanted, limits.runs)))
+        branches.append("SELECT * FROM tracklake_entries")
+    quantiles = [stat for stat in wanted if stat not in STATISTICS and statistics.is_statistic(stat)]
+    if quantiles:
+        parts.append(Part("tracklake_quantiles", _LONG, lambda: _quantiles(table, metrics, quantiles, limits.runs)))
+        branches.append("SELECT * FROM tracklake_quantiles")
+    if not branches:
+        parts, branches = (
+            [Part("tracklake_nothing", _LONG, lambda: pl.DataFrame(schema=_LONG))],
+            ["FROM tracklake_nothing"],
+        )
+    return View("summaries", parts, " UNION ALL ".join(branches))
+
+
+_LONG: Schema = {
+    "run_id": pl.String,
+    "project": pl.String,
+    "metric": pl.String,
+    "stat": pl.String,
+    "value": pl.Float64,
+    "text": pl.String,
+}
+
+
+def _wide_schema(stats: Sequence[str]) -> Schema:
+    texts = {f"{stat}_text": pl.String for stat in stats if stat in _ENDS}
+    return {"run_id": pl.String, "project": pl.String, "metric": pl.String, **dict.fromkeys(stats, pl.Float64), **texts}
+
+
+def _branch(source: str, stat: str) -> str:
+    text = f'"{stat}_text"' if stat in _ENDS else "NULL::VARCHAR"
+    there = f'"{stat}" IS NOT NULL' + (f" OR {text} IS NOT NULL" if stat in _ENDS else "")
+    shown = f"run_id, project, metric, '{stat}' AS stat, \"{stat}\" AS value, {text} AS text"
+    return f"SELECT {shown} FROM {source} WHERE {there}"
+
+
+def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None) -> pl.DataFrame:
+    """Return one row a (run, metric), and a column a statistic."""
+    if metrics and len(metrics) * len(stats) <= FEW and _OF_ALL.isdisjoint(stats):
+        return _wide_of_few(table, metrics, stats, runs)
+    needed = {column for stat in stats for column in states.columns(stat)}
+    found = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
+    found = found.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
+    if not {"best", "best_step"}.isdisjoint(stats):
+        found = found.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
+    expressions = [expression for stat in stats for expression in _expressions(stat)]
+    return found.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
+
+
+def _wide_of_few(
+    table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None
+) -> pl.DataFrame:
+    """Return the same from the columns that the table of runs remembers: nothing is read twice of one snapshot."""
+    known = table.summaries.runs.select("run_id", "project")
+    if runs is not None:
+        known = known.filter(pl.col("run_id").is_in(list(runs)))
+    asked = {(metric, stat): Statistic(metric, stat) for metric in metrics for stat in stats}
+    found = table.statistics(known["run_id"], {f"{stat} of {metric}": path for (metric, stat), path in asked.items()})
+    schema = _wide_schema(stats)
+    parts = []
+    for metric in metrics:
+        numbers = [found[f"{stat} of {metric}"][0].cast(pl.Float64).alias(stat) for stat in stats]
+        parts.append(known.with_columns(pl.lit(metric).alias("metric"), *numbers).select(list(schema)))
+    return pl.concat(parts)
+
+
+def _expressions(stat: str) -> Iterator[pl.Expr]:
+    if stat in _ENDS:
+        yield pl.col(f"{stat}_value").alias(stat)
+        yield typed_columns.in_words(f"{stat}_")
+    elif stat in ("best", "best_step"):
+        least, most = (states.expression(stat, goal=goal) for goal in ("min", "max"))
+        found = pl.when(pl.col("goal") == "min").then(least).when(pl.col("goal") == "max").then(most)
+        yield found.cast(pl.Float64).alias(stat)
+    else:
+        yield states.expression(stat).cast(pl.Float64).alias(stat)
+
+
+def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
+    """Return run_id, metric and goal, where a definition names one."""
+    said = [
+        (metric, group, definition.goal)
+        for metric in metrics
+        for group, definition in table.summaries.definition(metric).items()
+        if definition is not None and definition.goal
+    ]
+    groups = table.summaries.defined.groups
+    schema: Schema = {"metric": pl.String, "group": groups.schema["group"], "goal": pl.String}
+    return groups.join(pl.DataFrame(said, schema=schema, orient="row"), on="group").drop("group")
+
+
+def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) -> pl.DataFrame:
+    found = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
+    shown = found.select("run_id", pl.col("key").alias("metric"), "value", typed_columns.in_words())
+    return _long(table, shown.with_columns(pl.lit(ENTRY).alias("stat")))
+
+
+def _quantiles(
+    table: RunTable, metrics: Sequence[str], quantiles: Sequence[str], runs: list[str] | None
+) -> pl.DataFrame:
+    run_ids = table.summaries.runs["run_id"] if runs is None else pl.Series("run_id", runs, dtype=pl.String)
+    asked = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in quantiles}
+    frames = [
+        pl.DataFrame({"run_id": run_ids, "value": column}).with_columns(
+            pl.lit(asked[name].metric).alias("metric"),
+            pl.lit(asked[name].stat).alias("stat"),
+            pl.lit(None, pl.String).alias("text"),
+        )
+        for name, (column, *_) in table.statistics(run_ids, asked).items()
+    ]
+    found = [_long(table, frame.filter(pl.col("value").is_not_null())) for frame in frames]
+    return pl.concat([pl.DataFrame(schema=_LONG), *found])
+
+
+def _long(table: RunTable, frame: pl.DataFrame) -> pl.DataFrame:
+    runs = table.summaries.runs.select("run_id", "project")
+    return frame.join(runs, on="run_id", maintain_order="left").select(list(_LONG)).cast(_LONG)  # type: ignore[arg-type]

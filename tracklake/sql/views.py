@@ -1,0 +1,269 @@
+"""The views that SQL sees beside runs and summaries: history, points, config, definitions, sessions of a snapshot.
+
+Each is built with no more than a text asks of it: the rows of the runs and metrics to which its conditions restrict it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.compute import scans, typed_columns
+from tracklake.compute.points import PSEUDO
+from tracklake.query.column_names import BASE
+from tracklake.query.derivations import Derivations
+from tracklake.schema.tables import POINTS
+from tracklake.schema.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from tracklake.query.run_table import RunTable
+    from tracklake.sql.pushdown import Allowed
+
+Schema = dict[str, pl.DataType | type[pl.DataType]]
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "runs": BASE,
+    "summaries": ("run_id", "project", "metric", "stat", "value", "text"),
+    "history": ("run_id", "project", "metric", "step", "time", "value", "text"),
+    "config": ("run_id", "project", "key", "value", "text"),
+    "definitions": (
+        "project", "name", "kind", "summary", "goal", "step_metric", "step_sync", "hidden",
+        "expression", "description", "unit", "runs",
+    ),
+    "sessions": ("run_id", "project", "session", "start", "last", "node", "pid", "state", "exit_code", "cutoff"),
+    "points": tuple(POINTS),
+}  # fmt: skip
+"""The columns of each view; runs has those of config and summary beside."""
+PREFIX = "tracklake_"
+"""How the names of the tables of which views are made begin."""
+FEW_POINTS = 5_000_000
+"""So many points of some runs are read at once, by a guess; of more than that, duckdb reads what it needs."""
+SERIES: Schema = {"run_id": pl.String, "metric": pl.String}
+
+
+class Part(NamedTuple):
+    """A table of polars that a view is made of; it is made when it is read."""
+
+    name: str
+    schema: Schema
+    make: Callable[[], pl.DataFrame]
+
+
+class View(NamedTuple):
+    """A view: the tables that it needs under their names, and its SQL over them ("" if it is the one table itself)."""
+
+    name: str
+    parts: Sequence[Part]
+    sql: str = ""
+
+
+class Limits:
+    """The runs, metrics and statistics that a text can see of a view; None for all."""
+
+    def __init__(self, table: RunTable, allowed: Allowed) -> None:
+        self.metrics = allowed.get("metric")
+        self.stats = allowed.get("stat")
+        self.runs: list[str] | None = None
+        if "run_id" in allowed or "project" in allowed:
+            known = table.summaries.runs
+            for column in ("run_id", "project"):
+                if column in allowed:
+                    known = known.filter(pl.col(column).is_in(list(allowed[column])))
+            self.runs = known["run_id"].to_list()
+
+
+# Points
+
+
+def history(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
+    """Return the points that count: as they are stored, but for the series that must be resolved.
+
+    The series that every run has without logging them are among them where a text names them. `source` is a table that
+    holds the history files, where duckdb is not to open them itself.
+
+    >>> table = example()._view.runs
+    >>> [part.name for part in history(table, Limits(table, {})).parts]
+    ['tracklake_dirty', 'tracklake_resolved', 'tracklake_live']
+    """
+    snapshot = table.snapshot
+    metrics, named = None, []
+    if limits.metrics is not None:
+        metrics = sorted(limits.metrics.intersection(snapshot.metrics).difference(PSEUDO))
+        named = sorted(limits.metrics.intersection(PSEUDO))
+    dirty = _memo(lambda: _dirty(table, metrics, limits.runs))
+    parts = [
+        Part("tracklake_dirty", SERIES, dirty),
+        Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty(), named, limits.runs)),
+    ]
+    if source is None and metrics and limits.runs and _are_few(table, limits.runs):
+        found = snapshot.points(metrics, runs=limits.runs)
+        parts.append(Part("tracklake_few", POINTS, lambda: scans.collect(found)))
+        raw = "FROM tracklake_few"
+    else:
+        parts.append(Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)))
+        tables = [*(_files(table, limits, source) if metrics != [] else []), "tracklake_live"]
+        within = [*_bounds("metric", metrics), *_bounds("run_id", limits.runs), f"metric NOT IN {PSEUDO}"]
+        raw = " UNION ALL ".join(f"FROM {name} WHERE {' AND '.join(within)}" for name in tables)
+    clean = f"SELECT * FROM ({raw}) ANTI JOIN tracklake_dirty USING (run_id, metric)"
+    return View("history", parts, f"SELECT {_SHOWN} FROM ({clean} UNION ALL FROM tracklake_resolved)")
+
+
+_SHOWN = f"""run_id, project, metric, step, ts AS time, value,
+    CASE WHEN kind = {int(Kind.BOOL)} THEN CASE ival WHEN 1 THEN 'true' ELSE 'false' END ELSE text END AS text"""
+
+
+def points(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
+    """Return the points as they are stored, overwritten and masked ones too; `source` as in `history`.
+
+    >>> table = example()._view.runs
+    >>> [part.make().height for part in points(table, Limits(table, {"run_id": frozenset({"fast"})})).parts]
+    [6]
+    """
+    metrics = None if limits.metrics is None else list(limits.metrics)
+    live = Part("tracklake_unsealed", POINTS, lambda: _some(table.snapshot.live_points, metrics, limits.runs))
+    tables = [*_files(table, limits, source), live.name]
+    return View("points", [live], " UNION ALL ".join(f"FROM {name}" for name in tables))
+
+
+def _files(table: RunTable, limits: Limits, source: str | None) -> list[str]:
+    """Return the table that holds the files with points of these runs, if there are any."""
+    files = table.snapshot.history_files(runs=limits.runs)
+    listed = ", ".join(_quoted(file) for file in files)
+    return [source or f"read_parquet([{listed}])"] if files else []
+
+
+def _are_few(table: RunTable, runs: Collection[str]) -> bool:
+    """Say whether polars had better read the points: to duckdb, a list of runs is a join with all points between."""
+    share = len(runs) / max(1, table.summaries.runs.height)
+    return len(runs) > 1 and share * table.snapshot.n_stored <= FEW_POINTS
+
+
+def _bounds(column: str, wanted: Collection[str] | None) -> list[str]:
+    """Return the stretch in which all values of a column lie: it prunes row groups where a condition may not."""
+    return [f"{column} BETWEEN {_quoted(min(wanted))} AND {_quoted(max(wanted))}"] if wanted else []
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
+    """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
+    snapshot = table.snapshot
+    found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
+    if snapshot.disputed:  # the project of a run is what its first session said
+        found.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
+    virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
+    if virtual:
+        found.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
+    return pl.concat(found).filter(~pl.col("metric").is_in(PSEUDO)).unique()
+
+
+def _resolved(
+    table: RunTable, series: pl.DataFrame, pseudo: Sequence[str], runs: Collection[str] | None
+) -> pl.DataFrame:
+    found = [] if series.is_empty() else [table.snapshot.resolved_series(series)]
+    found += [table.snapshot.resolved(pseudo, runs=runs)] if pseudo else []
+    if not found:
+        return pl.DataFrame(schema=POINTS)
+    projects = table.summaries.runs.select("run_id", "project")
+    return pl.concat(found).drop("project").join(projects, on="run_id").select(list(POINTS))
+
+
+def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
+    if metrics is not None:
+        frame = frame.filter(pl.col("metric").is_in(list(metrics)))
+    return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
+
+
+def _memo(make: Callable[[], pl.DataFrame]) -> Callable[[], pl.DataFrame]:
+    made: list[pl.DataFrame] = []
+
+    def once() -> pl.DataFrame:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return once
+
+
+# What is said rather than logged
+
+
+def config(table: RunTable) -> pl.DataFrame:
+    """Return the config of every run, one row a (run, key).
+
+    >>> config(example()._view.runs).rows()
+    [('fast', 'example', 'lr', 0.1, None), ('slow', 'example', 'lr', 0.01, None)]
+    """
+    key = pl.col("column").str.strip_prefix("config.").alias("key")
+    found = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", typed_columns.in_words())
+    runs = table.summaries.runs.select("run_id", "project")
+    return found.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
+
+
+def definitions(table: RunTable) -> pl.DataFrame:
+    """Return the definitions in force, each with the number of runs for which it is.
+
+    >>> lake = example()
+    >>> lake.define_metric("loss", summary="min", goal="min")
+    >>> definitions(lake._view.runs).select("name", "summary", "goal", "runs").rows()
+    [('loss', 'min', 'min', 2)]
+    """
+    defined = table.summaries.defined
+    runs = defined.groups.join(table.summaries.runs.select("run_id", "project"), on="run_id")
+    counted = runs.group_by("project", "group").agg(pl.len().alias("runs"))
+    rows = [
+        (project, d.name, "definition", "none" if d.none else ",".join(d.kinds) or None, d.goal,
+         d.step_metric, d.step_sync, d.hidden, n)
+        for project, group, n in counted.iter_rows()
+        for d in defined.sets[group].values()
+    ]  # fmt: skip
+    told = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
+    flags = {"step_sync": pl.Boolean, "hidden": pl.Boolean, "runs": pl.Int64}
+    found = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in told}, orient="row")
+    found = found.group_by([name for name in told if name != "runs"]).agg(pl.col("runs").sum())
+    both = pl.concat([found, derivations(table)], how="diagonal")
+    return both.select(COLUMNS["definitions"]).sort("project", "name", "kind", "runs")
+
+
+def derivations(table: RunTable) -> pl.DataFrame:
+    """Return what is derived, with the number of runs for which it holds.
+
+    >>> lake = example()
+    >>> lake.derive("gap", "acc - loss")
+    >>> derivations(lake._view.runs).select("name", "kind", "expression", "runs").rows()
+    [('gap', 'derived', 'acc - loss', 2)]
+    """
+    runs = dict(table.summaries.runs.group_by("project").len().iter_rows())
+    columns = ("project", "name", "kind", "expression", "description", "unit")
+    rows = []
+    for name, scopes in Derivations.of(table.snapshot).items():
+        for scope, derivation in scopes.items():
+            whole = derivation.expression or ", ".join(derivation.others)
+            held = runs.get(scope, 0) if scope else sum(n for project, n in runs.items() if project not in scopes)
+            rows.append((scope or None, name, derivation.kind, whole, derivation.description, derivation.unit, held))
+    return pl.DataFrame(rows, schema={**dict.fromkeys(columns, pl.String), "runs": pl.Int64}, orient="row")
+
+
+def sessions(table: RunTable) -> pl.DataFrame:
+    """Return the sessions of every run: their process, their end, and from which step on a rewind took them back.
+
+    >>> sessions(example()._view.runs).select("run_id", "state", "exit_code", "cutoff").rows()
+    [('slow', 'finished', 0, None), ('fast', 'finished', 0, None)]
+    """
+    snapshot = table.snapshot
+    found = snapshot.sessions.join(
+        table.summaries.runs.select("run_id"), on="run_id", how="semi", maintain_order="left"
+    )
+    facts = {"node": snapshot.facts("node"), "pid": snapshot.facts("pid")}
+    ended = snapshot.statements.filter(pl.col("said") == "finish")
+    facts |= {key: ended.filter(pl.col("key") == key) for key in ("state", "exit_code")}
+    for key, said in facts.items():
+        value = pl.col("ival" if key in ("pid", "exit_code") else "text").alias(key)
+        found = found.join(said.select("session", value), on="session", how="left", maintain_order="left")
+    cutoffs = snapshot.cutoffs.select("session", "cutoff")
+    return found.join(cutoffs, on="session", how="left", maintain_order="left").select(COLUMNS["sessions"])

@@ -1,0 +1,9 @@
+"""A place that holds bytes, and what makes a folder a lake.
+
+Journals and the table of partitions lie in the subpackages `journal` and `table`.
+
+- `layout`: the root of a lake: the file that makes a folder a lake, and its folders.
+- `local`: the local directory under a lake's root: read, list, put-if-absent, sync, delete.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,119 @@
+"""Journal files: how they are named, and whether the process that writes one is alive."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from tracklake.storage.journal import host
+from tracklake.storage.layout import JOURNAL_SUFFIX
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEARTBEAT_LIMIT = 300.0
+"""Seconds without a sign of life after which a session elsewhere is taken for crashed."""
+
+_NAME = re.compile(r"(.+)\.([0-7][0-9a-f]{15})\.([0-9]{1,9})\.tlj", re.ASCII)
+
+
+class FileName(NamedTuple):
+    """What the name of a journal file says: `<run>.<session>.<n>.tlj`."""
+
+    run: str
+    session: int
+    n: int
+
+    def __str__(self) -> str:
+        """Return the file's name."""
+        return f"{self.run}.{self.session:016x}.{self.n}{JOURNAL_SUFFIX}"
+
+    @classmethod
+    def parse(cls, name: str) -> FileName | None:
+        """Read a file's name; None if it is no journal's.
+
+        >>> FileName.parse("kelo-mupa-0b5a2a4c1e.00000000000000ff.3.tlj")
+        FileName(run='kelo-mupa-0b5a2a4c1e', session=255, n=3)
+        """
+        match = _NAME.fullmatch(name)
+        return cls(match[1], int(match[2], 16), int(match[3])) if match else None
+
+
+def hold_lock(fd: int) -> None:
+    """Lock an open journal file for as long as this process lives and has it open.
+
+    Nothing where the file system has no locks: there the heartbeat tells life.
+
+    >>> from pathlib import Path
+    >>> with Path("a.tlj").open("wb") as file:
+    ...     hold_lock(file.fileno())
+    ...     lock_of(Path("a.tlj"))
+    'held'
+    """
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
+    """Tell whether a process on this host holds the lock of a journal file, that is, whether its writer lives.
+
+    Raises FileNotFoundError if the file is gone.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.tlj").write_bytes(b"")
+    >>> lock_of(Path("a.tlj"))
+    'free'
+    """
+    if sys.platform == "win32":
+        return "unknown"
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "held"
+    except OSError:  # a file system without locks
+        return "unknown"
+    finally:
+        os.close(fd)
+    return "free"
+
+
+def close_read_only(fd: int) -> None:
+    """Close a journal file that is complete; its missing write bit lets a listing tell so without opening it.
+
+    >>> from pathlib import Path
+    >>> close_read_only(os.open("a.tlj", os.O_CREAT | os.O_WRONLY))
+    >>> Path("a.tlj").stat().st_mode & stat.S_IWUSR
+    0
+    """
+    with contextlib.suppress(OSError):  # a file system without modes: sealing reads the file's end instead
+        os.fchmod(fd, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+    os.close(fd)
+
+
+def shows_life(path: Path, *, node: str | None) -> bool:
+    """Tell whether the writer of a journal file lives, of which its session says that it runs on this node.
+
+    On this node the lock tells; elsewhere, and without locks, a beat within the last 300 seconds does.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.tlj").write_bytes(b"")
+    >>> shows_life(Path("a.tlj"), node=host.NODE), shows_life(Path("a.tlj"), node="another")  # nobody has it open
+    (False, True)
+    """
+    try:
+        lock = lock_of(path) if node == host.NODE else "unknown"
+        if lock != "unknown":
+            return lock == "held"
+        return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,235 @@
+"""The frame: the unit of a journal file, and how one is packed and recognised.
+
+    frame  = prefix | body | crc32 of both (u32)
+    prefix = b"TLJ" | kind (u8) | length of the body (u32) | crc32 of the eight bytes before (u32)
+
+    KEYSET body     JSON [id, names, kinds], kinds being one of "dq?" a name
+    ROW body        stamp (i64) | step (i64) | key set (u32) | eight bytes a value
+    STATEMENT body  stamp (i64) | JSON {"said": ..., "items": [[key, kind, plain value], ...], ...}
+
+All numbers are little-endian. The prefix has a crc of its own, so that its length can be trusted even where the body
+is damaged and reading can go on at the next frame. Item i of a statement has the stamp of its frame plus i. The frames
+on which all others of a file depend, its header and its key sets, stand there twice: damage costs no more than it hits.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from tracklake.schema.values import Kind, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MAGIC = b"TLJ"
+KEYSET, ROW, STATEMENT = 1, 2, 3
+PREFIX_SIZE = 12
+CRC_SIZE = 4
+ROW_HEAD = 20
+RESIDUE = 0x2144DF1C
+"""crc32 of any bytes followed by their own little-endian crc32: one call checks a whole frame."""
+
+KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
+"""The kinds of values that are packed, by their letters in a key set; bools as int64: each takes 8 bytes."""
+
+_PREFIX = struct.Struct("<3sBI")
+_STAMP = struct.Struct("<q")
+
+
+def prefix(kind: int, length: int) -> bytes:
+    r"""Return the 12 bytes that open a frame whose body has this length.
+
+    >>> len(prefix(ROW, 24)), prefix(ROW, 24)[:8]
+    (12, b'TLJ\x02\x18\x00\x00\x00')
+    """
+    head = _PREFIX.pack(MAGIC, kind, length)
+    return head + crc32(head).to_bytes(4, "little")
+
+
+def parse_prefix(data: bytes) -> tuple[int, int] | None:
+    """Return (kind, length of the body) of 12 bytes, or None if they do not open a frame.
+
+    >>> parse_prefix(prefix(ROW, 24)), parse_prefix(b"no frame at all")
+    ((2, 24), None)
+    """
+    if len(data) != PREFIX_SIZE or crc32(data) != RESIDUE or data[:3] != MAGIC:
+        return None
+    _, kind, length = _PREFIX.unpack_from(data)
+    return kind, length
+
+
+def close(frame: bytes) -> bytes:
+    """Append the crc that ends a frame.
+
+    >>> frame = close(prefix(ROW, 3) + b"abc")
+    >>> crc32(frame) == RESIDUE
+    True
+    """
+    return frame + crc32(frame).to_bytes(4, "little")
+
+
+def twice(frame: bytes) -> bytes:
+    """Return a frame on which all others depend as it is written: two times.
+
+    >>> twice(b"frame")
+    b'frameframe'
+    """
+    return frame + frame
+
+
+def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
+    """Pack a statement; item i is stamped `stamp + i`.
+
+    >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))], by="hand")
+    >>> frame[PREFIX_SIZE + 8 : -CRC_SIZE]
+    b'{"said":"config","by":"hand","items":[["lr",0,0.1]]}'
+    """
+    content: dict[str, object] = {"said": said, **extra}
+    if items:
+        content["items"] = [[key, stored.kind, plain(stored)] for key, stored in items]
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    body = _STAMP.pack(stamp) + text.encode("utf-8", "replace")  # half a surrogate pair is no text
+    return close(prefix(STATEMENT, len(body)) + body)
+
+
+class Statement(NamedTuple):
+    """What a statement's frame says."""
+
+    stamp: int
+    said: str
+    items: list[tuple[str, Stored]]
+    content: dict[str, Any]
+    """All of it, as the writer packed it."""
+
+
+def parse_statement(body: bytes) -> Statement:
+    """Read a statement's body; ValueError for a form that this version does not know.
+
+    >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))])
+    >>> stamp, said, items, _ = parse_statement(frame[PREFIX_SIZE:-CRC_SIZE])
+    >>> stamp, said, items[0][0], items[0][1].value
+    (7, 'config', 'lr', 0.1)
+    """
+    if len(body) < _STAMP.size:
+        raise ValueError("too short for a stamp")
+    content = json.loads(body[_STAMP.size :])
+    if not isinstance(content, dict) or not isinstance(content.get("said"), str):
+        raise ValueError("it does not tell what it says")  # noqa: TRY004 - all that cannot be read is a ValueError here
+    items = content.get("items", [])
+    if not isinstance(items, list) or any(not isinstance(item, list) or len(item) != 3 for item in items):  # noqa: PLR2004
+        raise ValueError("its items are not of the form [key, kind, value]")
+    parsed = [(_text(key), stored(kind, value)) for key, kind, value in items]
+    return Statement(_STAMP.unpack_from(body)[0], content["said"], parsed, content)
+
+
+def plain(stored: Stored) -> float | int | str | None:
+    """Return the one column that carries the value of its kind.
+
+    >>> plain(Stored(Kind.INT, 3.0, 3, None)), plain(Stored(Kind.TEXT, None, None, "adam"))
+    (3, 'adam')
+    """
+    if stored.kind == Kind.FLOAT:
+        return stored.value
+    if stored.kind in (Kind.INT, Kind.BOOL):
+        return stored.ival
+    return stored.text
+
+
+def stored(kind: int, value: Any) -> Stored:
+    """Return the stored columns of a plain value, the inverse of `plain`; ValueError if the kind does not fit it.
+
+    >>> stored(Kind.INT, 3)
+    Stored(kind=<Kind.INT: 1>, value=3.0, ival=3, text=None)
+    >>> stored(Kind.INT, "3")
+    Traceback (most recent call last):
+    ValueError: a value of kind <Kind.INT: 1> cannot be '3'
+    """
+    if kind == Kind.FLOAT and type(value) in (float, int):
+        return Stored(kind, float(value), None, None)
+    if kind == Kind.INT and is_int64(value):
+        return Stored(kind, float(value), value, None)
+    if kind == Kind.BOOL and value in (0, 1):
+        return Stored(kind, None, int(value), None)
+    if kind in (Kind.TEXT, Kind.JSON):
+        return Stored(kind, None, None, _text(value))
+    if kind == Kind.NULL and value is None:
+        return Stored(kind, None, None, None)
+    raise ValueError(f"a value of kind {kind!r} cannot be {value!r}")
+
+
+def is_int64(value: object) -> bool:
+    """Tell whether a value is an int of 64 bits, and no bool.
+
+    >>> is_int64(-1), is_int64(True), is_int64(1 << 63)
+    (True, False, False)
+    """
+    return type(value) is int and -(1 << 63) <= value < 1 << 63
+
+
+def _text(value: object) -> str:
+    """Return a text that can be stored; ValueError for anything else (UnicodeError for half a surrogate pair)."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - as above
+    value.encode()
+    return value
+
+
+class KeySet:
+    """The names and kinds of the values of a row, declared once a file; rows then carry its id and raw values.
+
+    >>> set_ = KeySet(0, ("loss", "epoch"), "dq")
+    >>> len(set_.row(7, 2, [0.5, 1]))  # 12 opening, 20 ahead, 8 a value, 4 of checksum
+    52
+    """
+
+    __slots__ = ("id", "kinds", "names", "pack", "prefix")
+
+    def __init__(self, number: int, names: tuple[str, ...], kinds: str) -> None:
+        self.id = number
+        self.names = names
+        self.kinds = kinds
+        layout = struct.Struct("<12sqqI" + kinds.replace("?", "q"))
+        self.pack: Callable[..., bytes] = layout.pack
+        self.prefix = prefix(ROW, layout.size - PREFIX_SIZE)
+
+    def declaration(self) -> bytes:
+        """Return the frames that declare this key set.
+
+        >>> frame = KeySet(0, ("loss", "epoch"), "dq").declaration()
+        >>> frame[PREFIX_SIZE : len(frame) // 2 - CRC_SIZE]
+        b'[0,["loss","epoch"],"dq"]'
+        """
+        body = json.dumps([self.id, self.names, self.kinds], separators=(",", ":"), ensure_ascii=False).encode()
+        return twice(close(prefix(KEYSET, len(body)) + body))
+
+    def row(self, stamp: int, step: int, values: Sequence[Any]) -> bytes:
+        """Pack one row: its stamp (microseconds), its step, and a value for each name.
+
+        >>> frame = KeySet(0, ("loss", "epoch"), "dq").row(7, 2, [0.5, 1])
+        >>> struct.unpack("<qqIdq", frame[PREFIX_SIZE:-CRC_SIZE])
+        (7, 2, 0, 0.5, 1)
+        """
+        return close(self.pack(self.prefix, stamp, step, self.id, *values))
+
+    @classmethod
+    def parse(cls, body: bytes) -> KeySet:
+        """Read a declaration's body; ValueError for a form that this version does not know.
+
+        >>> KeySet.parse(b'[0,["loss","epoch"],"dq"]').names
+        ('loss', 'epoch')
+        >>> KeySet.parse(b'[0,["loss"],"x"]')
+        Traceback (most recent call last):
+        ValueError: the kinds 'x' do not fit 1 names
+        """
+        declared = json.loads(body)
+        if not isinstance(declared, list) or len(declared) != 3:  # noqa: PLR2004 - id, names, kinds
+            raise ValueError("it is no [id, names, kinds]")
+        number, names, kinds = declared
+        if not is_int64(number) or not isinstance(names, list) or not isinstance(kinds, str):
+            raise ValueError("it is no [id, names, kinds]")
+        if len(names) != len(kinds) or not set(kinds) <= KINDS.keys():
+            raise ValueError(f"the kinds {kinds!r} do not fit {len(names)} names")
+        return cls(number, tuple(map(_text, names)), kinds)

@@ -1,0 +1,104 @@
+"""The root of a lake: the file that makes a folder a lake, and its folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from tracklake.errors import LakeError
+from tracklake.schema.tables import FORMAT_VERSION
+from tracklake.storage.local import Storage
+
+MARKER = "tracklake.json"
+JOURNAL_FOLDER = "journal"
+JOURNAL_SUFFIX = ".tlj"
+SYSTEM_FOLDER = "system"
+
+
+def root_of(given: str | os.PathLike[str] | None) -> Path:
+    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake. TypeError or LakeError for what is no path.
+
+    >>> root_of("runs/lake"), root_of(None)
+    (PosixPath('runs/lake'), PosixPath('lake'))
+    """
+    try:
+        path = os.fsdecode(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
+    except TypeError:
+        raise TypeError(f"a lake is a folder, given by its path; got {given!r} ({type(given).__name__})") from None
+    if not path or "\0" in path:
+        raise LakeError(f"dir={path!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
+    return Path(path)
+
+
+def create(root: Path) -> Storage:
+    """Make a folder a lake if it is none yet, and return its storage.
+
+    Raises LakeError if the place is a file, cannot be written, or holds a lake of a newer version.
+
+    >>> sorted(path.name for path in create(Path("new")).root.iterdir())
+    ['journal', 'tracklake.json']
+    """
+    storage = Storage(root)
+    try:
+        if root.exists() and not root.is_dir():
+            raise LakeError(f"{root} is a file; a lake is a folder. Give another dir.")
+        if not (root / MARKER).exists():
+            root.mkdir(parents=True, exist_ok=True)
+            content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
+            storage.put_if_absent(MARKER, json.dumps(content).encode())
+        (root / JOURNAL_FOLDER).mkdir(exist_ok=True)
+    except OSError as error:
+        msg = f"cannot make a lake at {root}: {error.strerror or error}. Give a folder that can be written."
+        raise LakeError(msg) from error
+    read_id(storage)
+    return storage
+
+
+def open_existing(root: Path) -> Storage:
+    """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version.
+
+    >>> open_existing(Path("nowhere"))
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
+    """
+    storage = Storage(root)
+    try:
+        if root.exists() and not root.is_dir():
+            raise LakeError(f"{root} is a file; a lake is a folder")
+        if not (root / MARKER).exists():
+            raise LakeError(
+                f"there is no lake at {root}: log a run with tracklake.init(dir={str(root)!r}), "
+                "or open it with create=True"
+            )
+    except OSError as error:
+        raise LakeError(f"cannot look for a lake at {root}: {error.strerror}") from error
+    read_id(storage)
+    return storage
+
+
+def read_id(storage: Storage) -> str:
+    """Return the lake's id; LakeError if the format is newer than this version of tracklake knows.
+
+    >>> len(read_id(create(Path("new"))))
+    32
+    """
+    try:
+        text = storage.read(MARKER)
+    except OSError as error:
+        raise LakeError(f"cannot read {storage.path(MARKER)}: {error.strerror}") from error
+    try:
+        content: dict[str, Any] = json.loads(text)
+        found, lake_id = int(content["format"]), str(content["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
+        raise LakeError(msg) from error
+    if found > FORMAT_VERSION:
+        msg = (
+            f"the lake at {storage.root} has format {found}; this version of tracklake knows {FORMAT_VERSION}. "
+            "Upgrade: pip install -U tracklake"
+        )
+        raise LakeError(msg)
+    return lake_id

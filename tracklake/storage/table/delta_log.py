@@ -1,0 +1,207 @@
+"""The commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a commit.
+
+Each commit names the history files that it adds and removes; a history file stands for its siblings in states/ and
+runs/ too. Every Delta reader can read the table. The writer feature `tracklake` keeps foreign writers out, because
+they know nothing of the siblings.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tracklake.errors import LakeError
+from tracklake.storage.table import delta_actions
+from tracklake.storage.table.delta_actions import Commit, Partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tracklake.storage.local import Storage
+
+_COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
+_PATIENCE = 3  # losses before a committer begins to pause
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What one commit and all before it leave in the lake."""
+
+    number: int = -1
+    """-1 where nothing was ever committed."""
+    timestamp: int = 0
+    """Milliseconds since the epoch; never below that of an earlier version."""
+    partitions: dict[str, Partition] = field(default_factory=dict)
+    """By id, in the order of their commits."""
+
+
+class DeltaLog:
+    """Reads and extends the log of one lake.
+
+    >>> import pathlib, tempfile
+    >>> from tracklake.storage.local import Storage
+    >>> log = DeltaLog(Storage(pathlib.Path(tempfile.mkdtemp())))
+    >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))
+    >>> version = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
+    >>> version.number, list(version.partitions)
+    (1, ['7f3a'])
+    >>> log.read(at=0).partitions
+    {}
+    """
+
+    __slots__ = ("storage",)
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def create(self) -> None:
+        """Begin the log with version 0 unless there is one: of several creators one wins, and all are content.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.local import Storage
+        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> log.create(), log.create(), log.read().number
+        (None, None, 0)
+        """
+        self._put(0, delta_actions.lines(delta_actions.creation(_now())))
+
+    def read(self, *, since: Version | None = None, at: int | None = None) -> Version:
+        """Return the newest version, or version number `at`; Version(-1, 0, {}) where there is no log.
+
+        With `since`, a version read before, only newer commits are read, and `since` itself comes back if there are
+        none. Raises LakeError for a version that is not there, for a commit that cannot be understood, and, without
+        `since` and `at`, for one that is missing although later ones are there.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.local import Storage
+        >>> DeltaLog(Storage(Path("nowhere"))).read()
+        Version(number=-1, timestamp=0, partitions={})
+        """
+        last = self._last_listed() if since is None and at is None else -1
+        known = since if since is not None and (at is None or since.number <= at) else Version()
+        newer: list[Commit] = []
+        while at is None or known.number + len(newer) < at:
+            commit = self._read_commit(known.number + len(newer) + 1)
+            if commit is None:
+                break
+            newer.append(commit)
+        version = _after(known, newer)
+        if version.number < last:
+            raise LakeError(
+                f"{self.storage.path(_name(version.number + 1))} is missing, though version {last} is there: "
+                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
+            )
+        if at is not None and at != version.number:
+            raise LakeError(
+                f"the lake {self.storage.root} has no version {at}; the newest of those before is {version.number}"
+            )
+        return version
+
+    def commit(
+        self,
+        *,
+        base: Version,
+        add: Sequence[Partition] = (),
+        remove: Sequence[str] = (),
+        operation: str,
+        still_valid: Callable[[Version], bool],
+        data_change: bool = True,
+    ) -> Version | None:
+        """Add and remove partitions (by id) in one commit on top of `base`; return the version it makes.
+
+        If others committed since, it goes on top of theirs, provided that the partitions to remove are all there and
+        `still_valid(newer)` is true. Else it returns None: nothing is committed, and the caller builds anew.
+        `data_change` is False for a commit that only rearranges. Raises CommitError where the file system cannot
+        publish atomically, and the OSError of a commit that did not come to be.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.local import Storage
+        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> part = Partition("7f3a", n_points=200, created=0, sizes=(900, 500, 300), crcs=(1, 2, 3))
+        >>> first = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
+        >>> log.commit(base=first, remove=["7f3a"], operation="DROP", still_valid=lambda newer: True).number
+        2
+        >>> log.commit(base=first, remove=["7f3a"], operation="DROP", still_valid=lambda newer: True) is None
+        True
+        """
+        if base.number < 0:
+            self.create()
+        first = self.read(at=0) if base.number < 0 else base
+        newest, losses = first, 0
+        while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
+            commit = Commit(max(_now(), newest.timestamp), add, remove)
+            if self._put(
+                newest.number + 1,
+                delta_actions.lines(delta_actions.actions(commit, operation, data_change=data_change)),
+            ):
+                return _after(newest, [commit])
+            losses += 1
+            _pause(losses)
+            newest = self.read(since=newest)
+        return None
+
+    def _last_listed(self) -> int:
+        names = [entry.name for entry in self.storage.list("history/_delta_log", suffix=".json")]
+        return max((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), default=-1)
+
+    def _put(self, number: int, data: bytes) -> bool:
+        """Publish a commit; False if the number is taken by another's."""
+        name = _name(number)
+        try:
+            won = self.storage.put_if_absent(name, data)
+        except OSError:
+            if self._is_there(name, data):
+                return True
+            raise
+        # A network file system may call a name taken by what it has just published itself.
+        return won or self._is_there(name, data)
+
+    def _is_there(self, name: str, data: bytes) -> bool:
+        """Tell whether the commit of this name is our own: each one holds a random id."""
+        try:
+            return self.storage.read(name) == data
+        except FileNotFoundError:
+            return False
+
+    def _read_commit(self, number: int) -> Commit | None:
+        name = _name(number)
+        try:
+            data = self.storage.read(name)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LakeError(f"{self.storage.path(name)} cannot be read: {error.strerror}") from error
+        try:
+            return delta_actions.parse(data)
+        except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise LakeError(f"{self.storage.path(name)} is damaged or no commit of a lake: {error}") from error
+
+
+def _after(version: Version, commits: Sequence[Commit]) -> Version:
+    """Return the version that these commits make of another one."""
+    if not commits:
+        return version
+    partitions = dict(version.partitions)
+    for commit in commits:
+        for key in commit.remove:
+            partitions.pop(key, None)
+        partitions.update((part.id, part) for part in commit.add)
+    timestamp = max(version.timestamp, *(commit.timestamp for commit in commits))
+    return Version(version.number + len(commits), timestamp, partitions)
+
+
+def _name(number: int) -> str:
+    return f"history/_delta_log/{number:020d}.json"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _pause(losses: int) -> None:
+    """Let others go first for a moment, after several losses."""
+    if losses > _PATIENCE:
+        time.sleep(random.uniform(0, min(losses, 25) * 0.002))  # noqa: S311 - spreads committers, keeps no secret

@@ -1,0 +1,352 @@
+"""A snapshot: what one reader sees of the lake at one moment, committed and live data alike."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.compute import points, scans, states
+from tracklake.compute.points import PSEUDO
+from tracklake.compute.scans import READ_ALL
+from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
+from tracklake.storage import layout
+from tracklake.storage.journal import file_names, statements
+from tracklake.storage.table import partitions
+from tracklake.storage.table.catalog import held, holding
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from tracklake.storage.table.catalog import Catalog, JournalFile
+    from tracklake.storage.table.delta_log import Version
+    from tracklake.storage.table.live_journals import Live
+
+_PIECE = ["run_id", "metric", "session", "lo", "hi"]
+_SERIES = ["run_id", "metric"]
+_NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
+_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
+FRAMES = 32
+"""So many frames of live points stay apart."""
+
+
+class Snapshot:
+    """What a reader sees: immutable, so everything derived from it is computed once."""
+
+    virtual: frozenset[str] = frozenset()
+    """Metrics that are computed at read; they are shown where they are named or defined."""
+    aliases: frozenset[str] = frozenset()
+    """Those of them that only repeat the points of others."""
+    made: frozenset[str] = frozenset()
+    """Entries of summaries that `computed` gives."""
+    base: Snapshot | None = None
+    """What was logged alone, of a snapshot with what is derived."""
+
+    def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
+        self.version = version
+        self._storage = catalog.storage
+        self._held = held(catalog.parts)
+        self._live_files = [item.file for item in live]
+        self._live_points = _few([frame for item in live for frame in item.points])
+        self._live_states = _few([frame for item in live for frame in item.states])
+        said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
+        self.files = said.files
+        self.statements = said.statements
+        self._unclean: dict[str, pl.DataFrame] = {}
+        self._all_numbers: dict[str, bool] = {}
+
+    @cached_property
+    def n_stored(self) -> int:
+        """How many points are stored, those that were overwritten or masked included.
+
+        >>> example()._view.snapshot.n_stored
+        12
+        """
+        sealed = sum(partition.n_points for partition in self.version.partitions.values())
+        return sealed + sum(frame.height for frame in self._live_points)
+
+    @cached_property
+    def sessions(self) -> pl.DataFrame:
+        """One row a session: project, run_id, session, start, last.
+
+        >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
+        [('slow', 'example'), ('fast', 'example')]
+        """
+        told = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
+        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*told).sort("start", "session")
+
+    @cached_property
+    def disputed(self) -> list[str]:
+        """The runs whose sessions disagree on the project."""
+        said = self.files.select("run_id", "project").unique()
+        return said.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
+
+    @cached_property
+    def cutoffs(self) -> pl.DataFrame:
+        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked).
+
+        >>> lake = example()
+        >>> with tl.init("example", id="slow", resume="must", from_step=1, dir=lake.dir) as run:
+        ...     run.log({"loss": 0.1})
+        >>> lake._view.snapshot.cutoffs.select("run_id", "cutoff").rows()
+        [('slow', 1)]
+        >>> lake.history("loss", runs="slow")["value"].to_list()
+        [2.0, 0.1]
+        """
+        said, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
+        if said.is_empty():
+            return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
+        rewinds = said.select("run_id", cutoff="ival", by="session")
+        rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
+        earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")
+        masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
+        return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
+
+    def facts(self, key: str) -> pl.DataFrame:
+        """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
+
+        >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
+        ['fast', 'slow']
+        """
+        found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
+        return found.unique(["run_id", "session"], keep="last", maintain_order=True)
+
+    @property
+    def alive(self) -> pl.DataFrame:
+        """run_id, session of the sessions whose process shows life: its lock is held here, or it beats elsewhere.
+
+        >>> lake = example()
+        >>> with tl.init("example", id="now", dir=lake.dir):
+        ...     lake._view.snapshot.alive["run_id"].to_list()
+        ['now']
+        """
+        newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
+        living = [session for session, file in newest.items() if self._shows_life(file, self._nodes.get(session))]
+        return self.sessions.filter(pl.col("session").is_in(living)).select("run_id", "session")
+
+    @cached_property
+    def _nodes(self) -> dict[int, str]:
+        """The machine of each session."""
+        return dict(self.facts("node").select("session", "text").iter_rows())
+
+    def _shows_life(self, file: JournalFile, node: str | None) -> bool:
+        path = self._storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
+        return file.entry.writable and file_names.shows_life(path, node=node)
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The names of all metrics that have a value, the pseudo series too, sorted; not those of lake-level sessions.
+
+        >>> example()._view.snapshot.metrics
+        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
+        """
+        return self.metrics_of(None)
+
+    def metrics_of(self, runs: Collection[str] | None) -> list[str]:
+        """Return the names of the metrics that these runs (None: any) have logged, sorted.
+
+        >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
+        ['acc', 'loss']
+        """
+        found = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
+        return sorted(set(pl.concat(found)["metric"]))
+
+    def states(
+        self,
+        metrics: Collection[str] | None = None,
+        *,
+        columns: Iterable[str] = (),
+        runs: Collection[str] | None = None,
+    ) -> pl.DataFrame:
+        """Return one merged state a (run_id, metric), with the columns asked for.
+
+        Pieces merge without looking at a point where their step intervals are disjoint; where they are not, or where
+        a rewind cuts inside one, that series alone is computed again from its points.
+
+        >>> found = example()._view.snapshot.states(["loss"], columns=["n", "min", "min_step"])
+        >>> found.select("run_id", "n", "min", "min_step", "lo", "hi").rows()
+        [('fast', 3, 0.25, 1, 0, 2), ('slow', 3, 0.5, 2, 0, 2)]
+        """
+        wanted = list(dict.fromkeys([*_PIECE, *columns]))
+        pieces = self._pieces(metrics, wanted, runs)
+        pieces, cut = self._mask(states.sort(pieces))  # once, for all that follows
+        broken = pl.concat([states.overlapping(pieces), cut])
+        if broken.is_empty():
+            return states.merge(pieces)
+        broken = broken.unique()
+        whole = pieces.join(broken, on=["run_id", "metric"], how="anti")
+        again = states.of(self.resolved_series(broken), by_session=False).select(wanted)
+        return states.merge(pl.concat([whole, again]))
+
+    def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
+        """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted.
+
+        >>> example()._view.snapshot.points(["loss"], runs=["fast"]).select(pl.col("value").sum()).collect().item()
+        2.0
+        """
+        files = self.history_files(runs=runs)
+        frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
+        frames += [frame.lazy() for frame in self._live_points]
+        found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
+        return scans.only(found, metrics=metrics, runs=runs)
+
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+        """Return the paths of the committed files of points that hold something of these runs.
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.history_files(), lake.refresh()
+        >>> len(before), len(lake._view.snapshot.history_files(runs=["fast"]))
+        (0, 1)
+        """
+        return [self._path(self.version.partitions[h.partition].history) for h in holding(self._held, runs)]
+
+    @cached_property
+    def live_points(self) -> pl.DataFrame:
+        """The points that are not in those files yet, as logged (schema POINTS).
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.live_points.height, lake.refresh()
+        >>> before, lake._view.snapshot.live_points.height
+        (12, 0)
+        """
+        return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
+
+    def of_run(self, run_id: str) -> pl.DataFrame:
+        """Return the points of one run that count (schema POINTS), sorted by metric and step, markers among them.
+
+        >>> example()._view.snapshot.of_run("fast").filter(metric="loss")["value"].to_list()
+        [1.0, 0.25, 0.75]
+        """
+        return self._counting(self.points(runs=[run_id]))
+
+    def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.
+
+        >>> example()._view.snapshot.resolved(["loss"], runs=["fast"]).select("step", "value").rows()
+        [(0, 1.0), (1, 0.25), (2, 0.75)]
+        """
+        if not set(metrics).intersection(PSEUDO):
+            return self._counting(self.points(metrics, runs=runs))
+        whole = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
+        return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
+
+    def _counting(self, stored: pl.LazyFrame) -> pl.DataFrame:
+        """Return the points that count of those stored, sorted by run, metric and step; all of one project."""
+        found = scans.collect(stored)
+        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
+        one = pl.Series("project", [""]).new_from_index(0, found.height)
+        return points.resolve(found.replace_column(found.get_column_index("project"), one), cutoffs=self.cutoffs)
+
+    def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
+
+        >>> example()._view.snapshot.unclean(["loss"], runs=None).rows()  # nothing was logged twice or rewound
+        []
+        """
+        if not self._look_at(metrics, runs):
+            return self._doubtful(self._pieces(metrics, _COUNTED, runs))
+        known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
+        found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
+        return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
+
+    def are_numbers(self, metrics: Collection[str], *, runs: Collection[str] | None) -> bool:
+        """Tell whether all points of these metrics are known to be numbers: no bool, no text and no None.
+
+        Where it would take longer to find out of all runs than to read the points of these `runs`, it is not known.
+
+        >>> example()._view.snapshot.are_numbers(["loss", "acc"], runs=None)
+        True
+        """
+        return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
+
+    def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
+        """Learn from the states of these metrics, once, what `unclean` and `are_numbers` tell.
+
+        Not if the states of all runs are far more than those of the runs asked for: then return False.
+        """
+        missing = [metric for metric in metrics if metric not in self._unclean]
+        if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
+            return False
+        if missing:
+            pieces = self._pieces(missing, _COUNTED, None)
+            unclean = self._doubtful(pieces)
+            other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
+            self._unclean |= {metric: unclean.filter(pl.col("metric") == metric) for metric in missing}
+            self._all_numbers |= {metric: metric not in other for metric in missing}
+        return True
+
+    def _doubtful(self, pieces: pl.DataFrame) -> pl.DataFrame:
+        """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
+        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
+        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
+        return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
+
+    def comes_in_order(self, runs: Collection[str] | None) -> bool:
+        """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
+
+        So it is where nothing is live, all belongs to one project, and no two partitions share a stretch of run ids.
+
+        >>> lake = example()
+        >>> before, _ = lake._view.snapshot.comes_in_order(None), lake.refresh()
+        >>> before, lake._view.snapshot.comes_in_order(None)
+        (False, True)
+        """
+        apart = all(a.last < b.first for a, b in itertools.pairwise(holding(self._held, runs)))
+        return apart and self._is_one_project and not self._live_points
+
+    @cached_property
+    def _is_one_project(self) -> bool:
+        return self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique() <= 1
+
+    def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
+        """Return the points that count of these (run_id, metric).
+
+        >>> series = pl.DataFrame({"run_id": ["fast"], "metric": ["loss"]})
+        >>> example()._view.snapshot.resolved_series(series)["value"].to_list()
+        [1.0, 0.25, 0.75]
+        """
+        found = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
+        return found.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
+
+    def computed(self, key: str) -> pl.DataFrame:
+        """Return an entry that follows from columns of the same run: run_id and the stored value; see `derived`."""
+        raise NotImplementedError
+
+    @cached_property
+    def starts(self) -> pl.DataFrame:
+        """Return run_id, session, start and runtime_base of every session.
+
+        >>> example()._view.snapshot.starts["runtime_base"].to_list()
+        [0.0, 0.0]
+        """
+        return partitions.session_starts(statements.Said(self.files, self.statements))
+
+    def _path(self, name: str) -> str:
+        return str(self._storage.path(name))
+
+    def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
+        files = [self._path(self.version.partitions[h.partition].states) for h in holding(self._held, runs)]
+        sealed = pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+        frames = [sealed, *(frame.lazy() for frame in self._live_states)]
+        return [scans.only(frame, metrics=metrics, runs=runs) for frame in frames]
+
+    def _pieces(
+        self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
+    ) -> pl.DataFrame:
+        return pl.concat(scans.collect_all([f.select(columns) for f in self._scan_states(metrics, runs)]))
+
+    def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
+        if self.cutoffs.is_empty() or pieces.is_empty():
+            return pieces, pieces[_SERIES].clear()
+        marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
+        kept = marked.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
+        cut = kept.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
+        return kept.drop("cutoff"), cut
+
+
+def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Put many frames into one: each costs a call into polars whenever it is looked at."""
+    return frames if len(frames) <= FRAMES else [pl.concat(frames, rechunk=sum(f.height for f in frames) <= READ_ALL)]

@@ -1,0 +1,106 @@
+"""Taking snapshots: the log, and the journals beside it, each read on from where the last snapshot ended."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tracklake.storage.table.catalog import Catalog, Mark
+from tracklake.storage.table.live_journals import Live, taken
+from tracklake.storage.table.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.storage.journal.statements import Part
+    from tracklake.storage.local import Storage
+    from tracklake.storage.table.catalog import JournalFile
+
+_LISTINGS = 20
+
+
+class SnapshotReader:
+    """Takes snapshots of one lake, or of one run alone (`only`), each at the cost of what is new since the last.
+
+    `until` names journal files, by (session, n), of which no more than so many bytes are read.
+    """
+
+    def __init__(
+        self, storage: Storage, *, only: str | None = None, until: dict[tuple[int, int], int] | None = None
+    ) -> None:
+        self.catalog = Catalog(storage, only=only)
+        self._until = until or {}
+        self._live: dict[tuple[int, int], Live] = {}
+        self._snapshot: Snapshot | None = None
+        self._seen: tuple[list[JournalFile], int] = ([], -1)
+        self._changed = False
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> Snapshot:
+        """Return the newest snapshot; the same object again if nothing has changed.
+
+        The journals are listed first and the log is read after, so that what leaves the one is in the other. A gap in
+        a session's files, or one that is gone when opened, means that the listing is too old: list again.
+
+        >>> reader = SnapshotReader(example()._storage)
+        >>> reader.snapshot() is reader.snapshot(), reader.snapshot().n_stored
+        (True, 12)
+        """
+        with self._lock:
+            return self._newest()
+
+    def _newest(self) -> Snapshot:
+        for attempt in range(_LISTINGS):
+            files = self.catalog.list_journals()
+            version = self.catalog.refresh()
+            if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
+                return self._snapshot
+            marks = self.catalog.marks(files)
+            is_last = attempt == _LISTINGS - 1
+            if self._read_live(files, marks) or (_has_gap(files, marks) and not is_last):
+                time.sleep(attempt * 0.001)
+                continue
+            self._seen = (files, version.number)
+            break
+        if self._snapshot is None or self._changed or version.number != self._snapshot.version.number:
+            self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            self._changed = False
+        return self._snapshot
+
+    def _read_live(self, files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+        """Read on in every journal that is not sealed to its end; tell whether one was gone."""
+        is_gone = False
+        live: dict[tuple[int, int], Live] = {}
+        fresh: dict[int, list[tuple[Live, Part]]] = {}
+        for file in files:
+            mark = marks.get(file.key, Mark())
+            if mark.complete:
+                continue
+            known = self._live.get(file.key)
+            is_new = known is None or known.mark != mark
+            try:
+                if known is None or is_new:
+                    known = Live(self.catalog, file, mark, until=self._until.get(file.key))
+                if is_new or known.file.entry.size != file.entry.size:
+                    part = known.read()
+                    if part is not None:
+                        fresh.setdefault(file.name.n, []).append((known, part))
+            except FileNotFoundError:
+                is_gone = True
+                continue
+            known.file = file
+            live[file.key] = known
+        for read in fresh.values():  # a session has one file of each number
+            for (known, _), new in zip(read, taken([part for _, part in read]), strict=True):
+                known.take(new)
+        self._changed |= bool(fresh) or live.keys() != self._live.keys()
+        self._live = live
+        return is_gone
+
+
+def _has_gap(files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+    """Tell whether a session lacks a file before one that is there and not even its end is sealed."""
+    present = {file.key for file in files}
+    before = {(file.name.session, file.name.n - 1) for file in files if file.name.n and file.key not in marks}
+    return bool({key for key in before - present if key not in marks})

@@ -1,0 +1,294 @@
+"""The summary of a run while its own process writes it, read at the cost of the rows since the last read.
+
+`if acc > run.summary.get("best", 0)` stands in training loops, so a read may not cost what a snapshot costs. What was
+said elsewhere (other sessions of the run, sealed parts of this one, the lake's definitions) is taken from a snapshot
+once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it. Where
+that would not be exact (after a late row of a series, while somebody else writes the run) the caller has to ask the
+lake. Tests hold both ways to the same answer.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.compute import points, states
+from tracklake.compute.points import PSEUDO
+from tracklake.query.summaries import Summaries
+from tracklake.schema import naming, values
+from tracklake.schema.tables import LAKE_RUN, STATES
+from tracklake.schema.values import Kind
+from tracklake.storage.journal import frame_format, row_decoding
+from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.layout import JOURNAL_FOLDER
+from tracklake.storage.table.snapshot_reader import SnapshotReader
+from tracklake.tracking.running_summary import Ledger
+
+if TYPE_CHECKING:
+    from tracklake.storage.journal.writer import Journal
+    from tracklake.storage.local import Storage
+    from tracklake.storage.table.snapshot import Snapshot
+
+_BULK, _BULK_A_SERIES = 1 << 16, 1 << 10
+"""Bytes from which on numpy reads a journal faster than a loop does: its price is one for each series."""
+_SETTLED = 0.1
+"""Seconds after which a folder that changes again gets another modification time."""
+_STALE = 300.0
+"""Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
+_HEAD = struct.Struct("<3sBII")
+_ROW = struct.Struct("<qqI")
+_STORED = ("kind", "value", "ival", "text")
+_FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
+_PSEUDO_KINDS = (("_step", _INT), ("_timestamp", _FLOAT), ("_runtime", _FLOAT))
+_MICROSECONDS = 1e6
+
+
+class LiveSummary:
+    """The entries of one run's summary, kept up with the journal that this process writes of it."""
+
+    def __init__(self, storage: Storage, run_id: str, project: str, journal: Journal) -> None:
+        self._storage = storage
+        self._run_id = run_id
+        self._project = project
+        self._journal = journal
+        self._others = _Others(str(storage.path(JOURNAL_FOLDER)), run_id, journal.session)
+        self._seen: object = None
+        self._tried: object = None
+        self._asked = 0.0
+        self._reading: _Reading | None = None
+
+    def entries(self, name: str | None = None) -> dict[str, Any] | None:
+        """Return the entries of the summary by full name: all, or those at, above and under one name.
+
+        None: they cannot be told from here, the lake has to be asked.
+
+        >>> with tl.init("walk", id="r1") as run:
+        ...     live = LiveSummary(run._session.storage, "r1", "walk", run._session.journal)
+        ...     run.log({"loss": 0.5})
+        ...     live.entries("loss")
+        ...     live.close()
+        {'loss': 0.5}
+        """
+        now = time.monotonic()
+        if now - self._asked > _STALE:
+            self.close()
+        self._asked = now
+        seen = self._others.signature()
+        if seen != self._seen and self._seen is not None and seen != self._tried:
+            self._tried = seen  # somebody writes; once two reads have found the same, start anew
+            return None
+        if seen != self._seen or (self._reading is not None and self._reading.name is not self._journal.name):
+            self.close()
+            self._reading = self._start()
+            self._seen = seen
+        if self._reading is None:
+            return None
+        self._reading.read_on(self._journal.size)
+        return self._reading.ledger.entries(name)
+
+    def close(self) -> None:
+        """Let go of the journal; what follows is read anew.
+
+        >>> with tl.init("walk", id="r1") as run:
+        ...     live = LiveSummary(run._session.storage, "r1", "walk", run._session.journal)
+        ...     run.log({"loss": 0.5})
+        ...     live.close()
+        ...     live.entries("loss"), live.close()
+        ({'loss': 0.5}, None)
+        """
+        if self._reading is not None:
+            self._reading.close()
+        self._reading = self._seen = None
+
+    def _start(self) -> _Reading | None:
+        """Take over what was said elsewhere, to read this journal from where that ends.
+
+        None if the lake says what only a snapshot knows to apply.
+        """
+        file = self._journal.name
+        with self._journal.path.open("rb") as opened:
+            _, _, length, _ = _HEAD.unpack(opened.read(_HEAD.size))
+        header = frame_format.PREFIX_SIZE + length + frame_format.CRC_SIZE
+        snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
+        by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("said") != "session"))
+        if not by_lake["said"].is_in(["define", "derive", "alias"]).all():  # what is derived, a run does not tell
+            return None
+        own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))
+        ledger = self._ledger(snapshot)
+        return _Reading(self._journal, int(own["sealed_through"].max()), snapshot.starts, ledger)  # type: ignore[arg-type]
+
+    def _ledger(self, snapshot: Snapshot) -> Ledger:
+        """Return what a snapshot says of the run."""
+        ledger = Ledger(session=self._journal.session)
+        said = snapshot.states(columns=list(STATES), runs=[self._run_id])
+        for state in _in_microseconds(said).iter_rows(named=True):
+            ledger.tally(state["metric"]).absorb(state)
+        edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
+        for stamp, what, key, *stored in _in_microseconds(edits).select("ts", "said", "key", *_STORED).iter_rows():
+            ledger.say(stamp, what, key, values.Stored(*stored))
+        project = dict(snapshot.sessions.select("session", "project").iter_rows())
+        about = pl.col("run_id").is_in([self._run_id, LAKE_RUN]) & (pl.col("said") == "define")
+        defined = snapshot.statements.filter(about).sort("ts", "session", maintain_order=True)
+        for stamp, run_id, session, text in (
+            _in_microseconds(defined).select("ts", "run_id", "session", "text").iter_rows()
+        ):
+            if run_id == self._run_id or project[session] in ("", self._project):
+                ledger.define(stamp, session, text)
+        return ledger
+
+
+class _Reading:
+    """One open journal, read on into a ledger."""
+
+    def __init__(self, journal: Journal, start: int, starts: pl.DataFrame, ledger: Ledger) -> None:
+        """Begin behind `start` bytes; `starts` tells when sessions began and how long those before had run."""
+        self.name = journal.name
+        self.ledger = ledger
+        self._session = journal.session
+        self._starts = starts
+        mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
+        ((self._began, self._ran),) = mine.select("start", "runtime_base").iter_rows()
+        self._tail = TailReader(journal.path)
+        self._tail.read(through=start)
+        self._file = journal.path.open("rb", buffering=0)
+        self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
+        """By key set: how the values of a row lie there, and the kind and place of each."""
+        for name in PSEUDO:
+            ledger.tally(name)
+
+    def read_on(self, size: int) -> None:
+        """Take in the frames up to this size of the file."""
+        start = self._tail.offset
+        if size - start > _BULK + _BULK_A_SERIES * len(self.ledger):
+            self._read_many()
+        elif size > start:
+            self._file.seek(start)
+            self._read(self._file.read(size - start))
+            self._tail.offset = size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read(self, data: bytes) -> None:
+        """Take in frames one by one."""
+        at = 0
+        while at < len(data):
+            _, kind, length, _ = _HEAD.unpack_from(data, at)
+            body = at + frame_format.PREFIX_SIZE
+            if kind == frame_format.ROW:
+                stamp, step, number = _ROW.unpack_from(data, body)
+                layout, columns = self._layouts.get(number) or self._lay_out(number)
+                self._take(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
+            elif kind == frame_format.STATEMENT:
+                self._hear(frame_format.parse_statement(data[body : body + length]))
+            else:
+                declared = frame_format.KeySet.parse(data[body : body + length])
+                self._tail.key_sets[declared.id] = declared
+            at = body + length + frame_format.CRC_SIZE
+
+    def _take(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
+        """Take in a row, and what every row has without logging it, as `points.pseudo` makes it."""
+        runtime = (stamp - self._began) / _MICROSECONDS + self._ran
+        self.ledger.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
+
+    def _hear(self, statement: frame_format.Statement) -> None:
+        stamp, said, items, content = statement
+        if said == "row":
+            logged = [(name, stored) for name, stored in items if name != "_step"]  # the marker of an empty row
+            columns = self._columns([(name, stored.kind) for name, stored in logged])
+            self._take(content["step"], stamp, columns, tuple(frame_format.plain(stored) for _, stored in logged))
+            return
+        for i, (key, stored) in enumerate(items):
+            self.ledger.say(stamp + i, said, key, stored)
+
+    def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
+        key_set = self._tail.key_sets[number]
+        kinds = [frame_format.KINDS[letter] for letter in key_set.kinds]
+        columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
+        found = self._layouts[number] = struct.Struct("<" + key_set.kinds.replace("?", "q")), columns
+        return found
+
+    def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+        """Return the kind and place of each value of a row of these names and kinds, and let the ledger know them."""
+        for name, _ in logged:
+            self.ledger.tally(name)
+            if name == "_timestamp":
+                self.ledger.tally(name).spoil()
+        return {name: (kind, i) for i, (name, kind) in enumerate([*logged, *_PSEUDO_KINDS])}
+
+    def _read_many(self) -> None:
+        """Count states of many rows, made by numpy; the rows of the highest step one by one: they may go on."""
+        tail = self._tail.read()
+        header = self._tail.header
+        logged = row_decoding.points_of([row_decoding.Source(tail, header["project"], header["run"], self._session)])
+        if "_timestamp" in logged["metric"]:
+            self.ledger.tally("_timestamp").spoil()
+        found = points.with_pseudo(logged, sessions=self._starts)
+        top = pl.col("step") == pl.col("step").max()
+        for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
+            self.ledger.tally(state["metric"]).absorb(state)
+        newest = _in_microseconds(found.filter(top).sort("ts", maintain_order=True))
+        for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
+            self.ledger.tally(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
+        for item in tail.items:
+            self.ledger.say(item.stamp, item.said, item.key, item.stored)
+
+
+class _Others:
+    """Whether anybody else has said something about a run or the lake: the journals there are, and their sizes."""
+
+    def __init__(self, folder: str, run_id: str, session: int) -> None:
+        self._folder = folder
+        self._whose = tuple(f"{naming.safe_name(run)}." for run in (run_id, LAKE_RUN))
+        self._own = f".{session:016x}."
+        self._changed = self._listed = 0.0
+        self._mtime = -1
+        self._names: tuple[str, ...] = ()
+        self._open: list[str] = []
+        """Those that may grow."""
+
+    def signature(self) -> tuple[object, ...]:
+        """Return what is the same as long as nobody else says anything."""
+        now = time.monotonic()
+        mtime = os.stat(self._folder).st_mtime_ns  # noqa: PTH116 - three times as fast as a Path's
+        if mtime != self._mtime:
+            self._mtime, self._changed = mtime, now
+        if self._listed < self._changed + _SETTLED:  # that it changed again may not show
+            self._list()
+            self._listed = now
+        return (self._names, *map(_size, self._open)) if self._open else self._names
+
+    def _list(self) -> None:
+        names = [
+            name
+            for name in os.listdir(self._folder)  # noqa: PTH208 - no Path a name
+            if name.startswith(self._whose) and self._own not in name
+        ]
+        self._names = tuple(sorted(names))
+        paths = [f"{self._folder}/{name}" for name in self._names]
+        self._open = [path for path in paths if _may_grow(path)]
+
+
+def _may_grow(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IWUSR)  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except FileNotFoundError:
+        return -1
+
+
+def _in_microseconds(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with its stamps as integers."""
+    return frame.with_columns(pl.col(pl.Datetime).dt.epoch("us"))

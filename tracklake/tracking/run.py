@@ -1,0 +1,282 @@
+"""The writing side of a run: what training code says becomes statements in a journal."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from tracklake.schema import naming, values
+from tracklake.schema.definitions import Definitions, Statement, statement
+from tracklake.schema.values import Kind, Stored
+from tracklake.storage import layout
+from tracklake.storage.journal import host
+from tracklake.tracking import system_metrics
+from tracklake.tracking.open_runs import KILLED, TERMINATED, code_of, open_runs
+from tracklake.tracking.read_your_writes import ReadBack
+from tracklake.tracking.row_writer import RowLog
+from tracklake.tracking.run_identity import Identity
+from tracklake.tracking.run_mappings import Config, Summary
+from tracklake.tracking.run_metadata import Metadata
+from tracklake.tracking.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from tracklake.schema.definitions import MetricDefinition
+    from tracklake.storage.journal.clock import Clock
+    from tracklake.storage.journal.writer import Durability, Journal
+    from tracklake.storage.local import Storage
+
+
+class Start(NamedTuple):
+    """How a session begins: where the run stands, and what its earlier sessions said."""
+
+    step: int = 0
+    config: dict[str, Any] | None = None
+    definitions: tuple[Statement, ...] = ()
+    fields: Mapping[str, Any] = MappingProxyType({})
+    rows: Iterable[tuple[int, dict[str, Stored]]] = ()
+    """Rows to begin with: those of the run that this one is forked from."""
+
+
+class Run(Identity):
+    """A run that is being written: log rows, define metrics, read and set the summary and the config.
+
+    Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed. `summary` is
+    what the run has logged and set itself, as the definitions shape it; what the lake derives from it, and aliases, may
+    need the other runs, and are in `Lake.run(id).summary` alone.
+
+    >>> with tl.init("walk", config={"lr": 0.1}) as run:
+    ...     run.log({"loss": 0.5})
+    >>> run.summary["loss"], run.config.lr
+    (0.5, 0.1)
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        project: str,
+        storage: Storage,
+        clock: Clock,
+        durability: Durability,
+        header: Mapping[str, object],
+        start: Start,
+        fields: Mapping[str, Any],
+        entity: str | None = None,
+    ) -> None:
+        self._entity = entity
+        self._fields = dict(start.fields)
+        self._said = list(start.definitions)
+        self._definitions = Definitions(self._said)
+        self._rows = RowLog(
+            step=start.step,
+            definitions=self._definitions,
+            journal=lambda: self._session.open(),  # noqa: PLW0108 - it does not exist yet
+            logged=lambda metric, step: self._readback.logged(metric, step),  # noqa: PLW0108
+            warn=lambda about, message: self._session.warn_once(about, message),  # noqa: PLW0108
+        )
+        self._session = Session(
+            storage,
+            run_id=run_id,
+            project=project,
+            clock=clock,
+            durability=durability,
+            header=header,
+            begun=self._begun,
+        )
+        self._readback = ReadBack(self._session)
+        self.config = Config(start.config or {}, say=self._session.say)
+        self.summary = Summary(entries=self._readback.entries, say=self._session.say, folder=storage.root)
+        self._rows.replay(start.rows)
+        if fields:
+            self._set_fields(fields)
+
+    @property
+    def step(self) -> int:
+        """The current step: that of the next row.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 2.0}), run.log({"loss": 1.0}, step=10)
+        ...     run.step
+        (None, None)
+        10
+        """
+        return self._rows.step
+
+    @property
+    def unsaved(self) -> int:
+        """Rows held in memory because the disk is full; they are written as soon as there is room.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run.unsaved
+        0
+        """
+        return self._session.journal.unsaved if self._session.journal else 0
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+        """Log the values of one row.
+
+        Without `step` the row is committed and the step advances by one. With it the row stays open for more values
+        until a higher step comes, unless `commit=True`; `commit=False` keeps it open either way. A step below the
+        current one is a late row: its values replace those of the same keys there. Nested dicts become dotted names.
+        A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
+        step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 2.0, "val": {"acc": 0.5}})
+        ...     run.log({"loss": 1.0}, commit=False)
+        ...     run.log({"lr": 0.1})
+        >>> run.summary["val"], run.summary["lr"], run.summary["_step"]
+        ({'acc': 0.5}, 0.1, 1)
+        """
+        with self._session.lock:
+            self._rows.log(data, step, commit=commit)
+
+    def define_metric(
+        self,
+        name: str | Definition,
+        step_metric: str | Definition | None = None,
+        step_sync: bool | None = None,  # noqa: FBT001 - as W&B
+        hidden: bool | None = None,  # noqa: FBT001 - as W&B
+        summary: str | Iterable[str] | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,  # noqa: FBT001 - as W&B
+        objective: str | None = None,
+    ) -> Definition:
+        """Say how a metric, or all that a glob matches, is summarized.
+
+        `summary`: min, max, mean, best, last, first, none, std, sum or count, several with commas; best needs `goal`
+        (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
+        axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
+        metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
+
+        >>> with tl.init() as run:
+        ...     for acc in (0.5, 0.9, 0.8):
+        ...         run.log({"acc": acc})
+        ...     _ = run.define_metric("acc", summary="best,last", goal="max")
+        >>> run.summary["acc"]
+        {'best': 0.9, 'best_step': 1, 'last': 0.8}
+        """
+        with self._session.lock:
+            text = getattr(name, "name", name)
+            known = self._definitions.get(naming.metric_name(text)) if isinstance(text, str) else None
+            said = statement(
+                name,
+                step_metric=step_metric,
+                step_sync=step_sync,
+                hidden=hidden,
+                summary=summary,
+                goal=goal,
+                objective=objective,
+                overwrite=overwrite,
+                known_goal=known.goal if known else None,
+            )
+            self._session.say([("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))])
+            self._said.append(said)
+            self._definitions = Definitions(self._said)
+            self._rows.define(self._definitions)
+            return Definition(said.name)
+
+    @property
+    def _metrics(self) -> dict[str, dict[str, Any]]:
+        """The definitions by name, as mappings: `run._metrics[name].get("summary")`."""
+        return {name: _as_mapping(definition) for name, definition in self._definitions.items()}
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002, FBT001 - as W&B
+        """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
+
+        Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
+
+        >>> run = tl.init(id="r1")
+        >>> run.finish(exit_code=143)
+        >>> run.log({"loss": 1.0})
+        Traceback (most recent call last):
+        tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
+        """
+        with self._session.lock:
+            if self._session.is_over:
+                return
+            code = 0 if exit_code is None else int(exit_code)
+            state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
+            items = [("state", values.store(state, name="state")), ("exit_code", values.store(code, name="exit_code"))]
+            self._session.finish(items, in_haste=state == "killed")
+            self._rows.end()
+            self._readback.forget()
+            open_runs.drop(self)
+        if state != "killed" and not host.engine.is_lost:  # else no time, or no means: the next who finishes seals
+            self._session.seal_gathered()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(exit_code=code_of(error))
+
+    def __repr__(self) -> str:
+        return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
+
+    def leave_to_parent(self) -> None:
+        """Let go of the journal in the child of a fork; a later `log` here opens a session of its own.
+
+        >>> import os
+        >>> with tl.init(id="r1") as run:
+        ...     run.leave_to_parent()
+        ...     run.log({"loss": 0.5})
+        >>> len(os.listdir("lake/journal"))
+        2
+        """
+        self._session.leave()
+        self._rows.end()
+        self._readback.forget()
+
+    def keep_alive(self, *, beat: bool) -> None:
+        """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life.
+
+        >>> with tl.init(durability="buffered") as run:
+        ...     run.log({"loss": 0.5})
+        ...     run.keep_alive(beat=False)
+        ...     tl.open().history("loss")["value"].to_list()
+        [0.5]
+        """
+        self._session.keep_alive(beat=beat)
+
+    def start_asides(self, *, sample_system: bool, metadata: bool) -> None:
+        """Note the run's surroundings, and sample the system, beside the training.
+
+        >>> with tl.init(id="r1", settings={"metadata": False}) as run:
+        ...     run.start_asides(sample_system=False, metadata=True)
+        >>> tl.open().run("r1").metadata["tracklake"] == tl.__version__
+        True
+        """
+        session = self._session
+        if metadata:
+            session.asides.append(Metadata(lambda items: session.say([("metadata", *item) for item in items])))
+        if sample_system:
+            log = system_metrics.SystemLog(session.new_journal(layout.SYSTEM_FOLDER), step=lambda: self.step)
+            session.asides.append(log)
+
+    def _begun(self, journal: Journal) -> None:
+        """Take over a journal that was opened."""
+        open_runs.add(self)
+        journal.step = lambda: self._rows.step
+        journal.on_forget = self._rows.forget
+        self._rows.begin(journal)
+
+
+class Definition(NamedTuple):
+    """What `define_metric` returns; it may be given as `name` or `step_metric` of later calls."""
+
+    name: str
+
+
+def _as_mapping(definition: MetricDefinition) -> dict[str, Any]:
+    """Return what was said of a metric, leaving out what was not."""
+    said: dict[str, Any] = {"name": definition.name, "step_metric": definition.step_metric, "goal": definition.goal}
+    said["summary"] = "none" if definition.none else ",".join(definition.kinds)
+    said["hidden"] = definition.hidden
+    return {key: value for key, value in said.items() if value}

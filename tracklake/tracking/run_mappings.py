@@ -1,0 +1,306 @@
+"""The two mappings of a run: its summary and its config, written through as they are changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
+
+from tracklake.errors import ConfigError
+from tracklake.schema import arrays, naming, nesting, values
+from tracklake.schema.values import Kind, Stored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+Change = tuple[str, str, Stored]
+"""(said, key, value): said is edit or erase in a summary, config or unset in a config."""
+Say = Callable[[list[Change]], None]
+Entries = Callable[[str | None], dict[str, Any]]
+"""Gives a summary's entries by full name: of a name at least those at, above and under it; of None all."""
+
+NOTHING = Stored(Kind.NULL, None, None, None)
+
+
+class Summary(MutableMapping[str, Any]):
+    """What one run's summary holds: views over its history, and what was set by hand.
+
+    A mapping that answers to full names (`summary["train.loss"]`) and to their parts (`summary["train"]["loss"]`), with
+    attribute style as well. Assignment replaces an entry, a nested one keeps its siblings; None erases; arrays of more
+    than 32 elements are saved whole and held as their statistics (see `array`).
+
+    >>> summary = example().run("fast").summary
+    >>> summary["test"] = {"acc": 0.7}
+    >>> summary["test"]["acc"], summary["test.acc"], summary.loss
+    (0.7, 0.7, 0.75)
+    """
+
+    _INTERNAL = frozenset({"_entries", "_say", "_folder", "_path"})
+    _entries: Entries
+    _say: Say
+    _folder: Path
+    _path: str
+
+    def __init__(self, *, entries: Entries, say: Say, folder: Path, path: str = "") -> None:
+        # at once, past __setattr__: one is made for every part that is looked at
+        self.__dict__.update(_entries=entries, _say=say, _folder=folder, _path=path)
+
+    def __getitem__(self, key: str) -> Any:
+        found = self._find(key)
+        return self._at(self._full(key)) if isinstance(found, dict) else found
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self._set({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        self._find(key)
+        self._say([*self._apart([key]), ("erase", self._full(key), NOTHING)])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._here())
+
+    def __len__(self) -> int:
+        return len(self._here())
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self._find(key)
+        except KeyError:
+            return False
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in self._INTERNAL:
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError:
+            msg = f"the summary has no {name!r}; it has {sorted(self)}"
+            raise AttributeError(msg) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in self._INTERNAL:
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        del self[name]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._json_dict == nesting.plain(other)
+
+    __hash__ = None  # type: ignore[assignment] # a mutable mapping
+
+    def __repr__(self) -> str:
+        return repr(self._here())
+
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        """The entries as a plain nested dict."""
+        return self._here()
+
+    def update(self, other: Any = (), /, **more: object) -> None:
+        """Set several entries; a dict replaces what stands under its key whole.
+
+        >>> summary = example().run("fast").summary
+        >>> summary.update({"note": "rerun"}, loss=0.1)
+        >>> summary["acc"], summary["loss"], summary.note
+        (0.8, 0.1, 'rerun')
+        """
+        self._set({**dict(other), **more})
+
+    def array(self, key: str) -> np.ndarray[Any, Any]:
+        """Return an array that was set in this summary, whole, memory-mapped and read-only.
+
+        Raises KeyError if there is no such entry, TypeError if it is no saved array.
+
+        >>> import numpy as np
+        >>> summary = example().run("fast").summary
+        >>> summary["confusion"] = np.eye(10)
+        >>> summary.array("confusion").shape, summary["confusion"]["mean"]
+        ((10, 10), 0.1)
+        """
+        entry = self[key]
+        if not isinstance(entry, Mapping) or "path" not in entry:
+            saved = f"an array of more than {values.LIST_LIMIT} elements is"
+            msg = f"summary[{key!r}] is {entry!r}, not a saved array ({saved})"
+            raise TypeError(msg)
+        return arrays.load(self._folder / entry["path"])
+
+    def _at(self, path: str) -> Summary:
+        """Return the part of the summary under a full name."""
+        return Summary(entries=self._entries, say=self._say, folder=self._folder, path=path)
+
+    def _set(self, given: Mapping[str, object]) -> None:
+        changes = [change for key, value in given.items() for change in self._changes(key, value)]
+        if changes:
+            self._say([*self._apart(given), *changes])
+
+    def _here(self) -> dict[str, Any]:
+        if not self._path:
+            return naming.nest((name.split("."), value) for name, value in self._entries(None).items())
+        try:
+            found = nesting.find(self._entries(self._path), self._path)
+        except KeyError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _find(self, key: object) -> Any:
+        if not isinstance(key, str):
+            raise KeyError(key)
+        name = self._full(key)
+        return nesting.find(self._entries(name), name)
+
+    def _full(self, key: str) -> str:
+        name = naming.metric_name(key)
+        return f"{self._path}.{name}" if self._path else name
+
+    def _changes(self, key: str, value: object) -> Iterator[Change]:
+        """Yield the edits that put a value under a key."""
+        if not isinstance(key, str):
+            msg = f"a summary key must be a str, not {key!r}"
+            raise TypeError(msg)
+        if not key:
+            msg = "a summary key must not be empty"
+            raise ValueError(msg)
+        name = self._full(key)
+        leaves = [leaf for item in nesting.leaves(value, name=name) for leaf in self._saved(*item)]
+        if value is None or any(path for path, _ in leaves):  # what stands under the key goes, too
+            yield "erase", name, NOTHING
+        for path, leaf in leaves:
+            stored = values.store_exact(leaf, name=name)
+            if stored.kind != Kind.NULL:
+                yield "edit", ".".join((name, *path)), stored
+
+    def _apart(self, given: Iterable[str]) -> Iterator[Change]:
+        """Yield the parts of entries above the keys given as entries of their own, so that siblings outlive a change.
+
+        A view such as {"min": 1, "last": 2} and a dict that is one value are such entries.
+        """
+        above = dict.fromkeys(parent for key in given for parent in naming.parents(self._full(key)))
+        for parent in above:
+            entry = self._entries(parent).get(parent)
+            if isinstance(entry, dict):
+                for path, leaf in nesting.leaves(entry, name=parent, whole=False):
+                    yield "edit", ".".join((parent, *path)), values.store_exact(leaf, name=parent)
+
+    def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
+        """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
+        found = arrays.as_array(value)
+        if found is None or found[0].size <= values.LIST_LIMIT:
+            yield path, value
+            return
+        array, type_name = found
+        described = arrays.describe(array, type_name=type_name)
+        file, sha256 = arrays.save(array, folder=self._folder / "files")
+        for name, part in {**described, "path": f"files/{file}", "sha256": sha256}.items():
+            yield (*path, name), part
+
+
+class Config(Mapping[str, Any]):
+    """The config of one run: nested values, item and attribute access; existing values change only when allowed.
+
+    >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+    >>> config.seed = 3
+    >>> config["lr"], config["seed"]
+    (0.1, 3)
+    """
+
+    _INTERNAL = frozenset({"_values", "_say"})
+
+    def __init__(self, current: dict[str, Any], *, say: Say) -> None:
+        self._values = current
+        self._say = say
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.update({key: value})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in Config._INTERNAL:
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            msg = f"the config has no {name!r}; it has {sorted(self._values)}"
+            raise AttributeError(msg) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in Config._INTERNAL:
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+        """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
+
+        Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
+
+        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config.update({"seed": 3})
+        >>> config.update({"lr": 0.2})
+        Traceback (most recent call last):
+        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
+        """
+        changes: list[Change] = []
+        fresh = {}
+        for key, value in nesting.as_mapping(given).items():
+            found = nesting.leaves(value, name=key, any_key=True)
+            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in found]
+            fresh[key] = naming.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
+            if key in self._values and not _same(self._values[key], fresh[key]):
+                self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
+                old = nesting.leaves(self._values[key], name=key)
+                changes += [("unset", naming.join((key, *path)), NOTHING) for path, _ in old]
+            changes += [("config", naming.join((key, *path)), stored) for path, stored in leaves]
+        if changes:
+            self._say(changes)
+            self._values |= fresh
+
+    def setdefaults(self, given: object) -> None:
+        """Set the values whose keys are not there yet.
+
+        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config.setdefaults({"lr": 0.2, "seed": 3})
+        >>> config
+        {'lr': 0.1, 'seed': 3}
+        """
+        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a copy as a plain nested dict.
+
+        >>> Config({"model": {"depth": 3}}, say=lambda changes: None).as_dict()
+        {'model': {'depth': 3}}
+        """
+        return cast("dict[str, Any]", nesting.plain(self._values))
+
+    def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
+        if not allowed:
+            msg = (
+                f"config[{key!r}] is {self._values[key]!r} and would become {value!r}; "
+                "say run.config.update({...}, allow_val_change=True) if that is meant"
+            )
+            raise ConfigError(msg)
+
+
+def _same(a: object, b: object) -> bool:
+    """Compare config values; NaN is NaN."""
+    return bool(a == b) or repr(a) == repr(b)
+
+
+def _columns(stored: Stored) -> tuple[int, float | None, int | None, str | None]:
+    return stored.kind, stored.value, stored.ival, stored.text

@@ -1,0 +1,182 @@
+"""What one run's summary is made of, in memory: tallies of series, edits, definitions; and the entries they make.
+
+The scalar twin of `summaries`, for the run that is being written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracklake.compute.running_state import Tally
+from tracklake.query.summaries import shape
+from tracklake.schema import naming, values
+from tracklake.schema.definitions import Definitions, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from tracklake.compute.running_state import Row
+    from tracklake.schema.values import Stored
+
+_ABSENT = object()
+_AT_MOST = 256
+"""Rows that wait for somebody to ask for what they say."""
+
+
+class _Event(NamedTuple):
+    """What was said of a key by hand last: when, the value (None: erased), and when it had one last."""
+
+    at: int
+    stored: Stored | None
+    written: int | None
+
+
+class Ledger:
+    """The series, edits and definitions of one run.
+
+    >>> ledger = Ledger(session=1)
+    >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+    >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
+    >>> ledger.entries()
+    {'best': 7, 'loss': 0.5}
+    """
+
+    def __init__(self, *, session: int) -> None:
+        """Begin empty; `say` is for statements of this session."""
+        self._session = session
+        self._rows: list[Row] = []
+        self._tallies: dict[str, Tally] = {}
+        self._events: dict[str, _Event] = {}
+        self._names: dict[str, None] = {}
+        self._families: dict[str, list[str]] = defaultdict(list)
+        """Names by their first part: only within a family can names hide each other."""
+        self._said: list[tuple[int, int, Statement]] = []
+        self._definitions = Definitions()
+
+    def __len__(self) -> int:
+        """How many series there are."""
+        return len(self._tallies)
+
+    def tally(self, name: str) -> Tally:
+        """Return the tally of a series, a new one if there is none yet.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss") is ledger.tally("loss")
+        True
+        """
+        found = self._tallies.get(name)
+        if found is None:
+            found = self._tallies[name] = Tally(name, self._rows)
+            self._meet(name)
+        return found
+
+    def take(self, row: Row) -> None:
+        """Take in a row; its series have to be known.
+
+        >>> ledger = Ledger(session=1)
+        >>> _ = ledger.tally("loss")
+        >>> ledger.take((0, 10, {"loss": (values.Kind.FLOAT, 0)}, (0.5,)))
+        >>> ledger.entries()
+        {'loss': 0.5}
+        """
+        self._rows.append(row)
+        if len(self._rows) == _AT_MOST:
+            for tally in self._tallies.values():
+                tally.settle()
+            self._rows.clear()
+
+    def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
+        """Take in a statement: edit, erase or define; others do not matter here.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.say(10, "edit", "note", values.store("a", name="note"))
+        >>> ledger.say(5, "edit", "note", values.store("said before", name="note"))
+        >>> ledger.entries()
+        {'note': 'a'}
+        """
+        if said == "define":
+            self.define(stamp, self._session, stored.text or "")
+        elif said in ("edit", "erase"):
+            self._meet(key)
+            before = self._events.get(key)
+            written = stamp if said == "edit" else before.written if before else None
+            if before is None or stamp >= before.at:
+                self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
+
+    def define(self, stamp: int, session: int, text: str) -> None:
+        """Take in a definition that was said in any session, of the run or the lake.
+
+        >>> ledger = Ledger(session=1)
+        >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.define(20, 7, '{"name":"loss","summary":["min"]}')
+        >>> ledger.entries()
+        {'loss': {'min': 0.5}}
+        """
+        self._said.append((stamp, session, Statement.from_json(text)))
+        self._said.sort(key=lambda item: item[:2])
+        self._definitions = Definitions(statement for _, _, statement in self._said)
+
+    def entries(self, name: str | None = None) -> dict[str, Any] | None:
+        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late.
+
+        >>> ledger = Ledger(session=1)
+        >>> for name in ("train", "train.loss", "lr"):
+        ...     ledger.tally(name).add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.entries("lr"), ledger.entries("train")
+        ({'lr': 0.5}, {'train.loss': 0.5})
+        """
+        family: Collection[str] = self._names if name is None else self._families.get(naming.first_part(name), ())
+        tallies = self._tallies
+        for member in family:
+            if member in tallies and tallies[member].late:
+                return None
+        wanted = family if name is None or len(family) <= 1 else (*naming.parents(name), name, *self._under(name))
+        entries = {}
+        for key in sorted(wanted):
+            shown = self._shown(key)
+            if shown is not _ABSENT:
+                entries[key] = shown
+        return entries
+
+    def _meet(self, name: str) -> None:
+        if name not in self._names:
+            self._names[name] = None
+            self._families[naming.first_part(name)].append(name)
+
+    def _under(self, name: str) -> Iterator[str]:
+        inside = f"{name}."
+        yield from (key for key in self._families.get(naming.first_part(name), ()) if key.startswith(inside))
+
+    def _shown(self, name: str) -> Any:
+        """Return the entry of just this name, as `Summaries.of_run` has it."""
+        event, tally = self._events.get(name), self._tallies.get(name)
+        ts = None if tally is None else tally.ts
+        if event is not None and (ts is None or event.at > ts):
+            if event.stored is None or self._is_hidden(name, event.at):
+                return _ABSENT
+            return values.restore(*event.stored)
+        if tally is None or ts is None or self._is_hidden(name, ts):
+            return _ABSENT
+        definition = self._definitions.resolve(name)
+        if definition is None or not (definition.none or definition.summary):
+            return tally.last
+        if definition.none:
+            return _ABSENT
+        entry = shape(definition, tally.counted().statistic)
+        return _ABSENT if entry is None else entry
+
+    def _is_hidden(self, name: str, at: int) -> bool:
+        """Tell whether a name above was written or erased later, or one under it written; of a row the longer wins."""
+        if len(self._families[naming.first_part(name)]) == 1:
+            return False
+        by = [(self._said_at(above, erased=True), above) for above in naming.parents(name)]
+        by += [(self._said_at(under, erased=False), under) for under in self._under(name)]
+        return any(moment > (at, name) for moment in by)
+
+    def _said_at(self, name: str, *, erased: bool) -> int:
+        """Return when a name was written last, or also erased; -1 if never."""
+        event, tally = self._events.get(name), self._tallies.get(name)
+        by_hand = None if event is None else event.at if erased else event.written
+        ts = None if tally is None else tally.ts
+        return max(-1 if by_hand is None else by_hand, -1 if ts is None else ts)
