@@ -330,7 +330,7 @@ def checked_step(step: object, name: str = "step") -> int | None:
     """
     if step is None:
         return None
-    if isinstance(step, bool):
+    if isinstance(step, bool) or type(step).__name__ in ("bool", "bool_"):  # older numpy lets its bools be an index
         msg = f"{name} must be an int, not {step!r}"
         raise TypeError(msg)
     try:
