@@ -104,7 +104,7 @@ class Floor:
             WHERE metric = '{METRIC}' AND max IS NOT NULL ORDER BY max DESC, run_id LIMIT 20"""
         said = f"""SELECT run_id, said.key AS key, said.text AS text
             FROM (SELECT run_id, unnest(statements) AS said FROM {self._files("runs")}
-                  WHERE run_id IN (SELECT run_id FROM best)) WHERE said.said = 'field'"""
+                  WHERE run_id IN (SELECT run_id FROM best)) WHERE said.op = 'field'"""
         text = f"""WITH best AS MATERIALIZED ({best}), said AS ({said}),
             fields AS (SELECT run_id, max(text) FILTER (key = 'name') AS name,
                            max(text) FILTER (key = 'group') AS "group" FROM said GROUP BY run_id)

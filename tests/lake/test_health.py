@@ -219,12 +219,20 @@ def test_damaged_array(lake: tl.Lake):
 def test_newer_format(lake: tl.Lake):
     """A lake of a newer format is refused, with the way out; check says no more than that."""
     marker = Path(lake.dir, "tracklake.json")
-    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 2}))
-    words = f"the lake at {lake.dir} has format 2; this version of tracklake knows 1. Upgrade: pip install -U tracklake"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 3}))
+    words = f"the lake at {lake.dir} has format 3; this version of tracklake knows 2. Upgrade: pip install -U tracklake"
     with pytest.raises(LakeError) as raised:
         tl.open(lake.dir)
     assert str(raised.value) == words
     assert (lake.check().checked, lake.check().findings) == ([], [words])
+
+
+def test_older_format(lake: tl.Lake):
+    """A lake of a format before the first release is refused, with the way out."""
+    marker = Path(lake.dir, "tracklake.json")
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": 1}))
+    with pytest.raises(LakeError, match=r"has format 1, older than the first release.*Export it with the version"):
+        tl.open(lake.dir)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "x", "id": "y"}', "\0\0\0"])

@@ -131,7 +131,7 @@ def test_what_sessions_said_comes_back_as_it_was(root):
     assert [s.files["run_id"].to_list() for s in said] == [["b"], ["a"]]
     statements = said[1].statements
     assert statements["ts"].is_sorted()
-    assert statements.filter(~pl.col("said").is_in(["session", "metadata"])).select("said", "key").rows() == [
+    assert statements.filter(~pl.col("op").is_in(["session", "metadata"])).select("op", "key").rows() == [
         ("config", "lr"),
         ("config", "never"),
         ("define", "loss"),

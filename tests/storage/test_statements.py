@@ -23,7 +23,7 @@ def part(*names: str, last: int = 0, n: int = 0, **header: object) -> Part:
 def test_a_header_is_told_as_facts():
     """What a header tells of its session is a statement stamped with its beginning; nothing is said of nothing."""
     said = statements.of_parts([part(node="host1", format=1, step=3, from_step=None, n=5)])
-    assert said.statements.select("said", "key", "text").rows() == [("session", "node", "host1")]
+    assert said.statements.select("op", "key", "text").rows() == [("session", "node", "host1")]
     assert said.statements["ts"].dt.epoch("us").to_list() == [7]
 
 

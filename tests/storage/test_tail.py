@@ -62,7 +62,7 @@ def read(path: Path, data: bytes):
             numbers = raw.view("<f8") if kind == "d" else raw.astype(int if kind == "q" else bool)
             points |= {(name, step): x for step, x in zip(block.steps.tolist(), numbers.tolist(), strict=True)}
     points |= {(p.metric, p.step): p.stored.text for p in tail.odd}
-    return points, [(item.said, item.key) for item in tail.items], tail.faults, reader
+    return points, [(item.op, item.key) for item in tail.items], tail.faults, reader
 
 
 def journal_of(folder: Path) -> Journal:
@@ -120,7 +120,7 @@ def points_in(frame: bytes) -> int:
     """How many points a frame holds that no other frame repeats."""
     if frame[3] == frame_format.ROW:
         return (len(frame) - frame_format.PREFIX_SIZE - frame_format.CRC_SIZE - frame_format.ROW_HEAD) // 8
-    return int(frame[3] == frame_format.STATEMENT and b'"said":"row"' in frame)
+    return int(frame[3] == frame_format.STATEMENT and b'"op":"row"' in frame)
 
 
 def test_every_flipped_bit_is_told(tmp_path: Path):
@@ -170,25 +170,23 @@ STRANGE = {
     "a kind of frame of a later version": closed(9, b"whatever"),
     "a statement without a stamp": closed(frame_format.STATEMENT, b"{}"),
     "no JSON": closed(frame_format.STATEMENT, bytes(8) + b"{"),
-    "no UTF-8": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"\xff"}'),
+    "no UTF-8": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"\xff"}'),
     "nested too deep": closed(frame_format.STATEMENT, bytes(8) + b"[" * 100_000),
     "a list": closed(frame_format.STATEMENT, bytes(8) + b"[1]"),
     "no said": closed(frame_format.STATEMENT, bytes(8) + b"{}"),
-    "items of another form": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":[["a"]]}'),
-    "items that are a number": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":7}'),
-    "a key that is no text": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":[[1,0,1.0]]}'),
-    "half a surrogate pair": closed(
-        frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":[["\\ud800",0,1.0]]}'
-    ),
+    "items of another form": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":[["a"]]}'),
+    "items that are a number": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":7}'),
+    "a key that is no text": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":[[1,0,1.0]]}'),
+    "half a surrogate pair": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":[["\\ud800",0,1.0]]}'),
     "a kind of value of a later version": closed(
-        frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":[["a",99,1]]}'
+        frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":[["a",99,1]]}'
     ),
-    "a text for a number": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"config","items":[["a",0,"x"]]}'),
+    "a text for a number": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"config","items":[["a",0,"x"]]}'),
     "an int beyond 64 bits": closed(
-        frame_format.STATEMENT, bytes(8) + b'{"said":"row","step":1,"items":[["a",1,9223372036854775808]]}'
+        frame_format.STATEMENT, bytes(8) + b'{"op":"row","step":1,"items":[["a",1,9223372036854775808]]}'
     ),
-    "a row without a step": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"row","items":[["a",3,"x"]]}'),
-    "a header without a run": closed(frame_format.STATEMENT, bytes(8) + b'{"said":"header","session":1}'),
+    "a row without a step": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"row","items":[["a",3,"x"]]}'),
+    "a header without a run": closed(frame_format.STATEMENT, bytes(8) + b'{"op":"header","session":1}'),
     "names of a later version": closed(frame_format.KEYSET, b'[7,["a"],"z"]'),
     "names that do not fit": closed(frame_format.KEYSET, b'[7,["a"],"dd"]'),
     "names that are a number": closed(frame_format.KEYSET, b"[7,5,5]"),
@@ -301,10 +299,10 @@ def test_header_is_json(file: Path):
     """The header is plain JSON, so that a file can be understood without tracklake."""
     begin, end = frames(file.read_bytes())[0]
     header = json.loads(file.read_bytes()[begin + frame_format.PREFIX_SIZE + 8 : end - frame_format.CRC_SIZE])
-    assert (header["said"], header["run"], header["project"], header["n"], header["format"]) == (
+    assert (header["op"], header["run"], header["project"], header["n"], header["format"]) == (
         "header",
         "run",
         "p",
         0,
-        1,
+        2,
     )

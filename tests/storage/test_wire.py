@@ -29,9 +29,9 @@ def body(content: object, stamp: int = 7) -> bytes:
 def test_layout_of_a_frame():
     """Magic, kind, length and their crc; the body; a crc of all: the layout of files that are there for years."""
     frame = frame_format.statement(5, "beat")
-    assert frame[:8] == b"TLJ\x03" + struct.pack("<I", 8 + len(b'{"said":"beat"}'))
+    assert frame[:8] == b"TLJ\x03" + struct.pack("<I", 8 + len(b'{"op":"beat"}'))
     assert frame[8:12] == struct.pack("<I", crc32(frame[:8]))
-    assert body_of(frame) == struct.pack("<q", 5) + b'{"said":"beat"}'
+    assert body_of(frame) == struct.pack("<q", 5) + b'{"op":"beat"}'
     assert frame[-4:] == struct.pack("<I", crc32(frame[:-4]))
     assert crc32(frame) == frame_format.RESIDUE
 
@@ -70,7 +70,7 @@ def test_a_statement_comes_back(items, stamp):
     stored = [(key, store(value, name=key)) for key, value in items]
     frame = frame_format.statement(stamp, "edit", stored, step=4)
     found = frame_format.parse_statement(body_of(frame))
-    assert (found.stamp, found.said, found.items) == (stamp, "edit", stored)
+    assert (found.stamp, found.op, found.items) == (stamp, "edit", stored)
     assert found.content["step"] == 4
 
 
@@ -87,14 +87,14 @@ def test_half_a_surrogate_pair_is_replaced():
         b"1234567",
         body([]),
         body({}),
-        body({"said": 1}),
-        body({"said": "edit", "items": {}}),
-        body({"said": "edit", "items": [1]}),
-        body({"said": "edit", "items": [["a", 0]]}),
-        body({"said": "edit", "items": [["a", 0, 1.0, 2]]}),
-        body({"said": "edit", "items": [[1, 0, 1.0]]}),
-        body({"said": "edit", "items": [["\ud800", 0, 1.0]]}),
-        body({"said": "edit", "items": [["a", 99, 1.0]]}),
+        body({"op": 1}),
+        body({"op": "edit", "items": {}}),
+        body({"op": "edit", "items": [1]}),
+        body({"op": "edit", "items": [["a", 0]]}),
+        body({"op": "edit", "items": [["a", 0, 1.0, 2]]}),
+        body({"op": "edit", "items": [[1, 0, 1.0]]}),
+        body({"op": "edit", "items": [["\ud800", 0, 1.0]]}),
+        body({"op": "edit", "items": [["a", 99, 1.0]]}),
         struct.pack("<q", 7) + b"{",
     ],
 )

@@ -9,6 +9,7 @@ import polars as pl
 from tracklake.common.lazy_numpy import np
 from tracklake.compute import points, typed_columns
 from tracklake.schema import naming
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import STAMP
 from tracklake.schema.values import Kind
 from tracklake.storage.journal.statements import FILES, STATEMENTS, Said
@@ -140,10 +141,10 @@ def _statements(runs: Runs, whose: Ints, n: int) -> pl.DataFrame:
     """Return what the sessions say (schema STATEMENTS): where they come from, their config, and that they finished."""
     config = {naming.join(name.split(".")): column for name, column in runs.config[whose].to_dict().items()}
     said = [
-        ("session", "imported_from", pl.Series([runs.origin]).new_from_index(0, len(whose))),
-        *(("config", key, column) for key, column in config.items()),
-        ("finish", "state", pl.Series(["finished"]).new_from_index(0, len(whose))),
-        ("finish", "exit_code", pl.Series([0]).new_from_index(0, len(whose))),
+        (StatementKind.SESSION, "imported_from", pl.Series([runs.origin]).new_from_index(0, len(whose))),
+        *((StatementKind.CONFIG, key, column) for key, column in config.items()),
+        (StatementKind.FINISH, "state", pl.Series(["finished"]).new_from_index(0, len(whose))),
+        (StatementKind.FINISH, "exit_code", pl.Series([0]).new_from_index(0, len(whose))),
     ]
     order = interleaved(np.arange(len(whose)), len(said))
     which, run = (pl.Series(part) for part in np.divmod(order, len(whose)))
@@ -153,7 +154,7 @@ def _statements(runs: Runs, whose: Ints, n: int) -> pl.DataFrame:
         pl.Series("session", runs.session[whose])[run],
         pl.lit(n, pl.Int32).alias("n"),
         pl.Series("ts", runs.start[whose])[run].cast(STAMP),
-        pl.Series("said", [kind for kind, _, _ in said])[which],
+        pl.Series("op", [kind for kind, _, _ in said], dtype=pl.String)[which],
         pl.Series("key", [key for _, key, _ in said])[which],
         *("value", "ival", "text", "kind"),
     )

@@ -9,6 +9,7 @@ from tracklake.errors import DefinitionError
 from tracklake.query import derived_snapshot
 from tracklake.query.derivations import Derivation
 from tracklake.schema import definitions, run_fields
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
@@ -59,7 +60,7 @@ class Declarations:
         )
         if name == LAKE_RUN:
             raise DefinitionError(f"{name!r} is reserved")
-        self._say(("define", said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
+        self._say((StatementKind.DEFINE, said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
 
     def derive(
         self,
@@ -87,7 +88,7 @@ class Declarations:
         [('slow', 0.6, 0), ('fast', 0.30000000000000004, 0)]
         """
         said = Derivation(name, expression, description=description, unit=unit)
-        self._say_derivation("derive", said, project)
+        self._say_derivation(StatementKind.DERIVE, said, project)
 
     def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
         """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.
@@ -101,9 +102,9 @@ class Declarations:
         >>> lake.summaries("accuracy.max").rows()
         [('slow', 0.6), ('fast', 0.9)]
         """
-        self._say_derivation("alias", Derivation(name, others=others, description=description), project)
+        self._say_derivation(StatementKind.ALIAS, Derivation(name, others=others, description=description), project)
 
-    def _say_derivation(self, said: str, derivation: Derivation, project: str | None) -> None:
+    def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
         arguments.text("name", derivation.name, takes="the name of a metric")
         for name in ("expression", "description", "unit"):
             if (text := getattr(derivation, name)) is not None:
@@ -111,7 +112,7 @@ class Declarations:
         if project is not None:
             run_fields.check_project(project)
         derived_snapshot.check(derivation, project=project, table=self._view.runs)
-        change = (said, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
+        change = (op, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
 
     def _say(self, change: Change, *, project: str | None) -> None:

@@ -12,6 +12,7 @@ from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
 from tracklake.schema import naming, values
 from tracklake.schema.run_fields import check_tags
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking.edit_session import write_session
 from tracklake.tracking.run_mappings import Summary
@@ -103,7 +104,7 @@ class RecordedRun:
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
         """Replace its tags, at once."""
-        self.say([("field", "tags", values.store_exact(check_tags(tags), name="tags"))])
+        self.say([(StatementKind.FIELD, "tags", values.store_exact(check_tags(tags), name="tags"))])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -138,8 +139,8 @@ class RecordedRun:
         >>> example().run("slow").metadata["pid"] == os.getpid()
         True
         """
-        said = self._table().snapshot.statements.filter((pl.col("said") == "metadata") & (pl.col("run_id") == self.id))
-        items = said.sort("ts", "session").select("key", "kind", "value", "ival", "text").iter_rows()
+        said = self._table().snapshot.statements_of(StatementKind.METADATA, run_id=self.id)
+        items = said.select("key", "kind", "value", "ival", "text").iter_rows()
         return naming.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
 
     @property

@@ -11,6 +11,7 @@ from tracklake.compute.points import PSEUDO
 from tracklake.errors import UnknownNameError
 from tracklake.query import quality
 from tracklake.schema import naming, statistics
+from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +165,7 @@ class ColumnNames:
 
     def _defined(self, run_ids: pl.Series | None) -> list[str]:
         """Return the summary columns that these runs (None: all) show by definition, and the keys set by hand."""
-        groups, edits = self.summaries.defined.groups, self.summaries.edits.filter(pl.col("said") == "edit")
+        groups, edits = self.summaries.defined.groups, self.summaries.edits.filter(pl.col("op") == StatementKind.EDIT)
         metrics = self.summaries.snapshot.metrics
         if run_ids is not None and len(run_ids) < groups.height:
             groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))

@@ -17,6 +17,7 @@ import polars as pl
 from tracklake.errors import DefinitionError
 from tracklake.query.column_names import BASE
 from tracklake.schema import naming, statistics
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
@@ -178,11 +179,11 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         >>> list(Derivations.of(lake._view.taken))
         ['gap']
         """
-        said = snapshot.statements.filter(pl.col("said").is_in(["derive", "alias"]) & (pl.col("run_id") == LAKE_RUN))
+        said = snapshot.statements_of(StatementKind.DERIVE, StatementKind.ALIAS, run_id=LAKE_RUN)
         if said.is_empty():
             return cls([])
         scope = dict(snapshot.sessions.select("session", "project").iter_rows())
-        rows = said.sort("ts", "session").select("session", "key", "text").iter_rows()
+        rows = said.select("session", "key", "text").iter_rows()
         return cls((scope[session], _from_json(name, text)) for session, name, text in rows)
 
     def __getitem__(self, name: str) -> dict[str, Derivation]:

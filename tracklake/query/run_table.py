@@ -18,6 +18,7 @@ from tracklake.query.quality import PREFIX, Quality
 from tracklake.query.summaries import STORED
 from tracklake.query.summary_columns import Cells, Rows, SummaryColumns
 from tracklake.schema import naming, run_fields, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class RunTable:
     def _whole(self) -> pl.DataFrame:
         """The fields, as they were said last, and the runtime of all runs in their order."""
         names = [*run_fields.TEXTS, "tags"]
-        said = self.snapshot.statements.filter(pl.col("said") == "field").sort("ts", "session", maintain_order=True)
+        said = self.snapshot.statements_of(StatementKind.FIELD)
         texts = said.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
         whole = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
         whole = whole.join(self._runtimes, on="run_id", how="left", maintain_order="left")
@@ -190,7 +191,7 @@ class RunTable:
         """run_id, session, state: how each session said that it ended (null: not at all), in order of starts."""
         main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
         main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")
-        finished = self.snapshot.statements.filter((pl.col("said") == "finish") & (pl.col("key") == "state"))
+        finished = self.snapshot.statements_of(StatementKind.FINISH).filter(pl.col("key") == "state")
         told = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
         return told.sort("start", "session").select("run_id", "session", "state")
 
@@ -201,11 +202,11 @@ class RunTable:
         >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
         [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
         """
-        said = self.snapshot.statements.filter(
-            pl.col("said").is_in(["config", "unset"]) & (pl.col("run_id") != LAKE_RUN)
+        said = self.snapshot.statements_of(StatementKind.CONFIG, StatementKind.UNSET).filter(
+            pl.col("run_id") != LAKE_RUN
         )
-        said = said.sort("ts", "session", maintain_order=True)
-        last = said.unique(["run_id", "key"], keep="last", maintain_order=True).filter(pl.col("said") == "config")
+        last = said.unique(["run_id", "key"], keep="last", maintain_order=True)
+        last = last.filter(pl.col("op") == StatementKind.CONFIG)
         names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
         return last.select(
             "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")

@@ -15,6 +15,7 @@ import polars as pl
 from tracklake.compute import states
 from tracklake.schema import naming, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 STORED = ("value", "ival", "text", "kind")
 LAST = tuple(f"last_{name}" for name in STORED)
-_EVENT = ["run_id", "key", "ts", "session", "said", *STORED]
+_EVENT = ["run_id", "key", "ts", "session", "op", *STORED]
 
 
 class Defined(NamedTuple):
@@ -61,7 +62,7 @@ class Summaries:
         >>> lake._view.runs.summaries.defined.groups.rows()  # both runs have the same
         [('slow', 0), ('fast', 0)]
         """
-        said = self.snapshot.statements.filter(pl.col("said") == "define").sort("ts", "session", maintain_order=True)
+        said = self.snapshot.statements_of(StatementKind.DEFINE)
         from_lake = pl.col("run_id") == LAKE_RUN
         said = said.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
         common = said.filter(pl.col("run_id") == LAKE_RUN)
@@ -97,13 +98,14 @@ class Summaries:
 
         >>> lake = example()
         >>> lake.run("fast").summary["note"] = "rerun"
-        >>> lake._view.runs.summaries.edits.select("run_id", "key", "said", "text").rows()
+        >>> lake._view.runs.summaries.edits.select("run_id", "key", "op", "text").rows()
         [('fast', 'note', 'edit', 'rerun')]
         """
-        said = self.snapshot.statements.filter(pl.col("said").is_in(["edit", "erase"]) & (pl.col("run_id") != LAKE_RUN))
+        said = self.snapshot.statements_of(StatementKind.EDIT, StatementKind.ERASE)
+        said = said.filter(pl.col("run_id") != LAKE_RUN)
         if not self.snapshot.cutoffs.is_empty():
             said = said.join(self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left")
-        return said.select(_EVENT).sort("ts", "session", maintain_order=True)
+        return said.select(_EVENT)
 
     @cached_property
     def entry_keys(self) -> list[str]:
@@ -115,7 +117,7 @@ class Summaries:
         ['acc', 'loss', 'note']
         """
         return sorted(
-            {*self.snapshot.metrics, *self.snapshot.made, *self.edits.filter(pl.col("said") == "edit")["key"]}
+            {*self.snapshot.metrics, *self.snapshot.made, *self.edits.filter(pl.col("op") == StatementKind.EDIT)["key"]}
         )
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
@@ -156,7 +158,7 @@ class Summaries:
         as a value of the run (made) stands where the run has logged nothing under its key, and set nothing by hand
         that stands.
 
-        >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "said", "value").sort("run_id").rows()
+        >>> example()._view.runs.summaries.entries(["loss"]).select("run_id", "op", "value").sort("run_id").rows()
         [('fast', 'view', 0.75), ('slow', 'view', 0.5)]
         """
         wanted = self.entry_keys if wanted is None else wanted
@@ -172,9 +174,10 @@ class Summaries:
         edits = edits.filter(pl.col("key").is_in(list(related)))
         events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
-        standing = _unhidden(last.filter(pl.col("said") != "erase"), events, _pairs(related))
+        standing = _unhidden(last.filter(pl.col("op") != StatementKind.ERASE), events, _pairs(related))
         shown = standing.filter(pl.col("key").is_in(list(wanted)))
-        said = pl.concat([views, standing.filter(pl.col("said") == "edit")])  # what was logged counts, deleted or not
+        by_hand = standing.filter(pl.col("op") == StatementKind.EDIT)
+        said = pl.concat([views, by_hand])  # what was logged counts, deleted or not
         computed = [self._made(key, said, runs) for key in sorted(made)]
         return pl.concat([shown, *computed], how="diagonal") if computed else shown
 
@@ -182,7 +185,7 @@ class Summaries:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
         own = said.filter(pl.col("key").is_in(_related([key], set(said["key"].unique()))))
         found = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
-        return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("said"))
+        return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("op"))
 
     def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the last value of each metric as an event, stamped with what was logged of it last."""
@@ -192,7 +195,7 @@ class Summaries:
             pl.col("metric").alias("key"),
             "ts",
             "session",
-            pl.lit("view").alias("said"),
+            pl.lit("view").alias("op"),
             *(pl.col(f"last_{name}").alias(name) for name in STORED),
         )
         return shaped.select(_EVENT)
@@ -215,13 +218,13 @@ class Summaries:
         found = self.entries(runs=run_ids).sort("key")
         groups = self.defined.groups
         sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
-        views = found.filter(pl.col("said") == "view").select("run_id", "key").rows()
+        views = found.filter(pl.col("op") == "view").select("run_id", "key").rows()
         defined = {(run_id, m): self.defined.sets[sets[run_id]].resolve(m) for run_id, m in views}
         shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(shaped)
         entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        for run_id, key, said, value, ival, text, kind in found.select("run_id", "key", "said", *STORED).iter_rows():
-            if said == "edit" or (run_id, key) not in shaped:
+        for run_id, key, op, value, ival, text, kind in found.select("run_id", "key", "op", *STORED).iter_rows():
+            if op == StatementKind.EDIT or (run_id, key) not in shaped:
                 entries[run_id][key] = values.restore(kind, value, ival, text)
             elif numbers.get((run_id, key)) is not None:
                 entries[run_id][key] = numbers[run_id, key]
@@ -311,8 +314,10 @@ def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, 
     hides_under = kin.rename({"above": "by", "under": "key"}).with_columns(erasing=pl.lit(value=True))
     hides_above = kin.rename({"under": "by", "above": "key"}).with_columns(erasing=pl.lit(value=False))
     hiding = pl.concat([hides_under, hides_above.select(hides_under.columns)])
-    moments = events.with_row_index("at").select("run_id", "key", "said", "at")
-    by = hiding.join(moments.rename({"key": "by"}), on="by").filter((pl.col("said") != "erase") | pl.col("erasing"))
+    moments = events.with_row_index("at").select("run_id", "key", "op", "at")
+    by = hiding.join(moments.rename({"key": "by"}), on="by").filter(
+        (pl.col("op") != StatementKind.ERASE) | pl.col("erasing")
+    )
     latest = by.group_by(["run_id", "key"]).agg(pl.col("at").max().alias("hidden_at"))
     own = moments.group_by(["run_id", "key"]).agg(pl.col("at").max())
     kept = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")

@@ -9,6 +9,7 @@
 - `nesting`: nested mappings: what counts as one, its leaves by path, and what stands under a dotted name.
 - `run_fields`: what a run is called: its id and project, and the fields that are for people: name, group, job type,
   notes, tags.
+- `statement_kind`: the kinds of statements that a session makes: the stored column `op`.
 - `statistics`: what can be asked of a metric, and how a name says it.
 - `tables`: columns and types of the stored tables: points, states, statements, sessions.
 - `values`: what a value is when it is stored: its kind, a float64, an int64 and a text; and the way back.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LAKE_RUN = "_lake"
 """The reserved run whose sessions hold lake-level statements."""
 
@@ -60,7 +60,7 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
 
 STATEMENT: dict[str, pl.DataType | type[pl.DataType]] = {
     "ts": STAMP,
-    "said": pl.String,  # what kind of statement: field, config, edit, erase, define, ...
+    "op": pl.String,  # statement_kind.StatementKind
     "key": pl.String,
     "value": pl.Float64,
     "ival": pl.Int64,

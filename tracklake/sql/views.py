@@ -13,6 +13,7 @@ from tracklake.compute import scans, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.query.column_names import BASE
 from tracklake.query.derivations import Derivations
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
 
@@ -260,7 +261,7 @@ def sessions(table: RunTable) -> pl.DataFrame:
         table.summaries.runs.select("run_id"), on="run_id", how="semi", maintain_order="left"
     )
     facts = {"node": snapshot.facts("node"), "pid": snapshot.facts("pid")}
-    ended = snapshot.statements.filter(pl.col("said") == "finish")
+    ended = snapshot.statements_of(StatementKind.FINISH)
     facts |= {key: ended.filter(pl.col("key") == key) for key in ("state", "exit_code")}
     for key, said in facts.items():
         value = pl.col("ival" if key in ("pid", "exit_code") else "text").alias(key)

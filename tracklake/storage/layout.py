@@ -95,6 +95,11 @@ def read_id(storage: Storage) -> str:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
         raise LakeError(msg) from error
+    if found < FORMAT_VERSION:
+        raise LakeError(
+            f"the lake at {storage.root} has format {found}, older than the first release; this version of "
+            f"tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
+        )
     if found > FORMAT_VERSION:
         msg = (
             f"the lake at {storage.root} has format {found}; this version of tracklake knows {FORMAT_VERSION}. "

@@ -38,6 +38,6 @@ def write_session(storage: Storage, *, run_id: str, project: str, changes: list[
     journal = Journal(
         storage.path(JOURNAL_FOLDER), run_id=run_id, project=project, clock=clock, durability="fsync", header=header
     )
-    for said, key, stored in changes:
-        journal.say(said, [(key, stored)])
+    for op, key, stored in changes:
+        journal.say(op, [(key, stored)])
     journal.finish([])

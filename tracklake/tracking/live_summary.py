@@ -21,6 +21,7 @@ from tracklake.compute import points, states
 from tracklake.compute.points import PSEUDO
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, STATES
 from tracklake.schema.values import Kind
 from tracklake.storage.journal import frame_format, row_decoding
@@ -115,8 +116,9 @@ class LiveSummary:
             _, _, length, _ = _HEAD.unpack(opened.read(_HEAD.size))
         header = frame_format.PREFIX_SIZE + length + frame_format.CRC_SIZE
         snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
-        by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("said") != "session"))
-        if not by_lake["said"].is_in(["define", "derive", "alias"]).all():  # what is derived, a run does not tell
+        by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("op") != StatementKind.SESSION))
+        understood = [StatementKind.DEFINE, StatementKind.DERIVE, StatementKind.ALIAS]  # a run leaves the last two out
+        if not by_lake["op"].is_in(understood).all():
             return None
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))
         ledger = self._ledger(snapshot)
@@ -129,11 +131,11 @@ class LiveSummary:
         for state in _in_microseconds(said).iter_rows(named=True):
             ledger.tally(state["metric"]).absorb(state)
         edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
-        for stamp, what, key, *stored in _in_microseconds(edits).select("ts", "said", "key", *_STORED).iter_rows():
-            ledger.say(stamp, what, key, values.Stored(*stored))
+        for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *_STORED).iter_rows():
+            ledger.say(stamp, op, key, values.Stored(*stored))
         project = dict(snapshot.sessions.select("session", "project").iter_rows())
-        about = pl.col("run_id").is_in([self._run_id, LAKE_RUN]) & (pl.col("said") == "define")
-        defined = snapshot.statements.filter(about).sort("ts", "session", maintain_order=True)
+        defined = snapshot.statements_of(StatementKind.DEFINE)
+        defined = defined.filter(pl.col("run_id").is_in([self._run_id, LAKE_RUN]))
         for stamp, run_id, session, text in (
             _in_microseconds(defined).select("ts", "run_id", "session", "text").iter_rows()
         ):
@@ -198,14 +200,14 @@ class _Reading:
         self.ledger.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
 
     def _hear(self, statement: frame_format.Statement) -> None:
-        stamp, said, items, content = statement
-        if said == "row":
+        stamp, op, items, content = statement
+        if op == StatementKind.ROW:
             logged = [(name, stored) for name, stored in items if name != "_step"]  # the marker of an empty row
             columns = self._columns([(name, stored.kind) for name, stored in logged])
             self._take(content["step"], stamp, columns, tuple(frame_format.plain(stored) for _, stored in logged))
             return
         for i, (key, stored) in enumerate(items):
-            self.ledger.say(stamp + i, said, key, stored)
+            self.ledger.say(stamp + i, op, key, stored)
 
     def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
         key_set = self._tail.key_sets[number]
@@ -237,7 +239,7 @@ class _Reading:
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
             self.ledger.tally(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
         for item in tail.items:
-            self.ledger.say(item.stamp, item.said, item.key, item.stored)
+            self.ledger.say(item.stamp, item.op, item.key, item.stored)
 
 
 class _Others:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import UnstorableValueError
 from tracklake.schema import naming, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage.journal import frame_format
 
@@ -220,7 +221,7 @@ class RowLog:
                 declaration + key_set.row(stamp, at, [frame_format.plain(stored) for stored in packed.values()])
             )
         if odd:
-            frames.append(frame_format.statement(stamp, "row", odd, step=at))
+            frames.append(frame_format.statement(stamp, StatementKind.ROW, odd, step=at))
         journal.append(b"".join(frames))
         axes = self._definitions.step_metrics
         self._latest |= {name: s for name, s in packed.items() if name in axes and s.kind != Kind.BOOL}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tracklake.schema import naming, values
 from tracklake.schema.definitions import Definitions, Statement, statement
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
 from tracklake.storage.journal import host
@@ -174,7 +175,7 @@ class Run(Identity):
                 overwrite=overwrite,
                 known_goal=known.goal if known else None,
             )
-            self._session.say([("define", said.name, Stored(Kind.JSON, None, None, said.to_json()))])
+            self._session.say([(StatementKind.DEFINE, said.name, Stored(Kind.JSON, None, None, said.to_json()))])
             self._said.append(said)
             self._definitions = Definitions(self._said)
             self._rows.define(self._definitions)
@@ -255,7 +256,9 @@ class Run(Identity):
         """
         session = self._session
         if metadata:
-            session.asides.append(Metadata(lambda items: session.say([("metadata", *item) for item in items])))
+            session.asides.append(
+                Metadata(lambda items: session.say([(StatementKind.METADATA, *item) for item in items]))
+            )
         if sample_system:
             log = system_metrics.SystemLog(session.new_journal(layout.SYSTEM_FOLDER), step=lambda: self.step)
             session.asides.append(log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklake.schema import run_fields, values
+from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,5 +151,7 @@ class Identity:
     def _set_fields(self, changes: Mapping[str, Any]) -> None:
         said = {key: run_fields.check(key, value) for key, value in changes.items() if value is not None}
         if said:
-            self._session.say([("field", key, values.store_exact(value, name=key)) for key, value in said.items()])
+            self._session.say(
+                [(StatementKind.FIELD, key, values.store_exact(value, name=key)) for key, value in said.items()]
+            )
             self._fields |= said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tracklake.errors import ConfigError
 from tracklake.schema import arrays, naming, nesting, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-Change = tuple[str, str, Stored]
+Change = tuple[StatementKind, str, Stored]
 """(said, key, value): said is edit or erase in a summary, config or unset in a config."""
 Say = Callable[[list[Change]], None]
 Entries = Callable[[str | None], dict[str, Any]]
@@ -55,7 +56,7 @@ class Summary(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         self._find(key)
-        self._say([*self._apart([key]), ("erase", self._full(key), NOTHING)])
+        self._say([*self._apart([key]), (StatementKind.ERASE, self._full(key), NOTHING)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._here())
@@ -168,11 +169,11 @@ class Summary(MutableMapping[str, Any]):
         name = self._full(key)
         leaves = [leaf for item in nesting.leaves(value, name=name) for leaf in self._saved(*item)]
         if value is None or any(path for path, _ in leaves):  # what stands under the key goes, too
-            yield "erase", name, NOTHING
+            yield StatementKind.ERASE, name, NOTHING
         for path, leaf in leaves:
             stored = values.store_exact(leaf, name=name)
             if stored.kind != Kind.NULL:
-                yield "edit", ".".join((name, *path)), stored
+                yield StatementKind.EDIT, ".".join((name, *path)), stored
 
     def _apart(self, given: Iterable[str]) -> Iterator[Change]:
         """Yield the parts of entries above the keys given as entries of their own, so that siblings outlive a change.
@@ -184,7 +185,7 @@ class Summary(MutableMapping[str, Any]):
             entry = self._entries(parent).get(parent)
             if isinstance(entry, dict):
                 for path, leaf in nesting.leaves(entry, name=parent, whole=False):
-                    yield "edit", ".".join((parent, *path)), values.store_exact(leaf, name=parent)
+                    yield StatementKind.EDIT, ".".join((parent, *path)), values.store_exact(leaf, name=parent)
 
     def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
         """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
@@ -264,8 +265,8 @@ class Config(Mapping[str, Any]):
             if key in self._values and not _same(self._values[key], fresh[key]):
                 self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
                 old = nesting.leaves(self._values[key], name=key)
-                changes += [("unset", naming.join((key, *path)), NOTHING) for path, _ in old]
-            changes += [("config", naming.join((key, *path)), stored) for path, stored in leaves]
+                changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
+            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
         if changes:
             self._say(changes)
             self._values |= fresh

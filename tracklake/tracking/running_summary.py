@@ -12,6 +12,7 @@ from tracklake.compute.running_state import Tally
 from tracklake.query.summaries import shape
 from tracklake.schema import naming, values
 from tracklake.schema.definitions import Definitions, Statement
+from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -86,7 +87,7 @@ class Ledger:
                 tally.settle()
             self._rows.clear()
 
-    def say(self, stamp: int, said: str, key: str, stored: Stored) -> None:
+    def say(self, stamp: int, op: str, key: str, stored: Stored) -> None:
         """Take in a statement: edit, erase or define; others do not matter here.
 
         >>> ledger = Ledger(session=1)
@@ -95,14 +96,14 @@ class Ledger:
         >>> ledger.entries()
         {'note': 'a'}
         """
-        if said == "define":
+        if op == StatementKind.DEFINE:
             self.define(stamp, self._session, stored.text or "")
-        elif said in ("edit", "erase"):
+        elif op in (StatementKind.EDIT, StatementKind.ERASE):
             self._meet(key)
             before = self._events.get(key)
-            written = stamp if said == "edit" else before.written if before else None
+            written = stamp if op == StatementKind.EDIT else before.written if before else None
             if before is None or stamp >= before.at:
-                self._events[key] = _Event(stamp, stored if said == "edit" else None, written)
+                self._events[key] = _Event(stamp, stored if op == StatementKind.EDIT else None, written)
 
     def define(self, stamp: int, session: int, text: str) -> None:
         """Take in a definition that was said in any session, of the run or the lake.

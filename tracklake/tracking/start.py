@@ -20,6 +20,7 @@ from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, nesting, run_fields, values
 from tracklake.schema.definitions import Statement
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Stored
 from tracklake.storage import layout
@@ -181,9 +182,7 @@ def _before(storage: Storage, run_id: str) -> Before | None:
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
     found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
-    said = snapshot.statements.filter((pl.col("run_id") == real_id) & (pl.col("said") == "define")).sort(
-        "ts", "session"
-    )
+    said = snapshot.statements_of(StatementKind.DEFINE, run_id=real_id)
     config = table.config.filter(pl.col("run_id") == real_id).select("key", "kind", "value", "ival", "text")
     start = Start(
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column

@@ -17,6 +17,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import naming, run_fields, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.tracking.run_mappings import Config
 from tracklake.wandb_api.page import BASE, Page, Row
 from tracklake.wandb_api.summary import ApiSummary, Held
@@ -243,7 +244,7 @@ class ApiRun:
         """
         before = self._page.base[self.id] | {"tags": list(self._page.base[self.id]["tags"] or [])}
         mine = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
-        changes = [("field", k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
+        changes = [(StatementKind.FIELD, k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
         config = self._page.configs[self.id]
         Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
         if changes:

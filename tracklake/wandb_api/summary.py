@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tracklake.schema import naming, values
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.tracking.run_mappings import Summary
 
 if TYPE_CHECKING:
@@ -66,12 +67,12 @@ class Held:
         {'loss': 0.5, 'val.acc': 0.9}
         """
         self._changes += changes
-        for said, key, stored in changes:
+        for op, key, stored in changes:
             under = [name for name in self._entries if name == key or name.startswith(f"{key}.")]
-            above = [name for name in naming.parents(key) if name in self._entries] if said == "edit" else []
+            above = [name for name in naming.parents(key) if name in self._entries] if op == StatementKind.EDIT else []
             for name in (*under, *above):
                 del self._entries[name]
-            if said == "edit":
+            if op == StatementKind.EDIT:
                 self._entries[key] = values.restore(*stored)
 
     def store(self) -> None:

@@ -5,7 +5,7 @@
 
     KEYSET body     JSON [id, names, kinds], kinds being one of "dq?" a name
     ROW body        stamp (i64) | step (i64) | key set (u32) | eight bytes a value
-    STATEMENT body  stamp (i64) | JSON {"said": ..., "items": [[key, kind, plain value], ...], ...}
+    STATEMENT body  stamp (i64) | JSON {"op": ..., "items": [[key, kind, plain value], ...], ...}
 
 All numbers are little-endian. The prefix has a crc of its own, so that its length can be trusted even where the body
 is damaged and reading can go on at the next frame. Item i of a statement has the stamp of its frame plus i. The frames
@@ -80,14 +80,14 @@ def twice(frame: bytes) -> bytes:
     return frame + frame
 
 
-def statement(stamp: int, said: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
+def statement(stamp: int, op: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
     """Pack a statement; item i is stamped `stamp + i`.
 
     >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))], by="hand")
     >>> frame[PREFIX_SIZE + 8 : -CRC_SIZE]
-    b'{"said":"config","by":"hand","items":[["lr",0,0.1]]}'
+    b'{"op":"config","by":"hand","items":[["lr",0,0.1]]}'
     """
-    content: dict[str, object] = {"said": said, **extra}
+    content: dict[str, object] = {"op": op, **extra}
     if items:
         content["items"] = [[key, stored.kind, plain(stored)] for key, stored in items]
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
@@ -99,7 +99,7 @@ class Statement(NamedTuple):
     """What a statement's frame says."""
 
     stamp: int
-    said: str
+    op: str
     items: list[tuple[str, Stored]]
     content: dict[str, Any]
     """All of it, as the writer packed it."""
@@ -109,20 +109,20 @@ def parse_statement(body: bytes) -> Statement:
     """Read a statement's body; ValueError for a form that this version does not know.
 
     >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))])
-    >>> stamp, said, items, _ = parse_statement(frame[PREFIX_SIZE:-CRC_SIZE])
-    >>> stamp, said, items[0][0], items[0][1].value
+    >>> stamp, op, items, _ = parse_statement(frame[PREFIX_SIZE:-CRC_SIZE])
+    >>> stamp, op, items[0][0], items[0][1].value
     (7, 'config', 'lr', 0.1)
     """
     if len(body) < _STAMP.size:
         raise ValueError("too short for a stamp")
     content = json.loads(body[_STAMP.size :])
-    if not isinstance(content, dict) or not isinstance(content.get("said"), str):
+    if not isinstance(content, dict) or not isinstance(content.get("op"), str):
         raise ValueError("it does not tell what it says")  # noqa: TRY004 - all that cannot be read is a ValueError here
     items = content.get("items", [])
     if not isinstance(items, list) or any(not isinstance(item, list) or len(item) != 3 for item in items):  # noqa: PLR2004
         raise ValueError("its items are not of the form [key, kind, value]")
     parsed = [(_text(key), stored(kind, value)) for key, kind, value in items]
-    return Statement(_STAMP.unpack_from(body)[0], content["said"], parsed, content)
+    return Statement(_STAMP.unpack_from(body)[0], content["op"], parsed, content)
 
 
 def plain(stored: Stored) -> float | int | str | None:

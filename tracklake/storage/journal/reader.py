@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from tracklake.common.lazy_numpy import np
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName
 
@@ -55,7 +56,7 @@ class Item(NamedTuple):
     """One statement other than a row."""
 
     stamp: int
-    said: str
+    op: str
     key: str
     stored: Stored
 
@@ -240,18 +241,18 @@ class _Frames:
         self.tail.faults.append(Fault(self.reader.path.name, self.reader.offset + position, reason))
 
     def _take_statement(self, statement: frame_format.Statement) -> None:
-        stamp, said, items, content = statement
-        if said == "header":
+        stamp, op, items, content = statement
+        if op == StatementKind.HEADER:
             self.reader.take_header(content)
-        elif said == "row":
+        elif op == StatementKind.ROW:
             step: Any = content.get("step")
             if not frame_format.is_int64(step):
                 raise ValueError(f"a row at step {step!r}")
             self.tail.odd += [OddPoint(stamp, step, key, stored) for key, stored in items]
         else:
-            self.tail.items += [Item(stamp + i, said, key, stored) for i, (key, stored) in enumerate(items)]
-        if said in ("finish", "rotate"):
-            self.reader.closed = said
+            self.tail.items += [Item(stamp + i, op, key, stored) for i, (key, stored) in enumerate(items)]
+        if op in (StatementKind.FINISH, StatementKind.ROTATE):
+            self.reader.closed = op
         self.tail.last = max(self.tail.last, stamp + max(0, len(items) - 1))
 
     def _take_rows(self, size: int, positions: list[int]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import SESSIONS, STATEMENT
 from tracklake.schema.values import store_exact
 from tracklake.storage.journal.reader import Item
@@ -21,7 +22,7 @@ STATEMENTS = {"run_id": pl.String, "session": pl.Int64, "n": pl.Int32, **STATEME
 """One row a statement, in the order in which a file holds them."""
 _OWNER = ["run_id", "session", "n"]
 
-_NO_FACTS = {"said", "format", "n", "run", "project", "session", "start", "step"}
+_NO_FACTS = {"op", "format", "n", "run", "project", "session", "start", "step"}
 """Parts of a header that have columns of their own or matter only to the journal."""
 
 
@@ -48,7 +49,7 @@ def of_parts(parts: Sequence[Part]) -> Said:
     >>> from tracklake.storage.journal.reader import Tail
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
     >>> said = of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)])
-    >>> said.files.select("run_id", "sealed_through").row(0), said.statements.select("said", "key", "text").row(0)
+    >>> said.files.select("run_id", "sealed_through").row(0), said.statements.select("op", "key", "text").row(0)
     (('a', 900), ('session', 'node', 'host1'))
     """
     files = [_file_row(part) for part in parts]
@@ -68,7 +69,7 @@ def concat(parts: Sequence[Said]) -> Said:
     """Return one pair of frames for many.
 
     >>> concat([]).statements.columns
-    ['run_id', 'session', 'n', 'ts', 'said', 'key', 'value', 'ival', 'text', 'kind']
+    ['run_id', 'session', 'n', 'ts', 'op', 'key', 'value', 'ival', 'text', 'kind']
     """
     return Said(
         pl.concat([pl.DataFrame(schema=FILES), *(p.files for p in parts)]),
@@ -104,6 +105,20 @@ def unnest(stored: pl.DataFrame) -> Said:
     return Said(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
 
 
+def in_order(statements: pl.DataFrame, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
+    """Return the statements of these kinds, of all runs or of one, in the order of their stamps (ts, session).
+
+    >>> rows = [("a", 1, 0, ts, "field", "notes", None, None, text, 3) for ts, text in ((9, "new"), (4, "old"))]
+    >>> statements = pl.DataFrame(rows, schema=STATEMENTS, orient="row")
+    >>> in_order(statements, StatementKind.FIELD, run_id="a")["text"].to_list()
+    ['old', 'new']
+    """
+    chosen = statements.filter(pl.col("op").is_in(kinds))
+    if run_id is not None:
+        chosen = chosen.filter(pl.col("run_id") == run_id)
+    return chosen.sort("ts", "session", maintain_order=True)
+
+
 def _file_row(part: Part) -> tuple[object, ...]:
     header = part.header
     last = max(part.tail.last, header["start"])
@@ -122,12 +137,12 @@ def _file_row(part: Part) -> tuple[object, ...]:
 def _facts(header: dict[str, Any]) -> list[Item]:
     """Return what the header tells of its session as statements, stamped with the session's beginning."""
     facts = [(key, value) for key, value in header.items() if key not in _NO_FACTS and value is not None]
-    return [Item(header["start"], "session", key, store_exact(value, name=key)) for key, value in facts]
+    return [Item(header["start"], StatementKind.SESSION, key, store_exact(value, name=key)) for key, value in facts]
 
 
 def _plain(item: Item) -> tuple[object, ...]:
     stored = item.stored
-    return (item.stamp, item.said, item.key, stored.value, stored.ival, stored.text, stored.kind)
+    return (item.stamp, item.op, item.key, stored.value, stored.ival, stored.text, stored.kind)
 
 
 def _stamped(frame: pl.DataFrame) -> pl.DataFrame:

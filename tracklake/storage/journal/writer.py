@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tracklake.errors import LakeError, UnsavedRowsError
 from tracklake.schema import naming
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName, close_read_only, hold_lock
 from tracklake.storage.local import sync_folder
@@ -143,7 +145,7 @@ class Journal:
         """
         return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
 
-    def say(self, said: str, items: list[tuple[str, Stored]], **extra: object) -> int:
+    def say(self, op: StatementKind, items: list[tuple[str, Stored]], **extra: object) -> int:
         """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
 
         >>> from tracklake.schema.values import store
@@ -155,7 +157,7 @@ class Journal:
         """
         stamp = self.clock.tick()
         self.clock.last += max(0, len(items) - 1)
-        self.append(frame_format.statement(stamp, said, items, **extra), rows=0)
+        self.append(frame_format.statement(stamp, op, items, **extra), rows=0)
         return stamp
 
     def append(self, frames: bytes, *, rows: int = 1) -> None:
@@ -233,7 +235,7 @@ class Journal:
         0
         """
         self.flush()
-        if self._held or not self._write(frame_format.statement(self.clock.tick(), "finish", items)):
+        if self._held or not self._write(frame_format.statement(self.clock.tick(), StatementKind.FINISH, items)):
             raise UnsavedRowsError(
                 f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
@@ -256,7 +258,13 @@ class Journal:
         """Create a file that can be read alone, and return its descriptor."""
         path = self._folder / str(name)
         head = frame_format.statement(
-            self.clock.tick(), "header", (), format=1, n=name.n, step=self.step(), **self._header
+            self.clock.tick(),
+            StatementKind.HEADER,
+            (),
+            format=FORMAT_VERSION,
+            n=name.n,
+            step=self.step(),
+            **self._header,
         )
         opening = frame_format.twice(head)
         try:
@@ -288,7 +296,7 @@ class Journal:
         except LakeError:
             self._rotate_at += ROTATE_AT >> 4
             return
-        closing = frame_format.statement(self.clock.tick(), "rotate")
+        closing = frame_format.statement(self.clock.tick(), StatementKind.ROTATE)
         with contextlib.suppress(OSError):  # the file that follows says as much, should there be no room for this
             if os.write(old_fd, closing) != len(closing):
                 os.ftruncate(old_fd, old_offset)

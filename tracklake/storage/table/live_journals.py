@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.compute import points, states
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage import layout
 from tracklake.storage.journal import statements
 from tracklake.storage.journal.reader import TailReader
@@ -69,7 +70,7 @@ class Live:
     def _take_said(self, said: Said) -> None:
         """Keep one row of the file, and the facts of its header once."""
         if self.said:
-            more = said.statements.filter(pl.col("said") != "session")
+            more = said.statements.filter(pl.col("op") != StatementKind.SESSION)
             before = self.said[0].statements
             said = statements.Said(said.files, pl.concat([before, more]) if more.height else before)
         self.said = [said]

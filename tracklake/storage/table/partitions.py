@@ -16,6 +16,7 @@ import polars as pl
 from tracklake.compute import states
 from tracklake.compute.scans import LOOK, collect
 from tracklake.errors import LakeError
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.table.delta_actions import Partition
@@ -185,7 +186,7 @@ def session_starts(said: Said) -> pl.DataFrame:
     >>> session_starts(statements.concat([])).columns
     ['run_id', 'session', 'start', 'runtime_base']
     """
-    base = said.statements.filter((pl.col("said") == "session") & (pl.col("key") == "runtime_base"))
+    base = said.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "runtime_base"))
     starts = said.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
     if base.is_empty():
         return starts.hstack([pl.Series("runtime_base", [0.0]).new_from_index(0, starts.height)])

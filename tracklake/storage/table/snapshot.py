@@ -11,6 +11,7 @@ import polars as pl
 from tracklake.compute import points, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, statements
@@ -104,13 +105,21 @@ class Snapshot:
         masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
         return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
 
+    def statements_of(self, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
+        """Return the statements of these kinds, of all runs or of one, in the order of their stamps.
+
+        >>> example()._view.snapshot.statements_of(StatementKind.CONFIG, run_id="slow").select("key", "value").rows()
+        [('lr', 0.01)]
+        """
+        return statements.in_order(self.statements, *kinds, run_id=run_id)
+
     def facts(self, key: str) -> pl.DataFrame:
         """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
 
         >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
         ['fast', 'slow']
         """
-        found = self.statements.filter((pl.col("said") == "session") & (pl.col("key") == key))
+        found = self.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == key))
         return found.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @property

@@ -1,0 +1,42 @@
+"""The kinds of statements that a session makes: the stored column `op`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class StatementKind(StrEnum):
+    """What a statement does; the value is what a journal frame and the column `op` of a partition hold.
+
+    >>> StatementKind.EDIT, StatementKind("edit") is StatementKind.EDIT, str(StatementKind.EDIT)
+    (<StatementKind.EDIT: 'edit'>, True, 'edit')
+    """
+
+    HEADER = "header"
+    """Opens a journal file: its run, project, session, number and step. Kept in the columns of SESSIONS."""
+    ROW = "row"
+    """Values of one step that do not fit a packed row. Becomes points."""
+    SESSION = "session"
+    """A fact of the session itself, taken from the header: its host, process, rewind or parent."""
+    FIELD = "field"
+    """A field of the run: its name, group, job type, notes or tags."""
+    CONFIG = "config"
+    """A value of the config, by its dotted path."""
+    UNSET = "unset"
+    """A path of the config that holds no longer."""
+    DEFINE = "define"
+    """A metric definition, one define_metric call, as JSON."""
+    DERIVE = "derive"
+    """A derived metric of the lake, as JSON."""
+    ALIAS = "alias"
+    """Another name for metrics of the lake, as JSON."""
+    EDIT = "edit"
+    """An entry of the summary set by hand."""
+    ERASE = "erase"
+    """An entry of the summary deleted by hand."""
+    METADATA = "metadata"
+    """What was noted of the host, the command line and the code."""
+    ROTATE = "rotate"
+    """Ends a journal file that another one follows."""
+    FINISH = "finish"
+    """Ends a session: its state and exit code."""
