@@ -113,11 +113,11 @@ class Analysis:
         _need("scipy")
         table = self._view.runs
         target = objective.target(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        found = grouped_runs.outcomes(
+        grouped = grouped_runs.outcomes(
             table, target, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
         )
         settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
-        return comparison.compared(found, settings, baseline=baseline)
+        return comparison.compared(grouped, settings, baseline=baseline)
 
     def at_budget(
         self,
@@ -303,9 +303,9 @@ class Analysis:
         """
         table = self._view.runs
         direction = None if goal is None else objective.direction(table, metric, goal)
-        (known,) = self._view.series.known(arguments.metric("metric", metric))
+        (name,) = self._view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
-        return ids.join(table.quality.flags(known, goal=direction), on="run_id", how="left", maintain_order="left")
+        return ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")
 
 
 def _need(module: str) -> None:

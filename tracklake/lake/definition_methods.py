@@ -55,12 +55,14 @@ class Declarations:
         >>> lake.runs(columns=["summary.loss.best"]).rows()
         [('slow', 0.5), ('fast', 0.25)]
         """
-        said = definitions.statement(
+        statement = definitions.statement(
             name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
         )
         if name == LAKE_RUN:
             raise DefinitionError(f"{name!r} is reserved")
-        self._say((StatementKind.DEFINE, said.name, Stored(Kind.JSON, None, None, said.to_json())), project=project)
+        self._say(
+            (StatementKind.DEFINE, statement.name, Stored(Kind.JSON, None, None, statement.to_json())), project=project
+        )
 
     def derive(
         self,
@@ -87,8 +89,8 @@ class Declarations:
         >>> lake.summaries(["error.max", "error.argmax"]).rows()
         [('slow', 0.6, 0), ('fast', 0.30000000000000004, 0)]
         """
-        said = Derivation(name, expression, description=description, unit=unit)
-        self._say_derivation(StatementKind.DERIVE, said, project)
+        derivation = Derivation(name, expression, description=description, unit=unit)
+        self._say_derivation(StatementKind.DERIVE, derivation, project)
 
     def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
         """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.

@@ -88,10 +88,10 @@ def describe(table: RunTable, storage: Storage) -> Description:
 
 def _defined(table: RunTable, metric: str) -> str | None:
     """Return in a few words what the definitions of some runs make of a metric."""
-    found = [d for d in table.summaries.definition(metric).values() if d is not None]
+    definitions = [d for d in table.summaries.definition(metric).values() if d is not None]
     words = dict.fromkeys(
         word
-        for d in found
+        for d in definitions
         for word in (*(["none"] if d.none else d.kinds), *([f"goal {d.goal}"] if d.goal else []),
                      *([f"over {d.step_metric}"] if d.step_metric else []), *(["hidden"] if d.hidden else []))
     )  # fmt: skip

@@ -68,9 +68,15 @@ def described(run: RecordedRun) -> dict[str, Any]:
     """
     facts = {name: fact for name, fact in run.facts.items() if fact is not None}
     facts["created_at"] = facts["created_at"].isoformat()
-    known = {"run_id": run.id, **facts, "config": run.config, "summary": run.summary._json_dict, "metrics": run.metrics}  # noqa: SLF001
-    found: dict[str, Any] = _finite(known)
-    return found
+    facts_of_run = {
+        "run_id": run.id,
+        **facts,
+        "config": run.config,
+        "summary": run.summary._json_dict,  # noqa: SLF001 - W&B's own name
+        "metrics": run.metrics,
+    }
+    plain: dict[str, Any] = _finite(facts_of_run)
+    return plain
 
 
 def spelled(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -83,13 +89,13 @@ def spelled(frame: pl.LazyFrame) -> pl.LazyFrame:
     """
     schema = frame.collect_schema()
     floats = [name for name, dtype in schema.items() if dtype.is_float()]
-    found = frame.select((~pl.col(floats).is_finite()).any()).collect() if floats else pl.DataFrame()
-    shown: list[pl.Expr] = []
+    special = frame.select((~pl.col(floats).is_finite()).any()).collect() if floats else pl.DataFrame()
+    columns: list[pl.Expr] = []
     for name in schema:
-        shown.append(pl.col(name))
-        if name in found.columns and found[name].item():
-            shown.append(_in_words(name, schema))
-    return frame.select(shown)
+        columns.append(pl.col(name))
+        if name in special.columns and special[name].item():
+            columns.append(_in_words(name, schema))
+    return frame.select(columns)
 
 
 def _in_words(name: str, taken: Collection[str]) -> pl.Expr:

@@ -95,13 +95,13 @@ def check(storage: Storage, *, full: bool) -> Report:
 
 
 def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
-    storage, found = catalog.storage, version.partitions.values()
-    report.checked.append(f"the log: version {version.number}, {number_of(len(found), 'partition')}")
-    sound = [partition for partition in found if _files_sound(storage, partition, report)]
-    report.checked.append(f"the checksums of {number_of(3 * len(found), 'partition file')}")
+    storage, version_partitions = catalog.storage, version.partitions.values()
+    report.checked.append(f"the log: version {version.number}, {number_of(len(version_partitions), 'partition')}")
+    sound = [partition for partition in version_partitions if _files_sound(storage, partition, report)]
+    report.checked.append(f"the checksums of {number_of(3 * len(version_partitions), 'partition file')}")
     compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
     report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
-    if len(sound) == len(found):
+    if len(sound) == len(version_partitions):
         catalog.refresh(to=version)
 
 
@@ -110,27 +110,27 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
     names = (partition.history, partition.states, partition.runs)
     for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
         try:
-            found = partitions.checksum(storage.path(name))
+            digest = partitions.checksum(storage.path(name))
         except OSError as error:
             report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
-        if found != (size, crc):
+        if digest != (size, crc):
             report.findings.append(f"{name} is damaged: its checksum is not the one it was committed with")
     return len(report.findings) == before
 
 
 def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
     """Compute the states of a partition, or a sample of them, again; return how many."""
-    kept = pl.scan_parquet(storage.path(partition.states), schema=STATES)
-    found = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
+    stored = pl.scan_parquet(storage.path(partition.states), schema=STATES)
+    points = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
     try:
-        series = scans.collect(kept.select(_SERIES))
+        series = scans.collect(stored.select(_SERIES))
         if not full:
             series = series.sample(min(SAMPLE, series.height), seed=0)
-            found = found.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
+            points = points.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
         starts = partitions.session_starts(partitions.read_said(storage, partition))
-        again = states.of_rows(scans.collect(found), sessions=starts)
-        old = scans.collect(kept)
+        again = states.of_rows(scans.collect(points), sessions=starts)
+        old = scans.collect(stored)
     except TracklakeError as error:
         report.findings.append(f"partition {partition.id}: {error}")
         return 0
@@ -157,11 +157,11 @@ def _is_far(column: str) -> pl.Expr:
 
 
 def _orphans(storage: Storage, version: Version) -> Iterator[str]:
-    known = {name for p in version.partitions.values() for name in (p.history, p.states, p.runs)}
+    referenced = {name for p in version.partitions.values() for name in (p.history, p.states, p.runs)}
     for folder in ("history", "states", "runs"):
         for entry in storage.list(folder, suffix=".parquet"):
             name = f"{folder}/{entry.name}"
-            if name not in known and time.time() - entry.mtime > ORPHAN_SECONDS:
+            if name not in referenced and time.time() - entry.mtime > ORPHAN_SECONDS:
                 yield f"{name} belongs to no commit: a seal died before it; vacuum may delete it"
 
 

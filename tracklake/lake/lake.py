@@ -140,15 +140,17 @@ class Lake(Analysis, Questions, Declarations):
         """
         arguments.check_word("shape", shape, Shape)
         view = self._view
-        asked = summary_columns.paths(paths)
-        known = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
-        parsed = summary_columns.labelled([(path, statistics.parse_statistic(path, metrics=known)) for path in asked])
+        requested = summary_columns.paths(paths)
+        available = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
+        parsed = summary_columns.labelled(
+            [(path, statistics.parse_statistic(path, metrics=available)) for path in requested]
+        )
         ids = view.runs.ids(runs=runs, where=where)
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        found = view.runs.statistics(run_ids, parsed)
+        columns = view.runs.statistics(run_ids, parsed)
         if shape == "long":
-            return summary_columns.stacked(run_ids, [(path, found[name]) for name, path in parsed.items()])
-        return pl.DataFrame([run_ids, *(series for name in parsed for series in found[name])])
+            return summary_columns.stacked(run_ids, [(path, columns[name]) for name, path in parsed.items()])
+        return pl.DataFrame([run_ids, *(series for name in parsed for series in columns[name])])
 
     def history(
         self,
@@ -248,9 +250,9 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().run("fast").summary["loss"]
         0.75
         """
-        known, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
-        if not (known == wanted).any():
-            raise RunNotFoundError.nearest("run", wanted, known)
+        run_ids, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
+        if not (run_ids == wanted).any():
+            raise RunNotFoundError.nearest("run", wanted, run_ids)
         return recorded_run.RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)
 
     def import_table(
@@ -276,9 +278,9 @@ class Lake(Analysis, Questions, Declarations):
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
         Imported(runs=2, points=3, partitions=1)
         """
-        told = arguments.texts("run_columns", run_columns)
-        config = told if config_columns is None else arguments.texts("config_columns", config_columns)
-        return tables.import_table(self._reader, table, Layout(told, config, step, metrics, project))
+        id_columns = arguments.texts("run_columns", run_columns)
+        config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
+        return tables.import_table(self._reader, table, Layout(id_columns, config, step, metrics, project))
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
@@ -313,11 +315,11 @@ class Lake(Analysis, Questions, Declarations):
     @property
     def _view(self) -> _View:
         """The view over the newest snapshot; the last one again if nothing has changed."""
-        taken = self._reader.snapshot()
-        if self._last is None or self._last.taken is not taken:
-            snapshot = derived_snapshot.over(taken)
+        logged = self._reader.snapshot()
+        if self._last is None or self._last.taken is not logged:
+            snapshot = derived_snapshot.over(logged)
             table = RunTable(Summaries(snapshot))
-            self._last = _View(taken, snapshot, table, SeriesTable(table))
+            self._last = _View(logged, snapshot, table, SeriesTable(table))
         return self._last
 
 

@@ -98,8 +98,8 @@ class RecordedRun:
         >>> run.tags
         ['baseline']
         """
-        found = self._base("tags")
-        return [] if found is None else list(found)
+        tags = self._base("tags")
+        return [] if tags is None else list(tags)
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
@@ -139,8 +139,8 @@ class RecordedRun:
         >>> example().run("slow").metadata["pid"] == os.getpid()
         True
         """
-        said = self._table().snapshot.statements_of(StatementKind.METADATA, run_id=self.id)
-        items = said.select("key", "kind", "value", "ival", "text").iter_rows()
+        statements = self._table().snapshot.statements_of(StatementKind.METADATA, run_id=self.id)
+        items = statements.select("key", "kind", "value", "ival", "text").iter_rows()
         return naming.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
 
     @property
@@ -150,8 +150,8 @@ class RecordedRun:
         >>> example().run("slow").metrics
         ['acc', 'loss']
         """
-        found = self._table().snapshot.states(runs=[self.id])["metric"]
-        return sorted(set(found) - set(PSEUDO))
+        names = self._table().snapshot.states(runs=[self.id])["metric"]
+        return sorted(set(names) - set(PSEUDO))
 
     def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
         """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds).

@@ -52,8 +52,8 @@ class ColumnNames:
         >>> names[0], [name for name in names if "." in name]
         ('run_id', ['config.lr', 'summary.acc', 'summary.loss', ...])
         """
-        shown = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_names, *shown, *self._defined(None)]
+        entries = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
+        return [*BASE, *self._config_names, *entries, *self._defined(None)]
 
     @cached_property
     def taken(self) -> set[str]:
@@ -74,10 +74,10 @@ class ColumnNames:
         Traceback (most recent call last):
         tracklake.errors.UnknownNameError: unknown column 'config.lrr'...
         """
-        found = self.find(name)
-        if found is None:
+        column = self.find(name)
+        if column is None:
             raise UnknownNameError.nearest("column", name, self.available)
-        return found
+        return column
 
     def find(self, name: str) -> Column | None:
         """Return what a name means, None if no column can be asked for by it.
@@ -88,11 +88,11 @@ class ColumnNames:
         """
         if name in BASE or name.startswith(quality.PREFIX):
             return Column(name)
-        for whole in dict.fromkeys((name, name.removesuffix(_TEXT))):
-            only_text = whole != name
-            if whole in self._config_names:
-                return Column(name, config=whole, only_text=only_text)
-            path = self._summary(whole)
+        for full in dict.fromkeys((name, name.removesuffix(_TEXT))):
+            only_text = full != name
+            if full in self._config_names:
+                return Column(name, config=full, only_text=only_text)
+            path = self._summary(full)
             if path is not None:
                 return Column(name, path=path, only_text=only_text)
         return None
@@ -114,8 +114,8 @@ class ColumnNames:
         >>> example()._view.runs.names.defaults(pl.Series(["fast"]))[-3:]
         ['config.lr', 'summary.acc', 'summary.loss']
         """
-        held = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
-        return [*BASE, *(name for name in self._config_names if name in held), *self._defined(run_ids)]
+        configured = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
+        return [*BASE, *(name for name in self._config_names if name in configured), *self._defined(run_ids)]
 
     def is_better_high(self, name: str) -> bool:
         """Tell whether a column shows a measure of which every definition says that more of it is better.
@@ -138,9 +138,9 @@ class ColumnNames:
         if not name.startswith("summary."):
             return None
         key = naming.metric_name(name.removeprefix("summary."))
-        found = statistics.split_statistic(key)
-        if key not in self._metrics and found is not None and found.metric in self._metrics:
-            return found
+        statistic = statistics.split_statistic(key)
+        if key not in self._metrics and statistic is not None and statistic.metric in self._metrics:
+            return statistic
         return statistics.Statistic(key, None) if key in self._keys else None
 
     @cached_property
@@ -155,10 +155,10 @@ class ColumnNames:
         matches = [column for column in self.available if naming.glob_matches(glob, column)]
         if glob.startswith(quality.PREFIX):  # only then: "*" takes what is cheap
             matches += [name for name in map(quality.PREFIX.__add__, quality.FLAGS) if naming.glob_matches(glob, name)]
-        asked = statistics.split_statistic(glob)
-        if asked is not None:
+        pattern = statistics.split_statistic(glob)
+        if pattern is not None:
             named = [f"summary.{m}" for m in self.summaries.snapshot.metrics if not m.startswith("_")]
-            matches += [f"{column}.{asked.stat}" for column in named if naming.glob_matches(asked.metric, column)]
+            matches += [f"{column}.{pattern.stat}" for column in named if naming.glob_matches(pattern.metric, column)]
         if not matches:
             raise UnknownNameError.nearest("column", glob, self.available)
         return matches
@@ -171,14 +171,16 @@ class ColumnNames:
             groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))
             edits = edits.filter(pl.col("run_id").is_in(run_ids.implode()))
             metrics = self.summaries.snapshot.metrics_of(run_ids.to_list())
-        shown, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
+        shown_groups, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
         names = []
         for key in sorted(by_hand | logged):
-            found = [d for i, d in self.summaries.definition(key).items() if i in shown] if key in logged else []
-            said = [d for d in found if d is not None] or found[:1]  # who says nothing of it follows those who do
-            if key in self.summaries.snapshot.virtual and said == [None]:
+            served = (
+                [d for i, d in self.summaries.definition(key).items() if i in shown_groups] if key in logged else []
+            )
+            explicit = [d for d in served if d is not None] or served[:1]  # who says nothing of it follows those who do
+            if key in self.summaries.snapshot.virtual and explicit == [None]:
                 continue
-            parts = list(dict.fromkeys(part for d in said for part in _parts(key, d)))
+            parts = list(dict.fromkeys(part for d in explicit for part in _parts(key, d)))
             names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
             if key in by_hand and "" not in parts:
                 names.append(f"summary.{key}")

@@ -104,8 +104,8 @@ class Derivation:
         >>> Derivation("gap", "a - b", unit="nats").to_json()
         '{"expression":"a - b","unit":"nats"}'
         """
-        said = {key: value for key, value in asdict(self).items() if value and key != "name"}
-        return json.dumps(said, separators=(",", ":"))
+        fields = {key: value for key, value in asdict(self).items() if value and key != "name"}
+        return json.dumps(fields, separators=(",", ":"))
 
 
 def is_column(name: str) -> bool:
@@ -124,12 +124,12 @@ def read(expression: str) -> pl.Expr:
     ['val/loss', 'train/loss']
     """
     try:
-        found = pl.sql_expr(expression)
+        parsed = pl.sql_expr(expression)
     except pl.exceptions.PolarsError as error:
         raise DefinitionError(f"{expression!r} is no expression in SQL: {error}") from error
-    if not found.meta.root_names():
+    if not parsed.meta.root_names():
         raise DefinitionError(f"{expression!r} names no metric and no column; names stand in double quotes")
-    words = set(_words(json.loads(found.meta.serialize(format="json"))))
+    words = set(_words(json.loads(parsed.meta.serialize(format="json"))))
     if "FieldByName" in words:
         raise DefinitionError(f'{expression!r}: a name with a dot stands in double quotes, such as "config.lr"')
     if words & _WHOLE_COLUMN:
@@ -137,7 +137,7 @@ def read(expression: str) -> pl.Expr:
             f"{expression!r} looks at many rows at once; what is derived is computed step by step, or run by run. Its "
             f'statistics can be asked for like those of any metric, and "summary.loss.max" can stand in it'
         )
-    return found
+    return parsed
 
 
 def _words(tree: Any) -> Iterator[str]:
@@ -179,11 +179,11 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         >>> list(Derivations.of(lake._view.taken))
         ['gap']
         """
-        said = snapshot.statements_of(StatementKind.DERIVE, StatementKind.ALIAS, run_id=LAKE_RUN)
-        if said.is_empty():
+        statements = snapshot.statements_of(StatementKind.DERIVE, StatementKind.ALIAS, run_id=LAKE_RUN)
+        if statements.is_empty():
             return cls([])
         scope = dict(snapshot.sessions.select("session", "project").iter_rows())
-        rows = said.select("session", "key", "text").iter_rows()
+        rows = statements.select("session", "key", "text").iter_rows()
         return cls((scope[session], _from_json(name, text)) for session, name, text in rows)
 
     def __getitem__(self, name: str) -> dict[str, Derivation]:
@@ -231,9 +231,9 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         for derivation in self._by_name.get(name, {}).values():
             for needed in derivation.inputs if derivation.kind == "derived" else ():
                 for behind in self._behind(needed):
-                    found = self._circle(behind, (*above, name))
-                    if found:
-                        return found
+                    circle = self._circle(behind, (*above, name))
+                    if circle:
+                        return circle
         return ()
 
     def _behind(self, needed: str) -> list[str]:
@@ -250,10 +250,10 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         'gap'
         """
         path = name.removeprefix("summary.")
-        meant = (path, path.rpartition(".")[0]) if path != name else (name,)
-        return next((c for c in meant if c in self._by_name), None)
+        candidates = (path, path.rpartition(".")[0]) if path != name else (name,)
+        return next((c for c in candidates if c in self._by_name), None)
 
 
 def _from_json(name: str, text: str) -> Derivation:
-    said = {key: value for key, value in json.loads(text).items() if key in Derivation.__dataclass_fields__}
-    return Derivation(**{**said, "name": name, "others": tuple(said.get("others", ()))})
+    fields = {key: value for key, value in json.loads(text).items() if key in Derivation.__dataclass_fields__}
+    return Derivation(**{**fields, "name": name, "others": tuple(fields.get("others", ()))})

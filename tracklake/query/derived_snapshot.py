@@ -39,9 +39,9 @@ def over(snapshot: Snapshot) -> Snapshot:
     >>> over(lake._view.taken).metrics[-3:]
     ['acc', 'gap', 'loss']
     """
-    found = Derivations.of(snapshot)
-    usable = found.usable()
-    for name, scopes in found.items():
+    derivations = Derivations.of(snapshot)
+    usable = derivations.usable()
+    for name, scopes in derivations.items():
         for scope in scopes.keys() - usable.get(name, {}).keys():
             _warn(name, scope, "its expression cannot be read, or needs itself")
     return DerivedSnapshot(snapshot, usable) if usable else snapshot
@@ -81,8 +81,8 @@ class DerivedSnapshot(Snapshot):
         ['acc', 'gap', 'loss']
         """
         logged = super().metrics_of(runs)
-        there = {*logged, *PSEUDO}
-        return sorted({*logged, *(name for name in self.virtual if self._needs(name) <= there)})
+        available = {*logged, *PSEUDO}
+        return sorted({*logged, *(name for name in self.virtual if self._needs(name) <= available)})
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return points as stored, and those of derived metrics as computed (schema POINTS), unsorted.
@@ -94,14 +94,14 @@ class DerivedSnapshot(Snapshot):
         """
         if metrics is None or self.virtual.isdisjoint(metrics):
             return super().points(metrics, runs=runs)
-        found = [super().points(metrics, runs=runs)]  # what was logged under these names is among them
+        frames = [super().points(metrics, runs=runs)]  # what was logged under these names is among them
         for name in self.virtual.intersection(metrics):
             if name in self.aliases:
                 for alias, ids in self._scopes(name, runs):
-                    found.append(super().points(alias.others, runs=ids).with_columns(pl.lit(name).alias("metric")))
+                    frames.append(super().points(alias.others, runs=ids).with_columns(pl.lit(name).alias("metric")))
             else:
-                found.append(self._derived(name, runs).lazy())
-        return pl.concat(found)
+                frames.append(self._derived(name, runs).lazy())
+        return pl.concat(frames)
 
     def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; see `Snapshot.resolved`.
@@ -112,11 +112,11 @@ class DerivedSnapshot(Snapshot):
         [-1.6, -0.5, 0.1]
         """
         derived = self.virtual.intersection(metrics)
-        rest = [name for name in metrics if name not in derived]
-        if not derived or not set(rest).intersection(PSEUDO):
+        logged = [name for name in metrics if name not in derived]
+        if not derived or not set(logged).intersection(PSEUDO):
             return super().resolved(metrics, runs=runs)
-        found = [super().resolved(derived, runs=runs), super().resolved(rest, runs=runs)]
-        return pl.concat(found).sort("run_id", "metric", "step")
+        frames = [super().resolved(derived, runs=runs), super().resolved(logged, runs=runs)]
+        return pl.concat(frames).sort("run_id", "metric", "step")
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:  # noqa: ARG002 - computed points stand after others
         """Tell that points come in no order.
@@ -132,15 +132,15 @@ class DerivedSnapshot(Snapshot):
     def _pieces(
         self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
     ) -> pl.DataFrame:
-        found = [super()._pieces(metrics, columns, runs)]
+        frames = [super()._pieces(metrics, columns, runs)]
         for name in self.virtual.intersection(metrics or ()):
             if name in self.aliases:
                 for alias, ids in self._scopes(name, runs):
                     pieces = super()._pieces(alias.others, columns, ids)
-                    found.append(pieces.with_columns(pl.lit(name).alias("metric")) if "metric" in columns else pieces)
+                    frames.append(pieces.with_columns(pl.lit(name).alias("metric")) if "metric" in columns else pieces)
             else:
-                found.append(states.of(self._derived(name, runs)).select(columns))
-        return pl.concat(found)
+                frames.append(states.of(self._derived(name, runs)).select(columns))
+        return pl.concat(frames)
 
     def _derived(self, name: str, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the points of an expression (schema POINTS), but for runs that have logged its name."""
@@ -153,7 +153,7 @@ class DerivedSnapshot(Snapshot):
     def _compute(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
         logged = super()._pieces([derivation.name], ["run_id"], runs)
         rows = self._rows(derivation, runs).join(logged, on="run_id", how="anti")
-        found = rows.with_columns(self._evaluated(derivation, rows).cast(pl.Float64).alias("value"))
+        points = rows.with_columns(self._evaluated(derivation, rows).cast(pl.Float64).alias("value"))
         facts = {
             "project": "",
             "metric": derivation.name,
@@ -162,18 +162,18 @@ class DerivedSnapshot(Snapshot):
             "ival": None,
             "text": None,
         }
-        found = found.with_columns(pl.lit(v, POINTS[c]).alias(c) for c, v in facts.items()).select(list(POINTS))
-        return found.filter(pl.col("value").is_not_null())
+        points = points.with_columns(pl.lit(v, POINTS[c]).alias(c) for c, v in facts.items()).select(list(POINTS))
+        return points.filter(pl.col("value").is_not_null())
 
     def _rows(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
         """Return run_id, step, ts, and a column "=metric" of each, where every metric among the inputs has a number."""
-        found = self.resolved(derivation.metrics, runs=runs).filter(pl.col("value").is_not_null())
-        rows = found.group_by(_ROW).agg(pl.col("ts").max(), pl.len().alias("n"))
+        points = self.resolved(derivation.metrics, runs=runs).filter(pl.col("value").is_not_null())
+        rows = points.group_by(_ROW).agg(pl.col("ts").max(), pl.len().alias("n"))
         rows = rows.filter(pl.col("n") == len(derivation.metrics)).drop("n")
-        parts = found.partition_by("metric", as_dict=True)
+        parts = points.partition_by("metric", as_dict=True)
         for metric in derivation.metrics:
-            mine = parts.get((metric,), found.clear()).select(*_ROW, pl.col("value").alias(f"={metric}"))
-            rows = rows.join(mine, on=_ROW, maintain_order="left")
+            column = parts.get((metric,), points.clear()).select(*_ROW, pl.col("value").alias(f"={metric}"))
+            rows = rows.join(column, on=_ROW, maintain_order="left")
         return rows
 
     def computed(self, key: str) -> pl.DataFrame:
@@ -187,8 +187,8 @@ class DerivedSnapshot(Snapshot):
         if key not in self._values:
             parts = []
             for derivation, ids in self._scopes(key, None):
-                known = self._table.summaries.runs.select("run_id")
-                rows = known if ids is None else known.filter(pl.col("run_id").is_in(list(ids)))
+                run_ids = self._table.summaries.runs.select("run_id")
+                rows = run_ids if ids is None else run_ids.filter(pl.col("run_id").is_in(list(ids)))
                 parts.append(rows.hstack(typed_columns.stored(self._evaluated(derivation, rows))))
             self._values[key] = pl.concat(parts).filter(pl.col("kind") != Kind.NULL)
         return self._values[key]
@@ -200,10 +200,10 @@ class DerivedSnapshot(Snapshot):
         values, depend on it. A column that has become text since makes this derivation void, and nothing else.
         """
         try:
-            known, given = _inputs(derivation, self._table), rows.select("run_id")
-            if known.width > given.width:
-                given = given.join(known, on="run_id", how="left", maintain_order="left")
-            return _applied(derivation, given.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
+            columns, inputs = _inputs(derivation, self._table), rows.select("run_id")
+            if columns.width > inputs.width:
+                inputs = inputs.join(columns, on="run_id", how="left", maintain_order="left")
+            return _applied(derivation, inputs.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
         except (DefinitionError, UnknownNameError) as error:
             (scope,) = (scope for scope, d in self.derivations[derivation.name].items() if d is derivation)
             _warn(derivation.name, scope, str(error))
@@ -219,12 +219,12 @@ class DerivedSnapshot(Snapshot):
         if set(scopes) == {EVERYWHERE}:
             yield scopes[EVERYWHERE], runs
             return
-        known = self._table.summaries.runs
+        all_runs = self._table.summaries.runs
         if runs is not None:
-            known = known.filter(pl.col("run_id").is_in(list(runs)))
+            all_runs = all_runs.filter(pl.col("run_id").is_in(list(runs)))
         for scope, derivation in scopes.items():
-            mine = pl.col("project") == scope if scope else ~pl.col("project").is_in(list(scopes))
-            yield derivation, known.filter(mine)["run_id"].to_list()
+            in_scope = pl.col("project") == scope if scope else ~pl.col("project").is_in(list(scopes))
+            yield derivation, all_runs.filter(in_scope)["run_id"].to_list()
 
     def _needs(self, name: str) -> set[str]:
         """Return the logged metrics without which a derived one has no point; of an alias, none in particular."""
@@ -274,8 +274,8 @@ def _check_taking_back(name: str, project: str | None, before: Derivations) -> N
         raise UnknownNameError.nearest("derived metric", name, before)
     scopes = before[name]
     if (project or EVERYWHERE) not in scopes:
-        said = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
-        raise DefinitionError(f"{name!r} is said for {said}, not for {project or 'all projects'}: take that back")
+        stated = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
+        raise DefinitionError(f"{name!r} is said for {stated}, not for {project or 'all projects'}: take that back")
 
 
 def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
@@ -291,40 +291,40 @@ def _check_others(derivation: Derivation, before: Derivations, logged: Collectio
 
 
 def _check_inputs(derivation: Derivation, table: RunTable) -> None:
-    known = {*table.snapshot.metrics, *PSEUDO}
+    metrics = {*table.snapshot.metrics, *PSEUDO}
     for needed in derivation.inputs:
         if needed == derivation.name:
             raise DefinitionError(f"{needed!r} would need itself")
         if is_column(needed):
             table.names.parse(needed)
-        elif needed not in known:
-            raise UnknownNameError.nearest("metric", needed, known)
-    given = _inputs(derivation, table)
+        elif needed not in metrics:
+            raise UnknownNameError.nearest("metric", needed, metrics)
+    columns = _inputs(derivation, table)
     if derivation.is_of_steps:
-        given = pl.DataFrame(schema={**given.schema, **dict.fromkeys(derivation.metrics, pl.Float64)})
-    _applied(derivation, given)
+        columns = pl.DataFrame(schema={**columns.schema, **dict.fromkeys(derivation.metrics, pl.Float64)})
+    _applied(derivation, columns)
 
 
 def _check_place(derivation: Derivation, table: RunTable) -> None:
     """Raise DefinitionError for a name that means a statistic, or whose entry would hide another or be hidden."""
     name = derivation.name
-    found = statistics.split_statistic(name)
-    if found is not None and found.metric in table.snapshot.metrics:
-        raise DefinitionError(f"{name!r} is a statistic of {found.metric!r}; give what is derived another name")
+    statistic = statistics.split_statistic(name)
+    if statistic is not None and statistic.metric in table.snapshot.metrics:
+        raise DefinitionError(f"{name!r} is a statistic of {statistic.metric!r}; give what is derived another name")
     others = _standing(table)
     if derivation.is_of_steps:  # above what runs log it hides nothing
         others = [other for other in others if other in table.snapshot.made or other in naming.parents(name)]
     for other in others:
         if name in naming.parents(other) or other in naming.parents(name):
-            said = f"{name!r} and {other!r} cannot both be entries of a summary, one under the other"
-            raise DefinitionError(f"{said}; give what is derived another name")
+            clash = f"{name!r} and {other!r} cannot both be entries of a summary, one under the other"
+            raise DefinitionError(f"{clash}; give what is derived another name")
 
 
 def _standing(table: RunTable) -> list[str]:
     """Return the keys of summaries but those that were set by hand and deleted since."""
-    there = {*table.snapshot.metrics, *table.snapshot.made}
-    by_hand = table.summaries.entries([key for key in table.summaries.entry_keys if key not in there])
-    return sorted({*there, *by_hand["key"]})
+    computed = {*table.snapshot.metrics, *table.snapshot.made}
+    by_hand = table.summaries.entries([key for key in table.summaries.entry_keys if key not in computed])
+    return sorted({*computed, *by_hand["key"]})
 
 
 def _inputs(derivation: Derivation, table: RunTable) -> pl.DataFrame:
@@ -336,15 +336,15 @@ def _inputs(derivation: Derivation, table: RunTable) -> pl.DataFrame:
 def _applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
     """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type."""
     try:
-        found = given.select(derivation.expr.alias(derivation.name)).to_series()
+        values = given.select(derivation.expr.alias(derivation.name)).to_series()
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise DefinitionError(f"{derivation.expression!r} cannot be computed: {reason}") from error
     takes = "a metric has numbers" if derivation.is_of_steps else "a value of a run is a number, truth, text or date"
-    is_other = (found.dtype == pl.String or found.dtype.is_temporal()) and not derivation.is_of_steps
-    if not (found.dtype.is_numeric() or found.dtype == pl.Boolean or is_other):
-        raise DefinitionError(f"{derivation.expression!r} gives {found.dtype}; {takes}")
-    if found.dtype == pl.Duration:  # in seconds like runtime; a date is stored like one that is logged, as text
-        return found.dt.total_microseconds() / 1e6
-    shown = {pl.Decimal: pl.Float64, pl.Time: pl.String}
-    return found.cast(shown.get(found.dtype.base_type(), found.dtype))
+    is_other = (values.dtype == pl.String or values.dtype.is_temporal()) and not derivation.is_of_steps
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean or is_other):
+        raise DefinitionError(f"{derivation.expression!r} gives {values.dtype}; {takes}")
+    if values.dtype == pl.Duration:  # in seconds like runtime; a date is stored like one that is logged, as text
+        return values.dt.total_microseconds() / 1e6
+    casts = {pl.Decimal: pl.Float64, pl.Time: pl.String}
+    return values.cast(casts.get(values.dtype.base_type(), values.dtype))

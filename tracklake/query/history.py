@@ -57,8 +57,8 @@ class SeriesTable:
         """
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
-        found = between(self._points(names, ids, raw=raw), steps)
-        return found.select("run_id", "metric", "step", "time", "value", typed_columns.in_words(), "ival", "kind")
+        frame = between(self._points(names, ids, raw=raw), steps)
+        return frame.select("run_id", "metric", "step", "time", "value", typed_columns.in_words(), "ival", "kind")
 
     def _points(
         self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = _STORED
@@ -66,16 +66,16 @@ class SeriesTable:
         stored = [name for name in names if name not in PSEUDO]
         frames = []
         if stored:
-            found = self.snapshot.points(stored, runs=ids)
+            clean = self.snapshot.points(stored, runs=ids)
             unclean = (
                 pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
                 if raw
                 else self.snapshot.unclean(stored, runs=ids)
             )
             if not unclean.is_empty():
-                found = found.join(unclean.lazy(), on=_SERIES, how="anti")
+                clean = clean.join(unclean.lazy(), on=_SERIES, how="anti")
                 frames.append(_shaped(self.snapshot.resolved_series(unclean).lazy(), stored_as))
-            frames.append(_shaped(found, stored_as))
+            frames.append(_shaped(clean, stored_as))
         pseudo = [name for name in names if name in PSEUDO]
         if pseudo:
             frames.append(_shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
@@ -132,16 +132,16 @@ class SeriesTable:
         plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
         read = scans.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
-        found = self._ordered(read, names, ids)
-        if found.height > most and size is None:
-            raise _too_large(found.height, most)
+        rows = self._ordered(read, names, ids)
+        if rows.height > most and size is None:
+            raise _too_large(rows.height, most)
         if size is not None:
-            found = thinned(found, size)
+            rows = thinned(rows, size)
         if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
-            found = self._with_x(found, axis, ids)
+            rows = self._with_x(rows, axis, ids)
         if shape == "long":
-            return _long(found)
-        return _wide(found.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else found)
+            return _long(rows)
+        return _wide(rows.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else rows)
 
     def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
@@ -180,20 +180,20 @@ class SeriesTable:
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
         (metric,) = self.known(arguments.metric("metric", metric))
-        taken = [name for name in self.known(take, said="take") if name != metric]
+        others = [name for name in self.known(take, said="take") if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
         (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
-        rows = scans.collect(self._points([metric, *taken], chosen, raw=False))
+        rows = scans.collect(self._points([metric, *others], chosen, raw=False))
         new = sorted_groups.begin(rows, by=["run_id"])  # join stretches of a run, not points: they are few
         heads = rows.select("run_id").filter(new)
         heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
         whose = heads.select("at", pl.col("step").alias("best"))[sorted_groups.numbers(new)]
-        found = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
-        typed = _typed_by_metric(_by_metric(found), [metric, *taken], best.height, beside=best.columns)
+        at_step = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
+        typed = _typed_by_metric(_by_metric(at_step), [metric, *others], best.height, beside=best.columns)
         return pl.DataFrame([*best, *typed])
 
     def _refuse_too_many(
@@ -233,8 +233,8 @@ class SeriesTable:
         wanted = keyed["x_metric"].drop_nulls().unique().to_list()
         axis = scans.collect(self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()))
         right = axis.select("run_id", pl.col("metric").alias("x_metric"), "step", pl.col("value").alias("x"))
-        left = keyed.with_row_index("at").sort("step")
-        joined = left.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
+        ordered = keyed.with_row_index("at").sort("step")
+        joined = ordered.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
 
 
@@ -249,10 +249,10 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     >>> thinned(curve, 4)["value"].to_list()
     [0.0, 5.0, -3.0, 2.0]
     """
-    whole = pl.len().over(_SERIES)
+    size_of_series = pl.len().over(_SERIES)
     place = pl.int_range(pl.len()).over(_SERIES)
     buckets = (size - 2) // 2
-    marked = found.with_columns(place.alias("place"), whole.alias("whole")).with_columns(
+    marked = found.with_columns(place.alias("place"), size_of_series.alias("whole")).with_columns(
         (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
     )
     number = pl.col("value").fill_nan(None)
@@ -260,30 +260,32 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     first_extreme = ((pl.col("place") == pl.col("place").get(number.arg_max()).over(within)).fill_null(value=False)) | (
         (pl.col("place") == pl.col("place").get(number.arg_min()).over(within)).fill_null(value=False)
     )
-    kept = first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
-    return marked.filter(kept).drop("place", "whole", "bucket")
+    keeps = (
+        first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
+    )
+    return marked.filter(keeps).drop("place", "whole", "bucket")
 
 
-def between(found: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
+def between(frame: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
     """Keep the points at the steps wanted; QueryError for what is neither a pair nor a range.
 
-    >>> points = pl.LazyFrame({"step": range(6)})
-    >>> [between(points, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
+    >>> frame = pl.LazyFrame({"step": range(6)})
+    >>> [between(frame, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
     [[2, 3, 4, 5], [1, 3, 5]]
     """
     if steps is None:
-        return found
+        return frame
     if isinstance(steps, range):
         ascending = steps if steps.step > 0 else steps[::-1]
         inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
-        return found.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
+        return frame.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
     pair = isinstance(steps, tuple | list) and len(steps) == 2  # noqa: PLR2004
     if not pair or not all(step is None or arguments.is_number(step) for step in steps):
         raise QueryError(f"steps={steps!r}; accepted are (first, last), numbers or None, or a range")
     first, last = steps
     if first is not None:
-        found = found.filter(pl.col("step") >= _step(first))
-    return found if last is None else found.filter(pl.col("step") <= _step(last))
+        frame = frame.filter(pl.col("step") >= _step(first))
+    return frame if last is None else frame.filter(pl.col("step") <= _step(last))
 
 
 def _step(given: Any) -> int | float:
@@ -293,10 +295,10 @@ def _step(given: Any) -> int | float:
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
-    shown = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
+    columns = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
     if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
-        return found[shown]
-    return found.select(*shown, typed_columns.in_words())
+        return found[columns]
+    return found.select(*columns, typed_columns.in_words())
 
 
 def _wide(found: pl.DataFrame) -> pl.DataFrame:
@@ -315,11 +317,11 @@ def _typed_by_metric(
     parts: Mapping[str, pl.DataFrame], metrics: Sequence[str], size: int, *, beside: Collection[str] = ()
 ) -> Iterator[pl.Series]:
     """Yield the columns of each metric, its values in the rows `at`; one named as those `beside` is `metric.<name>`."""
-    taken = {*beside, *metrics}
+    names_used = {*beside, *metrics}
     for name in metrics:
-        mine = parts.get(name, _NOTHING)
-        shown = f"metric.{name}" if name in beside else name
-        yield from typed_columns.typed(shown, mine, mine["at"], size, taken=taken)
+        points = parts.get(name, _NOTHING)
+        column_name = f"metric.{name}" if name in beside else name
+        yield from typed_columns.typed(column_name, points, points["at"], size, taken=names_used)
 
 
 def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:

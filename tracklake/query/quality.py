@@ -56,8 +56,10 @@ class Quality:
         goal = goal or self._summaries.goal(metric)
         if (metric, goal) not in self._known:
             points = self._snapshot.resolved([metric]).filter(pl.col("value").is_not_null())
-            found = _flags(points, goal).join(self._duplicates(metric), on="run_id", how="left", maintain_order="left")
-            self._known[metric, goal] = found.select("run_id", *(pl.col(f).cast(t) for f, t in FLAGS.items()))
+            computed = _flags(points, goal).join(
+                self._duplicates(metric), on="run_id", how="left", maintain_order="left"
+            )
+            self._known[metric, goal] = computed.select("run_id", *(pl.col(f).cast(t) for f, t in FLAGS.items()))
         return self._known[metric, goal]
 
     def column(self, name: str) -> pl.DataFrame:
@@ -77,11 +79,11 @@ class Quality:
                 raise _no_goal(name, metric)
             return self.flags(metric).select("run_id", flag)
         parts = [flags.select("run_id", flag) for flags in self._meant(name, flag)]
-        found = pl.concat([pl.DataFrame(schema={"run_id": pl.String, flag: FLAGS[flag]}), *parts])
+        values = pl.concat([pl.DataFrame(schema={"run_id": pl.String, flag: FLAGS[flag]}), *parts])
         value = pl.col(flag)
         over = {"n_nan": value.sum(), "n_inf": value.sum(), "diverged_at": value.min(), "stalled": value.all(),
                 "still_improving_at_end": value.any()}.get(flag, value.max())  # fmt: skip
-        return found.group_by("run_id", maintain_order=True).agg(over)
+        return values.group_by("run_id", maintain_order=True).agg(over)
 
     @cached_property
     def _of_logged(self) -> Quality:
@@ -115,9 +117,11 @@ class Quality:
         if directed:
             return [self.flags(m) for m in directed]
         # an expression has values of its own, which may not be finite; its steps are those of what it is made of
-        made = self._snapshot.virtual - self._snapshot.aliases if flag in ("n_nan", "n_inf", "diverged_at") else ()
-        found = [self._of_logged.flags(m) for m in logged if m not in made]
-        return found + [self.flags(m) for m in every if m in made]
+        expressions = (
+            self._snapshot.virtual - self._snapshot.aliases if flag in ("n_nan", "n_inf", "diverged_at") else ()
+        )
+        flags = [self._of_logged.flags(m) for m in logged if m not in expressions]
+        return flags + [self.flags(m) for m in every if m in expressions]
 
     def _duplicates(self, metric: str) -> pl.DataFrame:
         """Return how many steps each run logged more than once (in late rows, resumed or rewound sessions)."""
@@ -137,7 +141,7 @@ def _flags(points: pl.DataFrame, goal: Goal | None) -> pl.DataFrame:
     last_finite = step.filter(value.is_finite()).max()
     stride = step.diff()
     missing = ((stride / stride.median()).round() - 1).filter(stride > _GAP * stride.median())
-    whole = points.group_by("run_id", maintain_order=True).agg(
+    flags = points.group_by("run_id", maintain_order=True).agg(
         value.is_nan().sum().alias("n_nan"),
         value.is_infinite().sum().alias("n_inf"),
         step.filter(last_finite.is_null() | (step > last_finite)).min().alias("diverged_at"),
@@ -148,7 +152,7 @@ def _flags(points: pl.DataFrame, goal: Goal | None) -> pl.DataFrame:
     directed = (
         _directed(rows, goal) if goal else pl.DataFrame(schema={"run_id": pl.String} | {f: FLAGS[f] for f in DIRECTED})
     )
-    return whole.join(noise, on="run_id", how="left", maintain_order="left").join(directed, on="run_id", how="left")
+    return flags.join(noise, on="run_id", how="left", maintain_order="left").join(directed, on="run_id", how="left")
 
 
 def _noise() -> pl.Expr:

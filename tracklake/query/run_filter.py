@@ -49,29 +49,29 @@ def ids(runs: Runs) -> list[str]:
     """
     if isinstance(runs, str):
         return [runs]
-    given: Any = runs.collect() if isinstance(runs, pl.LazyFrame) else runs
-    names = getattr(given, "column_names", getattr(given, "columns", None))  # the first is arrow's
+    source: Any = runs.collect() if isinstance(runs, pl.LazyFrame) else runs
+    names = getattr(source, "column_names", getattr(source, "columns", None))  # the first is arrow's
     if names is not None:
         if "run_id" not in (names := list(names)):
             raise UnknownNameError(f"runs= takes run ids or a frame with a column run_id; the frame given has {names}")
-        given = given["run_id"]
-    items = _items(given)
-    found = items if set(map(type, items)) <= {str} else [getattr(item, "id", item) for item in items]
-    if found is not items and not all(isinstance(item, str) for item in found):
-        nulls = [i for i, item in enumerate(found) if not isinstance(item, str) and str(item) in _NULLS]
-        if nulls and len(found) > 1:
-            where = f"{len(nulls):,} of {len(found):,} are null, the first in row {nulls[0] + 1:,}"
+        source = source["run_id"]
+    items = _items(source)
+    run_ids = items if set(map(type, items)) <= {str} else [getattr(item, "id", item) for item in items]
+    if run_ids is not items and not all(isinstance(item, str) for item in run_ids):
+        nulls = [i for i, item in enumerate(run_ids) if not isinstance(item, str) and str(item) in _NULLS]
+        if nulls and len(run_ids) > 1:
+            where = f"{len(nulls):,} of {len(run_ids):,} are null, the first in row {nulls[0] + 1:,}"
             raise TypeError(f"runs= takes run ids; {where}: drop them, as by .drop_nulls('run_id')")
         raise refused("runs", "run ids, runs, or a frame with a column run_id", runs)
-    return found
+    return run_ids
 
 
 def _items(given: Any) -> list[Any]:
     """Return what several hold as values of Python; of a mapping its keys, of anything else a list of it alone."""
     for name in ("to_list", "to_pylist", "tolist"):  # polars and pandas, arrow, numpy
         if hasattr(given, name):
-            found = getattr(given, name)()
-            return found if isinstance(found, list) else [found]
+            values = getattr(given, name)()
+            return values if isinstance(values, list) else [values]
     return list(given) if isinstance(given, Iterable) else [given]
 
 
@@ -96,10 +96,10 @@ def id_of(run: Identified | str, *, said: str = "run_id") -> str:
     >>> id_of("slow"), id_of(example().run("fast"))
     ('slow', 'fast')
     """
-    found = getattr(run, "id", run)
-    if not isinstance(found, str):
+    run_id = getattr(run, "id", run)
+    if not isinstance(run_id, str):
         raise refused(said, "the id of a run", run)
-    return found
+    return run_id
 
 
 def condition(where: Where) -> pl.Expr | None:
@@ -120,12 +120,12 @@ def condition(where: Where) -> pl.Expr | None:
     if not isinstance(where, str):
         raise refused("where", "a polars expression or a SQL text", where)
     try:
-        found = pl.sql_expr(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], where))
+        parsed = pl.sql_expr(_UNQUOTED.sub(lambda parsed: f'"{parsed[1]}"' if parsed[1] else parsed[0], where))
     except pl.exceptions.PolarsError as error:
         raise QueryError(f"where={where!r} is no condition in SQL: {error}; {QUOTES}") from error
-    if "'" in where and not found.meta.root_names():  # plain constants, such as true and 1=1, are what programs write
+    if "'" in where and not parsed.meta.root_names():  # plain constants, such as true and 1=1, are what programs write
         raise QueryError(f"where={where!r} names no column; {QUOTES}")
-    return found
+    return parsed
 
 
 def filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFrame:
@@ -138,7 +138,7 @@ def filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFr
         return table.filter(condition)
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
-        said = repr(where) if isinstance(where, str) else str(where)
+        text = repr(where) if isinstance(where, str) else str(where)
         named = condition.meta.root_names()
         types = ", ".join(f"{name} is {dtype}" for name, dtype in table.schema.items() if name in named)
-        raise QueryError(f"where={said} cannot be answered: {reason}{types and f' ({types})'}") from error
+        raise QueryError(f"where={text} cannot be answered: {reason}{types and f' ({types})'}") from error

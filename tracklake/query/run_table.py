@@ -67,10 +67,10 @@ class RunTable:
             table = _sort(table, _strip(name), descending=self._is_descending(name))
         table = table if most is None else table.head(most)
         some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
-        shown = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
+        columns = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
         if condition is not None or order or limit is not None:
             rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(rows, ["run_id", *shown])
+        return self._build(rows, ["run_id", *columns])
 
     def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
         """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""
@@ -96,18 +96,18 @@ class RunTable:
     def _rows(self, project: str | None, runs: Runs) -> pl.DataFrame:
         rows = self.summaries.runs
         if project is not None:
-            known = set(rows["project"].unique())
-            if arguments.text("project", project) not in known:
-                raise UnknownNameError.nearest("project", project, known)
+            projects = set(rows["project"].unique())
+            if arguments.text("project", project) not in projects:
+                raise UnknownNameError.nearest("project", project, projects)
             rows = rows.filter(pl.col("project") == project)
         if runs is not None:
             ids = run_filter.ids(runs)
             named = pl.DataFrame({"run_id": ids}, schema={"run_id": pl.String}).unique(maintain_order=True)
-            found = named.join(rows, on="run_id", maintain_order="left")
-            if found.height < named.height:
-                unknown = named.join(found, on="run_id", how="anti")["run_id"]
+            selected = named.join(rows, on="run_id", maintain_order="left")
+            if selected.height < named.height:
+                unknown = named.join(selected, on="run_id", how="anti")["run_id"]
                 raise UnknownNameError.nearest("run", unknown.sort()[0], rows["run_id"])
-            return found
+            return selected
         return rows
 
     def _is_descending(self, order: str) -> bool:
@@ -116,20 +116,20 @@ class RunTable:
 
     def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
-        asked = [self.names.parse(name) for name in dict.fromkeys(names)]
+        columns = [self.names.parse(name) for name in dict.fromkeys(names)]
         at = self._rows_of(rows["run_id"])
-        built = {c: [self._base(rows, at, c.name)] for c in asked if c.config is None and c.path is None}
-        if len(built) < len(asked):
-            built |= {c: self._config(at, c.config) for c in asked if c.config is not None}
-            paths = {c: c.path for c in asked if c.path is not None}
+        built = {c: [self._base(rows, at, c.name)] for c in columns if c.config is None and c.path is None}
+        if len(built) < len(columns):
+            built |= {c: self._config(at, c.config) for c in columns if c.config is not None}
+            paths = {c: c.path for c in columns if c.path is not None}
             built |= self._summary(at, paths, self._limited(rows["run_id"]))
-        found: dict[str, pl.Series] = {}
-        for column in asked:
-            first, *rest = built[column]
-            parts = [rest[0] if rest else typed_columns.text_of(first)] if column.only_text else [first, *rest]
+        series: dict[str, pl.Series] = {}
+        for column in columns:
+            first, *texts = built[column]
+            parts = [texts[0] if texts else typed_columns.text_of(first)] if column.only_text else [first, *texts]
             names_of = [column.name, *(part.name for part in parts[1:])]
-            found |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
-        return pl.DataFrame(list(found.values()))
+            series |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
+        return pl.DataFrame(list(series.values()))
 
     def unknown(self, metric: str) -> UnknownNameError:
         """Return the error for a metric that has no history here.
@@ -153,19 +153,19 @@ class RunTable:
             return self._states(rows["run_id"])
         if name.startswith(PREFIX):
             return _column(rows["run_id"], self.quality.column(name))
-        whole = self._whole[name]
-        return whole if rows is self.summaries.runs else whole.gather(at.places)
+        column = self._whole[name]
+        return column if rows is self.summaries.runs else column.gather(at.places)
 
     @cached_property
     def _whole(self) -> pl.DataFrame:
         """The fields, as they were said last, and the runtime of all runs in their order."""
         names = [*run_fields.TEXTS, "tags"]
-        said = self.snapshot.statements_of(StatementKind.FIELD)
-        texts = said.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
-        whole = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
-        whole = whole.join(self._runtimes, on="run_id", how="left", maintain_order="left")
-        tags = pl.Series("tags", map(run_fields.tags_of, whole["tags"]), dtype=pl.List(pl.String))
-        return whole.with_columns(pl.col("name").fill_null(pl.col("run_id")), tags)
+        fields = self.snapshot.statements_of(StatementKind.FIELD)
+        texts = fields.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
+        table = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
+        table = table.join(self._runtimes, on="run_id", how="left", maintain_order="left")
+        tags = pl.Series("tags", map(run_fields.tags_of, table["tags"]), dtype=pl.List(pl.String))
+        return table.with_columns(pl.col("name").fill_null(pl.col("run_id")), tags)
 
     @cached_property
     def _runtimes(self) -> pl.DataFrame:
@@ -177,12 +177,12 @@ class RunTable:
     def _states(self, run_ids: pl.Series) -> pl.Series:
         """Return the state of each of these runs. Not remembered: a process may die without a word."""
         alive = self.snapshot.alive.with_columns(pl.lit(value=True).alias("alive"))
-        told = self._told
+        ends = self._told
         if len(run_ids) < self.summaries.runs.height:
-            told = told.filter(pl.col("run_id").is_in(run_ids.implode()))
-        told = told.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
+            ends = ends.filter(pl.col("run_id").is_in(run_ids.implode()))
+        ends = ends.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
         running = pl.col("state").is_null() & pl.col("alive").fill_null(value=False)
-        per_run = told.group_by("run_id").agg(running.any().alias("running"), pl.col("state").last())
+        per_run = ends.group_by("run_id").agg(running.any().alias("running"), pl.col("state").last())
         state = pl.when("running").then(pl.lit("running")).otherwise(pl.col("state").fill_null("crashed"))
         return _column(run_ids, per_run.select("run_id", state.alias("state")))
 
@@ -192,8 +192,8 @@ class RunTable:
         main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
         main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")
         finished = self.snapshot.statements_of(StatementKind.FINISH).filter(pl.col("key") == "state")
-        told = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
-        return told.sort("start", "session").select("run_id", "session", "state")
+        ends = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
+        return ends.sort("start", "session").select("run_id", "session", "state")
 
     @cached_property
     def config(self) -> pl.DataFrame:
@@ -202,10 +202,10 @@ class RunTable:
         >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
         [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
         """
-        said = self.snapshot.statements_of(StatementKind.CONFIG, StatementKind.UNSET).filter(
+        statements = self.snapshot.statements_of(StatementKind.CONFIG, StatementKind.UNSET).filter(
             pl.col("run_id") != LAKE_RUN
         )
-        last = said.unique(["run_id", "key"], keep="last", maintain_order=True)
+        last = statements.unique(["run_id", "key"], keep="last", maintain_order=True)
         last = last.filter(pl.col("op") == StatementKind.CONFIG)
         names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
         return last.select(
@@ -218,12 +218,12 @@ class RunTable:
         >>> example()._view.runs.configs(["fast"])
         {'fast': {'lr': 0.1}}
         """
-        said = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
-        found: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        rows = said.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
+        values_of_runs = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
+        configs: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
+        rows = values_of_runs.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
         for run_id, items in groupby(rows, key=itemgetter(0)):
-            found[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
-        return found
+            configs[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
+        return configs
 
     @cached_property
     def _config_cells(self) -> dict[str, Cells]:
@@ -259,22 +259,22 @@ class RunTable:
         >>> table.statistics(ids, {"best": Statistic("acc", "max")})["best"][0].to_list()
         [0.9]
         """
-        made = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
-        made = {name: p for name, p in made.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
-        for path in made.values():
+        derived = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
+        derived = {name: p for name, p in derived.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
+        for path in derived.values():
             if path.stat != "last":
                 raise self.unknown(path.metric)
-        rest = {name: path for name, path in asked.items() if name not in made}
+        logged = {name: path for name, path in asked.items() if name not in derived}
         rows, runs = self._rows_of(run_ids), self._limited(run_ids)
-        entries = self._entries(rows, [path.metric for path in made.values()], runs)
-        found = {name: _named(name, entries[path.metric], asked) for name, path in made.items()}
-        return found | self._statistics(rows, rest, runs)
+        entries = self._entries(rows, [path.metric for path in derived.values()], runs)
+        columns = {name: _named(name, entries[path.metric], asked) for name, path in derived.items()}
+        return columns | self._statistics(rows, logged, runs)
 
     def _statistics(
         self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
     ) -> dict[str, list[pl.Series]]:
-        found = self._columns.statistics(asked.values(), runs=runs)
-        return {name: _named(name, rows.column(name, found[path]), asked) for name, path in asked.items()}
+        cells = self._columns.statistics(asked.values(), runs=runs)
+        return {name: _named(name, rows.column(name, cells[path]), asked) for name, path in asked.items()}
 
     def _rows_of(self, run_ids: pl.Series) -> Rows:
         return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)

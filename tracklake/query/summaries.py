@@ -43,8 +43,8 @@ class Defined(NamedTuple):
         >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
         ('min',)
         """
-        found = self.groups.filter(pl.col("run_id") == run_id)
-        return self.sets[found["group"][0]] if found.height else Definitions([])
+        group = self.groups.filter(pl.col("run_id") == run_id)
+        return self.sets[group["group"][0]] if group.height else Definitions([])
 
 
 class Summaries:
@@ -62,20 +62,20 @@ class Summaries:
         >>> lake._view.runs.summaries.defined.groups.rows()  # both runs have the same
         [('slow', 0), ('fast', 0)]
         """
-        said = self.snapshot.statements_of(StatementKind.DEFINE)
+        statements = self.snapshot.statements_of(StatementKind.DEFINE)
         from_lake = pl.col("run_id") == LAKE_RUN
-        said = said.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
-        common = said.filter(pl.col("run_id") == LAKE_RUN)
+        statements = statements.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
+        common = statements.filter(pl.col("run_id") == LAKE_RUN)
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
         shared = [
             (ts, scope[session], text) for ts, session, text in common.select("ts", "session", "text").iter_rows()
         ]
-        own = said.filter(pl.col("run_id") != LAKE_RUN)
+        own = statements.filter(pl.col("run_id") != LAKE_RUN)
         tagged = own.select("run_id", pl.format("{} {}", "rank", "text").alias("said"))
         lists = tagged.group_by("run_id", maintain_order=True).agg(pl.col("said").str.join("\n"))
         runs = self.runs.select("run_id", "project").join(lists, on="run_id", how="left", maintain_order="left")
         distinct = runs.select("project", "said").unique(maintain_order=True).with_row_index("group")
-        sets = [_fold(shared, project, said) for _, project, said in distinct.iter_rows()]
+        sets = [_fold(shared, project, statements) for _, project, statements in distinct.iter_rows()]
         groups = runs.join(distinct, on=["project", "said"], nulls_equal=True, how="left", maintain_order="left")
         return Defined(groups.select("run_id", "group"), sets)
 
@@ -101,11 +101,13 @@ class Summaries:
         >>> lake._view.runs.summaries.edits.select("run_id", "key", "op", "text").rows()
         [('fast', 'note', 'edit', 'rerun')]
         """
-        said = self.snapshot.statements_of(StatementKind.EDIT, StatementKind.ERASE)
-        said = said.filter(pl.col("run_id") != LAKE_RUN)
+        statements = self.snapshot.statements_of(StatementKind.EDIT, StatementKind.ERASE)
+        statements = statements.filter(pl.col("run_id") != LAKE_RUN)
         if not self.snapshot.cutoffs.is_empty():
-            said = said.join(self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left")
-        return said.select(_EVENT)
+            statements = statements.join(
+                self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left"
+            )
+        return statements.select(_EVENT)
 
     @cached_property
     def entry_keys(self) -> list[str]:
@@ -163,34 +165,34 @@ class Summaries:
         """
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
-        known = {*self.snapshot.metrics, *edits["key"].unique()}
-        related = _related(wanted, known)
-        made = self.snapshot.made.intersection(wanted)
-        if made:  # whether what is above or under one stands depends on what is above and under that
-            related = _related(related, known)
+        keys = {*self.snapshot.metrics, *edits["key"].unique()}
+        related = _related(wanted, keys)
+        derived = self.snapshot.made.intersection(wanted)
+        if derived:  # whether what is above or under one stands depends on what is above and under that
+            related = _related(related, keys)
         views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
-        if edits.is_empty() and not made and set(related) == set(wanted) and not _pairs(wanted):
+        if edits.is_empty() and not derived and set(related) == set(wanted) and not _pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))
         events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
         standing = _unhidden(last.filter(pl.col("op") != StatementKind.ERASE), events, _pairs(related))
-        shown = standing.filter(pl.col("key").is_in(list(wanted)))
+        selected = standing.filter(pl.col("key").is_in(list(wanted)))
         by_hand = standing.filter(pl.col("op") == StatementKind.EDIT)
-        said = pl.concat([views, by_hand])  # what was logged counts, deleted or not
-        computed = [self._made(key, said, runs) for key in sorted(made)]
-        return pl.concat([shown, *computed], how="diagonal") if computed else shown
+        standing_or_logged = pl.concat([views, by_hand])  # what was logged counts, deleted or not
+        computed = [self._made(key, standing_or_logged, runs) for key in sorted(derived)]
+        return pl.concat([selected, *computed], how="diagonal") if computed else selected
 
     def _made(self, key: str, said: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
         own = said.filter(pl.col("key").is_in(_related([key], set(said["key"].unique()))))
-        found = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
-        return found.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("op"))
+        computed = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
+        return computed.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("op"))
 
     def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the last value of each metric as an event, stamped with what was logged of it last."""
-        found = self.snapshot.states(metrics, columns=[*LAST, "last_step", "ts"], runs=runs)
-        shaped = found.filter(pl.col("last_kind").is_not_null()).select(
+        states_of_metrics = self.snapshot.states(metrics, columns=[*LAST, "last_step", "ts"], runs=runs)
+        shaped = states_of_metrics.filter(pl.col("last_kind").is_not_null()).select(
             "run_id",
             pl.col("metric").alias("key"),
             "ts",
@@ -215,15 +217,17 @@ class Summaries:
         >>> found["fast"]["acc"], found["slow"]["acc"]
         (0.8, 0.6)
         """
-        found = self.entries(runs=run_ids).sort("key")
+        entries_frame = self.entries(runs=run_ids).sort("key")
         groups = self.defined.groups
         sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
-        views = found.filter(pl.col("op") == "view").select("run_id", "key").rows()
+        views = entries_frame.filter(pl.col("op") == "view").select("run_id", "key").rows()
         defined = {(run_id, m): self.defined.sets[sets[run_id]].resolve(m) for run_id, m in views}
         shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(shaped)
         entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        for run_id, key, op, value, ival, text, kind in found.select("run_id", "key", "op", *STORED).iter_rows():
+        for run_id, key, op, value, ival, text, kind in entries_frame.select(
+            "run_id", "key", "op", *STORED
+        ).iter_rows():
             if op == StatementKind.EDIT or (run_id, key) not in shaped:
                 entries[run_id][key] = values.restore(kind, value, ival, text)
             elif numbers.get((run_id, key)) is not None:
@@ -241,8 +245,8 @@ class Summaries:
         columns = {c for kind in kinds for c in states.columns(kind)}
         ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
         runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
-        found = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
-        table = found.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
+        merged = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
+        table = merged.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
         return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
 
@@ -260,10 +264,10 @@ def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics that a row of states holds, by name."""
-    found = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
+    numbers = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
     for end in ("first", "last"):
-        found[end] = values.restore(*(row[f"{end}_{name}"] for name in ("kind", "value", "ival", "text")))
-    return found
+        numbers[end] = values.restore(*(row[f"{end}_{name}"] for name in ("kind", "value", "ival", "text")))
+    return numbers
 
 
 def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict[str, Any] | None:
@@ -272,8 +276,8 @@ def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict
     >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7}.get)
     {'best': 0.5, 'best_step': 7}
     """
-    found = ((part, statistic(name)) for part, name in parts(definition))
-    return {part: value for part, value in found if value is not None} or None
+    items = ((part, statistic(name)) for part, name in parts(definition))
+    return {part: value for part, value in items if value is not None} or None
 
 
 def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:
@@ -302,8 +306,8 @@ def _related(wanted: Iterable[str], known: Collection[str]) -> list[str]:
 
 def _pairs(names: Collection[str]) -> list[tuple[str, str]]:
     """Return (key above, key under) of all names that stand so to each other."""
-    known = set(names)
-    return [(parent, key) for key in known for parent in naming.parents(key) if parent in known]
+    existing = set(names)
+    return [(parent, key) for key in existing for parent in naming.parents(key) if parent in existing]
 
 
 def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, str]]) -> pl.DataFrame:
@@ -320,5 +324,5 @@ def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, 
     )
     latest = by.group_by(["run_id", "key"]).agg(pl.col("at").max().alias("hidden_at"))
     own = moments.group_by(["run_id", "key"]).agg(pl.col("at").max())
-    kept = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")
-    return kept.filter(pl.col("hidden_at").is_null() | (pl.col("at") > pl.col("hidden_at"))).select(_EVENT)
+    dated = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")
+    return dated.filter(pl.col("hidden_at").is_null() | (pl.col("at") > pl.col("hidden_at"))).select(_EVENT)

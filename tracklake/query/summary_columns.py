@@ -62,8 +62,8 @@ class Rows:
         if self._are_all:
             return cells.values, cells.runs
         at = self._row.gather(cells.runs)
-        shown = at.is_not_null()
-        return (cells.values, at) if shown.all() else (cells.values.filter(shown), at.filter(shown))
+        is_row = at.is_not_null()
+        return (cells.values, at) if is_row.all() else (cells.values.filter(is_row), at.filter(is_row))
 
     @cached_property
     def _are_all(self) -> bool:
@@ -109,10 +109,10 @@ class SummaryColumns:
         if not missing:
             return self._entries
         runs = self._scope(runs, len(missing))
-        found = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
-        places = self.places(found["run_id"])
-        stored = found.select(STORED)
-        fresh = {key: Cells(places[part], stored[part]) for key, part in _stretches(found["key"])}
+        entries = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
+        places = self.places(entries["run_id"])
+        stored = entries.select(STORED)
+        fresh = {key: Cells(places[part], stored[part]) for key, part in _stretches(entries["key"])}
         fresh |= {key: Cells(places[:0], stored.clear()) for key in missing if key not in fresh}
         return self._kept(self._entries, fresh, runs)
 
@@ -144,8 +144,8 @@ class SummaryColumns:
         """
         if run_ids.equals(self.summaries.runs["run_id"]):  # as it mostly is, and far cheaper than a join
             return typed_columns.counted(len(run_ids))
-        known = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
-        return known["place"]
+        joined = pl.DataFrame({"run_id": run_ids}).join(self._places, on="run_id", how="left", maintain_order="left")
+        return joined["place"]
 
     def _scope(self, runs: Collection[str] | None, n_metrics: int) -> Collection[str] | None:
         """Return the runs to read: all, and remembered, unless that would be far more than what is asked for."""
@@ -167,14 +167,14 @@ class SummaryColumns:
     def _from_states(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
         stats = sorted({str(path.stat) for path in paths})
         needed = sorted({column for stat in stats for column in states.columns(stat)})
-        found = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
-        places = self.places(found["run_id"])
-        tables = {stat: _table(found, stat) for stat in stats if stat not in ("best", "best_step")}
-        part_of = dict(_stretches(found["metric"]))
+        merged = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
+        places = self.places(merged["run_id"])
+        tables = {stat: _table(merged, stat) for stat in stats if stat not in ("best", "best_step")}
+        part_of = dict(_stretches(merged["metric"]))
         cells = {}
         for path in paths:
             part = part_of.get(path.metric, slice(0, 0))
-            values = tables[str(path.stat)][part] if path.stat in tables else self._best(found[part], path)
+            values = tables[str(path.stat)][part] if path.stat in tables else self._best(merged[part], path)
             cells[path] = Cells(places[part], values)
         return cells
 
@@ -187,8 +187,8 @@ class SummaryColumns:
                 f'say lake.define_metric({path.metric!r}, goal="max") or "min"'
             )
         groups = self.summaries.defined.groups
-        mine = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
-        goal = mine["group"].replace_strict(goals, default=None, return_dtype=pl.String)
+        own_groups = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
+        goal = own_groups["group"].replace_strict(goals, default=None, return_dtype=pl.String)
         least = states.expression(str(path.stat), goal="min")
         most = states.expression(str(path.stat), goal="max")
         return found.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
@@ -197,8 +197,8 @@ class SummaryColumns:
         """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
         share = float(str(path.stat)[1:]) / 100
         numbers = self.snapshot.resolved([path.metric], runs=runs).filter(pl.col("value").is_not_nan())
-        found = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
-        return Cells(self.places(found["run_id"]), found.select("value"))
+        quantiles = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
+        return Cells(self.places(quantiles["run_id"]), quantiles.select("value"))
 
 
 def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
@@ -239,15 +239,15 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) ->
     >>> labelled([("loss", Statistic("loss", None)), (("loss", "min"), Statistic("loss", "min"))])
     {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}
     """
-    found: dict[str, Statistic] = {}
+    by_name: dict[str, Statistic] = {}
     for path, statistic in asked:
         name = path if isinstance(path, str) else ".".join(filter(None, path))
-        whole = statistic._replace(stat=statistic.stat or "last")
-        if found.setdefault(name, whole) != whole:
+        exact = statistic._replace(stat=statistic.stat or "last")
+        if by_name.setdefault(name, exact) != exact:
             raise UnknownNameError(
-                f"{found[name]} and {whole} would both be the column {name!r}; ask for them in two calls"
+                f"{by_name[name]} and {exact} would both be the column {name!r}; ask for them in two calls"
             )
-    return found
+    return by_name
 
 
 def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
@@ -258,8 +258,8 @@ def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]
     [('a', 'loss', 'min', 0.5)]
     """
     schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
-    found = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
-    return found.drop("text") if found["text"].null_count() == found.height else found
+    rows = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
+    return rows.drop("text") if rows["text"].null_count() == rows.height else rows
 
 
 def _long(run_ids: pl.Series, path: Statistic, found: list[pl.Series]) -> pl.DataFrame:

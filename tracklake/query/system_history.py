@@ -36,20 +36,20 @@ def history(
     >>> found.select("run_id", "metric", "step").row(0)
     ('r1', 'proc.threads', 0)
     """
-    found = between(_samples(storage, runs).lazy(), steps).collect()
-    known = found["metric"].unique().to_list()
+    samples = between(_samples(storage, runs).lazy(), steps).collect()
+    streams = samples["metric"].unique().to_list()
     for name in metrics or ():
-        if name not in known:
-            raise UnknownNameError.nearest("system metric", name, known)
-    found = found if metrics is None else found.filter(pl.col("metric").is_in(list(metrics)))
+        if name not in streams:
+            raise UnknownNameError.nearest("system metric", name, streams)
+    samples = samples if metrics is None else samples.filter(pl.col("metric").is_in(list(metrics)))
     if shape == "long":
-        return found
-    return found.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
+        return samples
+    return samples.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
 
 
 def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
     wanted = None if runs is None else {naming.safe_name(run_id) for run_id in runs}
-    found = []
+    sources = []
     for entry in storage.list(SYSTEM_FOLDER, suffix=JOURNAL_SUFFIX):
         name = FileName.parse(entry.name)
         if name is None or (wanted is not None and name.run not in wanted):
@@ -58,6 +58,6 @@ def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         tail = reader.read()
         about = reader.header
         if about:
-            found.append(row_decoding.Source(tail, about["project"], about["run"], about["session"]))
-    every = row_decoding.points_of(found).sort("run_id", "metric", "ts")
+            sources.append(row_decoding.Source(tail, about["project"], about["run"], about["session"]))
+    every = row_decoding.points_of(sources).sort("run_id", "metric", "ts")
     return every.select("run_id", "metric", "step", pl.col("ts").alias("time"), "value")

@@ -76,8 +76,8 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
     if files and not unsafe:
         connection.register(f"{PREFIX}files", dataset.dataset(files))
     for name in COLUMNS:
-        made = view(name, table, limits=Limits(table, {}), source=None if unsafe else f"{PREFIX}files")
-        _create(connection, made, lazily=True)
+        view_of_name = view(name, table, limits=Limits(table, {}), source=None if unsafe else f"{PREFIX}files")
+        _create(connection, view_of_name, lazily=True)
     return connection
 
 
@@ -110,17 +110,17 @@ def _answer(
 
     frames = {name.casefold(): value for name, value in params.items() if is_frame(value)}
     values = {name: value for name, value in params.items() if not is_frame(value)}
-    asked = parser.parse(text, params=values, execute=lambda q, p: cursor.execute(q, p).fetchall())
-    _register_frames(cursor, asked, frames, find)
-    for name in COLUMNS if asked.shows_all else [name for name in COLUMNS if name in asked.tables]:
-        _create(cursor, _view(name, table, asked), lazily=False)
+    parsed = parser.parse(text, params=values, execute=lambda q, p: cursor.execute(q, p).fetchall())
+    _register_frames(cursor, parsed, frames, find)
+    for name in COLUMNS if parsed.shows_all else [name for name in COLUMNS if name in parsed.tables]:
+        _create(cursor, _view(name, table, parsed), lazily=False)
     try:
-        found = results.found(cursor, text, _checked(cursor, text, values))
+        frame = results.found(cursor, text, _checked(cursor, text, values))
     except duckdb.Error as error:
         message = str(error)
     else:
-        return _without_parts(found) if asked.shows_all else found
-    raise _explained(message, table, asked)
+        return _without_parts(frame) if parsed.shows_all else frame
+    raise _explained(message, table, parsed)
 
 
 def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
@@ -151,8 +151,8 @@ def view(name: str, table: RunTable, *, limits: Limits, source: str | None = Non
         return summaries_view.summaries(table, limits)
     if name == "runs":
         return _as_it_is(name, table.select())
-    said = {"config": views.config, "definitions": views.definitions, "sessions": views.sessions}
-    return _as_it_is(name, said[name](table))
+    frames = {"config": views.config, "definitions": views.definitions, "sessions": views.sessions}
+    return _as_it_is(name, frames[name](table))
 
 
 def _as_it_is(name: str, frame: pl.DataFrame) -> View:
@@ -176,8 +176,8 @@ def _columns(table: RunTable, asked: SqlText) -> list[str]:
 
 def _found(table: RunTable, name: str) -> str | None:
     """Return the column of runs that has this name, if there is one."""
-    found = table.names.find(name)
-    return None if found is None else found.name
+    column = table.names.find(name)
+    return None if column is None else column.name
 
 
 def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
@@ -259,9 +259,9 @@ def _register_frames(
         if frame is None:
             frame = find(name)
         if frame is None:
-            known = UnknownNameError.nearest("table", name, COLUMNS)
+            unknown = UnknownNameError.nearest("table", name, COLUMNS)
             hint = "a file is not read" if "." in name or "/" in name else "a frame of yours joins by its name"
-            raise UnknownNameError(f"{known} ({hint}){pointing(asked.text, at)}")
+            raise UnknownNameError(f"{unknown} ({hint}){pointing(asked.text, at)}")
         cursor.register(name, frame.collect() if isinstance(frame, pl.LazyFrame) else frame)
 
 
@@ -278,24 +278,24 @@ def _checked(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -
         raise QueryError(f"the text has the parameter ${missing[0]}, and no value was given for it: {missing[0]}=...")
     for name in params:
         if name not in wanted:
-            there = ", ".join(f"${w}" for w in sorted(wanted)) or "none"
-            raise QueryError(f"the text has no parameter ${name}, for which a value was given; it has {there}")
+            accepted = ", ".join(f"${w}" for w in sorted(wanted)) or "none"
+            raise QueryError(f"the text has no parameter ${name}, for which a value was given; it has {accepted}")
     return params
 
 
 def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
     """Say what duckdb said, with the nearest column where it missed one."""
-    found = _UNKNOWN_COLUMN.search(message) or _UNKNOWN_TABLE.search(message)
-    if found is None:
+    match = _UNKNOWN_COLUMN.search(message) or _UNKNOWN_TABLE.search(message)
+    if match is None:
         return QueryError(f"SQL: {message}")
     for column in asked.columns:
-        whole = _found(table, ".".join(column.parts))
-        if len(column.parts) > 1 and found[1] in column.parts and whole is not None:
-            hint = f'a name with a dot stands in double quotes: "{whole}"'
+        dotted = _found(table, ".".join(column.parts))
+        if len(column.parts) > 1 and match[1] in column.parts and dotted is not None:
+            hint = f'a name with a dot stands in double quotes: "{dotted}"'
             return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(asked.text, column.at)}")
-    if found.re is _UNKNOWN_TABLE:
+    if match.re is _UNKNOWN_TABLE:
         return QueryError(f"SQL: {message}")
-    at = next((column.at for column in asked.columns if found[1] in column.parts), -1)
-    known = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
-    known.update(table.names.available if "runs" in asked.tables else ())
-    return UnknownNameError(f"{UnknownNameError.nearest('column', found[1], known)}{pointing(asked.text, at)}")
+    at = next((column.at for column in asked.columns if match[1] in column.parts), -1)
+    columns = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
+    columns.update(table.names.available if "runs" in asked.tables else ())
+    return UnknownNameError(f"{UnknownNameError.nearest('column', match[1], columns)}{pointing(asked.text, at)}")

@@ -89,13 +89,13 @@ class NamedQuery:
         for line in self.text.splitlines():
             if not line.startswith("--"):
                 break
-            said = line[2:].removeprefix(" ")
-            found = _SECTION.match(said)
-            if found:
-                here = found[1]
-            elif not said.startswith("   "):
+            text = line[2:].removeprefix(" ")
+            section = _SECTION.match(text)
+            if section:
+                here = section[1]
+            elif not text.startswith("   "):
                 here = ""
-            sections.setdefault(here, []).append(said[found.end() :] if found else said.strip())
+            sections.setdefault(here, []).append(text[section.end() :] if section else text.strip())
         return sections
 
     @property
@@ -123,8 +123,8 @@ class NamedQuery:
         >>> get("recent").returns
         'run_id TEXT...'
         """
-        said = " ".join(" ".join(self._head.get("Returns", [])).split())
-        return ", ".join(f"{name} {kind}" for name, kind in _COLUMN.findall(said)) or said
+        text = " ".join(" ".join(self._head.get("Returns", [])).split())
+        return ", ".join(f"{name} {kind}" for name, kind in _COLUMN.findall(text)) or text
 
     @property
     def dialects(self) -> list[str]:
@@ -152,14 +152,14 @@ class NamedQuery:
             else:
                 lines[-1] += f" {line}"
         for line in lines if lines != ["no parameters"] else []:
-            said = _PARAMETER.fullmatch(line)
-            if said is None or said["type"] not in _PYTHON:
+            match = _PARAMETER.fullmatch(line)
+            if match is None or match["type"] not in _PYTHON:
                 raise QueryError(
                     f"{self.path}: {line!r} is no parameter; write `name TYPE = default  what it is`, with a type of "
                     f"{', '.join(_PYTHON)}"
                 )
-            default = None if said["default"] in (None, "null") else ast.literal_eval(said["default"].capitalize())
-            yield Parameter(said["name"], said["type"], default, said["default"] is None, said["about"])
+            default = None if match["default"] in (None, "null") else ast.literal_eval(match["default"].capitalize())
+            yield Parameter(match["name"], match["type"], default, match["default"] is None, match["about"])
 
     def takes_text(self, name: str) -> bool:
         """Say whether a parameter is a text, also where its value looks like a number.
@@ -181,8 +181,8 @@ class NamedQuery:
         """
         for name in given:
             if name not in self.parameters:
-                there = ", ".join(str(p) for p in self.parameters.values()) or "none"
-                raise QueryError(f"the query {self.name!r} has no parameter {name!r}; its parameters: {there}")
+                accepted = ", ".join(str(p) for p in self.parameters.values()) or "none"
+                raise QueryError(f"the query {self.name!r} has no parameter {name!r}; its parameters: {accepted}")
         values = {name: self._value(parameter, given) for name, parameter in self.parameters.items()}
         for name, parameter in self.parameters.items():
             if values[name] is not None:
@@ -193,9 +193,9 @@ class NamedQuery:
 
     def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
         """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
-        made = table.snapshot.made.difference(table.snapshot.metrics)
+        derived = table.snapshot.made.difference(table.snapshot.metrics)
         for parameter in self.parameters.values():
-            if parameter.type == "METRIC" and values[parameter.name] in made:
+            if parameter.type == "METRIC" and values[parameter.name] in derived:
                 stats = [
                     p.name for p in self.parameters.values() if p.type == "STAT" and self._owner(p) == parameter.name
                 ]
@@ -206,8 +206,8 @@ class NamedQuery:
     def _owner(self, parameter: Parameter) -> str:
         """Return the parameter that names the metric to which a goal or a statistic belongs."""
         metrics = [p.name for p in self.parameters.values() if p.type in _NAMES]
-        said = parameter.name.partition("_")[2]
-        return said if said in metrics else metrics[0]
+        suffix = parameter.name.partition("_")[2]
+        return suffix if suffix in metrics else metrics[0]
 
     def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
         value = given.get(parameter.name, parameter.default)
@@ -244,11 +244,11 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
     for folder in named:
         if not folder.is_dir():
             raise QueryError(f"there is no folder {folder} with queries; give a folder of .sql files")
-    found: dict[str, NamedQuery] = {}
+    queries: dict[str, NamedQuery] = {}
     for folder in (*named, shipped()):
         for path in sorted(folder.glob("*.sql")):
-            found.setdefault(path.stem, NamedQuery(path))
-    return dict(sorted(found.items()))
+            queries.setdefault(path.stem, NamedQuery(path))
+    return dict(sorted(queries.items()))
 
 
 def folders_of(given: object) -> list[str | os.PathLike[str]]:
@@ -257,10 +257,10 @@ def folders_of(given: object) -> list[str | os.PathLike[str]]:
     >>> folders_of("queries"), folders_of(())
     (['queries'], [])
     """
-    found: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
-    if not all(isinstance(folder, str | os.PathLike) for folder in found):
+    folders: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
+    if not all(isinstance(folder, str | os.PathLike) for folder in folders):
         raise refused("queries", "a folder of .sql files, or several", given)
-    return found
+    return folders
 
 
 def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:
@@ -270,10 +270,10 @@ def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery
     Traceback (most recent call last):
     tracklake.errors.UnknownNameError: unknown query 'leaderbord'...
     """
-    found = find(folders)
-    if name not in found:
-        raise UnknownNameError.nearest("query", name, found)
-    return found[name]
+    queries = find(folders)
+    if name not in queries:
+        raise UnknownNameError.nearest("query", name, queries)
+    return queries[name]
 
 
 def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
@@ -302,14 +302,14 @@ def shipped() -> Path:
 
 
 def _check_name(parameter: Parameter, value: Any, table: RunTable) -> None:
-    known = table.summaries.runs
+    runs = table.summaries.runs
     if parameter.type in _NAMES:
         if value not in table.summaries.entry_keys:
             raise UnknownNameError.nearest("metric", value, table.summaries.entry_keys)
-    elif parameter.type == "PROJECT" and value not in known["project"]:
-        raise UnknownNameError.nearest("project", value, known["project"].unique())
-    elif parameter.type == "RUN" and value not in known["run_id"]:
-        raise UnknownNameError.nearest("run", value, known["run_id"])
+    elif parameter.type == "PROJECT" and value not in runs["project"]:
+        raise UnknownNameError.nearest("project", value, runs["project"].unique())
+    elif parameter.type == "RUN" and value not in runs["run_id"]:
+        raise UnknownNameError.nearest("run", value, runs["run_id"])
     elif parameter.type == "GOAL":
         check_word(parameter.name, value, GoalWord)
     elif parameter.type == "STAT" and value != ENTRY and not is_statistic(value):

@@ -78,8 +78,8 @@ class SqlText:
         >>> sorted(SqlText("", instances=mentions).allowed("history")["metric"])
         ['a', 'b']
         """
-        found = [allowed for name, allowed in self.instances if name == table]
-        return pushdown.either(found) if found else {}
+        mentions = [allowed for name, allowed in self.instances if name == table]
+        return pushdown.either(mentions) if mentions else {}
 
 
 def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Sequence[Any]], Any]) -> SqlText:
@@ -96,13 +96,13 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
     """
     prefix = _EXPLAIN.match(text)
     start = prefix.end() if prefix else 0
-    said = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [text[start:]])[0][0])
-    if said["error"]:
-        raise _unreadable(text, said, start)
-    if len(said["statements"]) != 1:
-        raise QueryError(f"the text has {len(said['statements'])} statements; lake.sql takes one")
+    tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [text[start:]])[0][0])
+    if tree["error"]:
+        raise _unreadable(text, tree, start)
+    if len(tree["statements"]) != 1:
+        raise QueryError(f"the text has {len(tree['statements'])} statements; lake.sql takes one")
     reader = _Reader(SqlText(text), params, len(text[:start].encode()))
-    reader.visit(said["statements"][0])
+    reader.visit(tree["statements"][0])
     return reader.found
 
 

@@ -43,11 +43,11 @@ def allowed(node: Node, table: str, params: Params) -> Allowed | None:
 def _truth(node: Node, params: Params) -> bool | None:
     """Return whether a condition is true, where it looks at no column."""
     if node["type"] in ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"):
-        known, value = _value(node["children"][0], params)
-        return (value is None) == (node["type"] == "OPERATOR_IS_NULL") if known else None
+        is_constant, value = _value(node["children"][0], params)
+        return (value is None) == (node["type"] == "OPERATOR_IS_NULL") if is_constant else None
     if node["type"] == "COMPARE_EQUAL":
-        (left_known, left), (right_known, right) = _value(node["left"], params), _value(node["right"], params)
-        return left is not None and left == right if left_known and right_known else None
+        (left_known, left_value), (right_known, right) = _value(node["left"], params), _value(node["right"], params)
+        return left_value is not None and left_value == right if left_known and right_known else None
     return None
 
 
@@ -62,9 +62,9 @@ def _comparison(node: Node, table: str, params: Params) -> tuple[str, list[Any]]
     else:
         return "", []
     for side, others in pairs:
-        column, found = _column_of(side, table), [_value(other, params) for other in others]
-        if column and all(known for known, _ in found):
-            values = [value for _, value in found]
+        column, constants = _column_of(side, table), [_value(other, params) for other in others]
+        if column and all(is_constant for is_constant, _ in constants):
+            values = [value for _, value in constants]
             return column, values if node["type"] != "FUNCTION" else list(values[0] or [])
     return "", []
 
@@ -79,13 +79,13 @@ def _value(node: Node, params: Params) -> tuple[bool, Any]:
     if kind == "VALUE_CONSTANT" and node["literal"]["kind"] == "STRING":
         return True, node["literal"]["text"]
     if kind == "OPERATOR_CAST" and node["type_expr"].get("type_name", "").upper() in ("VARCHAR", "TEXT"):
-        known, value = _value(node["child"], params)
-        return known and isinstance(value, str | None), value
+        is_constant, value = _value(node["child"], params)
+        return is_constant and isinstance(value, str | None), value
     if kind == "OPERATOR_COALESCE":
         for child in node["children"]:
-            known, value = _value(child, params)
-            if not known or value is not None:
-                return known, value
+            is_constant, value = _value(child, params)
+            if not is_constant or value is not None:
+                return is_constant, value
         return True, None
     return False, None
 

@@ -81,8 +81,8 @@ def _typed(series: pl.Series, kind: str) -> pl.Series:
     if kind == "INTERVAL":
         return series.cast(pl.Duration("us"))
     if kind in ("HUGEINT", "UHUGEINT"):
-        whole = series.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == series.null_count() else series.cast(pl.Int128)
+        integers = series.cast(pl.Int64, strict=False)
+        return integers if integers.null_count() == series.null_count() else series.cast(pl.Int128)
     return series
 
 
@@ -92,11 +92,11 @@ def _distinct(names: Sequence[str]) -> list[str]:
     >>> _distinct(["a", "b", "a"])
     ['a', 'b', 'a_1']
     """
-    taken: list[str] = []
+    names_used: list[str] = []
     for name in names:
         free, i = name, 0
-        while free in taken:
+        while free in names_used:
             i += 1
             free = f"{name}_{i}"
-        taken.append(free)
-    return taken
+        names_used.append(free)
+    return names_used

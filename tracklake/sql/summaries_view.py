@@ -36,8 +36,8 @@ def summaries(table: RunTable, limits: Limits) -> View:
     >>> summaries(table, limits).parts[0].make().rows()
     [('slow', 'example', 'loss', 0.5), ('fast', 'example', 'loss', 0.25)]
     """
-    known = set(table.snapshot.metrics)
-    metrics = sorted(known if limits.metrics is None else known & limits.metrics)
+    metrics_logged = set(table.snapshot.metrics)
+    metrics = sorted(metrics_logged if limits.metrics is None else metrics_logged & limits.metrics)
     wanted = [*STATISTICS, ENTRY] if limits.stats is None else sorted(limits.stats)
     stats = [stat for stat in wanted if stat in STATISTICS]
     parts = [Part("tracklake_statistics", _wide_schema(stats), lambda: _wide(table, metrics, stats, limits.runs))]
@@ -75,9 +75,9 @@ def _wide_schema(stats: Sequence[str]) -> Schema:
 
 def _branch(source: str, stat: str) -> str:
     text = f'"{stat}_text"' if stat in _ENDS else "NULL::VARCHAR"
-    there = f'"{stat}" IS NOT NULL' + (f" OR {text} IS NOT NULL" if stat in _ENDS else "")
-    shown = f"run_id, project, metric, '{stat}' AS stat, \"{stat}\" AS value, {text} AS text"
-    return f"SELECT {shown} FROM {source} WHERE {there}"
+    exists = f'"{stat}" IS NOT NULL' + (f" OR {text} IS NOT NULL" if stat in _ENDS else "")
+    columns = f"run_id, project, metric, '{stat}' AS stat, \"{stat}\" AS value, {text} AS text"
+    return f"SELECT {columns} FROM {source} WHERE {exists}"
 
 
 def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None) -> pl.DataFrame:
@@ -85,28 +85,30 @@ def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: C
     if metrics and len(metrics) * len(stats) <= FEW and _OF_ALL.isdisjoint(stats):
         return _wide_of_few(table, metrics, stats, runs)
     needed = {column for stat in stats for column in states.columns(stat)}
-    found = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
-    found = found.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
+    merged = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
+    merged = merged.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
     if not {"best", "best_step"}.isdisjoint(stats):
-        found = found.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
+        merged = merged.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
     expressions = [expression for stat in stats for expression in _expressions(stat)]
-    return found.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
+    return merged.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
 
 
 def _wide_of_few(
     table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: Collection[str] | None
 ) -> pl.DataFrame:
     """Return the same from the columns that the table of runs remembers: nothing is read twice of one snapshot."""
-    known = table.summaries.runs.select("run_id", "project")
+    run_rows = table.summaries.runs.select("run_id", "project")
     if runs is not None:
-        known = known.filter(pl.col("run_id").is_in(list(runs)))
-    asked = {(metric, stat): Statistic(metric, stat) for metric in metrics for stat in stats}
-    found = table.statistics(known["run_id"], {f"{stat} of {metric}": path for (metric, stat), path in asked.items()})
+        run_rows = run_rows.filter(pl.col("run_id").is_in(list(runs)))
+    wanted = {(metric, stat): Statistic(metric, stat) for metric in metrics for stat in stats}
+    series = table.statistics(
+        run_rows["run_id"], {f"{stat} of {metric}": path for (metric, stat), path in wanted.items()}
+    )
     schema = _wide_schema(stats)
     parts = []
     for metric in metrics:
-        numbers = [found[f"{stat} of {metric}"][0].cast(pl.Float64).alias(stat) for stat in stats]
-        parts.append(known.with_columns(pl.lit(metric).alias("metric"), *numbers).select(list(schema)))
+        numbers = [series[f"{stat} of {metric}"][0].cast(pl.Float64).alias(stat) for stat in stats]
+        parts.append(run_rows.with_columns(pl.lit(metric).alias("metric"), *numbers).select(list(schema)))
     return pl.concat(parts)
 
 
@@ -116,15 +118,15 @@ def _expressions(stat: str) -> Iterator[pl.Expr]:
         yield typed_columns.in_words(f"{stat}_")
     elif stat in ("best", "best_step"):
         least, most = (states.expression(stat, goal=goal) for goal in ("min", "max"))
-        found = pl.when(pl.col("goal") == "min").then(least).when(pl.col("goal") == "max").then(most)
-        yield found.cast(pl.Float64).alias(stat)
+        best = pl.when(pl.col("goal") == "min").then(least).when(pl.col("goal") == "max").then(most)
+        yield best.cast(pl.Float64).alias(stat)
     else:
         yield states.expression(stat).cast(pl.Float64).alias(stat)
 
 
 def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
     """Return run_id, metric and goal, where a definition names one."""
-    said = [
+    goals = [
         (metric, group, definition.goal)
         for metric in metrics
         for group, definition in table.summaries.definition(metric).items()
@@ -132,30 +134,30 @@ def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
     ]
     groups = table.summaries.defined.groups
     schema: Schema = {"metric": pl.String, "group": groups.schema["group"], "goal": pl.String}
-    return groups.join(pl.DataFrame(said, schema=schema, orient="row"), on="group").drop("group")
+    return groups.join(pl.DataFrame(goals, schema=schema, orient="row"), on="group").drop("group")
 
 
 def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) -> pl.DataFrame:
-    found = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
-    shown = found.select("run_id", pl.col("key").alias("metric"), "value", typed_columns.in_words())
-    return _long(table, shown.with_columns(pl.lit(ENTRY).alias("stat")))
+    entries = table.summaries.entries(wanted, runs=runs).filter(pl.col("kind") != Kind.NULL)
+    rows = entries.select("run_id", pl.col("key").alias("metric"), "value", typed_columns.in_words())
+    return _long(table, rows.with_columns(pl.lit(ENTRY).alias("stat")))
 
 
 def _quantiles(
     table: RunTable, metrics: Sequence[str], quantiles: Sequence[str], runs: list[str] | None
 ) -> pl.DataFrame:
     run_ids = table.summaries.runs["run_id"] if runs is None else pl.Series("run_id", runs, dtype=pl.String)
-    asked = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in quantiles}
+    wanted = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in quantiles}
     frames = [
         pl.DataFrame({"run_id": run_ids, "value": column}).with_columns(
-            pl.lit(asked[name].metric).alias("metric"),
-            pl.lit(asked[name].stat).alias("stat"),
+            pl.lit(wanted[name].metric).alias("metric"),
+            pl.lit(wanted[name].stat).alias("stat"),
             pl.lit(None, pl.String).alias("text"),
         )
-        for name, (column, *_) in table.statistics(run_ids, asked).items()
+        for name, (column, *_) in table.statistics(run_ids, wanted).items()
     ]
-    found = [_long(table, frame.filter(pl.col("value").is_not_null())) for frame in frames]
-    return pl.concat([pl.DataFrame(schema=_LONG), *found])
+    rows = [_long(table, frame.filter(pl.col("value").is_not_null())) for frame in frames]
+    return pl.concat([pl.DataFrame(schema=_LONG), *rows])
 
 
 def _long(table: RunTable, frame: pl.DataFrame) -> pl.DataFrame:

@@ -69,11 +69,11 @@ class Limits:
         self.stats = allowed.get("stat")
         self.runs: list[str] | None = None
         if "run_id" in allowed or "project" in allowed:
-            known = table.summaries.runs
+            runs = table.summaries.runs
             for column in ("run_id", "project"):
                 if column in allowed:
-                    known = known.filter(pl.col(column).is_in(list(allowed[column])))
-            self.runs = known["run_id"].to_list()
+                    runs = runs.filter(pl.col(column).is_in(list(allowed[column])))
+            self.runs = runs["run_id"].to_list()
 
 
 # Points
@@ -100,8 +100,8 @@ def history(table: RunTable, limits: Limits, *, source: str | None = None) -> Vi
         Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty(), named, limits.runs)),
     ]
     if source is None and metrics and limits.runs and _are_few(table, limits.runs):
-        found = snapshot.points(metrics, runs=limits.runs)
-        parts.append(Part("tracklake_few", POINTS, lambda: scans.collect(found)))
+        few = snapshot.points(metrics, runs=limits.runs)
+        parts.append(Part("tracklake_few", POINTS, lambda: scans.collect(few)))
         raw = "FROM tracklake_few"
     else:
         parts.append(Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)))
@@ -154,24 +154,24 @@ def _quoted(text: str) -> str:
 def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
-    found = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
+    series = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
     if snapshot.disputed:  # the project of a run is what its first session said
-        found.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
+        series.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
     virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
     if virtual:
-        found.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
-    return pl.concat(found).filter(~pl.col("metric").is_in(PSEUDO)).unique()
+        series.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
+    return pl.concat(series).filter(~pl.col("metric").is_in(PSEUDO)).unique()
 
 
 def _resolved(
     table: RunTable, series: pl.DataFrame, pseudo: Sequence[str], runs: Collection[str] | None
 ) -> pl.DataFrame:
-    found = [] if series.is_empty() else [table.snapshot.resolved_series(series)]
-    found += [table.snapshot.resolved(pseudo, runs=runs)] if pseudo else []
-    if not found:
+    frames = [] if series.is_empty() else [table.snapshot.resolved_series(series)]
+    frames += [table.snapshot.resolved(pseudo, runs=runs)] if pseudo else []
+    if not frames:
         return pl.DataFrame(schema=POINTS)
     projects = table.summaries.runs.select("run_id", "project")
-    return pl.concat(found).drop("project").join(projects, on="run_id").select(list(POINTS))
+    return pl.concat(frames).drop("project").join(projects, on="run_id").select(list(POINTS))
 
 
 def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
@@ -181,12 +181,12 @@ def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection
 
 
 def _memo(make: Callable[[], pl.DataFrame]) -> Callable[[], pl.DataFrame]:
-    made: list[pl.DataFrame] = []
+    cache: list[pl.DataFrame] = []
 
     def once() -> pl.DataFrame:
-        if not made:
-            made.append(make())
-        return made[0]
+        if not cache:
+            cache.append(make())
+        return cache[0]
 
     return once
 
@@ -201,9 +201,9 @@ def config(table: RunTable) -> pl.DataFrame:
     [('fast', 'example', 'lr', 0.1, None), ('slow', 'example', 'lr', 0.01, None)]
     """
     key = pl.col("column").str.strip_prefix("config.").alias("key")
-    found = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", typed_columns.in_words())
+    values = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", typed_columns.in_words())
     runs = table.summaries.runs.select("run_id", "project")
-    return found.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
+    return values.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
 
 
 def definitions(table: RunTable) -> pl.DataFrame:
@@ -223,11 +223,11 @@ def definitions(table: RunTable) -> pl.DataFrame:
         for project, group, n in counted.iter_rows()
         for d in defined.sets[group].values()
     ]  # fmt: skip
-    told = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
+    columns = [name for name in COLUMNS["definitions"] if name not in ("expression", "description", "unit")]
     flags = {"step_sync": pl.Boolean, "hidden": pl.Boolean, "runs": pl.Int64}
-    found = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in told}, orient="row")
-    found = found.group_by([name for name in told if name != "runs"]).agg(pl.col("runs").sum())
-    both = pl.concat([found, derivations(table)], how="diagonal")
+    counts = pl.DataFrame(rows, schema={name: flags.get(name, pl.String) for name in columns}, orient="row")
+    counts = counts.group_by([name for name in columns if name != "runs"]).agg(pl.col("runs").sum())
+    both = pl.concat([counts, derivations(table)], how="diagonal")
     return both.select(COLUMNS["definitions"]).sort("project", "name", "kind", "runs")
 
 
@@ -244,9 +244,11 @@ def derivations(table: RunTable) -> pl.DataFrame:
     rows = []
     for name, scopes in Derivations.of(table.snapshot).items():
         for scope, derivation in scopes.items():
-            whole = derivation.expression or ", ".join(derivation.others)
-            held = runs.get(scope, 0) if scope else sum(n for project, n in runs.items() if project not in scopes)
-            rows.append((scope or None, name, derivation.kind, whole, derivation.description, derivation.unit, held))
+            expression = derivation.expression or ", ".join(derivation.others)
+            n_runs = runs.get(scope, 0) if scope else sum(n for project, n in runs.items() if project not in scopes)
+            rows.append(
+                (scope or None, name, derivation.kind, expression, derivation.description, derivation.unit, n_runs)
+            )
     return pl.DataFrame(rows, schema={**dict.fromkeys(columns, pl.String), "runs": pl.Int64}, orient="row")
 
 
@@ -257,14 +259,16 @@ def sessions(table: RunTable) -> pl.DataFrame:
     [('slow', 'finished', 0, None), ('fast', 'finished', 0, None)]
     """
     snapshot = table.snapshot
-    found = snapshot.sessions.join(
+    table_of_sessions = snapshot.sessions.join(
         table.summaries.runs.select("run_id"), on="run_id", how="semi", maintain_order="left"
     )
     facts = {"node": snapshot.facts("node"), "pid": snapshot.facts("pid")}
     ended = snapshot.statements_of(StatementKind.FINISH)
     facts |= {key: ended.filter(pl.col("key") == key) for key in ("state", "exit_code")}
-    for key, said in facts.items():
+    for key, statements in facts.items():
         value = pl.col("ival" if key in ("pid", "exit_code") else "text").alias(key)
-        found = found.join(said.select("session", value), on="session", how="left", maintain_order="left")
+        table_of_sessions = table_of_sessions.join(
+            statements.select("session", value), on="session", how="left", maintain_order="left"
+        )
     cutoffs = snapshot.cutoffs.select("session", "cutoff")
-    return found.join(cutoffs, on="session", how="left", maintain_order="left").select(COLUMNS["sessions"])
+    return table_of_sessions.join(cutoffs, on="session", how="left", maintain_order="left").select(COLUMNS["sessions"])

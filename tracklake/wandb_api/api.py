@@ -90,12 +90,12 @@ class Api:
         >>> Api(example().dir).run("me/example/fast").summary["loss"]
         0.75
         """
-        before, _, given = arguments.text("path", path, takes=_PATH).strip("/").rpartition("/")
+        before, _, name = arguments.text("path", path, takes=_PATH).strip("/").rpartition("/")
         projects = dict(self._lake.runs(columns=["run_id", "project"]).iter_rows())
-        known = {naming.safe_name(run_id): run_id for run_id in projects}
-        run_id = known.get(naming.safe_name(given))
+        ids_by_safe_name = {naming.safe_name(run_id): run_id for run_id in projects}
+        run_id = ids_by_safe_name.get(naming.safe_name(name))
         if run_id is None:
-            raise RunNotFoundError.nearest("run", given, projects)
+            raise RunNotFoundError.nearest("run", name, projects)
         prefix = before.removesuffix("/runs")
         if prefix and not f"/{prefix}".endswith(f"/{projects[run_id]}"):
             raise RunNotFoundError(f"the run {run_id!r} is in project {projects[run_id]!r}, not in {prefix!r}")
@@ -145,8 +145,8 @@ class ApiRuns:
         >>> Api(example().dir).runs(order="-summary_metrics.loss").summaries().select("run_id", "summary.loss").rows()
         [('fast', 0.75), ('slow', 0.5)]
         """
-        found = self._lake.runs(runs=self._ids)
-        return found.select("run_id", "name", *(c for c in found.columns if c.startswith("summary.")))
+        table = self._lake.runs(runs=self._ids)
+        return table.select("run_id", "name", *(c for c in table.columns if c.startswith("summary.")))
 
     def histories(self, keys: Sequence[str] | None = None) -> pl.DataFrame:
         """Return every row of every run: run_id, _step, time (UTC), and one typed column a metric.
@@ -168,22 +168,22 @@ class ApiRuns:
         """The ids of the runs: one table of the columns that are named, one expression over it."""
         table = self._lake._view.runs  # noqa: SLF001 - the Api is another face of the lake
         order = ("-" if self._order.startswith("-") else "+") + mongo_filters.column(self._order.lstrip("+-"))
-        asked = [name for name in mongo_filters.columns(self._filters) if table.names.find(name) is not None]
-        found = table.select(project=self._project(), wanted=["run_id", *asked], order_by=order)
-        found = found.hstack(_truths(table, found))
-        return found.filter(mongo_filters.expression(self._filters, found.schema))["run_id"].to_list()
+        columns = [name for name in mongo_filters.columns(self._filters) if table.names.find(name) is not None]
+        rows = table.select(project=self._project(), wanted=["run_id", *columns], order_by=order)
+        rows = rows.hstack(_truths(table, rows))
+        return rows.filter(mongo_filters.expression(self._filters, rows.schema))["run_id"].to_list()
 
     def _project(self) -> str | None:
         """Return the project that the path ends in; a project's name may have slashes itself."""
         if not self._path:
             return None
-        known = self._lake.runs(columns=["project"])["project"].unique().to_list()
+        projects = self._lake.runs(columns=["project"])["project"].unique().to_list()
         parts = self._path.strip("/").split("/")
         names = ["/".join(parts[i:]) for i in range(len(parts))]
         for name in names:
-            if name in known:
+            if name in projects:
                 return name
-        raise UnknownNameError.nearest("project", names[-1], known)
+        raise UnknownNameError.nearest("project", names[-1], projects)
 
 
 def _truths(table: RunTable, found: pl.DataFrame) -> list[pl.Series]:
@@ -198,6 +198,6 @@ def _truths_of(table: RunTable, run_ids: pl.Series, name: str) -> pl.Series:
         stored = table.config.filter(pl.col("column") == name)
     else:
         stored = table.summaries.entries([column.path.metric])
-    told = stored.filter(pl.col("kind") == Kind.BOOL).select("run_id", pl.col("ival").cast(pl.Boolean))
-    found = run_ids.to_frame().join(told, on="run_id", how="left", maintain_order="left")
-    return found["ival"].alias(mongo_filters.truths(name))
+    booleans = stored.filter(pl.col("kind") == Kind.BOOL).select("run_id", pl.col("ival").cast(pl.Boolean))
+    joined = run_ids.to_frame().join(booleans, on="run_id", how="left", maintain_order="left")
+    return joined["ival"].alias(mongo_filters.truths(name))

@@ -64,14 +64,14 @@ def columns(filters: Mapping[str, Any]) -> set[str]:
     >>> sorted(columns({"$or": [{"config.lr": 0.1}, {"state": "failed"}]}))
     ['config.lr', 'state']
     """
-    found: set[str] = set()
+    names: set[str] = set()
     for key, condition in _items(filters):
         if key in _LOGIC:
-            found = found.union(*(columns(part) for part in _parts(key, condition)))
+            names = names.union(*(columns(part) for part in _parts(key, condition)))
         else:
             name = column(key)
-            found |= {name, name.removesuffix(".value")} if name.startswith("config.") else {name}
-    return found
+            names |= {name, name.removesuffix(".value")} if name.startswith("config.") else {name}
+    return names
 
 
 def expression(filters: Mapping[str, Any], schema: Schema) -> pl.Expr:
@@ -154,8 +154,8 @@ class _Field:
             return (self.number.list.set_intersection(texts).list.len() > 0).fill_null(value=False)
         if self.text is None or isinstance(self.dtype, pl.Datetime):
             return _any(self.equals(value) for value in values)
-        rest = _any(self.equals(value) for value in values if not isinstance(value, str))
-        return self.text.is_in(texts).fill_null(value=False) | rest
+        others = _any(self.equals(value) for value in values if not isinstance(value, str))
+        return self.text.is_in(texts).fill_null(value=False) | others
 
     def compares(self, value: Any, how: Callable[[Any, Any], pl.Expr]) -> pl.Expr:
         """Say where the value is greater or less than this one; NaN is neither."""
@@ -209,8 +209,8 @@ def _operator(field: _Field, name: str, operand: Any) -> pl.Expr:
     if name in ("$in", "$nin"):
         if not isinstance(operand, list | tuple | set):
             raise QueryError(f"{name} takes a list of values, not {operand!r}")
-        found = field.is_among(operand)
-        return found if name == "$in" else ~found
+        matches = field.is_among(operand)
+        return matches if name == "$in" else ~matches
     if name in ("$eq", "$ne"):
         return field.equals(operand) if name == "$eq" else ~field.equals(operand)
     if name == "$exists":

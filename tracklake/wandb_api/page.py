@@ -31,8 +31,8 @@ class Page:
         >>> Page(example(), ["slow"]).base["slow"]["state"]
         'finished'
         """
-        found = self._table.select(runs=self.ids, wanted=["run_id", *BASE])
-        return {row["run_id"]: row for row in found.iter_rows(named=True)}
+        rows = self._table.select(runs=self.ids, wanted=["run_id", *BASE])
+        return {row["run_id"]: row for row in rows.iter_rows(named=True)}
 
     @cached_property
     def configs(self) -> dict[str, Row]:

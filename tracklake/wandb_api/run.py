@@ -80,8 +80,8 @@ class ApiRun:
             raise AttributeError(f"{name!r} of run {self.id!r} cannot be set; {', '.join(_SETTABLE)} and config can")
         if name == "config" and not isinstance(value, Mapping):
             raise arguments.refused("config", "a mapping such as {'lr': 0.1}", value)
-        given = name == "tags" or (name != "config" and value is not None)
-        super().__setattr__(name, run_fields.check(name, value) if given else value)
+        needs_check = name == "tags" or (name != "config" and value is not None)
+        super().__setattr__(name, run_fields.check(name, value) if needs_check else value)
 
     @property
     def display_name(self) -> str:
@@ -113,8 +113,8 @@ class ApiRun:
         >>> tl.Api(example().dir).run("slow").summary["loss"]
         0.5
         """
-        held = Held(self._page.entries[self.id], self._say)
-        return ApiSummary(held, folder=self._recorded.dir)
+        pending = Held(self._page.entries[self.id], self._say)
+        return ApiSummary(pending, folder=self._recorded.dir)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
@@ -203,17 +203,17 @@ class ApiRun:
         most = None if samples is None else arguments.whole("samples", samples, least=0, error=QueryError)
         names = None if keys is None else arguments.texts("keys", keys)
         arguments.metric("x_axis", x_axis)
-        found = list(self._rows(names, also=x_axis) if stream == "default" else self._sampled(names, also=x_axis))
+        rows = list(self._rows(names, also=x_axis) if stream == "default" else self._sampled(names, also=x_axis))
         if x_axis != "_step":
-            found = sorted((row for row in found if row.get(x_axis) is not None), key=itemgetter(x_axis))
-        if most is not None and most < len(found):
-            kept = np.linspace(0, len(found) - 1, most).round().astype(int).tolist()
-            found = [found[i] for i in kept]
+            rows = sorted((row for row in rows if row.get(x_axis) is not None), key=itemgetter(x_axis))
+        if most is not None and most < len(rows):
+            positions = np.linspace(0, len(rows) - 1, most).round().astype(int).tolist()
+            rows = [rows[i] for i in positions]
         if not pandas:
-            return found
+            return rows
         import pandas as pd
 
-        return pd.DataFrame(found)
+        return pd.DataFrame(rows)
 
     def scan_history(
         self,
@@ -243,8 +243,10 @@ class ApiRun:
         [('slow', 0.02, 'relabelled')]
         """
         before = self._page.base[self.id] | {"tags": list(self._page.base[self.id]["tags"] or [])}
-        mine = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
-        changes = [(StatementKind.FIELD, k, values.store_exact(v, name=k)) for k, v in mine.items() if v != before[k]]
+        current = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
+        changes = [
+            (StatementKind.FIELD, k, values.store_exact(v, name=k)) for k, v in current.items() if v != before[k]
+        ]
         config = self._page.configs[self.id]
         Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
         if changes:
@@ -279,39 +281,39 @@ class ApiRun:
 
     def _read(self) -> None:
         base = self._page.base[self.id]
-        told = {"tags": list(base["tags"] or []), "created_at": base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")}
-        vars(self).update({name: base[name] for name in BASE} | told)
+        shaped = {"tags": list(base["tags"] or []), "created_at": base["created_at"].strftime("%Y-%m-%dT%H:%M:%SZ")}
+        vars(self).update({name: base[name] for name in BASE} | shaped)
 
     def _rows(self, wanted: Sequence[str] | None, *, also: str = "_step") -> Iterator[Row]:
         """Yield the rows, `_step` first; with names those that have all of them, and nothing else but `also`."""
         needed = [naming.metric_name(name) for name in wanted or ()]
         names = [*self._recorded.metrics, *PSEUDO, also] if wanted is None else [*needed, also]
-        asked = list(dict.fromkeys(name for name in names if name != "_step"))
-        points = self._page.lake.scan_history([*asked, "_step"], runs=self.id).select("step", "metric", *_STORED)
+        wanted_names = list(dict.fromkeys(name for name in names if name != "_step"))
+        points = self._page.lake.scan_history([*wanted_names, "_step"], runs=self.id).select("step", "metric", *_STORED)
         ordered = points.sort("step", "metric").collect()
         for step, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
-            said = {metric: values.restore(*stored) for _, metric, *stored in items}
-            if all(name in said for name in needed):
-                yield {"_step": step} | {name: said[name] for name in asked if name in said}
+            row = {metric: values.restore(*stored) for _, metric, *stored in items}
+            if all(name in row for name in needed):
+                yield {"_step": step} | {name: row[name] for name in wanted_names if name in row}
 
     def _samples(self) -> pl.DataFrame:
         """Return the samples of the system metrics, their names as W&B has them: after `system.`."""
-        found = self._page.lake.history(runs=self.id, stream="system")
-        return found.with_columns(("system." + pl.col("metric")).alias("metric"))
+        samples = self._page.lake.history(runs=self.id, stream="system")
+        return samples.with_columns(("system." + pl.col("metric")).alias("metric"))
 
     def _sampled(self, wanted: Sequence[str] | None, *, also: str) -> Iterator[Row]:
         """Yield the samples, `_timestamp` first; with names those that have all of them, and just these."""
-        found, needed = self._samples(), [*(wanted or ())]
-        known = [*found["metric"].unique(), "_timestamp", "_step"]
+        samples, needed = self._samples(), [*(wanted or ())]
+        available = [*samples["metric"].unique(), "_timestamp", "_step"]
         for name in (*needed, also):
-            if name not in known:
-                raise UnknownNameError.nearest("system metric", name, known)
-        ordered = found.sort("time", "metric").select("time", "metric", "value")
+            if name not in available:
+                raise UnknownNameError.nearest("system metric", name, available)
+        ordered = samples.sort("time", "metric").select("time", "metric", "value")
         for time, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
-            said = {"_timestamp": time.timestamp()} | {metric: value for _, metric, value in items}
-            if all(name in said for name in needed if name != "_step"):
-                kept = said if wanted is None else ("_timestamp", *needed, also)
-                yield {name: said[name] for name in dict.fromkeys(kept) if name in said}
+            row = {"_timestamp": time.timestamp()} | {metric: value for _, metric, value in items}
+            if all(name in row for name in needed if name != "_step"):
+                columns = row if wanted is None else ("_timestamp", *needed, also)
+                yield {name: row[name] for name in dict.fromkeys(columns) if name in row}
 
 
 def _changed(before: Row, after: Row) -> Row:
