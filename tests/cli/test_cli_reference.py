@@ -10,7 +10,7 @@ import click
 
 from tracklake import cli
 
-README = Path(__file__).parents[2] / "README.md"
+REFERENCE = Path(__file__).parents[2] / "tracklake" / "cli" / "REFERENCE.md"
 SECTION = re.compile(r"(?<=<!-- cli -->\n).*?(?=<!-- /cli -->)", re.DOTALL)
 SHARED = {"directory", "help", "version"}
 """Options of all commands: told once."""
@@ -49,12 +49,12 @@ def reference() -> str:
     return f"```text\n{told}\n```\n"
 
 
-def test_readme_has_every_command_and_option():
-    """README.md tells every command with all its options, just as the commands are."""
-    found = SECTION.search(README.read_text())
-    assert found is not None, "README.md has no section between <!-- cli --> and <!-- /cli -->"
+def test_the_reference_has_every_command_and_option():
+    """REFERENCE.md has every command with all its options, just as the commands are."""
+    found = SECTION.search(REFERENCE.read_text())
+    assert found is not None, "REFERENCE.md has no section between <!-- cli --> and <!-- /cli -->"
     assert found[0] == reference(), "the commands have changed: run python tests/cli/test_cli_reference.py"
 
 
 if __name__ == "__main__":
-    README.write_text(SECTION.sub(lambda _: reference(), README.read_text()))
+    REFERENCE.write_text(SECTION.sub(lambda _: reference(), REFERENCE.read_text()))
