@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -21,7 +22,7 @@ def expected_outputs() -> dict[int, str]:
     """Return what the README shows right below a Python block, by the number of that block."""
     found = list(BLOCK.finditer(README.read_text()))
     python = [block for block in found if block["language"] == "python"]
-    below = {block: follower for block, follower in zip(found, found[1:], strict=False) if is_output(block, follower)}
+    below = {block: follower for block, follower in itertools.pairwise(found) if is_output(block, follower)}
     return {python.index(block): follower["text"] for block, follower in below.items()}
 
 
