@@ -13,7 +13,7 @@ from tracklake.schema.values import Kind, Stored
 from tracklake.storage.journal import writer
 from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.file_names import FileName, lock_of
-from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.journal.writer import Journal
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def steps(folder: Path) -> dict[int, list[int]]:
     """The steps of the rows in each file of a folder, by the file's number; every file is read alone, and is sound."""
     found = {}
     for file in folder.iterdir():
-        tail = TailReader(file).read()
+        tail = JournalReader(file).read()
         assert tail.faults == []
         found[FileName.parse(file.name).n] = sorted(step for block in tail.blocks for step in block.steps.tolist())
     return dict(sorted(found.items()))
@@ -122,7 +122,7 @@ def test_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: s
     assert list(files) == list(range(len(files)))
     assert len(files) >= 4
     assert [step for rows in files.values() for step in rows] == list(range(500))
-    ends = [TailReader(path) for path in sorted(tmp_path.iterdir())]
+    ends = [JournalReader(path) for path in sorted(tmp_path.iterdir())]
     assert {reader.read() and reader.closed for reader in ends} == {"rotate", "finish"}
     assert all(reader.header["n"] == FileName.parse(reader.path.name).n for reader in ends)
 
@@ -133,7 +133,7 @@ def test_rotation_tells_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with tl.init("p", dir=tmp_path) as run:
         while run._session.journal.name.n == 0:
             run.log({"a": 1.0})
-        reader = TailReader(run._session.journal.path)
+        reader = JournalReader(run._session.journal.path)
         reader.read()
         assert reader.header["step"] == run.step - 1
 

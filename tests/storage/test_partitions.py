@@ -127,7 +127,7 @@ def test_what_sessions_said_comes_back_as_it_was(root):
     """The statements of a partition are the flat ones again, with their stamps in order."""
     storage = tl.open(root)._storage
     version = delta_log.DeltaLog(storage).read()
-    said = [partitions.read_said(storage, p) for p in version.partitions.values()]
+    said = [partitions.read_sessions(storage, p) for p in version.partitions.values()]
     assert [s.files["run_id"].to_list() for s in said] == [["b"], ["a"]]
     statements = said[1].statements
     assert statements["ts"].is_sorted()
@@ -145,7 +145,9 @@ def test_what_sessions_said_comes_back_as_it_was(root):
 def test_a_discarded_partition_leaves_no_file(tmp_path):
     """A partition that lost its commit is deleted whole."""
     storage = tl.open(tmp_path, create=True)._storage
-    nothing = statements.Said(pl.DataFrame(schema=statements.FILES), pl.DataFrame(schema=statements.STATEMENTS))
+    nothing = statements.SessionRecords(
+        pl.DataFrame(schema=statements.FILES), pl.DataFrame(schema=statements.STATEMENTS)
+    )
     written = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), nothing))
     assert [storage.path(f).exists() for f in (written.history, written.states, written.runs)] == [True] * 3
     assert partitions.checksum(storage.path(written.history)) == (written.sizes[0], written.crcs[0])

@@ -346,8 +346,8 @@ def test_a_mark_says_how_far_a_file_is_sealed(tmp_path: Path):
     run.finish()
     lake.refresh()
     rows = pl.concat([pl.read_parquet(file) for file in (tmp_path / "runs").iterdir()])
-    marks = rows.select("n", "sealed_through", "complete").rows()
-    assert sorted(marks) == [(0, size, False), (0, journals(tmp_path)[0].stat().st_size, True)]
+    watermarks = rows.select("n", "sealed_through", "complete").rows()
+    assert sorted(watermarks) == [(0, size, False), (0, journals(tmp_path)[0].stat().st_size, True)]
 
 
 def test_foreign_reader_of_the_log(tmp_path: Path):

@@ -15,7 +15,7 @@ from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER, root_of
 from tracklake.storage.local import Storage
-from tracklake.storage.table.catalog import Catalog, Held, holding
+from tracklake.storage.table.catalog import Catalog, PartitionRuns, partitions_with_runs
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 
@@ -277,7 +277,7 @@ def test_no_journal_and_no_partition_is_an_empty_snapshot(tmp_path):
     assert snapshot.states().columns == ["run_id", "metric", "session", "lo", "hi"]
     assert snapshot.points().collect().is_empty()
     assert snapshot.resolved(["_step"]).is_empty()
-    assert snapshot.unclean(["m"], runs=None).is_empty()
+    assert snapshot.needs_resolution(["m"], runs=None).is_empty()
 
 
 def test_a_logged_none_stamps_nothing(tmp_path):
@@ -315,13 +315,13 @@ def test_many_live_runs_are_read_in_one_go(tmp_path: Path):
 def test_partitions_that_hold_none_of_the_runs_are_left_out():
     """Of runs far apart the partitions at both ends count, and one between them that holds neither does not."""
     parts = [
-        Held(name, ids[0], ids[-1], pl.Series(ids))
+        PartitionRuns(name, ids[0], ids[-1], pl.Series(ids))
         for name, ids in (("p", ["a", "c"]), ("q", ["b", "d"]), ("r", ["e"]))
     ]
-    assert [part.partition for part in holding(parts, ["e", "a"])] == ["p", "r"]
-    assert [part.partition for part in holding(parts, ["d"])] == ["q"]
-    assert holding(parts, []) == []
-    assert holding(parts, None) == parts
+    assert [part.partition for part in partitions_with_runs(parts, ["e", "a"])] == ["p", "r"]
+    assert [part.partition for part in partitions_with_runs(parts, ["d"])] == ["q"]
+    assert partitions_with_runs(parts, []) == []
+    assert partitions_with_runs(parts, None) == parts
 
 
 def test_a_partition_is_read_once(tmp_path):
@@ -334,7 +334,7 @@ def test_a_partition_is_read_once(tmp_path):
             run.log({"x": 1.0})
         lake.refresh()
         catalog.refresh()
-        held.append(list(catalog.parts.values()))
+        held.append(list(catalog.records_by_partition.values()))
     assert [len(parts) for parts in held] == [1, 2]
     assert held[1][0] is held[0][0]
 

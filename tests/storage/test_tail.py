@@ -9,7 +9,7 @@ import tracklake as tl
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.clock import Clock
-from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.journal.writer import Journal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
         run.log({"a": 1.5, "b": 2})
         run.log({"a": 2.5})
         run.log({"c": True})
-        run.summary["mark"] = "good"
+        run.summary["watermark"] = "good"
     (found,) = (tmp_path / "journal").iterdir()
     found.chmod(0o644)
     return found
@@ -53,7 +53,7 @@ def frames(data: bytes) -> list[tuple[int, int]]:
 def read(path: Path, data: bytes):
     """What a file of these bytes holds: points, statements, faults, and up to where it was read."""
     path.write_bytes(data)
-    reader = TailReader(path)
+    reader = JournalReader(path)
     tail = reader.read()
     points = {}
     for block in tail.blocks:
@@ -61,7 +61,7 @@ def read(path: Path, data: bytes):
             raw = block.values[:, j].copy()
             numbers = raw.view("<f8") if kind == "d" else raw.astype(int if kind == "q" else bool)
             points |= {(name, step): x for step, x in zip(block.steps.tolist(), numbers.tolist(), strict=True)}
-    points |= {(p.metric, p.step): p.stored.text for p in tail.odd}
+    points |= {(p.metric, p.step): p.stored.text for p in tail.unpacked}
     return points, [(item.op, item.key) for item in tail.items], tail.faults, reader
 
 
@@ -163,7 +163,7 @@ def test_names_that_are_lost(file: Path):
 
 
 def closed(kind: int, body: bytes) -> bytes:
-    return frame_format.close(frame_format.prefix(kind, len(body)) + body)
+    return frame_format.with_checksum(frame_format.prefix(kind, len(body)) + body)
 
 
 STRANGE = {
@@ -215,7 +215,7 @@ def test_sound_frame_of_unknown_form(tmp_path: Path, strange: str):
 def test_statement_of_a_later_version(tmp_path: Path):
     """A statement of a kind that is not known yet is passed on as it is: it may mean something to others."""
     journal = journal_of(tmp_path / "journal")
-    journal.say("omen", [("k", Stored(Kind.TEXT, None, None, "v"))], novelty={"deep": [1]})
+    journal.append_statement("omen", [("k", Stored(Kind.TEXT, None, None, "v"))], novelty={"deep": [1]})
     _, said, faults, _ = read(journal.path, journal.path.read_bytes())
     assert (said, faults) == ([("omen", "k")], [])
 
@@ -239,7 +239,7 @@ def test_reads_on_where_it_stopped(tmp_path: Path):
     journal = journal_of(tmp_path / "journal")
     key_set, declaration = journal.declare(("x",), "d")
     journal.append(declaration + key_set.row(1, 0, [0.5]))
-    reader = TailReader(journal.path)
+    reader = JournalReader(journal.path)
     assert reader.read().n_points == 1
     row = key_set.row(2, 1, [1.5])
     with journal.path.open("ab") as file:
@@ -259,21 +259,21 @@ def test_reads_no_further_than_told(tmp_path: Path):
     for step in range(4):
         journal.append(key_set.row(step, step, [0.5]))
         ends.append(journal.size)
-    reader = TailReader(journal.path)
+    reader = JournalReader(journal.path)
     assert [reader.read(through=end).n_points for end in (ends[0], ends[1], ends[0], ends[3])] == [1, 1, 0, 2]
 
 
 def test_items_of_one_statement_are_said_one_after_the_other(tmp_path: Path):
     """Each has the next stamp, and the largest is that of the tail."""
     journal = journal_of(tmp_path / "journal")
-    first = journal.say("edit", [(key, Stored(Kind.TEXT, None, None, "v")) for key in "abc"])
-    tail = TailReader(journal.path).read()
+    first = journal.append_statement("edit", [(key, Stored(Kind.TEXT, None, None, "v")) for key in "abc"])
+    tail = JournalReader(journal.path).read()
     assert [(item.key, item.stamp - first) for item in tail.items] == [("a", 0), ("b", 1), ("c", 2)]
     assert tail.last - first == 2
 
 
 def test_bytes_that_only_begin_like_a_frame_are_passed_over(tmp_path: Path):
-    """In a damaged stretch the mark of a frame may stand by chance: reading goes on at the next real one."""
+    """In a damaged stretch the watermark of a frame may stand by chance: reading goes on at the next real one."""
     journal = journal_of(tmp_path / "journal")
     key_set, declaration = journal.declare(("x",), "d")
     journal.append(declaration)

@@ -70,7 +70,7 @@ def test_full_disk(disk: Path, durability: str, recwarn: pytest.WarningsRecorder
 
 def test_bound_of_what_is_held(disk: Path, monkeypatch: pytest.MonkeyPatch):
     """When the bound is reached log raises, and the row it raised for is the only one that is not there later."""
-    monkeypatch.setattr(writer, "HOLD_AT_MOST", 20_000)
+    monkeypatch.setattr(writer, "PENDING_LIMIT", 20_000)
     run = tl.init("p", id="r", dir=disk / "lake")
     ballast = fill(disk)
     with pytest.warns(UserWarning, match="no room"), pytest.raises(UnsavedRowsError, match="Make room there and log"):
@@ -86,7 +86,7 @@ def test_bound_of_what_is_held(disk: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_names_met_when_the_bound_was_reached(disk: Path, monkeypatch: pytest.MonkeyPatch):
     """A row of new names that was refused does not harm the rows of the same names that come later."""
-    monkeypatch.setattr(writer, "HOLD_AT_MOST", 300)
+    monkeypatch.setattr(writer, "PENDING_LIMIT", 300)
     run = tl.init("p", id="r", dir=disk / "lake")
     ballast = fill(disk)
     with pytest.warns(UserWarning, match="no room"), pytest.raises(UnsavedRowsError):

@@ -12,7 +12,7 @@ from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import STAMP
 from tracklake.schema.values import Kind
-from tracklake.storage.journal.statements import FILES, STATEMENTS, Said
+from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table.partitions import Contents
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def contents(rows: Rows, runs: Runs) -> Iterator[Contents]:
         run, step = rows.run[piece], rows.step[piece]
         begun = piece.start > 0 and rows.run[piece.start - 1] == run[0]
         whose = np.arange(run[0], run[-1] + 1)
-        said = Said(_files(runs, whose, n), _statements(runs, whose[1:] if begun else whose, n))
-        yield Contents(_points(Rows(run, step, rows.metrics[piece]), runs), said)
+        records = SessionRecords(_files(runs, whose, n), _statements(runs, whose[1:] if begun else whose, n))
+        yield Contents(_points(Rows(run, step, rows.metrics[piece]), runs), records)
 
 
 def _points(rows: Rows, runs: Runs) -> pl.DataFrame:

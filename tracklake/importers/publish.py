@@ -55,7 +55,7 @@ def publish(
 
     def still_valid(newer: Version) -> bool:
         catalog.refresh(to=newer)
-        refuse_taken(run_ids, catalog.said.files["run_id"].unique())
+        refuse_taken(run_ids, catalog.records.files["run_id"].unique())
         return time.monotonic() - began < ABANDON_SECONDS
 
     committed = None

@@ -16,7 +16,7 @@ from tracklake.errors import TracklakeError
 from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal.file_names import FileName
-from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 from tracklake.storage.table import partitions
 from tracklake.storage.table.catalog import Catalog
@@ -128,7 +128,7 @@ def _compare_states(storage: Storage, partition: Partition, *, full: bool, repor
         if not full:
             series = series.sample(min(SAMPLE, series.height), seed=0)
             points = points.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
-        starts = partitions.session_starts(partitions.read_said(storage, partition))
+        starts = partitions.session_starts(partitions.read_sessions(storage, partition))
         again = states.of_rows(scans.collect(points), sessions=starts)
         old = scans.collect(stored)
     except TracklakeError as error:
@@ -171,7 +171,7 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
     for entry in catalog.storage.list(JOURNAL_FOLDER):
         if FileName.parse(entry.name) is None:
             report.findings.append(f"{JOURNAL_FOLDER}/{entry.name} is no journal; nothing reads it")
-    marks = catalog.marks(files)
+    marks = catalog.watermarks(files)
     present = {file.key for file in files}
     for file in files:
         session, n = file.key
@@ -192,7 +192,7 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
     names = ["/".join(at) for at in [*((JOURNAL_FOLDER, file.entry.name) for file in files), *streams]]
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
-            faults = TailReader(catalog.storage.path(name)).read().faults
+            faults = JournalReader(catalog.storage.path(name)).read().faults
             report.findings.extend(str(fault._replace(file=name)) for fault in faults)
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 

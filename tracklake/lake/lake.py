@@ -92,7 +92,7 @@ class Lake(Analysis, Questions, Declarations):
         >>> tl.open("new", create=True).dir
         'new'
         """
-        return str(self._storage.given)
+        return str(self._storage.display_root)
 
     def runs(
         self,

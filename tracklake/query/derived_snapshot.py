@@ -61,7 +61,7 @@ class DerivedSnapshot(Snapshot):
         self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
         self.base = base
         self.derivations = derivations
-        self._unclean = {}
+        self._unresolved = {}
         self._all_numbers = {}
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
         of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}

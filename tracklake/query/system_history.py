@@ -11,7 +11,7 @@ from tracklake.query.history import between
 from tracklake.schema import naming
 from tracklake.storage.journal import row_decoding
 from tracklake.storage.journal.file_names import FileName
-from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_SUFFIX, SYSTEM_FOLDER
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         name = FileName.parse(entry.name)
         if name is None or (wanted is not None and name.run not in wanted):
             continue
-        reader = TailReader(storage.path(f"{SYSTEM_FOLDER}/{entry.name}"))
+        reader = JournalReader(storage.path(f"{SYSTEM_FOLDER}/{entry.name}"))
         tail = reader.read()
         about = reader.header
         if about:

@@ -154,7 +154,7 @@ def _quoted(text: str) -> str:
 def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
-    series = [snapshot.unclean(snapshot.metrics if metrics is None else metrics, runs=runs)]
+    series = [snapshot.needs_resolution(snapshot.metrics if metrics is None else metrics, runs=runs)]
     if snapshot.disputed:  # the project of a run is what its first session said
         series.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
     virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)

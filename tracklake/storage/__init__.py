@@ -7,3 +7,8 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 """
 
 from __future__ import annotations
+
+from tracklake.storage.layout import create, open_existing, read_id, root_of
+from tracklake.storage.local import Entry, Storage
+
+__all__ = ["Entry", "Storage", "create", "open_existing", "read_id", "root_of"]

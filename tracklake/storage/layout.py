@@ -18,19 +18,19 @@ JOURNAL_SUFFIX = ".tlj"
 SYSTEM_FOLDER = "system"
 
 
-def root_of(given: str | os.PathLike[str] | None) -> Path:
+def root_of(path: str | os.PathLike[str] | None) -> Path:
     """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake. TypeError or LakeError for what is no path.
 
     >>> root_of("runs/lake"), root_of(None)
     (PosixPath('runs/lake'), PosixPath('lake'))
     """
     try:
-        path = os.fsdecode(given if given is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
+        folder = os.fsdecode(path if path is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
     except TypeError:
-        raise TypeError(f"a lake is a folder, given by its path; got {given!r} ({type(given).__name__})") from None
-    if not path or "\0" in path:
-        raise LakeError(f"dir={path!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
-    return Path(path)
+        raise TypeError(f"a lake is a folder, given by its path; got {path!r} ({type(path).__name__})") from None
+    if not folder or "\0" in folder:
+        raise LakeError(f"dir={folder!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
+    return Path(folder)
 
 
 def create(root: Path) -> Storage:
@@ -91,18 +91,18 @@ def read_id(storage: Storage) -> str:
         raise LakeError(f"cannot read {storage.path(MARKER)}: {error.strerror}") from error
     try:
         content: dict[str, Any] = json.loads(text)
-        found, lake_id = int(content["format"]), str(content["id"])
+        stored_format, lake_id = int(content["format"]), str(content["id"])
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
         raise LakeError(msg) from error
-    if found < FORMAT_VERSION:
+    if stored_format < FORMAT_VERSION:
         raise LakeError(
-            f"the lake at {storage.root} has format {found}, older than the first release; this version of "
+            f"the lake at {storage.root} has format {stored_format}, older than the first release; this version of "
             f"tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
         )
-    if found > FORMAT_VERSION:
+    if stored_format > FORMAT_VERSION:
         msg = (
-            f"the lake at {storage.root} has format {found}; this version of tracklake knows {FORMAT_VERSION}. "
+            f"the lake at {storage.root} has format {stored_format}; this version of tracklake knows {FORMAT_VERSION}. "
             "Upgrade: pip install -U tracklake"
         )
         raise LakeError(msg)

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     """The owner's write bit."""
 
 
-_NOTHING: Mapping[str, Entry] = {}
+_NO_ENTRIES: Mapping[str, Entry] = {}
 
 
 class Storage:
@@ -62,10 +62,10 @@ class Storage:
     (True, False)
     """
 
-    __slots__ = ("given", "root")
+    __slots__ = ("display_root", "root")
 
     def __init__(self, root: Path) -> None:
-        self.given = root
+        self.display_root = root
         """The folder as it was given, perhaps seen from where the process was then."""
         self.root = root.absolute()
         """The folder, also for a process that has gone to another one since."""
@@ -81,7 +81,9 @@ class Storage:
         tracklake.errors.LakeError: the name '../secret' leads out of the lake lake; names are relative, without '..'
         """
         if name.startswith("/") or ".." in name.split("/"):
-            raise LakeError(f"the name {name!r} leads out of the lake {self.given}; names are relative, without '..'")
+            raise LakeError(
+                f"the name {name!r} leads out of the lake {self.display_root}; names are relative, without '..'"
+            )
         return self.root / name
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
@@ -103,12 +105,12 @@ class Storage:
         *,
         prefix: str | tuple[str, ...] = "",
         suffix: str = "",
-        known: Mapping[str, Entry] = _NOTHING,
+        cached: Mapping[str, Entry] = _NO_ENTRIES,
     ) -> list[Entry]:
         """Return the files of a folder by the beginning and end of their names, sorted; a missing folder has none.
 
         Hidden files, which are unfinished puts, and folders are left out, and so is a file that vanishes meanwhile.
-        A file among those `known` is not looked at again, nor is its name: if it is there, its entry comes back as it
+        A file among those `cached` is not looked at again, nor is its name: if it is there, its entry comes back as it
         is. LakeError where it is no folder, or may not be read.
 
         >>> import pathlib
@@ -119,14 +121,14 @@ class Storage:
         (['a.parquet', 'b.parquet'], [])
         """
         try:
-            with os.scandir(self.path(folder)) as found:
-                there = {file.name: file for file in found}
+            with os.scandir(self.path(folder)) as listing:
+                files = {file.name: file for file in listing}
         except FileNotFoundError:
             return []
         except (NotADirectoryError, PermissionError) as error:
             raise LakeError(f"{self.path(folder)} cannot be listed: {error.strerror}") from error
-        names = [n for n in there if n in known or (n.startswith(prefix) and n.endswith(suffix) and n[0] != ".")]
-        entries = [known.get(name) or _entry(there[name]) for name in sorted(names)]
+        names = [n for n in files if n in cached or (n.startswith(prefix) and n.endswith(suffix) and n[0] != ".")]
+        entries = [cached.get(name) or _entry(files[name]) for name in sorted(names)]
         return [entry for entry in entries if entry is not None]
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
@@ -201,17 +203,17 @@ def sync_folder(folder: Path) -> None:
             raise
 
 
-def _entry(found: os.DirEntry[str]) -> Entry | None:
+def _entry(file: os.DirEntry[str]) -> Entry | None:
     """Return the entry of a regular file, None for a folder or a file that has just vanished."""
     try:
-        status = found.stat()
+        status = file.stat()
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ESTALE}:
             return None
         raise
     if not stat.S_ISREG(status.st_mode):
         return None
-    return Entry(found.name, status.st_size, status.st_mtime, bool(status.st_mode & stat.S_IWUSR))
+    return Entry(file.name, status.st_size, status.st_mtime, bool(status.st_mode & stat.S_IWUSR))
 
 
 def _publish(temporary: Path, target: Path, data: bytes) -> bool:

@@ -39,5 +39,5 @@ def write_session(storage: Storage, *, run_id: str, project: str, changes: list[
         storage.path(JOURNAL_FOLDER), run_id=run_id, project=project, clock=clock, durability="fsync", header=header
     )
     for op, key, stored in changes:
-        journal.say(op, [(key, stored)])
+        journal.append_statement(op, [(key, stored)])
     journal.finish([])

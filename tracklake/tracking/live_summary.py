@@ -25,7 +25,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, STATES
 from tracklake.schema.values import Kind
 from tracklake.storage.journal import frame_format, row_decoding
-from tracklake.storage.journal.reader import TailReader
+from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.running_summary import Ledger
@@ -155,7 +155,7 @@ class _Reading:
         self._starts = starts
         mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
         ((self._began, self._ran),) = mine.select("start", "runtime_base").iter_rows()
-        self._tail = TailReader(journal.path)
+        self._tail = JournalReader(journal.path)
         self._tail.read(through=start)
         self._file = journal.path.open("rb", buffering=0)
         self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}

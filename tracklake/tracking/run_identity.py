@@ -136,7 +136,7 @@ class Identity:
         ...     run.dir
         'lake'
         """
-        return str(self._session.storage.given)
+        return str(self._session.storage.display_root)
 
     @property
     def url(self) -> str:

@@ -121,7 +121,7 @@ class Session:
             start = 0
             for i in range(1, len(changes) + 1):
                 if i == len(changes) or changes[i][0] != changes[start][0]:
-                    journal.say(changes[start][0], [(key, stored) for _, key, stored in changes[start:i]])
+                    journal.append_statement(changes[start][0], [(key, stored) for _, key, stored in changes[start:i]])
                     start = i
 
     def keep_alive(self, *, beat: bool) -> None:

@@ -2,14 +2,20 @@
 
 - `clock`: the hybrid logical clock that stamps every statement.
 - `file_names`: journal files: how they are named, and whether the process that writes one is alive.
-- `frame_format`: the frame: the unit of a journal file, and how one is packed and recognised.
+- `frame_format`: the frame: the unit of a journal file, and the one place that packs frames and takes them apart.
 - `host`: the machine, as far as the life of its processes is concerned.
-- `reader`: the reading side of a journal file: what it says beyond a given offset, and what in it is damaged.
-- `row_decoding`: from rows to points: what a journal's tail says, as the long frame.
-- `statements`: what sessions say other than rows, as two flat frames: one row a journal file, and one row a
+- `reader`: the reading side of a journal file: its records beyond an offset, and what in it is damaged.
+- `row_decoding`: decoding of rows: the records of journals as the long frame of points.
+- `statements`: the records of sessions other than rows, as two flat frames: one row a journal file, and one row a
   statement.
-- `writer`: the journal: the append-only log of what one session of one run says, written by that process and nobody
-  else.
+- `writer`: the journal: the append-only log of one session of one run, written by that process and nobody else.
 """
 
 from __future__ import annotations
+
+from tracklake.storage.journal.clock import Clock
+from tracklake.storage.journal.file_names import FileName
+from tracklake.storage.journal.reader import Fault, JournalReader, JournalRecords
+from tracklake.storage.journal.writer import Durability, Journal
+
+__all__ = ["Clock", "Durability", "Fault", "FileName", "Journal", "JournalReader", "JournalRecords"]

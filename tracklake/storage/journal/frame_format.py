@@ -1,4 +1,4 @@
-"""The frame: the unit of a journal file, and how one is packed and recognised.
+"""The frame: the unit of the write-ahead log, how one is packed, and the one place that takes bytes apart.
 
     frame  = prefix | body | crc32 of both (u32)
     prefix = b"TLJ" | kind (u8) | length of the body (u32) | crc32 of the eight bytes before (u32)
@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import json
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
+from tracklake.common.lazy_numpy import np
 from tracklake.schema.values import Kind, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MAGIC = b"TLJ"
 KEYSET, ROW, STATEMENT = 1, 2, 3
@@ -32,8 +34,13 @@ ROW_HEAD = 20
 RESIDUE = 0x2144DF1C
 """crc32 of any bytes followed by their own little-endian crc32: one call checks a whole frame."""
 
+UNREADABLE = "a sound frame of a form that this version of tracklake cannot read"
+
 KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 """The kinds of values that are packed, by their letters in a key set; bools as int64: each takes 8 bytes."""
+
+ROW_FIELDS = struct.Struct("<qqI")
+"""Stamp, step and key set at the beginning of a row's body."""
 
 _PREFIX = struct.Struct("<3sBI")
 _STAMP = struct.Struct("<q")
@@ -61,20 +68,20 @@ def parse_prefix(data: bytes) -> tuple[int, int] | None:
     return kind, length
 
 
-def close(frame: bytes) -> bytes:
+def with_checksum(frame: bytes) -> bytes:
     """Append the crc that ends a frame.
 
-    >>> frame = close(prefix(ROW, 3) + b"abc")
+    >>> frame = with_checksum(prefix(ROW, 3) + b"abc")
     >>> crc32(frame) == RESIDUE
     True
     """
     return frame + crc32(frame).to_bytes(4, "little")
 
 
-def twice(frame: bytes) -> bytes:
+def duplicated(frame: bytes) -> bytes:
     """Return a frame on which all others depend as it is written: two times.
 
-    >>> twice(b"frame")
+    >>> duplicated(b"frame")
     b'frameframe'
     """
     return frame + frame
@@ -92,7 +99,7 @@ def statement(stamp: int, op: str, items: Sequence[tuple[str, Stored]] = (), /, 
         content["items"] = [[key, stored.kind, plain(stored)] for key, stored in items]
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
     body = _STAMP.pack(stamp) + text.encode("utf-8", "replace")  # half a surrogate pair is no text
-    return close(prefix(STATEMENT, len(body)) + body)
+    return with_checksum(prefix(STATEMENT, len(body)) + body)
 
 
 class Statement(NamedTuple):
@@ -185,7 +192,7 @@ class KeySet:
     52
     """
 
-    __slots__ = ("id", "kinds", "names", "pack", "prefix")
+    __slots__ = ("id", "kinds", "names", "pack", "prefix", "values")
 
     def __init__(self, number: int, names: tuple[str, ...], kinds: str) -> None:
         self.id = number
@@ -193,6 +200,8 @@ class KeySet:
         self.kinds = kinds
         layout = struct.Struct("<12sqqI" + kinds.replace("?", "q"))
         self.pack: Callable[..., bytes] = layout.pack
+        self.values = struct.Struct("<" + kinds.replace("?", "q"))
+        """The values of a row, which begin ROW_HEAD bytes into its body."""
         self.prefix = prefix(ROW, layout.size - PREFIX_SIZE)
 
     def declaration(self) -> bytes:
@@ -203,7 +212,7 @@ class KeySet:
         b'[0,["loss","epoch"],"dq"]'
         """
         body = json.dumps([self.id, self.names, self.kinds], separators=(",", ":"), ensure_ascii=False).encode()
-        return twice(close(prefix(KEYSET, len(body)) + body))
+        return duplicated(with_checksum(prefix(KEYSET, len(body)) + body))
 
     def row(self, stamp: int, step: int, values: Sequence[Any]) -> bytes:
         """Pack one row: its stamp (microseconds), its step, and a value for each name.
@@ -212,7 +221,7 @@ class KeySet:
         >>> struct.unpack("<qqIdq", frame[PREFIX_SIZE:-CRC_SIZE])
         (7, 2, 0, 0.5, 1)
         """
-        return close(self.pack(self.prefix, stamp, step, self.id, *values))
+        return with_checksum(self.pack(self.prefix, stamp, step, self.id, *values))
 
     @classmethod
     def parse(cls, body: bytes) -> KeySet:
@@ -233,3 +242,112 @@ class KeySet:
         if len(names) != len(kinds) or not set(kinds) <= KINDS.keys():
             raise ValueError(f"the kinds {kinds!r} do not fit {len(names)} names")
         return cls(number, tuple(map(_text, names)), kinds)
+
+
+class FrameRun(NamedTuple):
+    """Adjacent frames of equal kind and size, data[start:stop]: of rows perhaps many, of all other kinds one."""
+
+    kind: int
+    start: int
+    stop: int
+    size: int
+    """Bytes of each frame."""
+
+    @property
+    def offsets(self) -> range:
+        """Where each frame begins.
+
+        >>> FrameRun(ROW, 100, 300, 100).offsets
+        range(100, 300, 100)
+        """
+        return range(self.start, self.stop, self.size)
+
+
+class Damage(NamedTuple):
+    """Bytes data[start:stop] that cannot be read; empty where it is not known yet where the next frame begins."""
+
+    start: int
+    stop: int
+    reason: str
+
+
+def body_of(data: bytes, offset: int, size: int) -> bytes:
+    """Return the body of the frame of this size that begins at `offset`.
+
+    >>> frame = statement(7, "beat")
+    >>> body_of(frame, 0, len(frame))[8:]
+    b'{"op":"beat"}'
+    """
+    return data[offset + PREFIX_SIZE : offset + size - CRC_SIZE]
+
+
+def iter_frames(data: bytes) -> Iterator[FrameRun | Damage]:
+    """Yield what bytes hold, frame after frame in order, up to the last whole frame; nothing is raised.
+
+    An incomplete frame at the end is a torn write and no damage. Rows with equal prefixes that follow each other come
+    as one run, so that their values can be decoded together.
+
+    >>> frame = KeySet(0, ("loss",), "d").row(7, 2, [0.5])
+    >>> list(iter_frames(frame + frame + b"noise" + frame[:9]))
+    [FrameRun(kind=2, start=0, stop=88, size=44), Damage(start=88, stop=88, reason='no frame begins here')]
+    """
+    view, position = memoryview(data), 0
+    while len(data) - position >= PREFIX_SIZE:
+        frame = _frame_at(view, position)
+        if frame is None:
+            return
+        yield frame
+        if frame.stop == position:
+            return
+        position = frame.stop
+
+
+def _frame_at(view: memoryview, position: int) -> FrameRun | Damage | None:
+    """Return the frames that begin here, the damage in their place, or None at a torn write."""
+    head = view[position : position + PREFIX_SIZE].tobytes()
+    parsed = parse_prefix(head)
+    if parsed is None:
+        return Damage(position, _next_frame(bytes(view.obj), position), "no frame begins here")
+    kind, length = parsed
+    size = PREFIX_SIZE + length + CRC_SIZE
+    stop = position + size
+    if stop > len(view):
+        return None
+    if crc32(view[position:stop]) != RESIDUE:
+        return Damage(position, stop, "the frame's checksum does not match")
+    if kind != ROW:
+        return FrameRun(kind, position, stop, size)
+    if length < ROW_HEAD or (length - ROW_HEAD) % 8:
+        return Damage(position, stop, f"{UNREADABLE}: a row of {length} bytes")
+    last = len(view) - size
+    while stop <= last and view[stop : stop + PREFIX_SIZE] == head and crc32(view[stop : stop + size]) == RESIDUE:
+        stop += size
+    return FrameRun(kind, position, stop, size)
+
+
+def _next_frame(data: bytes, position: int) -> int:
+    """Return the next place behind `position` where a frame's prefix checks, or `position` if there is none yet."""
+    start = data.find(MAGIC, position + 1)
+    while start >= 0:
+        if parse_prefix(data[start : start + PREFIX_SIZE]):
+            return start
+        start = data.find(MAGIC, start + 1)
+    return position
+
+
+@lru_cache
+def row_dtype(size: int) -> np.dtype[Any]:
+    """Return how a row frame of this whole size lies in the file, for numpy: stamp, step, id, values.
+
+    >>> row_dtype(52)["values"].shape
+    (2,)
+    """
+    width = (size - PREFIX_SIZE - ROW_HEAD - CRC_SIZE) // 8
+    return np.dtype(
+        {
+            "names": ["stamp", "step", "id", "values"],
+            "formats": ["<i8", "<i8", "<u4", ("<i8", (width,))],
+            "offsets": [PREFIX_SIZE + offset for offset in (0, 8, 16, ROW_HEAD)],
+            "itemsize": size,
+        }
+    )

@@ -1,4 +1,4 @@
-"""From rows to points: what a journal's tail says, as the long frame."""
+"""Decoding of rows: the records of journals as the long frame of points."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tracklake.storage.journal.reader import OddPoint, RowBlock, Tail
+    from tracklake.storage.journal.reader import JournalRecords, RowBlock, UnpackedPoint
 
     Ints = NDArray[np.int64]
 
 
 class Source(NamedTuple):
-    """What one journal file says of one run."""
+    """The records of one journal file and whose they are."""
 
-    tail: Tail
+    records: JournalRecords
     project: str
     run_id: str
     session: int
 
 
-class _Piece(NamedTuple):
+class _Column(NamedTuple):
     """The values of one metric in rows of one key set; `source` is the number of their file."""
 
     source: int
@@ -43,47 +43,49 @@ class _Piece(NamedTuple):
 
 
 def points_of(sources: Sequence[Source]) -> pl.DataFrame:
-    """Return the points of tails (schema POINTS), sorted; of many at the price of few calls into polars.
+    """Return the points of journal records (schema POINTS), sorted; of many at the price of few calls into polars.
 
-    >>> from tracklake.storage.journal.reader import OddPoint, Tail
+    >>> from tracklake.storage.journal.reader import JournalRecords, UnpackedPoint
     >>> from tracklake.schema.values import store
-    >>> tail = Tail(odd=[OddPoint(7, 3, "note", store("rerun", name="note"))])
-    >>> points_of([Source(tail, "p", "r1", 1)]).select("run_id", "metric", "step", "text").rows()
+    >>> records = JournalRecords(unpacked=[UnpackedPoint(7, 3, "note", store("rerun", name="note"))])
+    >>> points_of([Source(records, "p", "r1", 1)]).select("run_id", "metric", "step", "text").rows()
     [('r1', 'note', 3, 'rerun')]
     """
     ordered = sorted(sources, key=lambda source: (source.project, source.run_id))
-    pieces = [piece for i, source in enumerate(ordered) for piece in _pieces(i, source.tail.blocks)]
-    odd = [(i, point) for i, source in enumerate(ordered) for point in source.tail.odd]
-    frames = ([_of_pieces(pieces)] if pieces else []) + ([_of_odd(odd)] if odd else [])
+    columns = [column for i, source in enumerate(ordered) for column in _columns(i, source.records.blocks)]
+    unpacked = [(i, point) for i, source in enumerate(ordered) for point in source.records.unpacked]
+    frames = ([_of_columns(columns)] if columns else []) + ([_of_unpacked(unpacked)] if unpacked else [])
     if not frames:
         return pl.DataFrame(schema=POINTS)
-    found = pl.concat(frames)
-    whose = {"project": pl.String, "run_id": pl.String, "session": pl.Int64}
-    owners = pl.DataFrame([source[1:] for source in ordered], schema=whose, orient="row")[found["source"]]
-    return points.sort(pl.DataFrame([*owners, *found])[list(POINTS)])
+    decoded = pl.concat(frames)
+    owner_schema = {"project": pl.String, "run_id": pl.String, "session": pl.Int64}
+    owners = pl.DataFrame([source[1:] for source in ordered], schema=owner_schema, orient="row")[decoded["source"]]
+    return points.sort(pl.DataFrame([*owners, *decoded])[list(POINTS)])
 
 
-def _pieces(source: int, blocks: list[RowBlock]) -> list[_Piece]:
-    """Cut blocks into metrics, sorted by name; pieces of one metric stay in order."""
-    found = [
-        _Piece(source, name, block.stamps, block.steps, block.values[:, j], kind)
+def _columns(source: int, blocks: list[RowBlock]) -> list[_Column]:
+    """Split blocks by metric, sorted by name; those of one metric stay in order."""
+    columns = [
+        _Column(source, name, block.stamps, block.steps, block.values[:, j], kind)
         for block in blocks
         for j, (name, kind) in enumerate(zip(block.names, block.kinds, strict=True))
     ]
-    return sorted(found, key=lambda piece: piece.metric)
+    return sorted(columns, key=lambda column: column.metric)
 
 
-def _of_pieces(pieces: list[_Piece]) -> pl.DataFrame:
-    """Put the columns of all pieces one below the other."""
-    stamps, steps, raw = (np.concatenate(parts) for parts in zip(*(piece[2:5] for piece in pieces), strict=True))
-    lengths = np.fromiter((len(piece.steps) for piece in pieces), np.int64, len(pieces))
-    kinds = np.repeat(np.fromiter((frame_format.KINDS[piece.kind] for piece in pieces), np.int8, len(pieces)), lengths)
-    which = pl.Series(np.repeat(np.arange(len(pieces), dtype=np.uint32), lengths))
-    owners = pl.DataFrame(
-        [piece[:2] for piece in pieces], schema={"source": pl.UInt32, "metric": pl.String}, orient="row"
+def _of_columns(columns: list[_Column]) -> pl.DataFrame:
+    """Lay all columns one below the other."""
+    stamps, steps, raw = (np.concatenate(parts) for parts in zip(*(column[2:5] for column in columns), strict=True))
+    lengths = np.fromiter((len(column.steps) for column in columns), np.int64, len(columns))
+    kinds = np.repeat(
+        np.fromiter((frame_format.KINDS[column.kind] for column in columns), np.int8, len(columns)), lengths
     )
-    columns = {"step": steps, "ts": pl.Series(stamps).cast(POINTS["ts"]), "kind": kinds, **_values(raw, kinds)}
-    return owners[which].hstack(pl.DataFrame(columns))
+    which = pl.Series(np.repeat(np.arange(len(columns), dtype=np.uint32), lengths))
+    owners = pl.DataFrame(
+        [column[:2] for column in columns], schema={"source": pl.UInt32, "metric": pl.String}, orient="row"
+    )
+    values = {"step": steps, "ts": pl.Series(stamps).cast(POINTS["ts"]), "kind": kinds, **_values(raw, kinds)}
+    return owners[which].hstack(pl.DataFrame(values))
 
 
 def _values(raw: Ints, kinds: NDArray[np.int8]) -> dict[str, pl.Series]:
@@ -97,15 +99,17 @@ def _values(raw: Ints, kinds: NDArray[np.int8]) -> dict[str, pl.Series]:
             "text": nothing,
         }
     kind, exact = pl.Series("kind", kinds), pl.Series("ival", raw)
-    found = pl.select(
+    split = pl.select(
         pl.when(kind == Kind.FLOAT).then(floats).when(kind == Kind.INT).then(exact.cast(pl.Float64)).alias("value"),
         pl.when(kind != Kind.FLOAT).then(exact).alias("ival"),
     )
-    return {"value": found["value"], "ival": found["ival"], "text": nothing}
+    return {"value": split["value"], "ival": split["ival"], "text": nothing}
 
 
-def _of_odd(odd: list[tuple[int, OddPoint]]) -> pl.DataFrame:
-    rows = [(i, p.metric, p.step, p.stamp, p.stored.kind, p.stored.value, p.stored.ival, p.stored.text) for i, p in odd]
+def _of_unpacked(unpacked: list[tuple[int, UnpackedPoint]]) -> pl.DataFrame:
+    rows = [
+        (i, p.metric, p.step, p.stamp, p.stored.kind, p.stored.value, p.stored.ival, p.stored.text) for i, p in unpacked
+    ]
     columns = ("metric", "step", "ts", "kind", "value", "ival", "text")
     schema = {"source": pl.UInt32} | {c: pl.Int64 if c == "ts" else POINTS[c] for c in columns}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(POINTS["ts"]))

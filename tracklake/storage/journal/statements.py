@@ -1,4 +1,4 @@
-"""What sessions say other than rows, as two flat frames: one row a journal file, and one row a statement."""
+"""The records of sessions other than rows, as two flat frames: one row a journal file, and one row a statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracklake.storage.journal.reader import Item
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.storage.journal.reader import Tail
+    from tracklake.storage.journal.reader import JournalRecords
 
 FILES = {name: dtype for name, dtype in SESSIONS.items() if name != "statements"}
 """One row a (run, session, journal file)."""
@@ -26,83 +26,84 @@ _NO_FACTS = {"op", "format", "n", "run", "project", "session", "start", "step"}
 """Parts of a header that have columns of their own or matter only to the journal."""
 
 
-class Part(NamedTuple):
-    """What one journal file adds beyond a mark: its header, and the tail read up to `through`."""
+class JournalSlice(NamedTuple):
+    """The records of one journal file beyond a watermark: its header, and what was read up to byte `through`."""
 
     header: dict[str, Any]
     n: int
-    tail: Tail
+    records: JournalRecords
     through: int
     complete: bool
 
 
-class Said(NamedTuple):
-    """The sessions of some parts: `files` (schema FILES) and `statements` (schema STATEMENTS)."""
+class SessionRecords(NamedTuple):
+    """The sessions of some slices: `files` (schema FILES) and `statements` (schema STATEMENTS)."""
 
     files: pl.DataFrame
     statements: pl.DataFrame
 
 
-def of_parts(parts: Sequence[Part]) -> Said:
-    """Return the two frames of journal parts, sorted by run, session and file.
+def of_slices(slices: Sequence[JournalSlice]) -> SessionRecords:
+    """Return the two frames of journal slices, sorted by run, session and file.
 
-    >>> from tracklake.storage.journal.reader import Tail
+    >>> from tracklake.storage.journal.reader import JournalRecords
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
-    >>> said = of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)])
-    >>> said.files.select("run_id", "sealed_through").row(0), said.statements.select("op", "key", "text").row(0)
+    >>> records = of_slices([JournalSlice(header, n=0, records=JournalRecords(), through=900, complete=False)])
+    >>> records.files.select("run_id", "sealed_through").row(0), records.statements.select("op", "key", "text").row(0)
     (('a', 900), ('session', 'node', 'host1'))
     """
-    files = [_file_row(part) for part in parts]
+    files = [_file_row(journal_slice) for journal_slice in slices]
     rows = [
-        (part.header["run"], part.header["session"], part.n, *_plain(item))
-        for part in parts
-        for item in (*_facts(part.header), *part.tail.items)
+        (journal_slice.header["run"], journal_slice.header["session"], journal_slice.n, *_plain(item))
+        for journal_slice in slices
+        for item in (*_facts(journal_slice.header), *journal_slice.records.items)
     ]
     statements = pl.DataFrame(rows, schema={**STATEMENTS, "ts": pl.Int64}, orient="row")
-    return Said(
+    return SessionRecords(
         _stamped(pl.DataFrame(files, schema={**FILES, "start": pl.Int64, "last": pl.Int64}, orient="row")).sort(_OWNER),
         _stamped(statements).sort(_OWNER, maintain_order=True),
     )
 
 
-def concat(parts: Sequence[Said]) -> Said:
+def concat(records: Sequence[SessionRecords]) -> SessionRecords:
     """Return one pair of frames for many.
 
     >>> concat([]).statements.columns
     ['run_id', 'session', 'n', 'ts', 'op', 'key', 'value', 'ival', 'text', 'kind']
     """
-    return Said(
-        pl.concat([pl.DataFrame(schema=FILES), *(p.files for p in parts)]),
-        pl.concat([pl.DataFrame(schema=STATEMENTS), *(p.statements for p in parts)]),
+    return SessionRecords(
+        pl.concat([pl.DataFrame(schema=FILES), *(r.files for r in records)]),
+        pl.concat([pl.DataFrame(schema=STATEMENTS), *(r.statements for r in records)]),
     )
 
 
-def nest(said: Said) -> pl.DataFrame:
+def nest(records: SessionRecords) -> pl.DataFrame:
     """Return the stored form (schema SESSIONS): each file's statements as a list.
 
-    >>> from tracklake.storage.journal.reader import Tail
+    >>> from tracklake.storage.journal.reader import JournalRecords
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
-    >>> nest(of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)]))["statements"].list.len().to_list()
+    >>> records = of_slices([JournalSlice(header, n=0, records=JournalRecords(), through=900, complete=False)])
+    >>> nest(records)["statements"].list.len().to_list()
     [1]
     """
-    lists = said.statements.group_by(_OWNER).agg(pl.struct(list(STATEMENT)).alias("statements"))
+    lists = records.statements.group_by(_OWNER).agg(pl.struct(list(STATEMENT)).alias("statements"))
     empty = pl.lit([], dtype=SESSIONS["statements"])
-    nested = said.files.join(lists, on=_OWNER, how="left").with_columns(pl.col("statements").fill_null(empty))
+    nested = records.files.join(lists, on=_OWNER, how="left").with_columns(pl.col("statements").fill_null(empty))
     return nested.select(list(SESSIONS)).sort(_OWNER)
 
 
-def unnest(stored: pl.DataFrame) -> Said:
+def unnest(stored: pl.DataFrame) -> SessionRecords:
     """Return the flat frames of the stored form; the inverse of `nest`.
 
-    >>> from tracklake.storage.journal.reader import Tail
+    >>> from tracklake.storage.journal.reader import JournalRecords
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
-    >>> said = of_parts([Part(header, n=0, tail=Tail(), through=900, complete=False)])
-    >>> unnest(nest(said)).statements.equals(said.statements)
+    >>> records = of_slices([JournalSlice(header, n=0, records=JournalRecords(), through=900, complete=False)])
+    >>> unnest(nest(records)).statements.equals(records.statements)
     True
     """
     lists = stored.select([*_OWNER, "statements"]).filter(pl.col("statements").list.len() > 0)
     flat = lists.explode("statements").unnest("statements")
-    return Said(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
+    return SessionRecords(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
 
 
 def in_order(statements: pl.DataFrame, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
@@ -119,16 +120,16 @@ def in_order(statements: pl.DataFrame, *kinds: StatementKind, run_id: str | None
     return chosen.sort("ts", "session", maintain_order=True)
 
 
-def _file_row(part: Part) -> tuple[object, ...]:
-    header = part.header
-    last = max(part.tail.last, header["start"])
+def _file_row(journal_slice: JournalSlice) -> tuple[object, ...]:
+    header = journal_slice.header
+    last = max(journal_slice.records.last, header["start"])
     return (
         header["project"],
         header["run"],
         header["session"],
-        part.n,
-        part.through,
-        part.complete,
+        journal_slice.n,
+        journal_slice.through,
+        journal_slice.complete,
         header["start"],
         last,
     )

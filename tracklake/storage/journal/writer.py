@@ -1,4 +1,4 @@
-"""The journal: the append-only log of what one session of one run says, written by that process and nobody else."""
+"""The journal: the write-ahead log of one session of one run, written by that process and nobody else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Durability = Literal["write", "fsync", "buffered"]
 ROTATE_AT = 12 << 20
 """Bytes after which a file ends and the next one begins, so that it can be sealed while the session goes on: up to 1.5
 million points, which take 0.4 GB while they are sorted and written."""
-HOLD_AT_MOST = 64 << 20
+PENDING_LIMIT = 64 << 20
 """Bytes of rows kept in memory while the disk takes none."""
 BUFFER_AT = 64 << 10
 """Bytes that durability="buffered" gathers before it writes."""
@@ -70,8 +70,8 @@ class Journal:
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
         self._key_sets: dict[tuple[tuple[str, ...], str], frame_format.KeySet] = {}
         self._next_key_set = 0
-        self._held: list[tuple[bytes, int]] = []
-        self._held_bytes = 0
+        self._pending: list[tuple[bytes, int]] = []
+        self._pending_bytes = 0
         self._is_full = False
         self._offset = 0
         self._rotate_at = ROTATE_AT
@@ -86,7 +86,7 @@ class Journal:
         ...     run._session.journal.unsaved
         0
         """
-        return sum(rows for _, rows in self._held) if self._is_full else 0
+        return sum(rows for _, rows in self._pending) if self._is_full else 0
 
     @property
     def start(self) -> int:
@@ -128,9 +128,9 @@ class Journal:
         >>> len(first[1]) > 0, again[1]
         (True, b'')
         """
-        known = self._key_sets.get((names, kinds))
-        if known is not None:
-            return known, b""
+        declared = self._key_sets.get((names, kinds))
+        if declared is not None:
+            return declared, b""
         declared = self._key_sets[names, kinds] = frame_format.KeySet(self._next_key_set, names, kinds)
         self._next_key_set += 1
         return declared, declared.declaration()
@@ -145,13 +145,13 @@ class Journal:
         """
         return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
 
-    def say(self, op: StatementKind, items: list[tuple[str, Stored]], **extra: object) -> int:
+    def append_statement(self, op: StatementKind, items: list[tuple[str, Stored]], **extra: object) -> int:
         """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
 
         >>> from tracklake.schema.values import store
         >>> items = [("a", store(1, name="a")), ("b", store(2, name="b"))]
         >>> with tl.init(settings={"metadata": False}) as run:
-        ...     first, second = (run._session.journal.say("edit", items) for _ in range(2))
+        ...     first, second = (run._session.journal.append_statement("edit", items) for _ in range(2))
         >>> second > first + 1
         True
         """
@@ -170,13 +170,13 @@ class Journal:
         ...     journal.size - before, journal.path.stat().st_size == journal.size
         (108, True)
         """
-        if self._held or self._durability == "buffered":
-            self._hold(frames, rows)
-            if self._is_full or self._held_bytes >= BUFFER_AT:
+        if self._pending or self._durability == "buffered":
+            self._defer(frames, rows)
+            if self._is_full or self._pending_bytes >= BUFFER_AT:
                 self.flush()
         elif not self._write(frames):
-            self._hold(frames, rows)
-            self._tell_full()
+            self._defer(frames, rows)
+            self._warn_full()
         elif self._offset >= self._rotate_at:
             self._rotate()
 
@@ -187,15 +187,15 @@ class Journal:
         >>> from tracklake.storage.journal.clock import Clock
         >>> opened = {"run_id": "a", "project": "p", "clock": Clock(), "durability": "buffered", "header": {}}
         >>> journal = Journal(Path(), **opened)
-        >>> before, _, _ = journal.size, journal.say("edit", []), journal.flush()
+        >>> before, _, _ = journal.size, journal.append_statement("edit", []), journal.flush()
         >>> journal.size > before
         True
         """
-        if not self._held:
+        if not self._pending:
             return
         at = 0
-        while at < len(self._held):
-            many = self._held[at : at + _AT_ONCE]
+        while at < len(self._pending):
+            many = self._pending[at : at + _AT_ONCE]
             if self._write(b"".join(frames for frames, _ in many)):
                 at += len(many)
                 continue
@@ -204,10 +204,10 @@ class Journal:
                     break
                 at += 1
             break
-        del self._held[:at]
-        self._held_bytes = sum(len(frames) for frames, _ in self._held)
-        if self._held:
-            self._tell_full()
+        del self._pending[:at]
+        self._pending_bytes = sum(len(frames) for frames, _ in self._pending)
+        if self._pending:
+            self._warn_full()
             return
         self._is_full = False
         if self._offset >= self._rotate_at:
@@ -235,7 +235,7 @@ class Journal:
         0
         """
         self.flush()
-        if self._held or not self._write(frame_format.statement(self.clock.tick(), StatementKind.FINISH, items)):
+        if self._pending or not self._write(frame_format.statement(self.clock.tick(), StatementKind.FINISH, items)):
             raise UnsavedRowsError(
                 f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
@@ -266,7 +266,7 @@ class Journal:
             step=self.step(),
             **self._header,
         )
-        opening = frame_format.twice(head)
+        opening = frame_format.duplicated(head)
         try:
             fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
         except OSError as error:
@@ -324,26 +324,26 @@ class Journal:
         self._offset += written
         return True
 
-    def _hold(self, frames: bytes, rows: int) -> None:
+    def _defer(self, frames: bytes, rows: int) -> None:
         """Keep frames in memory; UnsavedRowsError if they are too much, and there is still no room for those before."""
-        if self._held_bytes + len(frames) > HOLD_AT_MOST:
+        if self._pending_bytes + len(frames) > PENDING_LIMIT:
             self.flush()
-        if self._held_bytes + len(frames) > HOLD_AT_MOST:
+        if self._pending_bytes + len(frames) > PENDING_LIMIT:
             self._forget()
             raise UnsavedRowsError(
-                f"{self.unsaved} rows ({self._held_bytes >> 20} MB) wait for room on the disk of {self.path}; "
+                f"{self.unsaved} rows ({self._pending_bytes >> 20} MB) wait for room on the disk of {self.path}; "
                 "no more are taken into memory. Make room there and log again."
             )
-        self._held.append((frames, rows))
-        self._held_bytes += len(frames)
+        self._pending.append((frames, rows))
+        self._pending_bytes += len(frames)
 
-    def _tell_full(self) -> None:
+    def _warn_full(self) -> None:
         """Warn of a full disk, once until there is room again."""
         if self._is_full:
             return
         self._is_full = True
         warnings.warn(
-            f"tracklake: no room on the disk for {self.path}; rows are kept in memory, up to {HOLD_AT_MOST >> 20} MB, "
+            f"tracklake: no room on the disk for {self.path}; rows are kept in memory, up to {PENDING_LIMIT >> 20} MB, "
             "and written as soon as there is room",
             stacklevel=4,
         )

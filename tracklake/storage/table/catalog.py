@@ -1,4 +1,4 @@
-"""The catalog: which partitions there are, what their sessions said, and how far each journal file is sealed."""
+"""The catalog: partitions, the records of their sessions, and the watermark of each journal file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracklake.storage.table.delta_log import DeltaLog, Version
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from tracklake.storage.journal.statements import Said
+    from tracklake.storage.journal.statements import SessionRecords
     from tracklake.storage.local import Entry, Storage
     from tracklake.storage.table.delta_actions import Partition
 
@@ -25,8 +25,8 @@ _MANY = 1000
 """Runs asked for, from which on no partition is left out."""
 
 
-class Mark(NamedTuple):
-    """How far one journal file is sealed."""
+class Watermark(NamedTuple):
+    """The committed offset of one journal file: how far it is sealed."""
 
     through: int = 0
     complete: bool = False
@@ -62,8 +62,8 @@ class Catalog:
         self.log = DeltaLog(storage)
         self.version = NOTHING
         self._only = only
-        self._said: dict[str, Said] = {}
-        self._all: Said | None = None
+        self._records: dict[str, SessionRecords] = {}
+        self._all: SessionRecords | None = None
         self._spent: dict[str, JournalFile] = {}
         """Journals that are sealed to their end: they change no more."""
 
@@ -77,10 +77,10 @@ class Catalog:
         ['fast', 'slow']
         """
         runs = "" if self._only is None else tuple(f"{naming.safe_name(r)}." for r in (self._only, LAKE_RUN))
-        known = {name: file.entry for name, file in self._spent.items()}
-        entries = self.storage.list(layout.JOURNAL_FOLDER, prefix=runs, suffix=layout.JOURNAL_SUFFIX, known=known)
-        found = ((entry, self._spent.get(entry.name) or file_names.FileName.parse(entry.name)) for entry in entries)
-        return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in found if f is not None]
+        cached = {name: file.entry for name, file in self._spent.items()}
+        entries = self.storage.list(layout.JOURNAL_FOLDER, prefix=runs, suffix=layout.JOURNAL_SUFFIX, cached=cached)
+        named = ((entry, self._spent.get(entry.name) or file_names.FileName.parse(entry.name)) for entry in entries)
+        return [f if isinstance(f, JournalFile) else JournalFile(f, entry) for entry, f in named if f is not None]
 
     def refresh(self, *, to: Version | None = None) -> Version:
         """Take over the newest version (or `to`) and return it.
@@ -96,36 +96,36 @@ class Catalog:
         host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
-            self._said = {name: self._said.get(name) or self._read(p) for name, p in version.partitions.items()}
+            self._records = {name: self._records.get(name) or self._read(p) for name, p in version.partitions.items()}
             self._all = None
             self.version = version
         return self.version
 
     @property
-    def said(self) -> Said:
-        """What the sessions of all partitions said.
+    def records(self) -> SessionRecords:
+        """The session records of all partitions.
 
         >>> lake = example()
         >>> catalog = Catalog(lake._storage)
         >>> _ = lake.refresh(), catalog.refresh()
-        >>> catalog.said.files["run_id"].to_list()
+        >>> catalog.records.files["run_id"].to_list()
         ['fast', 'slow']
         """
         if self._all is None:
-            self._all = statements.concat(list(self._said.values()))
+            self._all = statements.concat(list(self._records.values()))
         return self._all
 
     @property
-    def parts(self) -> dict[str, Said]:
-        """What the sessions of each partition said, by its id; never changed, but replaced as a whole.
+    def records_by_partition(self) -> dict[str, SessionRecords]:
+        """The session records of each partition, by its id; never changed, but replaced as a whole.
 
         >>> lake = example()
         >>> catalog = Catalog(lake._storage)
         >>> _ = lake.refresh(), catalog.refresh()
-        >>> [said.files.height for said in catalog.parts.values()]  # of the one partition
+        >>> [records.files.height for records in catalog.records_by_partition.values()]  # of the one partition
         [2]
         """
-        return self._said
+        return self._records
 
     def copy(self) -> Catalog:
         """Return a catalog that knows what this one knows, and goes its own way from here.
@@ -138,31 +138,40 @@ class Catalog:
         (-1, 1)
         """
         other = Catalog(self.storage, only=self._only)
-        other.version, other._said, other._all, other._spent = self.version, self._said, self._all, self._spent.copy()
+        other.version, other._records, other._all, other._spent = (
+            self.version,
+            self._records,
+            self._all,
+            self._spent.copy(),
+        )
         return other
 
-    def marks(self, files: Collection[JournalFile]) -> dict[tuple[int, int], Mark]:
-        """Return the largest mark of each of these journal files that has one.
+    def watermarks(self, files: Collection[JournalFile]) -> dict[tuple[int, int], Watermark]:
+        """Return the largest watermark of each of these journal files that has one.
 
         >>> from tracklake.storage.layout import root_of
         >>> from tracklake.storage.local import Storage
         >>> lake = example()
         >>> catalog = Catalog(Storage(root_of(lake.dir)))
         >>> _ = lake.refresh(), catalog.refresh()
-        >>> {mark.complete for mark in catalog.marks(catalog.list_journals()).values()}
+        >>> {watermark.complete for watermark in catalog.watermarks(catalog.list_journals()).values()}
         {True}
         """
-        if self.said.files.is_empty():
+        if self.records.files.is_empty():
             return {}
         sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
-        known = self.said.files.filter(pl.col("session").is_in(sessions.unique().implode()))
-        largest = known.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
-        marks = {(session, n): Mark(through, complete) for session, n, through, complete in largest.iter_rows()}
-        self._spent |= {file.entry.name: file for file in files if file.key in marks and marks[file.key].complete}
-        return marks
+        sealed = self.records.files.filter(pl.col("session").is_in(sessions.unique().implode()))
+        largest = sealed.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
+        watermarks = {
+            (session, n): Watermark(through, complete) for session, n, through, complete in largest.iter_rows()
+        }
+        self._spent |= {
+            file.entry.name: file for file in files if file.key in watermarks and watermarks[file.key].complete
+        }
+        return watermarks
 
     def has_run(self, run_id: str) -> bool:
-        """Tell whether the lake may hold something of a run, its id in any case; False is certain.
+        """Tell whether the lake may contain a run, its id in any case; False is certain.
 
         >>> from tracklake.storage.layout import root_of
         >>> from tracklake.storage.local import Storage
@@ -174,16 +183,16 @@ class Catalog:
         if self.storage.list(layout.JOURNAL_FOLDER, prefix=start, suffix=layout.JOURNAL_SUFFIX):
             return True
         newest = self.log.read(since=self.version if self.version is not NOTHING else None)
-        return any(partitions.may_hold(self.storage, part, run_id) for part in newest.partitions.values())
+        return any(partitions.may_contain(self.storage, part, run_id) for part in newest.partitions.values())
 
-    def _read(self, partition: Partition) -> Said:
-        """Read what the sessions of a partition said."""
+    def _read(self, partition: Partition) -> SessionRecords:
+        """Read the session records of a partition."""
         runs = None if self._only is None else [self._only, LAKE_RUN]
-        return partitions.read_said(self.storage, partition, runs=runs)
+        return partitions.read_sessions(self.storage, partition, runs=runs)
 
 
-class Held(NamedTuple):
-    """The runs of which a partition says something."""
+class PartitionRuns(NamedTuple):
+    """The runs that a partition holds records of."""
 
     partition: str
     first: str
@@ -192,23 +201,27 @@ class Held(NamedTuple):
     """Sorted, with repeats."""
 
 
-def held(parts: Mapping[str, Said]) -> list[Held]:
-    """Return what partitions hold, in order of their first run; those that hold nothing are left out.
+def runs_by_partition(records: Mapping[str, SessionRecords]) -> list[PartitionRuns]:
+    """Return the runs of each partition, in order of their first run; those without any are left out.
 
-    >>> said = statements.concat([])
-    >>> held({"7f3a": said._replace(files=said.files.clear(1).with_columns(run_id=pl.lit("a")))})[0][:3]
+    >>> records = statements.concat([])
+    >>> files = records.files.clear(1).with_columns(run_id=pl.lit("a"))
+    >>> runs_by_partition({"7f3a": records._replace(files=files)})[0][:3]
     ('7f3a', 'a', 'a')
     """
-    ids = ((name, said.files["run_id"]) for name, said in parts.items() if said.files.height)
-    return sorted((Held(name, runs[0], runs[-1], runs) for name, runs in ids), key=lambda h: (h.first, h.last))
+    ids = ((name, r.files["run_id"]) for name, r in records.items() if r.files.height)
+    return sorted((PartitionRuns(name, runs[0], runs[-1], runs) for name, runs in ids), key=lambda h: (h.first, h.last))
 
 
-def holding(partitions: Sequence[Held], run_ids: Collection[str] | None) -> list[Held]:
-    """Return the partitions that hold something of these runs (None, and very many: all partitions).
+def partitions_with_runs(partitions: Sequence[PartitionRuns], run_ids: Collection[str] | None) -> list[PartitionRuns]:
+    """Return the partitions that hold records of these runs (None, and very many: all partitions).
 
-    >>> parts = [Held("p1", "a", "c", pl.Series(["a", "c"])), Held("p2", "d", "e", pl.Series(["d", "e"]))]
-    >>> [part.partition for part in holding(parts, ["c"])], holding(parts, ["b"])
-    (['p1'], [])
+    >>> first = PartitionRuns("p1", "a", "c", pl.Series(["a", "c"]))
+    >>> second = PartitionRuns("p2", "d", "e", pl.Series(["d", "e"]))
+    >>> [runs.partition for runs in partitions_with_runs([first, second], ["c"])]
+    ['p1']
+    >>> partitions_with_runs([first, second], ["b"])
+    []
     """
     if run_ids is None or len(run_ids) > _MANY:
         return list(partitions)

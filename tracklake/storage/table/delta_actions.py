@@ -1,4 +1,4 @@
-"""What one file of the log says: the actions of a commit, as Delta Lake writes them, and the way back."""
+"""The actions of one file of the log, as Delta Lake writes them, and the way back."""
 
 from __future__ import annotations
 

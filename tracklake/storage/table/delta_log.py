@@ -81,14 +81,14 @@ class DeltaLog:
         Version(number=-1, timestamp=0, partitions={})
         """
         last = self._last_listed() if since is None and at is None else -1
-        known = since if since is not None and (at is None or since.number <= at) else Version()
+        version = since if since is not None and (at is None or since.number <= at) else Version()
         newer: list[Commit] = []
-        while at is None or known.number + len(newer) < at:
-            commit = self._read_commit(known.number + len(newer) + 1)
+        while at is None or version.number + len(newer) < at:
+            commit = self._read_commit(version.number + len(newer) + 1)
             if commit is None:
                 break
             newer.append(commit)
-        version = _after(known, newer)
+        version = _after(version, newer)
         if version.number < last:
             raise LakeError(
                 f"{self.storage.path(_name(version.number + 1))} is missing, though version {last} is there: "

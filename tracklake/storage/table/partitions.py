@@ -1,4 +1,4 @@
-"""Partitions: three sibling Parquet files that hold what many journals said, published by one commit."""
+"""Partitions: three sibling Parquet files that hold the records of many journals, published by one commit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tracklake.storage.journal.statements import Said
+    from tracklake.storage.journal.statements import SessionRecords
     from tracklake.storage.local import Storage
 
 _T = TypeVar("_T")
@@ -59,10 +59,10 @@ _NO_STATISTICS = _FLOATS
 
 
 class Contents(NamedTuple):
-    """What goes into one partition: points in sorted order and the sessions that said them."""
+    """What goes into one partition: points in sorted order and the records of their sessions."""
 
     points: pl.DataFrame
-    said: Said
+    records: SessionRecords
 
 
 def write(storage: Storage, contents: Contents) -> Partition:
@@ -76,11 +76,11 @@ def write(storage: Storage, contents: Contents) -> Partition:
     (0, True)
     """
     name = secrets.token_hex(8)
-    points, said = contents
+    points, records = contents
     tables: dict[str, Callable[[], pl.DataFrame]] = {  # states are made while points are compressed
         f"history/part-{name}.parquet": lambda: points.select(list(POINTS)),
         f"states/part-{name}.parquet": lambda: _states_of(contents).select(list(STATES)),
-        f"runs/part-{name}.parquet": lambda: statements.nest(said).select(list(SESSIONS)),
+        f"runs/part-{name}.parquet": lambda: statements.nest(records).select(list(SESSIONS)),
     }
     try:
         (history, history_crc), (state, state_crc), (runs, runs_crc) = _side_by_side(
@@ -106,7 +106,7 @@ def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
 
 
 def _states_of(contents: Contents) -> pl.DataFrame:
-    return states.of_rows(contents.points, sessions=session_starts(contents.said))
+    return states.of_rows(contents.points, sessions=session_starts(contents.records))
 
 
 def discard(storage: Storage, partition: Partition) -> None:
@@ -124,26 +124,26 @@ def discard(storage: Storage, partition: Partition) -> None:
         storage.delete(file)
 
 
-def read_said(storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None) -> Said:
-    """Return what the sessions of a partition said; those of some `runs` only, their ids in any case.
+def read_sessions(storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None) -> SessionRecords:
+    """Return the session records of a partition; those of some `runs` only, their ids in any case.
 
     Raises LakeError if the file is gone or damaged (that it is whole is known only when all of it is read).
 
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> (part,) = lake._view.snapshot.version.partitions.values()
-    >>> read_said(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
+    >>> read_sessions(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
     ['fast']
     """
     path = storage.path(partition.runs)
     if runs is None:
         return statements.unnest(pl.read_parquet(_sound(storage, partition)))
-    if not any(may_hold(storage, partition, run_id) for run_id in runs):
+    if not any(may_contain(storage, partition, run_id) for run_id in runs):
         return statements.concat([])
     names = {run_id.casefold() for run_id in runs}
     ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
-    mine = [run_id for run_id in ids if run_id.casefold() in names]
-    return statements.unnest(collect(pl.scan_parquet(path).filter(pl.col("run_id").is_in(mine))))
+    ids_any_case = [run_id for run_id in ids if run_id.casefold() in names]
+    return statements.unnest(collect(pl.scan_parquet(path).filter(pl.col("run_id").is_in(ids_any_case))))
 
 
 def _sound(storage: Storage, partition: Partition) -> bytes:
@@ -157,15 +157,15 @@ def _sound(storage: Storage, partition: Partition) -> bytes:
     return data
 
 
-def may_hold(storage: Storage, partition: Partition, run_id: str) -> bool:
-    """Tell whether a partition may say something of a run, its id in any case; False is certain.
+def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
+    """Tell whether a partition may hold a run, its id in any case; False is certain.
 
     Raises LakeError if the file is gone or damaged.
 
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> (part,) = lake._view.snapshot.version.partitions.values()
-    >>> may_hold(lake._storage, part, "FAST"), may_hold(lake._storage, part, "faster")
+    >>> may_contain(lake._storage, part, "FAST"), may_contain(lake._storage, part, "faster")
     (True, False)
     """
     hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
@@ -180,19 +180,19 @@ def _hashes(path: Path) -> array[int]:
     return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
 
 
-def session_starts(said: Said) -> pl.DataFrame:
+def session_starts(records: SessionRecords) -> pl.DataFrame:
     """Return run_id, session, start and runtime_base: what `_runtime` is counted from.
 
     >>> session_starts(statements.concat([])).columns
     ['run_id', 'session', 'start', 'runtime_base']
     """
-    base = said.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "runtime_base"))
-    starts = said.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
+    base = records.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "runtime_base"))
+    starts = records.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
     if base.is_empty():
         return starts.hstack([pl.Series("runtime_base", [0.0]).new_from_index(0, starts.height)])
     bases = base.group_by(["run_id", "session"]).agg(pl.col("value").last().alias("runtime_base"))
-    found = starts.join(bases, on=["run_id", "session"], how="left")
-    return found.with_columns(pl.col("runtime_base").fill_null(0.0))
+    joined = starts.join(bases, on=["run_id", "session"], how="left")
+    return joined.with_columns(pl.col("runtime_base").fill_null(0.0))
 
 
 def checksum(path: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Sealing: what journals say becomes a partition, by whoever comes first."""
+"""Sealing: the records of journals become a partition, written by whoever comes first."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tracklake.errors import LakeError
 from tracklake.schema import naming, run_fields
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, row_decoding, statements
-from tracklake.storage.journal.reader import TailReader
-from tracklake.storage.journal.statements import Part
+from tracklake.storage.journal.reader import JournalReader
+from tracklake.storage.journal.statements import JournalSlice
 from tracklake.storage.table import partitions
-from tracklake.storage.table.catalog import Mark
+from tracklake.storage.table.catalog import Watermark
 from tracklake.storage.table.partitions import Contents
 
 if TYPE_CHECKING:
@@ -56,19 +56,20 @@ class Sealed(NamedTuple):
 
 
 class Unsealed(NamedTuple):
-    """One journal file and what it says beyond its mark."""
+    """One journal file and its records beyond its watermark."""
 
     file: JournalFile
-    mark: Mark
-    part: Part
+    watermark: Watermark
+    slice: JournalSlice
     faults: list[Fault]
 
 
 def seal(catalog: Catalog, *, live: bool) -> Sealed:
     """Seal every journal that is complete, and with `live` what the others hold so far too.
 
-    Any number of processes may do so at once: a commit counts only if nobody else has advanced the same marks, else
-    what was written is dropped and the rest is looked at anew. What live journals get meanwhile is for the next call.
+    Any number of processes may do so at once: a commit counts only if nobody else has advanced the same watermarks,
+    else what was written is dropped and the journals are looked at anew. What live journals get meanwhile is for the
+    next call.
     Raises LakeError where a partition cannot be written or read, CommitError where it cannot be published.
 
     >>> from tracklake.storage.table.catalog import Catalog
@@ -86,7 +87,7 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
             return done
         if _commit(catalog, batch):
             begun -= {unsealed.file.key for unsealed in batch}
-            n_points = sum(u.part.tail.n_points for u in batch)
+            n_points = sum(u.slice.records.n_points for u in batch)
             faults = [fault for u in batch for fault in u.faults]
             done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
 
@@ -99,30 +100,30 @@ def is_gathered(storage: Storage) -> bool:
     """
     log = storage.path("history/_delta_log")
     since = log.stat().st_mtime if log.exists() else 0.0
-    known = _ended.get(storage.root, {})
+    cached = _ended.get(storage.root, {})
     ended = [
-        e for e in storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, known=known) if not e.writable
+        e for e in storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=cached) if not e.writable
     ]
     _ended[storage.root] = {entry.name: entry for entry in ended}
     complete = [entry for entry in ended if entry.mtime > since]
     return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
 
 
-def read_part(catalog: Catalog, file: JournalFile, mark: Mark) -> Unsealed:
-    """Read what a journal file says beyond its mark. FileNotFoundError: it was sealed and deleted meanwhile.
+def read_slice(catalog: Catalog, file: JournalFile, watermark: Watermark) -> Unsealed:
+    """Read the records of a journal file beyond its watermark. FileNotFoundError: it was sealed and deleted meanwhile.
 
     >>> from tracklake.storage.table.catalog import Catalog
     >>> catalog = Catalog(example()._storage)
-    >>> read_part(catalog, catalog.list_journals()[0], Mark()).part.tail.n_points
+    >>> read_slice(catalog, catalog.list_journals()[0], Watermark()).slice.records.n_points
     6
     """
-    reader = TailReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
-    if mark.through:
-        reader.read(through=mark.through)
-    tail = reader.read()
+    reader = JournalReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
+    if watermark.through:
+        reader.read(through=watermark.through)
+    appended = reader.read()
     header = reader.header or fallback_header(catalog, file)
-    part = Part(header, file.name.n, tail, reader.offset, reader.closed is not None)
-    return Unsealed(file, mark, part, tail.faults)
+    journal_slice = JournalSlice(header, file.name.n, appended, reader.offset, reader.closed is not None)
+    return Unsealed(file, watermark, journal_slice, appended.faults)
 
 
 def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
@@ -136,9 +137,9 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
     'fast'
     """
     safe_name = pl.col("run_id").map_elements(naming.safe_name, return_dtype=pl.String)
-    mine = catalog.said.files.filter(safe_name == file.name.run)
-    if not mine.is_empty():
-        run_id, project = mine.select("run_id", "project").row(0)
+    sealed = catalog.records.files.filter(safe_name == file.name.run)
+    if not sealed.is_empty():
+        run_id, project = sealed.select("run_id", "project").row(0)
     else:
         run_id, project = _named_beside(catalog, file) or (file.name.run, run_fields.UNCATEGORIZED)
     start = int(file.entry.mtime * 1e6)
@@ -146,10 +147,10 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
 
 
 def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None:
-    """Return run and project as another journal file of the run says them."""
+    """Return run and project from the header of another journal file of the run."""
     for other in catalog.list_journals():
         if other.name.run == file.name.run:
-            reader = TailReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
+            reader = JournalReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
             with contextlib.suppress(FileNotFoundError):
                 reader.read(through=_HEAD)
             if reader.header:
@@ -157,32 +158,32 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     return None
 
 
-def points_of(parts: Sequence[Part]) -> pl.DataFrame:
-    """Return the points of parts (schema POINTS), sorted.
+def points_of(slices: Sequence[JournalSlice]) -> pl.DataFrame:
+    """Return the points of journal slices (schema POINTS), sorted.
 
     >>> points_of([]).height
     0
     """
-    headers = ((part, part.header) for part in parts)
+    headers = ((s, s.header) for s in slices)
     return row_decoding.points_of(
-        [row_decoding.Source(p.tail, h["project"], h["run"], h["session"]) for p, h in headers]
+        [row_decoding.Source(s.records, h["project"], h["run"], h["session"]) for s, h in headers]
     )
 
 
 def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]:
-    """Yield journals that say something beyond their mark, until they fill a partition."""
-    marks = catalog.marks(files)
+    """Yield journals that have records beyond their watermark, until they fill a partition."""
+    watermarks = catalog.watermarks(files)
     room = AT_ONCE
     for file in files:
-        mark = marks.get(file.key, Mark())
-        size = file.entry.size - mark.through
-        if mark.complete or size <= 0:
+        watermark = watermarks.get(file.key, Watermark())
+        size = file.entry.size - watermark.through
+        if watermark.complete or size <= 0:
             continue
         if size > room < AT_ONCE:
             return
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted by another process
-            unsealed = read_part(catalog, file, mark)
-            if unsealed.part.through > mark.through:
+            unsealed = read_slice(catalog, file, watermark)
+            if unsealed.slice.through > watermark.through:
                 room -= size
                 yield unsealed
 
@@ -190,8 +191,8 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
 def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     """Write and commit one partition; False if somebody else sealed any of it first."""
     began = time.monotonic()
-    parts = [unsealed.part for unsealed in batch]
-    contents = Contents(points_of(parts), statements.of_parts(parts))
+    slices = [unsealed.slice for unsealed in batch]
+    contents = Contents(points_of(slices), statements.of_slices(slices))
     base = catalog.version
     try:
         partition = partitions.write(catalog.storage, contents)
@@ -201,11 +202,11 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
             "Reading works without; what is logged stays in journals."
         ) from error
     files = [u.file for u in batch]
-    before = catalog.marks(files)
+    before = catalog.watermarks(files)
 
     def still_valid(newer: Version) -> bool:
         catalog.refresh(to=newer)
-        return catalog.marks(files) == before and time.monotonic() - began < ABANDON_SECONDS
+        return catalog.watermarks(files) == before and time.monotonic() - began < ABANDON_SECONDS
 
     committed = catalog.log.commit(base=base, add=[partition], operation="SEAL", still_valid=still_valid)
     if committed is None:
@@ -217,9 +218,9 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
 
 def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
     """Delete journals that are sealed to their end, sound, and old enough that no reader waits for them."""
-    marks = catalog.marks(files)
+    watermarks = catalog.watermarks(files)
     newest: dict[int, int] = {}
-    for session, n in [*(file.key for file in files), *marks]:
+    for session, n in [*(file.key for file in files), *watermarks]:
         newest[session] = max(n, newest.get(session, 0))
     now = time.time()
     for file in files:
@@ -227,17 +228,17 @@ def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
         if age < KEEP_SECONDS:
             continue
         path = catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
-        mark = marks.get(file.key, Mark())
-        over = mark.complete or newest[file.name.session] > file.name.n
+        watermark = watermarks.get(file.key, Watermark())
+        over = watermark.complete or newest[file.name.session] > file.name.n
         with contextlib.suppress(FileNotFoundError):
-            if _is_spent(path, mark, over=over, age=age):
+            if _is_spent(path, watermark, over=over, age=age):
                 path.unlink()
 
 
-def _is_spent(path: Path, mark: Mark, *, over: bool, age: float) -> bool:
+def _is_spent(path: Path, watermark: Watermark, *, over: bool, age: float) -> bool:
     """Tell whether all of the file is sealed and nobody can append to it; a damaged file is kept as evidence."""
-    reader = TailReader(path)
-    if reader.read().faults or reader.offset > mark.through:
+    reader = JournalReader(path)
+    if reader.read().faults or reader.offset > watermark.through:
         return False
     if reader.is_empty:  # its writer died before it had said anything
         return age > ORPHAN_SECONDS

@@ -16,14 +16,14 @@ from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, statements
 from tracklake.storage.table import partitions
-from tracklake.storage.table.catalog import held, holding
+from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
-    from tracklake.storage.table.live_journals import Live
+    from tracklake.storage.table.live_journals import LiveJournal
 
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
@@ -45,17 +45,17 @@ class Snapshot:
     base: Snapshot | None = None
     """What was logged alone, of a snapshot with what is derived."""
 
-    def __init__(self, catalog: Catalog, version: Version, live: Sequence[Live]) -> None:
+    def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
         self.version = version
         self._storage = catalog.storage
-        self._held = held(catalog.parts)
+        self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
         self._live_points = _few([frame for item in live for frame in item.points])
         self._live_states = _few([frame for item in live for frame in item.states])
-        said = statements.concat([catalog.said, *(s for item in live for s in item.said)])
-        self.files = said.files
-        self.statements = said.statements
-        self._unclean: dict[str, pl.DataFrame] = {}
+        records = statements.concat([catalog.records, *(s for item in live for s in item.records)])
+        self.files = records.files
+        self.statements = records.statements
+        self._unresolved: dict[str, pl.DataFrame] = {}
         self._all_numbers: dict[str, bool] = {}
 
     @cached_property
@@ -75,14 +75,14 @@ class Snapshot:
         >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
         [('slow', 'example'), ('fast', 'example')]
         """
-        told = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
-        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*told).sort("start", "session")
+        aggregates = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
+        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*aggregates).sort("start", "session")
 
     @cached_property
     def disputed(self) -> list[str]:
         """The runs whose sessions disagree on the project."""
-        said = self.files.select("run_id", "project").unique()
-        return said.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
+        projects = self.files.select("run_id", "project").unique()
+        return projects.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
 
     @cached_property
     def cutoffs(self) -> pl.DataFrame:
@@ -96,10 +96,10 @@ class Snapshot:
         >>> lake.history("loss", runs="slow")["value"].to_list()
         [2.0, 0.1]
         """
-        said, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
-        if said.is_empty():
+        facts, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
+        if facts.is_empty():
             return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
-        rewinds = said.select("run_id", cutoff="ival", by="session")
+        rewinds = facts.select("run_id", cutoff="ival", by="session")
         rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
         earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")
         masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
@@ -119,8 +119,8 @@ class Snapshot:
         >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
         ['fast', 'slow']
         """
-        found = self.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == key))
-        return found.unique(["run_id", "session"], keep="last", maintain_order=True)
+        facts = self.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == key))
+        return facts.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @property
     def alive(self) -> pl.DataFrame:
@@ -159,8 +159,8 @@ class Snapshot:
         >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
         ['acc', 'loss']
         """
-        found = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
-        return sorted(set(pl.concat(found)["metric"]))
+        names = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
+        return sorted(set(pl.concat(names)["metric"]))
 
     def states(
         self,
@@ -178,16 +178,16 @@ class Snapshot:
         >>> found.select("run_id", "n", "min", "min_step", "lo", "hi").rows()
         [('fast', 3, 0.25, 1, 0, 2), ('slow', 3, 0.5, 2, 0, 2)]
         """
-        wanted = list(dict.fromkeys([*_PIECE, *columns]))
-        pieces = self._pieces(metrics, wanted, runs)
-        pieces, cut = self._mask(states.sort(pieces))  # once, for all that follows
-        broken = pl.concat([states.overlapping(pieces), cut])
-        if broken.is_empty():
+        needed = list(dict.fromkeys([*_PIECE, *columns]))
+        pieces = self._pieces(metrics, needed, runs)
+        pieces, cut_inside = self._mask(states.sort(pieces))  # once, for all that follows
+        unmergeable = pl.concat([states.overlapping(pieces), cut_inside])
+        if unmergeable.is_empty():
             return states.merge(pieces)
-        broken = broken.unique()
-        whole = pieces.join(broken, on=["run_id", "metric"], how="anti")
-        again = states.of(self.resolved_series(broken), by_session=False).select(wanted)
-        return states.merge(pl.concat([whole, again]))
+        unmergeable = unmergeable.unique()
+        mergeable = pieces.join(unmergeable, on=["run_id", "metric"], how="anti")
+        recomputed = states.of(self.resolved_series(unmergeable), by_session=False).select(needed)
+        return states.merge(pl.concat([mergeable, recomputed]))
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted.
@@ -198,8 +198,8 @@ class Snapshot:
         files = self.history_files(runs=runs)
         frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
-        found = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
-        return scans.only(found, metrics=metrics, runs=runs)
+        stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
+        return scans.only(stored, metrics=metrics, runs=runs)
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
         """Return the paths of the committed files of points that hold something of these runs.
@@ -209,7 +209,10 @@ class Snapshot:
         >>> len(before), len(lake._view.snapshot.history_files(runs=["fast"]))
         (0, 1)
         """
-        return [self._path(self.version.partitions[h.partition].history) for h in holding(self._held, runs)]
+        return [
+            self._path(self.version.partitions[h.partition].history)
+            for h in partitions_with_runs(self._partition_runs, runs)
+        ]
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
@@ -238,27 +241,29 @@ class Snapshot:
         """
         if not set(metrics).intersection(PSEUDO):
             return self._counting(self.points(metrics, runs=runs))
-        whole = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
-        return points.resolve(whole.filter(pl.col("metric").is_in(list(metrics))))
+        every = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
+        return points.resolve(every.filter(pl.col("metric").is_in(list(metrics))))
 
     def _counting(self, stored: pl.LazyFrame) -> pl.DataFrame:
         """Return the points that count of those stored, sorted by run, metric and step; all of one project."""
-        found = scans.collect(stored)
+        collected = scans.collect(stored)
         # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
-        one = pl.Series("project", [""]).new_from_index(0, found.height)
-        return points.resolve(found.replace_column(found.get_column_index("project"), one), cutoffs=self.cutoffs)
+        one = pl.Series("project", [""]).new_from_index(0, collected.height)
+        return points.resolve(
+            collected.replace_column(collected.get_column_index("project"), one), cutoffs=self.cutoffs
+        )
 
-    def unclean(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
+    def needs_resolution(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
 
-        >>> example()._view.snapshot.unclean(["loss"], runs=None).rows()  # nothing was logged twice or rewound
+        >>> example()._view.snapshot.needs_resolution(["loss"], runs=None).rows()  # nothing was logged twice or rewound
         []
         """
         if not self._look_at(metrics, runs):
-            return self._doubtful(self._pieces(metrics, _COUNTED, runs))
-        known = [self._unclean[metric] for metric in metrics if self._unclean[metric].height]
-        found = pl.concat(known) if known else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
-        return found if runs is None or found.is_empty() else found.filter(pl.col("run_id").is_in(list(runs)))
+            return self._unresolved_series(self._pieces(metrics, _COUNTED, runs))
+        frames = [self._unresolved[metric] for metric in metrics if self._unresolved[metric].height]
+        series = pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
+        return series if runs is None or series.is_empty() else series.filter(pl.col("run_id").is_in(list(runs)))
 
     def are_numbers(self, metrics: Collection[str], *, runs: Collection[str] | None) -> bool:
         """Tell whether all points of these metrics are known to be numbers: no bool, no text and no None.
@@ -271,26 +276,26 @@ class Snapshot:
         return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
 
     def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
-        """Learn from the states of these metrics, once, what `unclean` and `are_numbers` tell.
+        """Learn from the states of these metrics, once, what `needs_resolution` and `are_numbers` tell.
 
         Not if the states of all runs are far more than those of the runs asked for: then return False.
         """
-        missing = [metric for metric in metrics if metric not in self._unclean]
+        missing = [metric for metric in metrics if metric not in self._unresolved]
         if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
             return False
         if missing:
             pieces = self._pieces(missing, _COUNTED, None)
-            unclean = self._doubtful(pieces)
+            unresolved = self._unresolved_series(pieces)
             other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
-            self._unclean |= {metric: unclean.filter(pl.col("metric") == metric) for metric in missing}
+            self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
             self._all_numbers |= {metric: metric not in other for metric in missing}
         return True
 
-    def _doubtful(self, pieces: pl.DataFrame) -> pl.DataFrame:
+    def _unresolved_series(self, pieces: pl.DataFrame) -> pl.DataFrame:
         """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
-        twice = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
+        overwritten = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
         masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
-        return pl.concat([states.overlapping(pieces), twice, masked.select(_SERIES)]).unique()
+        return pl.concat([states.overlapping(pieces), overwritten, masked.select(_SERIES)]).unique()
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
@@ -302,7 +307,7 @@ class Snapshot:
         >>> before, lake._view.snapshot.comes_in_order(None)
         (False, True)
         """
-        apart = all(a.last < b.first for a, b in itertools.pairwise(holding(self._held, runs)))
+        apart = all(a.last < b.first for a, b in itertools.pairwise(partitions_with_runs(self._partition_runs, runs)))
         return apart and self._is_one_project and not self._live_points
 
     @cached_property
@@ -316,8 +321,8 @@ class Snapshot:
         >>> example()._view.snapshot.resolved_series(series)["value"].to_list()
         [1.0, 0.25, 0.75]
         """
-        found = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
-        return found.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
+        counting = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
+        return counting.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
 
     def computed(self, key: str) -> pl.DataFrame:
         """Return an entry that follows from columns of the same run: run_id and the stored value; see `derived`."""
@@ -330,13 +335,16 @@ class Snapshot:
         >>> example()._view.snapshot.starts["runtime_base"].to_list()
         [0.0, 0.0]
         """
-        return partitions.session_starts(statements.Said(self.files, self.statements))
+        return partitions.session_starts(statements.SessionRecords(self.files, self.statements))
 
     def _path(self, name: str) -> str:
         return str(self._storage.path(name))
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
-        files = [self._path(self.version.partitions[h.partition].states) for h in holding(self._held, runs)]
+        files = [
+            self._path(self.version.partitions[h.partition].states)
+            for h in partitions_with_runs(self._partition_runs, runs)
+        ]
         sealed = pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
         frames = [sealed, *(frame.lazy() for frame in self._live_states)]
         return [scans.only(frame, metrics=metrics, runs=runs) for frame in frames]
@@ -350,10 +358,10 @@ class Snapshot:
         """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
         if self.cutoffs.is_empty() or pieces.is_empty():
             return pieces, pieces[_SERIES].clear()
-        marked = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
-        kept = marked.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
-        cut = kept.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
-        return kept.drop("cutoff"), cut
+        with_cutoff = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
+        unmasked = with_cutoff.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
+        cut_inside = unmasked.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
+        return unmasked.drop("cutoff"), cut_inside
 
 
 def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:

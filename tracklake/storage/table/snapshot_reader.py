@@ -6,14 +6,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tracklake.storage.table.catalog import Catalog, Mark
-from tracklake.storage.table.live_journals import Live, taken
+from tracklake.storage.table.catalog import Catalog, Watermark
+from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.storage.journal.statements import Part
+    from tracklake.storage.journal.statements import JournalSlice
     from tracklake.storage.local import Storage
     from tracklake.storage.table.catalog import JournalFile
 
@@ -31,7 +31,7 @@ class SnapshotReader:
     ) -> None:
         self.catalog = Catalog(storage, only=only)
         self._until = until or {}
-        self._live: dict[tuple[int, int], Live] = {}
+        self._live: dict[tuple[int, int], LiveJournal] = {}
         self._snapshot: Snapshot | None = None
         self._seen: tuple[list[JournalFile], int] = ([], -1)
         self._changed = False
@@ -56,9 +56,9 @@ class SnapshotReader:
             version = self.catalog.refresh()
             if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
                 return self._snapshot
-            marks = self.catalog.marks(files)
+            watermarks = self.catalog.watermarks(files)
             is_last = attempt == _LISTINGS - 1
-            if self._read_live(files, marks) or (_has_gap(files, marks) and not is_last):
+            if self._read_live(files, watermarks) or (_has_gap(files, watermarks) and not is_last):
                 time.sleep(attempt * 0.001)
                 continue
             self._seen = (files, version.number)
@@ -68,39 +68,42 @@ class SnapshotReader:
             self._changed = False
         return self._snapshot
 
-    def _read_live(self, files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+    def _read_live(self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
         """Read on in every journal that is not sealed to its end; tell whether one was gone."""
         is_gone = False
-        live: dict[tuple[int, int], Live] = {}
-        fresh: dict[int, list[tuple[Live, Part]]] = {}
+        live: dict[tuple[int, int], LiveJournal] = {}
+        appended: dict[int, list[tuple[LiveJournal, JournalSlice]]] = {}
         for file in files:
-            mark = marks.get(file.key, Mark())
-            if mark.complete:
+            watermark = watermarks.get(file.key, Watermark())
+            if watermark.complete:
                 continue
-            known = self._live.get(file.key)
-            is_new = known is None or known.mark != mark
             try:
-                if known is None or is_new:
-                    known = Live(self.catalog, file, mark, until=self._until.get(file.key))
-                if is_new or known.file.entry.size != file.entry.size:
-                    part = known.read()
-                    if part is not None:
-                        fresh.setdefault(file.name.n, []).append((known, part))
+                journal, is_grown = self._live_journal(file, watermark)
+                journal_slice = journal.read() if is_grown else None
             except FileNotFoundError:
                 is_gone = True
                 continue
-            known.file = file
-            live[file.key] = known
-        for read in fresh.values():  # a session has one file of each number
-            for (known, _), new in zip(read, taken([part for _, part in read]), strict=True):
-                known.take(new)
-        self._changed |= bool(fresh) or live.keys() != self._live.keys()
+            journal.file = file
+            if journal_slice is not None:
+                appended.setdefault(file.name.n, []).append((journal, journal_slice))
+            live[file.key] = journal
+        for pairs in appended.values():  # a session has one file of each number
+            for (journal, _), delta in zip(pairs, deltas([s for _, s in pairs]), strict=True):
+                journal.apply(delta)
+        self._changed |= bool(appended) or live.keys() != self._live.keys()
         self._live = live
         return is_gone
 
+    def _live_journal(self, file: JournalFile, watermark: Watermark) -> tuple[LiveJournal, bool]:
+        """Return the reader of a journal beyond its watermark, and whether there is anything to read."""
+        journal = self._live.get(file.key)
+        if journal is None or journal.watermark != watermark:
+            return LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key)), True
+        return journal, journal.file.entry.size != file.entry.size
 
-def _has_gap(files: Sequence[JournalFile], marks: dict[tuple[int, int], Mark]) -> bool:
+
+def _has_gap(files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
     """Tell whether a session lacks a file before one that is there and not even its end is sealed."""
     present = {file.key for file in files}
-    before = {(file.name.session, file.name.n - 1) for file in files if file.name.n and file.key not in marks}
-    return bool({key for key in before - present if key not in marks})
+    before = {(file.name.session, file.name.n - 1) for file in files if file.name.n and file.key not in watermarks}
+    return bool({key for key in before - present if key not in watermarks})
