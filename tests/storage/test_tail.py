@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
         run.log({"a": 1.5, "b": 2})
         run.log({"a": 2.5})
         run.log({"c": True})
-        run.summary["watermark"] = "good"
+        run.summary["mark"] = "good"
     (found,) = (tmp_path / "journal").iterdir()
     found.chmod(0o644)
     return found
@@ -273,7 +273,7 @@ def test_items_of_one_statement_are_said_one_after_the_other(tmp_path: Path):
 
 
 def test_bytes_that_only_begin_like_a_frame_are_passed_over(tmp_path: Path):
-    """In a damaged stretch the watermark of a frame may stand by chance: reading goes on at the next real one."""
+    """In a damaged stretch the mark of a frame may stand by chance: reading goes on at the next real one."""
     journal = journal_of(tmp_path / "journal")
     key_set, declaration = journal.declare(("x",), "d")
     journal.append(declaration)

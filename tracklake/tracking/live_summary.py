@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.running_summary import Ledger
 
 if TYPE_CHECKING:
+    import struct
+
     from tracklake.storage.journal.writer import Journal
     from tracklake.storage.local import Storage
     from tracklake.storage.table.snapshot import Snapshot
@@ -41,8 +42,6 @@ _SETTLED = 0.1
 """Seconds after which a folder that changes again gets another modification time."""
 _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
-_HEAD = struct.Struct("<3sBII")
-_ROW = struct.Struct("<qqI")
 _STORED = ("kind", "value", "ival", "text")
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
 _PSEUDO_KINDS = (("_step", _INT), ("_timestamp", _FLOAT), ("_runtime", _FLOAT))
@@ -113,8 +112,7 @@ class LiveSummary:
         """
         file = self._journal.name
         with self._journal.path.open("rb") as opened:
-            _, _, length, _ = _HEAD.unpack(opened.read(_HEAD.size))
-        header = frame_format.PREFIX_SIZE + length + frame_format.CRC_SIZE
+            header = frame_format.frame_size(opened.read(frame_format.PREFIX_SIZE))
         snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
         by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("op") != StatementKind.SESSION))
         understood = [StatementKind.DEFINE, StatementKind.DERIVE, StatementKind.ALIAS]  # a run leaves the last two out
@@ -179,20 +177,25 @@ class _Reading:
 
     def _read(self, data: bytes) -> None:
         """Take in frames one by one."""
-        at = 0
-        while at < len(data):
-            _, kind, length, _ = _HEAD.unpack_from(data, at)
-            body = at + frame_format.PREFIX_SIZE
-            if kind == frame_format.ROW:
-                stamp, step, number = _ROW.unpack_from(data, body)
-                layout, columns = self._layouts.get(number) or self._lay_out(number)
-                self._take(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
-            elif kind == frame_format.STATEMENT:
-                self._hear(frame_format.parse_statement(data[body : body + length]))
+        for frame in frame_format.iter_frames(data):
+            if isinstance(frame, frame_format.Damage):
+                continue
+            if frame.kind == frame_format.ROW:
+                self._read_rows(data, frame)
+                continue
+            body = frame_format.body_of(data, frame.start, frame.size)
+            if frame.kind == frame_format.STATEMENT:
+                self._hear(frame_format.parse_statement(body))
             else:
-                declared = frame_format.KeySet.parse(data[body : body + length])
+                declared = frame_format.KeySet.parse(body)
                 self._tail.key_sets[declared.id] = declared
-            at = body + length + frame_format.CRC_SIZE
+
+    def _read_rows(self, data: bytes, rows: frame_format.FrameRun) -> None:
+        for offset in rows.offsets:
+            body = offset + frame_format.PREFIX_SIZE
+            stamp, step, number = frame_format.ROW_FIELDS.unpack_from(data, body)
+            layout, columns = self._layouts.get(number) or self._lay_out(number)
+            self._take(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
 
     def _take(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
         """Take in a row, and what every row has without logging it, as `points.pseudo` makes it."""
@@ -213,7 +216,7 @@ class _Reading:
         key_set = self._tail.key_sets[number]
         kinds = [frame_format.KINDS[letter] for letter in key_set.kinds]
         columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
-        found = self._layouts[number] = struct.Struct("<" + key_set.kinds.replace("?", "q")), columns
+        found = self._layouts[number] = key_set.values, columns
         return found
 
     def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:

@@ -68,6 +68,18 @@ def parse_prefix(data: bytes) -> tuple[int, int] | None:
     return kind, length
 
 
+def frame_size(head: bytes) -> int:
+    """Return the bytes of the frame that these 12 open; ValueError if they do not.
+
+    >>> frame_size(prefix(ROW, 24))
+    40
+    """
+    parsed = parse_prefix(head)
+    if parsed is None:
+        raise ValueError("no frame begins here")
+    return PREFIX_SIZE + parsed[1] + CRC_SIZE
+
+
 def with_checksum(frame: bytes) -> bytes:
     """Append the crc that ends a frame.
 
