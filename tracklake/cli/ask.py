@@ -1,4 +1,4 @@
-"""Commands that ask: runs, show, history, sql, query, describe."""
+"""Commands that read: runs, show, history, sql, query, describe."""
 
 from __future__ import annotations
 
@@ -59,17 +59,17 @@ def show(run: str, directory: str, *, as_json: bool) -> None:
       tracklake show h64-lr0.1-seed0 --json
     """
     lake = tl.open(directory)
-    found = lake.run(run)
-    known = described(found)
+    recorded = lake.run(run)
+    description = described(recorded)
     if as_json:
-        click.echo(json.dumps(known, ensure_ascii=False))
+        click.echo(json.dumps(description, ensure_ascii=False))
         return
-    metrics = lake.history(found.metrics, runs=[run]) if found.metrics else pl.DataFrame()
-    lines = [_line("run_id", run), *(_line(name, fact) for name, fact in found.facts.items() if fact is not None)]
+    metrics = lake.history(recorded.metrics, runs=[run]) if recorded.metrics else pl.DataFrame()
+    lines = [_line("run_id", run), *(_line(name, fact) for name, fact in recorded.facts.items() if fact is not None)]
     for title in ("config", "summary"):
-        leaves = [(name, value) for name, value in _leaves(known[title]) if not name.startswith("_")]
+        leaves = [(name, value) for name, value in _leaves(description[title]) if not name.startswith("_")]
         lines += ["", title, *(_line(f"  {name}", value) for name, value in leaves)]
-    lines += ["", "metrics", *(_curve(name, metrics) for name in found.metrics)]
+    lines += ["", "metrics", *(_curve(name, metrics) for name in recorded.metrics)]
     click.echo("\n".join(line[: terminal.width()] for line in lines))
 
 
@@ -79,18 +79,18 @@ def _line(name: str, value: Any) -> str:
 
 def _leaves(tree: dict[str, Any], above: str = "") -> list[tuple[str, Any]]:
     """Return the values of a nested dict with their dotted names."""
-    found: list[tuple[str, Any]] = []
+    leaves: list[tuple[str, Any]] = []
     for key, value in tree.items():
         name = f"{above}{key}"
-        found += _leaves(value, f"{name}.") if isinstance(value, dict) and "_type" not in value else [(name, value)]
-    return found
+        leaves += _leaves(value, f"{name}.") if isinstance(value, dict) and "_type" not in value else [(name, value)]
+    return leaves
 
 
 def _curve(name: str, points: pl.DataFrame) -> str:
-    mine = points.filter(pl.col("metric") == name)
-    numbers = mine["value"].to_list()
+    curve_points = points.filter(pl.col("metric") == name)
+    numbers = curve_points["value"].to_list()
     curve = terminal.sparkline(numbers) if any(number is not None for number in numbers) else ""
-    return f"  {name:<20} {mine.height:>8,} points  {curve}".rstrip()
+    return f"  {name:<20} {curve_points.height:>8,} points  {curve}".rstrip()
 
 
 @main.command(short_help="Show points of the history.")
@@ -176,18 +176,18 @@ def sql(
     if (text is None) == (file is None):
         raise click.UsageError("give a text, or a file with --file; one of the two")
     lake = tl.open(directory)
-    asked = text if text is not None else file.read()
-    found = lake.sql(asked, **dict(_param(given) for given in params))
-    if form is None and found.columns == ["explain_key", "explain_value"]:
-        click.echo("\n".join(found["explain_value"]))
+    statement = text if text is not None else file.read()
+    result = lake.sql(statement, **dict(_param(pair) for pair in params))
+    if form is None and result.columns == ["explain_key", "explain_value"]:
+        click.echo("\n".join(result["explain_value"]))
         return
-    give(found, form=form, rows=terminal.most(form, limit))
+    give(result, form=form, rows=terminal.most(form, limit))
 
 
-def _param(given: str) -> tuple[str, Any]:
+def _param(text: str) -> tuple[str, Any]:
     """Read NAME=VALUE for SQL, where an object of JSON is a text."""
-    name, value = read_pair(given)
-    return name, given.partition("=")[2] if isinstance(value, dict) else value
+    name, value = read_pair(text)
+    return name, text.partition("=")[2] if isinstance(value, dict) else value
 
 
 @main.command(short_help="Ask a named query.")
@@ -224,19 +224,19 @@ def query(
     elif about:
         click.echo(_about(named_queries.get(name, folders)))
     else:
-        found = tl.open(directory, queries=folders).query(name, **_typed(named_queries.get(name, folders), params))
-        give(found, form=form, rows=terminal.most(form, limit))
+        result = tl.open(directory, queries=folders).query(name, **_typed(named_queries.get(name, folders), params))
+        give(result, form=form, rows=terminal.most(form, limit))
 
 
 def _typed(query: named_queries.NamedQuery, params: tuple[str, ...]) -> dict[str, Any]:
     """Read params; what the query takes as a text is one, also where it looks like a number."""
-    values = dict(_param(given) for given in params)
-    texts = {given.partition("=")[0]: given.partition("=")[2] for given in params}
+    values = dict(_param(text) for text in params)
+    texts = {text.partition("=")[0]: text.partition("=")[2] for text in params}
     return {name: texts[name] if query.takes_text(name) and v is not None else v for name, v in values.items()}
 
 
-def _list_queries(found: dict[str, named_queries.NamedQuery], form: str | None) -> None:
-    frame = named_queries.listing(found)
+def _list_queries(queries: dict[str, named_queries.NamedQuery], form: str | None) -> None:
+    frame = named_queries.listing(queries)
     if form is None:
         margin = max(map(len, frame["name"])) + 2
         width = max(terminal.width(), margin + terminal.LEAST)
@@ -264,23 +264,27 @@ def describe(directory: str, *, as_json: bool) -> None:
       tracklake describe
       tracklake describe --json
     """
-    found = tl.open(directory).describe()
+    contents = tl.open(directory).describe()
     if as_json:
-        click.echo(json.dumps(found.as_dict(), ensure_ascii=False))
+        click.echo(json.dumps(contents.as_dict(), ensure_ascii=False))
         return
     rows = max(4, terminal.height() - 12)
     width = terminal.width()
-    states = ", ".join(f"{n:,} {state}" for state, n in found.states.items())
-    click.echo(f"{directory}: {found.runs:,} runs{f' ({states})' if states else ''}, {found.points:,} points")
-    sealed = f"version {found.version}, {found.partitions:,} partitions" if found.partitions else "nothing sealed yet"
-    pending = f"{found.pending_points:,} points of {found.pending_journals:,} sessions are in journals"
-    click.echo(f"{sealed}, {terminal.size(found.bytes)}; {pending}")
-    shown = [
-        (found.projects, 5),
-        (found.metrics, rows),
-        (found.derived.select("name", "kind", "expression", "unit"), 5),
+    states = ", ".join(f"{n:,} {state}" for state, n in contents.states.items())
+    click.echo(f"{directory}: {contents.runs:,} runs{f' ({states})' if states else ''}, {contents.points:,} points")
+    sealed = (
+        f"version {contents.version}, {contents.partitions:,} partitions"
+        if contents.partitions
+        else "nothing sealed yet"
+    )
+    pending = f"{contents.pending_points:,} points of {contents.pending_journals:,} sessions are in journals"
+    click.echo(f"{sealed}, {terminal.size(contents.bytes)}; {pending}")
+    tables = [
+        (contents.projects, 5),
+        (contents.metrics, rows),
+        (contents.derived.select("name", "kind", "expression", "unit"), 5),
     ]
-    for frame, more in shown if found.derived.height else shown[:2]:
+    for frame, more in tables if contents.derived.height else tables[:2]:
         click.echo("")
         click.echo("\n".join(terminal.table(frame.head(more), width=width)[:-1]))
         if frame.height > more:

@@ -110,13 +110,13 @@ def read(text: str) -> Any:
         return text
 
 
-def read_pair(given: str) -> tuple[str, Any]:
+def read_pair(text: str) -> tuple[str, Any]:
     """Read NAME=VALUE; UsageError if it is none.
 
     >>> read_pair("metric=val/acc")
     ('metric', 'val/acc')
     """
-    name, equals, value = given.partition("=")
+    name, equals, value = text.partition("=")
     if not (name and equals):
-        raise click.UsageError(f"{given!r} is no NAME=VALUE, such as k=5 or metric=val/acc")
+        raise click.UsageError(f"{text!r} is no NAME=VALUE, such as k=5 or metric=val/acc")
     return name, read(value)

@@ -75,8 +75,10 @@ def demo(
 
     console = console or Console(highlight=False)
     lake = tl.open(directory, create=True)
-    there = lake.runs(where=pl.col("project") == PROJECT)  # project= would refuse a project that is not there yet
-    first = 0 if there.is_empty() else int(there["config.seed"].max()) + 1  # type: ignore[arg-type]  # a column of ints
+    earlier_runs = lake.runs(
+        where=pl.col("project") == PROJECT
+    )  # project= would refuse a project that is not there yet
+    first = 0 if earlier_runs.is_empty() else int(earlier_runs["config.seed"].max()) + 1  # type: ignore[arg-type]  # a column of ints
     jobs = list(product(range(first, first + seeds), configurations))
     began = time.perf_counter()
     train_all(jobs, directory=directory, epochs=epochs, console=console)
@@ -84,8 +86,8 @@ def demo(
         f"{len(jobs)} runs in {time.perf_counter() - began:.0f} s: {len(configurations)} configurations x {seeds} seeds"
         f" x {epochs} epochs, {len(METRICS)} metrics"
     )
-    if not there.is_empty():
-        console.print(f"{there.height} runs were there; {len(jobs)} added, with seeds from {first}.")
+    if not earlier_runs.is_empty():
+        console.print(f"{earlier_runs.height} runs were there; {len(jobs)} added, with seeds from {first}.")
     lake.refresh()
     report(lake, console=console, directory=directory)
 
@@ -187,9 +189,9 @@ def report(lake: tl.Lake, *, console: Console, directory: str) -> None:
     best = at_best(lake, runs)
     leaders = leaderboard(best)
     winner = leaders["group"][0]
-    shown = leaders.head(SHOWN)
-    console.print(f"\n[bold]The best {shown.height} of {leaders.height} configurations[/], at each run's best val/acc")
-    console.print(_leaders(shown))
+    top = leaders.head(SHOWN)
+    console.print(f"\n[bold]The best {top.height} of {leaders.height} configurations[/], at each run's best val/acc")
+    console.print(_leaders(top))
     console.print(f"\n[bold]{winner}[/]: all metrics at the best epoch of each seed")
     console.print(_rows_at_best(best.filter(pl.col("group") == winner).sort("config.seed")))
     console.print(f"\n[bold]Diverged[/]: {diverged(lake, runs)}")

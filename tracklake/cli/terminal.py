@@ -71,29 +71,31 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
     lr
     0.1
     """
-    shown = frame.head(rows) if rows else frame
+    top_rows = frame.head(rows) if rows else frame
     if form == "json":
-        click.echo(export.spelled(_plain(shown).lazy()).collect().write_ndjson(), nl=False)
+        click.echo(export.spelled(_plain(top_rows).lazy()).collect().write_ndjson(), nl=False)
     elif form == "csv":
-        click.echo(flat(shown).write_csv(), nl=False)
+        click.echo(flat(top_rows).write_csv(), nl=False)
     elif form == "parquet":
-        _give_parquet(shown)
+        _give_parquet(top_rows)
     else:
-        top = shown if lead is None else lead.head(rows) if rows else lead
+        top = top_rows if lead is None else lead.head(rows) if rows else lead
         click.echo("\n".join(table(top, width=width())))
-        if shown.height < frame.height:
-            click.echo(f"... more than {shown.height} rows: --limit 0 shows them all")
+        if top_rows.height < frame.height:
+            click.echo(f"... more than {top_rows.height} rows: --limit 0 shows them all")
 
 
-def show(found: Tabulated, *, limit: int | None, columns: str = "in a wider terminal, or with --csv or --json") -> None:
+def show(
+    result: Tabulated, *, limit: int | None, columns: str = "in a wider terminal, or with --csv or --json"
+) -> None:
     """Print a result as a table that fits the terminal, and say how to see the rest of its rows and `columns`.
 
     >>> show(example().time_to("acc", 0.6, goal="max", by="lr"), limit=1)
     step until acc >= 0.6; baseline lr=0.1
     ...
     """
-    rest = ("with --limit 0", columns)
-    click.echo(found.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=rest))
+    hints = ("with --limit 0", columns)
+    click.echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints))
 
 
 def _give_parquet(frame: pl.DataFrame) -> None:
@@ -147,11 +149,11 @@ def telling(frame: pl.DataFrame) -> pl.DataFrame:
     >>> telling(runs).columns
     ['run_id', 'config.lr', 'state']
     """
-    held = [name for name in frame.columns if frame[name].null_count() < frame.height]
+    filled = [name for name in frame.columns if frame[name].null_count() < frame.height]
     if frame["name"].equals(frame["run_id"]):
-        held = [name for name in held if name != "name"]  # what a run is called that was given no name
-    first = [name for start in ("run_id", "name", "summary.", "config.") for name in held if name.startswith(start)]
-    return frame[list(dict.fromkeys([*first, *held]))]
+        filled = [name for name in filled if name != "name"]  # what a run is called that was given no name
+    first = [name for start in ("run_id", "name", "summary.", "config.") for name in filled if name.startswith(start)]
+    return frame[list(dict.fromkeys([*first, *filled]))]
 
 
 def table(frame: pl.DataFrame, *, width: int) -> list[str]:
@@ -165,18 +167,18 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     2 rows; no room for 1 column: long
     """
     columns = {name: _column(name, frame[name]) for name in frame.columns}
-    shown: list[list[str]] = []
-    left = width
+    fitting: list[list[str]] = []
+    room = width
     for cells in columns.values():
-        left -= taken(cells[0]) + 2 * bool(shown)
-        if left < 0 and shown:
+        room -= taken(cells[0]) + 2 * bool(fitting)
+        if room < 0 and fitting:
             break
-        shown.append(cells)
-    lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
-    hidden = frame.columns[len(shown) :]
+        fitting.append(cells)
+    lines = ["  ".join(cells).rstrip() for cells in zip(*fitting, strict=True)]
+    hidden = frame.columns[len(fitting) :]
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
-    told = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
-    return [*lines, cell(count + (told if hidden else ""), room=max(width, LEAST))]
+    hint = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
+    return [*lines, cell(count + (hint if hidden else ""), room=max(width, LEAST))]
 
 
 def _column(name: str, values: pl.Series) -> list[str]:
@@ -227,9 +229,11 @@ def sparkline(values: Iterable[float | None], *, size: int = 24) -> str:
     >>> sparkline([0, 1, 2, 3, None, 7])
     '▁▂▃▄x█'
     """
-    given = [math.nan if value is None else float(value) for value in values]
-    edges = [round(i * len(given) / size) for i in range(size + 1)] if len(given) > size else range(len(given) + 1)
-    means = [sum(given[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    numbers = [math.nan if value is None else float(value) for value in values]
+    edges = (
+        [round(i * len(numbers) / size) for i in range(size + 1)] if len(numbers) > size else range(len(numbers) + 1)
+    )
+    means = [sum(numbers[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
     finite = [mean for mean in means if math.isfinite(mean)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0

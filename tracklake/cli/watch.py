@@ -88,13 +88,13 @@ def look(lake: tl.Lake, metric: str | None, *, project: str | None, every: bool)
     if project is not None and project not in lake.runs(columns=["project"])["project"]:
         raise UnknownNameError.nearest("project", project, lake.runs(columns=["project"])["project"].unique())
     wanted = None if every else pl.col("state") == "running"
-    found = lake.runs(project, where=wanted, columns=["name", "summary._timestamp", "summary._step"],
+    rows = lake.runs(project, where=wanted, columns=["name", "summary._timestamp", "summary._step"],
                       order_by="-created_at", limit=terminal.ROWS)  # fmt: skip
-    curves = _curves(lake, metric, found["run_id"].to_list())
+    curves = _curves(lake, metric, rows["run_id"].to_list())
     now = time.time()
     return [
-        Watched(run_id, name, step, *curves.get(run_id, (None, None, "")), now - (said or now))
-        for run_id, name, said, step in found.iter_rows()
+        Watched(run_id, name, step, *curves.get(run_id, (None, None, "")), now - (timestamp or now))
+        for run_id, name, timestamp, step in rows.iter_rows()
     ]
 
 
@@ -109,14 +109,14 @@ def _curves(lake: tl.Lake, metric: str | None, runs: list[str]) -> dict[str, tup
     return {run_id: (last, best, terminal.sparkline(values)) for run_id, last, best, values in rows.iter_rows()}
 
 
-def _table(found: list[Watched], metric: str | None) -> Table:
+def _table(runs: list[Watched], metric: str | None) -> Table:
     from rich.table import Table
 
-    title = f"{len(found)} run{'' if len(found) == 1 else 's'}, {time.strftime('%H:%M:%S')}"
+    title = f"{len(runs)} run{'' if len(runs) == 1 else 's'}, {time.strftime('%H:%M:%S')}"
     table = Table(title=title, title_justify="left", title_style="", box=None, header_style="dim", pad_edge=False)
     for heading in ("run", "step", f"{metric or 'no metric'}", "best", "curve", "silent"):
         table.add_column(heading, justify="left" if heading in ("run", "curve") else "right", no_wrap=True)
-    for run in found:
+    for run in runs:
         step = "" if run.step is None else f"{run.step:,}"
         silent = f"{run.seconds:.0f} s"
         table.add_row(

@@ -1,4 +1,4 @@
-"""Commands that keep a lake: demo, refresh, check, import, export, completion."""
+"""Commands that maintain a lake: demo, refresh, check, import, export, completion."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def refresh(directory: str) -> None:
       tracklake refresh --dir /data/lake
     """
     sealed = tl.open(directory).refresh()
-    said = f"{sealed.points:,} points of {sealed.journals:,} journal files are Parquet now"
-    click.echo(f"{directory}: {said if sealed.journals else 'nothing new to seal'}")
+    count = f"{sealed.points:,} points of {sealed.journals:,} journal files are Parquet now"
+    click.echo(f"{directory}: {count if sealed.journals else 'nothing new to seal'}")
     for fault in sealed.faults:
         click.echo(str(fault), err=True)
 

@@ -1,4 +1,4 @@
-"""The commands that say something, and those that keep a lake: define, tag, export, completion."""
+"""The commands that edit metadata and maintain a lake: define, tag, export, completion."""
 
 from __future__ import annotations
 

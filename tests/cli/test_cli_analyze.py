@@ -1,4 +1,4 @@
-"""The commands that judge: compare, sweep, at-budget, time-to."""
+"""The commands of statistical analysis: compare, sweep, at-budget, time-to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tracklake import cli
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three learning rates of three seeds each, three steps a run; 0.3 is best by far."""
-    folder = tmp_path_factory.mktemp("judge") / "lake"
+    folder = tmp_path_factory.mktemp("analyze") / "lake"
     for lr in (0.1, 0.2, 0.3):
         for seed in range(3):
             with tl.init("p", id=f"lr{lr}-s{seed}", config={"lr": lr, "seed": seed}, dir=folder) as run:

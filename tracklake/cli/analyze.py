@@ -1,4 +1,4 @@
-"""Commands that judge: compare, sweep, at-budget, time-to. They need the extra `analysis`."""
+"""Commands of statistical analysis: compare, sweep, at-budget, time-to. They need the extra `analysis`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ failed_option = click.option(
 @limit
 @forms
 def compare(
-    metric: str, directory: str, by: str, form: str | None, limit: int | None, shape: str | None, **asked: Any
+    metric: str, directory: str, by: str, form: str | None, limit: int | None, shape: str | None, **options: Any
 ) -> None:
     """Compare groups of runs by METRIC: their means with intervals, their differences, and what seeds allow to say.
 
@@ -56,15 +56,15 @@ def compare(
       tracklake compare val/loss --by group --baseline plain --where "state = 'finished'"
       tracklake compare val/acc --by lr,batch_size --latex > table.tex
     """
-    asked |= {name: _columns(asked[name]) for name in ("over", "task")}
-    asked["baseline"] = None if asked["baseline"] is None else read(asked["baseline"])
-    found = tl.open(directory).compare(metric, by=listed(by), **asked)
+    options |= {name: _columns(options[name]) for name in ("over", "task")}
+    options["baseline"] = None if options["baseline"] is None else read(options["baseline"])
+    comparison = tl.open(directory).compare(metric, by=listed(by), **options)
     if form is not None:
-        give(found.table, form=form, rows=terminal.most(form, limit))
+        give(comparison.table, form=form, rows=terminal.most(form, limit))
     elif shape is None:
-        terminal.show(found, limit=limit)
+        terminal.show(comparison, limit=limit)
     else:
-        click.echo(found.to_markdown() if shape == "markdown" else found.to_latex())
+        click.echo(comparison.to_markdown() if shape == "markdown" else comparison.to_latex())
 
 
 @main.command(short_help="What do runs say of their settings?")
@@ -87,7 +87,7 @@ def sweep(
     params: str | None,
     best: int | None,
     marginal: str | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Show which settings of a set of runs mattered for METRIC, most important first; launched as a sweep or not.
 
@@ -99,15 +99,15 @@ def sweep(
     """
     if best is not None and marginal is not None:
         raise click.UsageError("give --best or --marginal; one of the two")
-    found = tl.open(directory).sweep(metric=metric, params=_columns(params), **asked)
+    analysis = tl.open(directory).sweep(metric=metric, params=_columns(params), **options)
     if best is not None:
-        shown = found.best(best)
+        frame = analysis.best(best)
     else:
-        shown = found.importance() if marginal is None else found.marginal(marginal)
+        frame = analysis.importance() if marginal is None else analysis.marginal(marginal)
     if form is None and best is None and marginal is None:
-        terminal.show(found, limit=0, columns="in a wider terminal")  # the forms give what is below
+        terminal.show(analysis, limit=0, columns="in a wider terminal")  # the forms give what is below
         click.echo()
-    give(shown, form=form, rows=terminal.most(form, limit))
+    give(frame, form=form, rows=terminal.most(form, limit))
 
 
 @main.command("at-budget", short_help="What had each run reached with equal means?")
@@ -124,7 +124,7 @@ def at_budget(
     directory: str,
     form: str | None,
     limit: int | None,
-    **asked: str | None,
+    **options: str | None,
 ) -> None:
     """Show the last and the best value of METRIC within a budget of step, time, or any metric; of several all hold.
 
@@ -133,8 +133,8 @@ def at_budget(
       tracklake at-budget val/acc step=1000
       tracklake at-budget val/loss time=2h tokens=1e9 --goal min
     """
-    found = tl.open(directory).at_budget(dict(read_pair(given) for given in budget), metric=metric, **asked)
-    give(found, form=form, rows=terminal.most(form, limit))
+    frame = tl.open(directory).at_budget(dict(read_pair(text) for text in budget), metric=metric, **options)
+    give(frame, form=form, rows=terminal.most(form, limit))
 
 
 @main.command("time-to", short_help="How much does it take to reach a threshold?")
@@ -158,7 +158,7 @@ def time_to(
     limit: int | None,
     by: str | None,
     baseline: str | None,
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Show how many steps runs take until METRIC reaches THRESHOLD; those that never do count as well.
 
@@ -168,11 +168,11 @@ def time_to(
       tracklake time-to val/loss 0.3 --x time --goal min --json
     """
     base = None if baseline is None else read(baseline)
-    found = tl.open(directory).time_to(metric, threshold, by=_columns(by) or (), baseline=base, **asked)
+    result = tl.open(directory).time_to(metric, threshold, by=_columns(by) or (), baseline=base, **options)
     if form is None:
-        terminal.show(found, limit=limit)
+        terminal.show(result, limit=limit)
     else:
-        give(found.table, form=form, rows=terminal.most(form, limit))
+        give(result.table, form=form, rows=terminal.most(form, limit))
 
 
 def _columns(text: str | None) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Commands that say something of runs and metrics, without touching what was logged: define, derive, alias, tag."""
+"""Commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tracklake as tl
 from tracklake.cli.base import directory_option, listed, main, metric_names, run_ids
 
 
-@main.command(short_help="Say how a metric is summarized.")
+@main.command(short_help="Define how a metric is summarized.")
 @click.argument("metric", shell_complete=metric_names)
 @directory_option
 @click.option("--summary", help="min, max, mean, best, last, first, std, sum, count or none; several with commas.")
@@ -16,11 +16,11 @@ from tracklake.cli.base import directory_option, listed, main, metric_names, run
 @click.option("--step-metric", shell_complete=metric_names, help="The metric that is its x axis.")
 @click.option("--hidden/--shown", default=None, help="Whether it is left out of default columns.")
 @click.option("--project", help="Only in the runs of this project.")
-@click.option("--overwrite", is_flag=True, help="Replace what the runs said of it, instead of adding to it.")
+@click.option("--overwrite", is_flag=True, help="Replace earlier definitions, instead of adding to them.")
 def define(
-    metric: str, directory: str, summary: str | None, *, hidden: bool | None, overwrite: bool, **said: str | None
+    metric: str, directory: str, summary: str | None, *, hidden: bool | None, overwrite: bool, **options: str | None
 ) -> None:
-    """Say how METRIC, or all that a glob matches, is summarized in all runs, past and future. Nothing is recomputed.
+    """Define how METRIC, or all that a glob matches, is summarized in all runs, past and future. Nothing is recomputed.
 
     \b
     Examples:
@@ -29,7 +29,7 @@ def define(
       tracklake define "debug/*" --hidden
     """
     kinds = listed(summary) if summary is not None else None
-    tl.open(directory).define_metric(metric, summary=kinds, hidden=hidden, overwrite=overwrite, **said)
+    tl.open(directory).define_metric(metric, summary=kinds, hidden=hidden, overwrite=overwrite, **options)
     click.echo(f"{directory}: {metric} is defined so now")
 
 
@@ -41,7 +41,7 @@ def define(
 @click.option("--unit", help="Its unit.")
 @click.option("--project", help="Only in the runs of this project.")
 @click.option("--remove", is_flag=True, help="Take it back.")
-def derive(name: str, expression: str | None, directory: str, *, remove: bool, **said: str | None) -> None:
+def derive(name: str, expression: str | None, directory: str, *, remove: bool, **options: str | None) -> None:
     """Say that NAME is EXPRESSION, SQL over other metrics in double quotes; it is a metric then, in all runs.
 
     Over metrics it has a value a step; over columns of the runs alone it is one value a run, summary.NAME.
@@ -54,7 +54,7 @@ def derive(name: str, expression: str | None, directory: str, *, remove: bool, *
     """
     if remove == (expression is not None):
         raise click.UsageError("give an expression, or --remove; one of the two")
-    tl.open(directory).derive(name, expression, **said)
+    tl.open(directory).derive(name, expression, **options)
     click.echo(f"{directory}: {name} is {'derived no more' if remove else f'derived as {expression}'}")
 
 
@@ -65,7 +65,7 @@ def derive(name: str, expression: str | None, directory: str, *, remove: bool, *
 @click.option("--description", help="What it means.")
 @click.option("--project", help="Only in the runs of this project.")
 @click.option("--remove", is_flag=True, help="Take it back.")
-def alias(name: str, others: tuple[str, ...], directory: str, *, remove: bool, **said: str | None) -> None:
+def alias(name: str, others: tuple[str, ...], directory: str, *, remove: bool, **options: str | None) -> None:
     """Say that NAME has the points of the metrics OTHERS, so that runs which logged under other names compare.
 
     \b
@@ -75,7 +75,7 @@ def alias(name: str, others: tuple[str, ...], directory: str, *, remove: bool, *
     """
     if remove == bool(others):
         raise click.UsageError("give the other names, or --remove; one of the two")
-    tl.open(directory).alias(name, *others, **said)
+    tl.open(directory).alias(name, *others, **options)
     click.echo(f"{directory}: {name} is {'no alias now' if remove else 'the same as ' + ', '.join(others)}")
 
 
@@ -92,9 +92,9 @@ def tag(run: str, tags: tuple[str, ...], directory: str, remove: tuple[str, ...]
       tracklake tag h64-lr0.1-seed0 baseline paper
       tracklake tag h64-lr0.1-seed0 --remove draft
     """
-    found = tl.open(directory).run(run)
-    before = found.tags
+    recorded = tl.open(directory).run(run)
+    before = recorded.tags
     after = [t for t in dict.fromkeys([*before, *tags]) if t not in remove]
     if after != before:
-        found.tags = after
+        recorded.tags = after
     click.echo(", ".join(after) or "no tags")
