@@ -207,15 +207,15 @@ def test_log_rank_is_that_of_the_references(groups: int):
         assert p == pytest.approx(scipy.stats.logrank(*sides).pvalue, abs=1e-9)
 
 
-def test_log_rank_of_one_group_or_no_arrival():
-    """There is nothing to compare with one group, or where none arrived."""
+def test_log_rank_of_one_group_or_none_that_got_there():
+    """There is nothing to compare with one group, or where none got there."""
     assert math.isnan(survival.log_rank([1.0, 2.0], [True, True], [0, 0])[1])
     assert math.isnan(survival.log_rank([1.0, 2.0], [False, False], [0, 1])[1])
 
 
 @pytest.fixture(scope="module")
 def racing(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
-    """Three settings: one arrives in every seed, one in a third of them, and one without a key never does."""
+    """Three settings: one gets there in every seed, one in a third of them, and one without a key never does."""
     curves = {
         **{(0.1, s): [(0, 0.1), (s + 1, 0.9), (9, 0.2)] for s in range(3)},
         **{(0.2, s): [(0, 0.1), (9, 0.9 if s == 0 else NAN)] for s in range(3)},
@@ -224,12 +224,12 @@ def racing(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
     return lake_of(tmp_path_factory.mktemp("racing"), curves)
 
 
-def test_runs_that_never_arrive_are_not_dropped(racing: tl.Lake):
-    """The median is over all runs, null where fewer than half arrived; null is a group; NaN is no arrival."""
+def test_runs_that_never_get_there_are_not_dropped(racing: tl.Lake):
+    """The median is over all runs, null where fewer than half got there; null is a group; NaN is below."""
     found = racing.time_to("acc", 0.9, goal="max", by="lr")
-    rows = found.table.select("config.lr", "n", "n_arrived", "median").rows()
+    rows = found.table.select("config.lr", "n", "n_reached", "median").rows()
     assert rows == [(0.1, 3, 3, 2.0), (0.2, 3, 1, None), (None, 2, 0, None)]
-    assert found.runs.filter(~pl.col("arrived"))["x"].to_list() == [9.0, 9.0, 5.0, 5.0]
+    assert found.runs.filter(~pl.col("reached"))["x"].to_list() == [9.0, 9.0, 5.0, 5.0]
 
 
 def test_groups_are_compared_with_the_soonest_or_the_one_named(racing: tl.Lake):
@@ -241,8 +241,8 @@ def test_groups_are_compared_with_the_soonest_or_the_one_named(racing: tl.Lake):
     assert racing.time_to("acc", 0.9, goal="max", by="lr", baseline=0.2).table["p"][1] is None
 
 
-def test_the_curve_of_arrivals(racing: tl.Lake):
-    """The curve has the share that has not arrived after each x at which some run did."""
+def test_the_survival_curve(racing: tl.Lake):
+    """The curve has the share that has not got there after each x at which some run did."""
     curve = racing.time_to("acc", 0.9, goal="max", by="lr").curve.filter(pl.col("config.lr") == 0.1)
     assert curve.select("x", "at_risk", "share").rows() == [
         (1.0, 3.0, pytest.approx(2 / 3)),
@@ -251,9 +251,9 @@ def test_the_curve_of_arrivals(racing: tl.Lake):
     ]
 
 
-def test_arrival_downwards(racing: tl.Lake):
-    """With goal="min" a run arrives when it is at or below the threshold."""
-    assert racing.time_to("acc", 0.1, goal="min").table.select("n", "n_arrived", "median").rows() == [(8, 8, 0.0)]
+def test_reached_downwards(racing: tl.Lake):
+    """With goal="min" a run is there when it is at or below the threshold."""
+    assert racing.time_to("acc", 0.1, goal="min").table.select("n", "n_reached", "median").rows() == [(8, 8, 0.0)]
 
 
 def test_runs_without_the_metric_are_counted_apart(tmp_path: Path):
@@ -262,10 +262,10 @@ def test_runs_without_the_metric_are_counted_apart(tmp_path: Path):
     assert lake.time_to("acc", 0.4, goal="max", by="lr").table.select("n", "n_without").rows() == [(1, 1)]
 
 
-def test_arrivals_print(racing: tl.Lake):
-    """The table says how many arrived, and what became of the others."""
+def test_time_to_prints(racing: tl.Lake):
+    """The table says how many got there, and what became of the others."""
     text = repr(racing.time_to("acc", 0.9, goal="max", by="lr"))
-    assert "4 of 8 runs never arrived" in text
+    assert "4 of 8 runs never reached it" in text
     assert "not seen" in text
     assert max(map(len, text.splitlines())) <= 80
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracklake as tl
-from tracklake.analysis import comparison, grouped_runs
+from tracklake.analysis import comparison, matching
 from tracklake.analysis.stats import resampling
 from tracklake.errors import DefinitionError, UnknownNameError
 
@@ -129,7 +129,7 @@ def test_half_of_the_smaller_group_and_two_seeds_make_pairs(theirs: list[int], w
     cells = [0, 1, 2, 3, 4, 5, *theirs]
     groups = [0] * 6 + [1] * len(theirs)
     sample = resampling.sample(groups, stratum=[0] * len(cells), cell=cells, value=np.arange(len(cells)))
-    pair = grouped_runs.Matcher(sample, what="seed").pair(0, 1)
+    pair = matching.Matcher(sample, what="seed").pair(0, 1)
     assert (pair.why, pair.matched) == (why, why.startswith("3"))
     assert len(pair.first[0]) == (3 if pair.matched else 6)
 
@@ -459,9 +459,9 @@ def test_no_columns_are_one_group(lake: tl.Lake):
 def test_tasks_are_no_groups(suite: tl.Lake):
     """by="config - seed" with tasks named does not group by the tasks as well."""
     found = suite.compare("acc", by="config - seed", over=["data", "seed"], goal="max", draws=200)
-    assert found.outcomes.by == ["config.model"]
+    assert found.grouped.by == ["config.model"]
     named = suite.compare("acc", by=["config.model", "config.data"], over="seed", goal="max", draws=200)
-    assert named.outcomes.by == ["config.model", "config.data"]
+    assert named.grouped.by == ["config.model", "config.data"]
     assert len(suite.compare("acc", by="config - seed - data", goal="max", draws=200)) == 2
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import tracklake as tl
-from tracklake.analysis import objective
+from tracklake.analysis import objectives
 from tracklake.analysis.stats import early_stopping
 from tracklake.analysis.stats.early_stopping import Hyperband, Median, SuccessiveHalving
 from tracklake.analysis.sweep import sweep as sweep_of
@@ -135,7 +135,7 @@ def test_a_column_has_no_curve(sweep: Sweep):
     lake = sweep.series.table
     other = sweep_of(
         sweep.series,
-        objective.target(lake, "config.k", goal="min"),
+        objectives.resolve(lake, "config.k", goal="min"),
         params=None,
         runs=None,
         where=None,

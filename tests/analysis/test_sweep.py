@@ -15,7 +15,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 import tracklake as tl
 from tracklake.analysis import marginals, winners_curse
-from tracklake.analysis.objective import Target
+from tracklake.analysis.objectives import Objective
 from tracklake.analysis.stats import pareto
 from tracklake.errors import DefinitionError, UnknownNameError
 
@@ -280,7 +280,7 @@ def test_luck_has_a_row_a_setting_in_the_unit_of_the_metric():
     """The best comes first, and what chance gives is told beside the noise between seeds."""
     keys = pl.DataFrame({"config.lr": [0.01, 0.1]})
     losses = [np.array([-0.5, -0.7]), np.array([-0.9, -0.7])]
-    found = winners_curse.of_the_best(keys, losses, Target("acc", "acc", "max"), None)
+    found = winners_curse.of_the_best(keys, losses, Objective("acc", "acc", "max"), None)
     assert found.table.columns == ["config.lr", "n", "mean", "corrected"]
     rows = [(0.1, 2, pytest.approx(0.8), pytest.approx(0.75)), (0.01, 2, pytest.approx(0.6), pytest.approx(0.65))]
     assert found.table.rows() == rows

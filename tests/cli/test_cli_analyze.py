@@ -91,9 +91,9 @@ def test_at_budget(folder: str):
 
 
 def test_time_to(folder: str):
-    """`time-to` counts runs that never arrive."""
+    """`time-to` counts runs that never reach it."""
     found = rows("time-to", "acc", "0.6", "--goal", "max", "--by", "lr", folder=folder)
-    assert [(row["config.lr"], row["n_arrived"], row["median"]) for row in found] == [
+    assert [(row["config.lr"], row["n_reached"], row["median"]) for row in found] == [
         (0.3, 3, 1.0), (0.2, 3, 2.0), (0.1, 0, None),
     ]  # fmt: skip
     text = call("time-to", "acc", "0.6", "--goal", "max", folder=folder).stdout

@@ -54,7 +54,7 @@ def test_curves_by_group_have_the_median_and_the_range(lake: tl.Lake):
 def test_curves_name_groups_in_order_and_null_last(lake: tl.Lake):
     """Groups are ordered by their values, and a run without the config value has a group of its own."""
     names = lake.plot.curves("loss", by="lr").data["group"].unique(maintain_order=True)
-    assert names.to_list() == ["0.01 (2 runs)", "0.1 (2 runs)", "(none) (1 run)"]
+    assert names.to_list() == ["0.01 (2 runs)", "0.1 (2 runs)", "null (1 run)"]
 
 
 def test_curves_say_what_is_missing(lake: tl.Lake):

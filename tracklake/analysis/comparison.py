@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import contrasts, grouped_runs
+from tracklake.analysis import contrasts, group_keys
 from tracklake.analysis.stats import bootstrap, resampling, significance
 from tracklake.common.text import number_of
 from tracklake.display import tables
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracklake.analysis.contrasts import Settings
-    from tracklake.analysis.grouped_runs import Outcomes
+    from tracklake.analysis.grouped_runs import GroupedRuns
     from tracklake.analysis.stats.resampling import Floats, Sample
 
 SHORT = 0.05
@@ -48,7 +48,7 @@ class Comparison(Tabulated):
     (2, {'config.lr': 0.1}, [0.9, 0.6])
     """
 
-    outcomes: Outcomes = field(repr=False)
+    grouped: GroupedRuns = field(repr=False)
     settings: Settings
     table: pl.DataFrame
     baseline: dict[str, Any] | None
@@ -61,7 +61,7 @@ class Comparison(Tabulated):
         >>> example().compare("acc", by="lr", goal="max").runs.select("run_id", "config.lr", "value", "used").rows()
         [('slow', 0.01, 0.6, True), ('fast', 0.1, 0.9, True)]
         """
-        return self.outcomes.runs.drop("group_no", "task_no", "cell_no")
+        return self.grouped.runs.drop("group_no", "task_no", "cell_no")
 
     def against(self, baseline: Any) -> Comparison:
         """Return the comparison with another baseline: the keys of a group, or the value of the only column.
@@ -70,7 +70,7 @@ class Comparison(Tabulated):
         >>> lake.compare("acc", by="lr", goal="max").against(0.01).table["difference"].round(3).to_list()
         [0.3, None]
         """
-        return compared(self.outcomes, self.settings, baseline=baseline)
+        return compared(self.grouped, self.settings, baseline=baseline)
 
     def _sheet(self) -> Sheet:
         return _sheet(self)
@@ -80,19 +80,19 @@ class Comparison(Tabulated):
         return self.table.height
 
 
-def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Comparison:
+def compared(grouped: GroupedRuns, settings: Settings, *, baseline: Any = None) -> Comparison:
     """Compute the table of all groups, against the baseline or, if none is named, against the best.
 
     Raises UnknownNameError for a baseline that no group has.
 
     >>> found = example().compare("acc", by="lr", goal="max", draws=10)
-    >>> compared(found.outcomes, found.settings, baseline=0.01).baseline
+    >>> compared(found.grouped, found.settings, baseline=0.01).baseline
     {'config.lr': 0.01}
     """
-    sample = found.sample
-    described = _described(found, sample, settings)
-    base = _baseline(found, described, settings, baseline)
-    against = contrasts.against(found, sample, settings, base)
+    sample = grouped.sample
+    described = _described(grouped, sample, settings)
+    base = _baseline(grouped, described, settings, baseline)
+    against = contrasts.against(grouped, sample, settings, base)
     level = 1 - settings.confidence
     p = against["p"].to_numpy()
     among = significance.pairs_of(p) if baseline is None else None
@@ -100,39 +100,41 @@ def compared(found: Outcomes, settings: Settings, *, baseline: Any = None) -> Co
         pl.Series("p_holm", significance.holm(p, comparisons=among), nan_to_null=True),
         pl.Series("p_bh", significance.benjamini_hochberg(p, comparisons=among), nan_to_null=True),
     )
-    table = table.with_columns(_verdict(base, level, found.target.sign), _warning(settings))
-    table = table.sort(settings.center, descending=found.target.goal == "max", nulls_last=True, maintain_order=True)
-    shown = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict", *_HIDDEN)]
-    table = table.select(*shown, "verdict", "why", "warning")
+    table = table.with_columns(_verdict(base, level, grouped.objective.sign), _warning(settings))
+    table = table.sort(
+        settings.center, descending=grouped.objective.goal == "max", nulls_last=True, maintain_order=True
+    )
+    names = [c for c in table.columns if c not in ("group_no", "why", "warning", "verdict", *_HIDDEN)]
+    table = table.select(*names, "verdict", "why", "warning")
     few = described.filter((pl.col("n") == 1) | _is_short(settings)).height
-    notes = tuple(_notes(found, table, base, chosen=baseline is None, few=few))
-    return Comparison(found, settings, table, None if base is None else _keys(found, base), notes)
+    notes = tuple(_notes(grouped, table, base, chosen=baseline is None, few=few))
+    return Comparison(grouped, settings, table, None if base is None else _keys(grouped, base), notes)
 
 
-def _keys(found: Outcomes, group: int) -> dict[str, Any]:
-    return found.groups.row(group, named=True) if found.by else {}
+def _keys(grouped: GroupedRuns, group: int) -> dict[str, Any]:
+    return grouped.groups.row(group, named=True) if grouped.by else {}
 
 
-def _described(found: Outcomes, sample: Sample, settings: Settings) -> pl.DataFrame:
+def _described(grouped: GroupedRuns, sample: Sample, settings: Settings) -> pl.DataFrame:
     """Return what is said of each group by itself."""
-    k = found.n_groups
+    k = grouped.n_groups
     used = pl.col("used")
-    counted = found.runs.group_by("group_no").agg(
+    counted = grouped.runs.group_by("group_no").agg(
         used.sum().cast(pl.Int64).alias("n"),
         (~used).sum().cast(pl.Int64).alias("n_failed"),
         pl.col("task_no").filter(used).n_unique().cast(pl.Int64).alias("n_tasks"),
-        _best(found.target.goal),
+        _best(grouped.objective.goal),
     )
-    spread = _within(found.runs.filter("used"))
+    spread = _within(grouped.runs.filter("used"))
     joined = counted.join(spread, on="group_no", how="left").sort("group_no").unnest("best")
     values: dict[str, Floats] = {c: resampling.centers(sample, center=c, size=k) for c in resampling.CENTERS}
     low, high = _interval(sample, settings, k)
     values |= {"low": low, "high": high, "coverage": _coverage(sample, settings, k)}
     computed = [pl.Series(name, v, nan_to_null=True) for name, v in values.items()]
-    whole = joined.with_columns(computed)
-    keys = whole.select("group_no").hstack(found.groups)
+    estimated = joined.with_columns(computed)
+    keys = estimated.select("group_no").hstack(grouped.groups)
     order = ["n", "n_failed", "n_tasks", "mean", "std", "median", "iqm", "low", "high", "best", "best_run", "coverage"]
-    return keys.hstack(whole.select(order))
+    return keys.hstack(estimated.select(order))
 
 
 def _best(goal: str) -> pl.Expr:
@@ -168,40 +170,40 @@ def _interval(sample: Sample, settings: Settings, size: int) -> tuple[Floats, Fl
 def _coverage(sample: Sample, settings: Settings, size: int) -> Floats:
     """Return how often an interval of so many values holds the truth, group by group."""
     pieces = resampling.pieces_of(sample)
-    found = np.full(size, np.nan)
+    coverage = np.full(size, np.nan)
     for group in np.unique(pieces.column):
-        found[group] = bootstrap.coverage(pieces.size[pieces.column == group], confidence=settings.confidence)
-    return found
+        coverage[group] = bootstrap.coverage(pieces.size[pieces.column == group], confidence=settings.confidence)
+    return coverage
 
 
 def _is_short(settings: Settings) -> pl.Expr:
     return pl.col("coverage") < settings.confidence - SHORT
 
 
-def _baseline(found: Outcomes, described: pl.DataFrame, settings: Settings, asked: Any) -> int | None:
+def _baseline(grouped: GroupedRuns, described: pl.DataFrame, settings: Settings, asked: Any) -> int | None:
     """Return the group to compare with: the one named, else the best that can be tested and has nearly all tasks."""
     if asked is not None:
-        return grouped_runs.find(found.groups, asked)
+        return group_keys.find(grouped.groups, asked)
     able = described.filter(pl.col("n") > 0)
     if able.is_empty():
         return None
     able = able.filter(pl.col("n_tasks") >= 0.9 * pl.col("n_tasks").max())  # else one that ran only easy tasks wins
     if able["n"].max() > 1:  # type: ignore[operator] # counts
         able = able.filter(pl.col("n") > 1)
-    best = able.sort(settings.center, descending=found.target.goal == "max", maintain_order=True)
+    best = able.sort(settings.center, descending=grouped.objective.goal == "max", maintain_order=True)
     return int(best["group_no"][0])
 
 
 def _verdict(base: int | None, level: float, sign: float) -> pl.Expr:
-    shown = pl.col("p_holm") < level
+    significant = pl.col("p_holm") < level
     better, worse = pl.col("difference") * sign > 0, pl.col("difference") * sign < 0
     return (
         pl.when(pl.col("group_no").eq_missing(base)).then(pl.lit("baseline"))
         .when(pl.col("n") == 0).then(pl.lit("no values"))
         .when(pl.col("p").is_null()).then(pl.lit("too few runs"))
-        .when(shown & _is_mixed()).then(pl.lit("mixed"))
-        .when(shown & better).then(pl.lit("better"))
-        .when(shown & worse).then(pl.lit("worse"))
+        .when(significant & _is_mixed()).then(pl.lit("mixed"))
+        .when(significant & better).then(pl.lit("better"))
+        .when(significant & worse).then(pl.lit("worse"))
         .otherwise(pl.lit("no difference shown")).alias("verdict")
     )  # fmt: skip
 
@@ -226,9 +228,9 @@ def _warning(settings: Settings) -> pl.Expr:
     )  # fmt: skip
 
 
-def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bool, few: int) -> Iterator[str]:
+def _notes(grouped: GroupedRuns, table: pl.DataFrame, base: int | None, *, chosen: bool, few: int) -> Iterator[str]:
     if base is None:
-        yield f"no run has a value of {found.target.name}"
+        yield f"no run has a value of {grouped.objective.name}"
         return
     if chosen and len(table) > 1:
         yield (
@@ -238,10 +240,10 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     failed = int(table["n_failed"].sum())
     if failed:
         yield (
-            f"left out: {failed:,} of {found.runs.height:,} runs, which failed or have no finite {found.target.name};"
-            " that flatters groups that fail"
+            f"left out: {failed:,} of {grouped.runs.height:,} runs, which failed or have no finite"
+            f" {grouped.objective.name}; that flatters groups that fail"
         )
-    running = found.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
+    running = grouped.runs.filter(pl.col("used") & (pl.col("state") == "running")).height
     if running:
         yield f"{number_of(running, 'run')} counted here still running"
     for test, n in table["test"].drop_nulls().value_counts(sort=True).iter_rows():
@@ -251,7 +253,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
     lacking = table.filter((pl.col("n_tasks") < pl.col("n_tasks").max()) & (pl.col("n") > 0)).height
     if lacking:
         yield f"{number_of(lacking, 'group')} without some tasks: differences are over the tasks in common"
-    if found.tasks and found.unit == "run":
+    if grouped.tasks and grouped.unit == "run":
         yield "the tasks are taken as given: for a claim about tasks like these say unit='task'"
     if few:
         yield f"{number_of(few, 'group')} of too few runs for a sound interval (the table's column warning)"
@@ -259,7 +261,7 @@ def _notes(found: Outcomes, table: pl.DataFrame, base: int | None, *, chosen: bo
 
 def _sheet(of: Comparison) -> Sheet:
     """Return what is worth printing of a comparison."""
-    table, center, found = of.table, of.settings.center, of.outcomes
+    table, center, grouped = of.table, of.settings.center, of.grouped
     share = f"{100 * of.settings.confidence:g}%"
     places = tables.decimals((table["high"] - table["low"]).to_list())
 
@@ -270,7 +272,7 @@ def _sheet(of: Comparison) -> Sheet:
         return [f"{a} .. {b}" if a else "" for a, b in zip(number(low), number(high), strict=True)]
 
     columns = [
-        *grouped_runs.key_columns(table, found.by),
+        *group_keys.key_columns(table, grouped.by),
         Column("n", [str(n) for n in table["n"]], rank=1),
         Column("failed", [str(n) for n in table["n_failed"]], rank=4),
         Column(center, number(center)),
@@ -285,14 +287,14 @@ def _sheet(of: Comparison) -> Sheet:
     ]
     if not table["n_failed"].sum():
         columns = [c for c in columns if c.heading != "failed"]
-    told = [c for c in columns if any(c.cells)]
-    return Sheet(_title(of), told, frozenset({0}) if len(table) > 1 else frozenset(), of.notes)
+    filled = [c for c in columns if any(c.cells)]
+    return Sheet(_title(of), filled, frozenset({0}) if len(table) > 1 else frozenset(), of.notes)
 
 
 def _title(of: Comparison) -> str:
-    found = of.outcomes
-    better = "higher" if found.target.goal == "max" else "lower"
-    tasks = f" on {number_of(found.runs['task_no'].n_unique(), 'task')}" if found.tasks else ""
-    base = f"; baseline {grouped_runs.label(of.baseline)}" if of.baseline is not None else ""
-    counts = f"{number_of(found.runs.height, 'run')} in {number_of(len(of), 'group')}"
-    return f"{found.target.name} ({better} is better){tasks}: {counts}{base}"
+    grouped = of.grouped
+    better = "higher" if grouped.objective.goal == "max" else "lower"
+    tasks = f" on {number_of(grouped.runs['task_no'].n_unique(), 'task')}" if grouped.tasks else ""
+    base = f"; baseline {group_keys.label(of.baseline)}" if of.baseline is not None else ""
+    counts = f"{number_of(grouped.runs.height, 'run')} in {number_of(len(of), 'group')}"
+    return f"{grouped.objective.name} ({better} is better){tasks}: {counts}{base}"

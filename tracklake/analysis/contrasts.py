@@ -1,4 +1,4 @@
-"""Differences: what matched (or other) runs say of one group against another."""
+"""Contrasts: differences of one group against another: tests, intervals, sizes of effects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import grouped_runs
+from tracklake.analysis import matching
 from tracklake.analysis.stats import bootstrap, resampling, significance
 from tracklake.analysis.stats.options import Center, Test
 from tracklake.common import arguments
@@ -17,7 +17,8 @@ from tracklake.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracklake.analysis.grouped_runs import Outcomes, Pair
+    from tracklake.analysis.grouped_runs import GroupedRuns
+    from tracklake.analysis.matching import Pair
     from tracklake.analysis.stats.resampling import Sample
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -56,23 +57,23 @@ class Settings:
         object.__setattr__(self, "seed", arguments.whole("seed", self.seed, least=0))
 
 
-def against(found: Outcomes, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
+def against(found: GroupedRuns, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
     """Return what is said of each group against the baseline, a row a group; null for the baseline itself.
 
-    `base` is the number of its group, None for no baseline. Differences are in the unit of the target.
+    `base` is the number of its group, None for no baseline. Differences are in the unit of the objective.
 
-    >>> found = example().compare("acc", by="lr", goal="max", draws=10).outcomes
+    >>> found = example().compare("acc", by="lr", goal="max", draws=10).grouped
     >>> against(found, found.sample, Settings(draws=10), 0)["difference"].round(3).to_list()
     [None, 0.3]
     """
     k = found.n_groups
     rows: list[dict[str, Any]] = [{} for _ in range(k)]
     if base is not None:
-        matcher = grouped_runs.Matcher(sample, what=found.matched)
+        matcher = matching.Matcher(sample, what=found.matched)
         pairs = {g: matcher.pair(g, base) for g in range(k) if g != base}
         pairs = {g: pair for g, pair in pairs.items() if pair.tasks}
         for g, pair in pairs.items():
-            rows[g] = _tested(pair, found.target.sign, settings)
+            rows[g] = _tested(pair, found.objective.sign, settings)
         for g, difference, low, high in _intervals(pairs, settings):
             rows[g] |= {"difference": difference, "difference_low": low, "difference_high": high}
     return pl.DataFrame(rows, schema=_STATISTICS).with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -103,30 +104,35 @@ def _tested(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
 
 
 def _intervals(pairs: dict[int, Pair], settings: Settings) -> Iterator[tuple[int, float, float | None, float | None]]:
-    """Yield each group with the difference of its center to the baseline's, and the bounds of that.
-
-    The two sides of a pair are two columns of one sample. Where they are matched they have the same cells, so that
-    the same seeds are drawn for both.
-    """
-    groups = list(pairs)
-    sides = [(2 * i + side, t, values, p.matched)
-             for i, p in enumerate(pairs.values()) for side, parts in enumerate((p.first, p.second))
-             for t, values in zip(p.tasks, parts, strict=True)]  # fmt: skip
-    sizes = [len(values) for _, _, values, _ in sides]
-    if not sizes:
+    """Yield each group with the difference of its center to the baseline's, and the bounds of that."""
+    if not pairs:
         return
-    cells = [np.arange(len(values)) if matched else np.full(len(values), -1) for _, _, values, matched in sides]
-    both = resampling.Sample(
-        np.repeat([column for column, *_ in sides], sizes), np.repeat([t for _, t, *_ in sides], sizes),
-        np.concatenate(cells), np.concatenate([values for _, _, values, _ in sides]))  # fmt: skip
-    center = resampling.centers(both, center=settings.center, size=2 * len(groups))
-    single: Booleans = np.logical_or.reduce(alone(both, 2 * len(groups)).reshape(-1, 2), axis=1)
-    drawn = resampling.resampled(both, center=settings.center, draws=settings.draws, seed=settings.seed + 1, together=2)
+    groups = list(pairs)
+    sides = _sides(pairs)
+    center = resampling.centers(sides, center=settings.center, size=2 * len(groups))
+    single: Booleans = np.logical_or.reduce(alone(sides, 2 * len(groups)).reshape(-1, 2), axis=1)
+    drawn = resampling.resampled(
+        sides, center=settings.center, draws=settings.draws, seed=settings.seed + 1, together=2
+    )
     for columns, values in drawn:
         low, high = bootstrap.bounds(values[::2] - values[1::2], settings.confidence)
         for row, pair in enumerate((columns[::2] // 2).tolist()):
             ends = (None, None) if single[pair] else (float(low[row]), float(high[row]))
             yield groups[pair], float(center[2 * pair] - center[2 * pair + 1]), *ends
+
+
+def _sides(pairs: dict[int, Pair]) -> Sample:
+    """Return one sample in which pair i has the columns 2 i (the group) and 2 i + 1 (the baseline).
+
+    Where they are matched both have the same cells, so that the same seeds are drawn for both.
+    """
+    rows: list[tuple[int, int, int, float]] = []
+    for i, pair in enumerate(pairs.values()):
+        for column, values_of_tasks in ((2 * i, pair.first), (2 * i + 1, pair.second)):
+            for task, values in zip(pair.tasks, values_of_tasks, strict=True):
+                rows += [(column, task, cell if pair.matched else -1, v) for cell, v in enumerate(values.tolist())]
+    columns, tasks, cells, numbers = zip(*rows, strict=True)
+    return resampling.sample(columns, stratum=tasks, cell=cells, value=numbers)
 
 
 def alone(sample: Sample, size: int) -> Booleans:
@@ -137,5 +143,5 @@ def alone(sample: Sample, size: int) -> Booleans:
     [True, False]
     """
     pairs = np.unique(np.stack([sample.column, sample.stratum]), axis=1)
-    found: Booleans = np.bincount(sample.column, minlength=size) <= np.bincount(pairs[0], minlength=size)
-    return found
+    single: Booleans = np.bincount(sample.column, minlength=size) <= np.bincount(pairs[0], minlength=size)
+    return single

@@ -1,4 +1,4 @@
-"""Replays: early stopping tried on stored curves, as tables."""
+"""Replay of early stopping: early stopping tried on stored curves, as tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tracklake.schema.statistics import Statistic
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.analysis.objective import Target
+    from tracklake.analysis.objectives import Objective
     from tracklake.query.history import SeriesTable
 
 RuleName = Literal["asha", "hyperband", "median"]
@@ -50,7 +50,7 @@ class Replay(Tabulated):
 
 def replay(
     series: SeriesTable,
-    target: Target,
+    objective: Objective,
     runs: pl.DataFrame,
     rules: Sequence[str | Rule],
     *,
@@ -62,57 +62,66 @@ def replay(
     Raises DefinitionError for what is no rule, and where nothing says which metric was reported on the way.
 
     >>> found = example().sweep(metric="acc", goal="max")
-    >>> replay(found.series, found.target, found.runs, ["median"], metric=None, x=None).table["n_runs"].to_list()
+    >>> replay(found.series, found.objective, found.runs, ["median"], metric=None, x=None).table["n_runs"].to_list()
     [2]
     """
-    reported = metric or (target.source.metric if isinstance(target.source, Statistic) else None)
+    reported = metric or (objective.source.metric if isinstance(objective.source, Statistic) else None)
     if not rules:
         raise DefinitionError("no rule to replay: say 'asha', 'hyperband', 'median', or a rule")
     if reported is None:
-        raise DefinitionError(f"{target.name} is not logged along the run: say metric=, what was reported on the way")
+        raise DefinitionError(
+            f"{objective.name} is not logged along the run: say metric=, what was reported on the way"
+        )
     ids = runs.select("run_id")
-    whole = learning_curves.trajectories(series, reported, x=x, runs=ids, where=None)
-    curves = whole.group_by("run_id", maintain_order=True).agg("step", "x", "value")
+    points = learning_curves.trajectories(series, reported, x=x, runs=ids, where=None)
+    curves = points.group_by("run_id", maintain_order=True).agg("step", "x", "value")
     started = series.table.select(runs=ids, wanted=["run_id"], order_by="created_at")
     ordered = started.join(curves, on="run_id", maintain_order="left").join(
         runs.select("run_id", pl.col("value").alias("final")), on="run_id", maintain_order="left"
     )
-    made = [_of_rule(rule, ordered, target) for rule in rules]
-    return Replay(x or "step", pl.concat([table for table, _ in made]), pl.concat([told for _, told in made]))
+    runs_of_rules = [_of_rule(rule, ordered, objective) for rule in rules]
+    table = pl.concat(_summary(per_run, objective) for per_run in runs_of_rules)
+    columns = ("rule", "run_id", "stopped_at", "used", "whole", "value")
+    return Replay(x or "step", table, pl.concat(per_run.select(columns) for per_run in runs_of_rules))
 
 
-def _of_rule(rule: str | Rule, ordered: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the row of a rule, and those of its runs; `ordered` has step, x and value as lists, and final."""
+def _of_rule(rule: str | Rule, ordered: pl.DataFrame, objective: Objective) -> pl.DataFrame:
+    """Return where a rule would have stopped each run; `ordered` has step, x and value as lists, and final."""
     if not isinstance(rule, str) and not callable(getattr(rule, "run", None)):
         raise arguments.refused("early_stopping", "'asha', 'hyperband', 'median', or a rule", rule)
-    name, made = (rule, _named(rule)) if isinstance(rule, str) else (repr(rule), copy.deepcopy(rule))  # it learns
-    curves = [(np.asarray(s, dtype=np.int64), -target.sign * np.asarray(v, dtype=np.float64))
-              for s, v in ordered.select("step", "value").iter_rows()]  # fmt: skip
-    kept = pl.Series("kept", early_stopping.replayed(made, curves))
-    told = ordered.with_columns(kept).select(
-        pl.lit(name).alias("rule"),
+    decider = _named(rule) if isinstance(rule, str) else copy.deepcopy(rule)  # it learns
+    losses = [-objective.sign * np.asarray(values, dtype=np.float64) for values in ordered["value"]]
+    steps = [np.asarray(of_run, dtype=np.int64) for of_run in ordered["step"]]
+    n_reports = pl.Series("n_reports", early_stopping.replayed(decider, list(zip(steps, losses, strict=True))))
+    stopped = pl.col("n_reports") < pl.col("step").list.len()
+    used = pl.col("x").list.get(pl.col("n_reports") - 1)
+    return ordered.with_columns(n_reports).select(
+        pl.lit(rule if isinstance(rule, str) else repr(rule)).alias("rule"),
         "run_id",
-        (pl.col("kept") < pl.col("step").list.len()).alias("stopped"),
-        pl.col("x").list.get(pl.col("kept") - 1).alias("used"),
+        stopped.alias("stopped"),
+        pl.when(stopped).then(used).alias("stopped_at"),
+        used.alias("used"),
         pl.col("x").list.last().alias("whole"),
         pl.col("final").alias("value"),
     )
-    told = told.with_columns(pl.when("stopped").then("used").alias("stopped_at"))
-    loss = -target.sign * pl.col("value")
-    best, left = loss.min(), loss.filter(~pl.col("stopped")).min()
-    table = told.select(
-        pl.lit(name).alias("rule"),
+
+
+def _summary(per_run: pl.DataFrame, objective: Objective) -> pl.DataFrame:
+    """Return the row of a rule: what it would have saved, and how good the best run that it left is."""
+    loss = -objective.sign * pl.col("value")
+    best, best_left = loss.min(), loss.filter(~pl.col("stopped")).min()
+    return per_run.select(
+        pl.col("rule").first(),
         pl.len().cast(pl.Int64).alias("n_runs"),
         pl.col("stopped").sum().cast(pl.Int64).alias("n_stopped"),
         pl.col("used").sum(),
         pl.col("whole").sum(),
         (1 - pl.col("used").sum() / pl.col("whole").sum()).fill_nan(None).alias("saved"),
-        (-target.sign * best).alias("best"),
-        (-target.sign * left).alias("best_left"),
-        (left - best).alias("regret"),
+        (-objective.sign * best).alias("best"),
+        (-objective.sign * best_left).alias("best_left"),
+        (best_left - best).alias("regret"),
         pl.col("stopped_at").get(loss.arg_min(), null_on_oob=True).alias("best_stopped_at"),
     )
-    return table, told.select("rule", "run_id", "stopped_at", "used", "whole", "value")
 
 
 def _named(name: str) -> Rule:

@@ -78,10 +78,10 @@ def importance(
     confidence = arguments.share("confidence", confidence, such_as=0.95)
     draws = arguments.whole("draws", draws, least=0)
     seed = arguments.whole("seed", seed, least=0)
-    kept = ~np.isnan(losses)
+    counted = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
-    of_runs = [p._replace(codes=p.codes[kept]) for p in found]
-    values, drawn = compute(of_runs, losses[kept], quantile=quantile, draws=draws, seed=seed)
+    of_runs = [p._replace(codes=p.codes[counted]) for p in found]
+    values, drawn = compute(of_runs, losses[counted], quantile=quantile, draws=draws, seed=seed)
     low, high = _bounds(values, drawn, confidence)
     total = values.sum()
     columns = {
@@ -113,17 +113,17 @@ def _of_the_best(
     found: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
 ) -> tuple[Floats, Floats]:
     """PED-ANOVA: of all runs, and of draws of the runs."""
-    shown = [i for i, p in enumerate(found) if p.is_varied]
+    varied = [i for i, p in enumerate(found) if p.is_varied]
     values, drawn = np.zeros(len(found)), np.zeros((draws, len(found)))
-    if not shown or len(losses) < 2:  # noqa: PLR2004 - nothing to tell apart
+    if not varied or len(losses) < 2:  # noqa: PLR2004 - nothing to tell apart
         return values, drawn
-    grids = [parameters.gridded(found[i]) for i in shown]
-    values[shown] = ped_anova.importance(grids, ped_anova.best(losses, quantile))
+    grids = [parameters.gridded(found[i]) for i in varied]
+    values[varied] = ped_anova.importance(grids, ped_anova.best(losses, quantile))
     generator = np.random.default_rng(seed)
     for draw in range(draws):
         counts = np.bincount(generator.integers(0, len(losses), len(losses)), minlength=len(losses)).astype(np.float64)
         top = ped_anova.best(losses, quantile, weights=counts)
-        drawn[draw, shown] = ped_anova.importance(grids, top, weights=counts)
+        drawn[draw, varied] = ped_anova.importance(grids, top, weights=counts)
     return values, drawn
 
 
@@ -131,9 +131,9 @@ def _of_failing(found: Sequence[Parameter], failed: Booleans) -> Floats:
     """Return each parameter's share in telling failed runs from all: PED-ANOVA with the failed runs as the top."""
     if failed.sum() < FEW or (~failed).sum() < FEW:
         return np.full(len(found), np.nan)
-    shown = [i for i, p in enumerate(found) if p.is_varied]
+    varied = [i for i, p in enumerate(found) if p.is_varied]
     values = np.zeros(len(found))
-    values[shown] = ped_anova.importance([parameters.gridded(found[i]) for i in shown], failed)
+    values[varied] = ped_anova.importance([parameters.gridded(found[i]) for i in varied], failed)
     return values / values.sum() if values.sum() > 0 else values
 
 
@@ -158,16 +158,18 @@ def _fitted(
     seed: int,
 ) -> tuple[Floats, Floats]:
     """Fit to all runs and to draws of them; what does not vary has 0."""
-    shown = [i for i, p in enumerate(found) if p.is_varied]
+    varied = [i for i, p in enumerate(found) if p.is_varied]
     values, drawn = np.zeros(len(found)), np.zeros((draws, len(found)))
-    if not shown or len(losses) < FEW or np.ptp(losses) == 0:
+    if not varied or len(losses) < FEW or np.ptp(losses) == 0:
         return values, drawn
-    whole = encoded([found[i] for i in shown])
-    values[shown] = fitted(whole, losses, seed)
+    features = encoded([found[i] for i in varied])
+    values[varied] = fitted(features, losses, seed)
     generator = np.random.default_rng(seed)
     for draw in range(draws):
         chosen = generator.integers(0, len(losses), len(losses))
-        drawn[draw, shown] = fitted(whole._replace(features=whole.features[chosen]), losses[chosen], seed + 1 + draw)
+        drawn[draw, varied] = fitted(
+            features._replace(features=features.features[chosen]), losses[chosen], seed + 1 + draw
+        )
     return values, drawn
 
 
@@ -176,12 +178,12 @@ def _of_the_prediction(
 ) -> tuple[Floats, Floats]:
     """By how much a forest predicts worse (R²) when a parameter is shuffled, on runs it has not seen."""
     del quantile  # all runs count
-    shown = [i for i, p in enumerate(found) if p.is_varied]
+    varied = [i for i, p in enumerate(found) if p.is_varied]
     drawn = np.zeros((draws, len(found)))
-    if not shown or len(losses) < 2 * FEW or np.ptp(losses) == 0 or not draws:
+    if not varied or len(losses) < 2 * FEW or np.ptp(losses) == 0 or not draws:
         return np.zeros(len(found)), drawn
-    whole = encoded([found[i] for i in shown])
-    drawn[:, shown] = list(permuted(whole, losses, draws=draws, seed=seed))
+    features = encoded([found[i] for i in varied])
+    drawn[:, varied] = list(permuted(features, losses, draws=draws, seed=seed))
     return np.maximum(drawn.mean(axis=0), 0.0), drawn
 
 
@@ -215,12 +217,14 @@ def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
     >>> fit([], np.array([1.0, 2.0]), seed=0) is None  # nothing varies
     True
     """
-    kept = ~np.isnan(losses)
-    shown = [q for q in (p._replace(codes=p.codes[kept]) for p in found) if q.is_varied]
-    if not shown or kept.sum() < FEW or np.ptp(losses[kept]) == 0:
+    counted = ~np.isnan(losses)
+    varied = [q for q in (p._replace(codes=p.codes[counted]) for p in found) if q.is_varied]
+    if not varied or counted.sum() < FEW or np.ptp(losses[counted]) == 0:
         return None
-    features = encoded(shown)
-    return Fit(shown, features, fanova.forest(features.features, losses[kept], features.bounds, seed=seed, most=_MOST))
+    features = encoded(varied)
+    return Fit(
+        varied, features, fanova.forest(features.features, losses[counted], features.bounds, seed=seed, most=_MOST)
+    )
 
 
 def encoded(found: Sequence[Parameter]) -> Encoded:
@@ -251,5 +255,5 @@ def _categories(p: Parameter) -> list[Floats]:
     common = names[np.argsort(-counts, kind="stable")]
     alone = np.sort(common[: MOST_CHOICES - 1]) if len(common) > MOST_CHOICES else names
     columns = [(codes == name).astype(np.float64) for name in alone]
-    rest = np.setdiff1d(names, alone)
-    return [*columns, np.isin(codes, rest).astype(np.float64)] if len(rest) else columns
+    rare = np.setdiff1d(names, alone)
+    return [*columns, np.isin(codes, rare).astype(np.float64)] if len(rare) else columns

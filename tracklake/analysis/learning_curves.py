@@ -1,4 +1,4 @@
-"""Trajectories: how a metric went along steps, time, tokens or any other metric, for many runs at once."""
+"""Learning curves: how a metric went along steps, time, tokens or any other metric, for many runs at once."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def axis(table: RunTable, x: str | None) -> str:
     if x is None:
         return "_step"
     metrics = table.snapshot.metrics
-    found = x if arguments.metric("x", x) in metrics or x in PSEUDO else _OF_THE_ROW.get(x)
-    if found is None:
+    name = x if arguments.metric("x", x) in metrics or x in PSEUDO else _OF_THE_ROW.get(x)
+    if name is None:
         raise UnknownNameError.nearest("x metric", x, [*metrics, *_OF_THE_ROW])
-    return found
+    return name
 
 
 def amount(value: Amount, *, said: str = "budget") -> float:
@@ -92,12 +92,12 @@ def trajectories(series: SeriesTable, metric: str, *, x: str | None, runs: Runs,
     """
     name = axis(series.table, x)
     metrics = [arguments.metric("metric", metric)]
-    found = series.read(
+    history = series.read(
         metrics, runs=runs, where=where, steps=None, x=None if name == "_step" else name, shape="long",
         downsample=None, raw=False, limit=LIMIT,
     )  # fmt: skip
     at = pl.col("step").cast(pl.Float64) if name == "_step" else pl.col("x")
-    return found.select("run_id", "step", at.alias("x"), "value").drop_nulls()
+    return history.select("run_id", "step", at.alias("x"), "value").drop_nulls()
 
 
 def extent(table: RunTable, run_ids: pl.Series, x: str) -> pl.Series:
@@ -178,7 +178,7 @@ def _at(whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list
     within = pl.all_horizontal(pl.col(_used(i)) <= limit for i, limit in enumerate(limits))
     number = pl.col("value").fill_nan(None)
     best = number.arg_max() if goal == "max" else number.arg_min()
-    found = (
+    within_budget = (
         whole.filter(within)
         .group_by("run_id")
         .agg(
@@ -189,9 +189,11 @@ def _at(whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list
         )
     )
     reached = pl.all_horizontal(pl.col(_used(i)) >= limit for i, limit in enumerate(limits)).fill_null(value=False)
-    told = reach.select("run_id", reached.alias("reached")).join(found, on="run_id", how="left", maintain_order="left")
-    said = [pl.lit(limit).alias(f"budget.{name}") for name, limit in zip(names, limits, strict=True)]
-    return told.select("run_id", *said, "value", "best", "step", "best_step", "reached")
+    per_run = reach.select("run_id", reached.alias("reached")).join(
+        within_budget, on="run_id", how="left", maintain_order="left"
+    )
+    budgets = [pl.lit(limit).alias(f"budget.{name}") for name, limit in zip(names, limits, strict=True)]
+    return per_run.select("run_id", *budgets, "value", "best", "step", "best_step", "reached")
 
 
 def area_under(
@@ -216,11 +218,11 @@ def area_under(
         curves = curves.with_columns(running_best(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
     limit = None if until is None else amount(until, said="until")
-    found = curves.group_by("run_id", maintain_order=True).agg("x", "value")
-    areas = [_area(np.asarray(xs), np.asarray(ys), limit) for xs, ys in found.select("x", "value").iter_rows()]
+    series_of_runs = curves.group_by("run_id", maintain_order=True).agg("x", "value")
+    areas = [_area(np.asarray(xs), np.asarray(ys), limit) for xs, ys in series_of_runs.select("x", "value").iter_rows()]
     schema = {"area": pl.Float64, "mean": pl.Float64, "first": pl.Float64, "last": pl.Float64}
-    told = found.select("run_id").hstack(pl.DataFrame(areas, schema=schema, orient="row"))
-    return ids.join(told, on="run_id", how="left", maintain_order="left")
+    measured = series_of_runs.select("run_id").hstack(pl.DataFrame(areas, schema=schema, orient="row"))
+    return ids.join(measured, on="run_id", how="left", maintain_order="left")
 
 
 def _area(x: Floats, y: Floats, limit: float | None) -> tuple[float | None, float | None, float | None, float | None]:
@@ -228,9 +230,9 @@ def _area(x: Floats, y: Floats, limit: float | None) -> tuple[float | None, floa
     if limit is not None:
         if x[0] > limit:
             return None, None, None, None
-        kept = x <= limit
-        if not kept.all():
-            x, y = np.append(x[kept], limit), np.append(y[kept], np.interp(limit, x, y))
+        within = x <= limit
+        if not within.all():
+            x, y = np.append(x[within], limit), np.append(y[within], np.interp(limit, x, y))
     area, width = float(np.trapezoid(y, x)), float(x[-1] - x[0])
     return area, area / width if width > 0 else float(y[-1]), float(x[0]), float(x[-1])
 
@@ -272,7 +274,7 @@ def learning_curves(
     low, high = map(float, shares)
     value = pl.col("value")
     columns = [c for c in by.columns if c != "run_id"]
-    found = (
+    aggregated = (
         at.drop_nulls("value")
         .group_by([*columns, "x"])
         .agg(
@@ -283,7 +285,7 @@ def learning_curves(
             value.quantile(high, interpolation="linear").alias("high"),
         )
     )
-    return found.sort([*columns, "x"], nulls_last=True)
+    return aggregated.sort([*columns, "x"], nulls_last=True)
 
 
 def _grid(x: pl.Series, points: int | Sequence[float]) -> pl.Series:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracklake.analysis.importance import Fit, Floats
-    from tracklake.analysis.objective import Target
+    from tracklake.analysis.objectives import Objective
     from tracklake.analysis.parameters import Parameter
     from tracklake.analysis.stats.resampling import Ints
 
 _TICKS = 5
+_STATISTICS = ("n", "n_failed", "mean", "low", "high", "best", "adjusted")
 
 
 class Parallel(NamedTuple):
@@ -36,7 +37,7 @@ class Parallel(NamedTuple):
 def marginal(
     parameter: Parameter,
     runs: pl.DataFrame,
-    target: Target,
+    objective: Objective,
     *,
     others: Sequence[Parameter],
     points: int,
@@ -45,9 +46,9 @@ def marginal(
 ) -> pl.DataFrame:
     """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`.
 
-    >>> from tracklake.analysis import parameters, objective
+    >>> from tracklake.analysis import parameters, objectives
     >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": [False] * 3})
-    >>> (lr,), acc = parameters.varied(runs, ["lr"]), objective.Target("acc", "acc", "max")
+    >>> (lr,), acc = parameters.varied(runs, ["lr"]), objectives.Objective("acc", "acc", "max")
     >>> found = marginal(lr, runs, acc, others=[], points=20, confidence=0.95, seed=0)
     >>> found.select("value", "n", "mean", "best").rows()
     [(0.1, 2, 2.0, 3.0), (0.2, 1, 5.0, 5.0)]
@@ -58,32 +59,48 @@ def marginal(
     bins = _bins(parameter, points)
     placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
     placed = placed.filter(pl.col("bin") >= 0)
-    best = pl.col("value").max() if target.goal == "max" else pl.col("value").min()
-    at = pl.col("at")
-    found = (
+    size = int(bins.max(initial=-1)) + 1
+    low, high = _intervals(placed.drop_nulls("value"), size, confidence, seed)
+    adjusted = _adjusted(runs["value"], bins, [_bins(other, points) for other in others], size)
+    per_bin = _per_bin(placed, objective)
+    at = per_bin["bin"]
+    estimates = {"low": low[at], "high": high[at], "adjusted": adjusted[at]}
+    table = per_bin.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in estimates.items())
+    return table.select(*_places_of(parameter, table), *_STATISTICS)
+
+
+def _per_bin(placed: pl.DataFrame, objective: Objective) -> pl.DataFrame:
+    """Return what the runs of each bin are: where it lies, how many they are, their mean and best value."""
+    at, value = pl.col("at"), pl.col("value")
+    best = value.max() if objective.goal == "max" else value.min()
+    return (
         placed.group_by("bin")
         .agg(
             at.median().alias("value_at"),
             at.min().alias("low_edge"),
             at.max().alias("high_edge"),
-            pl.col("value").count().cast(pl.Int64).alias("n"),
+            value.count().cast(pl.Int64).alias("n"),
             pl.col("failed").sum().cast(pl.Int64).alias("n_failed"),
-            pl.col("value").mean().alias("mean"),
+            value.mean().alias("mean"),
             best.alias("best"),
         )
         .sort("bin")
     )
-    low, high = _intervals(placed.drop_nulls("value"), int(bins.max(initial=-1)) + 1, confidence, seed)
-    used = (bins >= 0) & runs["value"].is_not_null().to_numpy()
-    beside = [common(_bins(other, points)[used] + 1) for other in others]  # to lack a parameter is a place as well
-    adjusted = evened_out(runs["value"].to_numpy()[used], bins[used], beside, size=len(low))
-    measured = {"low": low[found["bin"]], "high": high[found["bin"]], "adjusted": adjusted[found["bin"]]}
-    shown = found.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in measured.items())
-    rest = ["n", "n_failed", "mean", "low", "high", "best", "adjusted"]
+
+
+def _places_of(parameter: Parameter, table: pl.DataFrame) -> list[pl.Expr | pl.Series]:
+    """Return the columns that say which values of the parameter a row is about."""
     if parameter.choices:
-        names = [parameter.choices[int(place)] for place in found["value_at"]]
-        return shown.select(pl.Series("choice", names, dtype=pl.String), *rest)
-    return shown.select(pl.col("value_at").alias("value"), "low_edge", "high_edge", *rest)
+        names = [parameter.choices[int(place)] for place in table["value_at"]]
+        return [pl.Series("choice", names, dtype=pl.String)]
+    return [pl.col("value_at").alias("value"), pl.col("low_edge"), pl.col("high_edge")]
+
+
+def _adjusted(values: pl.Series, bins: Ints, others: Sequence[Ints], size: int) -> Floats:
+    """Return the mean of each bin with the other parameters evened out; to lack one is a place as well."""
+    used = (bins >= 0) & values.is_not_null().to_numpy()
+    beside = [common(other[used] + 1) for other in others]
+    return evened_out(values.to_numpy()[used], bins[used], beside, size=size)
 
 
 def _bins(parameter: Parameter, points: int) -> Ints:
@@ -108,8 +125,8 @@ def _intervals(used: pl.DataFrame, size: int, confidence: float, seed: int) -> t
     """Return the bounds of the mean of each bin, NaN for one of fewer than two runs."""
     low, high = np.full(size, np.nan), np.full(size, np.nan)
     nothing = np.zeros(used.height)
-    whole = resampling.sample(used["bin"], stratum=nothing, cell=nothing - 1, value=used["value"])
-    for columns, drawn in resampling.resampled(resampling.by_itself(whole), center="mean", draws=2000, seed=seed):
+    sample = resampling.sample(used["bin"], stratum=nothing, cell=nothing - 1, value=used["value"])
+    for columns, drawn in resampling.resampled(resampling.by_itself(sample), center="mean", draws=2000, seed=seed):
         low[columns], high[columns] = bootstrap.bounds(drawn, confidence)
     alone = np.bincount(used["bin"], minlength=size) < 2  # noqa: PLR2004 - one run has no spread
     low[alone], high[alone] = np.nan, np.nan
@@ -178,12 +195,12 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
     return frame.sort("share", descending=True, maintain_order=True)
 
 
-def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> Parallel:
+def parallel(found: Sequence[Parameter], runs: pl.DataFrame, objective: Objective) -> Parallel:
     """Return where each run stands on each axis; see `Sweep.parallel`.
 
-    >>> from tracklake.analysis import parameters, objective
+    >>> from tracklake.analysis import parameters, objectives
     >>> runs = pl.DataFrame({"run_id": ["a", "b", "c"], "depth": [1, 2, 3], "value": [1.0, 3.0, 2.0]})
-    >>> found = parallel(parameters.varied(runs, ["depth"]), runs, objective.Target("acc", "acc", "max"))
+    >>> found = parallel(parameters.varied(runs, ["depth"]), runs, objectives.Objective("acc", "acc", "max"))
     >>> found.lines.rows()
     [('a', 0.0, 0.0), ('b', 0.5, 1.0), ('c', 1.0, 0.5)]
     """
@@ -195,7 +212,7 @@ def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> 
     places, low, high = _places(runs["value"].fill_null(np.nan).to_numpy())
     lines.append(pl.Series("value", places, nan_to_null=True))
     ticks = np.linspace(low, high, _TICKS)
-    axes.append((target.name, "float", "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in ticks]))
+    axes.append((objective.name, "float", "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in ticks]))
     texts = dict.fromkeys(("name", "kind", "scale"), pl.String)
     schema = texts | {"positions": pl.List(pl.Float64), "labels": pl.List(pl.String)}
     return Parallel(pl.DataFrame(lines), pl.DataFrame(axes, schema=schema, orient="row"))
@@ -203,8 +220,8 @@ def parallel(found: Sequence[Parameter], runs: pl.DataFrame, target: Target) -> 
 
 def _places(values: Floats) -> tuple[Floats, float, float]:
     """Return the values from 0 to 1 (0.5 if all are one), and what 0 and 1 mean."""
-    known = values[np.isfinite(values)]
-    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 0.0)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     if high > low:
         return (values - low) / (high - low), low, high
     return np.where(np.isfinite(values), 0.5, np.nan), low, high
@@ -214,5 +231,5 @@ def _axis(p: Parameter, low: float, high: float) -> tuple[str, str, str | None, 
     if p.choices:
         return p.name, p.kind, None, _places(np.arange(len(p.choices), dtype=np.float64))[0].tolist(), p.choices
     ticks = np.linspace(low, high, _TICKS)
-    shown = 10**ticks if p.log else ticks
-    return p.name, p.kind, "log" if p.log else "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in shown]
+    values = 10**ticks if p.log else ticks
+    return p.name, p.kind, "log" if p.log else "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in values]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import grouped_runs
 from tracklake.analysis.stats.ped_anova import Gridded
-from tracklake.display.labels import short_name
+from tracklake.display.labels import short_name, value_label
 from tracklake.display.tables import Column
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ class Parameter(NamedTuple):
         >>> varied(pl.DataFrame({"momentum": [0.9, None, 0.8]}), ["momentum"])[0].active.tolist()
         [True, False, True]
         """
-        found: Booleans = ~np.isnan(self.codes)
-        return found
+        active: Booleans = ~np.isnan(self.codes)
+        return active
 
     @property
     def scaled(self) -> Floats:
@@ -93,8 +92,8 @@ def varied(rows: pl.DataFrame, columns: Sequence[str]) -> list[Parameter]:
     >>> [(p.name, p.kind, p.when) for p in varied(rows, rows.columns)]
     [('lr', 'float', ''), ('opt', 'categorical', ''), ('momentum', 'float', "opt is 'sgd'")]
     """
-    found = [_parameter(rows, name) for name in columns if not _is_text_part(rows, name) and _differs(rows, name)]
-    return [p._replace(when=_condition(p, found)) for p in found]
+    parameters = [_parameter(rows, name) for name in columns if not _is_text_part(rows, name) and _differs(rows, name)]
+    return [p._replace(when=_condition(p, parameters)) for p in parameters]
 
 
 def is_seed(column: str) -> bool:
@@ -170,7 +169,7 @@ def _parameter(rows: pl.DataFrame, name: str) -> Parameter:
         kind: Kind = "int" if column.dtype.is_integer() else "float"
         if not np.isnan(codes).all():
             return Parameter(name, kind, _is_log(codes[~np.isnan(codes)]), codes, [], "")
-    text = [None if v is None else grouped_runs.shown(v) for v in column]
+    text = [None if v is None else value_label(v) for v in column]
     if mixed:
         texts = rows[f"{name}.text"]
         alike = {*text} & {*texts.drop_nulls()}  # True and "true", which are two choices
@@ -236,14 +235,18 @@ def gridded(parameter: Parameter) -> Gridded:
     if parameter.choices:
         cells[active] = parameter.codes[active].astype(np.int64)
         return Gridded(cells, len(parameter.choices), ordered=False)
-    low, high = parameter.bounds
-    size = _STEPS
-    if parameter.kind == "int":
-        span = high - low + 1
-        size = min(int(np.ceil(np.log(span) / np.log(2))) + 1 if parameter.log else round(span), _STEPS)
-    values = parameter.codes[active]
-    if parameter.log:
-        values, low, high = np.log(values), float(np.log(low)), float(np.log(high))
+    size = _grid_size(parameter)
+    values = np.log(parameter.codes[active]) if parameter.log else parameter.codes[active]
+    low, high = np.log(parameter.bounds) if parameter.log else parameter.bounds
     width = (high - low) / (size - 1)
     cells[active] = np.clip(np.ceil((values - low) / width - 0.5).astype(np.int64), 0, size - 1)
     return Gridded(cells, size, ordered=True)
+
+
+def _grid_size(parameter: Parameter) -> int:
+    """Return how many cells the grid of a number has."""
+    if parameter.kind != "int":
+        return _STEPS
+    low, high = parameter.bounds
+    span = high - low + 1
+    return min(int(np.ceil(np.log(span) / np.log(2))) + 1 if parameter.log else round(span), _STEPS)

@@ -12,9 +12,10 @@ import polars as pl
 from tracklake.analysis import (
     early_stopping_replay,
     grouped_runs,
+    grouping,
     importance,
     marginals,
-    objective,
+    objectives,
     parameters,
     winners_curse,
 )
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from tracklake.analysis.early_stopping_replay import Replay
     from tracklake.analysis.importance import Booleans, Fit, Floats, Method
     from tracklake.analysis.marginals import Parallel
-    from tracklake.analysis.objective import Target
+    from tracklake.analysis.objectives import Objective
     from tracklake.analysis.parameters import Parameter
     from tracklake.analysis.stats.options import Failed
-    from tracklake.analysis.winners_curse import Luck
+    from tracklake.analysis.winners_curse import WinnersCurse
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
 
@@ -51,7 +52,7 @@ class Sweep(Tabulated):
     """
 
     series: SeriesTable = field(repr=False)
-    target: Target
+    objective: Objective
     runs: pl.DataFrame
     found: list[Parameter] = field(repr=False)
     seeds: list[str]
@@ -76,8 +77,8 @@ class Sweep(Tabulated):
         for p in self.found:
             if name in (p.name, p.name.removeprefix("config.")):
                 return p
-        known = [p.name.removeprefix("config.") for p in self.found]
-        raise UnknownNameError.nearest("varied parameter", name, known)
+        names = [p.name.removeprefix("config.") for p in self.found]
+        raise UnknownNameError.nearest("varied parameter", name, names)
 
     @cached_property
     def losses(self) -> Floats:
@@ -86,8 +87,8 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").losses.tolist()
         [-0.6, -0.9]
         """
-        found: Floats = -self.target.sign * self.runs["value"].fill_null(np.nan).to_numpy()
-        return found
+        losses: Floats = -self.objective.sign * self.runs["value"].fill_null(np.nan).to_numpy()
+        return losses
 
     @property
     def settings(self) -> list[Parameter]:
@@ -112,11 +113,11 @@ class Sweep(Tabulated):
         [('fast', 0.1, 0.9)]
         """
         worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
-        ordered = worth.sort("value", descending=self.target.goal == "max", maintain_order=True)
+        ordered = worth.sort("value", descending=self.objective.goal == "max", maintain_order=True)
         if ordered.height <= (size := arguments.whole("n", n, least=1)):
             return ordered
         edge = ordered["value"][size - 1]
-        return ordered.filter(pl.col("value") >= edge if self.target.goal == "max" else pl.col("value") <= edge)
+        return ordered.filter(pl.col("value") >= edge if self.objective.goal == "max" else pl.col("value") <= edge)
 
     def importance(
         self,
@@ -167,7 +168,7 @@ class Sweep(Tabulated):
         along = self.parameter(parameter)
         others = [p for p in self.settings if p.name != along.name]
         return marginals.marginal(
-            along, self.runs, self.target, others=others, points=points, confidence=confidence, seed=seed
+            along, self.runs, self.objective, others=others, points=points, confidence=confidence, seed=seed
         )
 
     def interactions(self, *, among: int = 8, seed: int = 0) -> pl.DataFrame:
@@ -196,18 +197,18 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").pareto({"acc": "max", "loss": "min"})["run_id"].to_list()
         ['fast']
         """
-        goals = objective.goals_of(metrics)
-        wanted = [objective.target(self.series.table, name, goal=goal) for name, goal in goals.items()]
-        rows = objective.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
-        values = [rows[f"target_{i}"].alias(name) for i, name in enumerate(goals)]
+        goals = objectives.goals_of(metrics)
+        wanted = [objectives.resolve(self.series.table, name, goal=goal) for name, goal in goals.items()]
+        rows = objectives.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
+        values = [rows[f"objective_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
-        known = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
+        complete = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
         most = None if fronts is None else arguments.whole("fronts", fronts, least=1)
-        ranks = pl.Series("front", pareto.ranks(known, fronts=most))
-        shown = self.runs.select("run_id", *self._columns).with_columns(values)
-        shown = shown.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(known).any(axis=1)))
-        kept = shown if others else shown.drop_nulls("front")
-        return kept.sort("front", nulls_last=True, maintain_order=True)
+        ranks = pl.Series("front", pareto.ranks(complete, fronts=most))
+        table = self.runs.select("run_id", *self._columns).with_columns(values)
+        table = table.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(complete).any(axis=1)))
+        selected = table if others else table.drop_nulls("front")
+        return selected.sort("front", nulls_last=True, maintain_order=True)
 
     def parallel(self) -> Parallel:
         """Return the data of a parallel-coordinates plot: each run's place on each axis from 0 to 1, and the axes.
@@ -218,7 +219,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").parallel().lines.select("config.lr", "value").rows()
         [(0.0, 0.0), (1.0, 1.0)]
         """
-        return marginals.parallel(self.settings, self.runs, self.target)
+        return marginals.parallel(self.settings, self.runs, self.objective)
 
     def rank_stability(
         self, *, top: int = 5, noise: float | None = None, draws: int = 2000, confidence: float = 0.95, seed: int = 0
@@ -235,16 +236,16 @@ class Sweep(Tabulated):
         [1.0, 0.0]
         """
         keys, groups = self._repeats()
-        found = winners_curse.rank_stability(
+        ranks = winners_curse.rank_stability(
             groups, top=top, noise=noise, draws=draws, confidence=confidence, seed=seed
         )
-        means = [-self.target.sign * float(g.mean()) for g in groups]
-        ranks = {"rank": found.rank, "rank_low": found.low, "rank_high": found.high}
-        shares = {"p_best": found.p_best, "p_top": found.p_top}
-        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, **ranks, **shares})
+        means = [-self.objective.sign * float(g.mean()) for g in groups]
+        places = {"rank": ranks.rank, "rank_low": ranks.low, "rank_high": ranks.high}
+        shares = {"p_best": ranks.p_best, "p_top": ranks.p_top}
+        measured = pl.DataFrame({"n": [len(g) for g in groups], "mean": means, **places, **shares})
         return measured.hstack(keys).select(*keys.columns, *measured.columns).sort("rank", maintain_order=True)
 
-    def luck(self, *, noise: float | None = None) -> Luck:
+    def luck(self, *, noise: float | None = None) -> WinnersCurse:
         """How much of the best is luck? What the best of many would do with new seeds (the winner's curse).
 
         Each setting's mean is drawn towards the mean of all, the more the less it stands out from the noise between
@@ -258,7 +259,7 @@ class Sweep(Tabulated):
           the mean.
         """
         keys, groups = self._repeats()
-        return winners_curse.of_the_best(keys, groups, self.target, noise)
+        return winners_curse.of_the_best(keys, groups, self.objective, noise)
 
     def replay(
         self, early_stopping: Rule | Sequence[Rule], *, metric: str | None = None, x: str | None = None
@@ -278,7 +279,7 @@ class Sweep(Tabulated):
         [('median', 0.0, 0.0)]
         """
         rules: Sequence[Any] = early_stopping if isinstance(early_stopping, list | tuple) else [early_stopping]
-        return early_stopping_replay.replay(self.series, self.target, self.runs, rules, metric=metric, x=x)
+        return early_stopping_replay.replay(self.series, self.objective, self.runs, rules, metric=metric, x=x)
 
     def _fit(self, seed: int) -> Fit | None:
         """Return the forest of all runs, fitted once."""
@@ -288,10 +289,10 @@ class Sweep(Tabulated):
 
     def _repeats(self) -> tuple[pl.DataFrame, list[Floats]]:
         """Return the settings, and the losses of the runs of each."""
-        kept = self.runs.with_columns(pl.Series("loss", self.losses)).filter(pl.col("value").is_not_null())
-        if kept.is_empty():
-            raise DefinitionError(f"no run of the sweep has a value of {self.target.name}")
-        numbered = kept.with_columns(grouped_runs.numbers(kept, self._columns).alias("setting_no"))
+        judged = self.runs.with_columns(pl.Series("loss", self.losses)).filter(pl.col("value").is_not_null())
+        if judged.is_empty():
+            raise DefinitionError(f"no run of the sweep has a value of {self.objective.name}")
+        numbered = judged.with_columns(grouped_runs.numbers(judged, self._columns).alias("setting_no"))
         parts = numbered.sort("setting_no", maintain_order=True).partition_by("setting_no", maintain_order=True)
         keys = pl.concat([part.head(1) for part in parts]).select(self._columns)
         return keys, [part["loss"].to_numpy() for part in parts]
@@ -311,37 +312,43 @@ class Sweep(Tabulated):
 
 
 def sweep(
-    series: SeriesTable, target: Target, *, params: str | Sequence[str] | None, runs: Runs, where: Where, failed: Failed
+    series: SeriesTable,
+    objective: Objective,
+    *,
+    params: str | Sequence[str] | None,
+    runs: Runs,
+    where: Where,
+    failed: Failed,
 ) -> Sweep:
     """Read the runs and find what varies over them; see `Lake.sweep`.
 
     >>> series = example()._view.series
-    >>> acc = objective.target(series.table, "acc", goal="max")
+    >>> acc = objectives.resolve(series.table, "acc", goal="max")
     >>> len(sweep(series, acc, params=None, runs="fast", where=None, failed="exclude"))
     1
     """
     table = series.table
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
     columns = (
-        objective.grouping(table, "config", ids).columns
+        grouping.resolve(table, "config", ids).columns
         if params is None
-        else objective.columns_of(table, params, said="params")
+        else grouping.columns_of(table, params, said="params")
     )
-    rows = objective.read(table, [target], columns=columns, runs=ids, where=None).rename({"target_0": "value"})
-    rows = rows.with_columns((objective.unsound(failed) | pl.col("value").is_null()).alias("failed"))
+    rows = objectives.read(table, [objective], columns=columns, runs=ids, where=None).rename({"objective_0": "value"})
+    rows = rows.with_columns((objectives.unsound(failed) | pl.col("value").is_null()).alias("failed"))
     rows = rows.with_columns(pl.when(~pl.col("failed")).then("value").alias("value"))
-    found = parameters.varied(rows, columns)
-    seeds = [p.name for p in found if params is None and parameters.is_seed(p.name)]
-    shown = [c for p in found for c in (p.name, f"{p.name}.text") if c in rows.columns]
-    kept = rows.select("run_id", "state", *(c for c in shown if c not in ("run_id", "state")), "value", "failed")
-    return Sweep(series, target, kept, [p for p in found if p.name not in seeds], seeds)
+    varied = parameters.varied(rows, columns)
+    seeds = [p.name for p in varied if params is None and parameters.is_seed(p.name)]
+    names = [c for p in varied for c in (p.name, f"{p.name}.text") if c in rows.columns]
+    selected = rows.select("run_id", "state", *(c for c in names if c not in ("run_id", "state")), "value", "failed")
+    return Sweep(series, objective, selected, [p for p in varied if p.name not in seeds], seeds)
 
 
 def _sheet(of: Sweep) -> Sheet:
     rows: list[dict[str, Any]] = of.parameters.to_dicts()
-    better = "higher" if of.target.goal == "max" else "lower"
+    better = "higher" if of.objective.goal == "max" else "lower"
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     columns = parameters.shown(rows)
     notes = tuple(f"the best is {number(value, 4)}" for value in of.best()["value"].head(1))
-    title = f"{of.target.name} ({better} is better): {len(of):,} runs, {of.runs['failed'].sum():,} failed, {varies}"
+    title = f"{of.objective.name} ({better} is better): {len(of):,} runs, {of.runs['failed'].sum():,} failed, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")

@@ -1,4 +1,4 @@
-"""Luck: how sure the order of settings is, and how much of the best of many is chance."""
+"""The winner's curse: how sure the order of settings is, and how much of the best of many is chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import grouped_runs
+from tracklake.analysis import group_keys
 from tracklake.analysis.stats import resampling
 from tracklake.common import arguments
 from tracklake.common.text import number_of
@@ -21,7 +21,7 @@ from tracklake.errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.analysis.objective import Target
+    from tracklake.analysis.objectives import Objective
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -92,8 +92,8 @@ def _drawn_means(groups: Sequence[Floats], noise: float | None, *, draws: int, s
         column = np.repeat(np.arange(len(several)), [len(groups[i]) for i in several])
         nothing = np.zeros(len(column))
         values = np.concatenate([groups[i] for i in several])
-        whole = resampling.sample(column, stratum=nothing, cell=nothing - 1, value=values)
-        for columns, means in resampling.resampled(whole, center="mean", draws=draws, seed=seed):
+        sample = resampling.sample(column, stratum=nothing, cell=nothing - 1, value=values)
+        for columns, means in resampling.resampled(sample, center="mean", draws=draws, seed=seed):
             drawn[several[columns]] = _widened(means, [groups[i] for i in several[columns]])
     single = [i for i, g in enumerate(groups) if len(g) == 1]
     size = _noise(groups, noise) if single else 0.0
@@ -105,8 +105,8 @@ def _drawn_means(groups: Sequence[Floats], noise: float | None, *, draws: int, s
 
 def _widened(drawn: Floats, groups: Sequence[Floats]) -> Floats:
     middle = np.array([[g.mean()] for g in groups])
-    found: Floats = middle + (drawn - middle) * np.array([[math.sqrt(len(g) / (len(g) - 1))] for g in groups])
-    return found
+    widened: Floats = middle + (drawn - middle) * np.array([[math.sqrt(len(g) / (len(g) - 1))] for g in groups])
+    return widened
 
 
 def _ranked(values: Floats) -> Ints:
@@ -139,16 +139,16 @@ def shrunken(groups: Sequence[Floats], *, noise: float | None = None) -> Shrunke
     away = float(weights @ (means - fixed) ** 2) - (len(means) - 1)
     between = max(away / float(weights.sum() - (weights**2).sum() / weights.sum()), 0.0)
     center = float(np.average(means, weights=1 / (between + errors)))
-    kept = between / (between + errors)
-    return Shrunken(center + kept * (means - center), center, math.sqrt(between), size)
+    weight = between / (between + errors)
+    return Shrunken(center + weight * (means - center), center, math.sqrt(between), size)
 
 
 def _checked_noise(noise: float | None) -> float | None:
     if noise is None:
         return None
-    if (found := arguments.number("noise", noise)) < 0:
+    if (checked := arguments.number("noise", noise)) < 0:
         raise DefinitionError(f"noise={noise}; it is a standard deviation, at least 0")
-    return found
+    return checked
 
 
 def _noise(groups: Sequence[Floats], noise: float | None) -> float:
@@ -181,7 +181,7 @@ def expected_maximum(n: int) -> float:
 
 
 @dataclass(frozen=True)
-class Luck:
+class WinnersCurse:
     """What the best of many settings would do with new seeds.
 
     observed and corrected are its mean as seen and as expected again, luck the difference (never negative), by_chance
@@ -202,7 +202,7 @@ class Luck:
     def luck(self) -> float:
         """How much of the best is luck, in the metric's unit.
 
-        >>> round(Luck("acc", "lr=0.1", 1, 0.90, 0.87, 0.06, 0.1, pl.DataFrame()).luck, 2)
+        >>> round(WinnersCurse("acc", "lr=0.1", 1, 0.90, 0.87, 0.06, 0.1, pl.DataFrame()).luck, 2)
         0.03
         """
         return abs(self.observed - self.corrected)
@@ -216,33 +216,36 @@ class Luck:
             f"Of that {self.luck:.4f} is luck: with new seeds expect {self.corrected:.4f}.",
             f"If all settings were equally good, the best would still look {self.by_chance:.4f} better than the mean.",
         )
-        return "\n".join(textwrap.fill(said, tables.WIDTH, subsequent_indent="  ") for said in sentences)
+        return "\n".join(textwrap.fill(sentence, tables.WIDTH, subsequent_indent="  ") for sentence in sentences)
 
 
-def of_the_best(keys: pl.DataFrame, groups: Sequence[Floats], target: Target, noise: float | None) -> Luck:
+def of_the_best(
+    keys: pl.DataFrame, groups: Sequence[Floats], objective: Objective, noise: float | None
+) -> WinnersCurse:
     """Return how lucky the best setting was; `groups` has the losses of the runs of each row of `keys`.
 
-    >>> from tracklake.analysis.objective import Target
+    >>> from tracklake.analysis.objectives import Objective
     >>> keys = pl.DataFrame({"config.lr": [0.1, 0.01]})
-    >>> found = of_the_best(keys, [np.array([-0.9, -0.7]), np.array([-0.5, -0.7])], Target("acc", "acc", "max"), None)
+    >>> losses = [np.array([-0.9, -0.7]), np.array([-0.5, -0.7])]
+    >>> found = of_the_best(keys, losses, Objective("acc", "acc", "max"), None)
     >>> found.best, round(found.observed, 2), round(found.corrected, 2)
     ('lr=0.1', 0.8, 0.75)
     """
-    found = shrunken(groups, noise=noise)
+    corrected = shrunken(groups, noise=noise)
     means = np.array([g.mean() for g in groups])
     first = int(means.argmin())
-    sign = -target.sign
+    sign = -objective.sign
     measured = pl.DataFrame(
-        {"n": [len(g) for g in groups], "mean": sign * means, "corrected": sign * found.means, "loss": means}
+        {"n": [len(g) for g in groups], "mean": sign * means, "corrected": sign * corrected.means, "loss": means}
     )
-    typical = float(np.mean([found.within / math.sqrt(len(g)) for g in groups]))
-    return Luck(
-        metric=target.name,
-        best=grouped_runs.label(keys.row(first, named=True) if keys.width else {}),
+    typical = float(np.mean([corrected.within / math.sqrt(len(g)) for g in groups]))
+    return WinnersCurse(
+        metric=objective.name,
+        best=group_keys.label(keys.row(first, named=True) if keys.width else {}),
         n=len(groups[first]),
         observed=sign * float(means[first]),
-        corrected=sign * float(found.means[first]),
+        corrected=sign * float(corrected.means[first]),
         by_chance=typical * expected_maximum(len(groups)),
-        noise=found.within,
+        noise=corrected.within,
         table=measured.hstack(keys).sort("loss", maintain_order=True).select(*keys.columns, "n", "mean", "corrected"),
     )

@@ -23,13 +23,30 @@ _SHORT = 0.1
 """Seconds below which a span is written in milliseconds."""
 
 
-def shown(value: object) -> str:
-    """Write a value for a label.
+def value_label(value: object, *, quote: bool = False) -> str:
+    """Write a value of config as text: the shortest that reads back as the same number; null for none.
 
-    >>> shown(0.1), shown(1e-05), shown(None), shown(64)
-    ('0.1', '1e-05', '(none)', '64')
+    >>> value_label(0.1), value_label(1e-05), value_label(64), value_label(True), value_label(None)
+    ('0.1', '1e-05', '64', 'true', 'null')
+    >>> value_label("adam"), value_label("adam", quote=True)
+    ('adam', "'adam'")
     """
-    return "(none)" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if quote and isinstance(value, str) else str(value)
+
+
+def number_labels(numbers: Iterable[float]) -> list[str]:
+    """Write numbers with six digits, and with all of theirs where two would read the same.
+
+    >>> number_labels([1000.0, 0.1]), number_labels([0.1234567, 0.12345678])
+    (['1000', '0.1'], ['0.1234567', '0.12345678'])
+    """
+    exact = [float(number) for number in numbers]
+    short = [f"{number:g}" for number in exact]
+    return short if len(set(short)) == len(set(exact)) else [repr(number) for number in exact]
 
 
 def short_name(name: str, *, width: int = 44) -> str:

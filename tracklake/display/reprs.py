@@ -102,18 +102,18 @@ def lake_html(series: SeriesTable, root: Path) -> str:
     newest = rows["run_id"].to_list()
     metrics = _metrics(series, _states(series, newest), limit=2)
     names = list(dict.fromkeys(metric.name for metric in metrics))
-    found = {(metric.run_id, metric.name): metric for metric in metrics}
+    by_name = {(metric.run_id, metric.name): metric for metric in metrics}
     head = ["run", "project", "state", "started (UTC)", "runtime"]
     goals = {metric.name: "range" if metric.goal is None else "best" for metric in metrics}
     head += [heading for name in names for heading in (escape(middle_out(name, width=30)), goals[name])]
     body = [
-        [*_about(row), *(cell for name in names for cell in _curve(found.get((run_id, name))))]
+        [*_about(row), *(cell for name in names for cell in _curve(by_name.get((run_id, name))))]
         for run_id, row in zip(newest, rows.iter_rows(named=True), strict=True)
     ]
     more = runs.height - len(newest)
     counts = "<br>".join(escape(line) for line in _counts(series, table["state"]))
-    rest = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
-    return card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{rest}")
+    older = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
+    return card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{older}")
 
 
 def run_text(series: SeriesTable, run_id: str) -> str:
@@ -145,20 +145,26 @@ def run_html(series: SeriesTable, run_id: str) -> str:
     True
     """
     row = _run(series, run_id)
-    config = list(_config(series, run_id))
     states = _states(series, [run_id])
     metrics = _metrics(series, states, limit=METRICS)
-    told = f"{row['project']}, started {row['created_at']:%Y-%m-%d %H:%M} UTC, {_ran(row)}"
-    named = "" if row["name"] == run_id else f" <code>{escape(run_id)}</code>"
-    tags = "".join(f" <code>{escape(tag)}</code>" for tag in row["tags"] or [])
-    keys = _table([], [[_quiet(escape(middle_out(k)), "span"), escape(clipped(v, width=70))] for k, v in config[:KEYS]])
-    over = [f"{number_of(len(config) - KEYS, 'more value')}: .config"] if len(config) > KEYS else []
     cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
-    rest = "".join(_quiet(escape(line)) for line in _more(states, told=len(metrics)))
-    return card(
-        f"{_state(row['state'])} <b>{escape(row['name'])}</b>{named}{tags}{_quiet(escape(told))}"
-        f"{keys}{''.join(map(_quiet, over))}{_table(['metric', '', 'last', 'best, or range', 'points'], cells)}{rest}"
-    )
+    table = _table(["metric", "", "last", "best, or range", "points"], cells)
+    hidden = "".join(_quiet(escape(line)) for line in _more(states, told=len(metrics)))
+    return card(f"{_heading(row, run_id)}{_config_html(_config(series, run_id))}{table}{hidden}")
+
+
+def _heading(row: dict[str, Any], run_id: str) -> str:
+    """Return the state, name, id and tags of a run, and below when it started and how long it ran."""
+    own_id = "" if row["name"] == run_id else f" <code>{escape(run_id)}</code>"
+    tags = "".join(f" <code>{escape(tag)}</code>" for tag in row["tags"] or [])
+    about = f"{row['project']}, started {row['created_at']:%Y-%m-%d %H:%M} UTC, {_ran(row)}"
+    return f"{_state(row['state'])} <b>{escape(row['name'])}</b>{own_id}{tags}{_quiet(escape(about))}"
+
+
+def _config_html(config: list[tuple[str, str]]) -> str:
+    cells = [[_quiet(escape(middle_out(k)), "span"), escape(clipped(v, width=70))] for k, v in config[:KEYS]]
+    hidden = f"{number_of(len(config) - KEYS, 'more value')}: .config"
+    return _table([], cells) + (_quiet(hidden) if len(config) > KEYS else "")
 
 
 def sparkline(steps: Sequence[int], numbers: Sequence[float], *, mark: int | None = None) -> str:
@@ -169,11 +175,11 @@ def sparkline(steps: Sequence[int], numbers: Sequence[float], *, mark: int | Non
     >>> sparkline([0, 1], [1.0, 0.0])[:32]
     '<svg width="120" height="22" vie'
     """
-    known = [number for number in numbers if math.isfinite(number)]
-    if not known:
+    finite = [number for number in numbers if math.isfinite(number)]
+    if not finite:
         return ""
-    largest = max(map(abs, known)) or 1.0  # a span of doubles may be no double: scaled first, it is at most 2
-    low, high = min(known) / largest, max(known) / largest
+    largest = max(map(abs, finite)) or 1.0  # a span of doubles may be no double: scaled first, it is at most 2
+    low, high = min(finite) / largest, max(finite) / largest
     wide, tall = steps[-1] - steps[0] or 1, high - low or 1
     at = [
         (3 + 114 * (x - steps[0]) / wide, 19 - 16 * (y / largest - low) / tall)
@@ -214,12 +220,12 @@ def _metrics(series: SeriesTable, states: pl.DataFrame, *, limit: int, drawn: bo
     ranked = sorted((goals[m] is None, _counts_up(m), still, -n, m) for m, still, n in counts.iter_rows())
     names = [name for *_, name in ranked[:limit]]
     chosen = states.filter(pl.col("metric").is_in(names))
-    found = [
+    metrics = [
         Metric(run_id, name, n, (low, low_at), (high, high_at), last, goals[name])
         for run_id, name, n, low, low_at, high, high_at, last in chosen.select("run_id", "metric", *_COLUMNS).rows()
     ]
-    found.sort(key=lambda metric: names.index(metric.name))
-    return _drawn(series, found) if drawn else found
+    metrics.sort(key=lambda metric: names.index(metric.name))
+    return _drawn(series, metrics) if drawn else metrics
 
 
 def _counts_up(metric: str) -> bool:
@@ -233,8 +239,8 @@ def _drawn(series: SeriesTable, metrics: list[Metric]) -> list[Metric]:
     read = [metric for metric in metrics if metric.n_points <= longest]
     if not read:
         return metrics
-    found = series.scan([m.name for m in read], runs=list({m.run_id for m in read})).drop_nulls("value")
-    points = found.select("run_id", "metric", "step", "value").collect().sort("step")
+    history = series.scan([m.name for m in read], runs=list({m.run_id for m in read})).drop_nulls("value")
+    points = history.select("run_id", "metric", "step", "value").collect().sort("step")
     parts = points.partition_by("run_id", "metric", as_dict=True)
     return [m._replace(curve=_sketch(parts[m.run_id, m.name], m)) if m in read else m for m in metrics]
 
@@ -259,9 +265,9 @@ def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
     projects = runs["project"].n_unique()
     within = f" in {number_of(projects, 'project')}" if projects > 1 else f" of {runs['project'][0]}"
     metrics, virtual = {*series.snapshot.metrics} - {*PSEUDO}, series.snapshot.virtual
-    held = [number_of(len(metrics - virtual), "metric"), *([f"{len(virtual)} derived"] if virtual else [])]
-    held.append(number_of(series.snapshot.n_stored, "point"))
-    return [f"{number_of(runs.height, 'run')}{within}: {ended}", ", ".join(held)]
+    contents = [number_of(len(metrics - virtual), "metric"), *([f"{len(virtual)} derived"] if virtual else [])]
+    contents.append(number_of(series.snapshot.n_stored, "point"))
+    return [f"{number_of(runs.height, 'run')}{within}: {ended}", ", ".join(contents)]
 
 
 def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:
@@ -271,10 +277,10 @@ def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:
 
 def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
     """Return the config values of a run as text, in the order of their names."""
-    mine = series.table.config.filter(pl.col("run_id") == run_id).sort("key")
+    config = series.table.config.filter(pl.col("run_id") == run_id).sort("key")
     return [
         (str(key), str(values.restore(*stored)))
-        for key, *stored in mine.select("key", "kind", "value", "ival", "text").iter_rows()
+        for key, *stored in config.select("key", "kind", "value", "ival", "text").iter_rows()
     ]
 
 
@@ -303,8 +309,8 @@ def _state(state: str) -> str:
 
 def _place(root: Path) -> str:
     """Return the folder as one would type it from here."""
-    here, there = Path.cwd(), root.absolute()
-    return there.relative_to(here).as_posix() if there.is_relative_to(here) else str(root)
+    here, folder = Path.cwd(), root.absolute()
+    return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else str(root)
 
 
 def _quiet(inner: str, tag: str = "div") -> str:

@@ -106,15 +106,15 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple
     0.1    5
     0.03  12
     """
-    shown = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
-    while len(shown) > 1 and sum(_widest(c) + 2 for c in shown) - 2 > width:
-        shown.remove(max(reversed(shown), key=lambda c: c.rank))
+    fitting = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
+    while len(fitting) > 1 and sum(_widest(c) + 2 for c in fitting) - 2 > width:
+        fitting.remove(max(reversed(fitting), key=lambda c: c.rank))
     lines = _wrapped(sheet.title, width) if sheet.title else []
     lines += [
-        _line([c.heading for c in shown], shown),
-        *(_line(row, shown) for row in zip(*(c.cells for c in shown), strict=True)),
+        _line([c.heading for c in fitting], fitting),
+        *(_line(row, fitting) for row in zip(*(c.cells for c in fitting), strict=True)),
     ]
-    lines += _wrapped(_hidden(sheet, shown, rest or (f"in {sheet.whole}",) * 2), width)
+    lines += _wrapped(_hidden(sheet, fitting, rest or (f"in {sheet.whole}",) * 2), width)
     for note in sheet.notes:
         lines += _wrapped(f"- {note}", width)
     return "\n".join(line.rstrip() for line in lines)
@@ -123,12 +123,12 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple
 def _hidden(sheet: Sheet, shown: list[Column], rest: tuple[str, str]) -> str:
     """Say how many rows and columns are not shown, and where they are."""
     rows = len(sheet.columns[0].cells) - len(shown[0].cells) if shown else 0
-    told: dict[str, list[str]] = {}
+    hidden: dict[str, list[str]] = {}
     for n, what, place in ((rows, "row", rest[0]), (len(sheet.columns) - len(shown), "column", rest[1])):
         if n:
-            told.setdefault(place, []).append(number_of(n, f"more {what}"))
-    parts = (f"{' and '.join(counts)} {place}" for place, counts in told.items())
-    return f"({'; '.join(parts)})" if told else ""
+            hidden.setdefault(place, []).append(number_of(n, f"more {what}"))
+    parts = (f"{' and '.join(counts)} {place}" for place, counts in hidden.items())
+    return f"({'; '.join(parts)})" if hidden else ""
 
 
 def markdown(sheet: Sheet) -> str:
@@ -220,8 +220,8 @@ def decimals(spans: Iterable[float | None]) -> int:
     >>> decimals([0.012, 0.02, None]), decimals([35.0])
     (3, 0)
     """
-    known = sorted(s for s in spans if s is not None and math.isfinite(s) and s > 0)
-    return min(max(1 - math.floor(math.log10(known[len(known) // 2])), 0), 8) if known else 4
+    widths = sorted(s for s in spans if s is not None and math.isfinite(s) and s > 0)
+    return min(max(1 - math.floor(math.log10(widths[len(widths) // 2])), 0), 8) if widths else 4
 
 
 def number(value: float | None, places: int) -> str:
@@ -243,6 +243,15 @@ def chance(p: float | None) -> str:
     ('0.042', '<0.001', '')
     """
     return "" if p is None or math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004 - as is usual
+
+
+def p_equals(p: float) -> str:
+    """Return a p value as a sentence has it.
+
+    >>> p_equals(0.0421), p_equals(1e-9)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"  # noqa: PLR2004 - as is usual
 
 
 def _piped(cells: Iterable[str]) -> str:

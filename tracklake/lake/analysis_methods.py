@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracklake.analysis import objective
+from tracklake.analysis import grouping, objectives
 from tracklake.common import arguments
 from tracklake.errors import TracklakeError
 from tracklake.query import run_filter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracklake.analysis.learning_curves import Amount
     from tracklake.analysis.stats.options import Center, Failed, Test, Unit
     from tracklake.analysis.sweep import Sweep
-    from tracklake.analysis.time_to_threshold import Arrivals
+    from tracklake.analysis.time_to_threshold import TimeToThreshold
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.run_table import RunTable
@@ -112,9 +112,9 @@ class Analysis:
 
         _need("scipy")
         table = self._view.runs
-        target = objective.target(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        grouped = grouped_runs.outcomes(
-            table, target, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
+        objective = objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        grouped = grouped_runs.read(
+            table, objective, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
         )
         settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
         return comparison.compared(grouped, settings, baseline=baseline)
@@ -146,7 +146,7 @@ class Analysis:
         from tracklake.analysis import learning_curves
 
         series = self._view.series
-        direction = objective.direction(series.table, metric, goal)
+        direction = objectives.direction(series.table, metric, goal)
         return learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
 
     def time_to(
@@ -161,20 +161,20 @@ class Analysis:
         where: Where = None,
         baseline: Any = None,
         confidence: float = 0.95,
-    ) -> Arrivals:
+    ) -> TimeToThreshold:
         """How much (steps, time, tokens...) does it take to reach a threshold? One row a group of runs.
 
         `x` is what is counted: a metric, or "step" and "time" (seconds) where no metric is called so; None: the step.
-        Runs that never arrive are not dropped: they count as not arrived for as long as they were seen, by
-        Kaplan-Meier. The median is the first x by which half of the runs have arrived. Groups are compared with the
-        baseline (its keys, as in `compare`; by default the soonest) by the log-rank test. Not to be used where runs
-        were stopped because they did badly: that is no accident, and makes the median too low. The soonest of many
-        groups is flattered by being chosen: name the baseline you mean. Needs the extra `analysis`. Sources: Kaplan and
-        Meier 1958; Mantel 1966; Brookmeyer and Crowley 1982.
+        Runs that never reach it are not dropped: they are censored where they were seen last (Kaplan-Meier). The median
+        is the first x by which half of the runs have reached it. Groups are compared with the baseline (its keys, as in
+        `compare`; by default the soonest of those that reached it) by the log-rank test. Not to be used where runs were
+        stopped because they did badly: that is no accident, and makes the median too low. The soonest of many groups is
+        flattered by being chosen: name the baseline you mean. Needs the extra `analysis`. Sources: Kaplan and Meier
+        1958; Mantel 1966; Brookmeyer and Crowley 1982.
 
         >>> print(example().time_to("acc", 0.6, goal="max", by="lr"))
         step until acc >= 0.6; baseline lr=0.1
-          lr  n  arrived  median step  p (Holm)
+          lr  n  reached  median step  p (Holm)
          0.1  1        1            0
         0.01  1        1            2     0.317
         - log-rank test over all groups: p = 0.317
@@ -183,8 +183,8 @@ class Analysis:
 
         _need("scipy")
         series = self._view.series
-        direction = objective.direction(series.table, metric, goal)
-        grouped = objective.grouped(series.table, by, runs=runs, where=where)
+        direction = objectives.direction(series.table, metric, goal)
+        grouped = grouping.grouped(series.table, by, runs=runs, where=where)
         return time_to_threshold.time_to(
             series, metric, threshold, goal=direction, x=x, by=grouped, baseline=baseline, confidence=confidence
         )
@@ -214,7 +214,7 @@ class Analysis:
         from tracklake.analysis import learning_curves
 
         series = self._view.series
-        best = objective.direction(series.table, metric, goal) if best_so_far else None
+        best = objectives.direction(series.table, metric, goal) if best_so_far else None
         return learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
 
     def learning_curves(
@@ -246,8 +246,8 @@ class Analysis:
         from tracklake.analysis import learning_curves
 
         series = self._view.series
-        best = objective.direction(series.table, metric, goal) if best_so_far else None
-        grouped = objective.grouped(series.table, by, runs=runs, where=where)
+        best = objectives.direction(series.table, metric, goal) if best_so_far else None
+        grouped = grouping.grouped(series.table, by, runs=runs, where=where)
         return learning_curves.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
         )
@@ -282,8 +282,8 @@ class Analysis:
 
         _need("scipy")
         series = self._view.series
-        target = objective.target(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        return sweep.sweep(series, target, params=params, runs=runs, where=where, failed=failed)
+        objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        return sweep.sweep(series, objective, params=params, runs=runs, where=where, failed=failed)
 
     def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:
         """What is wrong with each run's history of this metric? One row a run, null for one without it.
@@ -302,7 +302,7 @@ class Analysis:
         [('slow', 2, False), ('fast', 1, True)]
         """
         table = self._view.runs
-        direction = None if goal is None else objective.direction(table, metric, goal)
+        direction = None if goal is None else objectives.direction(table, metric, goal)
         (name,) = self._view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
         return ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")

@@ -1,12 +1,12 @@
 """Aggregated frames as pictures.
 
-- `accessor`: plots: what `lake.plot` offers. Each method aggregates what the lake knows, and returns a Plot.
+- `accessor`: what `lake.plot` offers. Each method aggregates what the lake knows, and returns a Plot.
 - `bands`: many curves as the middle and the spread of each group, over places that all of them share.
-- `binning`: plot data: what a plot draws, aggregated to a few thousand marks at most, whatever was asked about.
+- `binning`: what a plot draws, aggregated to a few thousand marks at most, whatever was asked about.
 - `curves`: metrics over steps, run by run or group by group with bands.
-- `encodings`: scales: how columns become positions and colours: the channels of Vega-Lite.
+- `encodings`: how columns become positions and colours: the channels of Vega-Lite.
 - `figure`: a plot: aggregated data, what was left out of it, and its picture as PNG, SVG or HTML, all offline.
-- `marks`: charts: aggregated frames as pictures in the language of Vega-Lite 6, in one style.
+- `marks`: aggregated frames as pictures in the language of Vega-Lite 6, in one style.
 - `parallel_axes`: parallel coordinates: an upright axis a parameter, a line a run, coloured by how good it is.
 - `png`: the same picture in a fraction of the bytes.
 - `scatter`: pictures of a few numbers a run: scatter, heat map, shares of runs.

@@ -1,4 +1,4 @@
-"""Plots: what `lake.plot` offers. Each method aggregates what the lake knows, and returns a Plot."""
+"""The accessor `lake.plot`: each method aggregates what the lake knows, and returns a Plot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Plots:
     """Pictures of runs, drawn from aggregated data: a few thousand marks at most, whatever the lake holds.
 
     An axis is logarithmic where all its values are positive, span a factor of ten or more, and lie more evenly on it so
-    (`plot_data.wants_log`); `log_x` and `log_y` decide otherwise. Columns are named as in `lake.runs`, where
+    (`binning.wants_log`); `log_x` and `log_y` decide otherwise. Columns are named as in `lake.runs`, where
     "config.lr" may be said "lr" and "summary.val/acc.max" may be said "val/acc.max". What is left out (runs without the
     metric, values that are not finite, groups beyond those that can be told apart) is said under the title.
     """
@@ -79,8 +79,8 @@ class Plots:
             downsample=None, raw=False, limit=100_000_000,
         )  # fmt: skip
         axes = [x] if x else sorted(set(self._series.step_metrics(names).values()))
-        asked = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
-        return curves.plot(asked, rows=rows, points=points)
+        request = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
+        return curves.plot(request, rows=rows, points=points)
 
     def scatter(
         self,
@@ -235,9 +235,9 @@ class Plots:
         """Return the columns of the runs under the names of what they are drawn as, and their titles."""
         full = {drawn: self._column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
         rows = self._table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
-        made = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
-        return pl.DataFrame({drawn: values for drawn, (_, values) in made.items()}), {
-            d: title for d, (title, _) in made.items()
+        ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
+        return pl.DataFrame({drawn: values for drawn, (_, values) in ready.items()}), {
+            d: title for d, (title, _) in ready.items()
         }
 
     def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
@@ -247,8 +247,8 @@ class Plots:
         if name not in self._series.snapshot.metrics:
             stat = name.rpartition(".")[2]
             return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
-        known = goal or self._table.summaries.goal(name)
-        return (f"summary.{name}.{known}" if known else f"summary.{name}"), known
+        direction = goal or self._table.summaries.goal(name)
+        return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
 
     def _columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
         """Return the full names of columns of the runs."""
@@ -256,7 +256,7 @@ class Plots:
 
     def _column(self, name: str) -> str:
         names = self._table.names
-        found = next((full for full in (name, f"config.{name}", f"summary.{name}") if names.find(full)), None)
-        if found is None:
+        column = next((full for full in (name, f"config.{name}", f"summary.{name}") if names.find(full)), None)
+        if column is None:
             raise UnknownNameError.nearest("column", name, names.available)
-        return found
+        return column

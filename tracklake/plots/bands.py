@@ -89,15 +89,15 @@ def _carried(cells: _PerPlace, runs: Ints, size: int) -> tuple[Floats, Floats, F
     """Return value, low and high of these runs, [place, run]; a place between two points has the value before."""
     row = np.full(int(cells.run.max(initial=-1)) + 1, -1)
     row[runs] = np.arange(len(runs))
-    mine = np.flatnonzero(row[cells.run] >= 0)
+    selected = np.flatnonzero(row[cells.run] >= 0)
     source = np.full((len(runs), size), -1)
-    source[row[cells.run[mine]], cells.place[mine]] = mine
-    known = source >= 0
-    last = size - 1 - np.argmax(known[:, ::-1], axis=1)
+    source[row[cells.run[selected]], cells.place[selected]] = selected
+    measured = source >= 0
+    last = size - 1 - np.argmax(measured[:, ::-1], axis=1)
     source = np.maximum.accumulate(source, axis=1)  # the positions rise along a run, so the largest is the last seen
-    there = known if len(runs) == 1 else (source >= 0) & (np.arange(size) <= last[:, None])
-    value = np.where(there, cells.last[source], np.nan)
-    low, high = (np.where(known, x[source], value) for x in (cells.low, cells.high))
+    present = measured if len(runs) == 1 else (source >= 0) & (np.arange(size) <= last[:, None])
+    value = np.where(present, cells.last[source], np.nan)
+    low, high = (np.where(measured, x[source], value) for x in (cells.low, cells.high))
     return value.T, low.T, high.T
 
 

@@ -1,4 +1,4 @@
-"""Plot data: what a plot draws, aggregated to a few thousand marks at most, whatever was asked about."""
+"""Binning: what a plot draws, aggregated to a few thousand marks at most, whatever was asked about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.common.text import number_of
-from tracklake.display.labels import OTHER, named, shown
+from tracklake.display.labels import OTHER, named, value_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,10 @@ def wants_log(values: pl.Series) -> bool:
     >>> wants_log(pl.Series([0.01, 0.03, 0.1, 0.3])), wants_log(pl.Series(range(1, 1000)))
     (True, False)
     """
-    known = finite(values)
-    if known.is_empty() or float(known.min()) <= 0:  # type: ignore[arg-type] # Float64, not empty
+    numbers = finite(values)
+    if numbers.is_empty() or float(numbers.min()) <= 0:  # type: ignore[arg-type] # Float64, not empty
         return False
-    distinct = known.unique()
+    distinct = numbers.unique()
     low, middle, high = (float(at) for at in (distinct.min(), distinct.median(), distinct.max()))  # type: ignore[arg-type] # Float64, not empty
     if high / low < _DECADE:
         return False
@@ -88,25 +88,25 @@ def grouped(rows: pl.DataFrame, columns: Sequence[str], *, limit: int = GROUPS) 
     rows: run_id and the columns. A single column names a group by its value, several as "lr=0.1, depth=3".
 
     >>> grouped(pl.DataFrame({"run_id": ["a", "b", "c"], "config.lr": [0.1, None, 0.1]}), ["config.lr"]).frame.rows()
-    [('a', '0.1 (2 runs)'), ('c', '0.1 (2 runs)'), ('b', '(none) (1 run)')]
+    [('a', '0.1 (2 runs)'), ('c', '0.1 (2 runs)'), ('b', 'null (1 run)')]
     """
     values = rows.select("run_id", *(pl.col(column).alias(f"by_{i}") for i, column in enumerate(columns)))
     by = values.columns[1:]
     counted = values.group_by(by, maintain_order=True).agg(pl.len().alias("n"))
-    kept = counted.sort("n", descending=True, maintain_order=True).head(limit).sort(by, nulls_last=True)
-    names = [_group_name(columns, *row) for row in kept.iter_rows()]
-    titled = kept.select(*by, pl.Series("group", names))
+    largest = counted.sort("n", descending=True, maintain_order=True).head(limit).sort(by, nulls_last=True)
+    names = [_group_name(columns, *row) for row in largest.iter_rows()]
+    titled = largest.select(*by, pl.Series("group", names))
     frame = titled.join(values, on=by, nulls_equal=True, maintain_order="left_right").select("run_id", "group")
     ordered = len(columns) == 1 and values["by_0"].dtype.is_numeric()
     notes = (
-        [f"Shown: the {kept.height} groups with most runs, of {counted.height:,}."] if counted.height > limit else []
+        [f"Shown: the {largest.height} groups with most runs, of {counted.height:,}."] if counted.height > limit else []
     )
     return Groups(frame, names, ordered, notes)
 
 
 def _group_name(columns: Sequence[str], *row: object) -> str:
     *values, n = row
-    name = shown(values[0]) if len(columns) == 1 else named(columns, map(shown, values))
+    name = value_label(values[0]) if len(columns) == 1 else named(columns, map(value_label, values))
     return f"{name} ({number_of(n, 'run')})"
 
 
@@ -143,9 +143,9 @@ def shares(values: pl.DataFrame, *, reaching: Literal["min", "max"] | None, size
     n = pl.len().over("group")
     ranked = values.with_columns(n.alias("n"), rank.alias("rank")).unique(["group", "value"])
     spaced = (pl.col("rank") * min(size, 1 << 20) / pl.col("n")).ceil()
-    kept = ranked.with_columns(spaced.alias("spaced")).sort("rank").unique(["group", "spaced"], keep="last")
+    steps = ranked.with_columns(spaced.alias("spaced")).sort("rank").unique(["group", "spaced"], keep="last")
     share = (pl.col("rank") / pl.col("n")).alias("share")
-    return kept.sort("group", "rank").select("group", pl.col("value").alias("x"), share, pl.col("n").cast(pl.Int64))
+    return steps.sort("group", "rank").select("group", pl.col("value").alias("x"), share, pl.col("n").cast(pl.Int64))
 
 
 class Bins(NamedTuple):
@@ -177,12 +177,12 @@ class Bins(NamedTuple):
 def binned(values: pl.Series, *, size: int, few: int = 20, log: bool | None = None) -> Bins:
     """Cut an axis: numbers (or times) with more than `few` distinct values into `size` bins, even as the axis is.
 
-    Text keeps its `few` most frequent values, the others are "(other)" and the missing "(none)".
+    Text keeps its `few` most frequent values, the others are "(other)" and the missing "null".
 
     >>> binned(pl.Series(range(100)), size=4).edges.to_list()
     [0.0, 24.75, 49.5, 74.25, 99.0]
     >>> binned(pl.Series(["adam", None]), size=4).at.to_list()
-    ['adam', '(none)']
+    ['adam', 'null']
     """
     if values.dtype.is_temporal():
         cut = binned(values.cast(pl.Int64), size=size, few=few, log=False)
@@ -190,24 +190,24 @@ def binned(values: pl.Series, *, size: int, few: int = 20, log: bool | None = No
     if not values.dtype.is_numeric():
         return Bins(most_frequent(values, limit=few), None, log=False)
     numbers = values.cast(pl.Float64)
-    known = finite(numbers)
-    log = wants_log(known) if log is None else log and bool((known > 0).all())
+    sound = finite(numbers)
+    log = wants_log(sound) if log is None else log and bool((sound > 0).all())
     is_known = numbers.is_finite().fill_null(value=False)
-    if known.n_unique() <= few:
+    if sound.n_unique() <= few:
         return Bins(numbers.zip_with(is_known, numbers.clear(1)), None, log=log)
-    low, high = float(known.min()), float(known.max())  # type: ignore[arg-type] # Float64, not empty
+    low, high = float(sound.min()), float(sound.max())  # type: ignore[arg-type] # Float64, not empty
     edges = np.geomspace(low, high, size + 1) if log else np.linspace(low, high, size + 1)
     place = np.clip(np.searchsorted(edges, numbers.to_numpy(), side="right") - 1, 0, size - 1)
     return Bins(pl.Series(place).zip_with(is_known, pl.Series([None], dtype=pl.Int64)), pl.Series(edges), log)
 
 
 def most_frequent(values: pl.Series, *, limit: int) -> pl.Series:
-    """Return the values as text: the most frequent ones, "(other)" for those beyond `limit`, "(none)" for null.
+    """Return the values as text: the most frequent ones, "(other)" for those beyond `limit`, "null" for null.
 
     >>> most_frequent(pl.Series(["a", "a", "b", None]), limit=3).to_list()
-    ['a', 'a', 'b', '(none)']
+    ['a', 'a', 'b', 'null']
     """
-    named = values.cast(pl.String).fill_null("(none)")
+    named = values.cast(pl.String).fill_null("null")
     counted = named.alias("value").value_counts().sort("count", "value", descending=[True, False])
     if counted.height <= limit:
         return named
@@ -223,17 +223,17 @@ def cells(x: Bins, y: Bins, value: pl.Series | None) -> pl.DataFrame:
     >>> cells(x, y, pl.Series([2.0, 4.0])).rows()
     [(0.1, 'adam', 2, 3.0)]
     """
-    given = pl.Series([None] * len(x.at), dtype=pl.Float64) if value is None else value
-    rows = pl.DataFrame({"x": x.at, "y": y.at, "value": given}).drop_nulls(["x", "y"])
+    numbers = pl.Series([None] * len(x.at), dtype=pl.Float64) if value is None else value
+    rows = pl.DataFrame({"x": x.at, "y": y.at, "value": numbers}).drop_nulls(["x", "y"])
     column = pl.col("value")
     if value is None:
         middle = pl.len().cast(pl.Float64)
-    elif given.dtype.is_numeric():
+    elif numbers.dtype.is_numeric():
         middle = column.filter(column.is_finite()).median()
     else:
         middle = column.drop_nulls().mode().sort().first()
-    found = rows.group_by("x", "y").agg(pl.len().alias("n"), middle.alias("value")).sort("x", "y")
-    return found.select(*x.bounds("x"), *y.bounds("y"), "n", "value")
+    counted = rows.group_by("x", "y").agg(pl.len().alias("n"), middle.alias("value")).sort("x", "y")
+    return counted.select(*x.bounds("x"), *y.bounds("y"), "n", "value")
 
 
 def spread(count: int, *, size: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Scales: how columns become positions and colours: the channels of Vega-Lite.
+"""Encodings: how columns become positions and colours: the channels of Vega-Lite.
 
 Colours are those of Okabe and Ito (2008), which the colour-blind tell apart, without the yellow that is lost on white;
 numbers as colours, and groups that are numbers, are drawn in viridis.
@@ -54,10 +54,10 @@ class Axis(NamedTuple):
         (0.25, 0.75)
         """
         numbers = [column.cast(pl.Float64) for column in values if column.dtype.is_numeric()]
-        known = pl.concat(numbers).drop_nulls().unique().to_list() if numbers else []
-        if len(known) != 1:
+        distinct = pl.concat(numbers).drop_nulls().unique().to_list() if numbers else []
+        if len(distinct) != 1:
             return self
-        (value,) = known
+        (value,) = distinct
         wide = abs(value) / 2 or 1.0
         return self._replace(domain=(value - wide, value + wide))
 
@@ -131,9 +131,9 @@ def position(field: str, axis: Axis, side: str | None = None) -> Channel:
     domain = {"domain": list(axis.domain)} if axis.domain else {}
     scale = {"type": "log" if axis.log else "linear", "zero": False, "nice": not axis.log, **domain}
     at: Channel = {"values": list(axis.ticks)} if axis.ticks else {"tickCount": 6}
-    shown = {"format": ".0%"} if axis.percent else _log_ticks(named=bool(axis.ticks)) if axis.log else {}
+    labels = {"format": ".0%"} if axis.percent else _log_ticks(named=bool(axis.ticks)) if axis.log else {}
     title = short_name(axis.title, width=80 if (side or field) == "x" else 48)
-    return channel(field, "Q", title=title, scale=scale, axis=at | shown)
+    return channel(field, "Q", title=title, scale=scale, axis=at | labels)
 
 
 def _log_ticks(*, named: bool) -> Channel:
@@ -223,10 +223,10 @@ def dashes(legend: Legend) -> Channel:
 
 def _strokes(legend: Legend, values: Sequence[object]) -> Channel:
     """Return the one legend that colours and dashes share; a single group needs none."""
-    shown = {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolOpacity": 1, "labelExpr": _NAME}
+    style = {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolOpacity": 1, "labelExpr": _NAME}
     scale = {"domain": list(legend.names), "range": values}
     several = len(legend.names) > 1
-    return channel("group", "N", title=short_name(legend.title), scale=scale, legend=shown if several else None)
+    return channel("group", "N", title=short_name(legend.title), scale=scale, legend=style if several else None)
 
 
 def color(means: Axis | Legend | None, field: str = "color") -> Channel:
@@ -243,8 +243,8 @@ def color(means: Axis | Legend | None, field: str = "color") -> Channel:
         return channel(field, "N", title=title, scale=scale, legend={"labelExpr": _NAME})
     stops = VIRIDIS[::-1] if means.reverse else VIRIDIS.copy()
     scale = {"type": "log" if means.log else "linear", "range": stops, "zero": False}
-    known = channel(field, "Q", title=title, scale=scale, legend={"format": ".3~g"})
-    return either(f"isValid(datum.{field})", known, GREY)
+    numeric = channel(field, "Q", title=title, scale=scale, legend={"format": ".3~g"})
+    return either(f"isValid(datum.{field})", numeric, GREY)
 
 
 def kind(data: pl.DataFrame, column: str) -> str:

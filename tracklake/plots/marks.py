@@ -1,4 +1,4 @@
-"""Charts: aggregated frames as pictures in the language of Vega-Lite 6, in one style.
+"""Marks: aggregated frames as pictures in the language of Vega-Lite 6, in one style.
 
 They are written down as it defines them (https://vega.github.io/vega-lite/docs/): what altair would make of the same,
 and it takes longer to load than all else. The tests hold them against its schema.
@@ -184,8 +184,8 @@ def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], c
     written = at | {"text": encodings.channel("label", "N")}
     halo = mark("text", written, align="right", dx=-5, fontSize=10, stroke="white", strokeWidth=3, strokeOpacity=0.85)
     label = mark("text", written, align="right", dx=-5, fontSize=10, color="#222")
-    shown = [only("!datum.strong", faint), only("datum.strong", strong)]
-    return {"data": values(data), "layer": [*shown, *({"data": values(ticks), **part} for part in (halo, label))]}
+    layers = [only("!datum.strong", faint), only("datum.strong", strong)]
+    return {"data": values(data), "layer": [*layers, *({"data": values(ticks), **part} for part in (halo, label))]}
 
 
 def only(test: str, layer: Chart) -> Chart:

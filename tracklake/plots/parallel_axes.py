@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.common.text import number_of
-from tracklake.display.labels import shown
+from tracklake.display.labels import number_labels
 from tracklake.plots import binning, marks
 from tracklake.plots.binning import wants_log
 from tracklake.plots.encodings import Axis
@@ -54,13 +54,16 @@ def placed(values: pl.Series) -> Placed:
             named.replace_strict(names, places, return_dtype=pl.Float64), list(zip(places.tolist(), names, strict=True))
         )
     log = wants_log(values)
-    known = binning.finite(values).unique().sort().to_numpy()
-    marked = known if len(known) <= _FEW else _round_numbers(known[0], known[-1], log=log)
+    distinct = binning.finite(values).unique().sort().to_numpy()
+    marked = distinct if len(distinct) <= _FEW else _round_numbers(distinct[0], distinct[-1], log=log)
     scaled = np.log(values.to_numpy()) if log else values.to_numpy()
-    low, high = (np.log(known[[0, -1]]) if log else known[[0, -1]]) if len(known) else (0.0, 1.0)
+    low, high = (np.log(distinct[[0, -1]]) if log else distinct[[0, -1]]) if len(distinct) else (0.0, 1.0)
     span = (high - low) or 1.0
     start = low if high > low else low - 0.5  # a single value lies in the middle
-    ticks = [((float(np.log(m) if log else m) - start) / span, shown(float(m))) for m in marked]
+    ticks = [
+        ((float(np.log(m) if log else m) - start) / span, label)
+        for m, label in zip(marked, number_labels(marked), strict=True)
+    ]
     missing = [(_MISSING_AT, "missing")] if values.null_count() else []
     return Placed(pl.Series((scaled - start) / span).fill_nan(None).fill_null(_MISSING_AT), ticks + missing)
 
@@ -92,12 +95,12 @@ def plot(frame: pl.DataFrame, titles: Mapping[str, str], *, axes: Sequence[str],
             title, notes=notes, because="no run has a finite number of it" if frame.height else "no run matches"
         )
     laid = {axis: placed(rows[axis]) for axis in (*axes, "value")}
-    data, told = _lines(rows, laid)
+    data, thinned = _lines(rows, laid)
     ticks = [(i, at, label) for i, axis in enumerate(laid.values()) for at, label in axis.ticks]
     tick_marks = pl.DataFrame(ticks, schema={"axis": pl.Int64, "at": pl.Float64, "label": pl.String}, orient="row")
     color = Axis(titles["value"], wants_log(data["color"]), reverse=goal == "min")
     draw = partial(marks.threads, ticks=tick_marks, titles=[titles[axis] for axis in laid], color=color)
-    return Plot(title, data=data, draw=draw, notes=[*told, *notes])
+    return Plot(title, data=data, draw=draw, notes=[*thinned, *notes])
 
 
 def _lines(rows: pl.DataFrame, laid: Mapping[str, Placed]) -> tuple[pl.DataFrame, list[str]]:
@@ -120,5 +123,5 @@ def _lines(rows: pl.DataFrame, laid: Mapping[str, Placed]) -> tuple[pl.DataFrame
     ]
     if not others:
         return pl.concat(parts), []
-    told = f"In colour the best {len(best)} of {count:,} runs, in grey {len(others)} others, evenly over their ranks."
-    return pl.concat(parts), [told]
+    note = f"In colour the best {len(best)} of {count:,} runs, in grey {len(others)} others, evenly over their ranks."
+    return pl.concat(parts), [note]

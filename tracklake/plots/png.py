@@ -59,25 +59,25 @@ def smaller(png: bytes) -> bytes:
     packed = np.ascontiguousarray(pixels).view(">u4")[..., 0] >> 8
     colours = pl.Series(packed.ravel()).unique().sort().to_numpy()
     if len(colours) > _COLOURS:
-        made = [_data(pixels[..., :3].reshape(header.height, -1))]
+        encoded = [_data(pixels[..., :3].reshape(header.height, -1))]
         kind = _RGB
     else:
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
-        made = [(b"PLTE", palette.tobytes()), _data(np.searchsorted(colours, packed).astype(np.uint8))]
+        encoded = [(b"PLTE", palette.tobytes()), _data(np.searchsorted(colours, packed).astype(np.uint8))]
         kind = _PALETTE
-    kept = [(name, data) for name, data in chunks if name == b"pHYs"]
+    ancillary = [(name, data) for name, data in chunks if name == b"pHYs"]
     head = struct.pack(">IIBBBBB", *header._replace(kind=kind))
-    written = [(b"IHDR", head), *kept, *made, (b"IEND", b"")]
+    written = [(b"IHDR", head), *ancillary, *encoded, (b"IEND", b"")]
     return _SIGNATURE + b"".join(_chunk(name, data) for name, data in written)
 
 
 def _chunks(png: bytes) -> list[tuple[bytes, bytes]]:
-    at, found = len(_SIGNATURE), []
+    at, chunks = len(_SIGNATURE), []
     while at < len(png):
         length, kind = struct.unpack(">I4s", png[at : at + 8])
-        found.append((kind, png[at + 8 : at + 8 + length]))
+        chunks.append((kind, png[at + 8 : at + 8 + length]))
         at += 12 + length
-    return found
+    return chunks
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

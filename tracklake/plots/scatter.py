@@ -34,12 +34,12 @@ _WRITTEN = 150
 
 
 def ready(name: str, values: pl.Series) -> tuple[str, pl.Series]:
-    """Return the title of a column and its values: numbers are finite or null, bools and lists text, null "(none)".
+    """Return the title of a column and its values: numbers are finite or null, bools and lists text, null "null".
 
     Times within a minute are the seconds from the first: an axis of times would have a label or two for them.
 
     >>> ready("config.bias", pl.Series([True, None]))[1].to_list()
-    ['true', '(none)']
+    ['true', 'null']
     """
     if values.null_count() == len(values):
         return short_name(name), pl.Series([None] * len(values), dtype=pl.Float64)
@@ -51,7 +51,7 @@ def ready(name: str, values: pl.Series) -> tuple[str, pl.Series]:
     if values.dtype.is_temporal():
         return _timed(short_name(name), values)
     text = values.cast(pl.List(pl.String)).list.join(", ") if values.dtype.is_nested() else values.cast(pl.String)
-    return short_name(name), text.fill_null("(none)")
+    return short_name(name), text.fill_null("null")
 
 
 def _timed(title: str, values: pl.Series) -> tuple[str, pl.Series]:
@@ -75,17 +75,17 @@ def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str,
     Plot('loss over lr', 2 rows)
     """
     title = f"{titles['y']} over {titles['x']}"
-    shown = frame.drop_nulls(["x", "y"])
-    notes = _lacking(frame, shown, f"{titles['x']} or {titles['y']}")
-    if shown.is_empty():
+    drawn = frame.drop_nulls(["x", "y"])
+    notes = _lacking(frame, drawn, f"{titles['x']} or {titles['y']}")
+    if drawn.is_empty():
         return empty(title, notes=notes, because="no run has both" if frame.height else "no run matches")
-    if shown.height > MARKS:
-        return _counted(shown, title, titles, log=log, notes=notes)
-    axes = {side: _side(titles[side], shown[side], log=log[side]) for side in ("x", "y")}
-    color = _colors(titles["color"], shown["color"]) if "color" in titles else None
+    if drawn.height > MARKS:
+        return _counted(drawn, title, titles, log=log, notes=notes)
+    axes = {side: _side(titles[side], drawn[side], log=log[side]) for side in ("x", "y")}
+    color = _colors(titles["color"], drawn["color"]) if "color" in titles else None
     if isinstance(color, Legend):
-        shown = shown.with_columns(binning.most_frequent(shown["color"], limit=len(OKABE_ITO)).alias("color"))
-    return Plot(title, data=shown, draw=partial(marks.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
+        drawn = drawn.with_columns(binning.most_frequent(drawn["color"], limit=len(OKABE_ITO)).alias("color"))
+    return Plot(title, data=drawn, draw=partial(marks.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
 
 
 def _counted(
@@ -97,7 +97,7 @@ def _counted(
     if "color" not in titles:
         data = binning.cells(sides["x"], sides["y"], None)
         color: Axis | Legend = Axis("runs", wants_log(data["value"]))
-        told = f"Tiles count {number_of(shown.height, 'run')}."
+        note = f"Tiles count {number_of(shown.height, 'run')}."
     else:
         color = _colors(titles["color"], shown["color"])
         values = (
@@ -105,9 +105,9 @@ def _counted(
         )
         data = binning.cells(sides["x"], sides["y"], values)
         middle = "median" if isinstance(color, Axis) else "most frequent"
-        told = f"{number_of(shown.height, 'run')} in tiles, coloured by the {middle} {titles['color']} there."
+        note = f"{number_of(shown.height, 'run')} in tiles, coloured by the {middle} {titles['color']} there."
     return Plot(
-        title, data=data, draw=partial(marks.tiles, x=axes["x"], y=axes["y"], color=color), notes=[told, *notes]
+        title, data=data, draw=partial(marks.tiles, x=axes["x"], y=axes["y"], color=color), notes=[note, *notes]
     )
 
 
@@ -119,14 +119,14 @@ def heatmap(frame: pl.DataFrame, titles: Mapping[str, str], *, goal: Goal | None
     [(0.1, 3.0, 2, 3.0)]
     """
     title = f"{titles['value']} over {titles['x']} and {titles['y']}"
-    shown = frame.drop_nulls(["x", "y", "value"])
-    notes = _lacking(frame, shown, f"{titles['x']}, {titles['y']} or {titles['value']}")
-    if shown.is_empty():
+    drawn = frame.drop_nulls(["x", "y", "value"])
+    notes = _lacking(frame, drawn, f"{titles['x']}, {titles['y']} or {titles['value']}")
+    if drawn.is_empty():
         return empty(title, notes=notes, because="no run has all three" if frame.height else "no run matches")
-    x, y = (binning.binned(shown[side], size=_TILES) for side in ("x", "y"))
-    data = binning.cells(x, y, shown["value"])
+    x, y = (binning.binned(drawn[side], size=_TILES) for side in ("x", "y"))
+    data = binning.cells(x, y, drawn["value"])
     color = Axis(titles["value"], wants_log(data["value"]), reverse=goal == "min")
-    told = f"Tiles: median of {number_of(shown.height, 'run')}{', the brighter the better' if goal else ''}."
+    note = f"Tiles: median of {number_of(drawn.height, 'run')}{', the brighter the better' if goal else ''}."
     draw = partial(
         marks.tiles,
         x=Axis(titles["x"], x.log),
@@ -134,7 +134,7 @@ def heatmap(frame: pl.DataFrame, titles: Mapping[str, str], *, goal: Goal | None
         color=color,
         written=data.height <= _WRITTEN,
     )
-    return Plot(title, data=data, draw=draw, notes=[told, *notes])
+    return Plot(title, data=data, draw=draw, notes=[note, *notes])
 
 
 def shares(
@@ -148,9 +148,9 @@ def shares(
     [(0.8, 0.5), (0.6, 1.0)]
     """
     title = f"Share of runs that reach a {titles['value']}" + (f", by {titles['group']}" if "group" in titles else "")
-    shown = frame.drop_nulls("value")
-    notes = [*groups.notes, *_lacking(frame, shown, titles["value"])]
-    grouped = shown.join(groups.frame, left_on="run_id", right_on="run_id", maintain_order="left")
+    drawn = frame.drop_nulls("value")
+    notes = [*groups.notes, *_lacking(frame, drawn, titles["value"])]
+    grouped = drawn.join(groups.frame, left_on="run_id", right_on="run_id", maintain_order="left")
     if grouped.is_empty():
         none = "no run has a finite number of it" if frame.height else "no run matches"
         return empty(title, notes=notes, because=none)

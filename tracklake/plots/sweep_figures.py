@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import grouped_runs, objective
+from tracklake.analysis import group_keys, objectives
 from tracklake.common.text import number_of
-from tracklake.display.labels import named, short_name, shown
+from tracklake.display.labels import named, short_name, value_label
 from tracklake.errors import DefinitionError
 from tracklake.plots import binning, parallel_axes, scatter, sweep_marks
 from tracklake.plots.binning import MARKS, wants_log
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tracklake.analysis.comparison import Comparison
     from tracklake.analysis.importance import Method
-    from tracklake.analysis.objective import Target
+    from tracklake.analysis.objectives import Objective
     from tracklake.analysis.parameters import Parameter
     from tracklake.analysis.sweep import Sweep
 
@@ -52,21 +52,21 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
     >>> leaderboard(example().compare("acc", by="lr", goal="max", draws=10), limit=1).data["group"].to_list()
     ['0.1 (1 run)']
     """
-    of, center = found.outcomes, found.settings.center
+    of, center = found.grouped, found.settings.center
     by = ", ".join(map(short_name, of.by))
-    title = f"{short_name(of.target.name)} by {by or 'nothing'}"
+    title = f"{short_name(of.objective.name)} by {by or 'nothing'}"
     able = found.table.drop_nulls(center)
     if able.is_empty():
         return empty(title, because=_nothing(of.runs), notes=_left_out(found))
-    shown = able.head(limit).with_columns(pl.int_range(pl.len()).alias("row"))
-    labels = [_group(row, of.by) for row in shown.iter_rows(named=True)]
+    best = able.head(limit).with_columns(pl.int_range(pl.len()).alias("row"))
+    labels = [_group(row, of.by) for row in best.iter_rows(named=True)]
     value = pl.col(center).alias("value")
-    data = shown.select(pl.Series("group", labels), "row", "n", value, "low", "high", "verdict")
-    runs = _single(found, shown)
-    x, beyond = _seen(f"{center} {of.target.name}", of.target, data.select("value", "low", "high"), runs)
+    data = best.select(pl.Series("group", labels), "row", "n", value, "low", "high", "verdict")
+    runs = _single(found, best)
+    x, beyond = _seen(f"{center} {of.objective.name}", of.objective, data.select("value", "low", "high"), runs)
     notes = [f"Bars: {100 * found.settings.confidence:g}% bootstrap interval. {'Grey: single runs.' * bool(len(runs))}"]
     notes += [f"Shown: the best {limit} of {number_of(able.height, 'group')}."] if able.height > limit else []
-    baseline = grouped_runs.label(found.baseline or {})
+    baseline = group_keys.label(found.baseline or {})
     against = baseline if len(baseline) <= _BASELINE else "the baseline"
     legend = Legend(f"against {against}", [v for v in VERDICTS if v in set(data["verdict"])])
     draw = partial(sweep_marks.leaderboard, runs=runs, rows=Rows(labels, by), x=x, legend=legend)
@@ -74,14 +74,14 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
 
 
 def _group(row: Mapping[str, object], by: Sequence[str]) -> str:
-    values = [shown(row[name]) for name in by]
+    values = [value_label(row[name]) for name in by]
     name = (values[0] if len(by) == 1 else named(by, values)) or "all"
     return f"{name} ({number_of(row['n'], 'run')})"
 
 
 def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
     """Return row and value of the single runs: none where they are of different tasks, or too many."""
-    of = found.outcomes
+    of = found.grouped
     used = of.runs.filter("used")
     if of.tasks or used.height > MARKS:
         used = used.clear()
@@ -92,13 +92,13 @@ def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
 
 def _left_out(found: Comparison) -> list[str]:
     """Say how many runs have no number, and where centers are over different tasks."""
-    failed, runs = int(found.table["n_failed"].sum()), found.outcomes.runs.height
-    name = short_name(found.outcomes.target.name)
-    told = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
+    failed, runs = int(found.table["n_failed"].sum()), found.grouped.runs.height
+    name = short_name(found.grouped.objective.name)
+    notes = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
     tasks = found.table.filter(pl.col("n") > 0)["n_tasks"]
     if tasks.n_unique() > 1:
-        told.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
-    return told
+        notes.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
+    return notes
 
 
 def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
@@ -107,18 +107,18 @@ def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
     >>> importance(example().sweep(metric="acc", goal="max"), method="ped-anova", quantile=0.1)
     Plot('What mattered for acc', 1 rows)
     """
-    title = f"What mattered for {short_name(sweep.target.name)}"
+    title = f"What mattered for {short_name(sweep.objective.name)}"
     used = int(sweep.runs["value"].count())
-    found = sweep.importance(method=method, quantile=quantile)
-    if found.is_empty() or not used:
+    table = sweep.importance(method=method, quantile=quantile)
+    if table.is_empty() or not used:
         return empty(title, because=_nothing(sweep.runs) if not used else "no parameter varies")
     row = pl.int_range(pl.len()).alias("row")
-    data = found.select("name", row, "importance", "low", "high", "share", "failure")
+    data = table.select("name", row, "importance", "low", "high", "share", "failure")
     rows = Rows([short_name(name) for name in data["name"]], "")
     notes = [
         _METHODS[method].format(quantile),
         f"From {number_of(used, 'run')}. Lines: 95% bootstrap interval; behind them each one's share of the total.",
-        *(f"Which runs failed is told by {short_name(name)}." for name in found.filter(_blamed())["name"]),
+        *(f"Which runs failed is told by {short_name(name)}." for name in table.filter(_blamed())["name"]),
     ]
     return Plot(title, data=data, draw=partial(sweep_marks.bars, rows=rows, x=Axis("importance")), notes=notes)
 
@@ -134,22 +134,22 @@ def marginal(sweep: Sweep, name: str) -> Plot:
     [(0.01, 0.6), (0.1, 0.9)]
     """
     parameter = sweep.parameter(name)
-    title = f"{short_name(sweep.target.name)} along {short_name(parameter.name)}"
+    title = f"{short_name(sweep.objective.name)} along {short_name(parameter.name)}"
     having = int(sweep.runs.filter(pl.Series(parameter.active))["value"].count())
     points = min(max(having // _RUNS, 4), 20)
-    found = sweep.marginal(name, points=points).rename({"choice" if parameter.choices else "value": "x"})
-    found = found.filter(pl.col("n") + pl.col("n_failed") > 0)
-    if not found["n"].sum():
+    per_value = sweep.marginal(name, points=points).rename({"choice" if parameter.choices else "value": "x"})
+    per_value = per_value.filter(pl.col("n") + pl.col("n_failed") > 0)
+    if not per_value["n"].sum():
         return empty(title, because=_nothing(sweep.runs))
-    shown = found.top_k(_CHOICES, by="n").sort("x") if parameter.choices else found
-    data = shown.select("x", "n", "n_failed", "mean", "low", "high", "adjusted")
-    placed = _placed(parameter, sweep.runs).filter(_is_shown(parameter, shown))
+    most_run = per_value.top_k(_CHOICES, by="n").sort("x") if parameter.choices else per_value
+    data = most_run.select("x", "n", "n_failed", "mean", "low", "high", "adjusted")
+    placed = _placed(parameter, sweep.runs).filter(_is_shown(parameter, most_run))
     runs = _thinned(placed.drop_nulls("value"), "x", "value")
-    lines = shown.select("mean", "low", "high", "adjusted", "best")
-    y, beyond = _seen(sweep.target.name, sweep.target, lines, runs)
+    lines = most_run.select("mean", "low", "high", "adjusted", "best")
+    y, beyond = _seen(sweep.objective.name, sweep.objective, lines, runs)
     notes = [f"Grey: {_count(runs, placed['value'].count())}. Bands: 95% bootstrap interval of the mean."]
-    if shown.height < found.height:
-        notes.append(f"Shown: the {_CHOICES} of {number_of(found.height, 'value')} with most runs.")
+    if most_run.height < per_value.height:
+        notes.append(f"Shown: the {_CHOICES} of {number_of(per_value.height, 'value')} with most runs.")
     failed = placed.filter("failed").unique("x", maintain_order=True)
     x = _along(parameter, placed["x"])
     alone = all(other.name == parameter.name for other in sweep.settings)
@@ -161,9 +161,9 @@ def _along(parameter: Parameter, values: pl.Series) -> Axis:
     """Return the axis of a parameter; few numbers stand all at it."""
     if parameter.choices:
         return Axis(parameter.name)
-    known = values.unique().sort().to_list()
+    distinct = values.unique().sort().to_list()
     bounds = binning.around(values, log=parameter.log)
-    return Axis(parameter.name, parameter.log, domain=bounds, ticks=tuple(known) if len(known) <= _FEW else ())
+    return Axis(parameter.name, parameter.log, domain=bounds, ticks=tuple(distinct) if len(distinct) <= _FEW else ())
 
 
 def _values(parameter: Parameter) -> pl.Series:
@@ -190,20 +190,20 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     >>> pareto(example().sweep(metric="acc", goal="max"), {"acc": "max", "loss": "min"}).data["run"].to_list()
     ['slow', 'fast']
     """
-    goals = objective.goals_of(metrics)
+    goals = objectives.goals_of(metrics)
     if len(goals) != 2:  # noqa: PLR2004 - x and y
         raise DefinitionError(f"a picture of a front needs two metrics, not {metrics!r}; sweep.pareto answers for more")
     title = " against ".join(short_name(name) for name in goals)
-    sides = dict(zip("xy", [objective.target(sweep.series.table, m, goal=g) for m, g in goals.items()], strict=True))
+    sides = dict(zip("xy", [objectives.resolve(sweep.series.table, m, goal=g) for m, g in goals.items()], strict=True))
     at = [pl.col(name).alias(side) for name, side in zip(goals, "xy", strict=True)]
-    found = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")
-    if found.is_empty():
+    fronts = sweep.pareto(metrics, others=True).select(pl.col("run_id").alias("run"), *at, "front")
+    if fronts.is_empty():
         return empty(title, because="no run has both" if len(sweep) else "no run matches")
     is_best = pl.col("front").is_not_null()
-    best, others = found.filter(is_best), found.filter(~is_best)
-    axes = {side: _axis(found[side], of) for side, of in sides.items()}
-    lost = len(sweep) - found.height
-    notes = [f"Blue: {number_of(best.height, 'run')} of {found.height:,} that no other beats in both."]
+    best, others = fronts.filter(is_best), fronts.filter(~is_best)
+    axes = {side: _axis(fronts[side], of) for side, of in sides.items()}
+    lost = len(sweep) - fronts.height
+    notes = [f"Blue: {number_of(best.height, 'run')} of {fronts.height:,} that no other beats in both."]
     notes += [f"Not drawn: {number_of(lost, 'run')} of {len(sweep):,}, failed or without both."] if lost else []
     draw = partial(sweep_marks.front, x=axes["x"], y=axes["y"], rising=sides["x"].goal == "max")
     return Plot(title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=notes)
@@ -220,13 +220,13 @@ def parallel(sweep: Sweep) -> Plot:
         ranked = sweep.importance(draws=0)["name"].to_list()
         chosen = sorted(chosen, key=lambda p: ranked.index(p.name))[:_AXES]
     if not chosen:
-        return empty(f"{short_name(sweep.target.name)} by its parameters", because="no parameter varies")
-    made = [scatter.ready(p.name, _values(p)) for p in chosen]
-    axes = {f"axis_{i}": values for i, (_, values) in enumerate(made)}
+        return empty(f"{short_name(sweep.objective.name)} by its parameters", because="no parameter varies")
+    ready = [scatter.ready(p.name, _values(p)) for p in chosen]
+    axes = {f"axis_{i}": values for i, (_, values) in enumerate(ready)}
     frame = pl.DataFrame({"run": sweep.runs["run_id"], **axes, "value": sweep.runs["value"]})
-    names = {f"axis_{i}": name for i, (name, _) in enumerate(made)}
-    titles = names | {"value": short_name(sweep.target.name)}
-    return parallel_axes.plot(frame, titles, axes=list(axes), goal=sweep.target.goal)
+    names = {f"axis_{i}": name for i, (name, _) in enumerate(ready)}
+    titles = names | {"value": short_name(sweep.objective.name)}
+    return parallel_axes.plot(frame, titles, axes=list(axes), goal=sweep.objective.goal)
 
 
 def _thinned(points: pl.DataFrame, x: str, y: str) -> pl.DataFrame:
@@ -236,23 +236,23 @@ def _thinned(points: pl.DataFrame, x: str, y: str) -> pl.DataFrame:
     cut = [
         binning.binned(points[name], size=size, few=size).at.alias(f"{name}_at") for name, size in ((x, 60), (y, 30))
     ]
-    kept = points.with_columns(cut).unique([series.name for series in cut], keep="first", maintain_order=True)
-    return kept.select(points.columns)
+    thinned = points.with_columns(cut).unique([series.name for series in cut], keep="first", maintain_order=True)
+    return thinned.select(points.columns)
 
 
 def _count(drawn: pl.DataFrame, n: int) -> str:
     return f"{number_of(n, 'run')}" if drawn.height == n else f"places where any of {number_of(n, 'run')} lie"
 
 
-def _seen(name: str, of: Target, lines: pl.DataFrame, dots: pl.DataFrame) -> tuple[Axis, list[str]]:
+def _seen(name: str, of: Objective, lines: pl.DataFrame, dots: pl.DataFrame) -> tuple[Axis, list[str]]:
     """Return the axis of values, wide enough for the lines, and how many dots lie beyond it.
 
     Were all dots to be seen, one diverged run would make all others look alike.
     """
-    known = binning.finite(pl.concat([lines[c].cast(pl.Float64) for c in lines.columns]))
-    values = pl.concat([known, dots["value"]]) if len(dots) else known
+    summarized = binning.finite(pl.concat([lines[c].cast(pl.Float64) for c in lines.columns]))
+    values = pl.concat([summarized, dots["value"]]) if len(dots) else summarized
     axis = Axis(f"{name} ({'higher' if of.goal == 'max' else 'lower'} is better)", wants_log(values))
-    ends = known.sort().to_numpy()[[0, -1]]
+    ends = summarized.sort().to_numpy()[[0, -1]]
     low, high = (np.log(ends) if axis.log else ends).tolist()
     wide = (high - low) or (1.0 if axis.log else abs(high) / 10 or 1.0)
     bounds = (low - wide, high + wide)
@@ -263,7 +263,7 @@ def _seen(name: str, of: Target, lines: pl.DataFrame, dots: pl.DataFrame) -> tup
     return seen, [f"Beyond the axis: {number_of(beyond, 'run')}."] if beyond else []
 
 
-def _axis(values: pl.Series, of: Target) -> Axis:
+def _axis(values: pl.Series, of: Objective) -> Axis:
     title = f"{short_name(of.name, width=28)} ({'higher' if of.goal == 'max' else 'lower'} is better)"
     log = wants_log(values)
     return Axis(title, log, domain=binning.around(values, log=log))

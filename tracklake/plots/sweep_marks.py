@@ -90,21 +90,21 @@ def marginal(data: pl.DataFrame, *, runs: pl.DataFrame, failed: pl.DataFrame, x:
     tips = encodings.tips(data, {"x": x.title} | {name: name for name in ("n", "mean", "low", "high", "adjusted")})
     bounds = up["low"] | {"y2": {"field": "high"}}
     dots = mark("circle", dotted | up["value"], size=20, fillOpacity=0.35, color=FAINT, clip=True)
-    shown: list[Chart] = [{"data": values(runs), **dots}]
+    layers: list[Chart] = [{"data": values(runs), **dots}]
     if is_number:
         line = mark("line", up["mean"], strokeWidth=2, clip=True)
-        shown += [mark("area", bounds, fillOpacity=0.2, color=BLUE, clip=True), _named(line, MEAN, named)]
+        layers += [mark("area", bounds, fillOpacity=0.2, color=BLUE, clip=True), _named(line, MEAN, named)]
         evened = mark("line", up["adjusted"], strokeWidth=2, strokeDash=[5, 3], clip=True)
     else:
-        shown.append(mark("rule", bounds, strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True))
+        layers.append(mark("rule", bounds, strokeWidth=5, strokeOpacity=0.4, color=BLUE, clip=True))
         evened = mark("point", up["adjusted"], shape="diamond", size=70, strokeWidth=2)
-    shown += [] if alone else [_named(evened, ADJUSTED, named)]
-    shown.append(_named(mark("circle", up["mean"] | {"tooltip": tips}, size=50, opacity=1, clip=True), MEAN, named))
+    layers += [] if alone else [_named(evened, ADJUSTED, named)]
+    layers.append(_named(mark("circle", up["mean"] | {"tooltip": tips}, size=50, opacity=1, clip=True), MEAN, named))
     if failed.height:
         foot = dotted | {"y": {"value": HEIGHT - 5}}
         rug = mark("tick", foot, thickness=1.5, strokeOpacity=0.6, height=9, orient="vertical", clip=False)
-        shown.append({"data": values(failed), **_named(rug, FAILED, named)})
-    return {"data": values(data), "layer": shown}
+        layers.append({"data": values(failed), **_named(rug, FAILED, named)})
+    return {"data": values(data), "layer": layers}
 
 
 def front(data: pl.DataFrame, *, x: Axis, y: Axis, rising: bool) -> Chart:
@@ -153,8 +153,8 @@ def _height(rows: Rows) -> int:
 
 def _verdicts(legend: Legend) -> Channel:
     scale = {"domain": list(legend.names), "range": [VERDICTS[name] for name in legend.names]}
-    shown = {"symbolOpacity": 1} if len(legend.names) > 1 else None
-    return encodings.channel("verdict", "N", title=legend.title, scale=scale, legend=shown)
+    style = {"symbolOpacity": 1} if len(legend.names) > 1 else None
+    return encodings.channel("verdict", "N", title=legend.title, scale=scale, legend=style)
 
 
 VERDICTS = {

@@ -50,14 +50,14 @@ def interval(
     >>> print(f"{low:.3f} {high:.3f}")
     0.712 0.748
     """
-    given = np.asarray(values, dtype=np.float64).ravel()
+    numbers = np.asarray(values, dtype=np.float64).ravel()
     of = (
-        np.zeros(given.size, dtype=np.int64)
+        np.zeros(numbers.size, dtype=np.int64)
         if strata is None
         else np.unique(np.asarray(strata), return_inverse=True)[1]
     )
-    whole = resampling.sample(np.zeros(given.size), stratum=of, cell=np.full(given.size, -1), value=given)
-    ((_, drawn),) = resampling.resampled(whole, center=center, draws=draws, seed=seed)
+    sample = resampling.sample(np.zeros(numbers.size), stratum=of, cell=np.full(numbers.size, -1), value=numbers)
+    ((_, drawn),) = resampling.resampled(sample, center=center, draws=draws, seed=seed)
     low, high = bounds(drawn, confidence)
     return float(low[0]), float(high[0])
 

@@ -163,10 +163,10 @@ class Hyperband:
             self._lay_out(most)
         number = self._seen
         self._seen += 1
-        made = self._bracket(number).run(steps, losses) if self._brackets else len(steps)
-        if made == len(steps) and made:
+        n_reports = self._bracket(number).run(steps, losses) if self._brackets else len(steps)
+        if n_reports == len(steps) and n_reports:
             self._longest = max(self._longest, int(steps[-1]))
-        return made
+        return n_reports
 
     def _lay_out(self, most: int) -> None:
         n = math.floor(math.log(most / self.min_resource, self.eta)) + 1

@@ -40,8 +40,8 @@ class Boxes:
         >>> tree.shares.tolist()
         [[0.25], [0.75]]
         """
-        found: Floats = (self.high - self.low) / (self.bounds[:, 1] - self.bounds[:, 0])
-        return found
+        covered: Floats = (self.high - self.low) / (self.bounds[:, 1] - self.bounds[:, 0])
+        return covered
 
     @cached_property
     def volumes(self) -> Floats:
@@ -51,8 +51,8 @@ class Boxes:
         >>> tree.volumes.tolist()
         [0.25]
         """
-        found: Floats = self.shares.prod(axis=1)
-        return found
+        volumes: Floats = self.shares.prod(axis=1)
+        return volumes
 
     @cached_property
     def variance(self) -> float:
@@ -73,24 +73,24 @@ class Boxes:
         ([0.5], [1.0])
         """
         own = self.shares[:, list(features)].prod(axis=1)
-        found: Floats = np.divide(self.volumes, own, out=np.zeros_like(own), where=own > 0)
-        return found
+        ratio: Floats = np.divide(self.volumes, own, out=np.zeros_like(own), where=own > 0)
+        return ratio
 
 
 def boxes(tree: Any, bounds: Floats) -> Boxes:
     """Return the leaves of a fitted tree (its `tree_`) within the bounds (features x 2)."""
-    left, right, feature, threshold = tree.children_left, tree.children_right, tree.feature, tree.threshold
+    lower, right, feature, threshold = tree.children_left, tree.children_right, tree.feature, tree.threshold
     low = np.tile(bounds[:, 0], (tree.node_count, 1))
     high = np.tile(bounds[:, 1], (tree.node_count, 1))
     level = np.array([0])
     while len(level):  # all nodes of one depth at once
-        split = level[left[level] >= 0]
-        for child in (left[split], right[split]):
+        split = level[lower[level] >= 0]
+        for child in (lower[split], right[split]):
             low[child], high[child] = low[split], high[split]
-        high[left[split], feature[split]] = threshold[split]
+        high[lower[split], feature[split]] = threshold[split]
         low[right[split], feature[split]] = threshold[split]
-        level = np.concatenate([left[split], right[split]])
-    leaves = np.flatnonzero(left < 0)
+        level = np.concatenate([lower[split], right[split]])
+    leaves = np.flatnonzero(lower < 0)
     return Boxes(tree.value[leaves].reshape(len(leaves), -1)[:, 0], low[leaves], high[leaves], bounds)
 
 
@@ -153,8 +153,8 @@ def fractions(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats
     [[1.0]]
     """
     shares = [[explained(tree, group) / tree.variance for group in groups] for tree in trees if tree.variance > 0]
-    found: Floats = np.maximum(np.array(shares).reshape(-1, len(groups)), 0.0)
-    return found
+    clipped: Floats = np.maximum(np.array(shares).reshape(-1, len(groups)), 0.0)
+    return clipped
 
 
 def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Floats:
@@ -165,8 +165,8 @@ def importance(trees: Sequence[Boxes], groups: Sequence[Sequence[int]]) -> Float
     [1.0]
     """
     shares = fractions(trees, groups)
-    found: Floats = shares.mean(axis=0) if len(shares) else np.zeros(len(groups))
-    return found
+    mean_shares: Floats = shares.mean(axis=0) if len(shares) else np.zeros(len(groups))
+    return mean_shares
 
 
 def interactions(

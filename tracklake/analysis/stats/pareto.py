@@ -20,17 +20,17 @@ def front(costs: Floats) -> Booleans:
     >>> front(np.array([[1.0, 4.0], [2.0, 2.0], [2.0, 2.0], [3.0, 3.0]])).tolist()
     [True, True, True, False]
     """
-    known = np.flatnonzero(~np.isnan(costs).any(axis=1))
-    distinct, which = np.unique(costs[known], axis=0, return_inverse=True)
-    left = np.arange(len(distinct))
-    found: list[int] = []
-    while len(left):  # in lexical order the first of those left is beaten by none of them
-        first, rest = left[0], left[1:]
-        found.append(int(first))
-        left = rest[(distinct[rest] < distinct[first]).any(axis=1)]
-    kept = np.zeros(len(costs), dtype=np.bool_)
-    kept[known] = np.isin(which.ravel(), found)
-    return kept
+    complete = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    distinct, which = np.unique(costs[complete], axis=0, return_inverse=True)
+    remaining = np.arange(len(distinct))
+    undominated: list[int] = []
+    while len(remaining):  # in lexical order the first of those remaining is beaten by none of them
+        first, others = remaining[0], remaining[1:]
+        undominated.append(int(first))
+        remaining = others[(distinct[others] < distinct[first]).any(axis=1)]
+    on_front = np.zeros(len(costs), dtype=np.bool_)
+    on_front[complete] = np.isin(which.ravel(), undominated)
+    return on_front
 
 
 def ranks(costs: Floats, *, fronts: int | None = None) -> Ints:
@@ -41,12 +41,12 @@ def ranks(costs: Floats, *, fronts: int | None = None) -> Ints:
     >>> ranks(np.array([[1.0, 4.0], [2.0, 2.0], [3.0, 3.0]])).tolist()
     [1, 1, 2]
     """
-    found = np.zeros(len(costs), dtype=np.int64)
-    left: Booleans = np.logical_not(np.logical_or.reduce(np.isnan(costs), axis=1))
+    fronts_of_rows = np.zeros(len(costs), dtype=np.int64)
+    remaining: Booleans = np.logical_not(np.logical_or.reduce(np.isnan(costs), axis=1))
     number = 0
-    while left.any() and (fronts is None or number < fronts):
+    while remaining.any() and (fronts is None or number < fronts):
         number += 1
-        at = np.flatnonzero(left)[front(costs[left])]
-        found[at] = number
-        left[at] = False
-    return found
+        at = np.flatnonzero(remaining)[front(costs[remaining])]
+        fronts_of_rows[at] = number
+        remaining[at] = False
+    return fronts_of_rows

@@ -43,8 +43,8 @@ def best(losses: Floats, quantile: float, *, weights: Floats | None = None) -> B
     order = np.argsort(losses, kind="stable")
     through = np.cumsum(counts[order])
     edge = losses[order[np.searchsorted(through, np.ceil(quantile * through[-1]) - 1e-9)]]
-    found: Booleans = losses <= edge
-    return found
+    is_best: Booleans = losses <= edge
+    return is_best
 
 
 def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats | None = None) -> Floats:
@@ -60,25 +60,25 @@ def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats 
     counts = np.ones(len(top)) if weights is None else weights
     chosen = counts * top
     n_top, n_all = chosen.sum(), counts.sum()
-    found = np.zeros(len(parameters))
+    divergences = np.zeros(len(parameters))
     if n_top == 0 or n_all <= 1:
-        return found
+        return divergences
     for i, grid in enumerate(parameters):
         active = grid.cells >= 0
         everyone = np.bincount(grid.cells[active], weights=counts[active], minlength=grid.size)
         upper = np.bincount(grid.cells[active], weights=chosen[active], minlength=grid.size)
         if grid.size > 1 and upper.sum() > 0 and everyone.sum() > 1:
             share = (upper.sum() / n_top) ** 2 / (everyone.sum() / n_all)
-            found[i] = share * _divergence(upper, everyone, ordered=grid.ordered)
-    whole: Floats = found * (n_top / n_all) ** 2
-    return whole
+            divergences[i] = share * _divergence(upper, everyone, ordered=grid.ordered)
+    scaled: Floats = divergences * (n_top / n_all) ** 2
+    return scaled
 
 
 def _divergence(upper: Any, everyone: Any, *, ordered: bool) -> float:
     """Return the Pearson divergence of the density of the top from that of all runs."""
     density = _on_scale if ordered else _of_categories
-    top, whole = density(upper) + 1e-12, density(everyone) + 1e-12
-    return float(whole @ (top / whole - 1) ** 2)
+    top, overall = density(upper) + 1e-12, density(everyone) + 1e-12
+    return float(overall @ (top / overall - 1) ** 2)
 
 
 def _of_categories(counts: Floats) -> Floats:

@@ -82,17 +82,17 @@ def centers(whole: Sample, *, center: Center, size: int) -> Floats:
     >>> centers(whole, center="mean", size=2).tolist()  # (2 + 10) / 2; column 1 has no values
     [6.0, nan]
     """
-    found = np.full(size, np.nan)
+    aggregates = np.full(size, np.nan)
     if center == "iqm" or (center == "median" and whole.tasks <= 1):
         for column, of in _slices(whole.column):
             ordered = np.sort(whole.value[of])
-            found[column] = ordered[kept(center, ordered.size)].mean()
-        return found
+            aggregates[column] = ordered[kept(center, ordered.size)].mean()
+        return aggregates
     pieces = pieces_of(whole)
     means = np.add.reduceat(whole.value, pieces.start) / pieces.size if len(pieces.start) else np.empty(0)
     for column, of in _slices(pieces.column):
-        found[column] = means[of].mean() if center == "mean" else np.median(means[of])
-    return found
+        aggregates[column] = means[of].mean() if center == "mean" else np.median(means[of])
+    return aggregates
 
 
 def resampled(
@@ -110,16 +110,16 @@ def resampled(
     """
     pieces = pieces_of(whole)
     pooled = center == "iqm" or (center == "median" and whole.tasks <= 1)
-    held = draws * (whole.tasks if center == "median" else 1)
-    for columns in _batches(pieces, draws=held, cells=_CHUNK // 25 if pooled else None, together=together):
-        mine = pieces.of_columns(columns)
+    rows_drawn = draws * (whole.tasks if center == "median" else 1)
+    for columns in _batches(pieces, draws=rows_drawn, cells=_CHUNK // 25 if pooled else None, together=together):
+        batch = pieces.of_columns(columns)
         with _blas().limit(limits=1, user_api="blas"):  # several threads wait for each other on a busy machine
             if pooled:
-                drawn = _pooled(whole, mine, columns, center=center, draws=draws, seed=seed)
+                drawn = _pooled(whole, batch, columns, center=center, draws=draws, seed=seed)
             elif center == "mean":
-                drawn = _mean_of_means(whole, mine, columns, draws=draws, seed=seed)
+                drawn = _mean_of_means(whole, batch, columns, draws=draws, seed=seed)
             else:
-                drawn = _median_of_means(whole, mine, columns, draws=draws, seed=seed)
+                drawn = _median_of_means(whole, batch, columns, draws=draws, seed=seed)
         yield columns, drawn
 
 
@@ -150,13 +150,13 @@ def pieces_of(whole: Sample) -> _Pieces:
     changes = np.diff(whole.column).astype(bool) | np.diff(whole.stratum).astype(bool)
     start = np.concatenate([[0], np.flatnonzero(changes) + 1])
     size = np.diff(np.append(start, whole.value.size))
-    known: dict[tuple[int, bytes], int] = {}
+    numbers: dict[tuple[int, bytes], int] = {}
     block = np.empty(len(start), dtype=np.int64)
     for i, (at, n) in enumerate(zip(start.tolist(), size.tolist(), strict=True)):
         cells = whole.cell[at : at + n]
         own = cells[0] < 0 or bool((cells[1:] == cells[:-1]).any())
         key = (-1, i.to_bytes(8, "big")) if own else (int(whole.stratum[at]), cells.tobytes())
-        block[i] = known.setdefault(key, len(known))
+        block[i] = numbers.setdefault(key, len(numbers))
     return _Pieces(whole.column[start], start, size, block)
 
 
@@ -169,15 +169,17 @@ def _batches(pieces: _Pieces, *, draws: int, cells: int | None, together: int) -
     designs = {unit: pieces.block[of].tobytes() for unit, of in units}
     sizes = {unit: int(pieces.size[of].sum()) for unit, of in units}
     batch: list[int] = []
-    held = 0
+    n_cells = 0
     last = b""
     for unit in sorted(designs, key=lambda unit: (designs[unit], unit)):
         new = 0 if cells is None or designs[unit] == last else sizes[unit]
-        if batch and ((cells is not None and held + new > cells) or (len(batch) + 1) * together * draws > 10 * _CHUNK):
+        if batch and (
+            (cells is not None and n_cells + new > cells) or (len(batch) + 1) * together * draws > 10 * _CHUNK
+        ):
             yield _columns(pieces, batch, together)
-            batch, held, new = [], 0, sizes[unit]
+            batch, n_cells, new = [], 0, sizes[unit]
         batch.append(unit)
-        held, last = held + new, designs[unit]
+        n_cells, last = n_cells + new, designs[unit]
     if batch:
         yield _columns(pieces, batch, together)
 
@@ -199,10 +201,10 @@ def _mean_of_means(whole: Sample, pieces: _Pieces, columns: Ints, *, draws: int,
 def _median_of_means(whole: Sample, pieces: _Pieces, columns: Ints, *, draws: int, seed: int) -> Floats:
     """Draw the median of the stratum means."""
     row = _rows(columns)[pieces.column]
-    held = np.empty((len(row), draws))
+    means_of_strata = np.empty((len(row), draws))
     for of, means, where in _stratum_means(whole, pieces, draws=draws, seed=seed):
-        held[of, where] = means
-    return np.stack([np.median(held[row == i], axis=0) for i in range(len(columns))])
+        means_of_strata[of, where] = means
+    return np.stack([np.median(means_of_strata[row == i], axis=0) for i in range(len(columns))])
 
 
 def _stratum_means(whole: Sample, pieces: _Pieces, *, draws: int, seed: int) -> Iterator[tuple[Ints, Floats, slice]]:
@@ -229,21 +231,21 @@ def _blas() -> ThreadpoolController:
 
 def _pooled(whole: Sample, pieces: _Pieces, columns: Ints, *, center: Center, draws: int, seed: int) -> Floats:
     """Draw the mean of the middle of all values of a column."""
-    found = np.empty((len(columns), draws))
+    drawn_means = np.empty((len(columns), draws))
     size = {int(b): int(n) for b, n in zip(pieces.block, pieces.size, strict=True)}
     drawn = {block: _Drawn(n, seed=(seed, block)) for block, n in size.items()}
     designs = [(i, pieces.of_columns(columns[i : i + 1])) for i in range(len(columns))]
-    ordered = [_Ordered(np.concatenate(mine.values(whole)), center) for _, mine in designs]
+    ordered = [_Ordered(np.concatenate(design.values(whole)), center) for _, design in designs]
     rows = max(1, 4 * _CHUNK // sum(size.values()))
     for first in range(0, draws, rows):
         where = slice(first, min(first + rows, draws))
         counts = {block: cells.counts(where.stop - first) for block, cells in drawn.items()}
         joined, last = np.empty((0, 0)), [-1]
-        for (i, mine), order in zip(designs, ordered, strict=True):
-            blocks = mine.block.tolist()
+        for (i, design), order in zip(designs, ordered, strict=True):
+            blocks = design.block.tolist()
             joined = joined if blocks == last else np.concatenate([counts[b] for b in blocks], axis=1)
-            found[i, where], last = order.middle_means(joined), blocks
-    return found
+            drawn_means[i, where], last = order.middle_means(joined), blocks
+    return drawn_means
 
 
 class _Ordered:
@@ -268,9 +270,9 @@ class _Ordered:
 
     def middle_means(self, counts: Floats) -> Floats:
         """Return the mean of the middle of each draw; counts has a row a draw."""
-        whole = slice(0, len(self._order))
+        everything = slice(0, len(self._order))
         parts = self._in_windows(counts, *self._windows) if self._windows else None
-        below = self._in_window(counts, whole, 0.0)[0] if parts is None else parts
+        below = self._in_window(counts, everything, 0.0)[0] if parts is None else parts
         means: Floats = (self._ends - below) / (self._kept.stop - self._kept.start)
         return means
 
@@ -290,8 +292,8 @@ class _Ordered:
         if not sound.all():
             return None
         outside = start * self._steps[: first.start].sum() + stop * self._steps[second.stop :].sum()
-        found: Floats = outside + low + middle + high
-        return found
+        total: Floats = outside + low + middle + high
+        return total
 
     def _in_window(self, counts: Floats, window: slice, before: Floats | float) -> tuple[Floats, Floats]:
         """Return the sum of K * step in a window, and how many were drawn up to its end."""

@@ -55,12 +55,12 @@ def paired_differences(first: Sequence[Floats], second: Sequence[Floats]) -> lis
     >>> paired_differences([np.array([0.93, 0.12])], [np.array([0.92, 0.11])])[0].tolist()
     [0.01, 0.01]
     """
-    found = []
+    differences = []
     for a, b in zip(first, second, strict=True):
         largest = max(np.abs(a).max(initial=0.0), np.abs(b).max(initial=0.0))
         scale = 2.0 ** math.ceil(math.log2(largest)) if largest > 0 else 1.0  # exact to divide by
-        found.append(np.round((a - b) / scale, 13) * scale)
-    return found
+        differences.append(np.round((a - b) / scale, 13) * scale)
+    return differences
 
 
 def paired_spread(differences: Sequence[Floats]) -> Spread:
@@ -89,8 +89,8 @@ def unpaired_spread(first: Sequence[Floats], second: Sequence[Floats]) -> Spread
     >>> unpaired_spread([np.array([3.0, 4.0, 5.0])], [np.array([1.0, 2.0, 3.0])])
     Spread(difference=2.0, error=0.816496580927726, freedom=4.0)
     """
-    kept = [(a, b) for a, b in zip(first, second, strict=True) if min(len(a), len(b)) > 1]
-    return _stratified([a.mean() - b.mean() for a, b in kept], [[a, b] for a, b in kept])
+    repeated = [(a, b) for a, b in zip(first, second, strict=True) if min(len(a), len(b)) > 1]
+    return _stratified([a.mean() - b.mean() for a, b in repeated], [[a, b] for a, b in repeated])
 
 
 def _stratified(means: Sequence[float], samples: Sequence[Sequence[Floats]]) -> Spread:
@@ -137,13 +137,13 @@ def signed_rank(differences: ArrayLike) -> float | None:
     """
     from scipy.stats import wilcoxon
 
-    given = np.asarray(differences, dtype=np.float64)
-    if not given.size:
+    pairs = np.asarray(differences, dtype=np.float64)
+    if not pairs.size:
         return None
-    moved = given[given != 0]
-    if given.size <= _ALL_SIGNS and np.unique(np.abs(moved)).size < given.size:
+    moved = pairs[pairs != 0]
+    if pairs.size <= _ALL_SIGNS and np.unique(np.abs(moved)).size < pairs.size:
         return _over_all_signs(moved)
-    return float(wilcoxon(given).pvalue) if given.any() else 1.0
+    return float(wilcoxon(pairs).pvalue) if pairs.any() else 1.0
 
 
 def _over_all_signs(moved: Floats) -> float:
@@ -336,15 +336,15 @@ def pairs_of(p: ArrayLike) -> int:
 
 
 def _corrected(p: ArrayLike, comparisons: int | None, *, holm_factor: bool) -> Floats:
-    given = np.asarray(p, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(given))
-    order = known[np.argsort(given[known], kind="stable")]
+    values = np.asarray(p, dtype=np.float64)
+    tested = np.flatnonzero(~np.isnan(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
     m = max(comparisons or 0, len(order))
     rank = np.arange(1, len(order) + 1)
     if holm_factor:
-        ordered = np.maximum.accumulate(given[order] * (m - rank + 1))
+        ordered = np.maximum.accumulate(values[order] * (m - rank + 1))
     else:
-        ordered = np.minimum.accumulate((given[order] * m / rank)[::-1])[::-1]
-    result = np.full(given.shape, np.nan)
+        ordered = np.minimum.accumulate((values[order] * m / rank)[::-1])[::-1]
+    result = np.full(values.shape, np.nan)
     result[order] = np.minimum(ordered, 1.0)
     return result

@@ -15,9 +15,9 @@ Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Survival(NamedTuple):
-    """The share that has not arrived yet, after each x at which some did.
+    """The share that has not got there yet, after each x at which some did.
 
-    x, share, error (standard error of the share, Greenwood), at_risk (just before x), arrived (at x): arrays of one
+    x, share, error (standard error of the share, Greenwood), at_risk (just before x), reached (at x): arrays of one
     length, in order of x.
     """
 
@@ -25,15 +25,15 @@ class Survival(NamedTuple):
     share: Floats
     error: Floats
     at_risk: Floats
-    arrived: Floats
+    reached: Floats
 
     @property
     def median(self) -> float:
-        """The first x by which half have arrived; NaN if that was not seen.
+        """The first x by which half have got there; NaN if that was not seen.
 
         >>> kaplan_meier([10.0, 20.0, 30.0], [True, True, False]).median
         20.0
-        >>> kaplan_meier([10.0, 20.0, 30.0], [True, False, False]).median  # fewer than half arrived
+        >>> kaplan_meier([10.0, 20.0, 30.0], [True, False, False]).median  # fewer than half did
         nan
         """
         reached = np.flatnonzero(self.share <= 0.5 + 1e-12)
@@ -53,11 +53,11 @@ class Survival(NamedTuple):
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = -1 / (self.share * np.log(self.share))
             away = (np.log(-np.log(self.share)) - math.log(math.log(2))) / (slope * self.error)
-        held = np.flatnonzero(np.abs(away) <= ndtri(0.5 + confidence / 2))
-        if not len(held):
+        inside = np.flatnonzero(np.abs(away) <= ndtri(0.5 + confidence / 2))
+        if not len(inside):
             return math.nan, math.nan
-        last = int(held[-1]) + 1
-        return float(self.x[held[0]]), float(self.x[last]) if last < len(self.x) else math.nan
+        last = int(inside[-1]) + 1
+        return float(self.x[inside[0]]), float(self.x[last]) if last < len(self.x) else math.nan
 
     def interval(self, confidence: float = 0.95) -> tuple[Floats, Floats]:
         """Return the bounds of the share at each x, by log(-log), which keeps them between 0 and 1.
@@ -73,10 +73,10 @@ class Survival(NamedTuple):
             return self.share ** np.exp(-width), self.share ** np.exp(width)
 
 
-def kaplan_meier(x: ArrayLike, arrived: ArrayLike) -> Survival:
-    """What share has not arrived by x? Who never does counts for as long as it was watched, rather than being dropped.
+def kaplan_meier(x: ArrayLike, reached: ArrayLike) -> Survival:
+    """What share has not got there by x? Who never does is censored where it was watched last, rather than dropped.
 
-    `x` is where each arrived, or was last seen. Not to be used where being watched no longer has to do with the
+    `x` is where each got there, or was last seen. Not to be used where being watched no longer has to do with the
     outcome: runs stopped because they did badly make it too hopeful. Source: Kaplan and Meier 1958; the same as
     scipy.stats.ecdf of censored data and statsmodels' SurvfuncRight.
 
@@ -84,7 +84,7 @@ def kaplan_meier(x: ArrayLike, arrived: ArrayLike) -> Survival:
     >>> seen.x.tolist(), seen.share.tolist(), seen.median
     ([10.0, 20.0], [0.75, 0.5], 20.0)
     """
-    at, events = np.asarray(x, dtype=np.float64), np.asarray(arrived, dtype=np.bool_)
+    at, events = np.asarray(x, dtype=np.float64), np.asarray(reached, dtype=np.bool_)
     times = np.unique(at[events])
     risk, happened = _at_risk(at, times), _counted(at[events], times)
     share = np.cumprod(1 - happened / risk).astype(np.float64)
@@ -93,11 +93,11 @@ def kaplan_meier(x: ArrayLike, arrived: ArrayLike) -> Survival:
     return Survival(times, share, error.astype(np.float64), risk, happened)
 
 
-def log_rank(x: ArrayLike, arrived: ArrayLike, group: ArrayLike) -> tuple[float, float]:
-    """Do some groups arrive sooner than others? The log-rank test: chi-square over (groups - 1), and its p value.
+def log_rank(x: ArrayLike, reached: ArrayLike, group: ArrayLike) -> tuple[float, float]:
+    """Do some groups get there sooner than others? The log-rank test: chi-square over (groups - 1), and its p value.
 
     Compares the whole course, and weighs all of it alike. Not to be used where the curves cross: early and late
-    differences cancel out. NaN if there is one group, or none arrived. Source: Mantel 1966; the same as statsmodels'
+    differences cancel out. NaN if there is one group, or none got there. Source: Mantel 1966; the same as statsmodels'
     survdiff, and for two groups as scipy.stats.logrank.
 
     >>> statistic, p = log_rank([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [True] * 6, [0, 0, 0, 1, 1, 1])
@@ -106,7 +106,7 @@ def log_rank(x: ArrayLike, arrived: ArrayLike, group: ArrayLike) -> tuple[float,
     """
     from scipy.special import gammaincc
 
-    at, events = np.asarray(x, dtype=np.float64), np.asarray(arrived, dtype=np.bool_)
+    at, events = np.asarray(x, dtype=np.float64), np.asarray(reached, dtype=np.bool_)
     names, label = np.unique(np.asarray(group), return_inverse=True)
     times = np.unique(at[events])
     if len(names) < 2 or not len(times):  # noqa: PLR2004 - nothing to compare

@@ -1,0 +1,222 @@
+"""Objectives: the one number of each run that comparisons and sweeps are about, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.analysis.stats.options import Failed
+from tracklake.common import arguments
+from tracklake.compute.points import PSEUDO
+from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.schema import statistics
+from tracklake.schema.definitions import goal_of
+from tracklake.schema.statistics import Statistic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.run_table import RunTable
+    from tracklake.schema.definitions import Goal
+
+_UNSOUND = ("failed", "crashed", "killed")
+"""The states of runs that ended before they were done."""
+
+
+class Objective(NamedTuple):
+    """One number a run: what it is called, where it comes from, and which way is better."""
+
+    name: str
+    source: Statistic | str | pl.Expr | pl.DataFrame
+    """A statistic of a metric, a column of the runs, an expression over columns, or a frame of run_id and numbers."""
+    goal: Goal
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, -1 where lower is.
+
+        >>> Objective("acc", "acc", "max").sign, Objective("loss", "loss", "min").sign
+        (1.0, -1.0)
+        """
+        return 1.0 if self.goal == "max" else -1.0
+
+    @property
+    def needs(self) -> list[str]:
+        """The columns of the runs that it is computed from.
+
+        >>> Objective("cost", pl.col("runtime") * pl.col("config.gpus"), "min").needs
+        ['runtime', 'config.gpus']
+        """
+        if isinstance(self.source, Statistic | pl.DataFrame):
+            return []
+        return [self.source] if isinstance(self.source, str) else self.source.meta.root_names()
+
+    def of(self, table: RunTable, rows: pl.DataFrame) -> pl.Series:
+        """Return the number of each row (Float64), null where there is no finite one. Raises TypeError for text.
+
+        >>> table = example()._view.runs
+        >>> rows = table.select(wanted=["run_id"])
+        >>> resolve(table, "loss.min").of(table, rows).to_list()
+        [0.5, 0.25]
+        """
+        if isinstance(self.source, Statistic):
+            numbers = table.statistics(rows["run_id"], {self.name: self.source})[self.name][0]
+        elif isinstance(self.source, pl.DataFrame):
+            numbers = rows.select("run_id").join(self.source, on="run_id", how="left", maintain_order="left")[self.name]
+        else:
+            numbers = rows[self.source] if isinstance(self.source, str) else rows.select(self.source).to_series()
+        if numbers.null_count() == len(numbers):
+            return pl.Series(self.name, [None] * len(numbers), dtype=pl.Float64)
+        if not (numbers.dtype.is_numeric() or numbers.dtype == pl.Boolean):
+            raise TypeError(f"{self.name} is {numbers.dtype}, not a number; name a metric, or a column of numbers")
+        number = numbers.cast(pl.Float64)
+        return number.zip_with(number.is_finite().fill_null(value=False), number.clear(1)).alias(self.name)
+
+
+def resolve(
+    table: RunTable,
+    metric: str | tuple[str, str] | pl.Expr | pl.DataFrame,
+    *,
+    stat: str | None = None,
+    goal: str | None = None,
+) -> Objective:
+    """Find what is meant: a metric (by default its best), "metric.statistic", a column of the runs, or an expression.
+
+    The goal is the one given, else that of the metric's definition, else the direction that the statistic min or max
+    says. Raises UnknownNameError with the nearest metrics, and DefinitionError where nothing says which way is better.
+
+    >>> resolve(example()._view.runs, "loss", goal="min")
+    Objective(name='loss', source=Statistic(metric='loss', stat='min'), goal='min')
+    """
+    if isinstance(metric, pl.DataFrame):
+        return _of_frame(metric, goal)
+    if isinstance(metric, pl.Expr):
+        name = metric.meta.output_name()
+        return Objective(name, metric, _direction(goal, name))
+    if not isinstance(metric, str | tuple):
+        raise arguments.refused("metric", "a metric, a column, an expression, or a frame of run_id and numbers", metric)
+    column = _column(table, metric, stat) if isinstance(metric, str) else None
+    if column is None:
+        return _of_statistic(table, metric, stat, goal)
+    key = column.removeprefix("summary.")
+    return Objective(column, column, _direction(goal or defined_goal(table, key), key))
+
+
+def _column(table: RunTable, name: str, stat: str | None) -> str | None:
+    """Return the column of the runs that a name means, None where it means a metric or a statistic of one."""
+    metrics = {*table.snapshot.metrics, *PSEUDO}
+    if name in metrics:
+        return None
+    key = name.removeprefix("summary.")
+    if key in table.snapshot.made and key not in metrics:
+        if stat not in (None, "last"):
+            raise table.unknown(key)
+        return f"summary.{key}"
+    is_statistic = name.startswith("summary.") and (key in metrics or key.rpartition(".")[0] in metrics)
+    return name if name in table.names.available and not is_statistic else None
+
+
+def _of_statistic(table: RunTable, path: str | tuple[str, str], stat: str | None, goal: str | None) -> Objective:
+    """Return the objective that is a statistic of a metric, by default its best value."""
+    metrics = {*table.snapshot.metrics, *PSEUDO}
+    bare = path.removeprefix("summary.") if isinstance(path, str) and path not in metrics else path
+    parsed = statistics.parse_statistic(bare, metrics=metrics)
+    wanted = parsed.stat or "best" if stat is None else arguments.text("stat", stat, takes="the name of a statistic")
+    inferred = goal or defined_goal(table, parsed.metric) or (wanted if wanted in ("min", "max") else None)
+    direction = _direction(inferred, parsed.metric)
+    statistic = {"best": direction, "best_step": f"arg{direction}"}.get(wanted, wanted)
+    if not statistics.is_statistic(statistic):
+        raise UnknownNameError.nearest("statistic", statistic, statistics.STATISTICS)
+    name = parsed.metric if parsed.stat is None and stat is None else f"{parsed.metric}.{wanted}"
+    return Objective(name, Statistic(parsed.metric, statistic), direction)
+
+
+def goals_of(metrics: Mapping[str, str] | str | Sequence[str]) -> dict[str, str | None]:
+    """Return the goals of several metrics that map to them, or are just listed. Raises TypeError, DefinitionError.
+
+    >>> goals_of({"acc": "max", "loss": "min"}), goals_of(["acc"])
+    ({'acc': 'max', 'loss': 'min'}, {'acc': None})
+    """
+    takes = "names of metrics, or a mapping of them to their goals"
+    names = arguments.texts("metrics", list(metrics) if isinstance(metrics, Mapping) else metrics, takes=takes)
+    if not names:
+        raise DefinitionError(f"metrics={metrics!r}; name one at least")
+    return dict(metrics) if isinstance(metrics, Mapping) else dict.fromkeys(names)
+
+
+def _of_frame(frame: pl.DataFrame, goal: str | None) -> Objective:
+    """Return the numbers that a frame gives: one column beside run_id, a row a run."""
+    names = [name for name in frame.columns if name != "run_id"]
+    if len(names) != 1 or len(names) == frame.width:
+        raise TypeError(f"a frame of numbers has the columns run_id and one other; this one has {frame.columns}")
+    if frame["run_id"].dtype != pl.String:
+        raise TypeError(f"a frame of numbers has texts in run_id; this one has {frame['run_id'].dtype}")
+    if frame["run_id"].n_unique() < frame.height:
+        raise ValueError("a frame of numbers has one row a run; this one has several of a run")
+    return Objective(names[0], frame, _direction(goal, names[0]))
+
+
+def direction(table: RunTable, metric: str, goal: str | None) -> Goal:
+    """Return which way a metric is better: as said, else as defined. Raises DefinitionError.
+
+    >>> direction(example()._view.runs, "loss", "minimize")
+    'min'
+    """
+    return _direction(goal or defined_goal(table, arguments.metric("metric", metric)), metric)
+
+
+def defined_goal(table: RunTable, metric: str) -> str | None:
+    """Return the goal that the definitions of a metric agree on, None if there is none. Raises DefinitionError.
+
+    >>> lake = example()
+    >>> lake.define_metric("acc", goal="max")
+    >>> defined_goal(lake._view.runs, "acc"), defined_goal(lake._view.runs, "loss")
+    ('max', None)
+    """
+    goals = table.summaries.goals(metric)
+    if len(goals) > 1:
+        raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
+    return goals.pop() if goals else None
+
+
+def _direction(goal: str | None, name: str) -> Goal:
+    if goal is None:
+        raise DefinitionError(
+            f'which way is {name!r} better? Say goal="min" or goal="max"'
+            f" (or once for all: lake.define_metric({name!r}, goal=...))"
+        )
+    return goal_of(goal)
+
+
+def unsound(failed: Failed) -> pl.Expr:
+    """Tell of each row, by its state, whether its run does not count because it failed. Raises DefinitionError.
+
+    >>> pl.DataFrame({"state": ["finished", "killed"]}).select(unsound("exclude")).to_series().to_list()
+    [False, True]
+    """
+    arguments.check_word("failed", failed, Failed, error=DefinitionError)
+    return pl.col("state").is_in(_UNSOUND) if failed == "exclude" else pl.lit(value=False)
+
+
+def read(
+    table: RunTable, objectives: Sequence[Objective], *, columns: Sequence[str], runs: Runs, where: Where
+) -> pl.DataFrame:
+    """Return one row a run: run_id, state, the columns (and their .text), and each as objective_0, objective_1...
+
+    An objective is null where the run has no finite number of it.
+
+    >>> table = example()._view.runs
+    >>> wanted = [resolve(table, "loss", goal="min"), resolve(table, "acc.max")]
+    >>> read(table, wanted, columns=["config.lr"], runs=None, where=None).rows()
+    [('slow', 'finished', 0.01, 0.5, 0.6), ('fast', 'finished', 0.1, 0.25, 0.9)]
+    """
+    needed = [name for t in objectives for name in t.needs]
+    rows = table.select(runs=runs, where=where, wanted=["run_id", "state", *columns, *needed])
+    wanted = [name for name in rows.columns if name in {*columns, *(f"{c}.text" for c in columns)}]
+    base = ["run_id", "state"]
+    lists = [pl.col(name).list.join(", ") for name in wanted if rows[name].dtype == pl.List(pl.String)]  # tags
+    selected = rows.select(*base, *(name for name in wanted if name not in base)).with_columns(lists)
+    return selected.with_columns(t.of(table, rows).alias(f"objective_{i}") for i, t in enumerate(objectives))
