@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import polars as pl
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import tracklake as tl
-from tracklake.errors import RunError, RunExistsError, SourceError, UnknownNameError
+from tracklake.errors import RunError, SourceError, UnknownNameError
 from tracklake.importers import contents
 from tracklake.importers.table import run_ids
 from tracklake.schema import naming, run_fields
@@ -71,7 +70,7 @@ def test_last_value_of_a_repeated_step_wins(lake):
     table = pl.DataFrame(rows, schema=["run", "step", "x", "n"], orient="row")
     lake.import_table(table, run_columns=["run"], step="step", metrics={"x": "x", "n": "n"})
     assert lake.history(runs="a", shape="wide").select("step", "x", "n").rows() == [(0, 0.1, None), (1, 0.7, 4)]
-    assert lake.history(raw=True).height == 5
+    assert lake.history(raw=True).height == 7
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl"])
@@ -164,14 +163,41 @@ def test_imported_run_can_be_resumed(lake):
     assert lake.history("val/loss", runs="model=svc,seed=1").select("step", "value").rows() == [(1, 1.0), (2, 0.125)]
 
 
-def test_runs_that_are_there_are_refused(lake):
-    """A table with a run that the lake has, or that is being logged, is refused, and nothing of it comes in."""
-    with tl.init(id="MODEL=tree,seed=0", dir=lake.dir) as run:
+def test_the_same_table_twice_adds_nothing(lake):
+    """The second import of a table brings in nothing, and the summaries stay."""
+    lake.import_table(CURVES, **ASKED)
+    before = lake.runs(columns=["created_at", "summary.*.count"])
+    assert lake.import_table(CURVES, **ASKED) == (0, 0, 0)
+    assert_frame_equal(lake.runs(columns=["created_at", "summary.*.count"]), before)
+
+
+def test_a_table_that_grew_adds_what_is_new(lake):
+    """Rows that the lake has are left out; the new ones join their runs."""
+    lake.import_table(CURVES.head(3), **ASKED)
+    assert lake.import_table(CURVES, **ASKED)[:2] == (2, 2)
+    assert lake.runs()["run_id"].to_list() == ["model=svc,seed=0", "model=tree,seed=0", "model=svc,seed=1"]
+    assert lake.summaries("val/loss.count")["val/loss.count"].to_list() == [2, 1, 1]
+
+
+def test_ids_are_unique_by_source(lake):
+    """Tables of two projects with the ids 0 and 1, and a logged run of such an id, are five runs."""
+    with tl.init(id="1", dir=lake.dir) as run:
         run.log({"x": 1})
-        with pytest.raises(RunExistsError, match=r"of 3 runs to import 1 is in the lake already .'model=tree,seed=0'"):
-            lake.import_table(CURVES, **ASKED)
-    assert lake.runs(columns=["run_id"])["run_id"].to_list() == ["MODEL=tree,seed=0"]
-    assert list(Path(lake.dir).glob("*/*.parquet")) == []
+    table = pl.DataFrame({"run": [0, 1], "step": [0, 0], "x": [0.5, 0.25]})
+    for project in ("a", "b"):
+        assert lake.import_table(table, run_columns=["run"], step="step", metrics={"x": "x"}, project=project)[0] == 2
+    runs = lake.runs(columns=["project", "run_id"]).sort("project", "run_id")["run_id"].to_list()
+    assert [run_id.split("-")[0] for run_id in runs] == ["0", "1", "0", "1", "1"]
+    assert len(set(runs)) == 5
+
+
+def test_table_without_time_has_no_runtime(lake):
+    """Where the source has no time, runtime and _runtime are null, and so is the time budget."""
+    lake.import_table(CURVES, **ASKED)
+    assert lake.runs(columns=["runtime"])["runtime"].to_list() == [None, None, None]
+    history = lake.run("model=svc,seed=0").history()
+    assert history.select("_step", "_runtime", "_timestamp").rows() == [(1, None, None), (2, None, None)]
+    assert "_runtime" not in lake.run("model=svc,seed=0").summary
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
     Each gets one point at every step of the session that has any point, stamped with the largest ts there: `_step` the
     step (int), `_timestamp` that ts in epoch seconds (not where the user logged one), `_runtime` the seconds from the
     session's start to that ts, plus `runtime_base`. `sessions` has the columns run_id, session, start, runtime_base;
-    sessions that it lacks get no `_runtime`.
+    where runtime_base is null, as for an imported run without time, there is neither `_runtime` nor `_timestamp`.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
     >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
@@ -110,6 +110,9 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     made = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
+        if begun["runtime_base"].null_count():  # sessions without time
+            begun = begun.filter(pl.col("runtime_base").is_not_null())
+            timed = timed.join(begun, on=_ROW, how="semi", maintain_order="left")
         ran = seconds(begun["ts"].cast(pl.Int64) - begun["start"].cast(pl.Int64)) + begun["runtime_base"]
         made.append(_series(begun, "_runtime", ran))
     made.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
@@ -137,7 +140,9 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     begun = order[np.searchsorted(known, said["session"].to_numpy(), sorter=order)]
     ts, start = (column.cast(pl.Int64).to_numpy() for column in (said["ts"], sessions["start"]))
     ran = (ts - start[begun]) / 1e6 + sessions["runtime_base"].to_numpy()[begun]
-    return pl.DataFrame({"step": said["step"], "_timestamp": ts / 1e6, "_runtime": ran})
+    has_time = pl.Series(~np.isnan(ran))  # a session without time has a runtime_base of null
+    times = pl.DataFrame({"step": said["step"], "_timestamp": ts / 1e6, "_runtime": ran})
+    return times.with_columns(pl.when(has_time).then(pl.col("_timestamp", "_runtime")))
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:

@@ -1,8 +1,11 @@
 """What other tools left behind, as finished runs.
 
 - `contents`: from rows in order of run and step to what partitions hold: points, and what sessions say of themselves.
+- `open_session`: one session of an imported run while its points come in: what of it is new, stamped.
 - `publish`: the bulk path: finished runs go straight into partitions, all of them in one commit or none.
+- `recorded`: what a lake already holds of a source: which runs are its own, and what of them is new.
 - `sources`: where a table comes from: a CSV, Parquet or JSONL file, or a frame of polars, pandas or arrow.
+- `statements`: what a run record says beside its points, as stamped statements of one session.
 - `table`: tables as runs: one row a (run, step), with columns that tell runs apart, their config, the step and the
   metrics.
 """

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklake.common.progress import progress
-from tracklake.common.text import number_of
-from tracklake.errors import CommitError, RunExistsError
+import polars as pl
+
+from tracklake.compute import points, sorted_groups
+from tracklake.errors import CommitError
+from tracklake.importers.open_session import OpenSession
+from tracklake.importers.recorded import RecordedSources, session_of
+from tracklake.schema.tables import POINTS, STAMP
+from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table import partitions
+from tracklake.storage.table.partitions import Contents
 from tracklake.storage.table.sealing import ABANDON_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    import polars as pl
-
+    from tracklake.importers.readers.records import Points, RunRecord
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
-    from tracklake.storage.table.partitions import Contents
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
-_NAMED = 3  # run ids that an error names
+MAX_POINTS = 4_000_000
+"""Points of one partition; each is built in memory, at some 300 bytes a point."""
 
 
 class Imported(NamedTuple):
@@ -32,64 +38,143 @@ class Imported(NamedTuple):
     partitions: int
 
 
-def publish(
-    reader: SnapshotReader, contents: Iterable[Contents], *, run_ids: pl.Series, total: int | None = None
-) -> Imported:
-    """Write one partition for each of `contents` and commit them together; `run_ids` names their runs, all of them new.
+class Publication:
+    """Takes run records and their points, writes partitions as they fill, and commits all of them at once.
 
-    `total` is about how many points they have, for a progress bar on a terminal. Raises RunExistsError if one of the
-    runs is in the lake already or comes into it meanwhile, CommitError if this took so long beside other writers that
-    its files may have been taken for orphans; what was written is deleted then.
-
-    >>> import polars as pl
-    >>> from tracklake.storage.table.snapshot_reader import SnapshotReader
-    >>> publish(SnapshotReader(example()._storage), [], run_ids=pl.Series(["FAST"]))
-    Traceback (most recent call last):
-    tracklake.errors.RunExistsError: of 1 run to import 1 is in the lake already ('FAST'); nothing was imported: ...
+    >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+    >>> publication = Publication(example()._reader)
+    >>> record = RunRecord("csv:a.csv", run_id="a", start=1_000_000)
+    >>> publication.begin(record)
+    >>> publication.add(Points(record, columns({"loss": pl.Series([0.5, 0.25])}, step=pl.Series([0, 1]))))
+    2
+    >>> publication.commit()
+    Imported(runs=1, points=2, partitions=1)
     """
-    began = time.monotonic()
-    catalog = reader.catalog
-    snapshot = reader.snapshot()
-    refuse_taken(run_ids, snapshot.files["run_id"].unique())
-    written: list[Partition] = []
 
-    def still_valid(newer: Version) -> bool:
-        catalog.refresh(to=newer)
-        refuse_taken(run_ids, catalog.records.files["run_id"].unique())
-        return time.monotonic() - began < ABANDON_SECONDS
+    def __init__(self, reader: SnapshotReader) -> None:
+        self.recorded = RecordedSources(reader.snapshot())
+        self.runs: Counter[str] = Counter()
+        """New points of each run of which anything is new."""
+        self.projects: dict[str, set[str]] = {}
+        """Those runs, by project."""
+        self.n_overwritten = 0
+        """Points whose step comes again in their series, with another value."""
+        self._began = time.monotonic()
+        self._catalog = reader.catalog
+        self._snapshot = reader.snapshot()
+        self._open: dict[int, OpenSession] = {}
+        self._over: list[OpenSession] = []
+        self._n_pending = 0
+        self._sessions: set[int] = set()
+        self._written: list[Partition] = []
 
-    committed = None
-    try:
-        with progress("importing points", total=total) as advance:
-            for part in contents:
-                written.append(partitions.write(catalog.storage, part))
-                advance(written[-1].n_points)
-        committed = catalog.log.commit(base=snapshot.version, add=written, operation="IMPORT", still_valid=still_valid)
-    finally:
+    def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
+        """Open the session of a record; `facts` are what it says of itself beyond the record."""
+        session = session_of(record.identity, record.session)
+        if session not in self._open:
+            self._open[session] = OpenSession(record, facts or {}, self.recorded)
+            self._sessions.add(session)
+
+    def add(self, batch: Points) -> int:
+        """Take in points of a record that was begun; return how many of them are new."""
+        n_new = self._open[session_of(batch.record.identity, batch.record.session)].add(batch.frame)
+        self._n_pending += n_new
+        if self._n_pending >= MAX_POINTS:
+            self._write()
+        return n_new
+
+    def end(self, record: RunRecord) -> OpenSession:
+        """Close the session of a record, which has no more to say."""
+        ended = self._open.pop(session_of(record.identity, record.session))
+        self._over.append(ended)
+        return ended
+
+    def add_contents(self, contents: Iterable[Contents], *, project: str, advance: Callable[[float], object]) -> None:
+        """Write partitions of sessions that nobody has begun."""
+        for one in contents:
+            self._written.append(partitions.write(self._catalog.storage, one))
+            advance(one.points.height)
+            self._sessions |= set(one.records.files["session"])
+            self._count(project, one.records.files["run_id"], one.points)
+
+    def commit(self) -> Imported:
+        """Publish all that was taken in; nothing is in the lake before.
+
+        Raises CommitError if another import of the same sources came first, or if this took so long beside other
+        writers that its files may have been taken for orphans; what was written is deleted then.
+        """
+        self._over += self._open.values()
+        self._open = {}
+        self._write()
+        if not self._written:
+            return Imported(0, 0, 0)
+        committed = None
+        try:
+            committed = self._catalog.log.commit(
+                base=self._snapshot.version, add=self._written, operation="IMPORT", still_valid=self._is_valid
+            )
+        finally:
+            if committed is None:
+                self.discard()
         if committed is None:
-            for partition in written:
-                partitions.discard(catalog.storage, partition)
-    if committed is None:
-        raise CommitError("the import took more than an hour beside other writers; nothing was imported. Try it again")
-    return Imported(len(run_ids), sum(p.n_points for p in written), len(written))
+            raise CommitError(
+                "another process brought in runs of the same ids meanwhile, or this took more than an hour beside "
+                "other writers; nothing was imported. Try it again"
+            )
+        return Imported(len(self.runs), sum(part.n_points for part in self._written), len(self._written))
+
+    def discard(self) -> None:
+        """Delete what was written and not committed."""
+        for partition in self._written:
+            partitions.discard(self._catalog.storage, partition)
+
+    def _is_valid(self, newer: Version) -> bool:
+        """Tell whether what others have committed meanwhile leaves room for this."""
+        self._catalog.refresh(to=newer)
+        before, now = self._snapshot.files, self._catalog.records.files
+        came = now.join(before, on=["session", "n"], how="anti")
+        ids = {run_id.casefold() for run_id in self.runs}
+        known = {run_id.casefold() for run_id in before["run_id"].unique()}
+        taken = {run_id.casefold() for run_id in came["run_id"].unique()} - known
+        is_in_time = time.monotonic() - self._began < ABANDON_SECONDS
+        return is_in_time and not taken & ids and not self._sessions & set(came["session"])
+
+    def _write(self) -> None:
+        """Write a partition of what is pending."""
+        files, rows, frames = [], [], []
+        is_over = dict.fromkeys(self._over, True) | {one: False for one in self._open.values() if one.pending}
+        for session, over in is_over.items():
+            statements = session.statement_rows(is_over=over)
+            if session.pending or statements:
+                files.append(session.file_row(is_over=over))
+                rows += statements
+                frames += session.pending
+                self.runs[session.run_id] += 0
+                self.projects.setdefault(session.record.project, set()).add(session.run_id)
+                session.turn_over()
+        self._over, self._n_pending = [], 0
+        if files:
+            contents = Contents(points.sort(pl.concat([pl.DataFrame(schema=POINTS), *frames])), _records(files, rows))
+            self._written.append(partitions.write(self._catalog.storage, contents))
+            self._count(None, pl.Series(dtype=pl.String), contents.points)
+
+    def _count(self, project: str | None, run_ids: pl.Series, frame: pl.DataFrame) -> None:
+        if project is not None:
+            self.projects.setdefault(project, set()).update(run_ids)
+            self.runs.update(dict.fromkeys(run_ids, 0))
+        if frame.height:
+            starts = sorted_groups.begin(frame, by=("run_id",)).arg_true()
+            lengths = starts.slice(1).append(pl.Series([frame.height], dtype=starts.dtype)) - starts
+            self.runs.update(dict(zip(frame["run_id"].gather(starts), lengths, strict=True)))
+            first = sorted_groups.begin(frame, by=("run_id", "metric", "step"))
+            self.n_overwritten += frame.height - int(first.sum())
 
 
-def refuse_taken(run_ids: pl.Series, taken: pl.Series) -> None:
-    """Raise RunExistsError if one of the ids is among those taken; ids are compared without case.
-
-    >>> import polars as pl
-    >>> refuse_taken(pl.Series(["a", "B"]), pl.Series(["b", "c"]))
-    Traceback (most recent call last):
-    tracklake.errors.RunExistsError: of 2 runs to import 1 is in the lake already ('B'); nothing was imported: ...
-    """
-    if taken.is_empty():
-        return
-    known = {run_id.casefold() for run_id in taken}
-    there = [run_id for run_id in run_ids if run_id.casefold() in known]
-    if there:
-        named = ", ".join(map(repr, there[:_NAMED])) + (", ..." if len(there) > _NAMED else "")
-        are = "is" if len(there) == 1 else "are"
-        raise RunExistsError(
-            f"of {number_of(len(run_ids), 'run')} to import {len(there):,} {are} in the lake already ({named}); "
-            "nothing was imported: leave them out, or import into another lake"
-        )
+def _records(files: Sequence[tuple[object, ...]], rows: Sequence[tuple[object, ...]]) -> SessionRecords:
+    owner = ["run_id", "session", "n"]
+    numbered = pl.DataFrame(files, schema={**FILES, "start": pl.Int64, "last": pl.Int64}, orient="row")
+    stamped = pl.DataFrame(rows, schema={**STATEMENTS, "ts": pl.Int64}, orient="row")
+    return SessionRecords(
+        numbered.with_columns(pl.col("start", "last").cast(STAMP)).sort(owner),
+        stamped.with_columns(pl.col("ts").cast(STAMP)).sort(owner, maintain_order=True),
+    )

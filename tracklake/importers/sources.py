@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,6 +46,17 @@ def name_of(table: Table) -> str:
     return f"{type(table).__module__.split('.')[0]}.{type(table).__qualname__}"
 
 
+def time_of(table: Table) -> int:
+    """Return when a table was made, in microseconds since the epoch: when its file was written; of a frame, now.
+
+    >>> time_of(pl.DataFrame()) > 1_700_000_000_000_000
+    True
+    """
+    if isinstance(table, str | os.PathLike):
+        return Path(table).stat().st_mtime_ns // 1000
+    return time.time_ns() // 1000
+
+
 def _frame(table: object) -> pl.DataFrame | pl.LazyFrame:
     if isinstance(table, pl.DataFrame | pl.LazyFrame):
         return table
@@ -75,10 +87,10 @@ def _read_file(path: Path, wanted: Sequence[str]) -> pl.DataFrame:
 
 def _selected(frame: pl.DataFrame | pl.LazyFrame, wanted: Sequence[str]) -> pl.DataFrame:
     lazy = frame.lazy()
-    there = lazy.collect_schema().names()
+    names = lazy.collect_schema().names()
     for name in wanted:
-        if name not in there:
-            raise UnknownNameError.nearest("column", name, there)
+        if name not in names:
+            raise UnknownNameError.nearest("column", name, names)
     return lazy.select(wanted).collect()
 
 

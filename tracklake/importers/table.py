@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,9 +10,13 @@ import polars as pl
 
 from tracklake.common import arguments
 from tracklake.common.lazy_numpy import np
+from tracklake.common.progress import progress
 from tracklake.errors import SourceError
-from tracklake.importers import publish, sources
+from tracklake.importers import sources
 from tracklake.importers.contents import Rows, Runs, contents
+from tracklake.importers.publish import Publication
+from tracklake.importers.readers.records import Points, RunRecord, columns
+from tracklake.importers.recorded import session_of
 from tracklake.schema import naming, run_fields
 from tracklake.schema.tables import LAKE_RUN
 
@@ -60,18 +62,44 @@ def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Impor
     Imported(runs=2, points=3, partitions=1)
     """
     layout = _checked(layout)
-    rows, runs = _arranged(sources.read(source, layout.columns), layout, origin=sources.name_of(source))
-    return publish.publish(reader, contents(rows, runs), run_ids=runs.ids, total=len(rows.run) * rows.metrics.width)
+    rows, runs = _arranged(sources.read(source, layout.columns), layout, source)
+    publication = Publication(reader)
+    total = len(rows.run) * rows.metrics.width
+    with progress("importing points", total=total) as advance:
+        if publication.recorded.is_free(runs.ids):
+            publication.add_contents(contents(rows, runs), project=layout.project, advance=advance)
+        else:
+            _add_run_by_run(publication, rows, runs)
+    return publication.commit()
+
+
+def _add_run_by_run(publication: Publication, rows: Rows, runs: Runs) -> None:
+    """Take in runs of which the lake has some already, from this source or another."""
+    bounds = np.searchsorted(rows.run, np.arange(len(runs.ids) + 1))
+    for i, run_id in enumerate(runs.ids):
+        record = RunRecord(
+            identity=runs.identities[i],
+            run_id=run_id,
+            project=runs.project,
+            session=runs.origin,
+            config=naming.nest((name.split("."), value) for name, value in runs.config.row(i, named=True).items()),
+            start=int(runs.start[i]),
+            is_timed=False,
+        )
+        span = slice(int(bounds[i]), int(bounds[i + 1]))
+        publication.begin(record, {"imported_from": runs.origin, "source": runs.identities[i]})
+        publication.add(Points(record, columns(rows.metrics[span], step=pl.Series(rows.step[span]))))
+        publication.end(record)
 
 
 def _checked(layout: Layout) -> Layout:
     """Refuse what no table could satisfy; the metrics come back under their one name, sorted by it."""
-    for what, given in (("run_columns", layout.runs), ("metrics", layout.metrics)):
-        if isinstance(given, str) or not given:
-            raise SourceError(f"{what}={given!r}; say run_columns=['model', 'seed'], metrics={{'val/loss': 'loss'}}")
+    for what, value in (("run_columns", layout.runs), ("metrics", layout.metrics)):
+        if isinstance(value, str) or not value:
+            raise SourceError(f"{what}={value!r}; say run_columns=['model', 'seed'], metrics={{'val/loss': 'loss'}}")
     arguments.text("step", layout.step, takes="the name of a column")
-    said = [*layout.metrics, *layout.metrics.values()] if isinstance(layout.metrics, Mapping) else [None]
-    if not all(isinstance(name, str) for name in said):
+    spelled = [*layout.metrics, *layout.metrics.values()] if isinstance(layout.metrics, Mapping) else [None]
+    if not all(isinstance(name, str) for name in spelled):
         raise arguments.refused("metrics", "a mapping of names to columns, {'val/loss': 'loss'}", layout.metrics)
     names = [naming.metric_name(name) for name in layout.metrics]
     if not all(names) or len(set(names)) < len(names) or set(names) & set(_RESERVED):
@@ -80,8 +108,9 @@ def _checked(layout: Layout) -> Layout:
     return layout._replace(metrics=dict(sorted(zip(names, layout.metrics.values(), strict=True))))
 
 
-def _arranged(table: pl.DataFrame, layout: Layout, *, origin: str) -> tuple[Rows, Runs]:
+def _arranged(table: pl.DataFrame, layout: Layout, source: Table) -> tuple[Rows, Runs]:
     """Check the table and bring it in order of run and step; of rows that share both the later stands behind."""
+    origin = sources.name_of(source)
     if table.is_empty():
         raise SourceError(f"the table {origin} has no rows")
     for name in (*layout.runs, layout.step):
@@ -92,13 +121,15 @@ def _arranged(table: pl.DataFrame, layout: Layout, *, origin: str) -> tuple[Rows
     by_id = ids.arg_sort().cast(pl.Int64).to_numpy()
     rank = np.argsort(by_id)[run]
     order = np.lexsort((steps, rank))
+    identities = pl.select(pl.format("table:{}:{}", pl.lit(layout.project), pl.lit(ids[by_id]))).to_series()
     runs = Runs(
         project=layout.project,
         ids=ids[by_id],
-        session=secrets.randbits(62) + by_id,
-        start=time.time_ns() // 1000 + by_id,  # so that runs keep the order of the table
+        session=np.array([session_of(identity, origin) for identity in identities]),
+        start=sources.time_of(source) + by_id,  # so that runs keep the order of the table
         config=table.select(layout.config)[firsts[by_id]],
         origin=origin,
+        identities=identities,
     )
     _refuse_changing(table.select(layout.config)[order], rank[order], runs.ids)
     metrics = table.select(pl.col(column).alias(name) for name, column in layout.metrics.items())
@@ -123,11 +154,11 @@ def _steps(column: pl.Series) -> Ints:
     """Return whole numbers as int64, or refuse the row that has another."""
     if not column.dtype.is_numeric():
         raise SourceError(f"the step column {column.name!r} holds {column.dtype}; a step is a whole number")
-    whole = column.cast(pl.Int64, strict=False)
-    wrong = whole.is_null() | (whole.cast(column.dtype, strict=False) != column)
-    given = column.filter(wrong).head(1).to_list()
-    _refuse(wrong, f"has a step that is no 64-bit whole number, {given} in {column.name!r}")
-    return whole.to_numpy()
+    steps = column.cast(pl.Int64, strict=False)
+    wrong = steps.is_null() | (steps.cast(column.dtype, strict=False) != column)
+    example = column.filter(wrong).head(1).to_list()
+    _refuse(wrong, f"has a step that is no 64-bit whole number, {example} in {column.name!r}")
+    return steps.to_numpy()
 
 
 def _numbered(columns: pl.DataFrame) -> tuple[Ints, Ints]:

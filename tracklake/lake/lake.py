@@ -269,10 +269,11 @@ class Lake(Analysis, Questions, Declarations):
 
         `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
         `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
-        logged; of rows with the same run and step the last that has a value wins. The runs are finished; all of them
-        come in or, after an error, none. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
+        logged; of rows with the same run and step the last that has a value wins, the others stay in `raw=True`. The
+        runs are finished, and without time; all of them come in or, after an error, none. The same table again adds
+        nothing, one that grew what is new; a run of another source that has such an id gets a suffix. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
         Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
-        UnknownNameError for a column that is not there, RunExistsError for runs that are in the lake already.
+        UnknownNameError for a column that is not there.
 
         >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})

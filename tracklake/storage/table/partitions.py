@@ -181,18 +181,20 @@ def _hashes(path: Path) -> array[int]:
 
 
 def session_starts(records: SessionRecords) -> pl.DataFrame:
-    """Return run_id, session, start and runtime_base: what `_runtime` is counted from.
+    """Return run_id, session, start and runtime_base: what `_runtime` is counted from; null where there is no time.
 
     >>> session_starts(statements.concat([])).columns
     ['run_id', 'session', 'start', 'runtime_base']
     """
-    base = records.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "runtime_base"))
+    facts = records.statements.filter(pl.col("op") == StatementKind.SESSION)
+    base, untimed = (facts.filter(pl.col("key") == key) for key in ("runtime_base", "untimed"))
     starts = records.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
-    if base.is_empty():
+    if base.is_empty() and untimed.is_empty():
         return starts.hstack([pl.Series("runtime_base", [0.0]).new_from_index(0, starts.height)])
     bases = base.group_by(["run_id", "session"]).agg(pl.col("value").last().alias("runtime_base"))
     joined = starts.join(bases, on=["run_id", "session"], how="left")
-    return joined.with_columns(pl.col("runtime_base").fill_null(0.0))
+    has_time = ~pl.col("session").is_in(untimed["session"].unique().implode())
+    return joined.with_columns(pl.when(has_time).then(pl.col("runtime_base").fill_null(0.0)))
 
 
 def checksum(path: Path) -> tuple[int, int]:

@@ -1,0 +1,133 @@
+"""One session of an imported run while its points come in: what of it is new, stamped, ready for a partition."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.importers import statements
+from tracklake.importers.recorded import new_samples, new_statements, session_of
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import POINTS, STAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tracklake.importers.readers.records import RunRecord
+    from tracklake.importers.recorded import RecordedSources
+    from tracklake.importers.statements import SourceStatement
+
+_OPENING_OF_EACH_FILE = {"untimed", "runtime_base"}
+"""Facts that the states of a partition need: each of its files repeats them."""
+
+
+class OpenSession:
+    """Takes batches of points, drops what the lake has, and stamps the rest.
+
+    >>> from tracklake.importers.readers.records import RunRecord, columns
+    >>> from tracklake.importers.recorded import RecordedSources
+    >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, RecordedSources(example()._view.snapshot))
+    >>> session.add(columns({"loss": pl.Series([0.5])}, step=pl.Series([1])))
+    1
+    >>> session.pending[0].select("run_id", "metric", "step", "value").rows()
+    [('a', 'loss', 1, 0.5)]
+    """
+
+    def __init__(self, record: RunRecord, facts: Mapping[str, Any], recorded: RecordedSources) -> None:
+        self.record = record
+        self.session = session_of(record.identity, record.session)
+        self.run_id = recorded.run_id(record)
+        self.points = 0
+        """New ones."""
+        self.pending: list[pl.DataFrame] = []
+        """New points that no partition has yet (schema POINTS)."""
+        self._facts = facts
+        self._n = recorded.next_file(self.session)
+        self._through = recorded.last_stamp(self.session)
+        is_known = self._n > 0
+        self._present = recorded.samples(self.run_id, self.session) if is_known else pl.DataFrame()
+        self._statements = recorded.statements(self.run_id, self.session) if is_known else {}
+        self._start: int | None = record.start
+        self._last: int | None = None
+        self._n_rows = 0
+
+    def add(self, frame: pl.DataFrame) -> int:
+        """Take in a batch (schema SAMPLES) and return how many of its points are new."""
+        fresh = new_samples(self._stamped(frame), self._present)
+        if fresh.height:
+            owner = {"project": self.record.project, "run_id": self.run_id, "session": self.session}
+            self.pending.append(
+                fresh.with_columns(pl.lit(x).alias(name) for name, x in owner.items()).select(list(POINTS))
+            )
+            self.points += fresh.height
+        return fresh.height
+
+    def _stamped(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Fill in stamps that the source does not give, ascending with the rows; the session spans all of them."""
+        if self._start is None:
+            first = frame["ts"].min() if self.record.is_timed else None
+            self._start = time.time_ns() // 1000 if first is None else _microseconds(first)
+        if not self.record.is_timed or frame["ts"].null_count():
+            counted = pl.int_range(frame.height, eager=True) + (self._start + self._n_rows)
+            known = pl.col("ts").fill_null(strategy="forward") if self.record.is_timed else pl.lit(None, STAMP)
+            frame = frame.with_columns(known.fill_null(counted.cast(STAMP)).alias("ts"))
+        self._n_rows += frame.height
+        if frame.height:
+            self._start = min(self._start, _microseconds(frame["ts"].min()))
+            self._last = max(self._last or self._start, _microseconds(frame["ts"].max()))
+        return frame
+
+    def file_row(self, *, is_over: bool) -> tuple[object, ...]:
+        """Return the row of the file that comes next (schema FILES)."""
+        start = self._start if self._start is not None else time.time_ns() // 1000
+        return (
+            self.record.project,
+            self.run_id,
+            self.session,
+            self._n,
+            0,
+            is_over,
+            start,
+            self._end(start, is_over=is_over),
+        )
+
+    def statement_rows(self, *, is_over: bool) -> list[tuple[object, ...]]:
+        """Return what the file that comes next says that is new (schema STATEMENTS)."""
+        start = self._start if self._start is not None else time.time_ns() // 1000
+        after = 0 if self._through is None else self._through + 1
+        opening = list(statements.opening(self.record, self._facts))
+        repeated = [statement for statement in opening if statement.op == StatementKind.SESSION and statement.key in _OPENING_OF_EACH_FILE]
+        if not is_over:
+            return self._rows(repeated, start)
+        closing = new_statements(statements.closing(self.record), self._statements)
+        fresh = [statement for statement in new_statements(opening, self._statements) if statement not in repeated]
+        if not self.pending and not closing and not any(statement.op != StatementKind.SESSION for statement in fresh):
+            return []
+        end = self._end(start, is_over=True)
+        return [
+            *self._rows(repeated, start),
+            *self._rows(fresh, max(start, after)),
+            *self._rows(closing, max(end, after)),
+        ]
+
+    def turn_over(self) -> None:
+        """Go on with the next file: what was pending is in a partition."""
+        self.pending = []
+        self._n += 1
+
+    def _end(self, start: int, *, is_over: bool) -> int:
+        known = [start, self._last or start, self._through or start]
+        return max([*known, self.record.end] if is_over and self.record.end is not None else known)
+
+    def _rows(self, rows: list[SourceStatement], stamp: int) -> list[tuple[object, ...]]:
+        return [(self.run_id, self.session, self._n, stamp, *_columns(one)) for one in rows]
+
+
+def _columns(statement: SourceStatement) -> Iterator[object]:
+    yield from (statement.op, statement.key, statement.stored.value, statement.stored.ival, statement.stored.text, statement.stored.kind)
+
+
+def _microseconds(moment: Any) -> int:
+    return int(pl.Series([moment]).dt.epoch("us")[0])

@@ -1,0 +1,172 @@
+"""What an importer yields: run records, batches of their points, and remarks on what was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import polars as pl
+
+from tracklake.compute import typed_columns
+from tracklake.schema import naming
+from tracklake.schema.tables import STAMP
+from tracklake.schema.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tracklake.schema.definitions import Statement
+
+RunState = Literal["finished", "failed", "killed", "crashed", "running"]
+Restart = Literal["new-run", "continue", "last-wins"]
+
+SAMPLES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "metric": pl.String,
+    "step": pl.Int64,
+    "ts": STAMP,  # null where the source has no time
+    "value": pl.Float64,
+    "ival": pl.Int64,
+    "text": pl.String,
+    "kind": pl.Int8,
+}
+"""One row a point of one run, in the order of the source."""
+
+UNCATEGORIZED = "uncategorized"
+
+
+@dataclass(slots=True, eq=False)
+class RunRecord:
+    """One session of one run, as its source describes it. A reader may fill it in until it yields the next one.
+
+    >>> RunRecord("mlflow:3f2a", run_id="3f2a", project="digits").state
+    'finished'
+    """
+
+    identity: str
+    """What tells the run from every other wherever it is imported: format and key, `mlflow:<run_uuid>`."""
+    run_id: str
+    """The id that it asks for; a suffix makes it unique in the lake."""
+    project: str = UNCATEGORIZED
+    session: str = ""
+    """What tells its sessions apart where several sources speak of one run."""
+    name: str | None = None
+    group: str | None = None
+    job_type: str | None = None
+    notes: str | None = None
+    tags: Sequence[str] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Nested as in the source."""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """Entries set by hand, by metric name."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the session says of itself, such as the parent run."""
+    definitions: Sequence[Statement] = ()
+    start: int | None = None
+    """Microseconds since the epoch; None where the source does not know it."""
+    end: int | None = None
+    state: RunState = "finished"
+    exit_code: int | None = None
+    is_timed: bool = True
+    """False where the source has no time: runtime is null then."""
+    system: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    """Samples of system metrics: microseconds since the epoch, and numbers by name."""
+
+
+class Points(NamedTuple):
+    """A batch of points of one run (schema SAMPLES)."""
+
+    record: RunRecord
+    frame: pl.DataFrame
+
+
+class Remark(NamedTuple):
+    """Something that a reader tells of a source it has read, such as how much of it was lost."""
+
+    path: Path
+    text: str
+    is_loss: bool = False
+    """True where something could not be read."""
+
+
+Yielded: TypeAlias = RunRecord | Points | Remark
+
+
+class Source(NamedTuple):
+    """Files that one importer recognised as one thing.
+
+    >>> Source("keras", Path("logs/training.log")).files
+    (PosixPath('logs/training.log'),)
+    """
+
+    format: str
+    path: Path
+    """What it is called by: its main file, or its folder."""
+    claimed: tuple[Path, ...] = ()
+    """Its files; none: the path alone."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it consists of."""
+        return self.claimed or (self.path,)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What a caller asks of an import beyond what the source says."""
+
+    project: str | None = None
+    """The project of all runs; None: as the source has it."""
+    step: str | None = None
+    """The column of the step."""
+    run_columns: tuple[str, ...] = ()
+    """Columns that tell the runs of a table apart."""
+    metrics: tuple[str, ...] = ()
+    """Metrics that must be numbers; none: whatever the table holds."""
+    restart: Restart | None = None
+    """What a falling step means in a table; None: an error."""
+    pattern: str | None = None
+    """A regular expression with named groups, for text logs."""
+    path: str | None = None
+    """A pattern of paths whose parts are config: `{model}/seed{seed}/metrics.csv`."""
+    root: Path = Path()
+    """The folder that the import began at."""
+
+
+def columns(
+    metrics: Mapping[str, pl.Series] | pl.DataFrame, *, step: pl.Series, ts: pl.Series | None = None
+) -> pl.DataFrame:
+    """Return the points of a wide table with one row a step: every value that is not null (schema SAMPLES).
+
+    `ts` is microseconds since the epoch. Names are made the one name of a metric.
+
+    >>> columns({"loss": pl.Series([0.5, None])}, step=pl.Series([1, 2])).select("metric", "step", "value").rows()
+    [('loss', 1, 0.5)]
+    """
+    pairs = metrics.items() if not isinstance(metrics, pl.DataFrame) else metrics.to_dict().items()
+    stamps = (pl.Series([None]).new_from_index(0, len(step)) if ts is None else ts).cast(STAMP)
+    rows = pl.DataFrame([step.cast(pl.Int64).alias("step"), stamps.alias("ts")])
+    frames = [_column(naming.metric_name(name), column, rows) for name, column in pairs]
+    return pl.concat([frame for frame in frames if frame.height] or [pl.DataFrame(schema=SAMPLES)])
+
+
+def _column(name: str, column: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
+    stored = typed_columns.stored(column.alias(name))
+    label = pl.Series("metric", [name]).new_from_index(0, len(column))
+    frame = pl.DataFrame([label, *rows, *stored])
+    return frame.filter(pl.col("kind") != int(Kind.NULL)) if column.null_count() else frame
+
+
+def numbers(metric: pl.Series, *, step: pl.Series, value: pl.Series, ts: pl.Series | None = None) -> pl.DataFrame:
+    """Return points that are all floats, one row each (schema SAMPLES); `ts` is microseconds since the epoch.
+
+    >>> numbers(pl.Series(["loss"]), step=pl.Series([3]), value=pl.Series([0.5])).select("metric", "value").rows()
+    [('loss', 0.5)]
+    """
+    size = len(step)
+    stamps = (pl.Series([None]).new_from_index(0, size) if ts is None else ts).cast(STAMP)
+    fixed = {"ival": None, "text": None, "kind": int(Kind.FLOAT)}
+    blank = {name: pl.Series(name, [x], dtype=SAMPLES[name]).new_from_index(0, size) for name, x in fixed.items()}
+    named = {"metric": metric.cast(pl.String), "step": step.cast(pl.Int64), "ts": stamps, "value": value}
+    return pl.DataFrame({name: {**named, **blank}[name] for name in SAMPLES}, schema=SAMPLES)

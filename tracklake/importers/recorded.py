@@ -1,0 +1,164 @@
+"""What a lake already holds of a source: which runs are its own, and what of them is new."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.schema import run_fields
+from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracklake.importers.readers.records import RunRecord
+    from tracklake.importers.statements import SourceStatement
+    from tracklake.storage.table.snapshot import Snapshot
+
+_SAMPLE_KEY = ["metric", "step", "value", "ival", "text", "kind"]
+_SUFFIX = 8
+"""Hex digits that tell apart runs of several sources that ask for one id."""
+
+
+def session_of(identity: str, session: str = "") -> int:
+    """Return the session number of a session of a source: always the same one, 63 bits.
+
+    >>> session_of("mlflow:3f2a") == session_of("mlflow:3f2a"), session_of("a") == session_of("b")
+    (True, False)
+    """
+    digest = hashlib.sha256(f"{identity}\0{session}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def clean_run_id(text: str) -> str:
+    """Return a text as a run id can be: what it cannot hold becomes "_", and a long one is cut.
+
+    >>> clean_run_id("svc/seed 0"), clean_run_id("..")
+    ('svc_seed 0', '_')
+    """
+    allowed = "".join(char if char.isprintable() and char not in "/\\" else "_" for char in text)
+    cut = allowed.strip().lstrip(".").strip()[: run_fields.LONGEST_RUN_ID - _SUFFIX - 1].strip() or "_"
+    return f"{cut}_" if cut.casefold() == LAKE_RUN else cut
+
+
+class RecordedSources:
+    """The runs of a snapshot by where they come from.
+
+    >>> recorded = RecordedSources(example()._view.snapshot)
+    >>> recorded.next_file(session_of("csv:a"))
+    0
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        sources = snapshot.facts("source")
+        self._by_identity: dict[str, str] = dict(sources.select("text", "run_id").iter_rows())
+        self._taken = {run_id.casefold() for run_id in snapshot.files["run_id"].unique()}
+        files = snapshot.files.group_by("session").agg(pl.col("n").max(), pl.col("last").dt.epoch("us").max())
+        self._files: dict[int, tuple[int, int]] = {session: (n + 1, last) for session, n, last in files.iter_rows()}
+        self._states = set(snapshot.facts("source_state")["text"])
+
+    def run_id(self, record: RunRecord) -> str:
+        """Return the id of the record's run in the lake: the one that it has, or one that no other run has.
+
+        >>> from tracklake.importers.readers.records import RunRecord
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> recorded.run_id(RunRecord("csv:a", run_id="new")), recorded.run_id(RunRecord("csv:b", run_id="FAST"))
+        ('new', 'FAST-73ef106e')
+        """
+        known = self._by_identity.get(record.identity)
+        if known is not None:
+            return known
+        run_id = clean_run_id(record.run_id)
+        if run_id.casefold() in self._taken:
+            run_id = f"{run_id}-{hashlib.sha256(record.identity.encode()).hexdigest()[:_SUFFIX]}"
+        self._by_identity[record.identity] = run_id
+        self._taken.add(run_id.casefold())
+        return run_id
+
+    def is_free(self, run_ids: Iterable[str]) -> bool:
+        """Tell whether the lake has none of these ids, in any case.
+
+        >>> RecordedSources(example()._view.snapshot).is_free(["FAST"])
+        False
+        """
+        return not any(run_id.casefold() in self._taken for run_id in run_ids)
+
+    def next_file(self, session: int) -> int:
+        """Return the number of the next file of a session: 0 if the lake has nothing of it.
+
+        >>> RecordedSources(example()._view.snapshot).next_file(7)
+        0
+        """
+        return self._files.get(session, (0, 0))[0]
+
+    def last_stamp(self, session: int) -> int | None:
+        """Return the largest stamp of a session, in microseconds; None if the lake has nothing of it.
+
+        >>> RecordedSources(example()._view.snapshot).last_stamp(7)
+        """
+        return self._files[session][1] if session in self._files else None
+
+    def has_state(self, state: str) -> bool:
+        """Tell whether a source in just this state was imported before.
+
+        >>> RecordedSources(example()._view.snapshot).has_state("a.csv 120 7")
+        False
+        """
+        return state in self._states
+
+    def samples(self, run_id: str, session: int) -> pl.DataFrame:
+        """Return the points that the lake has of a session, as far as they tell points apart.
+
+        >>> RecordedSources(example()._view.snapshot).samples("fast", 7).height
+        0
+        """
+        points = self._snapshot.points(runs=[run_id]).filter(pl.col("session") == session)
+        return points.select(_SAMPLE_KEY).collect()
+
+    def statements(self, run_id: str, session: int) -> dict[tuple[str, str], Stored]:
+        """Return what a session has said last, by kind of statement and key.
+
+        >>> RecordedSources(example()._view.snapshot).statements("fast", 7)
+        {}
+        """
+        rows = self._snapshot.statements.filter((pl.col("run_id") == run_id) & (pl.col("session") == session))
+        ordered = rows.sort("ts", maintain_order=True).select("op", "key", "kind", "value", "ival", "text")
+        return {(op, key): Stored(*stored) for op, key, *stored in ordered.iter_rows()}
+
+
+def new_samples(frame: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
+    """Return the points that are not present, in their order; equal is what has the same metric, step and value.
+
+    >>> frame = pl.DataFrame({"metric": ["a", "a"], "step": [0, 1], "value": [1.0, float("nan")]})
+    >>> frame = frame.with_columns(ival=pl.lit(None, pl.Int64), text=pl.lit(None, pl.String), kind=0)
+    >>> new_samples(frame, frame.head(1)).height, new_samples(frame, frame).height
+    (1, 0)
+    """
+    if present.is_empty():
+        return frame
+    return frame.join(present, on=_SAMPLE_KEY, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def new_statements(
+    statements: Iterable[SourceStatement], present: dict[tuple[str, str], Stored]
+) -> list[SourceStatement]:
+    """Return the statements that say something new.
+
+    >>> from tracklake.importers.statements import SourceStatement
+    >>> from tracklake.schema.statement_kind import StatementKind
+    >>> from tracklake.schema.values import store
+    >>> lr = SourceStatement(StatementKind.CONFIG, "lr", store(0.1, name="lr"))
+    >>> new_statements([lr], {}) == [lr], new_statements([lr], {("config", "lr"): lr.stored})
+    (True, [])
+    """
+    return [one for one in statements if not _same(present.get((one.op, one.key)), one.stored)]
+
+
+def _same(before: Stored | None, now: Stored) -> bool:
+    if before is None:
+        return False
+    return before == now or (repr(before) == repr(now))  # NaN equals nothing, but reads the same
