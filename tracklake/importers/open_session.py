@@ -98,12 +98,12 @@ class OpenSession:
         start = self._start if self._start is not None else time.time_ns() // 1000
         after = 0 if self._through is None else self._through + 1
         opening = list(statements.opening(self.record, self._facts))
-        repeated = [statement for statement in opening if statement.op == StatementKind.SESSION and statement.key in _OPENING_OF_EACH_FILE]
+        repeated = [one for one in opening if one.op == StatementKind.SESSION and one.key in _OPENING_OF_EACH_FILE]
         if not is_over:
             return self._rows(repeated, start)
         closing = new_statements(statements.closing(self.record), self._statements)
-        fresh = [statement for statement in new_statements(opening, self._statements) if statement not in repeated]
-        if not self.pending and not closing and not any(statement.op != StatementKind.SESSION for statement in fresh):
+        fresh = [one for one in new_statements(opening, self._statements) if statement not in repeated]
+        if not self.pending and not closing and not any(one.op != StatementKind.SESSION for one in fresh):
             return []
         end = self._end(start, is_over=True)
         return [
@@ -125,8 +125,15 @@ class OpenSession:
         return [(self.run_id, self.session, self._n, stamp, *_columns(one)) for one in rows]
 
 
-def _columns(statement: SourceStatement) -> Iterator[object]:
-    yield from (statement.op, statement.key, statement.stored.value, statement.stored.ival, statement.stored.text, statement.stored.kind)
+def _columns(one: SourceStatement) -> Iterator[object]:
+    yield from (
+        one.op,
+        one.key,
+        one.stored.value,
+        one.stored.ival,
+        one.stored.text,
+        one.stored.kind,
+    )
 
 
 def _microseconds(moment: Any) -> int:

@@ -48,7 +48,9 @@ def opening(record: RunRecord, facts: Mapping[str, Any]) -> Iterator[SourceState
     for key, value in record.metadata.items():
         yield _statement(StatementKind.METADATA, key, value)
     for definition in record.definitions:
-        yield SourceStatement(StatementKind.DEFINE, definition.name, Stored(int(Kind.JSON), None, None, definition.to_json()))
+        yield SourceStatement(
+            StatementKind.DEFINE, definition.name, Stored(int(Kind.JSON), None, None, definition.to_json())
+        )
 
 
 def closing(record: RunRecord) -> Iterator[SourceStatement]:

@@ -271,7 +271,8 @@ class Lake(Analysis, Questions, Declarations):
         `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
         logged; of rows with the same run and step the last that has a value wins, the others stay in `raw=True`. The
         runs are finished, and without time; all of them come in or, after an error, none. The same table again adds
-        nothing, one that grew what is new; a run of another source that has such an id gets a suffix. Frames: polars, pandas (NaN is null there), anything that hands out arrow.
+        nothing, one that grew what is new; a run of another source that has such an id gets a suffix.
+        Frames: polars, pandas (NaN is null there), anything that hands out arrow.
         Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
         UnknownNameError for a column that is not there.
 
