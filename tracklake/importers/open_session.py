@@ -102,7 +102,7 @@ class OpenSession:
         if not is_over:
             return self._rows(repeated, start)
         closing = new_statements(statements.closing(self.record), self._statements)
-        fresh = [one for one in new_statements(opening, self._statements) if statement not in repeated]
+        fresh = [one for one in new_statements(opening, self._statements) if one not in repeated]
         if not self.pending and not closing and not any(one.op != StatementKind.SESSION for one in fresh):
             return []
         end = self._end(start, is_over=True)
