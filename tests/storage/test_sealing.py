@@ -220,7 +220,7 @@ STEPS = [
     "partitions _write_parquet 1",
     "partitions _write_parquet 2",
     "partitions _write_parquet 3",
-    "storage sync 1",
+    "storage publish 1",
     "log commit 1",
     "log _put 2",
     "os link 2",

@@ -173,10 +173,10 @@ def test_delete(storage: Storage) -> None:
 def test_sync(storage: Storage) -> None:
     """Files written by others can be synced, and a missing one is an error."""
     storage.put_if_absent("files/a", b"1")
-    storage.sync(["files/a"])
-    storage.sync([])
+    storage.publish(["files/a"])
+    storage.publish([])
     with pytest.raises(FileNotFoundError):
-        storage.sync(["files/b"])
+        storage.publish(["files/b"])
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system whose folders cannot be synced")

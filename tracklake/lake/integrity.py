@@ -110,7 +110,7 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
     names = (partition.history, partition.states, partition.runs)
     for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
         try:
-            digest = partitions.checksum(storage.path(name))
+            digest = partitions.checksum(storage.fetch(name))
         except OSError as error:
             report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
@@ -121,8 +121,8 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
 
 def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
     """Compute the states of a partition, or a sample of them, again; return how many."""
-    stored = pl.scan_parquet(storage.path(partition.states), schema=STATES)
-    points = pl.scan_parquet(storage.path(partition.history), schema=POINTS)
+    stored = pl.scan_parquet(storage.fetch(partition.states), schema=STATES)
+    points = pl.scan_parquet(storage.fetch(partition.history), schema=POINTS)
     try:
         series = scans.collect(stored.select(_SERIES))
         if not full:
@@ -192,7 +192,7 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
     names = ["/".join(at) for at in [*((JOURNAL_FOLDER, file.entry.name) for file in files), *streams]]
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
-            faults = JournalReader(catalog.storage.path(name)).read().faults
+            faults = JournalReader(catalog.storage.follow(name)).read().faults
             report.findings.extend(str(fault._replace(file=name)) for fault in faults)
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 
@@ -201,7 +201,7 @@ def _check_binaries(storage: Storage, report: Report) -> None:
     """Compare each file of files/ with its name, which is the hash of its content."""
     entries = storage.list("files")
     for entry in entries:
-        with storage.path(f"files/{entry.name}").open("rb") as file:
+        with storage.fetch(f"files/{entry.name}").open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != entry.name.partition(".")[0]:
                 report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
     if entries:

@@ -54,7 +54,7 @@ def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         name = FileName.parse(entry.name)
         if name is None or (wanted is not None and name.run not in wanted):
             continue
-        reader = JournalReader(storage.path(f"{SYSTEM_FOLDER}/{entry.name}"))
+        reader = JournalReader(storage.follow(f"{SYSTEM_FOLDER}/{entry.name}"))
         tail = reader.read()
         about = reader.header
         if about:

@@ -88,21 +88,21 @@ def read_id(storage: Storage) -> str:
     try:
         text = storage.read(MARKER)
     except OSError as error:
-        raise LakeError(f"cannot read {storage.path(MARKER)}: {error.strerror}") from error
+        raise LakeError(f"cannot read {storage.describe(MARKER)}: {error.strerror}") from error
     try:
         content: dict[str, Any] = json.loads(text)
         stored_format, lake_id = int(content["format"]), str(content["id"])
     except (ValueError, KeyError, TypeError) as error:
-        msg = f"{storage.path(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
+        msg = f"{storage.describe(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
         raise LakeError(msg) from error
     if stored_format < FORMAT_VERSION:
         raise LakeError(
-            f"the lake at {storage.root} has format {stored_format}, older than the first release; this version of "
+            f"the lake at {storage.describe()} has format {stored_format}, older than the first release; this version of "
             f"tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
         )
     if stored_format > FORMAT_VERSION:
         msg = (
-            f"the lake at {storage.root} has format {stored_format}; this version of tracklake knows {FORMAT_VERSION}. "
+            f"the lake at {storage.describe()} has format {stored_format}; this version of tracklake knows {FORMAT_VERSION}. "
             "Upgrade: pip install -U tracklake"
         )
         raise LakeError(msg)

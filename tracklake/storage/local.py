@@ -156,13 +156,62 @@ class Storage:
             sync_folder(target.parent)
         return won
 
-    def sync(self, names: Iterable[str]) -> None:
-        """Return once these files, and the folders that hold them, have reached the disk. OSError as it comes.
+    def describe(self, name: str = "") -> str:
+        """Return where a file lies (without a name: the lake), for messages.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).describe("history/a.parquet")
+        '/.../lake/history/a.parquet'
+        """
+        return str(self.path(name))
+
+    def fetch(self, name: str) -> Path:
+        """Return a local path of an immutable file, which an engine may read; it need not be there.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).fetch("states/a.parquet").name
+        'a.parquet'
+        """
+        return self.path(name)
+
+    def follow(self, name: str) -> Path:
+        """Return a local path of a file that others append to, which holds all that was there at this call.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).follow("journal/a.tlj").name
+        'a.tlj'
+        """
+        return self.path(name)
+
+    def journal_folder(self, folder: str) -> Path:
+        """Return the local folder in which this process writes its journals, made if it is not there.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).journal_folder("system").is_dir()
+        True
+        """
+        path = self.path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def stage(self, name: str) -> Path:
+        """Return the local path at which to write a new immutable file; `publish` makes it part of the lake.
+
+        >>> import pathlib
+        >>> Storage(pathlib.Path("lake")).stage("history/a.parquet").parent.is_dir()
+        True
+        """
+        path = self.path(name)
+        _make_folder(path.parent)
+        return path
+
+    def publish(self, names: Iterable[str]) -> None:
+        """Return once these staged files, and the folders that hold them, are durable. OSError as it comes.
 
         >>> import pathlib
         >>> storage = Storage(pathlib.Path("lake"))
-        >>> _ = storage.put_if_absent("history/a.parquet", b"data")
-        >>> storage.sync(["history/a.parquet"])
+        >>> _ = storage.stage("history/a.parquet").write_bytes(b"data")
+        >>> storage.publish(["history/a.parquet"])
         """
         folders = {self.root}
         for name in names:

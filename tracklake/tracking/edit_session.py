@@ -36,7 +36,12 @@ def write_session(storage: Storage, *, run_id: str, project: str, changes: list[
         "edits_only": True,
     }
     journal = Journal(
-        storage.path(JOURNAL_FOLDER), run_id=run_id, project=project, clock=clock, durability="fsync", header=header
+        storage.journal_folder(JOURNAL_FOLDER),
+        run_id=run_id,
+        project=project,
+        clock=clock,
+        durability="fsync",
+        header=header,
     )
     for op, key, stored in changes:
         journal.append_statement(op, [(key, stored)])

@@ -56,7 +56,7 @@ class LiveSummary:
         self._run_id = run_id
         self._project = project
         self._journal = journal
-        self._others = _Others(str(storage.path(JOURNAL_FOLDER)), run_id, journal.session)
+        self._others = _Others(str(storage.journal_folder(JOURNAL_FOLDER)), run_id, journal.session)
         self._seen: object = None
         self._tried: object = None
         self._asked = 0.0

@@ -79,9 +79,8 @@ class Session:
         ...     journal.path.parent.name
         'system'
         """
-        self.storage.path(folder).mkdir(exist_ok=True)
         return Journal(
-            self.storage.path(folder),
+            self.storage.journal_folder(folder),
             run_id=self.run_id,
             project=self.project,
             clock=self._clock,

@@ -91,12 +91,13 @@ class DeltaLog:
         version = _after(version, newer)
         if version.number < last:
             raise LakeError(
-                f"{self.storage.path(_name(version.number + 1))} is missing, though version {last} is there: "
+                f"{self.storage.describe(_name(version.number + 1))} is missing, though version {last} is there: "
                 f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
             )
         if at is not None and at != version.number:
             raise LakeError(
-                f"the lake {self.storage.root} has no version {at}; the newest of those before is {version.number}"
+                f"the lake {self.storage.describe()} has no version {at}; the newest of those before is "
+                f"{version.number}"
             )
         return version
 
@@ -173,11 +174,11 @@ class DeltaLog:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise LakeError(f"{self.storage.path(name)} cannot be read: {error.strerror}") from error
+            raise LakeError(f"{self.storage.describe(name)} cannot be read: {error.strerror}") from error
         try:
             return delta_actions.parse(data)
         except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise LakeError(f"{self.storage.path(name)} is damaged or no commit of a lake: {error}") from error
+            raise LakeError(f"{self.storage.describe(name)} is damaged or no commit of a lake: {error}") from error
 
 
 def _after(version: Version, commits: Sequence[Commit]) -> Version:

@@ -32,7 +32,7 @@ class LiveJournal:
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
-        self._reader = JournalReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
+        self._reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
         if watermark.through:
             self._reader.read(through=watermark.through)
 

@@ -84,9 +84,9 @@ def write(storage: Storage, contents: Contents) -> Partition:
     }
     try:
         (history, history_crc), (state, state_crc), (runs, runs_crc) = _side_by_side(
-            [partial(_write_parquet, table, storage.path(file)) for file, table in tables.items()]
+            [partial(_write_parquet, table, storage.stage(file)) for file, table in tables.items()]
         )
-        storage.sync(tables)
+        storage.publish(tables)
     except OSError:  # a full disk most likely, and half a partition would take up what room there is
         for file in tables:
             with contextlib.suppress(OSError):
@@ -135,7 +135,7 @@ def read_sessions(storage: Storage, partition: Partition, *, runs: Sequence[str]
     >>> read_sessions(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
     ['fast']
     """
-    path = storage.path(partition.runs)
+    path = storage.fetch(partition.runs)
     if runs is None:
         return statements.unnest(pl.read_parquet(_sound(storage, partition)))
     if not any(may_contain(storage, partition, run_id) for run_id in runs):
@@ -151,9 +151,11 @@ def _sound(storage: Storage, partition: Partition) -> bytes:
     try:
         data = storage.read(partition.runs)
     except OSError as error:
-        raise LakeError(f"{storage.path(partition.runs)} cannot be read: {error.strerror}. {LOOK}") from error
+        raise LakeError(f"{storage.describe(partition.runs)} cannot be read: {error.strerror}. {LOOK}") from error
     if (len(data), crc32(data)) != (partition.sizes[2], partition.crcs[2]):
-        raise LakeError(f"{storage.path(partition.runs)} is damaged: its checksum is not the one of its commit. {LOOK}")
+        raise LakeError(
+            f"{storage.describe(partition.runs)} is damaged: its checksum is not the one of its commit. {LOOK}"
+        )
     return data
 
 
@@ -168,7 +170,7 @@ def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
     >>> may_contain(lake._storage, part, "FAST"), may_contain(lake._storage, part, "faster")
     (True, False)
     """
-    hashes, wanted = _hashes(storage.path(partition.runs)), hash(run_id.casefold())
+    hashes, wanted = _hashes(storage.fetch(partition.runs)), hash(run_id.casefold())
     at = bisect_left(hashes, wanted)
     return at < len(hashes) and hashes[at] == wanted
 
@@ -214,11 +216,10 @@ def checksum(path: Path) -> tuple[int, int]:
 
 
 def _write_parquet(make: Callable[[], pl.DataFrame], path: Path) -> tuple[int, int]:
-    """Write a table that is made here, its folder too if need be, and return the checksum of its file."""
+    """Write a table that is made here, and return the checksum of its file."""
     import pyarrow.parquet as pq
 
     table = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrow = table.to_arrow()
     dictionaries = [c for c in table.columns if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
     encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS and c not in dictionaries}

@@ -117,7 +117,7 @@ def read_slice(catalog: Catalog, file: JournalFile, watermark: Watermark) -> Uns
     >>> read_slice(catalog, catalog.list_journals()[0], Watermark()).slice.records.n_points
     6
     """
-    reader = JournalReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
+    reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
     if watermark.through:
         reader.read(through=watermark.through)
     appended = reader.read()
@@ -150,7 +150,7 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     """Return run and project from the header of another journal file of the run."""
     for other in catalog.list_journals():
         if other.name.run == file.name.run:
-            reader = JournalReader(catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
+            reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
             with contextlib.suppress(FileNotFoundError):
                 reader.read(through=_HEAD)
             if reader.header:
@@ -198,7 +198,7 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
         partition = partitions.write(catalog.storage, contents)
     except OSError as error:
         raise LakeError(
-            f"cannot seal in {catalog.storage.root}: {os.strerror(error.errno) if error.errno else error}. "
+            f"cannot seal in {catalog.storage.describe()}: {os.strerror(error.errno) if error.errno else error}. "
             "Reading works without; what is logged stays in journals."
         ) from error
     files = [u.file for u in batch]
@@ -227,7 +227,7 @@ def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
         age = now - file.entry.mtime
         if age < KEEP_SECONDS:
             continue
-        path = catalog.storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
+        path = catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
         watermark = watermarks.get(file.key, Watermark())
         over = watermark.complete or newest[file.name.session] > file.name.n
         with contextlib.suppress(FileNotFoundError):

@@ -338,7 +338,7 @@ class Snapshot:
         return partitions.session_starts(statements.SessionRecords(self.files, self.statements))
 
     def _path(self, name: str) -> str:
-        return str(self._storage.path(name))
+        return str(self._storage.fetch(name))
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         files = [
