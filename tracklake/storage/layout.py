@@ -97,13 +97,13 @@ def read_id(storage: Storage) -> str:
         raise LakeError(msg) from error
     if stored_format < FORMAT_VERSION:
         raise LakeError(
-            f"the lake at {storage.describe()} has format {stored_format}, older than the first release; this version of "
-            f"tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
+            f"the lake at {storage.describe()} has format {stored_format}, older than the first release; this "
+            f"version of tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
         )
     if stored_format > FORMAT_VERSION:
         msg = (
-            f"the lake at {storage.describe()} has format {stored_format}; this version of tracklake knows {FORMAT_VERSION}. "
-            "Upgrade: pip install -U tracklake"
+            f"the lake at {storage.describe()} has format {stored_format}; this version of tracklake knows "
+            f"{FORMAT_VERSION}. Upgrade: pip install -U tracklake"
         )
         raise LakeError(msg)
     return lake_id
