@@ -98,7 +98,8 @@ def read_id(storage: Storage) -> str:
     if stored_format < FORMAT_VERSION:
         raise LakeError(
             f"the lake at {storage.describe()} has format {stored_format}, older than the first release; this "
-            f"version of tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, or log the runs again."
+            f"version of tracklake reads {FORMAT_VERSION}. Export it with the version that wrote it, "
+            "or log the runs again."
         )
     if stored_format > FORMAT_VERSION:
         msg = (
