@@ -7,7 +7,9 @@ above and under it; erasing hides the key and what is under it.
 
 from __future__ import annotations
 
+import heapq
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 STORED = ("value", "ival", "text", "kind")
 LAST = tuple(f"last_{name}" for name in STORED)
 _EVENT = ["run_id", "key", "ts", "session", "op", *STORED]
+_STAMPED = (pl.col("ts").to_physical(), "session", "text")
+_Stamped = tuple[int, int, str]
+"""When a definition was made (microseconds), by which session, and its text."""
 
 
 class Defined(NamedTuple):
@@ -63,21 +68,22 @@ class Summaries:
         [('slow', 0), ('fast', 0)]
         """
         statements = self.snapshot.statements_of(StatementKind.DEFINE)
-        from_lake = pl.col("run_id") == LAKE_RUN
-        statements = statements.with_columns(from_lake.cum_sum().alias("rank"))  # so many of the lake's come before it
-        common = statements.filter(pl.col("run_id") == LAKE_RUN)
+        of_lake = self._lake_definitions(statements.filter(pl.col("run_id") == LAKE_RUN))
+        own = _definitions_by_run(statements.filter(pl.col("run_id") != LAKE_RUN))
+        everywhere = of_lake.get("", [])
+        groups: dict[tuple[str, ...], int] = {}
+        group_of_run = []
+        for run_id, project in self.runs.select("run_id", "project").iter_rows():
+            texts = _in_order(of_lake.get(project, everywhere), own.get(run_id, []))
+            group_of_run.append(groups.setdefault(texts, len(groups)))
+        sets = [Definitions([Statement.from_json(text) for text in texts]) for texts in groups]
+        return Defined(self.runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
+
+    def _lake_definitions(self, statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
+        """Return the lake's own definitions by project; under "" those for every project, which the others include."""
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
-        shared = [
-            (ts, scope[session], text) for ts, session, text in common.select("ts", "session", "text").iter_rows()
-        ]
-        own = statements.filter(pl.col("run_id") != LAKE_RUN)
-        tagged = own.select("run_id", pl.format("{} {}", "rank", "text").alias("said"))
-        lists = tagged.group_by("run_id", maintain_order=True).agg(pl.col("said").str.join("\n"))
-        runs = self.runs.select("run_id", "project").join(lists, on="run_id", how="left", maintain_order="left")
-        distinct = runs.select("project", "said").unique(maintain_order=True).with_row_index("group")
-        sets = [_fold(shared, project, statements) for _, project, statements in distinct.iter_rows()]
-        groups = runs.join(distinct, on=["project", "said"], nulls_equal=True, how="left", maintain_order="left")
-        return Defined(groups.select("run_id", "group"), sets)
+        rows = [(scope[row[1]], row) for row in statements.select(_STAMPED).iter_rows()]
+        return {project: [row for where, row in rows if where in ("", project)] for project in {"", *dict(rows)}}
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -280,16 +286,18 @@ def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict
     return {part: value for part, value in items if value is not None} or None
 
 
-def _fold(shared: list[tuple[Any, str, str]], project: str, said: str | None) -> Definitions:
-    """Put the lake's statements for a project between a run's own, in the order of their stamps."""
-    own = [line.split(" ", 1) for line in said.split("\n")] if said else []
-    result: list[str] = []
-    for i, (_, scope, text) in enumerate(shared):
-        result += [line for rank, line in own if int(rank) == i]
-        if scope in ("", project):
-            result.append(text)
-    result += [line for rank, line in own if int(rank) == len(shared)]
-    return Definitions([Statement.from_json(text) for text in result])
+def _definitions_by_run(statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
+    """Return the definitions that each run made itself, in their order."""
+    by_run: dict[str, list[_Stamped]] = {}
+    for run_id, ts, session, text in statements.select("run_id", *_STAMPED).iter_rows():
+        by_run.setdefault(run_id, []).append((ts, session, text))
+    return by_run
+
+
+def _in_order(of_lake: list[_Stamped], own: list[_Stamped]) -> tuple[str, ...]:
+    """Return the texts of both lists of definitions in the order of their stamps."""
+    ordered = heapq.merge(of_lake, own, key=itemgetter(0, 1)) if of_lake else own
+    return tuple(text for _, _, text in ordered)
 
 
 def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
