@@ -2,6 +2,7 @@
 
 - `analysis_methods`: what a lake answers beyond tables: comparisons, budgets, sweeps. The statistics themselves stand
   in modules below.
+- `base`: what every part of a lake shares: where it lies, the newest view over it, and a run of it.
 - `definition_methods`: what is said of a lake as a whole: definitions of metrics, derived metrics, aliases; a part of
   `Lake`.
 - `describe`: what is in a lake, in one screen: its runs, projects, metrics with their coverage, definitions, files.

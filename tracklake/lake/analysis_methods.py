@@ -6,11 +6,12 @@ Those are imported when the first such question is asked: they would be a third 
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis import grouping, objectives
 from tracklake.common import arguments
 from tracklake.errors import TracklakeError
+from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
 
 if TYPE_CHECKING:
@@ -23,33 +24,13 @@ if TYPE_CHECKING:
     from tracklake.analysis.stats.options import Center, Failed, Test, Unit
     from tracklake.analysis.sweep import Sweep
     from tracklake.analysis.time_to_threshold import TimeToThreshold
-    from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.query.run_table import RunTable
 
     Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
 
 
-class View(Protocol):
-    """What is read: tables over one snapshot."""
-
-    @property
-    def runs(self) -> RunTable:
-        """The table of runs."""
-        ...
-
-    @property
-    def series(self) -> SeriesTable:
-        """The histories."""
-        ...
-
-
-class Analysis:
+class AnalysisMethods(LakeBase):
     """The questions that need statistics; a part of `Lake`."""
-
-    @property
-    def _view(self) -> View:
-        raise NotImplementedError
 
     def compare(
         self,

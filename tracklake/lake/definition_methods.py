@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tracklake.common import arguments
 from tracklake.errors import DefinitionError
+from tracklake.lake.base import LakeBase
 from tracklake.query import derived_snapshot
 from tracklake.query.derivations import Derivation
 from tracklake.schema import definitions, run_fields
@@ -19,19 +20,11 @@ from tracklake.tracking import edit_session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.lake.analysis_methods import View
-    from tracklake.storage.local import Storage
     from tracklake.tracking.run_mappings import Change
 
 
-class Declarations:
+class DefinitionMethods(LakeBase):
     """Definitions, derived metrics and aliases; a part of `Lake`."""
-
-    _storage: Storage
-
-    @property
-    def _view(self) -> View:
-        raise NotImplementedError
 
     def define_metric(
         self,

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
-from tracklake.errors import QueryError, RunNotFoundError
+from tracklake.errors import QueryError
 from tracklake.importers import table as tables
 from tracklake.importers.table import Layout
-from tracklake.lake import integrity, recorded_run
-from tracklake.lake.analysis_methods import Analysis
-from tracklake.lake.definition_methods import Declarations
-from tracklake.lake.sql_methods import Questions
-from tracklake.query import derived_snapshot, run_filter, summary_columns, system_history
-from tracklake.query.history import SeriesTable, Shape
-from tracklake.query.run_table import RunTable
-from tracklake.query.summaries import Summaries
+from tracklake.lake import integrity
+from tracklake.lake.analysis_methods import AnalysisMethods
+from tracklake.lake.definition_methods import DefinitionMethods
+from tracklake.lake.sql_methods import SqlMethods
+from tracklake.query import summary_columns, system_history
+from tracklake.query.history import Shape
 from tracklake.schema import run_fields, statistics
-from tracklake.sql import named_queries
-from tracklake.sql.engine import Engine
-from tracklake.storage import layout
 from tracklake.storage.table import sealing
-from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 if TYPE_CHECKING:
     import os
@@ -35,29 +28,17 @@ if TYPE_CHECKING:
     from tracklake.importers.publish import Imported
     from tracklake.importers.sources import Table
     from tracklake.lake.integrity import Report
-    from tracklake.lake.recorded_run import RecordedRun
     from tracklake.plots.accessor import Plots
     from tracklake.query.history import Steps
     from tracklake.query.run_filter import Runs, Where
     from tracklake.schema.definitions import Goal
     from tracklake.storage.table.sealing import Sealed
-    from tracklake.storage.table.snapshot import Snapshot
 
 StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
 
 
-class _View(NamedTuple):
-    """What is computed over one snapshot, kept as long as nothing changes."""
-
-    taken: Snapshot
-    snapshot: Snapshot
-    """With what the lake derives."""
-    runs: RunTable
-    series: SeriesTable
-
-
-class Lake(Analysis, Questions, Declarations):
+class Lake(AnalysisMethods, SqlMethods, DefinitionMethods):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An
@@ -67,32 +48,6 @@ class Lake(Analysis, Questions, Declarations):
     >>> lake.runs(columns=["config.lr", "summary.loss.min"]).rows()
     [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
     """
-
-    def __init__(
-        self,
-        root: os.PathLike[str] | str | None = None,
-        *,
-        create: bool = False,
-        queries: Sequence[os.PathLike[str] | str] = (),
-    ) -> None:
-        path = layout.root_of(root)
-        self._storage = layout.create(path) if create else layout.open_existing(path)
-        self._last: _View | None = None
-        self._engine = Engine()
-        self._queries = named_queries.folders_of(queries)
-
-    @cached_property
-    def _reader(self) -> SnapshotReader:
-        return SnapshotReader(self._storage)
-
-    @property
-    def dir(self) -> str:
-        """The folder of the lake, as it was given.
-
-        >>> tl.open("new", create=True).dir
-        'new'
-        """
-        return str(self._storage.display_root)
 
     def runs(
         self,
@@ -242,19 +197,6 @@ class Lake(Analysis, Questions, Declarations):
 
         return Plots(self._view.series)
 
-    def run(self, run_id: str) -> RecordedRun:
-        """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.
-
-        Raises RunNotFoundError, which names the nearest id.
-
-        >>> example().run("fast").summary["loss"]
-        0.75
-        """
-        run_ids, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
-        if not (run_ids == wanted).any():
-            raise RunNotFoundError.nearest("run", wanted, run_ids)
-        return recorded_run.RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)
-
     def import_table(
         self,
         table: Table,
@@ -313,16 +255,6 @@ class Lake(Analysis, Questions, Declarations):
 
     def _repr_html_(self) -> str:
         return reprs.lake_html(self._view.series, self._storage.root)
-
-    @property
-    def _view(self) -> _View:
-        """The view over the newest snapshot; the last one again if nothing has changed."""
-        logged = self._reader.snapshot()
-        if self._last is None or self._last.taken is not logged:
-            snapshot = derived_snapshot.over(logged)
-            table = RunTable(Summaries(snapshot))
-            self._last = _View(logged, snapshot, table, SeriesTable(table))
-        return self._last
 
 
 def open(  # noqa: A001 - tl.open

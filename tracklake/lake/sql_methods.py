@@ -7,40 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.common import arguments
 from tracklake.lake import describe, export
+from tracklake.lake.base import LakeBase
 from tracklake.lake.export import Form
 from tracklake.query import run_filter
 from tracklake.sql import engine, named_queries
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
     from pathlib import Path
 
     import polars as pl
     from duckdb import DuckDBPyConnection
 
-    from tracklake.lake.analysis_methods import View
     from tracklake.lake.describe import Description
-    from tracklake.lake.recorded_run import RecordedRun
     from tracklake.query.run_filter import Where
-    from tracklake.sql.engine import Engine
-    from tracklake.storage.local import Storage
 
 
-class Questions:
+class SqlMethods(LakeBase):
     """SQL, named queries, description and export; a part of `Lake`."""
-
-    _storage: Storage
-    _engine: Engine
-    _queries: Sequence[os.PathLike[str] | str]
-
-    @property
-    def _view(self) -> View:
-        raise NotImplementedError
-
-    def run(self, run_id: str) -> RecordedRun:
-        """Return one run."""
-        raise NotImplementedError
 
     @property
     def metrics(self) -> list[str]:

@@ -176,7 +176,7 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
 
         >>> lake = example()
         >>> lake.derive("gap", "acc - loss")
-        >>> list(Derivations.of(lake._view.taken))
+        >>> list(Derivations.of(lake._view.logged))
         ['gap']
         """
         statements = snapshot.statements_of(StatementKind.DERIVE, StatementKind.ALIAS, run_id=LAKE_RUN)

@@ -36,7 +36,7 @@ def over(snapshot: Snapshot) -> Snapshot:
 
     >>> lake = example()
     >>> lake.derive("gap", "acc - loss")
-    >>> over(lake._view.taken).metrics[-3:]
+    >>> over(lake._view.logged).metrics[-3:]
     ['acc', 'gap', 'loss']
     """
     derivations = Derivations.of(snapshot)
