@@ -316,7 +316,7 @@ def test_a_lake_that_derives_nothing_has_plain_snapshots(lake: tl.Lake):
     """Nothing is wrapped where nothing is derived."""
     assert type(lake._view.snapshot).__name__ == "Snapshot"
     lake.derive("gap", GAP)
-    assert lake._view.snapshot.virtual == {"gap"}
+    assert lake._view.snapshot.derived.metrics == {"gap"}
     assert isinstance(lake.scan_history("gap"), pl.LazyFrame)
 
 

@@ -111,7 +111,7 @@ def _column(table: RunTable, name: str, stat: str | None) -> str | None:
     if name in metrics:
         return None
     key = name.removeprefix("summary.")
-    if key in table.snapshot.made and key not in metrics:
+    if key in table.snapshot.derived.entries and key not in metrics:
         if stat not in (None, "last"):
             raise table.unknown(key)
         return f"summary.{key}"

@@ -264,7 +264,7 @@ def _counts(series: SeriesTable, states: pl.Series) -> list[str]:
     ended = ", ".join(f"{n:,} {state}" for state, n in counted.iter_rows())
     projects = runs["project"].n_unique()
     within = f" in {number_of(projects, 'project')}" if projects > 1 else f" of {runs['project'][0]}"
-    metrics, virtual = {*series.snapshot.metrics} - {*PSEUDO}, series.snapshot.virtual
+    metrics, virtual = {*series.snapshot.metrics} - {*PSEUDO}, series.snapshot.derived.metrics
     contents = [number_of(len(metrics - virtual), "metric"), *([f"{len(virtual)} derived"] if virtual else [])]
     contents.append(number_of(series.snapshot.n_stored, "point"))
     return [f"{number_of(runs.height, 'run')}{within}: {ended}", ", ".join(contents)]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.storage.table.snapshot_view import SnapshotView
 
 
 class View(NamedTuple):
     """What is computed over one snapshot, kept as long as nothing changes."""
 
-    logged: Snapshot
-    snapshot: Snapshot
+    logged: SnapshotView
+    snapshot: SnapshotView
     """With what the lake derives."""
     runs: RunTable
     series: SeriesTable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tracklake.common import arguments
 from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
-from tracklake.query import derived_snapshot
+from tracklake.query import derivation_checks
 from tracklake.query.derivations import Derivation
 from tracklake.schema import definitions, run_fields
 from tracklake.schema.statement_kind import StatementKind
@@ -106,7 +106,7 @@ class DefinitionMethods(LakeBase):
                 arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
         if project is not None:
             run_fields.check_project(project)
-        derived_snapshot.check(derivation, project=project, table=self._view.runs)
+        derivation_checks.check(derivation, project=project, table=self._view.runs)
         change = (op, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
 

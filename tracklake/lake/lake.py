@@ -96,7 +96,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods):
         arguments.check_word("shape", shape, Shape)
         view = self._view
         requested = summary_columns.paths(paths)
-        available = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.made}
+        available = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.derived.entries}
         parsed = summary_columns.labelled(
             [(path, statistics.parse_statistic(path, metrics=available)) for path in requested]
         )

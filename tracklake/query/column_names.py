@@ -178,7 +178,7 @@ class ColumnNames:
                 [d for i, d in self.summaries.definition(key).items() if i in shown_groups] if key in logged else []
             )
             explicit = [d for d in served if d is not None] or served[:1]  # who says nothing of it follows those who do
-            if key in self.summaries.snapshot.virtual and explicit == [None]:
+            if key in self.summaries.snapshot.derived.metrics and explicit == [None]:
                 continue
             parts = list(dict.fromkeys(part for d in explicit for part in _parts(key, d)))
             names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]

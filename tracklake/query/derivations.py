@@ -23,7 +23,7 @@ from tracklake.schema.tables import LAKE_RUN
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.storage.table.snapshot_view import SnapshotView
 
 EVERYWHERE = ""
 """The scope of what is said for all projects."""
@@ -171,7 +171,7 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         self._by_name = {name: scopes for name, scopes in self._by_name.items() if scopes}
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> Derivations:
+    def of(cls, snapshot: SnapshotView) -> Derivations:
         """Return those that a lake says.
 
         >>> lake = example()

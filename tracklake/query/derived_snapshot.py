@@ -20,18 +20,20 @@ from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, is_column
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
-from tracklake.schema import naming, statistics
+from tracklake.query.wrapped_snapshot import WrappedSnapshot
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
-from tracklake.storage.table.snapshot import Snapshot
+from tracklake.storage.table.snapshot_view import DerivedNames
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from tracklake.storage.table.snapshot_view import SnapshotView
+
 _ROW = ["run_id", "step"]
 
 
-def over(snapshot: Snapshot) -> Snapshot:
+def over(snapshot: SnapshotView) -> SnapshotView:
     """Return the snapshot with what its lake derives; the same one if it derives nothing.
 
     >>> lake = example()
@@ -53,24 +55,29 @@ def _warn(name: str, scope: str, reason: str) -> None:
     warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}")
 
 
-class DerivedSnapshot(Snapshot):
+class DerivedSnapshot(WrappedSnapshot):
     """A snapshot in which derivations are metrics; what is asked of all metrics at once is asked of the logged ones."""
 
-    def __init__(self, base: Snapshot, derivations: Derivations) -> None:
-        # A snapshot is immutable, so the two share everything but what depends on the metrics there are.
-        self.__dict__.update({name: value for name, value in vars(base).items() if name != "metrics"})
-        self.base = base
+    def __init__(self, logged: SnapshotView, derivations: Derivations) -> None:
+        super().__init__(logged, logged.files, logged.statements)
         self.derivations = derivations
-        self._unresolved = {}
-        self._all_numbers = {}
         self._computed: dict[tuple[str, frozenset[str] | None], pl.DataFrame] = {}
-        of_steps = {name for name, scopes in derivations.items() if any(d.is_of_steps for d in scopes.values())}
-        self.virtual = frozenset(of_steps)
-        self.aliases = frozenset(
-            n for n, scopes in derivations.items() if any(d.kind == "alias" for d in scopes.values())
-        )
-        self.made = frozenset(derivations).difference(of_steps)
         self._values: dict[str, pl.DataFrame] = {}
+        every = {name: scopes.values() for name, scopes in derivations.items()}
+        metrics = frozenset(name for name, several in every.items() if any(d.is_of_steps for d in several))
+        aliases = frozenset(name for name, several in every.items() if any(d.kind == "alias" for d in several))
+        self.derived = DerivedNames(metrics, aliases, entries=frozenset(every) - metrics)
+
+    @property
+    def logged(self) -> SnapshotView:
+        """What was logged alone.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> lake._view.snapshot.logged.metrics[-2:]
+        ['acc', 'loss']
+        """
+        return self._inner
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
         """Return the names of the metrics that these runs have logged or derive, sorted.
@@ -80,9 +87,9 @@ class DerivedSnapshot(Snapshot):
         >>> lake._view.snapshot.metrics_of(["fast"])[-3:]
         ['acc', 'gap', 'loss']
         """
-        logged = super().metrics_of(runs)
+        logged = self.logged.metrics_of(runs)
         available = {*logged, *PSEUDO}
-        return sorted({*logged, *(name for name in self.virtual if self._needs(name) <= available)})
+        return sorted({*logged, *(name for name in self.derived.metrics if self._needs(name) <= available)})
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return points as stored, and those of derived metrics as computed (schema POINTS), unsorted.
@@ -92,13 +99,13 @@ class DerivedSnapshot(Snapshot):
         >>> lake._view.snapshot.points(["gap"], runs=["fast"]).collect()["value"].round(2).to_list()
         [-0.3, 0.65, 0.05]
         """
-        if metrics is None or self.virtual.isdisjoint(metrics):
-            return super().points(metrics, runs=runs)
-        frames = [super().points(metrics, runs=runs)]  # what was logged under these names is among them
-        for name in self.virtual.intersection(metrics):
-            if name in self.aliases:
+        if metrics is None or self.derived.metrics.isdisjoint(metrics):
+            return self.logged.points(metrics, runs=runs)
+        frames = [self.logged.points(metrics, runs=runs)]  # what was logged under these names is among them
+        for name in self.derived.metrics.intersection(metrics):
+            if name in self.derived.aliases:
                 for alias, ids in self._scopes(name, runs):
-                    frames.append(super().points(alias.others, runs=ids).with_columns(pl.lit(name).alias("metric")))
+                    frames.append(self.logged.points(alias.others, runs=ids).with_columns(pl.lit(name).alias("metric")))
             else:
                 frames.append(self._derived(name, runs).lazy())
         return pl.concat(frames)
@@ -111,7 +118,7 @@ class DerivedSnapshot(Snapshot):
         >>> lake._view.snapshot.resolved(["gap"], runs=["slow"])["value"].round(2).to_list()
         [-1.6, -0.5, 0.1]
         """
-        derived = self.virtual.intersection(metrics)
+        derived = self.derived.metrics.intersection(metrics)
         logged = [name for name in metrics if name not in derived]
         if not derived or not set(logged).intersection(PSEUDO):
             return super().resolved(metrics, runs=runs)
@@ -129,14 +136,19 @@ class DerivedSnapshot(Snapshot):
         """
         return False
 
-    def _pieces(
-        self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
-    ) -> pl.DataFrame:
-        frames = [super()._pieces(metrics, columns, runs)]
-        for name in self.virtual.intersection(metrics or ()):
-            if name in self.aliases:
+    def pieces(self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the states as stored, and those of derived metrics as computed; an alias has those of its names.
+
+        >>> lake = example()
+        >>> lake.derive("gap", "acc - loss")
+        >>> lake._view.snapshot.pieces(["gap"], ["run_id", "n"], None).rows()
+        [('fast', 3), ('slow', 3)]
+        """
+        frames = [self.logged.pieces(metrics, columns, runs)]
+        for name in self.derived.metrics.intersection(metrics or ()):
+            if name in self.derived.aliases:
                 for alias, ids in self._scopes(name, runs):
-                    pieces = super()._pieces(alias.others, columns, ids)
+                    pieces = self.logged.pieces(alias.others, columns, ids)
                     frames.append(pieces.with_columns(pl.lit(name).alias("metric")) if "metric" in columns else pieces)
             else:
                 frames.append(states.of(self._derived(name, runs)).select(columns))
@@ -151,7 +163,7 @@ class DerivedSnapshot(Snapshot):
         return self._computed[key]
 
     def _compute(self, derivation: Derivation, runs: Collection[str] | None) -> pl.DataFrame:
-        logged = super()._pieces([derivation.name], ["run_id"], runs)
+        logged = self.logged.pieces([derivation.name], ["run_id"], runs)
         rows = self._rows(derivation, runs).join(logged, on="run_id", how="anti")
         points = rows.with_columns(self._evaluated(derivation, rows).cast(pl.Float64).alias("value"))
         facts = {
@@ -200,10 +212,10 @@ class DerivedSnapshot(Snapshot):
         values, depend on it. A column that has become text since makes this derivation void, and nothing else.
         """
         try:
-            columns, inputs = _inputs(derivation, self._table), rows.select("run_id")
+            columns, inputs = inputs_of(derivation, self._table), rows.select("run_id")
             if columns.width > inputs.width:
                 inputs = inputs.join(columns, on="run_id", how="left", maintain_order="left")
-            return _applied(derivation, inputs.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
+            return applied(derivation, inputs.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
         except (DefinitionError, UnknownNameError) as error:
             (scope,) = (scope for scope, d in self.derivations[derivation.name].items() if d is derivation)
             _warn(derivation.name, scope, str(error))
@@ -228,112 +240,19 @@ class DerivedSnapshot(Snapshot):
 
     def _needs(self, name: str) -> set[str]:
         """Return the logged metrics without which a derived one has no point; of an alias, none in particular."""
-        if name in self.aliases:
+        if name in self.derived.aliases:
             return set()
         inputs = {metric for d in self.derivations[name].values() for metric in d.metrics}
-        return {n for metric in inputs for n in (self._needs(metric) if metric in self.virtual else {metric})}
+        return {n for metric in inputs for n in (self._needs(metric) if metric in self.derived.metrics else {metric})}
 
 
-def check(derivation: Derivation, *, project: str | None, table: RunTable) -> None:
-    """Raise DefinitionError or UnknownNameError, which names the nearest, for a derivation that cannot be.
-
-    Its inputs must be there, it must not need itself, and its name must not be that of a metric which runs log.
-
-    >>> check(Derivation("gap", "acc - los"), project=None, table=example()._view.runs)
-    Traceback (most recent call last):
-    tracklake.errors.UnknownNameError: unknown metric 'los'...
-    """
-    name, snapshot = derivation.name, table.snapshot
-    before = Derivations.of(snapshot)
-    if derivation.expression is None and not derivation.others:
-        _check_taking_back(name, project, before)
-        return
-    if not name or name.startswith("_") or is_column(name):
-        raise DefinitionError(f"{name!r} cannot be the name of a derived metric; give one like that of a metric: 'gap'")
-    usable = before.usable()
-    for other in usable.get(name, {}).values():
-        if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
-            raise DefinitionError(
-                f"{name!r} is {other.kind} as {other.expression or other.others!r}: take that back first"
-            )
-    logged = Snapshot.metrics_of(snapshot, None)
-    if derivation.kind == "alias":
-        _check_others(derivation, before, {*logged}.difference(PSEUDO))
-        if name not in logged:
-            _check_place(derivation, table)
-        return
-    if name in logged:
-        raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
-    _check_place(derivation, table)
-    _check_inputs(derivation, table)
-    usable.with_one(project or EVERYWHERE, derivation)
-
-
-def _check_taking_back(name: str, project: str | None, before: Derivations) -> None:
-    if name not in before:
-        raise UnknownNameError.nearest("derived metric", name, before)
-    scopes = before[name]
-    if (project or EVERYWHERE) not in scopes:
-        stated = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
-        raise DefinitionError(f"{name!r} is said for {stated}, not for {project or 'all projects'}: take that back")
-
-
-def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
-    for other in derivation.others:
-        if not isinstance(other, str):
-            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {other!r}")
-        if other == derivation.name:
-            raise DefinitionError(f"{other!r} would need itself")
-        if other in before:
-            raise DefinitionError(f"{other!r} is derived itself; an alias names metrics that runs log")
-        if other not in logged:
-            raise UnknownNameError.nearest("metric", other, logged)
-
-
-def _check_inputs(derivation: Derivation, table: RunTable) -> None:
-    metrics = {*table.snapshot.metrics, *PSEUDO}
-    for needed in derivation.inputs:
-        if needed == derivation.name:
-            raise DefinitionError(f"{needed!r} would need itself")
-        if is_column(needed):
-            table.names.parse(needed)
-        elif needed not in metrics:
-            raise UnknownNameError.nearest("metric", needed, metrics)
-    columns = _inputs(derivation, table)
-    if derivation.is_of_steps:
-        columns = pl.DataFrame(schema={**columns.schema, **dict.fromkeys(derivation.metrics, pl.Float64)})
-    _applied(derivation, columns)
-
-
-def _check_place(derivation: Derivation, table: RunTable) -> None:
-    """Raise DefinitionError for a name that means a statistic, or whose entry would hide another or be hidden."""
-    name = derivation.name
-    statistic = statistics.split_statistic(name)
-    if statistic is not None and statistic.metric in table.snapshot.metrics:
-        raise DefinitionError(f"{name!r} is a statistic of {statistic.metric!r}; give what is derived another name")
-    others = _standing(table)
-    if derivation.is_of_steps:  # above what runs log it hides nothing
-        others = [other for other in others if other in table.snapshot.made or other in naming.parents(name)]
-    for other in others:
-        if name in naming.parents(other) or other in naming.parents(name):
-            clash = f"{name!r} and {other!r} cannot both be entries of a summary, one under the other"
-            raise DefinitionError(f"{clash}; give what is derived another name")
-
-
-def _standing(table: RunTable) -> list[str]:
-    """Return the keys of summaries but those that were set by hand and deleted since."""
-    computed = {*table.snapshot.metrics, *table.snapshot.made}
-    by_hand = table.summaries.entries([key for key in table.summaries.entry_keys if key not in computed])
-    return sorted({*computed, *by_hand["key"]})
-
-
-def _inputs(derivation: Derivation, table: RunTable) -> pl.DataFrame:
+def inputs_of(derivation: Derivation, table: RunTable) -> pl.DataFrame:
     """Return run_id and the columns that an expression names, of all runs; UnknownNameError if one is gone."""
     names = list(dict.fromkeys(["run_id", *(name for name in derivation.inputs if is_column(name))]))
     return table.select(wanted=names).select(names)
 
 
-def _applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
+def applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
     """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type."""
     try:
         values = given.select(derivation.expr.alias(derivation.name)).to_series()

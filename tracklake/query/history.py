@@ -94,7 +94,7 @@ class SeriesTable:
         own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
         if own:
             parts |= _placed(points.resolve(points.pseudo(logged, sessions=sessions)), rows["step"])
-        if metrics is not None and not self.snapshot.virtual.isdisjoint(metrics):
+        if metrics is not None and not self.snapshot.derived.metrics.isdisjoint(metrics):
             parts |= _placed(self.snapshot.resolved(metrics, runs=[run_id]), rows["step"])
         names = sorted(parts) if metrics is None else dict.fromkeys(metrics)
         typed = _typed_by_metric(parts, [*(name for name in names if name not in PSEUDO), *own], rows.height)

@@ -88,8 +88,8 @@ class Quality:
     @cached_property
     def _of_logged(self) -> Quality:
         """The same over what runs logged alone."""
-        base = self._snapshot.base
-        return self if base is None else Quality(Summaries(base))
+        logged = self._snapshot.logged
+        return self if logged is self._snapshot else Quality(Summaries(logged))
 
     def parse(self, name: str) -> tuple[str | None, str]:
         """Return the metric (None for all) and the flag of a column; UnknownNameError, which names the nearest.
@@ -111,15 +111,14 @@ class Quality:
         directed = [m for m in every if self._summaries.goal(m)] if flag in (*DIRECTED, "noise") else []
         if flag in DIRECTED and not directed:
             raise _no_goal(name, "METRIC")
-        logged = [m for m in (self._snapshot.base or self._snapshot).metrics if not m.startswith("_")]
+        logged = [m for m in self._snapshot.logged.metrics if not m.startswith("_")]
         if flag == "noise" and len(directed or logged) != 1:
             raise DefinitionError(f'{name} is of one metric: say which, as in "quality.{(every or ["loss"])[0]}.noise"')
         if directed:
             return [self.flags(m) for m in directed]
         # an expression has values of its own, which may not be finite; its steps are those of what it is made of
-        expressions = (
-            self._snapshot.virtual - self._snapshot.aliases if flag in ("n_nan", "n_inf", "diverged_at") else ()
-        )
+        derived = self._snapshot.derived
+        expressions = derived.metrics - derived.aliases if flag in ("n_nan", "n_inf", "diverged_at") else ()
         flags = [self._of_logged.flags(m) for m in logged if m not in expressions]
         return flags + [self.flags(m) for m in every if m in expressions]
 

@@ -137,7 +137,7 @@ class RunTable:
         >>> print(example()._view.runs.unknown("los"))
         unknown metric 'los'; did you mean 'loss'?
         """
-        if metric in self.snapshot.made:
+        if metric in self.snapshot.derived.entries:
             return UnknownNameError.of_one_value(metric)
         return UnknownNameError.nearest("metric", metric, self.snapshot.metrics)
 
@@ -259,7 +259,7 @@ class RunTable:
         >>> table.statistics(ids, {"best": Statistic("acc", "max")})["best"][0].to_list()
         [0.9]
         """
-        derived = {name: path for name, path in asked.items() if path.metric in self.snapshot.made}
+        derived = {name: path for name, path in asked.items() if path.metric in self.snapshot.derived.entries}
         derived = {name: p for name, p in derived.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
         for path in derived.values():
             if path.stat != "last":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tracklake.schema.definitions import Goal
-    from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.storage.table.snapshot_view import SnapshotView
 
 STORED = ("value", "ival", "text", "kind")
 LAST = tuple(f"last_{name}" for name in STORED)
@@ -55,7 +55,7 @@ class Defined(NamedTuple):
 class Summaries:
     """The view over one snapshot: definitions, entries, statistics."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: SnapshotView) -> None:
         self.snapshot = snapshot
 
     @cached_property
@@ -125,7 +125,11 @@ class Summaries:
         ['acc', 'loss', 'note']
         """
         return sorted(
-            {*self.snapshot.metrics, *self.snapshot.made, *self.edits.filter(pl.col("op") == StatementKind.EDIT)["key"]}
+            {
+                *self.snapshot.metrics,
+                *self.snapshot.derived.entries,
+                *self.edits.filter(pl.col("op") == StatementKind.EDIT)["key"],
+            }
         )
 
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
@@ -173,7 +177,7 @@ class Summaries:
         edits = _of_runs(self.edits, runs)
         keys = {*self.snapshot.metrics, *edits["key"].unique()}
         related = _related(wanted, keys)
-        derived = self.snapshot.made.intersection(wanted)
+        derived = self.snapshot.derived.entries.intersection(wanted)
         if derived:  # whether what is above or under one stands depends on what is above and under that
             related = _related(related, keys)
         views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)

@@ -193,7 +193,7 @@ class NamedQuery:
 
     def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
         """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
-        derived = table.snapshot.made.difference(table.snapshot.metrics)
+        derived = table.snapshot.derived.entries.difference(table.snapshot.metrics)
         for parameter in self.parameters.values():
             if parameter.type == "METRIC" and values[parameter.name] in derived:
                 stats = [

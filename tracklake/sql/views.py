@@ -157,7 +157,7 @@ def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[st
     series = [snapshot.needs_resolution(snapshot.metrics if metrics is None else metrics, runs=runs)]
     if snapshot.disputed:  # the project of a run is what its first session said
         series.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
-    virtual = snapshot.virtual if metrics is None else snapshot.virtual.intersection(metrics)
+    virtual = snapshot.derived.metrics if metrics is None else snapshot.derived.metrics.intersection(metrics)
     if virtual:
         series.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
     return pl.concat(series).filter(~pl.col("metric").is_in(PSEUDO)).unique()

@@ -10,6 +10,8 @@
 - `snapshot`: a snapshot: what one reader sees of the lake at one moment, committed and live data alike.
 - `snapshot_reader`: taking snapshots: the log, and the journals beside it, each read on from where the last snapshot
   ended.
+- `snapshot_view`: what is asked of a snapshot: the points that count and merged states, over stored points and pieces
+  of states.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from tracklake.storage.table.partitions import Contents
 from tracklake.storage.table.sealing import Sealed, seal
 from tracklake.storage.table.snapshot import Snapshot
 from tracklake.storage.table.snapshot_reader import SnapshotReader
+from tracklake.storage.table.snapshot_view import SnapshotView
 
 __all__ = [
     "Catalog",
@@ -30,6 +33,7 @@ __all__ = [
     "Sealed",
     "Snapshot",
     "SnapshotReader",
+    "SnapshotView",
     "Version",
     "Watermark",
     "seal",

@@ -8,55 +8,36 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.compute import points, scans, states
-from tracklake.compute.points import PSEUDO
+from tracklake.compute import scans
 from tracklake.compute.scans import READ_ALL
-from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, statements
-from tracklake.storage.table import partitions
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
+from tracklake.storage.table.snapshot_view import SnapshotView
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.live_journals import LiveJournal
 
-_PIECE = ["run_id", "metric", "session", "lo", "hi"]
-_SERIES = ["run_id", "metric"]
-_NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
-_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
 FRAMES = 32
 """So many frames of live points stay apart."""
 
 
-class Snapshot:
-    """What a reader sees: immutable, so everything derived from it is computed once."""
-
-    virtual: frozenset[str] = frozenset()
-    """Metrics that are computed at read; they are shown where they are named or defined."""
-    aliases: frozenset[str] = frozenset()
-    """Those of them that only repeat the points of others."""
-    made: frozenset[str] = frozenset()
-    """Entries of summaries that `computed` gives."""
-    base: Snapshot | None = None
-    """What was logged alone, of a snapshot with what is derived."""
+class Snapshot(SnapshotView):
+    """What a reader sees of the stored files and the live journals."""
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
-        self.version = version
+        records = statements.concat([catalog.records, *(s for item in live for s in item.records)])
+        super().__init__(version, records.files, records.statements)
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
         self._live_points = _few([frame for item in live for frame in item.points])
         self._live_states = _few([frame for item in live for frame in item.states])
-        records = statements.concat([catalog.records, *(s for item in live for s in item.records)])
-        self.files = records.files
-        self.statements = records.statements
-        self._unresolved: dict[str, pl.DataFrame] = {}
-        self._all_numbers: dict[str, bool] = {}
 
     @cached_property
     def n_stored(self) -> int:
@@ -67,60 +48,6 @@ class Snapshot:
         """
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
         return sealed + sum(frame.height for frame in self._live_points)
-
-    @cached_property
-    def sessions(self) -> pl.DataFrame:
-        """One row a session: project, run_id, session, start, last.
-
-        >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
-        [('slow', 'example'), ('fast', 'example')]
-        """
-        aggregates = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
-        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*aggregates).sort("start", "session")
-
-    @cached_property
-    def disputed(self) -> list[str]:
-        """The runs whose sessions disagree on the project."""
-        projects = self.files.select("run_id", "project").unique()
-        return projects.filter(pl.col("run_id").is_duplicated())["run_id"].unique().to_list()
-
-    @cached_property
-    def cutoffs(self) -> pl.DataFrame:
-        """Sessions that a later one has rewound: run_id, session, cutoff (steps from there on are masked).
-
-        >>> lake = example()
-        >>> with tl.init("example", id="slow", resume="must", from_step=1, dir=lake.dir) as run:
-        ...     run.log({"loss": 0.1})
-        >>> lake._view.snapshot.cutoffs.select("run_id", "cutoff").rows()
-        [('slow', 1)]
-        >>> lake.history("loss", runs="slow")["value"].to_list()
-        [2.0, 0.1]
-        """
-        facts, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
-        if facts.is_empty():
-            return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
-        rewinds = facts.select("run_id", cutoff="ival", by="session")
-        rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
-        earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")
-        masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
-        return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
-
-    def statements_of(self, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
-        """Return the statements of these kinds, of all runs or of one, in the order of their stamps.
-
-        >>> example()._view.snapshot.statements_of(StatementKind.CONFIG, run_id="slow").select("key", "value").rows()
-        [('lr', 0.01)]
-        """
-        return statements.in_order(self.statements, *kinds, run_id=run_id)
-
-    def facts(self, key: str) -> pl.DataFrame:
-        """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
-
-        >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
-        ['fast', 'slow']
-        """
-        facts = self.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == key))
-        return facts.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @property
     def alive(self) -> pl.DataFrame:
@@ -144,15 +71,6 @@ class Snapshot:
         path = self._storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
         return file.entry.writable and file_names.shows_life(path, node=node)
 
-    @cached_property
-    def metrics(self) -> list[str]:
-        """The names of all metrics that have a value, the pseudo series too, sorted; not those of lake-level sessions.
-
-        >>> example()._view.snapshot.metrics
-        ['_runtime', '_step', '_timestamp', 'acc', 'loss']
-        """
-        return self.metrics_of(None)
-
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
         """Return the names of the metrics that these runs (None: any) have logged, sorted.
 
@@ -161,33 +79,6 @@ class Snapshot:
         """
         names = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
         return sorted(set(pl.concat(names)["metric"]))
-
-    def states(
-        self,
-        metrics: Collection[str] | None = None,
-        *,
-        columns: Iterable[str] = (),
-        runs: Collection[str] | None = None,
-    ) -> pl.DataFrame:
-        """Return one merged state a (run_id, metric), with the columns asked for.
-
-        Pieces merge without looking at a point where their step intervals are disjoint; where they are not, or where
-        a rewind cuts inside one, that series alone is computed again from its points.
-
-        >>> found = example()._view.snapshot.states(["loss"], columns=["n", "min", "min_step"])
-        >>> found.select("run_id", "n", "min", "min_step", "lo", "hi").rows()
-        [('fast', 3, 0.25, 1, 0, 2), ('slow', 3, 0.5, 2, 0, 2)]
-        """
-        needed = list(dict.fromkeys([*_PIECE, *columns]))
-        pieces = self._pieces(metrics, needed, runs)
-        pieces, cut_inside = self._mask(states.sort(pieces))  # once, for all that follows
-        unmergeable = pl.concat([states.overlapping(pieces), cut_inside])
-        if unmergeable.is_empty():
-            return states.merge(pieces)
-        unmergeable = unmergeable.unique()
-        mergeable = pieces.join(unmergeable, on=["run_id", "metric"], how="anti")
-        recomputed = states.of(self.resolved_series(unmergeable), by_session=False).select(needed)
-        return states.merge(pl.concat([mergeable, recomputed]))
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
         """Return the points as stored, overwritten and masked ones too (schema POINTS), unsorted.
@@ -225,78 +116,6 @@ class Snapshot:
         """
         return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
 
-    def of_run(self, run_id: str) -> pl.DataFrame:
-        """Return the points of one run that count (schema POINTS), sorted by metric and step, markers among them.
-
-        >>> example()._view.snapshot.of_run("fast").filter(metric="loss")["value"].to_list()
-        [1.0, 0.25, 0.75]
-        """
-        return self._counting(self.points(runs=[run_id]))
-
-    def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.
-
-        >>> example()._view.snapshot.resolved(["loss"], runs=["fast"]).select("step", "value").rows()
-        [(0, 1.0), (1, 0.25), (2, 0.75)]
-        """
-        if not set(metrics).intersection(PSEUDO):
-            return self._counting(self.points(metrics, runs=runs))
-        every = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
-        return points.resolve(every.filter(pl.col("metric").is_in(list(metrics))))
-
-    def _counting(self, stored: pl.LazyFrame) -> pl.DataFrame:
-        """Return the points that count of those stored, sorted by run, metric and step; all of one project."""
-        collected = scans.collect(stored)
-        # sessions that disagree on the project are one run all the same, and the project comes first in points.ORDER
-        one = pl.Series("project", [""]).new_from_index(0, collected.height)
-        return points.resolve(
-            collected.replace_column(collected.get_column_index("project"), one), cutoffs=self.cutoffs
-        )
-
-    def needs_resolution(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
-        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
-
-        >>> example()._view.snapshot.needs_resolution(["loss"], runs=None).rows()  # nothing was logged twice or rewound
-        []
-        """
-        if not self._look_at(metrics, runs):
-            return self._unresolved_series(self._pieces(metrics, _COUNTED, runs))
-        frames = [self._unresolved[metric] for metric in metrics if self._unresolved[metric].height]
-        series = pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
-        return series if runs is None or series.is_empty() else series.filter(pl.col("run_id").is_in(list(runs)))
-
-    def are_numbers(self, metrics: Collection[str], *, runs: Collection[str] | None) -> bool:
-        """Tell whether all points of these metrics are known to be numbers: no bool, no text and no None.
-
-        Where it would take longer to find out of all runs than to read the points of these `runs`, it is not known.
-
-        >>> example()._view.snapshot.are_numbers(["loss", "acc"], runs=None)
-        True
-        """
-        return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
-
-    def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
-        """Learn from the states of these metrics, once, what `needs_resolution` and `are_numbers` tell.
-
-        Not if the states of all runs are far more than those of the runs asked for: then return False.
-        """
-        missing = [metric for metric in metrics if metric not in self._unresolved]
-        if missing and runs is not None and self.sessions.height * len(missing) > READ_ALL:
-            return False
-        if missing:
-            pieces = self._pieces(missing, _COUNTED, None)
-            unresolved = self._unresolved_series(pieces)
-            other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
-            self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
-            self._all_numbers |= {metric: metric not in other for metric in missing}
-        return True
-
-    def _unresolved_series(self, pieces: pl.DataFrame) -> pl.DataFrame:
-        """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
-        overwritten = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
-        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
-        return pl.concat([states.overlapping(pieces), overwritten, masked.select(_SERIES)]).unique()
-
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
 
@@ -314,29 +133,6 @@ class Snapshot:
     def _is_one_project(self) -> bool:
         return self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique() <= 1
 
-    def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
-        """Return the points that count of these (run_id, metric).
-
-        >>> series = pl.DataFrame({"run_id": ["fast"], "metric": ["loss"]})
-        >>> example()._view.snapshot.resolved_series(series)["value"].to_list()
-        [1.0, 0.25, 0.75]
-        """
-        counting = self.resolved(series["metric"].unique().to_list(), runs=series["run_id"].unique().to_list())
-        return counting.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
-
-    def computed(self, key: str) -> pl.DataFrame:
-        """Return an entry that follows from columns of the same run: run_id and the stored value; see `derived`."""
-        raise NotImplementedError
-
-    @cached_property
-    def starts(self) -> pl.DataFrame:
-        """Return run_id, session, start and runtime_base of every session.
-
-        >>> example()._view.snapshot.starts["runtime_base"].to_list()
-        [0.0, 0.0]
-        """
-        return partitions.session_starts(statements.SessionRecords(self.files, self.statements))
-
     def _path(self, name: str) -> str:
         return str(self._storage.fetch(name))
 
@@ -349,19 +145,13 @@ class Snapshot:
         frames = [sealed, *(frame.lazy() for frame in self._live_states)]
         return [scans.only(frame, metrics=metrics, runs=runs) for frame in frames]
 
-    def _pieces(
-        self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None
-    ) -> pl.DataFrame:
-        return pl.concat(scans.collect_all([f.select(columns) for f in self._scan_states(metrics, runs)]))
+    def pieces(self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the states of each (run_id, metric) as stored, one a session and partition, not merged.
 
-    def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
-        if self.cutoffs.is_empty() or pieces.is_empty():
-            return pieces, pieces[_SERIES].clear()
-        with_cutoff = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
-        unmasked = with_cutoff.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
-        cut_inside = unmasked.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
-        return unmasked.drop("cutoff"), cut_inside
+        >>> example()._view.snapshot.pieces(["loss"], ["run_id", "n"], None).sort("run_id").rows()
+        [('fast', 3), ('slow', 3)]
+        """
+        return pl.concat(scans.collect_all([f.select(columns) for f in self._scan_states(metrics, runs)]))
 
 
 def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
