@@ -1,0 +1,200 @@
+"""What every storage keeps, on a local folder, in memory and on S3 (moto's server, real HTTP)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tracklake.errors import LakeError
+from tracklake.storage.local import Storage
+from tracklake.storage.object_store import ObjectStorage
+
+
+class StorageContract:
+    """The promises of a storage; a backend is a subclass with a fixture `storage`."""
+
+    def test_put_if_absent_has_one_winner(self, storage):
+        """Of sixteen puts of one name one wins, and its bytes are there."""
+        with ThreadPoolExecutor(16) as pool:
+            won = list(pool.map(lambda i: storage.put_if_absent("history/0.json", b"%d" % i), range(16)))
+        assert won.count(True) == 1
+        assert storage.read("history/0.json") == b"%d" % won.index(True)
+
+    def test_a_range_ends_with_the_file(self, storage):
+        """A range beyond the end is short or empty, and a missing file a FileNotFoundError."""
+        storage.put_if_absent("files/a", b"hello")
+        assert storage.read("files/a", offset=1, length=3) == b"ell"
+        assert storage.read("files/a", offset=3, length=30) == b"lo"
+        assert storage.read("files/a", offset=9) == b""
+        with pytest.raises(FileNotFoundError):
+            storage.read("files/b")
+
+    def test_a_listing_is_of_one_folder_and_sorted(self, storage):
+        """Names are sorted, chosen by beginning and end, and not of folders below."""
+        for name in ("b.json", "a.json", "a.txt", "below/c.json"):
+            storage.put_if_absent(f"history/{name}", b"1234")
+        assert [(e.name, e.size) for e in storage.list("history", suffix=".json")] == [("a.json", 4), ("b.json", 4)]
+        assert [e.name for e in storage.list("history", prefix=("b", "a.t"))] == ["a.txt", "b.json"]
+        assert storage.list("nowhere") == []
+
+    def test_a_deleted_file_is_gone(self, storage):
+        """After a delete nothing is read, listed or fetched under the name."""
+        storage.put_if_absent("states/a", b"x")
+        storage.fetch("states/a")
+        storage.delete("states/a")
+        assert storage.list("states") == []
+        with pytest.raises(FileNotFoundError):
+            storage.fetch("states/a").read_bytes()
+
+    def test_staged_files_are_published_whole(self, storage):
+        """A staged file is no part of the lake before `publish`, and all of it afterwards."""
+        data = bytes(range(256)) * 4096
+        storage.stage("history/part-1.parquet").write_bytes(data)
+        storage.publish(["history/part-1.parquet"])
+        assert storage.read("history/part-1.parquet") == data
+        assert storage.fetch("history/part-1.parquet").read_bytes() == data
+
+    def test_a_followed_file_shows_what_was_appended(self, storage):
+        """After each listing a followed file holds the bytes that were there."""
+        self.append(storage, "journal/a.tlj", b"one")
+        storage.list("journal")
+        assert storage.follow("journal/a.tlj").read_bytes() == b"one"
+        self.append(storage, "journal/a.tlj", b"two")
+        storage.list("journal")
+        assert storage.follow("journal/a.tlj").read_bytes() == b"onetwo"
+
+    def append(self, storage, name: str, data: bytes) -> None:
+        before = b"".join(storage.read(name) for entry in storage.list("journal") if name.endswith(entry.name))
+        storage.replace(name, before + data, tag=storage.tag(name) if before else None)
+
+    @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "history/../../secret"])
+    def test_a_name_does_not_lead_out_of_the_lake(self, storage, name: str):
+        """Names are relative and without '..', whatever is done with them."""
+        for act in (storage.read, storage.fetch, storage.delete, storage.stage, storage.follow):
+            with pytest.raises(LakeError, match="leads out of the lake"):
+                act(name)
+
+
+class TestLocal(StorageContract):
+    """A local folder."""
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return Storage(tmp_path / "lake")
+
+    def append(self, storage, name: str, data: bytes) -> None:
+        path = storage.journal_folder("journal") / Path(name).name
+        with path.open("ab") as file:
+            file.write(data)
+
+
+class StoreContract(StorageContract):
+    """What object stores keep beyond: objects are replaced by who knows their tag."""
+
+    def test_replace_asks_for_the_tag(self, storage):
+        """An object is overwritten by who knows its tag; another's write in between is told."""
+        first = storage.replace("journal/a.tlj", b"one", tag=None)
+        storage.replace("journal/a.tlj", b"onetwo", tag=first)
+        for tag in (None, first):
+            with pytest.raises(FileExistsError, match="another process has written it"):
+                storage.replace("journal/a.tlj", b"lost", tag=tag)
+        assert storage.read("journal/a.tlj") == b"onetwo"
+
+    def test_a_put_that_landed_unheard_is_won(self, storage):
+        """Putting the same bytes again, as after an answer that was lost, is the same put."""
+        assert (storage.put_if_absent("a", b"mine"), storage.put_if_absent("a", b"mine")) == (True, True)
+        assert storage.put_if_absent("a", b"yours") is False
+
+
+class TestMemory(StoreContract):
+    """obstore's store in memory."""
+
+    @pytest.fixture
+    def storage(self) -> ObjectStorage:
+        pytest.importorskip("obstore")
+        return ObjectStorage("memory:///lake")
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[dict[str, str]]:
+    """The options of a bucket `bucket` on moto's server."""
+    pytest.importorskip("obstore")
+    pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
+    with start_moto() as port:
+        yield {
+            "endpoint": f"http://127.0.0.1:{port}",
+            "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1",
+        }  # fmt: skip
+
+
+class start_moto:  # noqa: N801 - reads as the function it is
+    """Run moto's server on a free port with one bucket."""
+
+    def __enter__(self) -> int:
+        import socket
+
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(200):
+            try:
+                request = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
+                urllib.request.urlopen(request, timeout=5)
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+            else:
+                return port
+        raise RuntimeError("moto's server does not answer")
+
+    def __exit__(self, *_: object) -> None:
+        self.server.terminate()
+        self.server.wait(10)
+
+
+class TestS3(StoreContract):
+    """S3 as moto emulates it, over HTTP."""
+
+    @pytest.fixture
+    def storage(self, s3: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
+        monkeypatch.setenv("TRACKLAKE_CACHE", str(tmp_path / "cache"))
+        return ObjectStorage(f"s3://bucket/{tmp_path.name}", options=s3)
+
+    def test_readers_share_a_cache_that_may_vanish(self, storage, s3):
+        """A second reader takes the copy of the first, and a deleted copy is fetched again."""
+        storage.put_if_absent("runs/a.parquet", b"rows")
+        path = storage.fetch("runs/a.parquet")
+        other = ObjectStorage(storage.display_root, options=s3)
+        assert other.fetch("runs/a.parquet") == path
+        path.unlink()
+        assert other.fetch("runs/a.parquet").read_bytes() == b"rows"
+
+    def test_a_missing_bucket_is_told(self, s3):
+        """A bucket that is not there is a missing file, or an error of the store that names the place."""
+        gone = ObjectStorage("s3://nowhere/lake", options=s3)
+        with pytest.raises(OSError, match="s3://nowhere/lake"):
+            gone.put_if_absent("a", b"x")
+
+
+def test_without_the_extra_a_url_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """A URL never makes a folder of that name: the way out is the extra."""
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with pytest.raises(LakeError, match=r"pip install 'tracklake\[cloud\]'"):
+        ObjectStorage("s3://bucket/lake")
+
+
+def test_other_schemes_are_refused():
+    """What is no URL of a store that is known names those that are."""
+    with pytest.raises(LakeError, match="s3://, gs:// or az://"):
+        ObjectStorage("ftp://host/lake")

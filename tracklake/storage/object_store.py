@@ -1,0 +1,307 @@
+"""A lake on an object store: S3, Google Cloud Storage or Azure, by the package obstore (the extra `cloud`).
+
+Immutable objects are read through a local cache, so that engines only ever see local files; growing ones (journals)
+are followed by ranged reads into a private mirror. Errors of obstore come as the OSError of a local file would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tracklake.errors import LakeError
+from tracklake.storage.file_cache import FileCache, cache_of
+from tracklake.storage.local import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_ATTEMPTS = 5
+"""How often a put is tried whose name is told to be taken although nothing is there (S3 may answer so, by a 409)."""
+_UPLOADS = 4
+_NO_ENTRIES: Mapping[str, Entry] = {}
+
+
+def is_url(location: object) -> bool:
+    """Tell whether the place of a lake is given as a URL rather than a folder.
+
+    >>> is_url("s3://bucket/lake"), is_url("runs/lake")
+    (True, False)
+    """
+    return isinstance(location, str) and _URL.fullmatch(location) is not None
+
+
+class ObjectStorage:
+    """The objects of one lake, by name.
+
+    >>> storage = ObjectStorage("memory:///lake")
+    >>> storage.put_if_absent("files/a.txt", b"hello"), storage.put_if_absent("files/a.txt", b"other")
+    (True, False)
+    >>> storage.read("files/a.txt", offset=1, length=3)
+    b'ell'
+    >>> [(entry.name, entry.size) for entry in storage.list("files", suffix=".txt")]
+    [('a.txt', 5)]
+    """
+
+    def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, cache: FileCache | None = None) -> None:
+        self.display_root = url.rstrip("/")
+        self._store = _connect(url, options)
+        in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
+        self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.display_root))
+        self._sizes: dict[str, int] = {}
+        """Bytes of each growing object at the last listing: a range that begins beyond the end is an error."""
+
+    def describe(self, name: str = "") -> str:
+        """Return the URL of an object (without a name: of the lake), for messages.
+
+        >>> ObjectStorage("memory:///lake").describe("runs/a.parquet")
+        'memory:///lake/runs/a.parquet'
+        """
+        return f"{self.display_root}/{name}" if name else self.display_root
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Return `length` bytes (None: all) from `offset`, fewer if it ends; FileNotFoundError if it is gone.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.put_if_absent("a", b"hello"), storage.read("a", offset=3, length=9)
+        (True, b'lo')
+        """
+        import obstore
+
+        with _os_errors(self.describe(name)):
+            if not offset and length is None:
+                return bytes(obstore.get(self._store, _checked(name)).bytes())
+            size = obstore.head(self._store, _checked(name))["size"]
+            end = size if length is None else min(size, offset + length)
+            return bytes(obstore.get_range(self._store, name, start=offset, end=end)) if offset < end else b""
+
+    def list(
+        self,
+        folder: str,
+        *,
+        prefix: str | tuple[str, ...] = "",
+        suffix: str = "",
+        cached: Mapping[str, Entry] = _NO_ENTRIES,
+    ) -> list[Entry]:
+        """Return the objects directly below a folder by the beginning and end of their names, sorted.
+
+        An object store has no write bit: `writable` is always true, and the end of a journal tells that it is over.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> _ = storage.put_if_absent("runs/b.parquet", b"2"), storage.put_if_absent("runs/a.parquet", b"1")
+        >>> [entry.name for entry in storage.list("runs", prefix=("a", "c"))]
+        ['a.parquet']
+        """
+        import obstore
+
+        with _os_errors(self.describe(folder)):
+            objects = obstore.list_with_delimiter(self._store, f"{_checked(folder)}/" if folder else None)["objects"]
+        entries = [
+            Entry(item["path"].rpartition("/")[2], item["size"], item["last_modified"].timestamp(), writable=True)
+            for item in objects
+        ]
+        chosen = [e for e in entries if e.name in cached or (e.name.startswith(prefix) and e.name.endswith(suffix))]
+        self._sizes |= {f"{folder}/{entry.name}": entry.size for entry in chosen}
+        return sorted(chosen, key=lambda entry: entry.name)
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        """Write a new object, atomically and durably; False if the name is taken by another's bytes.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.put_if_absent("a", b"mine"), storage.put_if_absent("a", b"yours")
+        (True, False)
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        for attempt in range(_ATTEMPTS):
+            try:
+                with _os_errors(self.describe(name)):
+                    obstore.put(self._store, _checked(name), data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                present = self._content(name)
+                if present is not None:  # our own, if an earlier try landed although its answer was lost
+                    return present == data
+                time.sleep(0.05 * 2**attempt)  # taken, and yet nothing is there: a conflict of two puts
+            else:
+                return True
+        raise OSError(errno.EAGAIN, "the store refuses the name, though nothing has it", self.describe(name))
+
+    def delete(self, name: str) -> bool:
+        """Delete an object; False if it was known to be gone (S3 does not tell).
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.put_if_absent("a", b"1"), storage.delete("a"), storage.list("")
+        (True, True, [])
+        """
+        import obstore
+
+        self._cache.discard(name)
+        try:
+            with _os_errors(self.describe(name)):
+                obstore.delete(self._store, _checked(name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def fetch(self, name: str) -> Path:
+        """Return the local copy of an immutable object; FileNotFoundError if it is neither here nor there.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.put_if_absent("runs/a", b"rows"), storage.fetch("runs/a").read_bytes()
+        (True, b'rows')
+        """
+        return self._cache.get(_checked(name), lambda file: self._download(name, file))
+
+    def follow(self, name: str) -> Path:
+        """Return a local file that holds all that was in a growing object at the last listing of its folder.
+
+        Bytes that were read once never change, so only what is new is read. FileNotFoundError if the object is gone.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> tag = storage.replace("journal/a.tlj", b"one", tag=None)
+        >>> storage.follow("journal/a.tlj").read_bytes()
+        b'one'
+        """
+        mirror = self._mirror / "followed" / _checked(name)
+        size = self._sizes.get(name)
+        mirrored = mirror.stat().st_size if mirror.exists() else 0
+        if size is None or mirrored < size:
+            mirror.parent.mkdir(parents=True, exist_ok=True)
+            data = self.read(name, offset=mirrored, length=None if size is None else size - mirrored)
+            with mirror.open("ab") as file:
+                file.write(data)
+        return mirror
+
+    def stage(self, name: str) -> Path:
+        """Return the local path at which to write a new immutable object; `publish` makes it part of the lake.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> _ = storage.stage("runs/a").write_bytes(b"rows")
+        >>> storage.list("runs"), storage.publish(["runs/a"]), storage.read("runs/a")
+        ([], None, b'rows')
+        """
+        path = self._mirror / "staged" / _checked(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def publish(self, names: Iterable[str]) -> None:
+        """Upload these staged files; return once the store has them. OSError as it comes, some may be there then.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> _ = storage.stage("runs/a").write_bytes(b"rows")
+        >>> storage.publish(["runs/a"])
+        """
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            list(pool.map(self._publish, names))
+
+    def replace(self, name: str, data: bytes, *, tag: str | None) -> str:
+        """Overwrite an object whose tag is still the one given (None: create it) and return its new tag.
+
+        FileExistsError if somebody else has written it meanwhile.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> tag = storage.replace("journal/a.tlj", b"one", tag=None)
+        >>> _ = storage.replace("journal/a.tlj", b"onetwo", tag=tag)
+        >>> storage.replace("journal/a.tlj", b"lost", tag=tag)
+        Traceback (most recent call last):
+        FileExistsError: [Errno 17] another process has written it: 'memory:///lake/journal/a.tlj'
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = "create" if tag is None else {"e_tag": tag}
+        try:
+            with _os_errors(self.describe(name)):
+                return str(obstore.put(self._store, _checked(name), data, mode=mode, use_multipart=False)["e_tag"])
+        except (AlreadyExistsError, PreconditionError) as error:
+            raise FileExistsError(errno.EEXIST, "another process has written it", self.describe(name)) from error
+
+    def tag(self, name: str) -> str:
+        """Return the tag of an object's present content; FileNotFoundError if it is gone.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.replace("journal/a.tlj", b"one", tag=None) == storage.tag("journal/a.tlj")
+        True
+        """
+        import obstore
+
+        with _os_errors(self.describe(name)):
+            return str(obstore.head(self._store, _checked(name))["e_tag"])
+
+    def _publish(self, name: str) -> None:
+        staged = self.stage(name)
+        if not self.put_if_absent(name, staged.read_bytes()):
+            raise OSError(errno.EEXIST, "the name is taken", self.describe(name))
+        self._cache.put(name, staged)
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            return self.read(name)
+        except FileNotFoundError:
+            return None
+
+    def _download(self, name: str, file: BinaryIO) -> None:
+        import obstore
+
+        with _os_errors(self.describe(name)):
+            file.writelines(obstore.get(self._store, name).stream(min_chunk_size=8 << 20))
+
+    @property
+    def _mirror(self) -> Path:
+        """A private folder that goes with this object."""
+        if not hasattr(self, "_temporary"):
+            self._temporary = tempfile.TemporaryDirectory(prefix="tracklake-", ignore_cleanup_errors=True)
+        return Path(self._temporary.name)
+
+
+def _connect(url: str, options: Mapping[str, Any] | None) -> Any:
+    match = _URL.fullmatch(url)
+    if match is None or match[1] not in SCHEMES:
+        raise LakeError(f"{url!r} is no place of a lake: a folder, or a URL that begins with s3://, gs:// or az://")
+    try:
+        from obstore.store import from_url
+    except ImportError:
+        raise LakeError(f"{url} is on an object store: pip install 'tracklake[cloud]' to read and write it") from None
+    settings = dict(options or {})
+    if "AWS_ENDPOINT_URL" in os.environ and match[1].startswith("s3"):
+        settings.setdefault("endpoint", os.environ["AWS_ENDPOINT_URL"])
+    connection: dict[str, Any] = {"config": settings} if settings else {}
+    if str(settings.get("endpoint", "")).startswith("http://"):
+        connection["client_options"] = {"allow_http": True}
+    try:
+        return from_url(url, **connection)
+    except Exception as error:
+        raise LakeError(f"{url} cannot be opened: {error}") from error
+
+
+def _checked(name: str) -> str:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise LakeError(f"the name {name!r} leads out of the lake; names are relative, without '..'")
+    return name
+
+
+@contextlib.contextmanager
+def _os_errors(place: str) -> Iterator[None]:
+    """Raise what obstore raises as the OSError that a local file would; conflicts of conditional puts go through."""
+    from obstore import exceptions
+
+    try:
+        yield
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+        raise
+    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        raise FileNotFoundError(errno.ENOENT, "no such object", place) from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise PermissionError(errno.EACCES, f"the store refuses access: {error}", place) from error
+    except exceptions.BaseError as error:
+        raise OSError(errno.EIO, f"the store does not answer: {error}", place) from error
