@@ -1,0 +1,159 @@
+"""The runs table over HTTP: windows, filters, groups, and the view as code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import tracklake as tl
+from tracklake.ui import serve
+from tracklake.ui.replies import columns
+
+
+def values(answer, name: str) -> list:
+    return next(column["values"] for column in answer["columns"] if column["name"] == name)
+
+
+def test_a_window_of_sorted_runs(browser):
+    """Sorting is over all runs, and a window is cut from it."""
+    answer = browser.ask("runs", order="-summary.acc.max", col=["config.lr", "summary.acc.max"], offset=1, limit=2)
+    assert (answer["total"], answer["run_ids"]) == (4, ["lr0.2-s0", "lr0.1-s1"])
+    assert values(answer, "config.lr") == [0.2, 0.1]
+
+
+def test_any_statistic_is_a_column(browser):
+    """A statistic that nobody has defined can be asked for."""
+    answer = browser.ask("runs", col="summary.acc.p50", where="config.seed = 0")
+    assert values(answer, "summary.acc.p50") == pytest.approx([0.3, 0.4])
+
+
+def test_search_looks_into_names_and_notes(lake, browser):
+    """A search finds what stands in the notes of a run, whatever its case, and quotes mean nothing in it."""
+    api = tl.Api(lake.dir).run("lr0.1-s1")
+    api.notes = "it's the GOOD one"
+    api.update()
+    assert browser.ask("runs", q="it's the good")["run_ids"] == ["lr0.1-s1"]
+
+
+def test_a_filter_that_is_wrong_is_told_with_the_nearest_name(browser):
+    """The reply is 400 and says which column was meant."""
+    answer = browser.raw("runs", where="config.lrr > 0.1")
+    assert (answer.status, "did you mean 'config.lr'" in answer.json["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("where", ["DROP TABLE runs", "1;2", "config.lr >", "x" * 5000, "\0", "lr > 'a"])
+def test_no_filter_breaks_the_server(browser, where):
+    """Whatever stands in a filter, the reply is an error that can be read."""
+    answer = browser.raw("runs", where=where)
+    assert answer.status == 400
+    assert answer.json["error"]
+
+
+def test_only_differing_columns(browser):
+    """Columns in which all runs are alike are left out."""
+    answer = browser.ask("runs", col=["project", "config.lr", "summary.loss.min"], differ=1)
+    assert [column["name"] for column in answer["columns"]] == ["config.lr"]
+
+
+def test_archived_runs_are_left_out_until_wanted(lake, browser):
+    """The tag archived hides a run; with archived=1 it is there."""
+    lake.run("lr0.1-s0").tags = ["archived"]
+    assert browser.ask("runs")["total"] == 3
+    assert browser.ask("runs", archived=1)["total"] == 4
+
+
+def test_groups_have_mean_spread_and_interval(browser):
+    """Over the seeds of each lr: n, mean, sample std, and the t interval of the mean."""
+    answer = browser.ask("groups", group="config.lr", col="summary.acc.max")
+    (acc,) = answer["measures"]
+    assert answer["n"] == [2, 2]
+    assert acc["mean"] == pytest.approx([0.505, 0.605])
+    assert acc["std"] == pytest.approx([0.00707107] * 2)
+    assert acc["low"][0] == pytest.approx(0.505 - 12.7062 * 0.00707107 / 2**0.5, abs=1e-6)
+    assert browser.ask("runs", where=answer["conditions"][1])["run_ids"] == ["lr0.2-s0", "lr0.2-s1"]
+
+
+def test_numbers_that_json_cannot_hold(tmp_path: Path, enter):
+    """NaN, infinities and large integers come as strings, exact."""
+    with tl.init(dir=tmp_path, id="a", config={"n": 2**60}) as run:
+        run.summary.update({"x": float("nan"), "y": float("-inf")})
+    with serve(tl.open(tmp_path)) as server:
+        answer = enter(server).ask("runs", col=["config.n", "summary.x", "summary.y"])
+        assert [values(answer, n) for n in ("config.n", "summary.x", "summary.y")] == [[str(2**60)], ["NaN"], ["-inf"]]
+
+
+VIEWS = [
+    {"col": ["config.lr", "summary.acc.max"], "order": "-summary.acc.max"},
+    {"where": "config.lr > 0.15 AND state = 'finished'", "col": ["name", "config.lr"]},
+    {"q": "s1", "project": "p", "order": ["config.lr", "-summary.loss.min"], "col": ["summary.loss.min"]},
+    {"run": ["lr0.2-s0", "lr0.1-s0"], "col": ['config.we"ird, name', "tags"], "order": "+name"},
+    {},
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_as_code_gives_the_same_rows(lake, browser, view):
+    """The Python, the SQL and the shell command that are copied give the rows that the table shows."""
+    with tl.init("p", id="late", config={'we"ird, name': 1, "lr": 0.3}, tags=["archived"], dir=lake.dir) as run:
+        run.log({"acc": 0.5, "loss": 2.0})
+    shown = browser.ask("runs", **view)["run_ids"]
+    assert shown
+    code = browser.ask("code", **view)
+    scope: dict = {}
+    exec(code["python"], scope)
+    assert scope["rows"]["run_id"].to_list() == shown
+    answer = lake.sql(code["sql"])
+    assert answer["run_id"].to_list() == shown
+    assert answer.columns == scope["rows"].columns
+    words = shlex.split(code["shell"])
+    done = subprocess.run(
+        [sys.executable, "-m", "tracklake.cli", *words[1:]], capture_output=True, text=True, check=True
+    )
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["run_id"] for row in rows] == shown
+    assert list(rows[0]) == answer.columns
+
+
+def test_changes_are_counted(lake, browser):
+    """The version is another one after a run has logged, and the same while nothing happens."""
+    before = browser.ask("changes")["version"]
+    assert browser.ask("changes", since=before) == {"version": before, "changed": False}
+    with tl.init("p", id="new", dir=lake.dir) as run:
+        run.log({"acc": 1.0})
+    assert browser.ask("changes", since=before)["changed"]
+    assert browser.ask("runs")["total"] == 5
+
+
+def test_several_lakes(lake, tmp_path: Path, enter):
+    """Each lake is asked by its name; one that is not there is told."""
+    with tl.init(dir=tmp_path / "other", id="only") as run:
+        run.log({"x": 1.0})
+    with serve(lake, tl.open(tmp_path / "other")) as server:
+        browser = enter(server)
+        assert [entry["name"] for entry in browser.ask("lakes")["lakes"]] == ["lake", "other"]
+        assert browser.ask("runs", lake="other")["run_ids"] == ["only"]
+        assert "did you mean 'other'" in browser.raw("runs", lake="othr").json["error"]
+
+
+def test_threads_ask_at_once(browser):
+    """Many requests at once get the same answers as one by one."""
+    expected = browser.ask("runs", order="-config.lr")["run_ids"]
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(browser.ask, "runs", order="-config.lr", offset=0, limit=4 + i % 2) for i in range(64)]
+        assert {tuple(one.result()["run_ids"]) for one in asked} == {tuple(expected)}
+
+
+def test_columns_of_frames():
+    """Times are epoch milliseconds, lists are texts, anything else is shown as text."""
+    frame = pl.DataFrame({"t": ["1970-01-01T00:00:01"], "l": [["a"]], "d": ["1970-01-02"]}).with_columns(
+        pl.col("t").str.to_datetime(time_unit="us"), pl.col("d").str.to_date()
+    )
+    assert [c["values"] for c in columns(frame)] == [[1000], [["a"]], ["1970-01-02"]]

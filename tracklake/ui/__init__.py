@@ -1,0 +1,33 @@
+"""The page: the runs of a lake in a browser of this machine, while they log; no server of others, no account.
+
+- `application`: which address is answered by which function.
+- `conditions`: what the page filters by, as the text of `where=`.
+- `deadlines`: a request that trickles in cannot hold a thread for ever.
+- `guard`: who may ask: Host, cookie, Origin, limits, and the headers of every reply.
+- `http_handler`: one connection: requests read within limits, answered, written.
+- `parameters`: what an address asks for, read with its type.
+- `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.
+- `run_rows`: the runs table: windows, groups with their spread, which columns there are.
+- `server`: HTTP on the loopback address, with no more threads than a page needs.
+- `sources`: the lakes that are shown, each read by one thread at a time, and a counter of their changes.
+- `static_files`: the modules, styles and the document in static/.
+- `view_code`: a view as Python, SQL and a shell command.
+"""
+
+from __future__ import annotations
+
+from tracklake.ui.application import Application
+from tracklake.ui.server import Server
+
+__all__ = ["Application", "Server", "serve"]
+
+
+def serve(*lakes: object, port: int = 0) -> Server:
+    """Serve the page over these lakes; the server stops with the process, or by `.close()`.
+
+    >>> server = serve(example())
+    >>> server.url.startswith("http://127.0.0.1:")
+    True
+    >>> server.close()
+    """
+    return Server(Application(lakes), port=port)  # type: ignore[arg-type] # lakes, as `Lake.ui` gives them

@@ -1,0 +1,110 @@
+"""The application: which address is answered by which function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracklake._version import VERSION
+from tracklake.errors import LakeError, QueryError, UnknownNameError
+from tracklake.ui import run_rows, static_files, view_code
+from tracklake.ui.replies import error_reply, json_reply
+from tracklake.ui.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tracklake.lake.lake import Lake
+    from tracklake.ui.parameters import Parameters
+    from tracklake.ui.replies import Reply
+
+PAGES = ("runs", "run", "charts", "scatter", "parallel", "compare", "sweep", "reports", "queries")
+"""The first parts of the addresses that show a page."""
+
+
+class Application:
+    """The page over one lake or several.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> Application([example()]).answer("/runs", Parameters([]), None).content_type
+    'text/html; charset=utf-8'
+    """
+
+    def __init__(self, lakes: Sequence[Lake]) -> None:
+        if not lakes:
+            raise LakeError("the page shows one lake or several, and none was given")
+        self.sources = {name: Source(lake, name=name) for name, lake in _named(lakes).items()}
+
+    def answer(self, path: str, parameters: Parameters, body: dict[str, Any] | None) -> Reply:
+        """Answer one request that has passed the guard; `body` is that of a POST.
+
+        >>> from tracklake.ui.parameters import Parameters
+        >>> Application([example()]).answer("/api/nothing", Parameters([]), None).status
+        404
+        """
+        first, _, rest = path.removeprefix("/").partition("/")
+        if first == "static":
+            return static_files.file(rest)
+        if first in ("", *PAGES):
+            return static_files.page()
+        if first != "api":
+            return error_reply(f"there is no page {path}; there are {', '.join(PAGES)}", status=404)
+        if body is not None:
+            change = CHANGES.get(rest)
+            return change(self._source(parameters), body) if change else error_reply(f"no change {rest}", status=404)
+        if rest == "lakes":
+            return json_reply(self._lakes())
+        route = QUESTIONS.get(rest)
+        return route(self._source(parameters), parameters) if route else error_reply(f"no question {rest}", status=404)
+
+    def _source(self, parameters: Parameters) -> Source:
+        name = parameters.text("lake") or next(iter(self.sources))
+        if name not in self.sources:
+            raise UnknownNameError.nearest("lake", name, self.sources)
+        return self.sources[name]
+
+    def _lakes(self) -> dict[str, Any]:
+        lakes = [{"name": s.name, "dir": s.dir, "read_only": s.is_read_only} for s in self.sources.values()]
+        return {"tracklake": VERSION, "lakes": lakes}
+
+
+def _named(lakes: Sequence[Lake]) -> dict[str, Lake]:
+    """Name each lake by the last part of its folder, and by all of it where two are called the same."""
+    short = [lake.dir.rstrip("/").rpartition("/")[2] or lake.dir for lake in lakes]
+    return {lake.dir if short.count(name) > 1 else name: lake for lake, name in zip(lakes, short, strict=True)}
+
+
+def _changes(source: Source, parameters: Parameters) -> Reply:
+    version = source.version()
+    return json_reply({"version": version, "changed": version != parameters.text("since")})
+
+
+def _code(source: Source, parameters: Parameters) -> Reply:
+    asked = run_rows.question(source, parameters)
+    columns = run_rows.shown(run_rows.table(source, asked), asked, only_differing=parameters.flag("differ"))
+    with source.reading() as lake:
+        names = lake._view.runs.names  # noqa: SLF001 - an order without a sign follows the goal
+        descending = [o.startswith("-") or (o[0] != "+" and names.is_better_high(o)) for o in asked.order_by]
+    statement = view_code.sql(asked, columns, descending=descending)
+    python = view_code.python(source.dir, asked, columns)
+    shell = view_code.shell(source.dir, asked, columns, statement=statement)
+    return json_reply({"python": python, "sql": statement, "shell": shell})
+
+
+def _runs(source: Source, parameters: Parameters) -> Reply:
+    return json_reply(run_rows.window(source, parameters))
+
+
+def _groups(source: Source, parameters: Parameters) -> Reply:
+    if not parameters.texts("group"):
+        raise QueryError("the address lacks group=...: the columns that runs are grouped by")
+    return json_reply(run_rows.groups(source, parameters))
+
+
+QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
+    "changes": _changes,
+    "runs": _runs,
+    "groups": _groups,
+    "schema": lambda source, _: json_reply(run_rows.schema(source)),
+    "code": _code,
+}
+CHANGES: dict[str, Callable[[Source, dict[str, Any]], Reply]] = {}

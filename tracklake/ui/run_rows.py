@@ -1,0 +1,240 @@
+"""The runs table: one frame a question, cut into windows; groups with their spread; which columns there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.schema.statistics import STATISTICS
+from tracklake.ui import conditions, replies
+
+if TYPE_CHECKING:
+    from tracklake.ui.parameters import Parameters
+    from tracklake.ui.sources import Source
+
+WINDOW = 500
+"""Rows of one answer at most."""
+DEFAULT_COLUMNS = 40
+"""Columns shown where none are chosen; more are a click away."""
+GROUPS = 2_000
+_ALWAYS = ("run_id", "name", "state", "tags")
+
+
+class Question(NamedTuple):
+    """What is asked of `lake.runs`: its arguments."""
+
+    project: str | None = None
+    where: str | None = None
+    order_by: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return it as the arguments of `lake.runs`.
+
+        >>> Question(project="p", order_by=("name",)).arguments()
+        {'project': 'p', 'order_by': ['name']}
+        """
+        values = {"project": self.project, "where": self.where, "order_by": list(self.order_by) or None,
+                  "columns": None if self.columns is None else list(self.columns)}  # fmt: skip
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def question(source: Source, parameters: Parameters) -> Question:
+    """Read a question from an address: project, where, q (a search), run, archived, order, col.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> question(Source(example(), name="lake"), Parameters([("where", "config.lr > 0.05"), ("order", "-name")]))
+    Question(project=None, where='config.lr > 0.05', order_by=('-name',), columns=None)
+    """
+    searched, runs = parameters.text("q"), parameters.texts("run")
+    hides = not parameters.flag("archived") and _has_archived(source)
+    where = conditions.all_of(
+        [
+            parameters.text("where"),
+            conditions.search(searched) if searched else None,
+            conditions.one_of(runs) if runs else None,
+            conditions.NOT_ARCHIVED if hides else None,
+        ]
+    )
+    columns = tuple(parameters.texts("col")) or None
+    return Question(parameters.text("project"), where, tuple(parameters.texts("order")), columns)
+
+
+def _has_archived(source: Source) -> bool:
+    def look() -> bool:
+        with source.reading() as lake:
+            tags = lake.runs(columns=["tags"])["tags"]
+        return bool(tags.list.contains(conditions.ARCHIVED).any())
+
+    return bool(source.cached("archived", look))
+
+
+def table(source: Source, asked: Question) -> pl.DataFrame:
+    """Return all rows of a question, from the cache if nothing has changed.
+
+    >>> from tracklake.ui.sources import Source
+    >>> table(Source(example(), name="lake"), Question(order_by=("-config.lr",)))["run_id"].to_list()
+    ['fast', 'slow']
+    """
+
+    def read() -> pl.DataFrame:
+        wanted = None if asked.columns is None else tuple(dict.fromkeys([*asked.columns, *_ALWAYS]))
+        with source.reading() as lake:
+            return lake.runs(**asked._replace(columns=wanted).arguments())
+
+    return source.cached(asked, read)  # type: ignore[no-any-return]
+
+
+def shown(frame: pl.DataFrame, asked: Question, *, only_differing: bool) -> list[str]:
+    """Return the columns to show: those chosen, else the first ones; without those in which no two runs differ.
+
+    >>> lake = example()
+    >>> shown(lake.runs(columns=["config.lr", "name"]), Question(columns=("config.lr",)), only_differing=False)
+    ['config.lr']
+    >>> "state" in shown(lake.runs(), Question(), only_differing=True)
+    False
+    """
+    if asked.columns is None:
+        names = _usual(frame)
+    else:
+        extra = {name for name in _ALWAYS if name not in asked.columns}
+        names = [name for name in frame.columns if name not in extra]
+    if only_differing and frame.height > 1:
+        names = [name for name in names if name == "name" or _differs(frame[name])]
+    return names
+
+
+def _usual(frame: pl.DataFrame) -> list[str]:
+    """Return the columns that tell most: summaries, config in which runs differ, and fields that somebody set."""
+    summaries = [name for name in frame.columns if name.startswith("summary.")]
+    config = [name for name in frame.columns if name.startswith("config.") and _differs(frame[name])]
+    fields = [name for name in ("project", "group", "job_type") if name in frame.columns and _differs(frame[name])]
+    names = [*summaries, *config, *fields, "tags", "state", "created_at", "runtime"]
+    return [name for name in names if name in frame.columns and not _is_empty(frame[name])][:DEFAULT_COLUMNS]
+
+
+def _is_empty(series: pl.Series) -> bool:
+    return len(series) > 0 and series.null_count() == len(series)
+
+
+def _differs(series: pl.Series) -> bool:
+    return series.n_unique() > 1
+
+
+def window(source: Source, parameters: Parameters) -> dict[str, Any]:
+    """Return some rows of a question, and how many there are in all.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> answer = window(Source(example(), name="lake"), Parameters([("col", "config.lr"), ("limit", "1")]))
+    >>> answer["total"], answer["run_ids"], answer["columns"][0]["values"]
+    (2, ['slow'], [0.01])
+    """
+    asked = question(source, parameters)
+    frame = table(source, asked)
+    offset = parameters.integer("offset", default=0)
+    rows = frame.slice(offset, parameters.integer("limit", default=100, most=WINDOW))
+    names = shown(frame, asked, only_differing=parameters.flag("differ"))
+    return {
+        "version": source.version(),
+        "total": frame.height,
+        "offset": offset,
+        "run_ids": rows["run_id"].to_list(),
+        "names": rows["name"].to_list() if "name" in rows.columns else rows["run_id"].to_list(),
+        "states": rows["state"].to_list() if "state" in rows.columns else [],
+        "columns": replies.columns(rows.select(names)),
+        "hidden_columns": max(0, len(frame.columns) - len(names)),
+    }
+
+
+def groups(source: Source, parameters: Parameters) -> dict[str, Any]:
+    """Return the runs of a question by the values of some columns: n, and mean, std and interval of each number.
+
+    The interval is that of the mean by Student's t at 95 %, null for a group of one; values that are not finite do not
+    count. Each group has the condition that its runs meet.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> asked = Parameters([("group", "config.lr"), ("col", "summary.loss.min")])
+    >>> found = groups(Source(example(), name="lake"), asked)
+    >>> found["n"], found["measures"][0]["mean"], found["conditions"][0]
+    ([1, 1], [0.5, 0.25], '"config.lr" = 0.01')
+    """
+    asked = question(source, parameters)
+    keys = parameters.texts("group")
+    columns = list(asked.columns) if asked.columns else shown(table(source, asked), asked, only_differing=False)
+    frame = table(source, asked._replace(columns=tuple(dict.fromkeys([*keys, *columns]))))
+    measured = [n for n in frame.columns if n not in (*keys, *_ALWAYS) and frame[n].dtype.is_numeric()]
+    measured = [n for n in measured if not n.startswith("config.")]
+    grouped = frame.group_by(keys, maintain_order=True).agg(
+        pl.len().alias("#n"), *(a for n in measured for a in _of(n))
+    )
+    found = grouped.head(GROUPS)
+    return {
+        "total": grouped.height,
+        "keys": replies.columns(found.select(keys)),
+        "n": found["#n"].to_list(),
+        "measures": [_measure(found, name) for name in measured],
+        "conditions": [_condition(keys, row) for row in found.select(keys).iter_rows()],
+    }
+
+
+def _condition(keys: list[str], row: tuple[Any, ...]) -> str | None:
+    return conditions.all_of(conditions.equals(key, value) for key, value in zip(keys, row, strict=True))
+
+
+def _of(name: str) -> list[pl.Expr]:
+    finite = pl.col(name).cast(pl.Float64).filter(pl.col(name).cast(pl.Float64).is_finite())
+    return [
+        finite.count().alias(f"{name}#count"),
+        finite.mean().alias(f"{name}#mean"),
+        finite.std().alias(f"{name}#std"),
+        finite.min().alias(f"{name}#min"),
+        finite.max().alias(f"{name}#max"),
+    ]
+
+
+def _measure(found: pl.DataFrame, name: str) -> dict[str, Any]:
+    values = {part: found[f"{name}#{part}"] for part in ("count", "mean", "std", "min", "max")}
+    half = _half_widths(values["count"], values["std"])
+    low, high = values["mean"] - half, values["mean"] + half
+    return {"name": name, **{part: series.to_list() for part, series in values.items()},
+            "low": low.to_list(), "high": high.to_list()}  # fmt: skip
+
+
+def _half_widths(count: pl.Series, std: pl.Series) -> pl.Series:
+    """Return t * std / sqrt(n), null below two values."""
+    from scipy import stats
+
+    n = count.cast(pl.Float64)
+    quantile = pl.Series(stats.t.ppf(0.975, (n - 1).clip(lower_bound=1).to_numpy()))
+    return quantile * std / n.sqrt()
+
+
+def schema(source: Source) -> dict[str, Any]:
+    """Return what can be asked for: columns, metrics with their goals, statistics, projects.
+
+    >>> from tracklake.ui.sources import Source
+    >>> found = schema(Source(example(), name="lake"))
+    >>> found["metrics"], found["projects"]
+    (['acc', 'loss'], ['example'])
+    """
+
+    def read() -> dict[str, Any]:
+        with source.reading() as lake:
+            names = lake._view.runs.names.available  # noqa: SLF001 - the names that errors suggest
+            metrics = lake.metrics
+            projects = lake.runs(columns=["project"])["project"]
+            goals = {m: lake._view.runs.summaries.goal(m) for m in metrics[:5_000]}  # noqa: SLF001 - of all runs at once
+        return {
+            "columns": names,
+            "metrics": metrics,
+            "goals": {metric: goal for metric, goal in goals.items() if goal},
+            "statistics": list(STATISTICS),
+            "projects": sorted(projects.unique()),
+            "runs": len(projects),
+        }
+
+    return source.cached("schema", read)  # type: ignore[no-any-return]

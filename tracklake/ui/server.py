@@ -1,0 +1,116 @@
+"""The server: HTTP on the loopback address, a thread a connection, and no more of them than a page needs."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from http.server import ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+
+from tracklake.errors import TracklakeError
+from tracklake.ui.guard import Guard
+from tracklake.ui.http_handler import HttpHandler
+
+if TYPE_CHECKING:
+    import socket
+
+    from tracklake.ui.application import Application
+
+CONNECTIONS = 48
+"""Connections at once: eight tabs of six each."""
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves an application on 127.0.0.1 until it is closed; `url` is the link that lets a browser in.
+
+    It is also a context manager. Raises TracklakeError where the port is taken.
+
+    >>> from tracklake.ui.application import Application
+    >>> with Server(Application([example()])) as server:
+    ...     server.url.startswith(f"http://127.0.0.1:{server.port}/?token=")
+    True
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+    allow_reuse_address = True
+
+    def __init__(self, application: Application, *, port: int = 0) -> None:
+        try:
+            super().__init__(("127.0.0.1", port), HttpHandler)
+        except OSError as error:
+            raise TracklakeError(
+                f"port {port} of 127.0.0.1 is not to be had ({error.strerror}): give another, or 0 for any"
+            ) from error
+        self.application = application
+        self.port: int = self.server_address[1]
+        self.guard = Guard(self.port)
+        self.connections = threading.BoundedSemaphore(CONNECTIONS)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="tracklake-ui", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The link to open; it holds the token.
+
+        >>> from tracklake.ui.application import Application
+        >>> with Server(Application([example()])) as server:
+        ...     len(server.url) > 60
+        True
+        """
+        return f"http://127.0.0.1:{self.port}/?token={self.guard.token}"
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
+        """Give a connection a thread, or where there are too many send it away.
+
+        >>> Server.process_request.__name__  # tests/ui/test_server.py opens too many
+        'process_request'
+        """
+        if self.connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            if not isinstance(request, tuple):
+                request.setblocking(False)
+                request.send(BUSY)
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection.
+
+        >>> Server.process_request_thread.__name__
+        'process_request_thread'
+        """
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connections.release()
+
+    def close(self) -> None:
+        """Stop, and give the port back.
+
+        >>> from tracklake.ui.application import Application
+        >>> Server(Application([example()])).close()
+        """
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open_browser(self) -> None:
+        """Open the link in the user's browser, if there is one.
+
+        >>> Server.open_browser.__name__  # would open one
+        'open_browser'
+        """
+        webbrowser.open(self.url)
+
+    def __repr__(self) -> str:
+        """Return the link, as `lake.ui()` shows it."""
+        return self.url

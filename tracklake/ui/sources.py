@@ -1,0 +1,130 @@
+"""Sources: the lakes that a page shows, each read by one thread at a time, and a counter of their changes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracklake.lake.lake import open as open_lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from tracklake.lake.lake import Lake
+
+STATE_SECONDS = 5.0
+"""How often the states of running runs are looked at again: a process may die without a word."""
+CACHED = 24
+"""Results kept, the least recently used given up first."""
+SQL_SECONDS = 20.0
+
+
+class _Reader(NamedTuple):
+    """A lake and the lock of who reads it: a Lake follows journals and is not made for two threads at once."""
+
+    lake: Lake
+    lock: threading.RLock
+
+
+class Source:
+    """One lake of the page. Tables and curves read by one Lake, questions that may take long by another.
+
+    >>> source = Source(example(), name="lake")
+    >>> with source.reading() as lake:
+    ...     lake.runs().height
+    2
+    """
+
+    def __init__(self, lake: Lake, *, name: str) -> None:
+        self.name = name
+        self.dir = lake.dir
+        self._tables = _Reader(open_lake(lake.dir), threading.RLock())
+        self._questions = _Reader(open_lake(lake.dir), threading.RLock())
+        self._cache: OrderedDict[Hashable, Any] = OrderedDict()
+        self._cache_lock = threading.Lock()
+        self._snapshot: object = None
+        self._running: frozenset[str] = frozenset()
+        self._looked = 0.0
+        self._epoch = f"{time.time_ns():x}"
+        self._count = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Lake]:
+        """Give the lake for tables and curves, to this thread alone.
+
+        >>> with Source(example(), name="lake").reading() as lake:
+        ...     lake.metrics
+        ['acc', 'loss']
+        """
+        with self._tables.lock:
+            yield self._tables.lake
+
+    @contextmanager
+    def asking(self) -> Iterator[Lake]:
+        """Give the lake for SQL, statistics and pictures, which may take seconds and must not hold up the tables.
+
+        >>> with Source(example(), name="lake").asking() as lake:
+        ...     lake.sql("SELECT count(*) AS n FROM runs").item()
+        2
+        """
+        with self._questions.lock:
+            yield self._questions.lake
+
+    def version(self) -> str:
+        """Return a text that is another one whenever something has changed.
+
+        >>> source = Source(example(), name="lake")
+        >>> before = source.version()
+        >>> source.version() == before
+        True
+        >>> with tl.init("example", id="third", dir=source.dir) as run:
+        ...     run.log({"loss": 1.0})
+        >>> source.version() == before
+        False
+        """
+        with self.reading() as lake:
+            snapshot = lake._view.logged  # noqa: SLF001 - the page is another face of the lake
+            if snapshot is not self._snapshot or self._states_differ(lake):
+                self._snapshot = snapshot
+                self._count += 1
+            return f"{self._epoch}.{self._count}"
+
+    def _states_differ(self, lake: Lake) -> bool:
+        if time.monotonic() - self._looked < STATE_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        running = frozenset(lake.runs(where="state = 'running'", columns=["run_id"])["run_id"])
+        differ, self._running = running != self._running, running
+        return differ
+
+    def cached(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what was made for this key and the lake as it is now, or make it.
+
+        >>> Source(example(), name="lake").cached("n", lambda: 2)
+        2
+        """
+        full = (self.version(), key)
+        with self._cache_lock:
+            if full in self._cache:
+                self._cache.move_to_end(full)
+                return self._cache[full]
+        value = make()
+        with self._cache_lock:
+            self._cache[full] = value
+            while len(self._cache) > CACHED:
+                self._cache.popitem(last=False)
+        return value
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether this process may not write the lake.
+
+        >>> Source(example(), name="lake").is_read_only
+        False
+        """
+        return not os.access(Path(self.dir), os.W_OK)

@@ -1,0 +1,85 @@
+"""A view as code: the Python, the SQL and the shell command that give the very rows that the table shows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from tracklake.ui.conditions import literal, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.ui.run_rows import Question
+
+_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
+"""As in `where=`: the dotted names that need no quotes there, and do in SQL."""
+
+
+def python(directory: str, asked: Question, columns: Sequence[str]) -> str:
+    """Return the call of `lake.runs`.
+
+    >>> from tracklake.ui.run_rows import Question
+    >>> print(python("lake", Question(where="config.lr > 0.05"), ["name", "config.lr"]))
+    import tracklake as tl
+    <BLANKLINE>
+    lake = tl.open('lake')
+    rows = lake.runs(
+        where='config.lr > 0.05',
+        columns=['run_id', 'name', 'config.lr'],
+    )
+    """
+    arguments = asked.arguments() | {"columns": _with_id(columns)}
+    lines = [f"    {name}={value!r}," for name, value in arguments.items()]
+    return "\n".join(["import tracklake as tl", "", f"lake = tl.open({directory!r})", "rows = lake.runs(", *lines, ")"])
+
+
+def sql(asked: Question, columns: Sequence[str], *, descending: Sequence[bool]) -> str:
+    """Return the statement for `lake.sql`; equal rows stand in the order of `lake.runs`, the oldest run first.
+
+    >>> from tracklake.ui.run_rows import Question
+    >>> print(sql(Question(where="config.lr > 0.05", order_by=("-name",)), ["name"], descending=[True]))
+    SELECT "run_id", "name"
+    FROM runs
+    WHERE "config.lr" > 0.05
+    ORDER BY "name" DESC NULLS LAST, created_at, run_id
+    """
+    conditions = [] if asked.project is None else [f"project = {literal(asked.project)}"]
+    if asked.where:
+        conditions.append(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], asked.where))
+    where = " AND ".join(f"({c})" for c in conditions) if len(conditions) > 1 else "".join(conditions)
+    order = [
+        f"{name_of(_bare(name))}{' DESC' if is_descending else ''} NULLS LAST"
+        for name, is_descending in zip(asked.order_by, descending, strict=True)
+    ]
+    lines = [f"SELECT {', '.join(map(name_of, _with_id(columns)))}", "FROM runs"]
+    lines += [f"WHERE {where}"] if where else []
+    return "\n".join([*lines, f"ORDER BY {', '.join([*order, 'created_at', 'run_id'])}"])
+
+
+def shell(directory: str, asked: Question, columns: Sequence[str], *, statement: str) -> str:
+    """Return the command; by SQL where a name has a comma, which separates names in a shell.
+
+    >>> from tracklake.ui.run_rows import Question
+    >>> shell("lake", Question(where="config.lr > 0.05"), ["name"], statement="")
+    "tracklake runs --dir lake --where 'config.lr > 0.05' --columns run_id,name --order-by created_at --csv"
+    """
+    names = _with_id(columns)
+    if len(asked.order_by) > 1 or any("," in name for name in (*names, *asked.order_by)):
+        return f"tracklake sql --dir {shlex.quote(directory)} {shlex.quote(statement)} --csv"
+    words = ["tracklake", "runs", "--dir", directory]
+    words += ["--project", asked.project] if asked.project else []
+    words += ["--where", asked.where] if asked.where else []
+    words += ["--columns", ",".join(names)]
+    order = asked.order_by[0] if asked.order_by else "created_at"
+    words += [f"--order-by={order}"] if order.startswith("-") else ["--order-by", order]
+    return " ".join(map(shlex.quote, [*words, "--csv"]))
+
+
+def _with_id(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(["run_id", *columns]))
+
+
+def _bare(name: str) -> str:
+    return name[1:] if name[:1] in "+-" else name
