@@ -29,7 +29,6 @@ def lake(tmp_path: Path) -> tl.Lake:
             run.summary["weights"] = np.arange(100.0)
         if run_id == "sealed":
             tl.open(tmp_path / "lake").refresh()
-            next((tmp_path / "lake/journal").iterdir()).unlink()
     return tl.open(tmp_path / "lake")
 
 
@@ -163,11 +162,13 @@ def test_journal_that_was_deleted(lake: tl.Lake):
 def test_journal_that_was_cut(lake: tl.Lake):
     """A journal that is shorter than what was sealed of it is told."""
     lake.refresh()
-    journal = file(lake, "journal")
+    run = tl.init("p", dir=lake.dir)
+    lake.refresh()
+    journal = run._session.journal.path
     size = journal.stat().st_size
-    journal.chmod(0o644)
     os.truncate(journal, 10)
     assert lake.check().findings == [f"journal/{journal.name} was cut: it has 10 bytes, but {size:,} are sealed"]
+    run.finish()
 
 
 def test_stranger_among_the_journals(lake: tl.Lake):

@@ -41,7 +41,6 @@ for part in range(3):
 """
 SEAL = """
 from tracklake.storage.table import sealing
-sealing.KEEP_SECONDS = 0.5   # journals go as soon as they can
 while True:
     tl.open(sys.argv[1]).refresh()
     print(".", end="", flush=True)

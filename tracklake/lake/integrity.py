@@ -20,7 +20,7 @@ from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 from tracklake.storage.table import partitions
 from tracklake.storage.table.catalog import Catalog
-from tracklake.storage.table.sealing import ORPHAN_SECONDS
+from tracklake.storage.table.spent_journals import ORPHAN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

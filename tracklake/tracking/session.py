@@ -222,8 +222,10 @@ class Session:
     def _seal(self, *, only_gathered: bool = False) -> None:
         """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
         try:
-            if not only_gathered or sealing.is_gathered(self.storage):
-                self._catalog = self._catalog or Catalog(self.storage)
-                sealing.seal(self._catalog, live=False)
+            if only_gathered:
+                sealing.seal_gathered(self.storage)
+                return
+            self._catalog = self._catalog or Catalog(self.storage, statements=False)
+            sealing.seal(self._catalog, live=False)
         except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
             warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)

@@ -12,6 +12,7 @@
   ended.
 - `snapshot_view`: what is asked of a snapshot: the points that count and merged states, over stored points and pieces
   of states.
+- `spent_journals`: which sealed journal files nobody appends to any more, and their deletion.
 """
 
 from __future__ import annotations

@@ -54,14 +54,16 @@ class Catalog:
     """The committed part of a lake, kept up to date at the cost of what is new.
 
     Partitions are immutable, so what was read of one is remembered as long as it belongs to the lake. With `only`, a
-    run id in any case, no more is known than what concerns this run and the lake as a whole.
+    run id in any case, no more is known than what concerns this run and the lake as a whole. Without `statements` only
+    the session files are read, which tell the watermarks and take a hundredth of the time.
     """
 
-    def __init__(self, storage: Storage, *, only: str | None = None) -> None:
+    def __init__(self, storage: Storage, *, only: str | None = None, statements: bool = True) -> None:
         self.storage = storage
         self.log = DeltaLog(storage)
         self.version = NOTHING
         self._only = only
+        self._statements = statements
         self._records: dict[str, SessionRecords] = {}
         self._all: SessionRecords | None = None
         self._spent: dict[str, JournalFile] = {}
@@ -137,7 +139,7 @@ class Catalog:
         >>> catalog.version.number, other.version.number
         (-1, 1)
         """
-        other = Catalog(self.storage, only=self._only)
+        other = Catalog(self.storage, only=self._only, statements=self._statements)
         other.version, other._records, other._all, other._spent = (
             self.version,
             self._records,
@@ -153,15 +155,18 @@ class Catalog:
         >>> from tracklake.storage.local import Storage
         >>> lake = example()
         >>> catalog = Catalog(Storage(root_of(lake.dir)))
+        >>> files = catalog.list_journals()
         >>> _ = lake.refresh(), catalog.refresh()
-        >>> {watermark.complete for watermark in catalog.watermarks(catalog.list_journals()).values()}
+        >>> {watermark.complete for watermark in catalog.watermarks(files).values()}
         {True}
         """
-        if self.records.files.is_empty():
+        sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64).unique().implode()
+        listed = [r.files.filter(pl.col("session").is_in(sessions)) for r in self._records.values() if len(files)]
+        if not any(frame.height for frame in listed):
             return {}
-        sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64)
-        sealed = self.records.files.filter(pl.col("session").is_in(sessions.unique().implode()))
-        largest = sealed.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
+        largest = (
+            pl.concat(listed).group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
+        )
         watermarks = {
             (session, n): Watermark(through, complete) for session, n, through, complete in largest.iter_rows()
         }
@@ -188,7 +193,7 @@ class Catalog:
     def _read(self, partition: Partition) -> SessionRecords:
         """Read the session records of a partition."""
         runs = None if self._only is None else [self._only, LAKE_RUN]
-        return partitions.read_sessions(self.storage, partition, runs=runs)
+        return partitions.read_sessions(self.storage, partition, runs=runs, with_statements=self._statements)
 
 
 class PartitionRuns(NamedTuple):

@@ -12,38 +12,37 @@ import polars as pl
 from tracklake.errors import LakeError
 from tracklake.schema import naming, run_fields
 from tracklake.storage import layout
-from tracklake.storage.journal import file_names, host, row_decoding, statements
+from tracklake.storage.journal import row_decoding, statements
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.journal.statements import JournalSlice
 from tracklake.storage.table import partitions
-from tracklake.storage.table.catalog import Watermark
+from tracklake.storage.table.catalog import Catalog, Watermark
 from tracklake.storage.table.partitions import Contents
+from tracklake.storage.table.spent_journals import delete_spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tracklake.storage.journal.reader import Fault
     from tracklake.storage.local import Entry, Storage
-    from tracklake.storage.table.catalog import Catalog, JournalFile
+    from tracklake.storage.table.catalog import JournalFile
     from tracklake.storage.table.delta_log import Version
 
 AT_ONCE = 12 << 20
 """Bytes of journals that are sealed at once, since that takes some 40 times as much memory."""
 GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
-"""Complete journals newer than the last commit that make it worth while to seal."""
-KEEP_SECONDS = 600
-"""How long a journal stays after it was sealed to its end, for readers that have listed it."""
+"""Complete journals that are not sealed yet and make it worth while to seal."""
 ABANDON_SECONDS = 3600
 """Files of a seal that took longer may have been taken for orphans: they are not committed."""
-ORPHAN_SECONDS = 24 * 3600
-"""Younger files may belong to something that is under way."""
 _HEAD = 64 << 10
 """Bytes that are sure to hold a header."""
 
 
-_ended: dict[Path, dict[str, Entry]] = {}
-"""Journals that this process saw to be complete, by lake: a process that finishes many runs need not look again."""
+_catalogs: dict[tuple[Path, str], Catalog] = {}
+"""The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
+_sealed_names: dict[tuple[Path, str], dict[str, Entry]] = {}
+"""Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
 
 
 class Sealed(NamedTuple):
@@ -76,37 +75,53 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
     >>> seal(Catalog(example()._storage), live=False)
     Sealed(partitions=1, journals=2, points=12, faults=[])
     """
-    done = Sealed(0, 0, 0, [])
+    done, sound = Sealed(0, 0, 0, []), set[tuple[int, int]]()
     begun = {file.key for file in catalog.list_journals()} if live else set()
     while True:
         files = catalog.list_journals()
         catalog.refresh()
         batch = list(_batch(catalog, [file for file in files if file.key in begun or not file.entry.writable]))
         if not batch:
-            _delete_sealed(catalog, files)
+            delete_spent(catalog, files, sound=sound)
             return done
         if _commit(catalog, batch):
             begun -= {unsealed.file.key for unsealed in batch}
+            sound |= {u.file.key for u in batch if not u.faults and not u.watermark.through}
             n_points = sum(u.slice.records.n_points for u in batch)
             faults = [fault for u in batch for fault in u.faults]
             done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
 
 
-def is_gathered(storage: Storage) -> bool:
-    """Tell whether enough complete journals lie there that a finishing process should seal them.
+def seal_gathered(storage: Storage) -> Sealed:
+    """Seal complete journals if enough of them lie there, as a process does that has finished a run.
 
-    >>> is_gathered(example()._storage)  # two small ones are too few
-    False
+    What counts is what is listed and not sealed to its end: a journal that is kept although it is sealed, because it is
+    damaged, is no work to do.
+
+    >>> seal_gathered(example()._storage)  # two small ones are too few
+    Sealed(partitions=0, journals=0, points=0, faults=[])
     """
-    log = storage.path("history/_delta_log")
-    since = log.stat().st_mtime if log.exists() else 0.0
-    cached = _ended.get(storage.root, {})
-    ended = [
-        e for e in storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=cached) if not e.writable
-    ]
-    _ended[storage.root] = {entry.name: entry for entry in ended}
-    complete = [entry for entry in ended if entry.mtime > since]
-    return len(complete) >= GATHERED_FILES or sum(e.size for e in complete) >= GATHERED_BYTES
+    lake = storage.root, layout.read_id(storage)  # a folder may have become another lake
+    sealed = _sealed_names.setdefault(lake, {})
+    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
+    if not _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed):
+        return Sealed(0, 0, 0, [])
+    catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
+    try:
+        files = catalog.list_journals()
+        catalog.refresh()
+        watermarks = catalog.watermarks(files)
+        complete = {f.key: f.entry for f in files if f.key in watermarks and watermarks[f.key].complete}
+        _sealed_names[lake] = {entry.name: entry for entry in complete.values()}
+        waiting = (file.entry for file in files if file.key not in complete and not file.entry.writable)
+        return seal(catalog, live=False) if _are_enough(waiting) else Sealed(0, 0, 0, [])
+    finally:
+        _catalogs[lake] = catalog
+
+
+def _are_enough(complete: Iterable[Entry]) -> bool:
+    sizes = [entry.size for entry in complete]
+    return len(sizes) >= GATHERED_FILES or sum(sizes) >= GATHERED_BYTES
 
 
 def read_slice(catalog: Catalog, file: JournalFile, watermark: Watermark) -> Unsealed:
@@ -132,8 +147,9 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
     >>> from tracklake.storage.table.catalog import Catalog
     >>> lake = example()
     >>> catalog = Catalog(lake._storage)
+    >>> (file, *_) = catalog.list_journals()
     >>> _ = lake.refresh(), catalog.refresh()
-    >>> fallback_header(catalog, catalog.list_journals()[0])["run"]
+    >>> fallback_header(catalog, file)["run"]
     'fast'
     """
     safe_name = pl.col("run_id").map_elements(naming.safe_name, return_dtype=pl.String)
@@ -214,39 +230,3 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
         return False
     catalog.refresh(to=committed)
     return True
-
-
-def _delete_sealed(catalog: Catalog, files: Sequence[JournalFile]) -> None:
-    """Delete journals that are sealed to their end, sound, and old enough that no reader waits for them."""
-    watermarks = catalog.watermarks(files)
-    newest: dict[int, int] = {}
-    for session, n in [*(file.key for file in files), *watermarks]:
-        newest[session] = max(n, newest.get(session, 0))
-    now = time.time()
-    for file in files:
-        age = now - file.entry.mtime
-        if age < KEEP_SECONDS:
-            continue
-        path = catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
-        watermark = watermarks.get(file.key, Watermark())
-        over = watermark.complete or newest[file.name.session] > file.name.n
-        with contextlib.suppress(FileNotFoundError):
-            if _is_spent(path, watermark, over=over, age=age):
-                path.unlink()
-
-
-def _is_spent(path: Path, watermark: Watermark, *, over: bool, age: float) -> bool:
-    """Tell whether all of the file is sealed and nobody can append to it; a damaged file is kept as evidence."""
-    reader = JournalReader(path)
-    if reader.read().faults or reader.offset > watermark.through:
-        return False
-    if reader.is_empty:  # its writer died before it had said anything
-        return age > ORPHAN_SECONDS
-    return over or _is_abandoned(path, str(reader.header.get("node")), silence=age)
-
-
-def _is_abandoned(path: Path, node: str, *, silence: float) -> bool:
-    """Tell whether the writer of a journal is surely dead: its lock is free, or its machine was started anew since."""
-    if node == host.NODE:
-        return file_names.lock_of(path) == "free"
-    return silence > ORPHAN_SECONDS and host.has_restarted(node, silence=silence)
