@@ -7,7 +7,7 @@
 -- Returns  one row a (run_id, metric) that has a point that counts, in no order:
 --          n_points                          points that count, of any kind
 --          count, n_nan, n_inf               numbers, infinities among them; NaN is not a number and counted apart
---          sum, mean, std, min, max          DOUBLE, over the numbers; null if there are none (std, the sample one: at most one)
+--          sum, mean, std, median, min, max  DOUBLE, over the numbers; null if there are none (std, the sample one: at most one)
 --          argmin, argmax                    BIGINT, the earliest step with that value
 --          first_step, first_value, first_ival, first_text, first_kind, and the same of last_
 --                                            the value of any kind but None at the lowest and the highest step
@@ -58,9 +58,10 @@ totals as (
         -- inf - inf is NaN, as IEEE has it
         coalesce(max(value) filter (where is_number and value = 'infinity'::double), 0)
             + coalesce(min(value) filter (where is_number and value = '-infinity'::double), 0) as infinite,
-        coalesce(sum(value) filter (where is_finite), 0) as finite_sum,
-        coalesce(avg(value) filter (where is_finite), 0) as finite_mean,
+        coalesce(fsum(value) filter (where is_finite), 0) as finite_sum,
+        coalesce(favg(value) filter (where is_finite), 0) as finite_mean,
         stddev_samp(value) filter (where is_finite) as finite_std,
+        median(value) filter (where is_number) as median,
         min_by(value, step) filter (where is_number and value = least) as min,  -- the earlier of 0.0 and -0.0
         min(step) filter (where is_number and value = least) as argmin,
         min_by(value, step) filter (where is_number and value = greatest) as max,
@@ -87,7 +88,7 @@ select
     case when count > 0 then finite_sum + infinite end as sum,
     case when count > 0 then finite_mean + infinite end as mean,
     case when count > 1 then case when n_inf > 0 then 'nan'::double else finite_std end end as std,
-    min, argmin, max, argmax,
+    median, min, argmin, max, argmax,
     first_step, first_value, first_ival, first_text, first_kind,
     last_step, last_value, last_ival, last_text, last_kind,
     lo, hi

@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 from tracklake.compute import points, states
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.schema import statistics
 from tracklake.schema.tables import POINTS, STATES
 
 QUERY = (Path(__file__).parents[2] / "queries" / "summaries_from_history.sql").read_text()
@@ -49,7 +50,7 @@ def of(*values):
 
 
 def stat(name, *values, goal=None):
-    return states.of(series(dict(enumerate(values)))).select(states.expression(name, goal=goal)).item()
+    return states.of(series(dict(enumerate(values)))).select(statistics.expression(name, goal=goal)).item()
 
 
 def test_a_state_of_plain_numbers():
@@ -218,7 +219,7 @@ def test_merge_keeps_series_apart():
 def test_merge_needs_only_the_columns_of_the_statistic(name):
     """Pruned to what columns() names, the states merge to the same."""
     pieces = pl.concat([states.of(series({3: 7.0, 4: "end"}, session=2)), states.of(series({0: NAN, 1: 4.0}))])
-    some = ["run_id", "metric", "session", "lo", "hi", *states.columns(name)]
+    some = ["run_id", "metric", "session", "lo", "hi", *statistics.columns(name)]
     assert_frame_equal(states.merge(pieces.select(some)), states.merge(pieces).select(some))
 
 
@@ -268,7 +269,7 @@ def test_best_follows_the_goal():
     assert [stat(name, 3.0, 1.0, 5.0, goal="min") for name in ("best", "best_step")] == [1.0, 1]
     assert [stat(name, 3.0, 1.0, 5.0, goal="max") for name in ("best", "best_step")] == [5.0, 2]
     with pytest.raises(DefinitionError, match="best needs a goal, 'min' or 'max', not None"):
-        states.expression("best")
+        statistics.expression("best")
 
 
 def test_first_and_last_are_columns():
@@ -276,7 +277,7 @@ def test_first_and_last_are_columns():
     with pytest.raises(
         UnknownNameError, match="read the columns last_step, last_value, last_ival, last_text, last_kind"
     ):
-        states.expression("last")
+        statistics.expression("last")
 
 
 def test_sums_beyond_the_doubles_are_infinite_without_a_warning():
@@ -288,12 +289,12 @@ def test_sums_beyond_the_doubles_are_infinite_without_a_warning():
 def test_a_missing_state_has_no_statistics():
     """Over nulls, as a left join leaves them, every statistic is null."""
     missing = pl.DataFrame({name: [None] for name in STATES}, schema=STATES)
-    assert missing.select(states.expression(name).alias(name) for name in STATISTICS).row(0) == (None,) * len(
+    assert missing.select(statistics.expression(name).alias(name) for name in STATISTICS).row(0) == (None,) * len(
         STATISTICS
     )
 
 
-@pytest.mark.parametrize("ask", [states.columns, states.expression])
+@pytest.mark.parametrize("ask", [statistics.columns, statistics.expression])
 def test_an_unknown_statistic_names_the_nearest(ask):
     """A misspelt statistic raises an error with the nearest one."""
     with pytest.raises(UnknownNameError, match="unknown statistic 'mena'; did you mean 'mean'"):
@@ -355,7 +356,7 @@ def test_states_of_what_counts_agree_with_the_sql_over_raw_points(duck, said, cu
     expected = duck.sql(QUERY).pl().sort("metric")
     counting = points.resolve(raw.filter(pl.col("metric") != "_step"), cutoffs=cutoffs)
     made = states.of(counting.with_columns(session=pl.lit(1, pl.Int64)))
-    names = {name: states.expression(name) for name in STATISTICS}
+    names = {name: statistics.expression(name) for name in STATISTICS}
     got = made.select("run_id", "metric", "n_points", **names).hstack(made.select(*ENDS, "lo", "hi"))
     for metric, part in counting.group_by("metric"):
         one = pl.col("metric") == metric[0]

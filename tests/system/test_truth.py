@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import tracklake as tl
-from tracklake.compute import points, states
-from tracklake.schema import values
+from tracklake.compute import points
+from tracklake.schema import statistics, values
 from tracklake.schema.tables import STATES
 from tracklake.storage.journal import clock, writer
 
@@ -288,7 +288,7 @@ def assert_sql_agrees(duck: duckdb.DuckDBPyConnection, made: _World, raw: pl.Dat
     duck.register("sessions", made.cutoffs())
     wanted = duck.sql(QUERY).pl().filter(pl.col("metric") != "_timestamp").sort("metric", "run_id")
     found = made.kept._view.snapshot.states(set(wanted["metric"]), columns=[c for c in STATES if c != "project"])
-    numbers = {name: states.expression(name) for name in (*EXACT, "sum", "mean", "std")}
+    numbers = {name: statistics.expression(name) for name in (*EXACT, "sum", "mean", "std")}
     got = found.select("run_id", "metric", "n_points", "lo", "hi", *ENDS, **numbers)
     wanted = wanted.cast(got.schema).select(got.columns)
     assert_frame_equal(got.drop("sum", "mean", "std"), wanted.drop("sum", "mean", "std"), check_exact=True)

@@ -1,4 +1,4 @@
-"""Tallies and the ledger: one run's summary point by point, held against the states of the same points."""
+"""Running states and the ledger: one run's summary point by point, held against the states of the same points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklake.compute import states
-from tracklake.compute.running_state import Tally
+from tracklake.compute.running_state import RunningState
+from tracklake.schema import statistics
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind, store
 from tracklake.tracking.running_summary import Ledger
@@ -21,9 +22,9 @@ LOGGED = NUMBERS | st.integers(-1000, 1000) | st.booleans() | st.text(max_size=2
 CURVES = st.lists(st.tuples(st.integers(0, 2), LOGGED), min_size=1, max_size=30)
 
 
-def tally(*points: tuple[int, object]) -> Tally:
-    """Return a tally of (step, value); the stamps count up from 0."""
-    made = Tally("x", [])
+def running(*points: tuple[int, object]) -> RunningState:
+    """Return a running state of (step, value); the stamps count up from 0."""
+    made = RunningState("x", [])
     for stamp, (step, value) in enumerate(points):
         kept = store(value, name="x")
         plain = (
@@ -33,9 +34,9 @@ def tally(*points: tuple[int, object]) -> Tally:
     return made
 
 
-def told(tally: Tally, *names: str) -> dict[str, object]:
-    """Return statistics of a tally by name."""
-    counted = tally.counted()
+def told(state: RunningState, *names: str) -> dict[str, object]:
+    """Return statistics of a state by name."""
+    counted = state.counted()
     return {name: counted.statistic(name) for name in names}
 
 
@@ -63,12 +64,12 @@ def climbing(curve: list[tuple[int, object]]) -> list[tuple[int, object]]:
 
 
 @given(CURVES)
-def test_a_tally_is_the_state_of_its_points(curve):
+def test_a_running_state_is_the_state_of_its_points(curve):
     """Whatever is logged, in order of steps, also several times at one: every statistic is that of the states."""
     points = climbing(curve)
-    found = told(tally(*points), *STATISTICS, "first", "last")
+    found = told(running(*points), *STATISTICS, "first", "last")
     state = states.of(frame(points))
-    expected = state.select(**{name: states.expression(name) for name in STATISTICS}).row(0, named=True)
+    expected = state.select(**{name: statistics.expression(name) for name in STATISTICS}).row(0, named=True)
     for name in STATISTICS:
         assert found[name] == about(expected[name]), name
     for end in ("first", "last"):
@@ -77,24 +78,24 @@ def test_a_tally_is_the_state_of_its_points(curve):
 
 
 @given(CURVES, CURVES)
-def test_a_tally_takes_in_a_state(before, after):
+def test_a_running_state_takes_in_a_state(before, after):
     """What is known of the points up to a step, and those that follow one by one, make the state of all."""
     first = climbing(before)
     rest = [(first[-1][0] + 1 + step, value) for step, value in climbing(after)]
-    made = Tally("x", [])
+    made = RunningState("x", [])
     made.absorb({**states.of(frame(first)).row(0, named=True), "ts": 0})
     for stamp, (step, value) in enumerate(rest, start=100):
         kept = store(value, name="x")
         made.add(step, stamp, kept.kind, next((v for v in kept[1:][::-1] if v is not None), None))
-    expected = tally(*first, *rest)
+    expected = running(*first, *rest)
     found, wanted = told(made, *STATISTICS), told(expected, *STATISTICS)
     assert found == {name: about(value) for name, value in wanted.items()}
     assert not made.late
 
 
-def test_the_ends_of_a_state_are_those_of_the_tally():
+def test_the_ends_of_a_state_are_those_of_the_running_state():
     """Its first value counts if there was none before, its last one in any case; a state of None alone says nothing."""
-    made = Tally("x", [])
+    made = RunningState("x", [])
     for stamp, points in ((5, [(0, "adam"), (1, 2)]), (7, [(2, 0.5), (3, True), (4, None)]), (None, [(5, None)])):
         made.absorb({**states.of(frame(points)).row(0, named=True), "ts": stamp})
     assert (told(made, "first", "last"), made.last, made.ts) == ({"first": "adam", "last": True}, True, 7)
@@ -102,18 +103,18 @@ def test_the_ends_of_a_state_are_those_of_the_tally():
 
 def test_a_state_that_begins_at_the_newest_step_replaces_its_point():
     """One that begins before it is late, and so is one at a step that is counted."""
-    made = tally((0, 1.0), (1, 5.0))
+    made = running((0, 1.0), (1, 5.0))
     made.absorb({**states.of(frame([(1, 2.0), (2, 3.0)])).row(0, named=True), "ts": 9})
     assert (told(made, "count", "sum", "max"), made.late) == ({"count": 3, "sum": 6.0, "max": 3.0}, False)
     made.absorb({**states.of(frame([(2, 4.0)])).row(0, named=True), "ts": 10})
-    early = tally((5, 1.0))
+    early = running((5, 1.0))
     early.absorb({**states.of(frame([(4, 4.0), (6, 1.0)])).row(0, named=True), "ts": 10})
     assert (made.late, early.late) == (True, True)
 
 
-def test_the_stamp_of_a_tally_never_goes_back():
+def test_the_stamp_of_a_running_state_never_goes_back():
     """The newest stamp counts, also where a later step was said sooner, in a point or in a state."""
-    made = Tally("x", [])
+    made = RunningState("x", [])
     found = []
     for step, stamp in ((0, 50), (1, 20), (2, 10)):
         made.add(step, stamp, Kind.FLOAT, 1.0)
@@ -125,7 +126,7 @@ def test_the_stamp_of_a_tally_never_goes_back():
 def test_a_state_widens_the_extremes_on_both_sides():
     """Its least and greatest number count each by itself, after rows that nobody has asked about, from any step on."""
     ledger = Ledger(session=1)
-    made = ledger.tally("x")
+    made = ledger.series("x")
     ledger.take((-5, 1, {"x": (Kind.FLOAT, 0)}, (5.0,)))
     made.absorb({**states.of(frame([(3, 2.0), (4, 10.0)])).row(0, named=True), "ts": 9})
     assert told(made, "min", "argmin", "max", "argmax") == {"min": 2.0, "argmin": 3, "max": 10.0, "argmax": 4}
@@ -134,16 +135,16 @@ def test_a_state_widens_the_extremes_on_both_sides():
 
 @pytest.mark.parametrize(("points", "late"), [([(1, 1.0), (1, 2.0)], False), ([(1, 1.0), (0, 2.0)], True)])
 def test_a_point_before_the_newest_is_late(points, late):
-    """The newest step may be said again; one before it spoils the tally, also with None."""
-    assert tally(*points).late is late
-    assert tally(*points, (5, 1.0)).late is late
-    assert tally((1, 1.0), (0, None)).late
+    """The newest step may be said again; one before it spoils the state, also with None."""
+    assert running(*points).late is late
+    assert running(*points, (5, 1.0)).late is late
+    assert running((1, 1.0), (0, None)).late
 
 
 def test_rows_that_nobody_asks_about_do_not_pile_up():
     """They are looked at together every few hundred, and each series finds its own in them."""
     made = Ledger(session=1)
-    a, b = made.tally("a"), made.tally("b")
+    a, b = made.series("a"), made.series("b")
     for step in range(10_000):
         columns = {"a": (Kind.FLOAT, 0)} if step % 2 else {"b": (Kind.INT, 1), "a": (Kind.FLOAT, 0)}
         made.take((step, step, columns, (1.0, 2)))
@@ -156,7 +157,7 @@ def test_rows_that_nobody_asks_about_do_not_pile_up():
 
 def test_of_equal_extremes_the_earliest_step_counts():
     """Also where the one comes with a state of many points, and the other after it."""
-    made = tally((3, 1.0), (4, 1.0), (5, math.nan))
+    made = running((3, 1.0), (4, 1.0), (5, math.nan))
     assert told(made, "argmin", "argmax") == {"argmin": 3, "argmax": 3}
     made.absorb({**states.of(frame([(7, 1.0), (8, 0.5)])).row(0, named=True), "ts": 9})
     made.add(9, 9, Kind.FLOAT, 0.5)
@@ -165,7 +166,7 @@ def test_of_equal_extremes_the_earliest_step_counts():
 
 def test_asking_changes_nothing():
     """The newest point can still be replaced after statistics were asked for."""
-    made = tally((0, 1.0), (1, 5.0))
+    made = running((0, 1.0), (1, 5.0))
     assert told(made, "max") == {"max": 5.0}
     made.add(1, 9, Kind.FLOAT, 2.0)
     assert (told(made, "max", "count"), made.last) == ({"max": 2.0, "count": 2}, 2.0)
@@ -173,16 +174,16 @@ def test_asking_changes_nothing():
 
 def test_none_is_no_value():
     """It replaces a value at its own step, and leaves the ones before as first, last and newest."""
-    made = tally((0, 1.0), (1, 2.0), (1, None), (2, None))
+    made = running((0, 1.0), (1, 2.0), (1, None), (2, None))
     assert (told(made, "first", "last", "count"), made.ts) == ({"first": 1.0, "last": 1.0, "count": 1}, 0)
-    assert told(tally((0, None)), "min", "sum", "last") == {"min": None, "sum": None, "last": None}
+    assert told(running((0, None)), "min", "sum", "last") == {"min": None, "sum": None, "last": None}
 
 
 def logged(*said: tuple[str, float], at: int = 10) -> Ledger:
     """Return the ledger of one row of these names."""
     made = Ledger(session=1)
     for name, value in said:
-        made.tally(name).add(0, at, Kind.FLOAT, value)
+        made.series(name).add(0, at, Kind.FLOAT, value)
     return made
 
 
@@ -195,7 +196,7 @@ def test_the_word_said_last_holds():
     made = logged(("a", 0.5))
     made.say(20, "edit", "a", store(7, name="a"))
     assert made.entries() == {"a": 7}
-    made.tally("a").add(1, 30, Kind.FLOAT, 0.25)
+    made.series("a").add(1, 30, Kind.FLOAT, 0.25)
     assert made.entries() == {"a": 0.25}
     made.say(40, "erase", "a", store(None, name="a"))
     assert made.entries() == {}
@@ -252,7 +253,7 @@ def test_none_leaves_an_entry_out_but_not_an_edit():
 def test_best_has_its_step():
     """An entry of several kinds is a dict in a fixed order."""
     made = logged(("a", 0.5))
-    made.tally("a").add(3, 11, Kind.FLOAT, 0.25)
+    made.series("a").add(3, 11, Kind.FLOAT, 0.25)
     define(made, 20, '{"name":"a","summary":["best","mean"],"goal":"min"}')
     assert made.entries("a") == {"a": {"mean": 0.375, "best": 0.25, "best_step": 3}}
 
@@ -260,7 +261,7 @@ def test_best_has_its_step():
 def test_a_late_series_is_for_the_lake_to_tell():
     """The ledger answers None for the family of a late series, and for all at once; others are told."""
     made = logged(("a.x", 1.0), ("b", 2.0))
-    made.tally("a.x").spoil()
+    made.series("a.x").spoil()
     assert (made.entries("a"), made.entries("a.y"), made.entries()) == (None, None, None)
     assert made.entries("b") == {"b": 2.0}
 

@@ -1,13 +1,15 @@
 """Arithmetic over frames, which knows no lake: which points count, mergeable states, runs of equal rows, scans.
 
+- `exact_sums`: compensated summation: sums of doubles that do not depend on their order, of groups of an array and of a
+  stream.
 - `points`: the long frame of points: its order, which points count, and the series that every run has without logging
   them.
-- `running_state`: the state of one series, point by point: the scalar twin of `states`, for the run that is being
+- `running_state`: the running aggregate of one series, point by point: the scalar twin of `states`, for the run being
   written.
 - `scans`: scans of Parquet: collected with errors that name the file, with filters pushed down.
-- `sorted_groups`: stretches: rows of a frame that stand together and are equal in some columns; frames sorted by way
-  of them.
-- `states`: what one pass over a series leaves behind, and how such remains of disjoint pieces merge.
+- `sorted_groups`: runs of equal adjacent rows (as in run-length encoding): where they start, aggregates of each,
+  sorting.
+- `states`: partial aggregates of a series in one pass, and how those of disjoint parts merge.
 - `typed_columns`: stored values of one key of many runs, as typed Series.
 """
 

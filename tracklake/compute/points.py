@@ -50,7 +50,7 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
     said = sort(points)
     if cutoffs is not None and cutoffs.height:
         said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
-    new = sorted_groups.begin(said, by=("run_id", "metric", "step"))
+    new = sorted_groups.group_starts(said, by=("run_id", "metric", "step"))
     last = new.shift(-1, fill_value=True)  # the next row begins another step
     return said if last.all() else said.filter(last)
 
@@ -58,13 +58,13 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
 def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
     if cutoffs.is_empty():
         return points
-    new = sorted_groups.begin(
+    new = sorted_groups.group_starts(
         points, by=("run_id", "session")
     )  # join pieces of (run, session), not points: they are few
     least = cutoffs.group_by("run_id", "session").agg(pl.col("cutoff").min())
     pieces = points.filter(new).select("run_id", "session")
     limit = pieces.join(least, on=["run_id", "session"], how="left", maintain_order="left")["cutoff"]
-    piece = sorted_groups.numbers(new)
+    piece = sorted_groups.group_ids(new)
     return points.filter(limit.is_null()[piece] | (points["step"] < limit[piece]))
 
 
@@ -156,19 +156,19 @@ def seconds(microseconds: pl.Series) -> pl.Series:
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
     """Give each (project, run_id, session, step) once, with its largest ts."""
-    new = sorted_groups.begin(points, by=("run_id",))  # group by a number: strings take several times as long
+    new = sorted_groups.group_starts(points, by=("run_id",))  # group by a number: strings take several times as long
     one = _one_of_equal_series(points, new.to_numpy())
     if one is not None:
-        return sorted_groups.kept(points[[*_ROW, "ts"]], pl.Series(one))
+        return sorted_groups.filter_rows(points[[*_ROW, "ts"]], pl.Series(one))
     runs = points.filter(new).select("project", "run_id")
-    numbered = points.select(pl.lit(sorted_groups.numbers(new).alias("run")), "session", "step", "ts")
+    numbered = points.select(pl.lit(sorted_groups.group_ids(new).alias("run")), "session", "step", "ts")
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
     return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
 
 
 def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Mark the first series of each run, if the others have the same rows; that is usual, and spares a group by."""
-    new = new_run | sorted_groups.begin(points, by=("metric",)).to_numpy()
+    new = new_run | sorted_groups.group_starts(points, by=("metric",)).to_numpy()
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, points.height))
     of_run = np.cumsum(new_run[starts]) - 1

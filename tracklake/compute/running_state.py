@@ -1,4 +1,4 @@
-"""The state of one series, point by point: the scalar twin of `states`, for the run that is being written."""
+"""The running aggregate of one series, point by point: the scalar twin of `states`, for the run being written."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tracklake.schema import values
+from tracklake.compute.exact_sums import RunningSum
+from tracklake.schema import statistics, values
 from tracklake.schema.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _FLOAT, _INT, _NULL = int(Kind.FLOAT), int(Kind.INT), int(Kind.NULL)
 _BEFORE_ANY = -(1 << 63) - 1
@@ -19,22 +20,22 @@ Row = tuple[int, int, "Mapping[str, tuple[int, int]]", tuple[Any, ...]]
 _COUNTS = ("n_nan", "n_pos_inf", "n_neg_inf")
 
 
-class Tally:
-    """What the points of one series say, taken in one by one in the order of their steps.
+class RunningState:
+    """The aggregates of one series, updated by its points in the order of their steps.
 
-    The newest point is kept apart, so that one at the same step can replace it. A point before it is late: what the
-    series says can then be told from its stored points only. Rows are shared by the tallies of a run, and each looks
-    at those that came when it is asked: of most series nobody asks after every row.
+    The newest point is not counted yet, so that one at the same step can replace it. A point before it is late: then
+    only the stored points have the answer. Rows are shared by the states of a run, and each reads those that came when
+    it is asked: of most series nobody asks after every row. Attributes are named like the columns of tables.STATES.
 
-    >>> tally = Tally("loss", [])
+    >>> state = RunningState("loss", [])
     >>> for step, x in [(0, 3.0), (1, 9.0), (1, 1.0)]:
-    ...     tally.add(step, 0, Kind.FLOAT, x)
-    >>> tally.counted().statistic("mean"), tally.last
+    ...     state.add(step, 0, Kind.FLOAT, x)
+    >>> state.counted().statistic("mean"), state.last
     (2.0, 1.0)
     """
 
     def __init__(self, name: str, rows: list[Row]) -> None:
-        """Begin empty; what the rows say under the name is taken in."""
+        """Begin empty; the values of the rows under the name are added."""
         self._name = name
         self._rows = rows
         self._looked_at = 0
@@ -45,10 +46,12 @@ class Tally:
         self._hi = _BEFORE_ANY
         """The highest step."""
         self._late = False
-        self._sum = self._mean = self._m2 = 0.0
+        self._sum = RunningSum()
+        self._mean = self._m2 = 0.0
+        """Of Welford's recurrence."""
         self._first: tuple[int, Any] | None = None
         self._last: tuple[int, Any] | None = None
-        self._said: int | None = None
+        self._ts: int | None = None
         """The stamp of the newest value counted; None is no value."""
         self._kind: int | None = None
         """The kind of the newest point; None once it is counted."""
@@ -57,23 +60,23 @@ class Tally:
 
     @property
     def late(self) -> bool:
-        """Whether a point came after one of a higher step: then this tally tells nothing.
+        """Whether a point came after one of a higher step: then this state has no answer.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(5, 10, Kind.FLOAT, 1.0)
-        >>> tally.add(4, 11, Kind.FLOAT, 1.0)
-        >>> tally.late
+        >>> state = RunningState("loss", [])
+        >>> state.add(5, 10, Kind.FLOAT, 1.0)
+        >>> state.add(4, 11, Kind.FLOAT, 1.0)
+        >>> state.late
         True
         """
-        self._take_in()
+        self._read_rows()
         return self._late
 
     def spoil(self) -> None:
-        """Let this tally tell nothing, as after a late point.
+        """Make this state late, without an answer.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.spoil()
-        >>> tally.late
+        >>> state = RunningState("loss", [])
+        >>> state.spoil()
+        >>> state.late
         True
         """
         self._late = True
@@ -82,54 +85,65 @@ class Tally:
     def ts(self) -> int | None:
         """Stamp of the newest value of any kind but None; None if there is none.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(0, 10, Kind.FLOAT, 1.0)
-        >>> tally.add(1, 11, Kind.NULL, None)
-        >>> tally.ts
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.FLOAT, 1.0)
+        >>> state.add(1, 11, Kind.NULL, None)
+        >>> state.ts
         10
         """
-        self._take_in()
+        self._read_rows()
         if self._kind is None or self._kind == _NULL:
-            return self._said
-        return self._stamp if self._said is None else max(self._stamp, self._said)
+            return self._ts
+        return self._stamp if self._ts is None else max(self._stamp, self._ts)
+
+    @property
+    def first(self) -> Any:
+        """The value of any kind but None at the lowest step that has one, of the points that are counted.
+
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.TEXT, "adam")
+        >>> state.first, state.counted().first
+        (None, 'adam')
+        """
+        return _restored(self._first)
 
     @property
     def last(self) -> Any:
         """The value of any kind but None at the highest step that has one.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(0, 10, Kind.TEXT, "adam")
-        >>> tally.last
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.TEXT, "adam")
+        >>> state.last
         'adam'
         """
-        self._take_in()
+        self._read_rows()
         newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
-        """Take in a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says.
+        """Add a point; x is a float, an int, 0 or 1 for a bool, a text or JSON text, or None, as the kind says.
 
-        >>> tally = Tally("epoch", [])
-        >>> tally.add(0, 10, Kind.INT, 3)
-        >>> tally.last
+        >>> state = RunningState("epoch", [])
+        >>> state.add(0, 10, Kind.INT, 3)
+        >>> state.last
         3
         """
-        self._take_in()
+        self._read_rows()
         self._add(step, stamp, kind, x)
 
     def settle(self) -> None:
-        """Look at the rows there are, which may be forgotten then.
+        """Read the rows there are, which may be forgotten then.
 
         >>> rows = [(0, 10, {"loss": (Kind.FLOAT, 0)}, (0.5,))]
-        >>> tally = Tally("loss", rows)
-        >>> tally.settle(), rows.clear(), tally.last
+        >>> state = RunningState("loss", rows)
+        >>> state.settle(), rows.clear(), state.last
         (None, None, 0.5)
         """
-        self._take_in()
+        self._read_rows()
         self._looked_at = 0
 
-    def _take_in(self) -> None:
-        """Look at the rows that came."""
+    def _read_rows(self) -> None:
+        """Add the values of the rows that came."""
         if self._looked_at == len(self._rows):
             return
         for step, stamp, columns, values_ in islice(self._rows, self._looked_at, None):
@@ -152,65 +166,69 @@ class Tally:
         self._x = x
 
     def absorb(self, state: Mapping[str, Any]) -> None:
-        """Take in many points at once, as their state (schema STATES, `ts` in microseconds).
+        """Add many points at once, as their state (schema STATES, `ts` in microseconds).
 
-        Where they begin before the newest point they are late, and it tells nothing from then on.
+        Where they begin before the newest point they are late, and this state has no answer from then on.
 
         >>> import polars as pl
         >>> from tracklake.schema.tables import STATES
-        >>> found = example()._view.snapshot.states(["loss"], columns=STATES, runs=["fast"])
-        >>> tally = Tally("loss", [])
-        >>> tally.absorb(found.with_columns(pl.col("ts").dt.epoch("us")).row(0, named=True))
-        >>> tally.counted().statistic("min"), tally.last
+        >>> frame = example()._view.snapshot.states(["loss"], columns=STATES, runs=["fast"])
+        >>> state = RunningState("loss", [])
+        >>> state.absorb(frame.with_columns(pl.col("ts").dt.epoch("us")).row(0, named=True))
+        >>> state.counted().statistic("min"), state.last
         (0.25, 0.75)
         """
-        self._take_in()
+        self._read_rows()
         if state["lo"] < self._hi or (state["lo"] == self._hi and self._kind is None):
             self._late = True
             return
-        if state["lo"] == self._hi:  # what it says of that step was said later
+        if state["lo"] == self._hi:  # its point of that step is newer
             self._kind = None
         self._count()
         self._absorb_numbers(state)
         if state["first_step"] is not None:
             self._first = self._first or _end(state, "first")
             self._last = _end(state, "last")
-            self._said = state["ts"] if self._said is None else max(self._said, state["ts"])
+            self._ts = state["ts"] if self._ts is None else max(self._ts, state["ts"])
         self._hi = state["hi"]
 
-    def counted(self) -> Tally:
+    def counted(self) -> RunningState:
         """Return a copy in which the newest point is counted, to ask for statistics.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(0, 10, Kind.FLOAT, 2.0)
-        >>> tally.counted().n, tally.n  # another point at step 0 would replace this one
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.FLOAT, 2.0)
+        >>> state.counted().n, state.n  # another point at step 0 would replace this one
         (1, 0)
         """
-        self._take_in()
-        counted = Tally.__new__(Tally)  # copy() takes ten times as long
+        self._read_rows()
+        counted = RunningState.__new__(RunningState)  # copy() takes ten times as long
         counted.__dict__.update(self.__dict__)
+        counted._sum = self._sum.copy()  # noqa: SLF001
         counted._count()  # noqa: SLF001 - of its own class
         return counted
 
     def statistic(self, name: str) -> Any:
-        """Return a statistic, None where there is none; any of states but best, as `states.expression` does.
+        """Return a statistic, None where there is none; any that states hold but best, as `statistics.expression` does.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(0, 10, Kind.FLOAT, 3.0)
-        >>> tally.add(1, 11, Kind.FLOAT, 1.0)
-        >>> [tally.counted().statistic(name) for name in ("min", "argmin", "mean")]
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.FLOAT, 3.0)
+        >>> state.add(1, 11, Kind.FLOAT, 1.0)
+        >>> [state.counted().statistic(name) for name in ("min", "argmin", "mean")]
         [1.0, 1, 2.0]
         """
-        return _STATISTICS[name](self)
+        scalar = statistics.spec(name).scalar
+        if scalar is None:
+            raise LookupError(f"a running state does not hold {name}")
+        return scalar(self)
 
     @property
     def n_inf(self) -> int:
         """How many infinities there are.
 
-        >>> tally = Tally("loss", [])
+        >>> state = RunningState("loss", [])
         >>> for step, x in enumerate((math.inf, -math.inf, 1.0)):
-        ...     tally.add(step, 0, Kind.FLOAT, x)
-        >>> tally.counted().n_inf, tally.counted().count
+        ...     state.add(step, 0, Kind.FLOAT, x)
+        >>> state.counted().n_inf, state.counted().count
         (2, 3)
         """
         return self.n_pos_inf + self.n_neg_inf
@@ -219,21 +237,57 @@ class Tally:
     def count(self) -> int:
         """How many numbers there are, infinities among them.
 
-        >>> tally = Tally("loss", [])
-        >>> tally.add(0, 10, Kind.FLOAT, math.inf)
-        >>> tally.counted().count
+        >>> state = RunningState("loss", [])
+        >>> state.add(0, 10, Kind.FLOAT, math.inf)
+        >>> state.counted().count
         1
         """
         return self.n + self.n_pos_inf + self.n_neg_inf
 
+    @property
+    def sum(self) -> float:
+        """The sum of the finite numbers, 0.0 if there are none.
+
+        >>> RunningState("loss", []).sum
+        0.0
+        """
+        return self._sum.value
+
+    @property
+    def mean(self) -> float:
+        """The mean of the finite numbers, 0.0 if there are none.
+
+        >>> RunningState("loss", []).mean
+        0.0
+        """
+        return self._sum.mean(self.n)
+
+    @property
+    def m2(self) -> float:
+        """The sum of squared differences from the mean, infinite where it is beyond 1e308.
+
+        >>> RunningState("loss", []).m2
+        0.0
+        """
+        return self._m2 if math.isfinite(self._m2) else math.inf
+
+    @property
+    def beyond(self) -> float:
+        """What the infinities add to a sum; inf - inf is NaN, as IEEE has it.
+
+        >>> RunningState("loss", []).beyond
+        0.0
+        """
+        return (math.inf if self.n_pos_inf else 0.0) + (-math.inf if self.n_neg_inf else 0.0)
+
     def _count(self) -> None:
-        """Count the newest point in."""
+        """Count the newest point."""
         kind, x = self._kind, self._x
         self._kind = None
         if kind is None or kind == _NULL:
             return
-        if self._said is None or self._stamp > self._said:
-            self._said = self._stamp
+        if self._ts is None or self._stamp > self._ts:
+            self._ts = self._stamp
         self._last = (kind, x)
         if self._first is None:
             self._first = self._last
@@ -245,7 +299,7 @@ class Tally:
     def _count_number(self, x: float) -> None:
         if x - x == 0.0:  # finite, without the price of a call
             self.n = n = self.n + 1
-            self._sum += x
+            self._sum.add(x)
             off = x - self._mean
             self._mean = mean = self._mean + off / n
             self._m2 += off * (x - mean)  # Welford (1962)
@@ -270,11 +324,11 @@ class Tally:
         added = state["n"]
         if added:
             off = state["mean"] - self._mean
-            whole = self.n + added
-            self._m2 += state["m2"] + off * off * self.n * added / whole  # Chan, Golub and LeVeque (1979)
-            self._mean += off * added / whole
-            self.n = whole
-            self._sum += state["sum"]
+            total = self.n + added
+            self._m2 += state["m2"] + off * off * self.n * added / total  # Chan, Golub and LeVeque (1979)
+            self._mean += off * added / total
+            self.n = total
+            self._sum.add_part(state["sum"], state["sum_low"], state["mean"], added)
 
 
 def _end(state: Mapping[str, Any], end: str) -> tuple[int, Any]:
@@ -288,34 +342,3 @@ def _restored(end: tuple[int, Any] | None) -> Any:
         return None
     kind, x = end
     return x if kind in (_FLOAT, _INT) else values.restore(kind, None, x, x)
-
-
-def _sum(tally: Tally) -> float:
-    beyond = (math.inf if tally.n_pos_inf else 0.0) + (-math.inf if tally.n_neg_inf else 0.0)
-    return tally._sum + beyond  # noqa: SLF001 - part of it
-
-
-def _std(tally: Tally) -> float | None:
-    if tally.count < 2:  # noqa: PLR2004 - one number has no spread
-        return None
-    return math.nan if tally.n_inf else math.sqrt(tally._m2 / (tally.n - 1))  # noqa: SLF001 - part of it
-
-
-def _mean(tally: Tally) -> float:
-    return _sum(tally) if tally.n_inf else tally._sum / max(tally.n, 1)  # noqa: SLF001 - part of it
-
-
-_STATISTICS: dict[str, Callable[[Tally], Any]] = {
-    "count": lambda t: t.count,
-    "n_nan": lambda t: t.n_nan,
-    "n_inf": lambda t: t.n_inf,
-    "sum": lambda t: _sum(t) if t.count else None,
-    "mean": lambda t: _mean(t) if t.count else None,
-    "std": _std,
-    "min": lambda t: t.min if t.count else None,
-    "max": lambda t: t.max if t.count else None,
-    "argmin": lambda t: t.min_step if t.count else None,
-    "argmax": lambda t: t.max_step if t.count else None,
-    "first": lambda t: _restored(t._first),  # noqa: SLF001
-    "last": lambda t: _restored(t._last),  # noqa: SLF001
-}

@@ -1,7 +1,7 @@
-"""States: what one pass over a series leaves behind, and how such remains of disjoint pieces merge.
+"""Partial aggregates of a series in one pass (states), and how those of disjoint parts merge.
 
-A state answers every statistic but the quantiles, knows no definition, and is never wrong: it can be made again from
-the points at any time. queries/summaries_from_history.sql says the same in SQL.
+A state holds every statistic but those of ranks (median, quantiles), knows no definition, and can be computed again
+from the points at any time. queries/summaries_from_history.sql defines the same in SQL.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.compute import sorted_groups
+from tracklake.compute import exact_sums, sorted_groups
+from tracklake.compute.exact_sums import GroupSums
 from tracklake.compute.points import pseudo, without_pseudo
-from tracklake.compute.sorted_groups import Stretches
-from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
 from tracklake.schema.values import Kind
 
@@ -33,7 +33,6 @@ _SERIES = ("run_id", "metric")
 _VALUE = ("step", "value", "ival", "text", "kind")
 _COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
-_NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
 
 
 def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
@@ -50,11 +49,11 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
     raw, new = _by_session(points) if by_session else (points, _new_series(points))
-    every = Stretches(np.flatnonzero(new), raw.height)
+    every = SortedGroups(np.flatnonzero(new), raw.height)
     last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
     lengths = every.lengths if last.all() else every.count(last)
     kept = raw if last.all() else raw.filter(last)
-    each = Stretches(np.cumsum(lengths) - lengths, kept.height)
+    each = SortedGroups(np.cumsum(lengths) - lengths, kept.height)
     columns = _take(kept, each.starts, {name: name for name in ("project", "run_id", "metric")})
     columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
     columns |= _number_columns(kept, each) | _value_columns(kept, each)
@@ -86,33 +85,33 @@ def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
 
 
 def _new_series(points: pl.DataFrame) -> Bools:
-    return sorted_groups.begin(points, by=_SERIES).to_numpy()
+    return sorted_groups.group_starts(points, by=_SERIES).to_numpy()
 
 
-def _number_columns(points: pl.DataFrame, each: Stretches) -> Columns:
+def _number_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
     value = points["value"]
     number = value.is_not_null().to_numpy() if value.null_count() else np.ones(len(value), dtype=np.bool_)
     x = value.to_numpy()  # null as NaN
     finite = np.isfinite(x)
     n = each.count(finite)
-    sums, means, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, each)
-    columns = {"n": n, "n_nan": each.count(np.isnan(x) & number), "sum": sums, "mean": means, "m2": m2}
+    sums, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, each)
+    columns = {"n": n, "n_nan": each.count(np.isnan(x) & number), "sum": sums.high, "sum_low": sums.low}
+    columns |= {"mean": sums.mean, "m2": m2}
     columns |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
     return {name: pl.Series(column) for name, column in columns.items()}
 
 
-def _moments(x: Floats, finite: Bools, n: Ints, each: Stretches) -> tuple[Floats, Floats, Floats]:
-    """Sum, mean and sum of squared differences, in two passes; `x` is 0.0 where it is not finite."""
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 they are inf and NaN, as IEEE has it
-        total = each.total(x)
-        mean = total / np.maximum(n, 1)
-        off = x - each.spread(mean)
+def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> tuple[GroupSums, Floats]:
+    """Return sums and sums of squared differences from the mean, in two passes; `x` is 0.0 where it is not finite."""
+    sums = exact_sums.of_groups(x, n, each)
+    with np.errstate(over="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
+        off = x - each.spread(sums.mean)
         off *= finite
         off *= off
-        return total, mean, each.total(off)
+        return sums, each.sum(off)
 
 
-def _value_columns(points: pl.DataFrame, each: Stretches) -> Columns:
+def _value_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
     said = points["kind"].to_numpy() != Kind.NULL
     x = points["value"].to_numpy()
     columns: Columns = {}
@@ -130,17 +129,17 @@ def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
     return {new: frame[old][rows] for new, old in names.items()}
 
 
-def _spoken_last(rows: pl.DataFrame, said: Bools, each: Stretches) -> Columns:
+def _spoken_last(rows: pl.DataFrame, said: Bools, each: SortedGroups) -> Columns:
     """Give the largest (ts, session) of the rows of each stretch that say something; no ts if none does."""
     never = np.iinfo(np.int64).min
     spoken = rows["ts"].cast(pl.Int64)
     spoken = spoken.fill_null(never) if spoken.null_count() else spoken
     stamps = np.where(said, spoken.to_numpy(), never)
-    last = each.most(stamps)
+    last = each.max(stamps)
     sessions = np.where(stamps == each.spread(last), rows["session"].to_numpy(), never)
     ts = pl.Series(last)
     ts = ts.replace(never, None) if (last == never).any() else ts
-    return {"ts": ts.cast(STAMP), "session": pl.Series(each.most(sessions))}
+    return {"ts": ts.cast(STAMP), "session": pl.Series(each.max(sessions))}
 
 
 def _frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -160,10 +159,10 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     [('a', 'x', 2, 0, 9, 10, 3.0, 6)]
     """
     pieces = sort(states)
-    new = sorted_groups.begin(pieces, by=_SERIES)
+    new = sorted_groups.group_starts(pieces, by=_SERIES)
     if new.all():
         return pieces
-    each = Stretches(np.flatnonzero(new.to_numpy()), pieces.height)
+    each = SortedGroups(np.flatnonzero(new.to_numpy()), pieces.height)
     merged = _merged_numbers(pieces, each) | _merged_values(pieces, each)
     if "ts" in pieces.columns:
         merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), each)
@@ -181,7 +180,7 @@ def overlapping(states: pl.DataFrame) -> pl.DataFrame:
     [('a', 'x')]
     """
     pieces = sort(states[[*_SERIES, "lo", "hi"]])
-    same = ~sorted_groups.begin(pieces, by=_SERIES).slice(1)
+    same = ~sorted_groups.group_starts(pieces, by=_SERIES).slice(1)
     clash = same & (pieces["lo"].slice(1) <= pieces["hi"].head(-1))  # in order of lo, neighbours suffice
     if not clash.any():
         return pieces[[*_SERIES]].clear()
@@ -202,22 +201,22 @@ def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
     return sorted_groups.sort(states, by=["metric", "run_id", then], series=["metric"])
 
 
-def _merged_numbers(pieces: pl.DataFrame, each: Stretches) -> Columns:
+def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
     there = set(pieces.columns)
     merged: dict[str, Ints | Floats] = {name: each.count(pieces[name].to_numpy()) for name in _COUNTS if name in there}
-    with np.errstate(over="ignore", invalid="ignore"):  # as in _moments
-        if "sum" in there:
-            merged["sum"] = each.total(pieces["sum"].to_numpy())
-        if "mean" in there:
-            n, means = pieces["n"].to_numpy(), pieces["mean"].to_numpy()
-            merged["mean"] = mean = each.total(n * means) / np.maximum(merged["n"], 1)
-            if "m2" in there:
-                off = means - each.spread(mean)
-                merged["m2"] = each.total(pieces["m2"].to_numpy() + n * off * off)
+    if "mean" in there:
+        n = pieces["n"].to_numpy()
+        parts = GroupSums(*(pieces[name].to_numpy() for name in ("sum", "sum_low", "mean")))
+        sums = exact_sums.of_parts(parts, n, each)
+        merged |= {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean}
+    if "m2" in there:
+        with np.errstate(over="ignore"):  # as in _moments
+            off = parts.mean - each.spread(sums.mean)
+            merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}
 
 
-def _merged_values(pieces: pl.DataFrame, each: Stretches) -> Columns:
+def _merged_values(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
     merged: Columns = {}
     for which in _EXTREMES:
         names = {name: name for name in (which, f"{which}_step") if name in pieces.columns}
@@ -228,78 +227,3 @@ def _merged_values(pieces: pl.DataFrame, each: Stretches) -> Columns:
         if names:  # a piece that says nothing but None has no such value, and so no such step
             merged |= _take(pieces, choose(pieces[f"{end}_step"].is_not_null().to_numpy()), names)
     return merged
-
-
-_NEEDS: Mapping[str, tuple[str, ...]] = {
-    "count": _NUMBERS,
-    "n_nan": ("n_nan",),
-    "n_inf": ("n_pos_inf", "n_neg_inf"),
-    "sum": (*_NUMBERS, "sum"),
-    "mean": (*_NUMBERS, "mean"),
-    "std": (*_NUMBERS, "mean", "m2"),
-    "min": ("min",),
-    "max": ("max",),
-    "argmin": ("min", "min_step"),
-    "argmax": ("max", "max_step"),
-    "best": ("min", "max"),
-    "best_step": ("min", "min_step", "max", "max_step"),
-    "first": tuple(f"first_{name}" for name in _VALUE),
-    "last": tuple(f"last_{name}" for name in _VALUE),
-}
-
-
-def columns(stat: str) -> tuple[str, ...]:
-    """Name the state columns that a statistic needs, to merge states and to compute it.
-
-    Raises UnknownNameError if states do not answer it (quantiles are read from points).
-
-    >>> columns("argmin")
-    ('min', 'min_step')
-    """
-    if stat not in _NEEDS:
-        raise UnknownNameError.nearest("statistic", stat, _NEEDS)
-    return _NEEDS[stat]
-
-
-def expression(stat: str, *, goal: Literal["min", "max"] | None = None) -> pl.Expr:
-    """Give a statistic of numbers as an expression over the columns of merged states; null where there is none.
-
-    Every one is a Float64, but count, n_nan, n_inf, argmin, argmax and best_step are Int64. `best` and `best_step` need
-    the goal, else DefinitionError. `first` and `last` are values of any kind, so they are columns, not one expression:
-    they and unknown names raise UnknownNameError.
-
-    >>> states = pl.DataFrame({"n": [3], "n_pos_inf": [1], "n_neg_inf": [0], "mean": [2.0]})
-    >>> states.select(count=expression("count"), mean=expression("mean")).row(0)
-    (4, inf)
-    """
-    columns(stat)
-    if stat in {"best", "best_step"}:
-        if goal not in _EXTREMES:
-            raise DefinitionError(f"{stat} needs a goal, 'min' or 'max', not {goal!r}: define_metric(..., goal='min')")
-        return expression(goal if stat == "best" else f"arg{goal}")
-    found = _expressions()
-    if stat not in found:
-        raise UnknownNameError(
-            f"{stat} is a value of any kind, not a number: read the columns {', '.join(columns(stat))}"
-        )
-    return found[stat]
-
-
-def _expressions() -> dict[str, pl.Expr]:
-    infinite = pl.col("n_pos_inf") + pl.col("n_neg_inf")
-    count = pl.col("n") + infinite
-    above = pl.when(pl.col("n_pos_inf") > 0).then(math.inf).otherwise(0.0)
-    below = pl.when(pl.col("n_neg_inf") > 0).then(-math.inf).otherwise(0.0)  # inf - inf is NaN, as IEEE has it
-    deviation = pl.when(infinite > 0).then(math.nan).otherwise((pl.col("m2") / (pl.col("n") - 1)).sqrt())
-    return {
-        "count": count,
-        "n_nan": pl.col("n_nan"),
-        "n_inf": infinite,
-        "sum": pl.when(count != 0).then(pl.col("sum") + above + below),
-        "mean": pl.when(count != 0).then(pl.col("mean") + above + below),
-        "std": pl.when(count > 1).then(deviation),
-        "min": pl.col("min"),
-        "max": pl.col("max"),
-        "argmin": pl.col("min_step"),
-        "argmax": pl.col("max_step"),
-    }

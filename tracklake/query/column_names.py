@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
 _TEXT = ".text"
-_MEASURES = {None, "last", "first", "min", "max", "mean", "best"}
-"""Statistics that are better the nearer they come to the goal; a step or a count is not."""
 
 
 class Column(NamedTuple):
@@ -126,7 +124,7 @@ class ColumnNames:
         [True, False]
         """
         path = self._summary(name)
-        if path is None or not (path.stat in _MEASURES or statistics.is_quantile(path.stat)):
+        if path is None or not (path.stat is None or statistics.spec(path.stat).is_measure):
             return False
         return self.summaries.goals(path.metric) == {"max"}
 
@@ -193,5 +191,4 @@ def _parts(key: str, definition: MetricDefinition | None) -> list[str]:
         return [] if key.startswith("_") else [""]
     if definition.none or definition.hidden:
         return []
-    parts = [p for k in definition.kinds for p in (("best", "best_step") if k == "best" else (k,))]
-    return parts or ([] if key.startswith("_") else [""])
+    return list(definition.parts) or ([] if key.startswith("_") else [""])

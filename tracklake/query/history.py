@@ -88,7 +88,7 @@ class SeriesTable:
         [(0, 0.4), (1, 0.5), (2, 0.6)]
         """
         logged, starts = self.snapshot.of_run(run_id), self.snapshot.starts
-        sessions = sorted_groups.kept(starts, starts["run_id"] == run_id)
+        sessions = sorted_groups.filter_rows(starts, starts["run_id"] == run_id)
         rows = points.times(logged, sessions=sessions)
         parts = _placed(logged, rows["step"])
         own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
@@ -188,10 +188,10 @@ class SeriesTable:
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()
         rows = scans.collect(self._points([metric, *others], chosen, raw=False))
-        new = sorted_groups.begin(rows, by=["run_id"])  # join stretches of a run, not points: they are few
+        new = sorted_groups.group_starts(rows, by=["run_id"])  # join stretches of a run, not points: they are few
         heads = rows.select("run_id").filter(new)
         heads = heads.join(best.with_row_index("at"), on="run_id", how="left", maintain_order="left")
-        whose = heads.select("at", pl.col("step").alias("best"))[sorted_groups.numbers(new)]
+        whose = heads.select("at", pl.col("step").alias("best"))[sorted_groups.group_ids(new)]
         at_step = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
         typed = _typed_by_metric(_by_metric(at_step), [metric, *others], best.height, beside=best.columns)
         return pl.DataFrame([*best, *typed])
@@ -332,7 +332,7 @@ def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Cut a frame into its metrics; without a copy where the points of each stand together."""
-    new = sorted_groups.begin(found, by=["metric"])
+    new = sorted_groups.group_starts(found, by=["metric"])
     starts, names = new.arg_true().to_list(), found["metric"].filter(new).to_list()
     if len(set(names)) < len(names):
         return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.compute import states
-from tracklake.schema import naming, values
+from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
@@ -244,6 +243,19 @@ class Summaries:
                 entries[run_id][key] = numbers[run_id, key]
         return entries
 
+    def from_points(
+        self, metrics: Collection[str], stats: Iterable[str], *, runs: Collection[str] | None
+    ) -> pl.DataFrame:
+        """Return statistics that states do not hold, from the points: run_id, metric, a Float64 column a statistic.
+
+        >>> example()._view.runs.summaries.from_points(["loss"], ["median"], runs=["fast"]).rows()
+        [('fast', 'loss', 0.75)]
+        """
+        points = self.snapshot.resolved(metrics, runs=runs)
+        numbers = points.filter(pl.col("value").is_not_nan())  # null, which is no number, is left out as well
+        aggregates = [statistics.from_points(stat).alias(stat) for stat in sorted(stats)]
+        return numbers.group_by("run_id", "metric").agg(aggregates)
+
     def _statistics_of(
         self, shaped: dict[tuple[str, str], MetricDefinition]
     ) -> dict[tuple[str, str], dict[str, Any] | None]:
@@ -252,11 +264,18 @@ class Summaries:
         if not wanted:
             return {}
         kinds = {name for d in wanted.values() for _, name in parts(d)} - {"first", "last"}
-        columns = {c for kind in kinds for c in states.columns(kind)}
+        of_points = {kind for kind in kinds if statistics.needs_points(kind)}
+        kinds -= of_points
+        columns = {c for kind in kinds for c in statistics.columns(kind)}
         ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
         runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
         merged = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
-        table = merged.with_columns(*(states.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
+        table = merged.with_columns(*(statistics.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
+        if of_points:
+            ranked = {m for (_, m), d in wanted.items() if not of_points.isdisjoint(d.kinds)}
+            computed = self.from_points(ranked, of_points, runs=runs)
+            computed = computed.rename({kind: f"= {kind}" for kind in of_points})
+            table = table.join(computed, on=["run_id", "metric"], how="left")
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
         return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
 
@@ -268,8 +287,7 @@ def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
     >>> parts(MetricDefinition("loss", summary=frozenset({"best", "last"}), goal="min"))
     (('best', 'min'), ('best_step', 'argmin'), ('last', 'last'))
     """
-    best = (("best", definition.goal or ""), ("best_step", f"arg{definition.goal}"))
-    return tuple(part for kind in definition.kinds for part in (best if kind == "best" else ((kind, kind),)))
+    return tuple((part, statistics.of_goal(part, definition.goal)) for part in definition.parts)
 
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.common.arguments import refused
-from tracklake.compute import sorted_groups, states, typed_columns
+from tracklake.compute import sorted_groups, typed_columns
 from tracklake.compute.scans import READ_ALL
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.query.summaries import STORED
@@ -130,9 +130,9 @@ class SummaryColumns:
         if not missing:
             return self._statistics
         runs = self._scope(runs, len({path.metric for path in missing}))
-        quantiles = [path for path in missing if statistics.is_quantile(path.stat)]
-        fresh = {path: self._quantile(path, runs) for path in quantiles}
-        if len(quantiles) < len(missing):
+        of_points = [path for path in missing if statistics.needs_points(str(path.stat))]
+        fresh = self._from_points(of_points, runs)
+        if len(of_points) < len(missing):
             fresh |= self._from_states([path for path in missing if path not in fresh], runs)
         return self._kept(self._statistics, fresh, runs)
 
@@ -166,10 +166,10 @@ class SummaryColumns:
 
     def _from_states(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
         stats = sorted({str(path.stat) for path in paths})
-        needed = sorted({column for stat in stats for column in states.columns(stat)})
+        needed = sorted({column for stat in stats for column in statistics.columns(stat)})
         merged = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
         places = self.places(merged["run_id"])
-        tables = {stat: _table(merged, stat) for stat in stats if stat not in ("best", "best_step")}
+        tables = {stat: _table(merged, stat) for stat in stats if statistics.spec(stat).by_goal is None}
         part_of = dict(_stretches(merged["metric"]))
         cells = {}
         for path in paths:
@@ -189,28 +189,33 @@ class SummaryColumns:
         groups = self.summaries.defined.groups
         own_groups = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
         goal = own_groups["group"].replace_strict(goals, default=None, return_dtype=pl.String)
-        least = states.expression(str(path.stat), goal="min")
-        most = states.expression(str(path.stat), goal="max")
+        least = statistics.expression(str(path.stat), goal="min")
+        most = statistics.expression(str(path.stat), goal="max")
         return found.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
 
-    def _quantile(self, path: Statistic, runs: Collection[str] | None) -> Cells:
-        """Return a quantile of the numbers of a metric, interpolated linearly; it reads the points."""
-        share = float(str(path.stat)[1:]) / 100
-        numbers = self.snapshot.resolved([path.metric], runs=runs).filter(pl.col("value").is_not_nan())
-        quantiles = numbers.group_by("run_id").agg(pl.col("value").quantile(share, interpolation="linear"))
-        return Cells(self.places(quantiles["run_id"]), quantiles.select("value"))
+    def _from_points(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
+        """Return the statistics that only points have, of a metric from one scan."""
+        stats_of: dict[str, list[str]] = {}
+        for path in paths:
+            stats_of.setdefault(path.metric, []).append(str(path.stat))
+        cells: dict[Statistic, Cells] = {}
+        for metric, stats in stats_of.items():
+            table = self.summaries.from_points([metric], stats, runs=runs)
+            places = self.places(table["run_id"])
+            cells |= {statistics.Statistic(metric, stat): Cells(places, table.select(value=stat)) for stat in stats}
+        return cells
 
 
 def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
     """Return a statistic of every state: stored columns for first and last, else one column of numbers."""
-    if stat in ("first", "last"):
+    if statistics.spec(stat).dtype == "any":
         return found.select(pl.col(f"{stat}_{part}").alias(part) for part in STORED)
-    return found.select(states.expression(stat))
+    return found.select(statistics.expression(stat))
 
 
 def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
     """Yield each value of a sorted column and where it stands."""
-    new = sorted_groups.begin(column.to_frame(), by=[column.name])
+    new = sorted_groups.group_starts(column.to_frame(), by=[column.name])
     starts = new.arg_true().to_list()
     stops = [*starts[1:], len(column)]
     for value, start, stop in zip(column.filter(new), starts, stops, strict=False):

@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tracklake.common.arguments import check_word
 from tracklake.errors import DefinitionError
 from tracklake.schema.naming import compile_glob, is_glob, metric_name
+from tracklake.schema.statistics import KINDS
 
 if TYPE_CHECKING:
     import re
 
 Goal = Literal["min", "max"]
 GoalWord = Literal["min", "max", "minimize", "maximize"]
-
-KINDS: tuple[str, ...] = ("min", "max", "mean", "best", "last", "first", "std", "sum", "count")
-"""The kinds of summary that show something, in the order in which an entry shows them."""
 
 _ACCEPTED_KINDS = (*KINDS, "none", "copy")
 GOALS: dict[str, Goal] = {"min": "min", "minimize": "min", "max": "max", "maximize": "max"}
@@ -196,6 +194,15 @@ class MetricDefinition:
         ('min', 'last')
         """
         return () if self.none else tuple(kind for kind in KINDS if kind in self.summary)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The statistics that the entry shows: the kinds, and beside `best` its step.
+
+        >>> MetricDefinition("loss", summary=frozenset({"best", "last"}), goal="min").parts
+        ('best', 'best_step', 'last')
+        """
+        return tuple(part for kind in self.kinds for part in (("best", "best_step") if kind == "best" else (kind,)))
 
     def merged(self, said: Statement) -> MetricDefinition:
         """Return the definition after one more statement: kinds are united, the rest is replaced where it was said.

@@ -35,8 +35,9 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "n_nan": pl.Int64,
     "n_pos_inf": pl.Int64,
     "n_neg_inf": pl.Int64,
-    "sum": pl.Float64,  # of the finite numbers, 0.0 if there are none
-    "mean": pl.Float64,  # likewise
+    "sum": pl.Float64,  # of the finite numbers, 0.0 if there are none; infinite beyond 1e308
+    "sum_low": pl.Float64,  # what rounding took from it; see compute/exact_sums
+    "mean": pl.Float64,  # of the finite numbers, always finite, 0.0 if there are none
     "m2": pl.Float64,  # sum of squared differences from the mean, likewise
     "min": pl.Float64,  # infinities count, NaN does not; null if there is no number
     "min_step": pl.Int64,  # the earliest step with that value

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.compute import states, typed_columns
+from tracklake.compute import typed_columns
 from tracklake.schema import statistics
-from tracklake.schema.statistics import STATISTICS, Statistic
+from tracklake.schema.statistics import REGISTRY, Statistic
 from tracklake.schema.values import Kind
 from tracklake.sql.views import Part, View
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 ENTRY = "entry"
 """The statistic that is what a run's summary holds under the bare name: set by hand, or the last value."""
-_ENDS = ("first", "last")
-_OF_ALL = frozenset((*_ENDS, "best", "best_step"))
+_ENDS = frozenset(stat for stat, spec in REGISTRY.items() if spec.dtype == "any")
+_BY_GOAL = frozenset(stat for stat, spec in REGISTRY.items() if spec.by_goal)
+_OF_ALL = _ENDS | _BY_GOAL
 """Statistics that are not one number which states give by themselves."""
 FEW = 16
 """So many columns of statistics are taken from those that the table of runs remembers."""
@@ -38,18 +39,19 @@ def summaries(table: RunTable, limits: Limits) -> View:
     """
     metrics_logged = set(table.snapshot.metrics)
     metrics = sorted(metrics_logged if limits.metrics is None else metrics_logged & limits.metrics)
-    wanted = [*STATISTICS, ENTRY] if limits.stats is None else sorted(limits.stats)
-    stats = [stat for stat in wanted if stat in STATISTICS]
+    stored = [stat for stat in REGISTRY if not statistics.needs_points(stat)]
+    wanted = [*stored, ENTRY] if limits.stats is None else sorted(limits.stats)
+    stats = [stat for stat in stored if stat in wanted]
     parts = [Part("tracklake_statistics", _wide_schema(stats), lambda: _wide(table, metrics, stats, limits.runs))]
     branches = [_branch("tracklake_statistics", stat) for stat in stats]
     if ENTRY in wanted:
         keys_wanted = None if limits.metrics is None else list(limits.metrics)
         parts.append(Part("tracklake_entries", _LONG, lambda: _entries(table, keys_wanted, limits.runs)))
         branches.append("SELECT * FROM tracklake_entries")
-    quantiles = [stat for stat in wanted if stat not in STATISTICS and statistics.is_statistic(stat)]
-    if quantiles:
-        parts.append(Part("tracklake_quantiles", _LONG, lambda: _quantiles(table, metrics, quantiles, limits.runs)))
-        branches.append("SELECT * FROM tracklake_quantiles")
+    of_points = [stat for stat in wanted if statistics.is_statistic(stat) and statistics.needs_points(stat)]
+    if of_points:
+        parts.append(Part("tracklake_of_points", _LONG, lambda: _from_points(table, metrics, of_points, limits.runs)))
+        branches.append("SELECT * FROM tracklake_of_points")
     if not branches:
         parts, branches = (
             [Part("tracklake_nothing", _LONG, lambda: pl.DataFrame(schema=_LONG))],
@@ -84,10 +86,10 @@ def _wide(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: C
     """Return one row a (run, metric), and a column a statistic."""
     if metrics and len(metrics) * len(stats) <= FEW and _OF_ALL.isdisjoint(stats):
         return _wide_of_few(table, metrics, stats, runs)
-    needed = {column for stat in stats for column in states.columns(stat)}
+    needed = {column for stat in stats for column in statistics.columns(stat)}
     merged = table.snapshot.states(metrics, columns=sorted(needed), runs=runs)
     merged = merged.join(table.summaries.runs.select("run_id", "project"), on="run_id", maintain_order="left")
-    if not {"best", "best_step"}.isdisjoint(stats):
+    if not _BY_GOAL.isdisjoint(stats):
         merged = merged.join(_goals(table, metrics), on=["run_id", "metric"], how="left", maintain_order="left")
     expressions = [expression for stat in stats for expression in _expressions(stat)]
     return merged.select("run_id", "project", "metric", *expressions).select(list(_wide_schema(stats)))
@@ -116,12 +118,12 @@ def _expressions(stat: str) -> Iterator[pl.Expr]:
     if stat in _ENDS:
         yield pl.col(f"{stat}_value").alias(stat)
         yield typed_columns.in_words(f"{stat}_")
-    elif stat in ("best", "best_step"):
-        least, most = (states.expression(stat, goal=goal) for goal in ("min", "max"))
+    elif stat in _BY_GOAL:
+        least, most = (statistics.expression(stat, goal=goal) for goal in ("min", "max"))
         best = pl.when(pl.col("goal") == "min").then(least).when(pl.col("goal") == "max").then(most)
         yield best.cast(pl.Float64).alias(stat)
     else:
-        yield states.expression(stat).cast(pl.Float64).alias(stat)
+        yield statistics.expression(stat).cast(pl.Float64).alias(stat)
 
 
 def _goals(table: RunTable, metrics: Sequence[str]) -> pl.DataFrame:
@@ -143,11 +145,9 @@ def _entries(table: RunTable, wanted: list[str] | None, runs: list[str] | None) 
     return _long(table, rows.with_columns(pl.lit(ENTRY).alias("stat")))
 
 
-def _quantiles(
-    table: RunTable, metrics: Sequence[str], quantiles: Sequence[str], runs: list[str] | None
-) -> pl.DataFrame:
+def _from_points(table: RunTable, metrics: Sequence[str], stats: Sequence[str], runs: list[str] | None) -> pl.DataFrame:
     run_ids = table.summaries.runs["run_id"] if runs is None else pl.Series("run_id", runs, dtype=pl.String)
-    wanted = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in quantiles}
+    wanted = {f"{metric} {stat}": Statistic(metric, stat) for metric in metrics for stat in stats}
     frames = [
         pl.DataFrame({"run_id": run_ids, "value": column}).with_columns(
             pl.lit(wanted[name].metric).alias("metric"),

@@ -13,7 +13,7 @@
 - `run_identity`: what a run that is being written is called, and where it belongs; a part of `Run`.
 - `run_mappings`: the two mappings of a run: its summary and its config, written through as they are changed.
 - `run_metadata`: what a run notes of its surroundings: host, process, code. Never the environment, never a secret.
-- `running_summary`: what one run's summary is made of, in memory: tallies of series, edits, definitions; and the
+- `running_summary`: what one run's summary is made of, in memory: states of series, edits, definitions; and the
   entries they make.
 - `session`: one process writing one run: its journal from beginning to end, and what is done beside the training.
 - `start`: how a run starts: where its lake is, which id it has, and whether it goes on with sessions that were there.

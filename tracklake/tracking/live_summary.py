@@ -127,7 +127,7 @@ class LiveSummary:
         ledger = Ledger(session=self._journal.session)
         said = snapshot.states(columns=list(STATES), runs=[self._run_id])
         for state in _in_microseconds(said).iter_rows(named=True):
-            ledger.tally(state["metric"]).absorb(state)
+            ledger.series(state["metric"]).absorb(state)
         edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
         for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *_STORED).iter_rows():
             ledger.say(stamp, op, key, values.Stored(*stored))
@@ -159,7 +159,7 @@ class _Reading:
         self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
         """By key set: how the values of a row lie there, and the kind and place of each."""
         for name in PSEUDO:
-            ledger.tally(name)
+            ledger.series(name)
 
     def read_on(self, size: int) -> None:
         """Take in the frames up to this size of the file."""
@@ -222,9 +222,9 @@ class _Reading:
     def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:
         """Return the kind and place of each value of a row of these names and kinds, and let the ledger know them."""
         for name, _ in logged:
-            self.ledger.tally(name)
+            self.ledger.series(name)
             if name == "_timestamp":
-                self.ledger.tally(name).spoil()
+                self.ledger.series(name).spoil()
         return {name: (kind, i) for i, (name, kind) in enumerate([*logged, *_PSEUDO_KINDS])}
 
     def _read_many(self) -> None:
@@ -233,14 +233,14 @@ class _Reading:
         header = self._tail.header
         logged = row_decoding.points_of([row_decoding.Source(tail, header["project"], header["run"], self._session)])
         if "_timestamp" in logged["metric"]:
-            self.ledger.tally("_timestamp").spoil()
+            self.ledger.series("_timestamp").spoil()
         found = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
         for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
-            self.ledger.tally(state["metric"]).absorb(state)
+            self.ledger.series(state["metric"]).absorb(state)
         newest = _in_microseconds(found.filter(top).sort("ts", maintain_order=True))
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
-            self.ledger.tally(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
+            self.ledger.series(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
         for item in tail.items:
             self.ledger.say(item.stamp, item.op, item.key, item.stored)
 

@@ -1,4 +1,4 @@
-"""What one run's summary is made of, in memory: tallies of series, edits, definitions; and the entries they make.
+"""What one run's summary is made of, in memory: states of series, edits, definitions; and the entries they make.
 
 The scalar twin of `summaries`, for the run that is being written.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklake.compute.running_state import Tally
+from tracklake.compute.running_state import RunningState
 from tracklake.query.summaries import shape
-from tracklake.schema import naming, values
+from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, Statement
 from tracklake.schema.statement_kind import StatementKind
 
@@ -37,7 +37,7 @@ class Ledger:
     """The series, edits and definitions of one run.
 
     >>> ledger = Ledger(session=1)
-    >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+    >>> ledger.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
     >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
     >>> ledger.entries()
     {'best': 7, 'loss': 0.5}
@@ -47,28 +47,30 @@ class Ledger:
         """Begin empty; `say` is for statements of this session."""
         self._session = session
         self._rows: list[Row] = []
-        self._tallies: dict[str, Tally] = {}
+        self._series: dict[str, RunningState] = {}
         self._events: dict[str, _Event] = {}
         self._names: dict[str, None] = {}
         self._families: dict[str, list[str]] = defaultdict(list)
         """Names by their first part: only within a family can names hide each other."""
         self._said: list[tuple[int, int, Statement]] = []
         self._definitions = Definitions()
+        self._ranked = False
+        """Whether some definition asks for a statistic that only points have."""
 
     def __len__(self) -> int:
         """How many series there are."""
-        return len(self._tallies)
+        return len(self._series)
 
-    def tally(self, name: str) -> Tally:
-        """Return the tally of a series, a new one if there is none yet.
+    def series(self, name: str) -> RunningState:
+        """Return the running state of a series, a new one if there is none yet.
 
         >>> ledger = Ledger(session=1)
-        >>> ledger.tally("loss") is ledger.tally("loss")
+        >>> ledger.series("loss") is ledger.series("loss")
         True
         """
-        found = self._tallies.get(name)
+        found = self._series.get(name)
         if found is None:
-            found = self._tallies[name] = Tally(name, self._rows)
+            found = self._series[name] = RunningState(name, self._rows)
             self._meet(name)
         return found
 
@@ -76,15 +78,15 @@ class Ledger:
         """Take in a row; its series have to be known.
 
         >>> ledger = Ledger(session=1)
-        >>> _ = ledger.tally("loss")
+        >>> _ = ledger.series("loss")
         >>> ledger.take((0, 10, {"loss": (values.Kind.FLOAT, 0)}, (0.5,)))
         >>> ledger.entries()
         {'loss': 0.5}
         """
         self._rows.append(row)
         if len(self._rows) == _AT_MOST:
-            for tally in self._tallies.values():
-                tally.settle()
+            for state in self._series.values():
+                state.settle()
             self._rows.clear()
 
     def say(self, stamp: int, op: str, key: str, stored: Stored) -> None:
@@ -109,7 +111,7 @@ class Ledger:
         """Take in a definition that was said in any session, of the run or the lake.
 
         >>> ledger = Ledger(session=1)
-        >>> ledger.tally("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> ledger.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
         >>> ledger.define(20, 7, '{"name":"loss","summary":["min"]}')
         >>> ledger.entries()
         {'loss': {'min': 0.5}}
@@ -117,20 +119,25 @@ class Ledger:
         self._said.append((stamp, session, Statement.from_json(text)))
         self._said.sort(key=lambda item: item[:2])
         self._definitions = Definitions(statement for _, _, statement in self._said)
+        kinds = {kind for definition in self._definitions.values() for kind in definition.kinds}
+        self._ranked = any(map(statistics.needs_points, kinds))
 
     def entries(self, name: str | None = None) -> dict[str, Any] | None:
-        """Return the entries by full name: all, or those at, above and under one. None: a series of them is late.
+        """Return the entries by full name: all, or those at, above and under one.
+
+        None where only the points have them: a series is late, or its definition asks for a statistic that no running
+        state holds.
 
         >>> ledger = Ledger(session=1)
         >>> for name in ("train", "train.loss", "lr"):
-        ...     ledger.tally(name).add(0, 10, values.Kind.FLOAT, 0.5)
+        ...     ledger.series(name).add(0, 10, values.Kind.FLOAT, 0.5)
         >>> ledger.entries("lr"), ledger.entries("train")
         ({'lr': 0.5}, {'train.loss': 0.5})
         """
         family: Collection[str] = self._names if name is None else self._families.get(naming.first_part(name), ())
-        tallies = self._tallies
+        states = self._series
         for member in family:
-            if member in tallies and tallies[member].late:
+            if member in states and (states[member].late or self._needs_points(member)):
                 return None
         wanted = family if name is None or len(family) <= 1 else (*naming.parents(name), name, *self._under(name))
         entries = {}
@@ -139,6 +146,12 @@ class Ledger:
             if shown is not _ABSENT:
                 entries[key] = shown
         return entries
+
+    def _needs_points(self, name: str) -> bool:
+        if not self._ranked:
+            return False
+        definition = self._definitions.resolve(name)
+        return definition is not None and any(map(statistics.needs_points, definition.kinds))
 
     def _meet(self, name: str) -> None:
         if name not in self._names:
@@ -151,20 +164,20 @@ class Ledger:
 
     def _shown(self, name: str) -> Any:
         """Return the entry of just this name, as `Summaries.of_run` has it."""
-        event, tally = self._events.get(name), self._tallies.get(name)
-        ts = None if tally is None else tally.ts
+        event, state = self._events.get(name), self._series.get(name)
+        ts = None if state is None else state.ts
         if event is not None and (ts is None or event.at > ts):
             if event.stored is None or self._is_hidden(name, event.at):
                 return _ABSENT
             return values.restore(*event.stored)
-        if tally is None or ts is None or self._is_hidden(name, ts):
+        if state is None or ts is None or self._is_hidden(name, ts):
             return _ABSENT
         definition = self._definitions.resolve(name)
         if definition is None or not (definition.none or definition.summary):
-            return tally.last
+            return state.last
         if definition.none:
             return _ABSENT
-        entry = shape(definition, tally.counted().statistic)
+        entry = shape(definition, state.counted().statistic)
         return _ABSENT if entry is None else entry
 
     def _is_hidden(self, name: str, at: int) -> bool:
@@ -177,7 +190,7 @@ class Ledger:
 
     def _said_at(self, name: str, *, erased: bool) -> int:
         """Return when a name was written last, or also erased; -1 if never."""
-        event, tally = self._events.get(name), self._tallies.get(name)
+        event, state = self._events.get(name), self._series.get(name)
         by_hand = None if event is None else event.at if erased else event.written
-        ts = None if tally is None else tally.ts
+        ts = None if state is None else state.ts
         return max(-1 if by_hand is None else by_hand, -1 if ts is None else ts)

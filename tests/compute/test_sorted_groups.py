@@ -1,4 +1,4 @@
-"""Stretches: rows that stand together; what is said of them without looking at each row twice."""
+"""SortedGroups: rows that stand together; what is said of them without looking at each row twice."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from tracklake.compute import sorted_groups
-from tracklake.compute.sorted_groups import Stretches
+from tracklake.compute.sorted_groups import SortedGroups
 
 
 def test_changes_mark_the_first_row_and_every_row_unlike_the_one_before():
     """A row is marked if any of the columns differs from the row before; no rows give no marks."""
     rows = pl.DataFrame({"a": ["x", "x", "x", "y"], "b": [1, 1, 2, 2]})
-    assert sorted_groups.begin(rows, by=["a", "b"]).to_list() == [True, False, True, True]
-    assert sorted_groups.begin(rows.head(0), by=["a"]).to_list() == []
+    assert sorted_groups.group_starts(rows, by=["a", "b"]).to_list() == [True, False, True, True]
+    assert sorted_groups.group_starts(rows.head(0), by=["a"]).to_list() == []
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_ranks_order_as_the_strings_do(strings):
 def test_gathering_keeps_the_order_of_equal_rows():
     """Rows with the same strings stay as they stand, however many pieces of them there are."""
     names = [f"m{i % 7}" for i in range(2_000) for _ in range(2)]
-    order = sorted_groups.gathered(pl.DataFrame({"a": names, "b": ["x"] * 4_000}), by=["a", "b"]).to_list()
+    order = sorted_groups.gather_order(pl.DataFrame({"a": names, "b": ["x"] * 4_000}), by=["a", "b"]).to_list()
     assert order == sorted(range(4_000), key=lambda i: names[i])
 
 
@@ -66,17 +66,17 @@ def test_many_rows_sort_as_few_do(order: str):
 
 def test_nothing_is_gathered_from_nothing():
     """An empty frame has no order."""
-    assert sorted_groups.gathered(pl.DataFrame({"a": []}, schema={"a": pl.String}), by=["a"]).to_list() == []
+    assert sorted_groups.gather_order(pl.DataFrame({"a": []}, schema={"a": pl.String}), by=["a"]).to_list() == []
 
 
 @pytest.fixture
 def each():
-    """Give stretches of the rows 0 and 1, 2 alone, 3 to 5."""
-    return Stretches(np.array([0, 2, 3]), 6)
+    """Give groups of the rows 0 and 1, 2 alone, 3 to 5."""
+    return SortedGroups(np.array([0, 2, 3]), 6)
 
 
 def test_the_first_and_the_last_that_are_true(each):
-    """Positions are those of the frame, and -1 where a stretch has none, whatever its neighbours have."""
+    """Positions are those of the frame, and -1 where a group has none, whatever its neighbours have."""
     mask = np.array([False, True, False, True, False, True])
     assert each.first(mask).tolist() == [1, -1, 3]
     assert each.last(mask).tolist() == [1, -1, 5]
@@ -93,11 +93,11 @@ def test_the_earliest_extreme(each):
 
 
 def test_what_adds_up(each):
-    """Lengths, counts, sums and the largest, one a stretch, and spread over its rows again."""
+    """Lengths, counts, sums and the largest, one a group, and spread over its rows again."""
     x = np.array([1, 2, 4, 8, 16, 32])
     assert each.lengths.tolist() == [2, 1, 3]
     assert each.count(x > 1).tolist() == [1, 1, 3]
     assert each.count(x.astype(np.int8)).tolist() == [3, 4, 56]
-    assert each.total(x / 2).tolist() == [1.5, 2.0, 28.0]
-    assert each.most(-x).tolist() == [-1, -4, -8]
+    assert each.sum(x / 2).tolist() == [1.5, 2.0, 28.0]
+    assert each.max(-x).tolist() == [-1, -4, -8]
     assert each.spread(each.lengths).tolist() == [2, 2, 1, 3, 3, 3]
