@@ -163,10 +163,10 @@ class Publication:
             self.projects.setdefault(project, set()).update(run_ids)
             self.runs.update(dict.fromkeys(run_ids, 0))
         if frame.height:
-            starts = sorted_groups.begin(frame, by=("run_id",)).arg_true()
+            starts = sorted_groups.group_starts(frame, by=("run_id",)).arg_true()
             lengths = starts.slice(1).append(pl.Series([frame.height], dtype=starts.dtype)) - starts
             self.runs.update(dict(zip(frame["run_id"].gather(starts), lengths, strict=True)))
-            first = sorted_groups.begin(frame, by=("run_id", "metric", "step"))
+            first = sorted_groups.group_starts(frame, by=("run_id", "metric", "step"))
             self.n_overwritten += frame.height - int(first.sum())
 
 
