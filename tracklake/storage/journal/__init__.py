@@ -8,6 +8,7 @@
 - `row_decoding`: decoding of rows: the records of journals as the long frame of points.
 - `statements`: the records of sessions other than rows, as two flat frames: one row a journal file, and one row a
   statement.
+- `upload`: the journal files of a local spool, mirrored to an object store while they grow.
 - `writer`: the journal: the append-only log of one session of one run, written by that process and nobody else.
 """
 

@@ -1,0 +1,218 @@
+"""Uploads: the journal files of a local spool, mirrored to an object store while they grow.
+
+A journal on a store is one object that is overwritten by ever longer prefixes of the same bytes, so that frames,
+watermarks and readers are those of a local lake. A file leaves the spool once the store has all of it: a process that
+is killed loses nothing as soon as its machine uploads again (`recover`), a disk that is lost what the last upload lacked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tracklake.errors import LakeError
+from tracklake.storage.journal.file_names import FileName
+from tracklake.storage.journal.reader import JournalReader
+from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+INTERVAL = 10.0
+"""Seconds between two uploads of a session, in its first hour: what a lost disk may cost."""
+LATER_INTERVAL = 60.0
+FIRST_HOUR = 3600.0
+BEAT = 120.0
+"""Seconds of silence after which the same bytes are put again, as a sign of life."""
+
+
+class GrowingObjects(Protocol):
+    """What an upload needs of a store."""
+
+    def replace(self, name: str, data: bytes, *, tag: str | None) -> str:
+        """Overwrite an object whose tag is still this one (None: create it); FileExistsError if it is another."""
+
+    def tag(self, name: str) -> str:
+        """Return the tag of an object."""
+
+    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Return the bytes of an object."""
+
+    def describe(self, name: str = "") -> str:
+        """Return where an object lies."""
+
+
+class Upload:
+    """One file of the spool and the object that mirrors it.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage.object_store import ObjectStorage
+    >>> store = ObjectStorage("memory:///lake")
+    >>> _ = Path("a.tlj").write_bytes(b"one")
+    >>> upload = Upload(store, Path("a.tlj"), "journal/a.tlj")
+    >>> upload.push(), store.read("journal/a.tlj")
+    (3, b'one')
+    """
+
+    def __init__(self, store: GrowingObjects, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+        self.uploaded = 0
+        """Bytes that the store has."""
+        self._store = store
+        self._tag: str | None = None
+        self._put_at = float("-inf")
+
+    def push(self, *, until: int | None = None) -> int:
+        """Upload what the file holds (up to `until`) if that is more than before; return how many bytes the store has.
+
+        The same bytes are put again after two minutes of silence. OSError if the store does not answer, LakeError if
+        its object holds other bytes than this file.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.object_store import ObjectStorage
+        >>> _ = Path("b.tlj").write_bytes(b"one")
+        >>> Upload(ObjectStorage("memory:///lake"), Path("b.tlj"), "journal/b.tlj").push(until=2)
+        2
+        """
+        data = self.path.read_bytes()[:until]
+        if len(data) > self.uploaded or time.monotonic() - self._put_at > BEAT:
+            try:
+                self._put(data, self._tag)
+            except FileExistsError:
+                self._reconcile(data)
+        return self.uploaded
+
+    def _put(self, data: bytes, tag: str | None) -> None:
+        self._tag = self._store.replace(self.name, data, tag=tag)
+        self.uploaded, self._put_at = len(data), time.monotonic()
+
+    def _reconcile(self, data: bytes) -> None:
+        """Go on from an object that is there under another tag: an upload of mine whose answer was lost, as a rule."""
+        tag = self._store.tag(self.name)
+        present = self._store.read(self.name)
+        if present.startswith(data):  # another process of this machine has uploaded the same file further
+            self._tag, self.uploaded, self._put_at = tag, len(data), time.monotonic()
+        elif data.startswith(present):
+            self._put(data, tag)
+        else:
+            raise LakeError(
+                f"{self._store.describe(self.name)} holds other bytes than {self.path}, which stays where it is; "
+                "`tracklake check` tells more of the lake"
+            )
+
+
+class Uploader:
+    """The uploads of one session: its files in order of their number, each seconds apart while it runs."""
+
+    def __init__(self, store: GrowingObjects, folder: Path, session: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._session = session
+        self._uploads: dict[str, Upload] = {}
+        self._began = time.monotonic()
+        self._due = self._began + INTERVAL
+
+    def tick(self) -> None:
+        """Upload if it is time; OSError if the store does not answer, and then the next try is an interval later.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.object_store import ObjectStorage
+        >>> Uploader(ObjectStorage("memory:///lake"), Path(), session=7).tick()  # not in the first ten seconds
+        """
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + (INTERVAL if now - self._began < FIRST_HOUR else LATER_INTERVAL)
+            self.push(over=False)
+
+    def push(self, *, over: bool) -> None:
+        """Upload every file of the session; delete those that are complete, with `over` the last one too.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.object_store import ObjectStorage
+        >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
+        >>> _ = Path(name).write_bytes(b"frames")
+        >>> Uploader(store, Path(), session=7).push(over=True), Path(name).exists(), store.read(f"journal/{name}")
+        (None, False, b'frames')
+        """
+        paths = [self._folder / str(name) for name in _files(self._folder) if name.session == self._session]
+        for path in paths:
+            name = f"{JOURNAL_FOLDER}/{path.name}"
+            upload = self._uploads.setdefault(path.name, Upload(self._store, path, name))
+            uploaded = upload.push()
+            if (over or path != paths[-1]) and uploaded == path.stat().st_size:
+                path.unlink()
+
+
+class Recovered(NamedTuple):
+    """What `recover` did."""
+
+    files: int
+    """Uploaded to their end, and deleted from the spool."""
+    bytes: int
+    live: int
+    """Left alone: a process writes them."""
+
+
+def recover(store: GrowingObjects, folder: Path) -> Recovered:
+    """Upload what processes that are gone left in a spool: all sound frames; a torn tail was never acknowledged.
+
+    Two recoverers, or a recoverer and the writer, do not meet: each takes the lock of a file. OSError if the store
+    does not answer, and nothing is deleted then.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage.object_store import ObjectStorage
+    >>> recover(ObjectStorage("memory:///lake"), Path("empty"))
+    Recovered(files=0, bytes=0, live=0)
+    """
+    files = total = live = 0
+    for name in _files(folder):
+        path = folder / str(name)
+        with _taken(path) as is_mine:
+            if not is_mine:
+                live += 1
+                continue
+            reader = JournalReader(path)
+            reader.read()
+            total += Upload(store, path, f"{JOURNAL_FOLDER}/{path.name}").push(until=reader.offset)
+            path.unlink()
+            files += 1
+    return Recovered(files, total, live)
+
+
+def _files(folder: Path) -> list[FileName]:
+    """Return the journal files of a spool, by session and number."""
+    names = (FileName.parse(path.name) for path in folder.glob(f"*{JOURNAL_SUFFIX}"))
+    return sorted((name for name in names if name is not None), key=lambda name: (name.session, name.n))
+
+
+@contextlib.contextmanager
+def _taken(path: Path) -> Iterator[bool]:
+    """Take the lock of a file for a while; False if another process has it, or the file is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    lock: Callable[[int, int], None] = fcntl.flock
+    try:
+        lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
