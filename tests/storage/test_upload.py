@@ -107,7 +107,7 @@ def test_a_killed_process_loses_nothing_once_its_machine_recovers(store, tmp_pat
     assert list(tmp_path.glob("*.tlj")) == []
 
 
-def test_a_recovery_leaves_live_files_alone(store, tmp_path: Path):
+def test_a_recovery_leaves_live_files_alone(tmp_path: Path):
     """A journal that a process writes is its writer's to upload."""
     written = journal(tmp_path / "spool")
     log(written, range(3))

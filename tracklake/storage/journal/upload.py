@@ -2,7 +2,8 @@
 
 A journal on a store is one object that is overwritten by ever longer prefixes of the same bytes, so that frames,
 watermarks and readers are those of a local lake. A file leaves the spool once the store has all of it: a process that
-is killed loses nothing as soon as its machine uploads again (`recover`), a disk that is lost what the last upload lacked.
+is killed loses nothing as soon as its machine uploads again (`recover`); a disk that is lost, what the last upload
+lacked.
 """
 
 from __future__ import annotations
