@@ -13,7 +13,7 @@ from processes import at_once, output
 
 from tracklake.errors import LakeError
 from tracklake.schema import tables
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import delta_log as delta_log_module
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.delta_log import DeltaLog, Version
@@ -27,7 +27,7 @@ SECOND = "history/_delta_log/00000000000000000001.json"
 
 @pytest.fixture
 def log(tmp_path: Path) -> DeltaLog:
-    return DeltaLog(Storage(tmp_path / "lake"))
+    return DeltaLog(LocalStorage(tmp_path / "lake"))
 
 
 def part(key: str, *, n_points: int = 10, size: int = 100) -> Partition:
@@ -60,9 +60,9 @@ COMMITTER = """
 from pathlib import Path
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.delta_log import DeltaLog
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 
-log = DeltaLog(Storage(Path(sys.argv[1])))
+log = DeltaLog(LocalStorage(Path(sys.argv[1])))
 
 def commit(key, base, **more):
     part = Partition(key, n_points=10, created=0, sizes=(100, 50, 20), crcs=(1, 2, 3))
@@ -259,14 +259,14 @@ def test_commit_times_never_go_back(log: DeltaLog, monkeypatch: pytest.MonkeyPat
 def test_error_of_unknown_outcome(log: DeltaLog, monkeypatch: pytest.MonkeyPatch, *, published: bool) -> None:
     """After an error the number is read back: our own commit there has won, and without it the error goes on."""
     log.create()
-    put = Storage.put_if_absent
+    put = LocalStorage.put_if_absent
 
-    def fail(storage: Storage, name: str, data: bytes) -> bool:
+    def fail(storage: LocalStorage, name: str, data: bytes) -> bool:
         if published:
             put(storage, name, data)
         raise OSError(errno.EIO, "answer lost")
 
-    monkeypatch.setattr(Storage, "put_if_absent", fail)
+    monkeypatch.setattr(LocalStorage, "put_if_absent", fail)
     if published:
         assert seal(log, "a").number == 1
     else:
@@ -278,8 +278,8 @@ def test_error_of_unknown_outcome(log: DeltaLog, monkeypatch: pytest.MonkeyPatch
 def test_own_commit_called_taken(log: DeltaLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A put that calls the number taken when our own commit is there has won: it is not committed twice."""
     log.create()
-    put = Storage.put_if_absent
-    monkeypatch.setattr(Storage, "put_if_absent", lambda *args: put(*args) and False)
+    put = LocalStorage.put_if_absent
+    monkeypatch.setattr(LocalStorage, "put_if_absent", lambda *args: put(*args) and False)
     assert seal(log, "a").number == 1
     assert log.read().number == 1
 

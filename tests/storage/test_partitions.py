@@ -17,7 +17,7 @@ import pytest
 import tracklake as tl
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import delta_log, partitions
 
 NAN = math.nan
@@ -163,7 +163,7 @@ def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypat
         said.append(thread)
         raise RuntimeError("can't start new thread")
 
-    storage = Storage(tmp_path)
+    storage = LocalStorage(tmp_path)
     monkeypatch.setattr(threading.Thread, "start", start)
     part = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
     assert said

@@ -13,7 +13,7 @@ import pytest
 from processes import output, start
 
 import tracklake as tl
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import partitions, sealing
 from tracklake.storage.table.delta_log import DeltaLog
 
@@ -189,7 +189,7 @@ def test_who_seals_second_drops_what_it_wrote(tmp_path: Path, monkeypatch: pytes
 def test_who_seals_beside_another_commits_on_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abandon, times):
     """A commit of other journals takes nothing away from it, but where it took so long that its files may be gone."""
     write_runs(tmp_path)
-    log = DeltaLog(Storage(tmp_path))
+    log = DeltaLog(LocalStorage(tmp_path))
     monkeypatch.setattr(sealing, "ABANDON_SECONDS", abandon)
     beside = {"add": [], "operation": "SEAL", "still_valid": lambda _: True}
     written = go_first(monkeypatch, lambda: log.commit(base=log.read(), **beside))
@@ -211,7 +211,7 @@ def die_before(owner, name, call):
     setattr(owner, name, dying)
 
 owner, name, call = sys.argv[2].split()
-die_before({"partitions": partitions, "log": delta_log.DeltaLog, "storage": storage.Storage, "sealing": sealing,
+die_before({"partitions": partitions, "log": delta_log.DeltaLog, "storage": storage.LocalStorage, "sealing": sealing,
             "os": os}[owner], name, int(call))
 tl.open(sys.argv[1]).refresh()
 """
@@ -352,7 +352,7 @@ def test_foreign_reader_of_the_log(tmp_path: Path):
     """The commit that seals is a plain Delta commit: its adds name the history file and its points."""
     write_runs(tmp_path, runs=1)
     tl.open(tmp_path).refresh()
-    lines = Storage(tmp_path).read(f"history/_delta_log/{1:020d}.json").splitlines()
+    lines = LocalStorage(tmp_path).read(f"history/_delta_log/{1:020d}.json").splitlines()
     actions = {kind: action for line in lines for kind, action in json.loads(line).items()}
     assert actions["commitInfo"]["operation"] == "SEAL"
     assert json.loads(actions["add"]["stats"]) == {"numRecords": 50}

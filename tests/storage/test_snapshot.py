@@ -14,7 +14,7 @@ from tracklake.storage.journal import host
 from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER, root_of
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table.catalog import Catalog, PartitionRuns, partitions_with_runs
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -327,7 +327,7 @@ def test_partitions_that_hold_none_of_the_runs_are_left_out():
 def test_a_partition_is_read_once(tmp_path):
     """What a catalog has read of one is kept when others come."""
     lake = tl.open(tmp_path, create=True)
-    catalog = Catalog(Storage(root_of(lake.dir)))
+    catalog = Catalog(LocalStorage(root_of(lake.dir)))
     held = []
     for run_id in "ab":
         with tl.init(id=run_id, dir=tmp_path) as run:
@@ -358,7 +358,7 @@ def test_a_sealed_run_is_known_by_its_id_in_any_case(tmp_path):
     tl.open(tmp_path).refresh()
     for file in (tmp_path / JOURNAL_FOLDER).iterdir():
         file.unlink()
-    catalog = Catalog(Storage(tmp_path))
+    catalog = Catalog(LocalStorage(tmp_path))
     assert [catalog.has_run(f"rUN{i}") for i in range(12)] == [True] * 12
     assert not catalog.has_run("Run12")
     with tl.init("p", id="Run7", resume="must", dir=tmp_path) as run:

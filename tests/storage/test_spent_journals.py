@@ -13,7 +13,7 @@ from processes import start
 import tracklake as tl
 from tracklake.storage.journal import host, writer
 from tracklake.storage.journal.file_names import FileName
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import sealing
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
@@ -43,7 +43,7 @@ def test_a_finished_journal_goes_at_once(tmp_path: Path):
     """It goes in the call that seals it; a reader that had listed it lists again."""
     with tl.init(dir=tmp_path) as run:
         run.log({"a": 1.0})
-    reader = SnapshotReader(Storage(tmp_path))
+    reader = SnapshotReader(LocalStorage(tmp_path))
     listed = reader.catalog.list_journals()
     assert left_after_sealing(tmp_path, silence=0) == []
     listings = iter([listed])
@@ -122,7 +122,7 @@ def test_what_is_not_sealed_is_not_deleted(tmp_path: Path):
     with tl.init(dir=tmp_path) as run:
         run.log({"a": 2.0})
     silent(tmp_path, 48 * HOUR)
-    sealed = sealing.seal(Catalog(Storage(tmp_path)), live=False)
+    sealed = sealing.seal(Catalog(LocalStorage(tmp_path)), live=False)
     assert (sealed.journals, sealed.points) == (1, 1)
     assert len(list((tmp_path / "journal").iterdir())) == 1
     assert sorted(values(tmp_path)) == [1.0, 2.0]

@@ -11,12 +11,13 @@ from processes import at_once, output
 
 from tracklake.errors import CommitError, LakeError
 from tracklake.storage import local as storage_module
-from tracklake.storage.local import Entry, Storage
+from tracklake.storage.backend import Entry
+from tracklake.storage.local import LocalStorage
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path / "lake")
+def storage(tmp_path: Path) -> LocalStorage:
+    return LocalStorage(tmp_path / "lake")
 
 
 def names(folder: Path) -> list[str]:
@@ -25,9 +26,9 @@ def names(folder: Path) -> list[str]:
 
 STORAGE = """
 from pathlib import Path
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 
-storage = Storage(Path(sys.argv[1]))
+storage = LocalStorage(Path(sys.argv[1]))
 """
 
 
@@ -38,7 +39,7 @@ def refuse(code: int) -> object:
     return link
 
 
-def test_put_then_read(storage: Storage) -> None:
+def test_put_then_read(storage: LocalStorage) -> None:
     """What was put is read back, whole or in part, and a part beyond the end is short."""
     assert storage.put_if_absent("history/_delta_log/0.json", b"0123456789")
     assert storage.read("history/_delta_log/0.json") == b"0123456789"
@@ -47,20 +48,20 @@ def test_put_then_read(storage: Storage) -> None:
     assert storage.read("history/_delta_log/0.json", offset=8, length=99) == b"89"
 
 
-def test_read_missing(storage: Storage) -> None:
+def test_read_missing(storage: LocalStorage) -> None:
     """A missing file is a FileNotFoundError."""
     with pytest.raises(FileNotFoundError):
         storage.read("nothing")
 
 
-def test_put_is_refused_if_taken(storage: Storage) -> None:
+def test_put_is_refused_if_taken(storage: LocalStorage) -> None:
     """A name is given once, also if the same bytes are put again, and nothing else stays in the folder."""
     assert [storage.put_if_absent("files/a", data) for data in (b"1", b"2", b"1")] == [True, False, False]
     assert storage.read("files/a") == b"1"
     assert names(storage.path("files")) == ["a"]
 
 
-def test_one_winner_of_eight_processes(storage: Storage) -> None:
+def test_one_winner_of_eight_processes(storage: LocalStorage) -> None:
     """Of eight processes that put one name, one wins, and its bytes are whole."""
     script = 'print(storage.put_if_absent("files/one", sys.argv[2].encode() * 100_000))'
     won = at_once(STORAGE + script, storage.root, number=8)
@@ -69,7 +70,7 @@ def test_one_winner_of_eight_processes(storage: Storage) -> None:
     assert names(storage.path("files")) == ["one"]
 
 
-def test_killed_before_the_link(storage: Storage) -> None:
+def test_killed_before_the_link(storage: LocalStorage) -> None:
     """A process killed before it publishes leaves a name that is free and a listing that is empty."""
     dying = 'os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL); storage.put_if_absent("files/one", b"data")'
     output(STORAGE + dying, storage.root, code=-9)
@@ -79,7 +80,7 @@ def test_killed_before_the_link(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
-def test_refused_link_falls_back_to_rename(storage: Storage, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_refused_link_falls_back_to_rename(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """Where hard links are refused, a rename that never replaces takes their place."""
     monkeypatch.setattr(os, "link", refuse(code))
     assert [storage.put_if_absent("files/a", data) for data in (b"1", b"2")] == [True, False]
@@ -96,7 +97,7 @@ def test_rename_spares_what_is_there(tmp_path: Path) -> None:
     assert names(tmp_path) == ["free", "theirs"]
 
 
-def test_no_atomic_way_at_all(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_atomic_way_at_all(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither way is there, CommitError says so, names the folder, and nothing is left behind."""
     monkeypatch.setattr(os, "link", refuse(errno.EPERM))
     monkeypatch.setattr(storage_module, "_rename_exclusively", refuse(errno.EINVAL))
@@ -105,7 +106,7 @@ def test_no_atomic_way_at_all(storage: Storage, monkeypatch: pytest.MonkeyPatch)
     assert names(storage.path("files")) == []
 
 
-def test_link_that_fails_after_the_deed(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_that_fails_after_the_deed(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the link call fails but our bytes are there, they were published."""
     link = os.link
 
@@ -117,7 +118,7 @@ def test_link_that_fails_after_the_deed(storage: Storage, monkeypatch: pytest.Mo
     assert storage.put_if_absent("files/a", b"1")
 
 
-def test_link_repeated_by_the_network(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_repeated_by_the_network(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A link whose repetition finds the name taken by itself has won."""
     link = os.link
 
@@ -129,7 +130,7 @@ def test_link_repeated_by_the_network(storage: Storage, monkeypatch: pytest.Monk
     assert storage.put_if_absent("files/a", b"1")
 
 
-def test_link_that_fails(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_that_fails(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the link call fails and nothing of ours is there, the error goes on and no file stays."""
     monkeypatch.setattr(os, "link", refuse(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):
@@ -137,7 +138,7 @@ def test_link_that_fails(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> N
     assert names(storage.path("files")) == []
 
 
-def test_list(storage: Storage) -> None:
+def test_list(storage: LocalStorage) -> None:
     """A listing has the files of one folder with the suffix, by name, without folders and hidden files."""
     for name in ("journal/b.tlj", "journal/a.tlj", "journal/c.txt", "journal/.a.tlj", "journal/d.tlj/x.tlj"):
         storage.put_if_absent(name, b"1234")
@@ -151,26 +152,26 @@ def test_list(storage: Storage) -> None:
     assert [entry.name for entry in storage.list("journal")] == ["a.tlj", "b.tlj", "c.txt"]
 
 
-def test_list_missing_folder(storage: Storage) -> None:
+def test_list_missing_folder(storage: LocalStorage) -> None:
     """A folder that is not there has no files, and listing does not make it."""
     assert storage.list("journal") == []
     assert not storage.root.exists()
 
 
-def test_list_skips_what_vanishes(storage: Storage) -> None:
+def test_list_skips_what_vanishes(storage: LocalStorage) -> None:
     """A file that is gone when it is looked at (here: a link to nowhere) is not in the listing."""
     storage.put_if_absent("journal/a", b"1")
     storage.path("journal/gone").symlink_to("nowhere")
     assert [entry.name for entry in storage.list("journal")] == ["a"]
 
 
-def test_delete(storage: Storage) -> None:
+def test_delete(storage: LocalStorage) -> None:
     """Deleting says whether the file was still there."""
     storage.put_if_absent("files/a", b"1")
     assert [storage.delete("files/a"), storage.delete("files/a"), storage.delete("no/folder")] == [True, False, False]
 
 
-def test_sync(storage: Storage) -> None:
+def test_sync(storage: LocalStorage) -> None:
     """Files written by others can be synced, and a missing one is an error."""
     storage.put_if_absent("files/a", b"1")
     storage.publish(["files/a"])
@@ -186,7 +187,7 @@ def test_a_folder_that_cannot_be_synced_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "files/../../a", ".."])
-def test_names_stay_inside(storage: Storage, name: str) -> None:
+def test_names_stay_inside(storage: LocalStorage, name: str) -> None:
     """A name that leads out of the lake is refused by every operation, before anything is written."""
     for operation in (storage.read, storage.delete, storage.list, lambda n: storage.put_if_absent(n, b"")):
         with pytest.raises(LakeError, match="leads out of the lake"):
@@ -194,7 +195,7 @@ def test_names_stay_inside(storage: Storage, name: str) -> None:
     assert not storage.root.exists()
 
 
-def test_no_reader_sees_a_part(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_reader_sees_a_part(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to the moment of publishing, the name is not there; at that moment the file is whole."""
     link, seen = os.link, []
 

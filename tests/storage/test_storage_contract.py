@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tracklake.errors import LakeError
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.object_store import ObjectStorage
 
 
@@ -87,8 +87,8 @@ class TestLocal(StorageContract):
     """A local folder."""
 
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> Storage:
-        return Storage(tmp_path / "lake")
+    def storage(self, tmp_path: Path) -> LocalStorage:
+        return LocalStorage(tmp_path / "lake")
 
     def append(self, storage, name: str, data: bytes) -> None:
         path = storage.journal_folder("journal") / Path(name).name
@@ -175,7 +175,7 @@ class TestS3(StoreContract):
         """A second reader takes the copy of the first, and a deleted copy is fetched again."""
         storage.put_if_absent("runs/a.parquet", b"rows")
         path = storage.fetch("runs/a.parquet")
-        other = ObjectStorage(storage.display_root, options=s3)
+        other = ObjectStorage(storage.location, options=s3)
         assert other.fetch("runs/a.parquet") == path
         path.unlink()
         assert other.fetch("runs/a.parquet").read_bytes() == b"rows"

@@ -77,7 +77,7 @@ class Metric(NamedTuple):
         return "" if self.last is None else f"{self.last:.5g}"
 
 
-def lake_text(series: SeriesTable, root: Path) -> str:
+def lake_text(series: SeriesTable, root: Path | str) -> str:
     """Return what a lake holds, in three lines of at most 80 columns.
 
     >>> print(lake_text(example()._view.series, Path("lake")))
@@ -90,7 +90,7 @@ def lake_text(series: SeriesTable, root: Path) -> str:
     return "\n  ".join([f"Lake {middle_out(_place(root), width=WIDTH - 5)}", *lines])
 
 
-def lake_html(series: SeriesTable, root: Path) -> str:
+def lake_html(series: SeriesTable, root: Path | str) -> str:
     """Return what a lake holds, and its newest runs with the curves of two metrics, those with a goal first.
 
     >>> "<b>Lake</b> <code>lake</code>" in lake_html(example()._view.series, Path("lake"))
@@ -307,8 +307,10 @@ def _state(state: str) -> str:
     return f'<span style="color:{_COLOURS[state]}" title="{state}">●</span>'
 
 
-def _place(root: Path) -> str:
-    """Return the folder as one would type it from here."""
+def _place(root: Path | str) -> str:
+    """Return the folder as one would type it from here, or the URL."""
+    if isinstance(root, str):
+        return root
     here, folder = Path.cwd(), root.absolute()
     return folder.relative_to(here).as_posix() if folder.is_relative_to(here) else str(root)
 

@@ -60,7 +60,7 @@ class LakeBase:
         >>> tl.open("new", create=True).dir
         'new'
         """
-        return str(self._storage.display_root)
+        return str(self._storage.location)
 
     @property
     def _view(self) -> View:

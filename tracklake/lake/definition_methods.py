@@ -13,7 +13,6 @@ from tracklake.schema import definitions, run_fields
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
-from tracklake.storage import layout
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking import edit_session
 
@@ -116,7 +115,7 @@ class DefinitionMethods(LakeBase):
             run_fields.check_project(project)
         newest = self._view.runs.snapshot.files["last"].dt.epoch("us").max()
         edit_session.write_session(
-            layout.create(self._storage.root),
+            self._storage,
             run_id=LAKE_RUN,
             project=project or "",
             changes=[change],

@@ -12,7 +12,7 @@ from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 
 if TYPE_CHECKING:
     from tracklake.query.run_table import RunTable
-    from tracklake.storage.local import Storage
+    from tracklake.storage.backend import Storage
 
 FILES = {"history": ".parquet", "states": ".parquet", "runs": ".parquet", JOURNAL_FOLDER: JOURNAL_SUFFIX}
 """The folders of a lake that hold what was logged, and how their files end."""

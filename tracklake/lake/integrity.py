@@ -25,7 +25,7 @@ from tracklake.storage.table.spent_journals import ORPHAN_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tracklake.storage.local import Storage
+    from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
 

@@ -252,10 +252,10 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, PageMethods):
 
     def __repr__(self) -> str:
         """Return what it holds in three lines of at most 80 columns."""
-        return reprs.lake_text(self._view.series, self._storage.root)
+        return reprs.lake_text(self._view.series, self._storage.location)
 
     def _repr_html_(self) -> str:
-        return reprs.lake_html(self._view.series, self._storage.root)
+        return reprs.lake_html(self._view.series, self._storage.location)
 
 
 def open(  # noqa: A001 - tl.open

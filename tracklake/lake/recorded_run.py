@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklake.query.run_table import RunTable
-    from tracklake.storage.local import Storage
+    from tracklake.storage.backend import Storage
     from tracklake.tracking.run_mappings import Change
 
 
@@ -36,10 +36,9 @@ class RecordedRun:
 
     def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
         self.id = run_id
-        self._storage = storage
-        self.summary = Summary(
-            entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, folder=storage.root
-        )
+        self.storage = storage
+        """Where the lake lies."""
+        self.summary = Summary(entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, storage=storage)
         self._table = table  # last: from here on nothing is set that would not be stored
 
     @property
@@ -54,13 +53,13 @@ class RecordedRun:
         return self._table().configs([self.id])[self.id]
 
     @property
-    def dir(self) -> Path:
-        """The folder of the lake.
+    def dir(self) -> Path | str:
+        """The folder of the lake; its URL where it lies on an object store.
 
         >>> example().run("slow").dir.name
         'lake'
         """
-        return self._storage.root
+        return self.storage.root
 
     @property
     def state(self) -> str:
@@ -191,7 +190,7 @@ class RecordedRun:
         """
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
         write_session(
-            self._storage,
+            self.storage,
             run_id=self.id,
             project=self.project,
             changes=changes,

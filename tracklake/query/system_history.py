@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from tracklake.query.history import Shape, Steps
-    from tracklake.storage.local import Storage
+    from tracklake.storage.backend import Storage
 
 
 def history(
@@ -29,10 +29,10 @@ def history(
     By run, metric and time. `step` is where the run stood at that moment. Raises UnknownNameError.
 
     >>> from pathlib import Path
-    >>> from tracklake.storage.local import Storage
+    >>> from tracklake.storage.local import LocalStorage
     >>> with tl.init(id="r1", system_metrics=True):
     ...     pass
-    >>> found = history(Storage(Path("lake")), ["proc.threads"], runs=None, steps=None, shape="long")
+    >>> found = history(LocalStorage(Path("lake")), ["proc.threads"], runs=None, steps=None, shape="long")
     >>> found.select("run_id", "metric", "step").row(0)
     ('r1', 'proc.threads', 0)
     """

@@ -2,15 +2,19 @@
 
 Journals and the table of partitions lie in the subpackages `journal` and `table`.
 
+- `backend`: what a lake needs of the place that holds its bytes: the protocol that every storage follows.
 - `file_cache`: the cache of immutable files: local copies of objects, by name, shared and bounded.
 - `layout`: the root of a lake: the file that makes a folder a lake, and its folders.
 - `local`: the local directory under a lake's root: read, list, put-if-absent, sync, delete.
 - `object_store`: a lake on an object store: S3, Google Cloud Storage or Azure, by the package obstore.
+- `spool`: the local folder from which journals of a lake on an object store are uploaded.
 """
 
 from __future__ import annotations
 
+from tracklake.storage.backend import Entry, Storage
 from tracklake.storage.layout import create, open_existing, read_id, root_of
-from tracklake.storage.local import Entry, Storage
+from tracklake.storage.local import LocalStorage
+from tracklake.storage.object_store import ObjectStorage
 
-__all__ = ["Entry", "Storage", "create", "open_existing", "read_id", "root_of"]
+__all__ = ["Entry", "LocalStorage", "ObjectStorage", "Storage", "create", "open_existing", "read_id", "root_of"]

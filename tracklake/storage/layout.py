@@ -6,11 +6,20 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import LakeError
 from tracklake.schema.tables import FORMAT_VERSION
-from tracklake.storage.local import Storage
+from tracklake.storage.local import LocalStorage
+from tracklake.storage.object_store import ObjectStorage, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracklake.storage.backend import Storage
+
+Location = Path | str
+"""A folder, or the URL of an object store."""
 
 MARKER = "tracklake.json"
 JOURNAL_FOLDER = "journal"
@@ -18,11 +27,13 @@ JOURNAL_SUFFIX = ".tlj"
 SYSTEM_FOLDER = "system"
 
 
-def root_of(path: str | os.PathLike[str] | None) -> Path:
-    """Return the lake's folder: as given, else $TRACKLAKE_DIR, else ./lake. TypeError or LakeError for what is no path.
+def root_of(path: str | os.PathLike[str] | None) -> Location:
+    """Return the lake's folder or URL: as given, else $TRACKLAKE_DIR, else ./lake.
 
-    >>> root_of("runs/lake"), root_of(None)
-    (PosixPath('runs/lake'), PosixPath('lake'))
+    TypeError or LakeError for what is no path.
+
+    >>> root_of("runs/lake"), root_of(None), root_of("s3://bucket/lake")
+    (PosixPath('runs/lake'), PosixPath('lake'), 's3://bucket/lake')
     """
     try:
         folder = os.fsdecode(path if path is not None else os.environ.get("TRACKLAKE_DIR") or "lake")
@@ -30,53 +41,76 @@ def root_of(path: str | os.PathLike[str] | None) -> Path:
         raise TypeError(f"a lake is a folder, given by its path; got {path!r} ({type(path).__name__})") from None
     if not folder or "\0" in folder:
         raise LakeError(f"dir={folder!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
-    return Path(folder)
+    return folder if is_url(folder) else Path(folder)
 
 
-def create(root: Path) -> Storage:
-    """Make a folder a lake if it is none yet, and return its storage.
+def connect(location: Location, *, options: Mapping[str, Any] | None = None) -> Storage:
+    """Return the storage of a folder or a URL, whether or not it is a lake.
+
+    `options` are those of obstore for this kind of store; without them credentials come from the environment. Raises
+    LakeError for a URL that cannot be one, and where the extra `cloud` is missing.
+
+    >>> connect(Path("lake")).location
+    PosixPath('lake')
+    """
+    if isinstance(location, str):
+        return ObjectStorage(location, options=options)
+    if options:
+        raise LakeError(f"storage_options are for a lake on an object store; {location} is a folder")
+    return LocalStorage(location)
+
+
+def create(location: Location, *, options: Mapping[str, Any] | None = None) -> Storage:
+    """Make a folder or a URL a lake if it is none yet, and return its storage.
 
     Raises LakeError if the place is a file, cannot be written, or holds a lake of a newer version.
 
     >>> sorted(path.name for path in create(Path("new")).root.iterdir())
     ['journal', 'tracklake.json']
     """
-    storage = Storage(root)
+    storage = connect(location, options=options)
     try:
-        if root.exists() and not root.is_dir():
-            raise LakeError(f"{root} is a file; a lake is a folder. Give another dir.")
-        if not (root / MARKER).exists():
-            root.mkdir(parents=True, exist_ok=True)
+        if isinstance(location, Path) and location.exists() and not location.is_dir():
+            raise LakeError(f"{location} is a file; a lake is a folder. Give another dir.")
+        if not _has_marker(storage):
             content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
             storage.put_if_absent(MARKER, json.dumps(content).encode())
-        (root / JOURNAL_FOLDER).mkdir(exist_ok=True)
+        storage.journal_folder(JOURNAL_FOLDER)
     except OSError as error:
-        msg = f"cannot make a lake at {root}: {error.strerror or error}. Give a folder that can be written."
+        msg = f"cannot make a lake at {location}: {error.strerror or error}. Give a folder that can be written."
         raise LakeError(msg) from error
     read_id(storage)
     return storage
 
 
-def open_existing(root: Path) -> Storage:
+def open_existing(location: Location, *, options: Mapping[str, Any] | None = None) -> Storage:
     """Return the storage of a lake that is there; LakeError if there is none, or it is of a newer version.
 
     >>> open_existing(Path("nowhere"))
     Traceback (most recent call last):
     tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
     """
-    storage = Storage(root)
+    storage = connect(location, options=options)
     try:
-        if root.exists() and not root.is_dir():
-            raise LakeError(f"{root} is a file; a lake is a folder")
-        if not (root / MARKER).exists():
+        if isinstance(location, Path) and location.exists() and not location.is_dir():
+            raise LakeError(f"{location} is a file; a lake is a folder")
+        if not _has_marker(storage):
             raise LakeError(
-                f"there is no lake at {root}: log a run with tracklake.init(dir={str(root)!r}), "
+                f"there is no lake at {location}: log a run with tracklake.init(dir={str(location)!r}), "
                 "or open it with create=True"
             )
     except OSError as error:
-        raise LakeError(f"cannot look for a lake at {root}: {error.strerror}") from error
+        raise LakeError(f"cannot look for a lake at {location}: {error.strerror}") from error
     read_id(storage)
     return storage
+
+
+def _has_marker(storage: Storage) -> bool:
+    try:
+        storage.read(MARKER, length=1)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def read_id(storage: Storage) -> str:

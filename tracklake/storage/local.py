@@ -12,9 +12,10 @@ import os
 import secrets
 import stat
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tracklake.errors import CommitError, LakeError
+from tracklake.storage.backend import NO_ENTRIES, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,27 +30,11 @@ _RENAME_NOREPLACE = 1
 _RENAME_EXCL = 4
 
 
-class Entry(NamedTuple):
-    """One file of a listing."""
-
-    name: str
-    """Within the folder that was listed."""
-    size: int
-    """Bytes."""
-    mtime: float
-    """Seconds since the epoch."""
-    writable: bool
-    """The owner's write bit."""
-
-
-_NO_ENTRIES: Mapping[str, Entry] = {}
-
-
-class Storage:
+class LocalStorage:
     """The files of one lake, by name.
 
     >>> import pathlib, tempfile
-    >>> storage = Storage(pathlib.Path(tempfile.mkdtemp()))
+    >>> storage = LocalStorage(pathlib.Path(tempfile.mkdtemp()))
     >>> storage.put_if_absent("files/a.txt", b"hello")
     True
     >>> storage.put_if_absent("files/a.txt", b"other")
@@ -62,10 +47,10 @@ class Storage:
     (True, False)
     """
 
-    __slots__ = ("display_root", "root")
+    __slots__ = ("location", "root")
 
     def __init__(self, root: Path) -> None:
-        self.display_root = root
+        self.location = root
         """The folder as it was given, perhaps seen from where the process was then."""
         self.root = root.absolute()
         """The folder, also for a process that has gone to another one since."""
@@ -74,15 +59,15 @@ class Storage:
         """Return the absolute path of a name; LakeError if the name leads out of the root.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).path("history/a.parquet")
+        >>> LocalStorage(pathlib.Path("lake")).path("history/a.parquet")
         PosixPath('/.../lake/history/a.parquet')
-        >>> Storage(pathlib.Path("lake")).path("../secret")
+        >>> LocalStorage(pathlib.Path("lake")).path("../secret")
         Traceback (most recent call last):
         tracklake.errors.LakeError: the name '../secret' leads out of the lake lake; names are relative, without '..'
         """
         if name.startswith("/") or ".." in name.split("/"):
             raise LakeError(
-                f"the name {name!r} leads out of the lake {self.display_root}; names are relative, without '..'"
+                f"the name {name!r} leads out of the lake {self.location}; names are relative, without '..'"
             )
         return self.root / name
 
@@ -90,7 +75,7 @@ class Storage:
         """Return `length` bytes (None: all) from `offset`, fewer if the file ends; FileNotFoundError if it is gone.
 
         >>> import pathlib
-        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage = LocalStorage(pathlib.Path("lake"))
         >>> _ = storage.put_if_absent("a.txt", b"hello")
         >>> storage.read("a.txt"), storage.read("a.txt", offset=1, length=3)
         (b'hello', b'ell')
@@ -105,7 +90,7 @@ class Storage:
         *,
         prefix: str | tuple[str, ...] = "",
         suffix: str = "",
-        cached: Mapping[str, Entry] = _NO_ENTRIES,
+        cached: Mapping[str, Entry] = NO_ENTRIES,
     ) -> list[Entry]:
         """Return the files of a folder by the beginning and end of their names, sorted; a missing folder has none.
 
@@ -114,7 +99,7 @@ class Storage:
         is. LakeError where it is no folder, or may not be read.
 
         >>> import pathlib
-        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage = LocalStorage(pathlib.Path("lake"))
         >>> for name in ("b.parquet", "a.parquet", "a.json"):
         ...     _ = storage.put_if_absent(f"history/{name}", b"data")
         >>> [entry.name for entry in storage.list("history", suffix=".parquet")], storage.list("nowhere")
@@ -138,7 +123,7 @@ class Storage:
         no atomic way to publish a file, and OSError as it comes; after an OSError the file may be there.
 
         >>> import pathlib
-        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage = LocalStorage(pathlib.Path("lake"))
         >>> storage.put_if_absent("a.txt", b"mine"), storage.put_if_absent("a.txt", b"yours"), storage.read("a.txt")
         (True, False, b'mine')
         """
@@ -160,16 +145,25 @@ class Storage:
         """Return where a file lies (without a name: the lake), for messages.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).describe("history/a.parquet")
+        >>> LocalStorage(pathlib.Path("lake")).describe("history/a.parquet")
         '/.../lake/history/a.parquet'
         """
         return str(self.path(name))
+
+    def uri(self) -> str:
+        """Return the folder as a URI.
+
+        >>> import pathlib
+        >>> LocalStorage(pathlib.Path("lake")).uri()
+        'file:///.../lake'
+        """
+        return self.root.resolve().as_uri()
 
     def fetch(self, name: str) -> Path:
         """Return a local path of an immutable file, which an engine may read; it need not be there.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).fetch("states/a.parquet").name
+        >>> LocalStorage(pathlib.Path("lake")).fetch("states/a.parquet").name
         'a.parquet'
         """
         return self.path(name)
@@ -178,7 +172,32 @@ class Storage:
         """Return a local path of a file that others append to, which holds all that was there at this call.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).follow("journal/a.tlj").name
+        >>> LocalStorage(pathlib.Path("lake")).follow("journal/a.tlj").name
+        'a.tlj'
+        """
+        return self.path(name)
+
+    def content_folder(self) -> Path:
+        """Return the folder of files that are named by their content.
+
+        >>> import pathlib
+        >>> LocalStorage(pathlib.Path("lake")).content_folder().name
+        'files'
+        """
+        return self.path("files")
+
+    def publish_content(self, name: str) -> None:
+        """Do nothing: what lies in the folder is part of the lake.
+
+        >>> import pathlib
+        >>> LocalStorage(pathlib.Path("lake")).publish_content("0a1b.npy")
+        """
+
+    def lock_path(self, name: str) -> Path:
+        """Return the path of a journal, whose lock tells whether its writer lives.
+
+        >>> import pathlib
+        >>> LocalStorage(pathlib.Path("lake")).lock_path("journal/a.tlj").name
         'a.tlj'
         """
         return self.path(name)
@@ -187,7 +206,7 @@ class Storage:
         """Return the local folder in which this process writes its journals, made if it is not there.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).journal_folder("system").is_dir()
+        >>> LocalStorage(pathlib.Path("lake")).journal_folder("system").is_dir()
         True
         """
         path = self.path(folder)
@@ -198,7 +217,7 @@ class Storage:
         """Return the local path at which to write a new immutable file; `publish` makes it part of the lake.
 
         >>> import pathlib
-        >>> Storage(pathlib.Path("lake")).stage("history/a.parquet").parent.is_dir()
+        >>> LocalStorage(pathlib.Path("lake")).stage("history/a.parquet").parent.is_dir()
         True
         """
         path = self.path(name)
@@ -209,7 +228,7 @@ class Storage:
         """Return once these staged files, and the folders that hold them, are durable. OSError as it comes.
 
         >>> import pathlib
-        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage = LocalStorage(pathlib.Path("lake"))
         >>> _ = storage.stage("history/a.parquet").write_bytes(b"data")
         >>> storage.publish(["history/a.parquet"])
         """
@@ -225,7 +244,7 @@ class Storage:
         """Delete a file; False if it was gone already.
 
         >>> import pathlib
-        >>> storage = Storage(pathlib.Path("lake"))
+        >>> storage = LocalStorage(pathlib.Path("lake"))
         >>> _ = storage.put_if_absent("a.txt", b"hello")
         >>> storage.delete("a.txt"), storage.delete("a.txt")
         (True, False)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tracklake.errors import LakeError
+from tracklake.storage.backend import NO_ENTRIES, Entry
 from tracklake.storage.file_cache import FileCache, cache_of
-from tracklake.storage.local import Entry
+from tracklake.storage.spool import spool_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +29,6 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ATTEMPTS = 5
 """How often a put is tried whose name is told to be taken although nothing is there (S3 may answer so, by a 409)."""
 _UPLOADS = 4
-_NO_ENTRIES: Mapping[str, Entry] = {}
 
 
 def is_url(location: object) -> bool:
@@ -53,12 +53,69 @@ class ObjectStorage:
     """
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, cache: FileCache | None = None) -> None:
-        self.display_root = url.rstrip("/")
+        self.location = url.rstrip("/")
         self._store = _connect(url, options)
         in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
-        self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.display_root))
+        self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.location))
         self._sizes: dict[str, int] = {}
         """Bytes of each growing object at the last listing: a range that begins beyond the end is an error."""
+
+    @property
+    def root(self) -> str:
+        """The URL of the lake.
+
+        >>> ObjectStorage("memory:///lake").root
+        'memory:///lake'
+        """
+        return self.location
+
+    def uri(self) -> str:
+        """Return the URL of the lake.
+
+        >>> ObjectStorage("memory:///lake").uri()
+        'memory:///lake'
+        """
+        return self.location
+
+    def content_folder(self) -> Path:
+        """Return a local folder in which to write files that are named by their content.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> storage.content_folder().is_dir()
+        True
+        """
+        return self.stage("files/content").parent
+
+    def publish_content(self, name: str) -> None:
+        """Upload a file of that folder unless the store has it: its name says what it holds.
+
+        >>> storage = ObjectStorage("memory:///lake")
+        >>> _ = (storage.content_folder() / "0a1b.npy").write_bytes(b"numbers")
+        >>> storage.publish_content("0a1b.npy"), storage.read("files/0a1b.npy")
+        (None, b'numbers')
+        """
+        staged = self.content_folder() / name
+        self.put_if_absent(f"files/{name}", staged.read_bytes())
+        self._cache.put(f"files/{name}", staged)
+
+    def lock_path(self, name: str) -> None:
+        """Return None: only the heartbeat of a journal on a store tells whether its writer lives.
+
+        >>> ObjectStorage("memory:///lake").lock_path("journal/a.tlj")
+        """
+
+    def journal_folder(self, folder: str) -> Path:
+        """Return the folder of the spool in which this process writes its journals, made if it is not there.
+
+        >>> import os
+        >>> os.environ["TRACKLAKE_SPOOL"] = "spool"
+        >>> ObjectStorage("memory:///lake").journal_folder("journal").is_dir()
+        True
+        >>> del os.environ["TRACKLAKE_SPOOL"]
+        """
+        path = spool_of(self.location) / folder
+        path.mkdir(parents=True, exist_ok=True)
+        return path
 
     def describe(self, name: str = "") -> str:
         """Return the URL of an object (without a name: of the lake), for messages.
@@ -66,7 +123,7 @@ class ObjectStorage:
         >>> ObjectStorage("memory:///lake").describe("runs/a.parquet")
         'memory:///lake/runs/a.parquet'
         """
-        return f"{self.display_root}/{name}" if name else self.display_root
+        return f"{self.location}/{name}" if name else self.location
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """Return `length` bytes (None: all) from `offset`, fewer if it ends; FileNotFoundError if it is gone.
@@ -90,7 +147,7 @@ class ObjectStorage:
         *,
         prefix: str | tuple[str, ...] = "",
         suffix: str = "",
-        cached: Mapping[str, Entry] = _NO_ENTRIES,
+        cached: Mapping[str, Entry] = NO_ENTRIES,
     ) -> list[Entry]:
         """Return the objects directly below a folder by the beginning and end of their names, sorted.
 

@@ -11,8 +11,8 @@ from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER
 
 if TYPE_CHECKING:
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
-    from tracklake.storage.local import Storage
     from tracklake.tracking.run_mappings import Change
 
 

@@ -32,8 +32,8 @@ from tracklake.tracking.running_summary import Ledger
 if TYPE_CHECKING:
     import struct
 
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.writer import Journal
-    from tracklake.storage.local import Storage
     from tracklake.storage.table.snapshot import Snapshot
 
 _BULK, _BULK_A_SERIES = 1 << 16, 1 << 10

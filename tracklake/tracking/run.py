@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tracklake.schema.definitions import MetricDefinition
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability, Journal
-    from tracklake.storage.local import Storage
 
 
 class Start(NamedTuple):
@@ -89,7 +89,7 @@ class Run(Identity):
         )
         self._readback = ReadBack(self._session)
         self.config = Config(start.config or {}, say=self._session.say)
-        self.summary = Summary(entries=self._readback.entries, say=self._session.say, folder=storage.root)
+        self.summary = Summary(entries=self._readback.entries, say=self._session.say, storage=storage)
         self._rows.replay(start.rows)
         if fields:
             self._set_fields(fields)

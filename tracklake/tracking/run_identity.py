@@ -136,7 +136,7 @@ class Identity:
         ...     run.dir
         'lake'
         """
-        return str(self._session.storage.display_root)
+        return str(self._session.storage.location)
 
     @property
     def url(self) -> str:
@@ -146,7 +146,7 @@ class Identity:
         ...     run.url
         'file:///.../lake#r1'
         """
-        return f"{self._session.storage.root.resolve().as_uri()}#{self.id}"
+        return f"{self._session.storage.uri()}#{self.id}"
 
     def _set_fields(self, changes: Mapping[str, Any]) -> None:
         said = {key: run_fields.check(key, value) for key, value in changes.items() if value is not None}

@@ -11,9 +11,9 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
+
+    from tracklake.storage.backend import Storage
 
 Change = tuple[StatementKind, str, Stored]
 """(said, key, value): said is edit or erase in a summary, config or unset in a config."""
@@ -37,15 +37,15 @@ class Summary(MutableMapping[str, Any]):
     (0.7, 0.7, 0.75)
     """
 
-    _INTERNAL = frozenset({"_entries", "_say", "_folder", "_path"})
+    _INTERNAL = frozenset({"_entries", "_say", "_storage", "_path"})
     _entries: Entries
     _say: Say
-    _folder: Path
+    _storage: Storage
     _path: str
 
-    def __init__(self, *, entries: Entries, say: Say, folder: Path, path: str = "") -> None:
+    def __init__(self, *, entries: Entries, say: Say, storage: Storage, path: str = "") -> None:
         # at once, past __setattr__: one is made for every part that is looked at
-        self.__dict__.update(_entries=entries, _say=say, _folder=folder, _path=path)
+        self.__dict__.update(_entries=entries, _say=say, _storage=storage, _path=path)
 
     def __getitem__(self, key: str) -> Any:
         found = self._find(key)
@@ -128,11 +128,11 @@ class Summary(MutableMapping[str, Any]):
             saved = f"an array of more than {values.LIST_LIMIT} elements is"
             msg = f"summary[{key!r}] is {entry!r}, not a saved array ({saved})"
             raise TypeError(msg)
-        return arrays.load(self._folder / entry["path"])
+        return arrays.load(self._storage.fetch(entry["path"]))
 
     def _at(self, path: str) -> Summary:
         """Return the part of the summary under a full name."""
-        return Summary(entries=self._entries, say=self._say, folder=self._folder, path=path)
+        return Summary(entries=self._entries, say=self._say, storage=self._storage, path=path)
 
     def _set(self, given: Mapping[str, object]) -> None:
         changes = [change for key, value in given.items() for change in self._changes(key, value)]
@@ -195,7 +195,8 @@ class Summary(MutableMapping[str, Any]):
             return
         array, type_name = found
         described = arrays.describe(array, type_name=type_name)
-        file, sha256 = arrays.save(array, folder=self._folder / "files")
+        file, sha256 = arrays.save(array, folder=self._storage.content_folder())
+        self._storage.publish_content(file)
         for name, part in {**described, "path": f"files/{file}", "sha256": sha256}.items():
             yield (*path, name), part
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracklake.schema.values import Stored
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability
-    from tracklake.storage.local import Storage
     from tracklake.tracking.run_mappings import Change
 
 

@@ -114,7 +114,7 @@ class ApiRun:
         0.5
         """
         pending = Held(self._page.entries[self.id], self._say)
-        return ApiSummary(pending, folder=self._recorded.dir)
+        return ApiSummary(pending, storage=self._recorded.storage)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
@@ -179,7 +179,7 @@ class ApiRun:
         >>> tl.Api(example().dir).run("slow").url
         'file:///.../lake#slow'
         """
-        return f"{self._recorded.dir.resolve().as_uri()}#{self.id}"
+        return f"{self._recorded.storage.uri()}#{self.id}"
 
     def history(
         self,

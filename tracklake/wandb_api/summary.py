@@ -11,8 +11,8 @@ from tracklake.tracking.run_mappings import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from tracklake.storage.backend import Storage
     from tracklake.tracking.run_mappings import Change
 
 
@@ -21,9 +21,9 @@ class ApiSummary(Summary):
 
     _INTERNAL = Summary._INTERNAL | {"_held"}  # noqa: SLF001 - of its own base
 
-    def __init__(self, held: Held, *, folder: Path, path: str = "") -> None:
+    def __init__(self, held: Held, *, storage: Storage, path: str = "") -> None:
         self._held = held
-        super().__init__(entries=held.entries, say=held.say, folder=folder, path=path)
+        super().__init__(entries=held.entries, say=held.say, storage=storage, path=path)
 
     def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries, and store all that was set or deleted.
@@ -39,7 +39,7 @@ class ApiSummary(Summary):
         self._held.store()
 
     def _at(self, path: str) -> Summary:
-        return ApiSummary(self._held, folder=self._folder, path=path)
+        return ApiSummary(self._held, storage=self._storage, path=path)
 
 
 class Held:

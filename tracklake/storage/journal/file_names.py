@@ -100,20 +100,23 @@ def close_read_only(fd: int) -> None:
     os.close(fd)
 
 
-def shows_life(path: Path, *, node: str | None) -> bool:
+def shows_life(path: Path | None, *, node: str | None, beat: float) -> bool:
     """Tell whether the writer of a journal file lives, of which its session says that it runs on this node.
 
-    On this node the lock tells; elsewhere, and without locks, a beat within the last 300 seconds does.
+    On this node the lock tells; elsewhere, without locks, and without a path on a store, a beat (seconds since the
+    epoch) within the last 300 seconds does.
 
     >>> from pathlib import Path
     >>> _ = Path("a.tlj").write_bytes(b"")
-    >>> shows_life(Path("a.tlj"), node=host.NODE), shows_life(Path("a.tlj"), node="another")  # nobody has it open
+    >>> here, elsewhere = ({"node": node, "beat": time.time()} for node in (host.NODE, "another"))
+    >>> shows_life(Path("a.tlj"), **here), shows_life(Path("a.tlj"), **elsewhere)  # nobody has it open
     (False, True)
     """
-    try:
-        lock = lock_of(path) if node == host.NODE else "unknown"
+    if path is not None and node == host.NODE:
+        try:
+            lock = lock_of(path)
+        except FileNotFoundError:
+            return False
         if lock != "unknown":
             return lock == "held"
-        return time.time() - path.stat().st_mtime < HEARTBEAT_LIMIT
-    except FileNotFoundError:
-        return False
+    return time.time() - beat < HEARTBEAT_LIMIT

@@ -16,8 +16,8 @@ from tracklake.storage.table.delta_log import DeltaLog, Version
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from tracklake.storage.backend import Entry, Storage
     from tracklake.storage.journal.statements import SessionRecords
-    from tracklake.storage.local import Entry, Storage
     from tracklake.storage.table.delta_actions import Partition
 
 NOTHING = Version(-1, 0, {})
@@ -42,7 +42,7 @@ class JournalFile(NamedTuple):
     def key(self) -> tuple[int, int]:
         """(session, n), unique in the lake.
 
-        >>> from tracklake.storage.local import Entry
+        >>> from tracklake.storage.backend import Entry
         >>> name = file_names.FileName("fast-0b5a2a4c1e", 255, 3)
         >>> JournalFile(name, Entry(str(name), 900, 1_700_000_000.0, writable=False)).key
         (255, 3)
@@ -73,8 +73,8 @@ class Catalog:
         """List the journal files. To be called before `refresh`: what leaves the listing is then in the log.
 
         >>> from tracklake.storage.layout import root_of
-        >>> from tracklake.storage.local import Storage
-        >>> catalog = Catalog(Storage(root_of(example().dir)))
+        >>> from tracklake.storage.local import LocalStorage
+        >>> catalog = Catalog(LocalStorage(root_of(example().dir)))
         >>> sorted(file.name.run.partition("-")[0] for file in catalog.list_journals())
         ['fast', 'slow']
         """
@@ -88,9 +88,9 @@ class Catalog:
         """Take over the newest version (or `to`) and return it.
 
         >>> from tracklake.storage.layout import root_of
-        >>> from tracklake.storage.local import Storage
+        >>> from tracklake.storage.local import LocalStorage
         >>> lake = example()
-        >>> catalog = Catalog(Storage(root_of(lake.dir)))
+        >>> catalog = Catalog(LocalStorage(root_of(lake.dir)))
         >>> before, _, after = catalog.refresh().number, lake.refresh(), catalog.refresh().number
         >>> before, after
         (-1, 1)
@@ -152,9 +152,9 @@ class Catalog:
         """Return the largest watermark of each of these journal files that has one.
 
         >>> from tracklake.storage.layout import root_of
-        >>> from tracklake.storage.local import Storage
+        >>> from tracklake.storage.local import LocalStorage
         >>> lake = example()
-        >>> catalog = Catalog(Storage(root_of(lake.dir)))
+        >>> catalog = Catalog(LocalStorage(root_of(lake.dir)))
         >>> files = catalog.list_journals()
         >>> _ = lake.refresh(), catalog.refresh()
         >>> {watermark.complete for watermark in catalog.watermarks(files).values()}
@@ -179,8 +179,8 @@ class Catalog:
         """Tell whether the lake may contain a run, its id in any case; False is certain.
 
         >>> from tracklake.storage.layout import root_of
-        >>> from tracklake.storage.local import Storage
-        >>> catalog = Catalog(Storage(root_of(example().dir)))
+        >>> from tracklake.storage.local import LocalStorage
+        >>> catalog = Catalog(LocalStorage(root_of(example().dir)))
         >>> catalog.has_run("FAST"), catalog.has_run("faster")
         (True, False)
         """

@@ -20,7 +20,7 @@ from tracklake.storage.table.delta_actions import Commit, Partition
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tracklake.storage.local import Storage
+    from tracklake.storage.backend import Storage
 
 _COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
 _PATIENCE = 3  # losses before a committer begins to pause
@@ -42,8 +42,8 @@ class DeltaLog:
     """Reads and extends the log of one lake.
 
     >>> import pathlib, tempfile
-    >>> from tracklake.storage.local import Storage
-    >>> log = DeltaLog(Storage(pathlib.Path(tempfile.mkdtemp())))
+    >>> from tracklake.storage.local import LocalStorage
+    >>> log = DeltaLog(LocalStorage(pathlib.Path(tempfile.mkdtemp())))
     >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))
     >>> version = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
     >>> version.number, list(version.partitions)
@@ -61,8 +61,8 @@ class DeltaLog:
         """Begin the log with version 0 unless there is one: of several creators one wins, and all are content.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.local import Storage
-        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> from tracklake.storage.local import LocalStorage
+        >>> log = DeltaLog(LocalStorage(Path("lake")))
         >>> log.create(), log.create(), log.read().number
         (None, None, 0)
         """
@@ -76,8 +76,8 @@ class DeltaLog:
         `since` and `at`, for one that is missing although later ones are there.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.local import Storage
-        >>> DeltaLog(Storage(Path("nowhere"))).read()
+        >>> from tracklake.storage.local import LocalStorage
+        >>> DeltaLog(LocalStorage(Path("nowhere"))).read()
         Version(number=-1, timestamp=0, partitions={})
         """
         last = self._last_listed() if since is None and at is None else -1
@@ -119,8 +119,8 @@ class DeltaLog:
         publish atomically, and the OSError of a commit that did not come to be.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.local import Storage
-        >>> log = DeltaLog(Storage(Path("lake")))
+        >>> from tracklake.storage.local import LocalStorage
+        >>> log = DeltaLog(LocalStorage(Path("lake")))
         >>> part = Partition("7f3a", n_points=200, created=0, sizes=(900, 500, 300), crcs=(1, 2, 3))
         >>> first = log.commit(base=log.read(), add=[part], operation="SEAL", still_valid=lambda newer: True)
         >>> log.commit(base=first, remove=["7f3a"], operation="DROP", still_valid=lambda newer: True).number

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import SessionRecords
-    from tracklake.storage.local import Storage
 
 _T = TypeVar("_T")
 
@@ -69,9 +69,9 @@ def write(storage: Storage, contents: Contents) -> Partition:
     """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so.
 
     >>> from pathlib import Path
-    >>> from tracklake.storage.local import Storage
+    >>> from tracklake.storage.local import LocalStorage
     >>> contents = Contents(pl.DataFrame(schema=POINTS), statements.concat([]))
-    >>> part = write(Storage(Path("lake")), contents)
+    >>> part = write(LocalStorage(Path("lake")), contents)
     >>> part.n_points, Path("lake", part.history).stat().st_size == part.sizes[0]
     (0, True)
     """
@@ -113,8 +113,8 @@ def discard(storage: Storage, partition: Partition) -> None:
     """Delete the files of a partition that was never committed.
 
     >>> from pathlib import Path
-    >>> from tracklake.storage.local import Storage
-    >>> storage = Storage(Path("lake"))
+    >>> from tracklake.storage.local import LocalStorage
+    >>> storage = LocalStorage(Path("lake"))
     >>> part = write(storage, Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
     >>> discard(storage, part)
     >>> Path("lake", part.history).exists()

@@ -22,10 +22,9 @@ from tracklake.storage.table.spent_journals import delete_spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
+    from tracklake.storage.backend import Entry, Storage
     from tracklake.storage.journal.reader import Fault
-    from tracklake.storage.local import Entry, Storage
     from tracklake.storage.table.catalog import JournalFile
     from tracklake.storage.table.delta_log import Version
 
@@ -39,9 +38,9 @@ _HEAD = 64 << 10
 """Bytes that are sure to hold a header."""
 
 
-_catalogs: dict[tuple[Path, str], Catalog] = {}
+_catalogs: dict[tuple[str, str], Catalog] = {}
 """The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
-_sealed_names: dict[tuple[Path, str], dict[str, Entry]] = {}
+_sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
 """Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
 
 
@@ -101,7 +100,7 @@ def seal_gathered(storage: Storage) -> Sealed:
     >>> seal_gathered(example()._storage)  # two small ones are too few
     Sealed(partitions=0, journals=0, points=0, faults=[])
     """
-    lake = storage.root, layout.read_id(storage)  # a folder may have become another lake
+    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
     sealed = _sealed_names.setdefault(lake, {})
     entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
     if not _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed):

@@ -68,8 +68,8 @@ class Snapshot(SnapshotView):
         return dict(self.facts("node").select("session", "text").iter_rows())
 
     def _shows_life(self, file: JournalFile, node: str | None) -> bool:
-        path = self._storage.path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
-        return file.entry.writable and file_names.shows_life(path, node=node)
+        path = self._storage.lock_path(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
+        return file.entry.writable and file_names.shows_life(path, node=node, beat=file.entry.mtime)
 
     def metrics_of(self, runs: Collection[str] | None) -> list[str]:
         """Return the names of the metrics that these runs (None: any) have logged, sorted.

@@ -13,8 +13,8 @@ from tracklake.storage.table.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import JournalSlice
-    from tracklake.storage.local import Storage
     from tracklake.storage.table.catalog import JournalFile
 
 _LISTINGS = 20
