@@ -2,11 +2,15 @@
 
 - `application`: which address is answered by which function.
 - `conditions`: what the page filters by, as the text of `where=`.
+- `curves`: curves as points or extremes of buckets, bands of groups, columns as numbers.
 - `deadlines`: a request that trickles in cannot hold a thread for ever.
+- `edits`: what the page changes, by the same statements as Python writes.
 - `guard`: who may ask: Host, cookie, Origin, limits, and the headers of every reply.
 - `http_handler`: one connection: requests read within limits, answered, written.
+- `markdown_tree`: Markdown as a tree of tags and texts, never as HTML.
 - `parameters`: what an address asks for, read with its type.
 - `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.
+- `run_details`: one run, and where each entry of its summary comes from.
 - `run_rows`: the runs table: windows, groups with their spread, which columns there are.
 - `server`: HTTP on the loopback address, with no more threads than a page needs.
 - `sources`: the lakes that are shown, each read by one thread at a time, and a counter of their changes.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION
 from tracklake.errors import LakeError, QueryError, UnknownNameError
-from tracklake.ui import run_rows, static_files, view_code
+from tracklake.ui import curves, run_details, run_rows, static_files, view_code
+from tracklake.ui.edits import EDITS
 from tracklake.ui.replies import error_reply, json_reply
 from tracklake.ui.sources import Source
 
@@ -104,7 +105,13 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "changes": _changes,
     "runs": _runs,
     "groups": _groups,
+    "labels": lambda source, parameters: json_reply(run_rows.labels(source, parameters)),
     "schema": lambda source, _: json_reply(run_rows.schema(source)),
     "code": _code,
+    "run": lambda source, parameters: json_reply(run_details.details(source, parameters)),
+    "quality": lambda source, parameters: json_reply(run_details.quality(source, parameters)),
+    "curves": curves.chart,
+    "bands": lambda source, parameters: json_reply(curves.bands(source, parameters)),
+    "values": curves.values,
 }
-CHANGES: dict[str, Callable[[Source, dict[str, Any]], Reply]] = {}
+CHANGES = {**EDITS}

@@ -50,6 +50,8 @@ class Server(ThreadingHTTPServer):
         self.connections = threading.BoundedSemaphore(CONNECTIONS)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="tracklake-ui", daemon=True)
         self._thread.start()
+        for source in application.sources.values():
+            source.warm()
 
     @property
     def url(self) -> str:
