@@ -18,7 +18,8 @@ from tracklake.storage.object_store import ObjectStorage
 
 
 @pytest.fixture
-def store() -> ObjectStorage:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
+    monkeypatch.setenv("TRACKLAKE_SPOOL", str(tmp_path / "spools"))
     return ObjectStorage("memory:///lake")
 
 
@@ -41,8 +42,8 @@ def log(journal: Journal, values: range) -> None:
 
 def test_the_object_follows_the_file(store, tmp_path: Path):
     """After each push the store's object is the file's bytes so far, and a reader follows it."""
-    written = journal(tmp_path / "spool")
-    uploader = Uploader(store, tmp_path / "spool", written.session)
+    written = journal(tmp_path / "journal")
+    uploader = Uploader(store, tmp_path / "journal", written.session)
     for end in (10, 20, 30):
         log(written, range(end - 10, end))
         uploader.push(over=False)
@@ -50,18 +51,18 @@ def test_the_object_follows_the_file(store, tmp_path: Path):
     written.finish([])
     uploader.push(over=True)
     assert rows(store) == [30]
-    assert list((tmp_path / "spool").iterdir()) == []
+    assert list((tmp_path / "journal").iterdir()) == []
 
 
 def test_rotated_files_leave_the_spool_in_order(store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A file that ended because it grew is uploaded to its end and deleted; the newest stays."""
     monkeypatch.setattr("tracklake.storage.journal.writer.ROTATE_AT", 500)
-    written = journal(tmp_path / "spool")
+    written = journal(tmp_path / "journal")
     log(written, range(40))
-    Uploader(store, tmp_path / "spool", written.session).push(over=False)
+    Uploader(store, tmp_path / "journal", written.session).push(over=False)
     assert len(store.list("journal")) > 1
     assert sum(rows(store)) == 40
-    assert [path.name for path in (tmp_path / "spool").iterdir()] == [written.path.name]
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == [written.path.name]
 
 
 def test_an_answer_that_was_lost_is_no_conflict(store, tmp_path: Path):
@@ -97,19 +98,20 @@ def test_a_killed_process_loses_nothing_once_its_machine_recovers(store, tmp_pat
     sys.stdout.write(str(os.getpid())); sys.stdout.flush()
     os.kill(os.getpid(), 9)
     """
+    (tmp_path / "journal").mkdir()
     with pytest.raises(AssertionError):  # it was killed
-        output(script, tmp_path)
-    (path,) = tmp_path.glob("*.tlj")
+        output(script, tmp_path / "journal")
+    (path,) = tmp_path.glob("journal/*.tlj")
     with path.open("ab") as file:
         file.write(b"torn")
-    recovered = recover(store, tmp_path)
+    recovered = recover(store, tmp_path / "journal")
     assert (recovered.files, recovered.live, rows(store)) == (1, 0, [57])
-    assert list(tmp_path.glob("*.tlj")) == []
+    assert list(tmp_path.glob("journal/*.tlj")) == []
 
 
 def test_a_recovery_leaves_live_files_alone(tmp_path: Path):
     """A journal that a process writes is its writer's to upload."""
-    written = journal(tmp_path / "spool")
+    written = journal(tmp_path / "journal")
     log(written, range(3))
     script = """
     import pathlib
@@ -117,5 +119,5 @@ def test_a_recovery_leaves_live_files_alone(tmp_path: Path):
     from tracklake.storage.object_store import ObjectStorage
     print(recover(ObjectStorage("memory:///lake"), pathlib.Path(sys.argv[1])).live)
     """
-    assert output(script, tmp_path / "spool").split() == ["1"]
+    assert output(script, tmp_path / "journal").split() == ["1"]
     assert written.path.exists()

@@ -18,7 +18,7 @@ from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.storage.table.snapshot_view import SnapshotView
 
@@ -42,9 +42,10 @@ class LakeBase:
         *,
         create: bool = False,
         queries: Sequence[os.PathLike[str] | str] = (),
+        storage_options: Mapping[str, str] | None = None,
     ) -> None:
-        path = layout.root_of(root)
-        self._storage = layout.create(path) if create else layout.open_existing(path)
+        connect = layout.create if create else layout.open_existing
+        self._storage = connect(layout.root_of(root), options=storage_options)
         self._newest: View | None = None
         self._engine = Engine()
         self._queries = named_queries.folders_of(queries)

@@ -263,11 +263,14 @@ def open(  # noqa: A001 - tl.open
     *,
     create: bool = False,
     queries: Sequence[os.PathLike[str] | str] = (),
+    storage_options: Mapping[str, str] | None = None,
 ) -> Lake:
-    """Open a lake for reading: a folder, else $TRACKLAKE_DIR, else ./lake.
+    """Open a lake for reading: a folder or a URL (s3://, gs://, az://), else $TRACKLAKE_DIR, else ./lake.
 
-    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. Raises LakeError if there is no
-    lake (create=True makes an empty one), or if a newer version wrote it.
+    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. `storage_options` are those of the
+    package obstore for a URL ("access_key_id", "endpoint", ...); without them credentials come from the environment,
+    and they are never written anywhere. Raises LakeError if there is no lake (create=True makes an empty one), or if a
+    newer version wrote it.
 
     >>> open("nowhere")
     Traceback (most recent call last):
@@ -275,4 +278,4 @@ def open(  # noqa: A001 - tl.open
     >>> open("nowhere", create=True).runs().height
     0
     """
-    return Lake(root, create=create, queries=queries)
+    return Lake(root, create=create, queries=queries, storage_options=storage_options)

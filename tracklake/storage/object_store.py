@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tracklake.errors import LakeError
+from tracklake.storage import spool
 from tracklake.storage.backend import NO_ENTRIES, Entry
 from tracklake.storage.file_cache import FileCache, cache_of
-from tracklake.storage.spool import spool_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,6 +58,8 @@ class ObjectStorage:
         self._store = _connect(url, options)
         in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
         self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.location))
+        self.spool = spool.spool_of(self.location)
+        """The local folder of the journals that this machine writes."""
         self._sizes: dict[str, int] = {}
         """Bytes of each growing object at the last listing: a range that begins beyond the end is an error."""
 
@@ -113,9 +116,7 @@ class ObjectStorage:
         True
         >>> del os.environ["TRACKLAKE_SPOOL"]
         """
-        path = spool_of(self.location) / folder
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return spool.make(self.location, folder)
 
     def describe(self, name: str = "") -> str:
         """Return the URL of an object (without a name: of the lake), for messages.
@@ -162,13 +163,25 @@ class ObjectStorage:
 
         with _os_errors(self.describe(folder)):
             objects = obstore.list_with_delimiter(self._store, f"{_checked(folder)}/" if folder else None)["objects"]
-        entries = [
-            Entry(item["path"].rpartition("/")[2], item["size"], item["last_modified"].timestamp(), writable=True)
-            for item in objects
-        ]
-        chosen = [e for e in entries if e.name in cached or (e.name.startswith(prefix) and e.name.endswith(suffix))]
-        self._sizes |= {f"{folder}/{entry.name}": entry.size for entry in chosen}
+        entries = {}
+        for item in objects:
+            name = item["path"].rpartition("/")[2]
+            entries[name] = Entry(name, item["size"], item["last_modified"].timestamp(), writable=True)
+        self._sizes |= {f"{folder}/{entry.name}": entry.size for entry in entries.values()}
+        entries |= {entry.name: entry for entry in self._spooled(folder)}
+        chosen = [e for e in entries.values() if e.name in cached or _matches(e.name, prefix, suffix)]
         return sorted(chosen, key=lambda entry: entry.name)
+
+    def _spooled(self, folder: str) -> Iterator[Entry]:
+        """Yield the journals of this machine: they hold what is uploaded and more."""
+        path = self.spool / folder
+        if not path.is_dir():
+            return
+        with os.scandir(path) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # uploaded to its end meanwhile
+                    status = file.stat()
+                    yield Entry(file.name, status.st_size, status.st_mtime, bool(status.st_mode & stat.S_IWUSR))
 
     def put_if_absent(self, name: str, data: bytes) -> bool:
         """Write a new object, atomically and durably; False if the name is taken by another's bytes.
@@ -203,6 +216,7 @@ class ObjectStorage:
         import obstore
 
         self._cache.discard(name)
+        (self.spool / _checked(name)).unlink(missing_ok=True)
         try:
             with _os_errors(self.describe(name)):
                 obstore.delete(self._store, _checked(name))
@@ -222,14 +236,18 @@ class ObjectStorage:
     def follow(self, name: str) -> Path:
         """Return a local file that holds all that was in a growing object at the last listing of its folder.
 
-        Bytes that were read once never change, so only what is new is read. FileNotFoundError if the object is gone.
+        Bytes that were read once never change, so only what is new is read; a journal that this machine writes is read
+        from its spool. FileNotFoundError if the object is gone.
 
         >>> storage = ObjectStorage("memory:///lake")
         >>> tag = storage.replace("journal/a.tlj", b"one", tag=None)
         >>> storage.follow("journal/a.tlj").read_bytes()
         b'one'
         """
-        mirror = self._mirror / "followed" / _checked(name)
+        spooled = self.spool / _checked(name)
+        if spooled.exists():
+            return spooled
+        mirror = self._mirror / "followed" / name
         size = self._sizes.get(name)
         mirrored = mirror.stat().st_size if mirror.exists() else 0
         if size is None or mirrored < size:
@@ -319,6 +337,10 @@ class ObjectStorage:
         if not hasattr(self, "_temporary"):
             self._temporary = tempfile.TemporaryDirectory(prefix="tracklake-", ignore_cleanup_errors=True)
         return Path(self._temporary.name)
+
+
+def _matches(name: str, prefix: str | tuple[str, ...], suffix: str) -> bool:
+    return name.startswith(prefix) and name.endswith(suffix)
 
 
 def _connect(url: str, options: Mapping[str, Any] | None) -> Any:

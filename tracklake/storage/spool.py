@@ -25,18 +25,28 @@ def spool_root() -> Path:
 
 
 def spool_of(url: str) -> Path:
-    """Return the spool of a lake, made if it is not there.
+    """Return the spool of a lake; it need not be there.
 
     >>> os.environ["TRACKLAKE_SPOOL"] = "spool"
-    >>> spool_of("s3://bucket/lake").parent.name, spools()
-    ('spool', {'s3://bucket/lake': PosixPath('/...')})
+    >>> spool_of("s3://bucket/lake").parent.name
+    'spool'
     >>> del os.environ["TRACKLAKE_SPOOL"]
     """
-    folder = spool_root() / hashlib.sha256(url.encode()).hexdigest()[:16]
-    if not (folder / _URL_FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / _URL_FILE).write_text(url, encoding="utf-8")
-    return folder
+    return spool_root() / hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def make(url: str, folder: str) -> Path:
+    """Return a folder of the spool of a lake, made if it is not there.
+
+    >>> os.environ["TRACKLAKE_SPOOL"] = "spool"
+    >>> make("s3://bucket/lake", "journal").is_dir(), list(spools())
+    (True, ['s3://bucket/lake'])
+    >>> del os.environ["TRACKLAKE_SPOOL"]
+    """
+    spool = spool_of(url)
+    (spool / folder).mkdir(parents=True, exist_ok=True)
+    (spool / _URL_FILE).write_text(url, encoding="utf-8")
+    return spool / folder
 
 
 def spools() -> dict[str, Path]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from tracklake.errors import LakeError
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
-from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
+from tracklake.storage.layout import JOURNAL_SUFFIX
 
 if sys.platform != "win32":
     import fcntl
@@ -97,8 +97,11 @@ class Upload:
 
     def _reconcile(self, data: bytes) -> None:
         """Go on from an object that is there under another tag: an upload of mine whose answer was lost, as a rule."""
-        tag = self._store.tag(self.name)
-        present = self._store.read(self.name)
+        try:
+            tag, present = self._store.tag(self.name), self._store.read(self.name)
+        except FileNotFoundError:  # sealed as far as it was uploaded, and deleted: what is new is uploaded again
+            self._put(data, None)
+            return
         if present.startswith(data):  # another process of this machine has uploaded the same file further
             self._tag, self.uploaded, self._put_at = tag, len(data), time.monotonic()
         elif data.startswith(present):
@@ -114,6 +117,7 @@ class Uploader:
     """The uploads of one session: its files in order of their number, each seconds apart while it runs."""
 
     def __init__(self, store: GrowingObjects, folder: Path, session: int) -> None:
+        """`folder` is one of the spool, whose name is that of the lake's: journal, or system."""
         self._store = store
         self._folder = folder
         self._session = session
@@ -126,7 +130,7 @@ class Uploader:
 
         >>> from pathlib import Path
         >>> from tracklake.storage.object_store import ObjectStorage
-        >>> Uploader(ObjectStorage("memory:///lake"), Path(), session=7).tick()  # not in the first ten seconds
+        >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).tick()  # not in the first ten seconds
         """
         now = time.monotonic()
         if now >= self._due:
@@ -139,17 +143,19 @@ class Uploader:
         >>> from pathlib import Path
         >>> from tracklake.storage.object_store import ObjectStorage
         >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
-        >>> _ = Path(name).write_bytes(b"frames")
-        >>> Uploader(store, Path(), session=7).push(over=True), Path(name).exists(), store.read(f"journal/{name}")
+        >>> path = Path("journal", name)
+        >>> path.parent.mkdir(), path.write_bytes(b"frames")
+        (None, 6)
+        >>> Uploader(store, path.parent, session=7).push(over=True), path.exists(), store.read(f"journal/{name}")
         (None, False, b'frames')
         """
         paths = [self._folder / str(name) for name in _files(self._folder) if name.session == self._session]
         for path in paths:
-            name = f"{JOURNAL_FOLDER}/{path.name}"
-            upload = self._uploads.setdefault(path.name, Upload(self._store, path, name))
-            uploaded = upload.push()
-            if (over or path != paths[-1]) and uploaded == path.stat().st_size:
-                path.unlink()
+            upload = self._uploads.setdefault(path.name, Upload(self._store, path, f"{self._folder.name}/{path.name}"))
+            with contextlib.suppress(FileNotFoundError):  # sealed to its end by this machine, and deleted
+                uploaded = upload.push()
+                if (over or path != paths[-1]) and uploaded == path.stat().st_size:
+                    path.unlink()
 
 
 class Recovered(NamedTuple):
@@ -182,7 +188,7 @@ def recover(store: GrowingObjects, folder: Path) -> Recovered:
                 continue
             reader = JournalReader(path)
             reader.read()
-            total += Upload(store, path, f"{JOURNAL_FOLDER}/{path.name}").push(until=reader.offset)
+            total += Upload(store, path, f"{folder.name}/{path.name}").push(until=reader.offset)
             path.unlink()
             files += 1
     return Recovered(files, total, live)
