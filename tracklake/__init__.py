@@ -12,6 +12,7 @@ from tracklake._version import VERSION as _VERSION
 from tracklake.errors import TracklakeError
 from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
 from tracklake.schema.histogram import Histogram
+from tracklake.standin import names as _names
 from tracklake.tracking.open_runs import open_runs as _open_runs
 from tracklake.tracking.run import Run
 from tracklake.tracking.start import init
@@ -27,21 +28,62 @@ if TYPE_CHECKING:
     config: Config
     summary: Summary
 
+    # what `__getattr__` gives: loaded when it is first used
+    from tracklake.artifacts.artifact import Artifact
+    from tracklake.media.charts import plot_table
+    from tracklake.media.documents import Html, Molecule, Object3D, Plotly
+    from tracklake.media.image import Image
+    from tracklake.media.sound import Audio, Video
+    from tracklake.media.tables import Table
+    from tracklake.standin.offline import AlertLevel
+    from tracklake.tracking.settings import Settings
+
+    alert: Any
+    log_artifact: Any
+    log_model: Any
+    restore: Any
+    save: Any
+    unwatch: Any
+    use_artifact: Any
+    use_model: Any
+    watch: Any
+
 __all__ = [
+    "AlertLevel",
     "Api",
+    "Artifact",
+    "Audio",
     "Histogram",
+    "Html",
+    "Image",
     "Lake",
+    "Molecule",
+    "Object3D",
+    "Plotly",
     "Run",
+    "Settings",
+    "Table",
     "TracklakeError",
+    "Video",
+    "alert",
     "config",
     "define_metric",
     "finish",
     "init",
     "log",
+    "log_artifact",
+    "log_model",
     "login",
     "open",
+    "plot_table",
+    "restore",
     "run",
+    "save",
     "summary",
+    "unwatch",
+    "use_artifact",
+    "use_model",
+    "watch",
 ]
 __version__ = _VERSION
 
@@ -118,5 +160,6 @@ def __getattr__(name: str) -> Any:
         return _open_runs.current
     if name in ("config", "summary"):
         return _BeforeInit() if _open_runs.current is None else getattr(_current(), name)
-    msg = f"module 'tracklake' has no attribute {name!r}"
-    raise AttributeError(msg)
+    if name == "load_ipython_extension":
+        return _names.notebook()
+    return _names.resolve(name)

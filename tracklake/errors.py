@@ -13,6 +13,9 @@ TracklakeError
 ├── SourceError                something to import that is not what it should be (also a ValueError)
 ├── HistoryTooLargeError       more points than the caller's limit
 ├── QueryError                 a SQL text or filter that is wrong, or does more than read (also a ValueError)
+├── FileMissingError           a file that is to be stored, or was stored, and is not there (also a FileNotFoundError)
+├── ArtifactError              an artifact: its name, its version, its files (also a ValueError)
+├── SweepError                 a sweep: its config, its id, its state (also a ValueError)
 ├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
 └── CommitError                a commit that could not be made
 """
@@ -115,9 +118,25 @@ class QueryError(TracklakeError, ValueError):
     """A SQL text that is wrong or does more than read, or parameters that do not fit it."""
 
 
+class FileMissingError(TracklakeError, FileNotFoundError):
+    """A file that is to be stored, or was stored, is not there."""
+
+
+class ArtifactError(TracklakeError, ValueError):
+    """An artifact cannot be made, found or used as asked."""
+
+
+class SweepError(TracklakeError, ValueError):
+    """A sweep's config is wrong, its id is unknown, or it is not in a state for what is asked."""
+
+
 class UnsavedRowsError(TracklakeError, OSError):
     """The disk stayed full until the bound of rows held in memory was reached."""
 
 
 class CommitError(TracklakeError):
     """A commit that could not be made."""
+
+
+Error = CommError = UsageError = TracklakeError
+"""W&B's names for it."""

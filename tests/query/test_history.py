@@ -121,7 +121,7 @@ def test_none_among_numbers_is_no_text(run):
     """It is null in the column of values, and there is no other."""
     run.log({"m": 1})
     run.log({"m": None})
-    found = tl.open(run.dir).history("m")
+    found = tl.open(run.lake_dir).history("m")
     assert found.columns == LONG
     assert found["value"].to_list() == [1.0, None]
 
@@ -333,7 +333,7 @@ def test_downsample_keeps_the_ends_of_what_is_no_number(run):
     """Text has no extremes."""
     for word in "abcdefg":
         run.log({"note": word})
-    assert tl.open(run.dir).history("note", downsample=4)["text"].to_list() == ["a", "g"]
+    assert tl.open(run.lake_dir).history("note", downsample=4)["text"].to_list() == ["a", "g"]
 
 
 def test_metrics_called_like_the_columns_beside_them(tmp_path):

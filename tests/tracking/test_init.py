@@ -71,6 +71,6 @@ def test_a_training_may_go_to_another_folder(tmp_path: Path, monkeypatch: pytest
         monkeypatch.chdir(tmp_path / "other")
         run.summary["weights"] = np.arange(100)
         seen.summary.update({"biases": np.arange(100)})
-        assert (run.summary["loss"], run.dir, lake.dir) == (0.5, "lake", "lake")
+        assert (run.summary["loss"], run.lake_dir, lake.dir) == (0.5, "lake", "lake")
     assert list((tmp_path / "other").iterdir()) == []
     assert [lake.run("r").summary[name]["max"] for name in ("weights", "biases")] == [99, 99]

@@ -66,7 +66,7 @@ def test_rule_16_the_entry_is_what_was_asked_for(run):
     for x in (2, 1):
         run.log({"l": x, "m": x, "p": x})
     assert summary(run) == {"l": {"last": 1}, "m": {"min": 1}, "p": 1}
-    shown = [name for name in tl.open(run.dir).runs().columns if name.startswith("summary.")]
+    shown = [name for name in tl.open(run.lake_dir).runs().columns if name.startswith("summary.")]
     assert shown == ["summary.l.last", "summary.m.min", "summary.p"]
 
 
@@ -237,14 +237,14 @@ def test_rule_21_step_sync_can_be_left_out(run):
     run.log({"epoch": 5})
     run.log({"loss": 1.0})
     assert rows(run) == {0: {"epoch": 5}, 1: {"loss": 1.0}}
-    assert tl.open(run.dir).history("loss")["x"].to_list() == [5.0]
+    assert tl.open(run.lake_dir).history("loss")["x"].to_list() == [5.0]
 
 
 def test_rule_21_hidden_metrics_are_not_shown_by_default(run):
     """Not among the columns; asked for they are there."""
     run.define_metric("secret", hidden=True)
     run.log({"secret": 1.0, "a": 2.0})
-    lake = tl.open(run.dir)
+    lake = tl.open(run.lake_dir)
     assert [name for name in lake.runs().columns if name.startswith("summary.")] == ["summary.a"]
     assert lake.runs(columns=["summary.secret"])["summary.secret"].to_list() == [1.0]
 
@@ -277,7 +277,7 @@ def test_rule_22_nan_and_infinities_are_counted_apart(run):
     """n_nan and n_inf are statistics of every metric."""
     for value in (1.0, math.nan, math.inf, -math.inf, math.nan):
         run.log({"a": value})
-    found = tl.open(run.dir).summaries(["a.n_nan", "a.n_inf", "a.count", "a.min"])
+    found = tl.open(run.lake_dir).summaries(["a.n_nan", "a.n_inf", "a.count", "a.min"])
     assert found.drop("run_id").rows() == [(2, 2, 3, -math.inf)]
 
 
@@ -287,5 +287,5 @@ def test_rule_23_last_and_first_are_by_step(run):
     for step, value in [(9, "end"), (10, None), (2, math.nan), (4, 3.0), (3, 3.0)]:
         run.log({"a": value}, step=step)
     assert (summary(run)["a"]["last"], repr(summary(run)["a"]["first"])) == ("end", "nan")
-    found = tl.open(run.dir).summaries(["a.argmax", "a.argmin"])
+    found = tl.open(run.lake_dir).summaries(["a.argmax", "a.argmin"])
     assert found.drop("run_id").rows() == [(3, 3)]

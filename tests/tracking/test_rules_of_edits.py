@@ -19,7 +19,7 @@ def test_rule_24_the_entry_is_what_was_said_last(run):
     run.summary["a"] = "by hand"
     run.summary.n = 2
     assert summary(run) == {"a": "by hand", "n": 2}
-    assert tl.open(run.dir).runs(columns=["summary.a.min"])["summary.a.min"].to_list() == [3.0]
+    assert tl.open(run.lake_dir).runs(columns=["summary.a.min"])["summary.a.min"].to_list() == [3.0]
     run.log({"a": 5.0})
     assert summary(run) == {"a": {"min": 3}, "n": 2}
 
@@ -36,9 +36,9 @@ def test_rule_24_edits_after_the_end(run):
     """The lake and the Api edit a finished run; the run object itself shows that."""
     run.log({"x": 1})
     run.finish()
-    tl.open(run.dir).run("r").summary["x"] = 2
+    tl.open(run.lake_dir).run("r").summary["x"] = 2
     assert summary(run) == {"x": 2}
-    api_run = tl.Api(run.dir).run("p/r")
+    api_run = tl.Api(run.lake_dir).run("p/r")
     api_run.summary["y"] = 3
     assert summary(run) == {"x": 2}
     api_run.summary.update()

@@ -112,7 +112,7 @@ def test_rule_05_every_row_has_step_runtime_and_timestamp(run):
     before = time.time()
     run.log({"a": 1})
     run.log({"a": 2}, step=7)
-    history = tl.open(run.dir).run("r").history()
+    history = tl.open(run.lake_dir).run("r").history()
     assert history["_step"].to_list() == [0, 7]
     assert before - 1 < history["_timestamp"][0] <= history["_timestamp"][1] < time.time() + 1
     assert 0 <= history["_runtime"][0] <= history["_runtime"][1] < 60
@@ -123,7 +123,7 @@ def test_rule_05_a_users_step_and_runtime_are_discarded_and_a_timestamp_kept(run
     """Top-level _step and _runtime are ours; a _timestamp is an ordinary value, shown in place of ours."""
     run.log({"_step": 99, "_runtime": 99, "_timestamp": 12.5, "a": 1})
     run.log({"a": 2})
-    history = tl.open(run.dir).run("r").history()
+    history = tl.open(run.lake_dir).run("r").history()
     assert (history["_step"].to_list(), history["_timestamp"][0]) == ([0, 1], 12.5)
     assert history["_runtime"].max() < 60
     assert run.summary["_timestamp"] == history["_timestamp"][1] > 1e9
@@ -134,7 +134,7 @@ def test_rule_05_the_three_can_be_defined_by_exact_name(run):
     run.define_metric("_step", summary="max")
     run.log({"a": 1}, step=3)
     assert run.summary["_step"] == {"max": 3}
-    lake = tl.open(run.dir)
+    lake = tl.open(run.lake_dir)
     assert lake.runs(columns=["summary._step.max"])["summary._step.max"].to_list() == [3]
     assert [name for name in lake.runs(columns=["summary.*"]).columns if "_timestamp" in name] == []
 
@@ -144,7 +144,7 @@ def test_rule_06_pending_values_are_there_at_once(run):
     run.log({"a": 1}, commit=False)
     run.log({"b": 2}, step=0)
     assert summary(run) == {"a": 1, "b": 2}
-    assert output("print(tl.open(sys.argv[1]).run('r').summary['b'])", run.dir) == "2"
+    assert output("print(tl.open(sys.argv[1]).run('r').summary['b'])", run.lake_dir) == "2"
 
 
 def test_rule_06_a_crash_keeps_pending_values(tmp_path: Path):

@@ -21,11 +21,11 @@ def test_rule_29_an_id_that_has_ended_needs_resume(run):
     run.finish()
     for taken in ("r", "R"):
         with pytest.raises(RunExistsError, match="resume='allow'"):
-            tl.init("p", id=taken, dir=run.dir)
+            tl.init("p", id=taken, dir=run.lake_dir)
     with pytest.raises(RunExistsError, match="never"):
-        tl.init("p", id="r", dir=run.dir, resume="never")
+        tl.init("p", id="r", dir=run.lake_dir, resume="never")
     with pytest.raises(RunNotFoundError, match="must"):
-        tl.init("p", id="new", dir=run.dir, resume="must")
+        tl.init("p", id="new", dir=run.lake_dir, resume="must")
 
 
 @pytest.mark.parametrize("resume", ["allow", "must", "auto", True])
@@ -97,13 +97,13 @@ def test_rule_29_forks_are_checked_before_anything_is_written(run):
     """The parent must be there, the child must not; W&B's way of writing it is accepted."""
     for fork_from in (("nobody", 1), "nobody?_step=1"):
         with pytest.raises(RunNotFoundError, match="unknown run 'nobody'; there are 'r'"):
-            tl.init("p", dir=run.dir, fork_from=fork_from)
+            tl.init("p", dir=run.lake_dir, fork_from=fork_from)
     for wrong in ("r", ("r", "1"), ("r", True), 5):
         with pytest.raises(tl.TracklakeError, match="accepted are"):
-            tl.init("p", dir=run.dir, fork_from=wrong)
+            tl.init("p", dir=run.lake_dir, fork_from=wrong)
     with pytest.raises(RunExistsError):
-        tl.init("p", id="r", dir=run.dir, fork_from=("r", 1))
-    assert tl.open(run.dir).runs().height == 1
+        tl.init("p", id="r", dir=run.lake_dir, fork_from=("r", 1))
+    assert tl.open(run.lake_dir).runs().height == 1
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_rule_29_forks_are_checked_before_anything_is_written(run):
 def test_rule_30_how_a_run_ended(run, code, state):
     """By its exit code: 0, any other, or that of a signal."""
     run.finish(exit_code=code)
-    assert tl.open(run.dir).run("r").state == state
+    assert tl.open(run.lake_dir).run("r").state == state
 
 
 def test_rule_30_an_exception_marks_it_failed(tmp_path: Path):
@@ -143,9 +143,9 @@ def test_rule_30_elsewhere_a_heartbeat_tells_life(run, monkeypatch: pytest.Monke
     """Of a journal of another host the last beat counts: five minutes without one is crashed, a new one running."""
     run.log({"a": 1})
     monkeypatch.setattr(host, "NODE", "another host")
-    told = [tl.open(run.dir).run("r").state]
+    told = [tl.open(run.lake_dir).run("r").state]
     os.utime(run._session.journal.path, (time.time() - 400,) * 2)
-    told.append(tl.open(run.dir).run("r").state)
+    told.append(tl.open(run.lake_dir).run("r").state)
     run.keep_alive(beat=True)
-    told.append(tl.open(run.dir).run("r").state)
+    told.append(tl.open(run.lake_dir).run("r").state)
     assert told == ["running", "crashed", "running"]

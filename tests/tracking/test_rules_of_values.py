@@ -38,7 +38,7 @@ def test_rule_08_escaped_dots_name_a_step_metric(run):
 def test_rule_08_escaped_dots_name_a_metric_that_is_asked_for(run):
     r"""`train\.loss` is train.loss in history, among columns and in where, too."""
     run.log({"train": {"loss": 3, "acc": 1}})
-    lake = tl.open(run.dir)
+    lake = tl.open(run.lake_dir)
     assert lake.history(r"train\.loss")["metric"].to_list() == ["train.loss"]
     assert lake.at_best(r"train\.loss", goal="min", take=[r"train\.acc"])["train.acc"].to_list() == [1]
     assert lake.summaries([r"train\.loss.max"]).columns == ["run_id", r"train\.loss.max"]
@@ -49,7 +49,7 @@ def test_rule_08_keys_inside_a_config_become_texts(run):
     run.config.update({"labels": {0: "cat", 1: {None: "dog"}}})
     run.config.update({"labels": {"0": "cat", "1": {"None": "dog"}}})  # the same
     expected = {"labels": {"0": "cat", "1": {"None": "dog"}}}
-    assert (run.config.as_dict(), tl.open(run.dir).run("r").config) == (expected, expected)
+    assert (run.config.as_dict(), tl.open(run.lake_dir).run("r").config) == (expected, expected)
 
 
 @pytest.mark.parametrize("nothing", [{}, {"b": {}}, {"b": {"c": {}}}])
@@ -157,7 +157,7 @@ def test_rule_10_values(run, given, kept):
     run.summary["s"] = given
     run.config["c"] = given
     assert summary(run) == {"v": kept, "s": kept}
-    assert tl.open(run.dir).run("r").config == {"c": kept} == run.config.as_dict()
+    assert tl.open(run.lake_dir).run("r").config == {"c": kept} == run.config.as_dict()
     assert isinstance(kept, dict) or {type(run.summary[key]) for key in "vs"} == {type(kept)}
 
 
@@ -209,7 +209,7 @@ def test_rule_11_an_array_in_the_summary_is_kept_whole(run):
     shown = [entry[key] for key in ("_type", "size", "shape", "dtype", "nonfinite", "min", "max", "mean")]
     assert shown == ["numpy.ndarray", 100, [4, 25], "float32", 1, 1, 99, 50]
     assert entry["var"] == pytest.approx(816.6666666666666)
-    back = tl.open(run.dir).run("r").summary.array("w")
+    back = tl.open(run.lake_dir).run("r").summary.array("w")
     assert isinstance(back, np.memmap)
     np.testing.assert_array_equal(back, weights)
 
@@ -217,7 +217,7 @@ def test_rule_11_an_array_in_the_summary_is_kept_whole(run):
 def test_rule_11_statistics_of_arrays_are_columns(run):
     """Each of them is a column of the runs."""
     run.summary["final_weights"] = np.arange(101)
-    found = tl.open(run.dir).runs(columns=["summary.final_weights.mean", "summary.final_weights.10%"])
+    found = tl.open(run.lake_dir).runs(columns=["summary.final_weights.mean", "summary.final_weights.10%"])
     assert found.drop("run_id").rows() == [(50.0, 10.0)]
 
 
@@ -228,7 +228,7 @@ def test_rule_11_small_arrays_are_lists_and_objects_are_refused(run):
         run.summary["objects"] = np.array([object()] * 40)
     with pytest.raises(TypeError, match="not a saved array"):
         run.summary.array("small")
-    assert (summary(run), (Path(run.dir) / "files").exists()) == ({"small": list(range(32))}, False)
+    assert (summary(run), (Path(run.lake_dir) / "files").exists()) == ({"small": list(range(32))}, False)
 
 
 def test_rule_11_arrays_inside_nested_dicts_are_kept_too(run):
@@ -282,9 +282,9 @@ def test_rule_12_a_value_changes_only_if_that_is_said(run):
     run.config.update({"lr": 0.2, "model": "tiny"}, allow_val_change=True)
     expected = {"lr": 0.2, "model": "tiny", "seed": 1, "batch": 32}
     assert {key: run.config[key] for key in expected} == expected
-    stored = tl.open(run.dir).run("r").config
+    stored = tl.open(run.lake_dir).run("r").config
     assert {key: value for key, value in stored.items() if key != "nan"} == expected
-    assert "config.model.depth" not in tl.open(run.dir).runs().columns
+    assert "config.model.depth" not in tl.open(run.lake_dir).runs().columns
 
 
 def test_rule_12_a_large_array_is_refused_with_a_hint(run):

@@ -1,6 +1,7 @@
 """What every package may use: arguments checked at the door, warnings at the user's line, progress bars, text.
 
 - `arguments`: what public calls are given, checked at the door: words, texts, lists of names, numbers.
+- `documents`: small documents of settings: JSON, and YAML where its library is installed.
 - `lazy_numpy`: numpy, loaded when something of it is first used: a table of runs is answered without it.
 - `progress`: progress of long work: a bar on a terminal and in a notebook, nothing elsewhere.
 - `text`: counts with their nouns.

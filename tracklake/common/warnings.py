@@ -21,6 +21,23 @@ def warn(message: str) -> None:
     warnings.warn(message, stacklevel=_level_outside())
 
 
+def warn_once(about: str, message: str) -> None:
+    """Warn of a thing the first time in this process.
+
+    >>> with warnings.catch_warnings(record=True, action="always") as heard:
+    ...     warn_once("an example", "tracklake: it means nothing"), warn_once("an example", "tracklake: again")
+    (None, None)
+    >>> len(heard)
+    1
+    """
+    if about not in _warned:
+        _warned.add(about)
+        warn(message)
+
+
+_warned: set[str] = set()
+
+
 def _level_outside() -> int:
     """Return the stacklevel at which a warning names the line that called into tracklake."""
     level = 1

@@ -8,6 +8,7 @@ import polars as pl
 
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
+from tracklake.errors import FileMissingError
 from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
 from tracklake.schema import naming, values
@@ -15,12 +16,14 @@ from tracklake.schema.run_fields import check_tags
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking.edit_session import write_session
+from tracklake.tracking.run_files import saved_files
 from tracklake.tracking.run_mappings import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tracklake.media.content import StoredFile
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
     from tracklake.tracking.run_mappings import Change
@@ -151,6 +154,32 @@ class RecordedRun:
         """
         names = self._table().snapshot.states(runs=[self.id])["metric"]
         return sorted(set(names) - set(PSEUDO))
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that it saved, sorted; see `file`.
+
+        >>> example().run("slow").files
+        []
+        """
+        return sorted(self._files)
+
+    def file(self, name: str) -> Path:
+        """Return where the content of a saved file lies; it is not to be changed. Raises FileMissingError.
+
+        >>> with tl.init(id="r1") as run:
+        ...     _ = open(run.dir + "/notes.txt", "w").write("hello")
+        >>> tl.open().run("r1").file("notes.txt").read_text()
+        'hello'
+        """
+        if name not in self._files:
+            raise FileMissingError.nearest("file", name, self._files)
+        return self.storage.fetch(self._files[name].path)
+
+    @property
+    def _files(self) -> Mapping[str, StoredFile]:
+        saved = self._table().snapshot.statements_of(StatementKind.FILE, run_id=self.id)
+        return saved_files(saved.select("key", "text").iter_rows())
 
     def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
         """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds).

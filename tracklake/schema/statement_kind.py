@@ -36,6 +36,8 @@ class StatementKind(StrEnum):
     """An entry of the summary deleted by hand."""
     METADATA = "metadata"
     """What was noted of the host, the command line and the code."""
+    FILE = "file"
+    """A file of the run by its name: where its content lies, as JSON."""
     ROTATE = "rotate"
     """Ends a journal file that another one follows."""
     FINISH = "finish"

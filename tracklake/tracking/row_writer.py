@@ -9,7 +9,8 @@ from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.compute.points import PSEUDO
-from tracklake.errors import UnstorableValueError
+from tracklake.errors import FileMissingError, UnstorableValueError
+from tracklake.media import recognition
 from tracklake.schema import naming, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tracklake.schema.definitions import Definitions
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.writer import Journal
 
 _LETTERS = {kind: letter for letter, kind in frame_format.KINDS.items()}
@@ -54,17 +56,20 @@ class RowLog:
         journal: Callable[[], Journal],
         logged: Callable[[str, int | None], Stored | None],
         warn: Callable[[str, str], None],
+        lake: Storage,
     ) -> None:
         """Start at a step.
 
         `journal` gives the journal, or raises if the run takes no more; `logged(metric, step)` looks up in the lake
-        what was logged at a step, or with None the latest number; `warn(key, message)` warns once a key.
+        what was logged at a step, or with None the latest number; `warn(key, message)` warns once a key. `lake` is
+        where the bytes of media go.
         """
         self.step = step
         self._definitions = definitions
         self._journal = journal
         self._logged = logged
         self._warn = warn
+        self._lake = lake
         self._current: Journal | None = None
         self._plans: dict[tuple[object, ...], _Plan] = {}
         self._last_plan: _Plan | None = None
@@ -232,8 +237,8 @@ class RowLog:
         row = {}
         for name, value in flat.items():
             try:
-                row[name] = values.store(value, name=name)
-            except UnstorableValueError as error:
+                row[name] = values.store(recognition.entry_of(value, lake=self._lake), name=name)
+            except (UnstorableValueError, FileMissingError) as error:
                 self._warn(name, f"tracklake: {error}; this value is left out, the rest of the row is kept")
         return row
 

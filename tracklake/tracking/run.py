@@ -15,6 +15,8 @@ from tracklake.tracking import system_metrics
 from tracklake.tracking.open_runs import KILLED, TERMINATED, code_of, open_runs
 from tracklake.tracking.read_your_writes import ReadBack
 from tracklake.tracking.row_writer import RowLog
+from tracklake.tracking.run_conveniences import Beginning, RunConveniences
+from tracklake.tracking.run_files import RunFiles
 from tracklake.tracking.run_identity import Identity
 from tracklake.tracking.run_mappings import Config, Summary
 from tracklake.tracking.run_metadata import Metadata
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
+    from tracklake.media.content import StoredFile
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
@@ -39,9 +42,11 @@ class Start(NamedTuple):
     fields: Mapping[str, Any] = MappingProxyType({})
     rows: Iterable[tuple[int, dict[str, Stored]]] = ()
     """Rows to begin with: those of the run that this one is forked from."""
+    files: Mapping[str, StoredFile] = MappingProxyType({})
+    """What was saved of files."""
 
 
-class Run(Identity):
+class Run(Identity, RunFiles, RunConveniences):
     """A run that is being written: log rows, define metrics, read and set the summary and the config.
 
     Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed. `summary` is
@@ -66,8 +71,12 @@ class Run(Identity):
         start: Start,
         fields: Mapping[str, Any],
         entity: str | None = None,
+        beginning: Beginning = Beginning(),  # noqa: B008 - it is not changed
     ) -> None:
         self._entity = entity
+        self.beginning = beginning
+        self._watches = []
+        self._saved, self._to_save = dict(start.files), {}
         self._fields = dict(start.fields)
         self._said = list(start.definitions)
         self._definitions = Definitions(self._said)
@@ -77,6 +86,7 @@ class Run(Identity):
             journal=lambda: self._session.open(),  # noqa: PLW0108 - it does not exist yet
             logged=lambda metric, step: self._readback.logged(metric, step),  # noqa: PLW0108
             warn=lambda about, message: self._session.warn_once(about, message),  # noqa: PLW0108
+            lake=storage,
         )
         self._session = Session(
             storage,
@@ -203,6 +213,9 @@ class Run(Identity):
             code = 0 if exit_code is None else int(exit_code)
             state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
             items = [("state", values.store(state, name="state")), ("exit_code", values.store(code, name="exit_code"))]
+            if state != "killed":
+                self.unwatch()
+                self._save_at_end()
             self._session.finish(items, in_haste=state == "killed")
             self._rows.end()
             self._readback.forget()

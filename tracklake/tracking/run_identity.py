@@ -60,7 +60,7 @@ class Identity:
     def entity(self) -> str:
         """What was given as entity; there are no accounts, so it means nothing.
 
-        >>> with tl.init() as run, tl.init(entity="me") as other:
+        >>> with tl.init() as run, tl.init(entity="me", reinit="create_new") as other:
         ...     run.entity, other.entity
         ('local', 'me')
         """
@@ -129,16 +129,6 @@ class Identity:
         self._set_fields({"notes": notes})
 
     @property
-    def dir(self) -> str:
-        """The folder of the lake, as it was given.
-
-        >>> with tl.init(dir="lake") as run:
-        ...     run.dir
-        'lake'
-        """
-        return str(self._session.storage.location)
-
-    @property
     def url(self) -> str:
         """Where the run lies, as W&B scripts like to print.
 
@@ -147,6 +137,43 @@ class Identity:
         'file:///.../lake#r1'
         """
         return f"{self._session.storage.uri()}#{self.id}"
+
+    def get_url(self) -> str:
+        """Where the run lies; W&B's older name of `url`.
+
+        >>> with tl.init(id="r1") as run:
+        ...     run.get_url() == run.url
+        True
+        """
+        return self.url
+
+    @property
+    def project_url(self) -> str:
+        """Where the lake lies: projects have no place of their own.
+
+        >>> with tl.init(id="r1") as run:
+        ...     run.project_url
+        'file:///.../lake'
+        """
+        return self._session.storage.uri()
+
+    def get_project_url(self) -> str:
+        """Where the lake lies; W&B's older name of `project_url`.
+
+        >>> with tl.init() as run:
+        ...     run.get_project_url() == run.project_url
+        True
+        """
+        return self.project_url
+
+    def project_name(self) -> str:
+        """Return its project; W&B's older name.
+
+        >>> with tl.init("walk") as run:
+        ...     run.project_name()
+        'walk'
+        """
+        return self.project
 
     def _set_fields(self, changes: Mapping[str, Any]) -> None:
         said = {key: run_fields.check(key, value) for key, value in changes.items() if value is not None}

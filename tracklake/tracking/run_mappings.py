@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
+from tracklake.common.warnings import warn
 from tracklake.errors import ConfigError
+from tracklake.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
@@ -189,6 +191,7 @@ class Summary(MutableMapping[str, Any]):
 
     def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
         """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
+        value = recognition.entry_of(value, lake=self._storage)
         found = arrays.as_array(value)
         if found is None or found[0].size <= values.LIST_LIMIT:
             yield path, value
@@ -210,11 +213,12 @@ class Config(Mapping[str, Any]):
     (0.1, 3)
     """
 
-    _INTERNAL = frozenset({"_values", "_say"})
+    _INTERNAL = frozenset({"_values", "_say", "_locked"})
 
     def __init__(self, current: dict[str, Any], *, say: Say) -> None:
         self._values = current
         self._say = say
+        self._locked: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -259,7 +263,7 @@ class Config(Mapping[str, Any]):
         """
         changes: list[Change] = []
         fresh = {}
-        for key, value in nesting.as_mapping(given).items():
+        for key, value in self._unlocked(nesting.as_mapping(given)).items():
             found = nesting.leaves(value, name=key, any_key=True)
             leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in found]
             fresh[key] = naming.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
@@ -271,6 +275,18 @@ class Config(Mapping[str, Any]):
         if changes:
             self._say(changes)
             self._values |= fresh
+
+    def lock(self, config: Mapping[str, Any], *, by: str) -> None:
+        """Set values that no later `update` changes: what a sweep tries. They are told who locked them.
+
+        >>> config = Config({}, say=lambda changes: None)
+        >>> config.lock({"lr": 0.1}, by="sweep s1")
+        >>> config.lr = 0.2
+        >>> config.lr
+        0.1
+        """
+        self.update(config, allow_val_change=True)
+        self._locked |= dict.fromkeys(config, by)
 
     def setdefaults(self, given: object) -> None:
         """Set the values whose keys are not there yet.
@@ -289,6 +305,13 @@ class Config(Mapping[str, Any]):
         {'model': {'depth': 3}}
         """
         return cast("dict[str, Any]", nesting.plain(self._values))
+
+    def _unlocked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the values that are locked, with a warning where they would become others."""
+        for key in self._locked.keys() & values.keys():
+            if not _same(self._values[key], values[key]):
+                warn(f"tracklake: config[{key!r}] stays {self._values[key]!r}: {self._locked[key]} has locked it")
+        return {key: value for key, value in values.items() if key not in self._locked}
 
     def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
         if not allowed:

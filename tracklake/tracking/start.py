@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import tempfile
-from collections.abc import Mapping
-from itertools import groupby
-from numbers import Integral
-from operator import itemgetter
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import polars as pl
-
 from tracklake.common import arguments
-from tracklake.compute.points import PSEUDO
+from tracklake.common.warnings import warn
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
-from tracklake.query.run_table import RunTable
-from tracklake.query.summaries import Summaries
-from tracklake.schema import naming, nesting, run_fields, values
-from tracklake.schema.definitions import Statement
-from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import LAKE_RUN
-from tracklake.schema.values import Stored
+from tracklake.schema import run_fields
 from tracklake.storage import layout
 from tracklake.storage.journal import host
 from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Durability
-from tracklake.storage.table.catalog import Catalog
-from tracklake.storage.table.snapshot_reader import SnapshotReader
+from tracklake.tracking import init_arguments, origins, tensorboard_sync
+from tracklake.tracking import trial as current_trial
+from tracklake.tracking.init_arguments import InitArguments
 from tracklake.tracking.open_runs import is_interactive, open_runs
 from tracklake.tracking.row_writer import checked_step
 from tracklake.tracking.run import Run, Start
+from tracklake.tracking.run_conveniences import Beginning
 from tracklake.tracking.run_mappings import Config
+from tracklake.tracking.settings import Settings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tracklake.storage.backend import Storage
+    from tracklake.storage.layout import Location
+    from tracklake.tracking.origins import Before, Parent
+    from tracklake.tracking.trial import Trial
 
 Resume = Literal["allow", "must", "never", "auto"] | bool | None
 Mode = Literal["online", "offline", "disabled", "shared"] | None
@@ -46,28 +42,8 @@ Reinit = Literal["default", "create_new", "finish_previous", "return_previous"] 
 _SYLLABLES = [a + b for a in "bdfghjklmnprstvz" for b in "aeiou"]
 
 
-class Before(NamedTuple):
-    """What is there of a run before this session: its project, whether a session is live, and where it stands."""
-
-    run_id: str
-    project: str
-    live: bool
-    start: Start
-    last: int
-    runtime: float
-
-
-class Parent(NamedTuple):
-    """The run from which another is forked: its rows below the step."""
-
-    run_id: str
-    step: int
-    rows: list[tuple[int, dict[str, Stored]]]
-    runtime: float
-
-
 def init(
-    project: str | None = run_fields.UNCATEGORIZED,
+    project: str | None = None,
     *,
     config: object = None,
     name: str | None = None,
@@ -80,10 +56,21 @@ def init(
     resume: Resume = None,
     from_step: int | None = None,
     fork_from: tuple[str, int] | str | None = None,
+    resume_from: str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - as W&B
     mode: Mode = None,
     reinit: Reinit = None,
     settings: Mapping[str, object] | None = None,
+    config_include_keys: Iterable[str] | None = None,
+    config_exclude_keys: Iterable[str] | None = None,
+    allow_val_change: bool | None = None,
+    save_code: bool | None = None,
+    sync_tensorboard: bool | None = None,
+    tensorboard: bool | None = None,
+    monitor_gym: bool | None = None,
+    force: bool | None = None,
+    anonymous: str | None = None,
+    magic: object = None,
     system_metrics: bool | None = False,
     durability: Durability = "write",
 ) -> Run:
@@ -92,14 +79,22 @@ def init(
     The lake is `dir`, else $TRACKLAKE_DIR, else ./lake; it is made if it is not there. `id` is unique in the lake and
     random if not given. An id that has a live session is joined; one that has ended needs `resume="allow"` (or "must",
     which wants it to be there; "never" wants it not to be) and goes on after its last step, or with `from_step=k` from
-    there, masking what it had logged from that step on. `fork_from=(run_id, step)` begins with a copy of another run's
-    rows below that step. `system_metrics` samples processor, memory and graphics cards every 15 seconds into a stream
-    of their own. `settings={"metadata": False}` leaves out what is noted of host, command line and git; other settings
-    of W&B are accepted and mean nothing. `durability`: "write" survives the death of the process,
-    "fsync" that of the machine, "buffered" neither, for up to a second. `mode="disabled"` logs into a folder that is
-    thrown away. `reinit` says what becomes of a run that is current: "finish_previous" (or True; the default in a
-    notebook, where a cell is run again), "return_previous" (or False), or "create_new" (the default in a script).
-    Raises RunError, RunExistsError, RunNotFoundError, LakeError, ConfigError, TypeError, all before the run is there.
+    there, masking what it had logged from that step on (`resume_from="id?_step=k"` is W&B's form of it).
+    `fork_from=(run_id, step)` begins with a copy of another run's rows below that step. `config` may be the path of a
+    JSON or YAML file; `config_include_keys` and `config_exclude_keys` choose of it. `save_code` stores the script.
+    `sync_tensorboard` (or `tensorboard`) logs the scalars that a SummaryWriter of torch or tensorboardX writes.
+    `system_metrics` samples processor, memory and graphics cards every 15 seconds into a stream of their own.
+    `settings={"metadata": False}` leaves out what is noted of host, command line and git. `durability`: "write"
+    survives the death of the process, "fsync" that of the machine, "buffered" neither, for up to a second.
+    `mode="disabled"` logs into a folder that is thrown away. `reinit` says what becomes of a run that is current:
+    "finish_previous" (or True; the default in a notebook, where a cell is run again), "return_previous" (or False; as
+    in W&B the default in a script, unless an id, a dir or fork_from asks for another run), or "create_new".
+
+    What is not given is taken from `settings` by W&B's names (run_name, run_group, ...), then from WANDB_PROJECT,
+    WANDB_NAME, WANDB_RUN_ID, WANDB_RUN_GROUP, WANDB_JOB_TYPE, WANDB_TAGS, WANDB_NOTES, WANDB_ENTITY, WANDB_RESUME and
+    WANDB_MODE. In a trial of a sweep the sweep decides on project, id and lake, and its values are locked in the
+    config. `monitor_gym`, `force`, `anonymous` and `magic` mean nothing. Raises RunError, RunExistsError,
+    RunNotFoundError, LakeError, ConfigError, TypeError, all before the run is there.
 
     >>> import tempfile
     >>> with init("quickstart", config={"lr": 0.1}, dir=tempfile.mkdtemp()) as run:
@@ -107,41 +102,124 @@ def init(
     >>> run.summary["loss"]
     0.5
     """
-    project = run_fields.UNCATEGORIZED if project is None else run_fields.check_project(project)
-    if not isinstance(settings, Mapping | None):
-        raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
-    for word, given_word, accepted in (("durability", durability, Durability), ("mode", mode, Mode)):
-        arguments.check_word(word, given_word, accepted, error=RunError)
-    going_on: Resume = arguments.word("resume", resume, Resume, error=RunError)
-    again: Reinit = arguments.word("reinit", reinit, Reinit, error=RunError)
+    trial = current_trial.assigned()
+    call = init_arguments.resolve(
+        InitArguments(
+            project=project,
+            name=name,
+            group=group,
+            job_type=job_type,
+            tags=tags,
+            notes=notes,
+            id=id,
+            entity=entity,
+            resume=resume,
+            from_step=from_step,
+            fork_from=fork_from,
+            resume_from=resume_from,
+            mode=mode,
+            reinit=reinit,
+            save_code=save_code,
+            sync_tensorboard=sync_tensorboard or tensorboard,
+        ),
+        settings=settings,
+    )
+    if call.mode == "disabled":
+        trial = None
+    call = call if trial is None else init_arguments.of_trial(call, trial)
+    arguments.check_word("durability", durability, Durability, error=RunError)
     sampled = bool(arguments.word("system_metrics", system_metrics, bool | None, error=RunError))
-    given_fields = {"name": name, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
-    said = {key: run_fields.check(key, value) for key, value in given_fields.items() if value}
-    from_step = checked_step(from_step, "from_step")
-    root = Path(tempfile.mkdtemp(prefix="tracklake-")) if mode == "disabled" else layout.root_of(dir)
-    run_id = run_fields.check_run_id(id) if id is not None else _random_id()
-    given = _checked_config(config)
-    if (previous := _gone_on_with(again)) is not None:
+    fields, going_on, again, first_step = _checked(call)
+    values = init_arguments.read_config(config, include=config_include_keys, exclude=config_exclude_keys)
+    _check_storable(values)
+    root = _root(call, trial.lake if trial else dir)
+    run_id = run_fields.check_run_id(call.id) if call.id is not None else _random_id()
+    init_arguments.tell_ignored(monitor_gym=monitor_gym, force=force, anonymous=anonymous, magic=magic)
+    if (previous := _previous(again, call, root)) is not None:
         return previous
-    storage = layout.create(root)
-    before = _before(storage, run_id) if id is not None else None
-    _check_resume(run_id, before, going_on, from_step, project)
-    parent = None if fork_from is None else _parent(storage, fork_from, before, from_step)
-    run = Run(
-        run_id=before.run_id if before else run_id,
+    plan = _Plan(run_id, fields, going_on, first_step, durability, Settings(settings or {}))
+    run = _begin(layout.create(root), call, plan, trial)
+    if trial is not None:
+        run.config.lock(trial.config, by=f"sweep {trial.sweep_id}")
+    if values:
+        run.config.update(values, allow_val_change=run.resumed or bool(allow_val_change))
+    run.start_asides(sample_system=sampled, metadata=init_arguments.notes_surroundings(settings))
+    _attach(run, call, trial)
+    return run
+
+
+class _Plan(NamedTuple):
+    """What was checked of the arguments."""
+
+    run_id: str
+    fields: dict[str, Any]
+    resume: Resume
+    from_step: int | None
+    durability: Durability
+    settings: Settings
+
+
+def _begin(storage: Storage, call: InitArguments, plan: _Plan, trial: Trial | None) -> Run:
+    """Begin the session, after what is there of the run has been looked at."""
+    before = origins.find_run(storage, plan.run_id) if call.id is not None else None
+    from_step = plan.from_step
+    if trial is not None and current_trial.is_new_attempt(trial) and before is not None:
+        from_step = 0  # what the attempt that died has logged is masked
+    project = run_fields.UNCATEGORIZED if call.project is None else call.project
+    _check_resume(plan.run_id, before, plan.resume, from_step, project)
+    parent = None if call.fork_from is None else origins.find_parent(storage, call.fork_from, before, from_step)
+    start = _start(before, parent, from_step)
+    sweep_id = trial.sweep_id if trial else None
+    return Run(
+        run_id=before.run_id if before else plan.run_id,
         project=before.project if before else project,
         storage=storage,
         clock=Clock(after=before.last if before else 0),
-        durability=durability,
-        header=_header(storage, before, parent, from_step),
-        start=_start(before, parent, from_step),
-        fields=said,
-        entity=entity,
+        durability=plan.durability,
+        header=_header(storage, before, parent, from_step) | ({"sweep_id": sweep_id} if sweep_id else {}),
+        start=start,
+        fields=plan.fields,
+        entity=call.entity,
+        beginning=Beginning(
+            before is not None, start.step, call.mode or "online", sweep_id, plan.settings, time.time()
+        ),
     )
-    if given:
-        run.config.update(given, allow_val_change=before is not None)
-    run.start_asides(sample_system=sampled, metadata=(settings or {}).get("metadata", True) is not False)
-    return run
+
+
+def _checked(call: InitArguments) -> tuple[dict[str, Any], Resume, Reinit, int | None]:
+    """Check the arguments that are words or fields: return fields, resume, reinit and from_step."""
+    arguments.check_word("mode", call.mode, Mode, error=RunError)
+    going_on: Resume = arguments.word("resume", call.resume, Resume, error=RunError)
+    again: Reinit = arguments.word("reinit", call.reinit, Reinit, error=RunError)
+    if call.project is not None:
+        run_fields.check_project(call.project)
+    names = ("name", "group", "job_type", "tags", "notes")
+    fields = {name: run_fields.check(name, value) for name in names if (value := getattr(call, name))}
+    return fields, going_on, again, checked_step(call.from_step, "from_step")
+
+
+def _root(call: InitArguments, directory: str | os.PathLike[str] | None) -> Location:
+    """Return the place of the lake."""
+    return Path(tempfile.mkdtemp(prefix="tracklake-")) if call.mode == "disabled" else layout.root_of(directory)
+
+
+def _attach(run: Run, call: InitArguments, trial: Trial | None) -> None:
+    """Do beside the training what the arguments ask for."""
+    if call.save_code:
+        script = Path(sys.argv[0])
+        if script.is_file():
+            run.save(script, policy="now")
+    if call.sync_tensorboard:
+        tensorboard_sync.sync(_log_scalar)
+    if trial is not None and current_trial.current.on_begin is not None:
+        current_trial.current.on_begin(run, trial)
+
+
+def _log_scalar(tag: str, value: object, step: int | None) -> None:
+    """Log a scalar of TensorBoard in the run that is current then, with its step as a metric: writers begin anew."""
+    current: Run | None = open_runs.current
+    if current is not None:
+        current.log({tag: value, **({} if step is None else {"global_step": step})})
 
 
 def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:
@@ -168,74 +246,6 @@ def _header(storage: Storage, before: Before | None, parent: Parent | None, from
     return header
 
 
-def _before(storage: Storage, run_id: str) -> Before | None:
-    """Look up what is there of a run; ids are compared without case."""
-    if not Catalog(storage).has_run(run_id):
-        return None
-    snapshot = SnapshotReader(storage, only=run_id).snapshot()
-    name = naming.safe_name(run_id)
-    known = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
-    if not known:
-        return None
-    (real_id,) = known
-    table = RunTable(Summaries(snapshot))
-    wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
-    found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
-    steps = snapshot.states(["_step"], runs=[real_id])
-    said = snapshot.statements_of(StatementKind.DEFINE, run_id=real_id)
-    config = table.config.filter(pl.col("run_id") == real_id).select("key", "kind", "value", "ival", "text")
-    start = Start(
-        step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
-        config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
-        definitions=tuple(Statement.from_json(text) for text in said["text"]),
-        fields={name: found[name] for name in (*run_fields.TEXTS, "tags") if found[name]},
-    )
-    last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
-    return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
-
-
-def _parent(storage: Storage, fork_from: tuple[str, int] | str, before: Before | None, from_step: int | None) -> Parent:
-    """Look up the run to fork from, and its rows below the step."""
-    given_id, step = _fork_point(fork_from)
-    if before is not None:
-        raise RunExistsError(f"fork_from begins a new run, but there is a run {before.run_id!r}; choose another id")
-    if from_step is not None:
-        raise RunError("from_step rewinds a run that is there, fork_from begins a new one: give one of the two")
-    snapshot = SnapshotReader(storage, only=given_id).snapshot()
-    known = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
-    found = [r for r in known if naming.safe_name(r) == naming.safe_name(given_id)]
-    if not found:
-        everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
-        raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
-    states = snapshot.states(runs=found)["metric"].to_list()
-    copied = [name for name in states if name not in PSEUDO]
-    rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)
-    ran = snapshot.resolved(["_runtime"], runs=found).filter(pl.col("step") < step)["value"].max()
-    return Parent(found[0], step, _by_step(rows), float(ran or 0.0))  # type: ignore[arg-type] # a Float64 column
-
-
-def _fork_point(fork_from: object) -> tuple[str, int]:
-    """Read (run_id, step), or as W&B writes it "run_id?_step=5"."""
-    given = fork_from
-    if isinstance(given, str) and "?_step=" in given:
-        run_id, _, text = given.rpartition("?_step=")
-        given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
-    pair: Any = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
-    run_id, step = pair
-    if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, Integral):
-        raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")
-    return run_id, int(step)
-
-
-def _by_step(points: pl.DataFrame) -> list[tuple[int, dict[str, Stored]]]:
-    """Return the rows of resolved points, by step."""
-    ordered = points.sort("step", "metric").select("step", "metric", "kind", "value", "ival", "text")
-    return [
-        (step, {metric: Stored(*stored) for _, metric, *stored in row})
-        for step, row in groupby(ordered.iter_rows(), key=itemgetter(0))
-    ]
-
-
 def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step: int | None, project: str) -> None:
     """Refuse a start that `resume` does not allow, before anything is written."""
     if before is None:
@@ -257,11 +267,9 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
         raise RunError(f"run {before.run_id!r} belongs to project {before.project!r}, not to {project!r}")
 
 
-def _checked_config(config: object) -> dict[str, Any]:
-    """Return the config as a dict, refusing what cannot be stored before the run is there."""
-    given = nesting.as_mapping(config)
-    Config({}, say=lambda _: None).update(given)
-    return given
+def _check_storable(config: dict[str, Any]) -> None:
+    """Refuse a config that cannot be stored, before the run is there."""
+    Config({}, say=lambda _: None).update(config)
 
 
 def _random_id() -> str:
@@ -271,12 +279,30 @@ def _random_id() -> str:
     return f"{word}-{other}-{secrets.randbelow(10_000):04d}"
 
 
-def _gone_on_with(reinit: Reinit) -> Run | None:
+def _previous(reinit: Reinit, call: InitArguments, root: Location) -> Run | None:
     """Return the current run if no other is to begin; finish it if it is to be over then."""
     current: Run | None = open_runs.current
-    if reinit in (False, "return_previous"):
-        return current
-    again = is_interactive() and reinit in (None, "default")  # most likely a cell is run again
-    if current is not None and (again or reinit in (True, "finish_previous")):
+    if current is None:
+        return None
+    by_default = reinit in (None, "default")
+    if reinit in (True, "finish_previous") or (by_default and is_interactive()):  # most likely a cell is run again
         current.finish()
-    return None
+        return None
+    if reinit == "create_new" or (by_default and _is_another(current, call, root)):
+        return None
+    if by_default:
+        warn(
+            f"tracklake: run {current.id} is current: init() returns it, as W&B's does; "
+            "finish it first, or say reinit='create_new'"
+        )
+    return current
+
+
+def _is_another(current: Run, call: InitArguments, root: Location) -> bool:
+    """Tell whether the call names a run that is not the current one."""
+    return (
+        call.id not in (None, current.id)
+        or call.fork_from is not None
+        or call.mode == "disabled"
+        or str(layout.connect(root).root) != current.sync_dir
+    )

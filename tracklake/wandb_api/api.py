@@ -13,8 +13,9 @@ from tracklake.lake.lake import Lake
 from tracklake.schema import naming
 from tracklake.schema.values import Kind
 from tracklake.wandb_api import mongo_filters
+from tracklake.wandb_api.artifacts import ApiArtifacts
 from tracklake.wandb_api.page import Page
-from tracklake.wandb_api.run import ENTITY, ApiRun
+from tracklake.wandb_api.run import ENTITY, ApiRun, User
 
 if TYPE_CHECKING:
     import os
@@ -25,10 +26,36 @@ if TYPE_CHECKING:
 AT_ONCE = 4096
 """Runs that are read together at least: of a large lake, one takes as long as these."""
 
+_ACCOUNTS = "the lake knows projects and runs, no accounts: Api.projects(), Api.runs()"
+_QUEUES = "start the command yourself, or `tracklake agent` for a sweep"
+OF_A_SERVER = {
+    **dict.fromkeys(("create_team", "create_user", "organization", "team", "user", "users"), _ACCOUNTS),
+    **dict.fromkeys(("create_run_queue", "job", "list_jobs", "queued_run", "run_queue", "upsert_run_queue"), _QUEUES),
+    **dict.fromkeys(("create_registry", "registries", "registry"), "run.link_artifact(artifact, 'registry/name')"),
+    **dict.fromkeys(
+        ("automation", "automations", "create_automation", "delete_automation", "update_automation"),
+        "nothing runs while no one asks",
+    ),
+    **dict.fromkeys(("integrations", "slack_integrations", "webhook_integrations"), "nothing is sent anywhere"),
+    "artifact_collection": "Api.artifacts(type, 'project/name') has its versions",
+    "artifact_collection_exists": "Api.artifact_exists('project/name') tells",
+    "artifact_collections": "Api.artifacts(type, 'project/name') has the versions of one",
+    "artifact_type": "an artifact has its .type",
+    "artifact_types": "an artifact has its .type",
+    "create_custom_chart": "lake.plot draws",
+    "create_project": "a project is there as soon as a run logs to it: tracklake.init(project=...)",
+    "create_run": "tracklake.init(project=...) starts one",
+    "from_path": "Api.run(path), Api.runs(path), Api.artifact(path) say what is meant",
+    "reports": "lake.report(file) writes one",
+    "sweep": "lake.sweep(metric) analyses one",
+    "sync_tensorboard": "lake.import_from(path) takes event files",
+    "user_agent": "nothing is requested from anyone",
+}
+"""Names of W&B's Api that mean nothing without a server, and the way out of each."""
 _PATH = "a text such as 'entity/project/run_id' or 'project'"
 
 
-class Api:
+class Api(ApiArtifacts):
     """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake.
 
     `overrides`, `timeout` and `api_key` are accepted and mean nothing. Raises LakeError if there is no lake.
@@ -55,6 +82,27 @@ class Api:
         'local'
         """
         return ENTITY
+
+    @property
+    def viewer(self) -> User:
+        """Who asks: there are no accounts.
+
+        >>> Api(example().dir).viewer.username
+        'local'
+        """
+        return User()
+
+    def flush(self) -> None:
+        """Do nothing: each read takes the newest snapshot.
+
+        >>> Api(example().dir).flush()
+        """
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse what needs a server, with the way out; W&B's Api has these names."""
+        if name not in OF_A_SERVER:
+            raise AttributeError(f"Api has no {name!r}; names of W&B's that need a server: {', '.join(OF_A_SERVER)}")
+        raise QueryError(f"Api.{name} needs a server, and there is none; {OF_A_SERVER[name]}")
 
     def runs(
         self,

@@ -20,6 +20,7 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.tracking.run_mappings import Config
 from tracklake.wandb_api.page import BASE, Page, Row
+from tracklake.wandb_api.run_files import ApiRunFiles
 from tracklake.wandb_api.summary import ApiSummary, Held
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class User(NamedTuple):
     username: str = ENTITY
 
 
-class ApiRun:
+class ApiRun(ApiRunFiles):
     """A run of a lake by W&B's names: id, name, state, config, summary, history, and more.
 
     What is set in `summary` is stored by `summary.update()`; changes of `config`, `tags`, `notes`, `group`, `job_type`
@@ -186,7 +187,7 @@ class ApiRun:
         samples: int | None = None,
         keys: Sequence[str] | None = None,
         x_axis: str = "_step",
-        pandas: bool = True,  # noqa: FBT001, FBT002 - as W&B
+        pandas: bool = True,
         stream: Stream = "default",
     ) -> Any:
         """Return the rows, complete by default: a pandas.DataFrame, or with `pandas=False` a list of dicts.

@@ -1,0 +1,12 @@
+"""Artifacts: named, versioned sets of files by content.
+
+A version is one manifest, `artifacts/<project>/<name>/v<number>.json`, put there if it is absent, so that two writers
+never make one number; its files lie under the lake's `files/` by their SHA-256. Aliases are a log of their own beside
+the versions.
+
+- `artifact`: an artifact as a script sees it: files are added, it is logged, found, and downloaded.
+- `manifest`: what a version holds, as it is stored.
+- `repository`: the versions of the artifacts of a lake: log, find, alias.
+"""
+
+from __future__ import annotations

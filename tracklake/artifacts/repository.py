@@ -1,0 +1,230 @@
+"""The versions of the artifacts of a lake: log, find, alias."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracklake.artifacts.manifest import Manifest
+from tracklake.errors import ArtifactError, UnknownNameError
+from tracklake.schema import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracklake.storage.backend import Storage
+
+FOLDER = "artifacts"
+_INDEX = f"{FOLDER}/names"
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_NUMBER = re.compile(r"v(\d+)")
+
+
+class Reference(NamedTuple):
+    """What "entity/project/name:alias" names; without an alias it is the latest version."""
+
+    project: str | None
+    name: str
+    alias: str
+
+    @property
+    def text(self) -> str:
+        """It as a text that `parse` reads.
+
+        >>> Reference("digits", "model", "best").text
+        'digits/model:best'
+        """
+        return f"{f'{self.project}/' if self.project else ''}{self.name}:{self.alias}"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read one. Raises ArtifactError for what cannot be a name.
+
+        >>> Reference.parse("me/digits/model:best"), Reference.parse("model").alias
+        (Reference(project='digits', name='model', alias='best'), 'latest')
+        """
+        path, _, alias = str(text).partition(":")
+        *before, name = path.split("/")
+        return cls(before[-1] if before else None, check_name(name), alias or "latest")
+
+
+def check_name(name: object) -> str:
+    """Return a name that an artifact may have. Raises ArtifactError.
+
+    >>> check_name("model-2.1")
+    'model-2.1'
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or set(name) == {"."}:
+        raise ArtifactError(
+            f"{name!r} is no name of an artifact; up to 128 letters, digits, '-', '_' and '.' are accepted"
+        )
+    return name
+
+
+class Repository:
+    """The artifacts of one lake.
+
+    >>> with tl.init("digits") as run:
+    ...     artifact = tl.Artifact("model", type="model")
+    ...     with artifact.new_file("weights.txt") as file:
+    ...         _ = file.write("0.5")
+    ...     _ = run.log_artifact(artifact, aliases=["best"])
+    >>> Repository(tl.open()._storage).find("digits/model:best").version
+    0
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def log(self, draft: Manifest, *, aliases: Iterable[str]) -> Manifest:
+        """Store a version under the next number and return it; where the latest has the same files, return that.
+
+        Aliases go to the version that is returned.
+
+        >>> Repository(example()._storage).log(Manifest("data", "set", "p", -1, {}, {}), aliases=["raw"]).version
+        0
+        """
+        while True:
+            before = self.numbers(draft.project, draft.name)
+            latest = self.read(draft.project, draft.name, before[-1]) if before else None
+            if latest is not None and latest.type != draft.type:
+                raise ArtifactError(f"artifact {draft.name!r} has type {latest.type!r}, not {draft.type!r}")
+            if latest is not None and latest.digest == draft.digest:
+                stored = latest
+                break
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            stored = draft._replace(version=before[-1] + 1 if before else 0, created_at=now)
+            if not before:
+                self._list(draft)
+            if self.storage.put_if_absent(_path(draft.project, draft.name, f"v{stored.version:06d}"), stored.to_json()):
+                break
+        for alias in aliases:
+            if alias != "latest":
+                self.move_alias(stored, alias)
+        return stored
+
+    def _list(self, draft: Manifest) -> None:
+        """Note that there is an artifact of this name: a folder's folders cannot be listed on every storage."""
+        index = f"{_INDEX}/{naming.safe_name(f'{draft.project}/{draft.name}')}.json"
+        self.storage.put_if_absent(index, json.dumps([draft.project, draft.name]).encode())
+
+    def find(self, text: str, *, project: str | None = None, type: str | None = None) -> Manifest:  # noqa: A002
+        """Return the version that "project/name:alias" names; of `project` where it names none itself.
+
+        Raises UnknownNameError with the nearest name, version or alias, and ArtifactError for another type.
+
+        >>> Repository(example()._storage).find("example/model:latest")
+        Traceback (most recent call last):
+        tracklake.errors.UnknownNameError: there is no artifact 'model' in project 'example'; the lake has none
+        """
+        asked = Reference.parse(text)
+        of = asked.project or project or "uncategorized"
+        numbers = self.numbers(of, asked.name)
+        if not numbers:
+            raise _unknown(asked.name, of, self.names())
+        aliases = self.aliases(of, asked.name) | {"latest": numbers[-1]} | {f"v{n}": n for n in numbers}
+        if asked.alias not in aliases:
+            raise UnknownNameError.nearest(f"version of artifact {asked.name!r}", asked.alias, aliases)
+        manifest = self.read(of, asked.name, aliases[asked.alias])
+        if type is not None and manifest.type != type:
+            raise ArtifactError(f"artifact {asked.name!r} has type {manifest.type!r}, not {type!r}")
+        return manifest
+
+    def read(self, project: str, name: str, version: int) -> Manifest:
+        """Return a version by its number.
+
+        >>> repository = Repository(example()._storage)
+        >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[])
+        >>> repository.read("p", "data", 0) == stored
+        True
+        """
+        return Manifest.from_json(self.storage.read(_path(project, name, f"v{version:06d}")))
+
+    def numbers(self, project: str, name: str) -> list[int]:
+        """Return the numbers of the versions that are there, ascending.
+
+        >>> Repository(example()._storage).numbers("p", "data")
+        []
+        """
+        files = self.storage.list(_folder(project, name), prefix="v", suffix=".json")
+        return sorted(int(match[1]) for file in files if (match := _NUMBER.match(file.name)))
+
+    def aliases(self, project: str, name: str) -> dict[str, int]:
+        """Return which version each alias names now, `latest` left out.
+
+        >>> repository = Repository(example()._storage)
+        >>> _ = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=["raw", "latest"])
+        >>> repository.aliases("p", "data")
+        {'raw': 0}
+        """
+        moved: dict[str, int] = {}
+        for file in self.storage.list(_folder(project, name), prefix="alias.", suffix=".json"):
+            change = json.loads(self.storage.read(f"{_folder(project, name)}/{file.name}"))
+            moved[change["alias"]] = change["version"]
+        return {alias: version for alias, version in moved.items() if version >= 0}
+
+    def move_alias(self, manifest: Manifest, alias: str, *, remove: bool = False) -> None:
+        """Let an alias name this version from now on, or nothing.
+
+        >>> repository = Repository(example()._storage)
+        >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=["raw"])
+        >>> repository.move_alias(stored, "raw", remove=True)
+        >>> repository.aliases("p", "data")
+        {}
+        """
+        folder = _folder(manifest.project, manifest.name)
+        if not remove and self.aliases(manifest.project, manifest.name).get(alias) == manifest.version:
+            return
+        change = json.dumps({"alias": alias, "version": -1 if remove else manifest.version}).encode()
+        number = len(self.storage.list(folder, prefix="alias.", suffix=".json"))
+        while not self.storage.put_if_absent(f"{folder}/alias.{number:06d}.json", change):
+            number += 1
+
+    def note_use(self, manifest: Manifest, run_id: str) -> None:
+        """Note that a run uses this version.
+
+        >>> repository = Repository(example()._storage)
+        >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[])
+        >>> repository.note_use(stored, "slow")
+        >>> repository.users(stored)
+        ['slow']
+        """
+        name = f"use.v{manifest.version:06d}.{naming.safe_name(run_id)}.json"
+        self.storage.put_if_absent(f"{_folder(manifest.project, manifest.name)}/{name}", json.dumps(run_id).encode())
+
+    def users(self, manifest: Manifest) -> list[str]:
+        """Return the ids of the runs that use this version.
+
+        >>> repository = Repository(example()._storage)
+        >>> repository.users(repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[]))
+        []
+        """
+        folder = _folder(manifest.project, manifest.name)
+        files = self.storage.list(folder, prefix=f"use.v{manifest.version:06d}.", suffix=".json")
+        return [json.loads(self.storage.read(f"{folder}/{file.name}")) for file in files]
+
+    def names(self) -> list[tuple[str, str]]:
+        """Return (project, name) of every artifact of the lake, sorted.
+
+        >>> repository = Repository(example()._storage)
+        >>> _ = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[])
+        >>> repository.names()
+        [('p', 'data')]
+        """
+        names = [file.name for file in self.storage.list(_INDEX, suffix=".json")]
+        return sorted(tuple(json.loads(self.storage.read(f"{_INDEX}/{name}"))) for name in names)
+
+
+def _folder(project: str, name: str) -> str:
+    return f"{FOLDER}/{naming.safe_name(project)}/{naming.safe_name(name)}"
+
+
+def _path(project: str, name: str, stem: str) -> str:
+    return f"{_folder(project, name)}/{stem}.json"
+
+
+def _unknown(name: str, project: str, names: list[tuple[str, str]]) -> UnknownNameError:
+    there = ", ".join(f"{of}/{other}" for of, other in names) or "none"
+    return UnknownNameError(f"there is no artifact {name!r} in project {project!r}; the lake has {there}")

@@ -1,0 +1,128 @@
+"""What a run begins from: its own earlier sessions, or the run that it is forked from."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from numbers import Integral
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.compute.points import PSEUDO
+from tracklake.errors import RunError, RunExistsError, RunNotFoundError
+from tracklake.query.run_table import RunTable
+from tracklake.query.summaries import Summaries
+from tracklake.schema import naming, run_fields, values
+from tracklake.schema.definitions import Statement
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import Stored
+from tracklake.storage.table.catalog import Catalog
+from tracklake.storage.table.snapshot_reader import SnapshotReader
+from tracklake.tracking.run import Start
+from tracklake.tracking.run_files import saved_files
+
+if TYPE_CHECKING:
+    from tracklake.storage.backend import Storage
+
+
+class Before(NamedTuple):
+    """What is there of a run before this session: its project, whether a session is live, and where it stands."""
+
+    run_id: str
+    project: str
+    live: bool
+    start: Start
+    last: int
+    runtime: float
+
+
+class Parent(NamedTuple):
+    """The run from which another is forked: its rows below the step."""
+
+    run_id: str
+    step: int
+    rows: list[tuple[int, dict[str, Stored]]]
+    runtime: float
+
+
+def find_run(storage: Storage, run_id: str) -> Before | None:
+    """Look up what is there of a run; ids are compared without case. None if there is nothing.
+
+    >>> storage = example()._storage
+    >>> find_run(storage, "SLOW").run_id, find_run(storage, "nowhere")
+    ('slow', None)
+    """
+    if not Catalog(storage).has_run(run_id):
+        return None
+    snapshot = SnapshotReader(storage, only=run_id).snapshot()
+    name = naming.safe_name(run_id)
+    known = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
+    if not known:
+        return None
+    (real_id,) = known
+    table = RunTable(Summaries(snapshot))
+    wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
+    found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
+    steps = snapshot.states(["_step"], runs=[real_id])
+    said = snapshot.statements_of(StatementKind.DEFINE, run_id=real_id)
+    config = table.config.filter(pl.col("run_id") == real_id).select("key", "kind", "value", "ival", "text")
+    start = Start(
+        step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
+        config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
+        definitions=tuple(Statement.from_json(text) for text in said["text"]),
+        fields={name: found[name] for name in (*run_fields.TEXTS, "tags") if found[name]},
+        files=saved_files(snapshot.statements_of(StatementKind.FILE, run_id=real_id).select("key", "text").iter_rows()),
+    )
+    last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
+    return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
+
+
+def find_parent(
+    storage: Storage, fork_from: tuple[str, int] | str, before: Before | None, from_step: int | None
+) -> Parent:
+    """Look up the run to fork from, and its rows below the step. Raises RunError, RunNotFoundError, RunExistsError.
+
+    >>> parent = find_parent(example()._storage, ("slow", 2), None, None)
+    >>> [(step, row["loss"].value) for step, row in parent.rows]
+    [(0, 2.0), (1, 1.0)]
+    """
+    given_id, step = _fork_point(fork_from)
+    if before is not None:
+        raise RunExistsError(f"fork_from begins a new run, but there is a run {before.run_id!r}; choose another id")
+    if from_step is not None:
+        raise RunError("from_step rewinds a run that is there, fork_from begins a new one: give one of the two")
+    snapshot = SnapshotReader(storage, only=given_id).snapshot()
+    known = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
+    found = [r for r in known if naming.safe_name(r) == naming.safe_name(given_id)]
+    if not found:
+        everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
+        raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
+    states = snapshot.states(runs=found)["metric"].to_list()
+    copied = [name for name in states if name not in PSEUDO]
+    rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)
+    ran = snapshot.resolved(["_runtime"], runs=found).filter(pl.col("step") < step)["value"].max()
+    return Parent(found[0], step, _by_step(rows), float(ran or 0.0))  # type: ignore[arg-type] # a Float64 column
+
+
+def _fork_point(fork_from: object) -> tuple[str, int]:
+    """Read (run_id, step), or as W&B writes it "run_id?_step=5"."""
+    given = fork_from
+    if isinstance(given, str) and "?_step=" in given:
+        run_id, _, text = given.rpartition("?_step=")
+        given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
+    pair: Any = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
+    run_id, step = pair
+    if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, Integral):
+        raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")
+    return run_id, int(step)
+
+
+def _by_step(points: pl.DataFrame) -> list[tuple[int, dict[str, Stored]]]:
+    """Return the rows of resolved points, by step."""
+    ordered = points.sort("step", "metric").select("step", "metric", "kind", "value", "ival", "text")
+    return [
+        (step, {metric: Stored(*stored) for _, metric, *stored in row})
+        for step, row in groupby(ordered.iter_rows(), key=itemgetter(0))
+    ]
