@@ -137,6 +137,7 @@ def test_what_a_commit_says(log: DeltaLog) -> None:
                 "tracklake.id": "b",
                 "tracklake.sizes": "[100, 50, 20]",
                 "tracklake.crcs": "[1, 2, 4294967295]",
+                "tracklake.level": "0",
             },
         }
     }

@@ -14,7 +14,7 @@ from processes import output, start
 
 import tracklake as tl
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import partitions, sealing
+from tracklake.storage.table import housekeeping, partitions, sealing
 from tracklake.storage.table.delta_log import DeltaLog
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_finishing_processes_seal_when_much_has_gathered(tmp_path: Path, monkeyp
     size = journals(tmp_path)[0].stat().st_size
     for enough in (10 * size, size):
         assert not (tmp_path / "history").exists()
-        monkeypatch.setattr(sealing, "GATHERED_BYTES", enough)
+        monkeypatch.setattr(housekeeping, "GATHERED_BYTES", enough)
         tl.init("p", dir=tmp_path).finish()
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
@@ -211,14 +211,14 @@ def die_before(owner, name, call):
     setattr(owner, name, dying)
 
 owner, name, call = sys.argv[2].split()
-die_before({"partitions": partitions, "log": delta_log.DeltaLog, "storage": storage.LocalStorage, "sealing": sealing,
-            "os": os}[owner], name, int(call))
+die_before({"partitions": partitions, "file": partitions.ParquetFile, "log": delta_log.DeltaLog,
+            "storage": storage.LocalStorage, "sealing": sealing, "os": os}[owner], name, int(call))
 tl.open(sys.argv[1]).refresh()
 """
 STEPS = [
     "partitions _write_parquet 1",
     "partitions _write_parquet 2",
-    "partitions _write_parquet 3",
+    "file append 1",
     "storage publish 1",
     "log commit 1",
     "log _put 2",
@@ -298,7 +298,7 @@ def test_journal_without_locks(tmp_path: Path):
     """On a file system without locks the heartbeat tells life, and a journal that may be appended to is not deleted."""
     script = """
     import errno, fcntl
-    from tracklake.storage.table import sealing
+    from tracklake.storage.table import housekeeping
     def no_locks(*_):
         raise OSError(errno.ENOLCK, "No locks available")
     fcntl.flock = no_locks
@@ -361,8 +361,8 @@ def test_foreign_reader_of_the_log(tmp_path: Path):
 def test_end_of_the_process_seals(tmp_path: Path):
     """A run that only the end of its process finishes, when no thread can be started, is sealed if enough are there."""
     script = """
-    from tracklake.storage.table import sealing
-    sealing.GATHERED_FILES = 1
+    from tracklake.storage.table import housekeeping
+    housekeeping.GATHERED_FILES = 1
     tl.init("p", id="r0", dir=sys.argv[1]).log({"a": 1.0})
     """
     assert output(script, tmp_path) == ""

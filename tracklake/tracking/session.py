@@ -12,7 +12,7 @@ from tracklake.errors import RunFinishedError, TracklakeError
 from tracklake.storage.journal import host
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER
-from tracklake.storage.table import sealing
+from tracklake.storage.table import housekeeping, sealing
 from tracklake.storage.table.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Session:
         """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
         try:
             if only_gathered:
-                sealing.seal_gathered(self.storage)
+                housekeeping.seal_gathered(self.storage)
                 return
             self._catalog = self._catalog or Catalog(self.storage, statements=False)
             sealing.seal(self._catalog, live=False)

@@ -1,11 +1,15 @@
 """Partitions under a Delta log: sealing writes them, a snapshot reads them together with live journals.
 
 - `catalog`: the catalog: partitions, the records of their sessions, and the watermark of each journal file.
+- `compaction`: many small partitions become few large ones, one commit a step.
 - `delta_actions`: the actions of one file of the log, as Delta Lake writes them, and the way back.
 - `delta_log`: the commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a
   commit.
+- `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
+- `rewinds`: from which step on a later session masks the points of those before it.
+- `rewriting`: one set of partitions from another, without the points that no longer count.
 - `sealing`: the records of journals become a partition, written by whoever comes first.
 - `snapshot`: a snapshot: what one reader sees of the lake at one moment, committed and live data alike.
 - `snapshot_reader`: taking snapshots: the log, and the journals beside it, each read on from where the last snapshot

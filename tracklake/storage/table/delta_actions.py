@@ -46,6 +46,8 @@ class Partition:
     """Bytes of the history, states and runs file."""
     crcs: tuple[int, int, int]
     """zlib.crc32 of the same three."""
+    level: int = 0
+    """Of how many rounds of merging it comes: 0 of sealing or an import."""
 
     @property
     def history(self) -> str:
@@ -151,6 +153,7 @@ def _add(part: Partition, *, data_change: bool) -> dict[str, Any]:
             "tracklake.id": part.id,
             "tracklake.sizes": json.dumps(part.sizes),
             "tracklake.crcs": json.dumps(part.crcs),
+            "tracklake.level": str(part.level),
         },
     }
     return {"add": action}
@@ -215,6 +218,7 @@ def _partition(add: dict[str, Any]) -> Partition:
         created=add["modificationTime"],
         sizes=(history, states, runs),
         crcs=(of_history, of_states, of_runs),
+        level=int(tags.get("tracklake.level", 0)),
     )
 
 

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 from zlib import crc32
 
 import polars as pl
@@ -22,8 +22,11 @@ from tracklake.storage.journal import statements
 from tracklake.storage.table.delta_actions import Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import SessionRecords
@@ -75,25 +78,55 @@ def write(storage: Storage, contents: Contents) -> Partition:
     >>> part.n_points, Path("lake", part.history).stat().st_size == part.sizes[0]
     (0, True)
     """
+    return write_chunks(storage, [contents.points], contents.records)
+
+
+def write_chunks(
+    storage: Storage, chunks: Iterable[pl.DataFrame], records: SessionRecords, *, level: int = 0
+) -> Partition:
+    """Write a partition whose points come in chunks, in order of project and run; each run lies in one of them.
+
+    So many points are in memory at once as two chunks hold. `level` says of how many rounds of merging it comes.
+
+    >>> from pathlib import Path
+    >>> from tracklake.storage.local import LocalStorage
+    >>> write_chunks(LocalStorage(Path("lake")), [], statements.concat([]), level=1).level
+    1
+    """
     name = secrets.token_hex(8)
-    points, records = contents
-    tables: dict[str, Callable[[], pl.DataFrame]] = {  # states are made while points are compressed
-        f"history/part-{name}.parquet": lambda: points.select(list(POINTS)),
-        f"states/part-{name}.parquet": lambda: _states_of(contents).select(list(STATES)),
-        f"runs/part-{name}.parquet": lambda: statements.nest(records).select(list(SESSIONS)),
-    }
+    files = [f"{folder}/part-{name}.parquet" for folder in ("history", "states", "runs")]
     try:
-        (history, history_crc), (state, state_crc), (runs, runs_crc) = _side_by_side(
-            [partial(_write_parquet, table, storage.stage(file)) for file, table in tables.items()]
-        )
-        storage.publish(tables)
-    except OSError:  # a full disk most likely, and half a partition would take up what room there is
-        for file in tables:
+        n_points, digests = _write_files(chunks, records, [storage.stage(file) for file in files])
+        storage.publish(files)
+    except BaseException:  # a full disk most likely, and half a partition would take up what room there is
+        for file in files:
             with contextlib.suppress(OSError):
                 storage.delete(file)
         raise
-    sizes, crcs = (history, state, runs), (history_crc, state_crc, runs_crc)
-    return Partition(id=name, n_points=points.height, created=0, sizes=sizes, crcs=crcs)
+    sizes, crcs = zip(*digests, strict=True)
+    return Partition(id=name, n_points=n_points, created=0, sizes=sizes, crcs=crcs, level=level)
+
+
+def _write_files(
+    chunks: Iterable[pl.DataFrame], records: SessionRecords, paths: Sequence[Path]
+) -> tuple[int, list[tuple[int, int]]]:
+    """Write the three files; states are computed while points are compressed. Return points, and size and crc each."""
+    starts, n_points, states_of_chunks = session_starts(records), 0, [pl.DataFrame(schema=STATES)]
+    history, states_path, runs_path = paths
+    with ParquetFile(history, POINTS) as file:
+        for chunk in chunks:
+            acts: list[Callable[[], pl.DataFrame | None]] = [
+                partial(file.append, chunk),
+                partial(states.of_rows, chunk, sessions=starts),
+            ]
+            states_of_chunks.append(_side_by_side(acts)[1])  # type: ignore[arg-type] # the second returns a frame
+            n_points += chunk.height
+    table = pl.concat(states_of_chunks)
+    if len(states_of_chunks) > 2:  # noqa: PLR2004 - an empty one, and that of the only chunk, which is sorted
+        table = table.sort("metric", "run_id", "session", maintain_order=True)
+    tables = [(states_path, table.select(list(STATES))), (runs_path, statements.nest(records).select(list(SESSIONS)))]
+    others = [partial(_write_parquet, table, path) for path, table in tables]
+    return n_points, _side_by_side([partial(checksum, history), *others])
 
 
 def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
@@ -103,10 +136,6 @@ def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
             return list(pool.map(lambda act: act(), acts))
     except RuntimeError:
         return [act() for act in acts]
-
-
-def _states_of(contents: Contents) -> pl.DataFrame:
-    return states.of_rows(contents.points, sessions=session_starts(contents.records))
 
 
 def discard(storage: Storage, partition: Partition) -> None:
@@ -166,6 +195,24 @@ def _sound(storage: Storage, partition: Partition) -> bytes:
     return data
 
 
+def verify(storage: Storage, partition: Partition) -> None:
+    """Raise LakeError unless all three files have the sizes and checksums of their commit.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> verify(lake._storage, part)
+    """
+    names = (partition.history, partition.states, partition.runs)
+    for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
+        try:
+            digest = checksum(storage.fetch(name))
+        except OSError as error:
+            raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
+        if digest != (size, crc):
+            raise LakeError(f"{storage.describe(name)} is damaged: its checksum is not that of its commit. {LOOK}")
+
+
 def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
     """Tell whether a partition may hold a run, its id in any case; False is certain.
 
@@ -222,26 +269,62 @@ def checksum(path: Path) -> tuple[int, int]:
     return size, crc
 
 
-def _write_parquet(make: Callable[[], pl.DataFrame], path: Path) -> tuple[int, int]:
-    """Write a table that is made here, and return the checksum of its file."""
-    import pyarrow.parquet as pq
+class ParquetFile:
+    """A Parquet file of one schema, written chunk by chunk in the encodings that were measured best."""
 
-    table = make()
-    arrow = table.to_arrow()
-    dictionaries = [c for c in table.columns if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
-    encodings = {c: "DELTA_BINARY_PACKED" for c in table.columns if c in _DELTAS and c not in dictionaries}
-    encodings |= {c: "BYTE_STREAM_SPLIT" for c in table.columns if c in _FLOATS}
-    pq.write_table(
-        arrow,
-        path,
-        row_group_size=ROW_GROUP,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=dictionaries,
-        column_encoding=encodings,
-        write_statistics=[c for c in table.columns if c not in _NO_STATISTICS],
-        write_page_index=True,
-        data_page_size=_PAGE,
-        store_schema=False,
-    )
+    def __init__(self, path: Path, schema: Mapping[str, Any]) -> None:
+        self._path = path
+        self._schema = schema
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        """Return it; the file is there once something was appended or it is left."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, which has no rows if nothing was appended."""
+        if self._writer is None:
+            self.append(pl.DataFrame(schema=self._schema))
+        if self._writer is not None:
+            self._writer.close()
+
+    def append(self, table: pl.DataFrame) -> None:
+        """Append rows, as row groups of their own.
+
+        >>> from pathlib import Path
+        >>> with ParquetFile(Path("a.parquet"), {"value": pl.Float64}) as file:
+        ...     file.append(pl.DataFrame({"value": [0.5]}))
+        >>> pl.read_parquet("a.parquet").rows()
+        [(0.5,)]
+        """
+        arrow = table.select(list(self._schema)).to_arrow()
+        if self._writer is None:
+            self._writer = self._open(table, arrow.schema)
+        self._writer.write_table(arrow, row_group_size=ROW_GROUP)
+
+    def _open(self, table: pl.DataFrame, schema: pa.Schema) -> pq.ParquetWriter:
+        import pyarrow.parquet as pq
+
+        names = list(self._schema)
+        dictionaries = [c for c in names if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
+        encodings = {c: "DELTA_BINARY_PACKED" for c in names if c in _DELTAS and c not in dictionaries}
+        encodings |= {c: "BYTE_STREAM_SPLIT" for c in names if c in _FLOATS}
+        return pq.ParquetWriter(
+            self._path,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionaries,
+            column_encoding=encodings,
+            write_statistics=[c for c in names if c not in _NO_STATISTICS],
+            write_page_index=True,
+            data_page_size=_PAGE,
+            store_schema=False,
+        )
+
+
+def _write_parquet(table: pl.DataFrame, path: Path) -> tuple[int, int]:
+    """Write a table and return the size and checksum of its file."""
+    with ParquetFile(path, table.schema) as file:
+        file.append(table)
     return checksum(path)

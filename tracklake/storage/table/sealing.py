@@ -16,32 +16,23 @@ from tracklake.storage.journal import row_decoding, statements
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.journal.statements import JournalSlice
 from tracklake.storage.table import partitions
-from tracklake.storage.table.catalog import Catalog, Watermark
+from tracklake.storage.table.catalog import Watermark
 from tracklake.storage.table.partitions import Contents
 from tracklake.storage.table.spent_journals import delete_spent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from tracklake.storage.backend import Entry, Storage
     from tracklake.storage.journal.reader import Fault
-    from tracklake.storage.table.catalog import JournalFile
+    from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
 
 AT_ONCE = 12 << 20
 """Bytes of journals that are sealed at once, since that takes some 40 times as much memory."""
-GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
-"""Complete journals that are not sealed yet and make it worth while to seal."""
 ABANDON_SECONDS = 3600
 """Files of a seal that took longer may have been taken for orphans: they are not committed."""
 _HEAD = 64 << 10
 """Bytes that are sure to hold a header."""
-
-
-_catalogs: dict[tuple[str, str], Catalog] = {}
-"""The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
-_sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
-"""Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
 
 
 class Sealed(NamedTuple):
@@ -89,38 +80,6 @@ def seal(catalog: Catalog, *, live: bool) -> Sealed:
             n_points = sum(u.slice.records.n_points for u in batch)
             faults = [fault for u in batch for fault in u.faults]
             done = Sealed(done.partitions + 1, done.journals + len(batch), done.points + n_points, done.faults + faults)
-
-
-def seal_gathered(storage: Storage) -> Sealed:
-    """Seal complete journals if enough of them lie there, as a process does that has finished a run.
-
-    What counts is what is listed and not sealed to its end: a journal that is kept although it is sealed, because it is
-    damaged, is no work to do.
-
-    >>> seal_gathered(example()._storage)  # two small ones are too few
-    Sealed(partitions=0, journals=0, points=0, faults=[])
-    """
-    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
-    sealed = _sealed_names.setdefault(lake, {})
-    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
-    if not _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed):
-        return Sealed(0, 0, 0, [])
-    catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
-    try:
-        files = catalog.list_journals()
-        catalog.refresh()
-        watermarks = catalog.watermarks(files)
-        complete = {f.key: f.entry for f in files if f.key in watermarks and watermarks[f.key].complete}
-        _sealed_names[lake] = {entry.name: entry for entry in complete.values()}
-        waiting = (file.entry for file in files if file.key not in complete and not file.entry.writable)
-        return seal(catalog, live=False) if _are_enough(waiting) else Sealed(0, 0, 0, [])
-    finally:
-        _catalogs[lake] = catalog
-
-
-def _are_enough(complete: Iterable[Entry]) -> bool:
-    sizes = [entry.size for entry in complete]
-    return len(sizes) >= GATHERED_FILES or sum(sizes) >= GATHERED_BYTES
 
 
 def read_slice(catalog: Catalog, file: JournalFile, watermark: Watermark) -> Unsealed:

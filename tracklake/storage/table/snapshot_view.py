@@ -13,7 +13,7 @@ from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal import statements
-from tracklake.storage.table import partitions
+from tracklake.storage.table import partitions, rewinds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -124,14 +124,7 @@ class SnapshotView(ABC):
         >>> lake.history("loss", runs="slow")["value"].to_list()
         [2.0, 0.1]
         """
-        facts, begun = self.facts("from_step"), self.sessions[["run_id", "session", "start"]]
-        if facts.is_empty():
-            return begun.clear().select("run_id", "session", pl.lit(0, dtype=pl.Int64).alias("cutoff"))
-        rewinds = facts.select("run_id", cutoff="ival", by="session")
-        rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
-        earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")
-        masked = begun.join(rewinds, on="run_id").filter(earlier | (at_once & (pl.col("session") < pl.col("by"))))
-        return masked.group_by(["run_id", "session"]).agg(pl.col("cutoff").min())
+        return rewinds.cutoffs(statements.SessionRecords(self.files, self.statements))
 
     def statements_of(self, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
         """Return the statements of these kinds, of all runs or of one, in the order of their stamps.

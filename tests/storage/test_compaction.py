@@ -1,0 +1,123 @@
+"""Compaction: fewer partitions with the same answers, whoever does it and whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+import tracklake as tl
+from tracklake.errors import LakeError
+from tracklake.storage.table import compaction, rewriting
+from tracklake.storage.table.catalog import Catalog
+from tracklake.storage.table.delta_actions import Partition
+from tracklake.storage.table.rewriting import Rewrite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def sealed_runs(place: Path, *names: str) -> tl.Lake:
+    """A lake with one partition a run: late rows, a rewind, texts, edits and two projects among them."""
+    lake = tl.open(place, create=True)
+    for i, name in enumerate(names):
+        with tl.init(f"p{i % 2}", id=name, config={"lr": 0.1 * i}, dir=place) as run:
+            for step in range(4):
+                run.log({"loss": float(step + i), "note": f"s{step}", "n": step})
+            run.log({"loss": -1.0}, step=1)
+            run.summary["by_hand"] = i
+        with tl.init(id=name, resume="must", from_step=3, dir=place) as run:
+            run.log({"loss": 9.0})
+        lake.refresh()
+    return lake
+
+
+def answers(lake: tl.Lake) -> list[pl.DataFrame]:
+    return [
+        lake.runs(order_by="run_id"),
+        lake.history().sort("run_id", "metric", "step"),
+        lake.summaries(["loss.min", "loss.mean", "loss.std", "note.last", "n.sum", "_step.max"]).sort("run_id"),
+        lake.sql("SELECT * FROM history ORDER BY run_id, metric, step"),
+        lake.sql("SELECT run_id, session, start FROM sessions ORDER BY ALL"),
+    ]
+
+
+def test_answers_stay_the_same(tmp_path: Path):
+    """Of five partitions becomes one, cut by no range; what was overwritten or rewound is gone from the raw points."""
+    lake = sealed_runs(tmp_path, *"bdace")
+    before, raw = answers(lake), lake.history("loss", raw=True).height
+    assert lake._view.snapshot.n_stored == 5 * 14
+    done = compaction.compact(Catalog(lake._storage))
+    assert (done.steps, done.merged, done.written) == (1, 5, 1)
+    for old, new in zip(before, answers(lake), strict=True):
+        assert old.equals(new)
+    assert (raw, lake.history("loss", raw=True).height) == (30, 20)
+    assert lake.check(full=True).findings == []
+    assert compaction.compact(Catalog(lake._storage)).steps == 0
+
+
+def test_partitions_are_cut_between_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is written is cut by ranges of run ids, none larger than allowed; a chunk holds whole runs."""
+    lake = sealed_runs(tmp_path, *"bdace")
+    before = answers(lake)
+    monkeypatch.setattr(rewriting, "MAX_POINTS", 32)
+    monkeypatch.setattr(rewriting, "CHUNK_POINTS", 15)
+    catalog = Catalog(lake._storage)
+    plan = Rewrite(list(catalog.refresh().partitions.values()), level=3)
+    assert compaction.run(catalog, plan).written == 3
+    runs = sorted(sorted(set(r.files["run_id"])) for r in catalog.records_by_partition.values())
+    assert runs == [["a", "b"], ["c", "e"], ["d"]]  # in order of project and run
+    assert all(part.n_points <= 32 for part in catalog.version.partitions.values())
+    for old, new in zip(before, answers(lake), strict=True):
+        assert old.equals(new)
+    assert lake.check(full=True).findings == []
+
+
+def test_whoever_is_second_discards(tmp_path: Path):
+    """Two compactors with the same plan: one commits, the other leaves no file."""
+    lake = sealed_runs(tmp_path, "a", "b")
+    first, second = Catalog(lake._storage), Catalog(lake._storage)
+    plans = [Rewrite(list(catalog.refresh().partitions.values()), level=3) for catalog in (first, second)]
+    assert compaction.run(first, plans[0]).written == 1
+    files = sorted(tmp_path.glob("*/part-*.parquet"))
+    assert compaction.run(second, plans[1]) is None
+    assert sorted(tmp_path.glob("*/part-*.parquet")) == files
+    assert lake.check(full=True).findings == []
+
+
+def test_damage_gets_no_sound_checksum(tmp_path: Path):
+    """A partition whose bytes are not those of its commit is not merged."""
+    lake = sealed_runs(tmp_path, "a", "b")
+    part = next((tmp_path / "history").glob("*.parquet"))
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(LakeError, match="is damaged: its checksum is not that of its commit"):
+        compaction.compact(Catalog(lake._storage))
+    assert len(list((tmp_path / "history").glob("*.parquet"))) == 2
+
+
+def test_several_sessions_at_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Both points stay until the run is settled: a late journal could still mask the one that counts."""
+    lake = tl.open(tmp_path, create=True)
+    for value in (1.0, 2.0):
+        with tl.init("p", id="r", resume="allow", dir=tmp_path) as run:
+            run.log({"a": value}, step=5)
+        lake.refresh()
+    catalog = Catalog(lake._storage)
+    for seconds, resolved in ((rewriting.SETTLED_SECONDS, 0), (-1, 1)):
+        monkeypatch.setattr(rewriting, "SETTLED_SECONDS", seconds)
+        plan = Rewrite(list(catalog.refresh().partitions.values()), level=1)
+        assert compaction.run(catalog, plan).resolved == resolved
+        assert lake.history("a")["value"].to_list() == [2.0]
+    assert lake.history("a", raw=True)["value"].to_list() == [2.0]
+
+
+def test_a_step_merges_the_oldest_of_the_lowest_level():
+    """Eight small ones of a level make one of the next; large ones are left to `compact`."""
+    parts = [Partition(str(i), n_points=100, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)) for i in range(17)]
+    large = Partition("large", n_points=4_000_000, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))
+    plan = compaction.plan_step([large, *parts])
+    assert ([part.id for part in plan.inputs], plan.level) == ([*"01234567"], 1)
+    assert compaction.plan_step([large, *parts[:7]]) is None

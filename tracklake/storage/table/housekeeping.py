@@ -1,0 +1,58 @@
+"""Housekeeping: what a process that has finished a run does for the lake, at a cost that follows what is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracklake.storage import layout
+from tracklake.storage.table import compaction
+from tracklake.storage.table.catalog import Catalog
+from tracklake.storage.table.sealing import Sealed, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracklake.storage.backend import Entry, Storage
+
+GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
+"""Complete journals that are not sealed yet and make it worth while to seal."""
+_catalogs: dict[tuple[str, str], Catalog] = {}
+"""The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
+_sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
+"""Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
+
+
+def seal_gathered(storage: Storage) -> Sealed:
+    """Seal complete journals if enough of them lie there, and merge small partitions if there are enough of those.
+
+    What counts is what is listed and not sealed to its end: a journal that is kept although it is sealed, because it is
+    damaged, is no work to do.
+
+    >>> seal_gathered(example()._storage)  # two small ones are too few
+    Sealed(partitions=0, journals=0, points=0, faults=[])
+    """
+    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
+    sealed = _sealed_names.setdefault(lake, {})
+    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
+    if not _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed):
+        return Sealed(0, 0, 0, [])
+    catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
+    try:
+        files = catalog.list_journals()
+        catalog.refresh()
+        watermarks = catalog.watermarks(files)
+        complete = {f.key: f.entry for f in files if f.key in watermarks and watermarks[f.key].complete}
+        _sealed_names[lake] = {entry.name: entry for entry in complete.values()}
+        waiting = (file.entry for file in files if file.key not in complete and not file.entry.writable)
+        if not _are_enough(waiting):
+            return Sealed(0, 0, 0, [])
+        sealed_now = seal(catalog, live=False)
+        compaction.compact_a_step(catalog)
+        return sealed_now
+    finally:
+        _catalogs[lake] = catalog
+
+
+def _are_enough(complete: Iterable[Entry]) -> bool:
+    sizes = [entry.size for entry in complete]
+    return len(sizes) >= GATHERED_FILES or sum(sizes) >= GATHERED_BYTES

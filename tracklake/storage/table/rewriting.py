@@ -1,0 +1,206 @@
+"""Rewriting: one set of partitions from another, with the same answers and without the points that no longer count."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.common.lazy_numpy import np
+from tracklake.compute import points, scans, sorted_groups
+from tracklake.errors import LakeError
+from tracklake.schema import naming
+from tracklake.schema.tables import POINTS, STATES
+from tracklake.storage.journal import statements
+from tracklake.storage.journal.statements import SessionRecords
+from tracklake.storage.table import partitions, rewinds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from tracklake.storage.backend import Storage
+    from tracklake.storage.table.catalog import Catalog
+    from tracklake.storage.table.delta_actions import Partition
+
+MAX_POINTS = 20_000_000
+MAX_BYTES = 256 << 20
+"""What one partition holds at most; a run that is larger has one of its own."""
+CHUNK_POINTS = 2_000_000
+"""Points that are sorted at once; a run that is larger is sorted by itself."""
+SETTLED_SECONDS = 7 * 24 * 3600
+"""Silence after which no journal is expected any more that could mask what one session wrote over another's."""
+
+_RUN = ["project", "run_id"]
+_FILE = ["project", "run_id", "session", "n"]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """What is to become of some partitions."""
+
+    inputs: Sequence[Partition]
+    level: int
+    purged: frozenset[str] = field(default_factory=frozenset)
+    """Runs of which only the watermarks stay."""
+
+
+def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
+    """Write the partitions that take the place of others, each as it is done; cut by ranges of run ids.
+
+    Points that another of the same session replaced, and those that a rewind masks, are left out; of several sessions
+    at one step all stay until the run is settled. The watermarks are those of the inputs, all of them.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> catalog = lake._reader.catalog.copy()
+    >>> version = catalog.refresh()
+    >>> [part.n_points for part in rewrite(catalog, Rewrite(list(version.partitions.values()), level=1))]
+    [12]
+    """
+    storage = catalog.storage
+    for part in plan.inputs:
+        partitions.verify(storage, part)  # else damage would get a new and sound checksum
+    records = merged_records([partitions.read_sessions(storage, p) for p in plan.inputs])
+    settled = _settled(catalog, records)
+    sizes = _sizes(storage, plan.inputs, records)
+    bytes_a_point = sum(p.sizes[0] for p in plan.inputs) / max(1, sum(p.n_points for p in plan.inputs))
+    most = min(MAX_POINTS, int(MAX_BYTES / max(bytes_a_point, 1)))
+    n_files = 0
+    for runs in _cut(sizes, most):
+        of_runs = _records_of(records, runs, plan.purged)
+        n_files += of_runs.files.height
+        chunks = _chunks(storage, plan, runs, cutoffs=rewinds.cutoffs(records), settled=settled)
+        yield partitions.write_chunks(storage, chunks, of_runs, level=plan.level)
+    if n_files != records.files.height:  # a watermark that is lost lets readers count a journal twice
+        raise LakeError(f"of {records.files.height} watermarks {n_files} would be left; nothing was changed")
+
+
+def fitting(storage: Storage, inputs: Sequence[Partition]) -> list[Partition]:
+    """Leave out partitions with which a single run would have more points than are sorted at once.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> parts = list(lake._reader.catalog.copy().refresh().partitions.values())
+    >>> fitting(lake._storage, parts) == parts
+    True
+    """
+    totals: dict[str, int] = {}
+    chosen = []
+    for part in inputs:
+        counts = dict(_counts(storage, [part]).select("run_id", "points").iter_rows())
+        if all(totals.get(run_id, 0) + count <= MAX_POINTS for run_id, count in counts.items()):
+            totals |= {run_id: totals.get(run_id, 0) + count for run_id, count in counts.items()}
+            chosen.append(part)
+    return chosen
+
+
+def merged_records(records: Sequence[SessionRecords]) -> SessionRecords:
+    """Return the session records of many partitions as one: a row a journal file, with its largest watermark.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._reader.catalog.copy().refresh().partitions.values()
+    >>> sessions = partitions.read_sessions(lake._storage, part)
+    >>> merged_records([sessions, sessions]).statements.equals(sessions.statements)
+    True
+    """
+    files, said = statements.concat(list(records))
+    merged = files.group_by(_FILE, maintain_order=True).agg(
+        pl.col("sealed_through").max(), pl.col("complete").any(), pl.col("start").min(), pl.col("last").max()
+    )
+    key = ["run_id", "session", "n"]
+    once = said.unique(maintain_order=True).sort(*key, "ts", maintain_order=True)
+    return SessionRecords(merged.select(list(statements.FILES)).sort(key), once)
+
+
+def _settled(catalog: Catalog, records: SessionRecords) -> pl.Series:
+    """Return the runs that have been silent for long, and have no journal left that a seal could bring."""
+    waiting = {file.name.run for file in catalog.list_journals()}
+    before = int((time.time() - SETTLED_SECONDS) * 1e6)
+    last = records.files.group_by("run_id").agg(pl.col("last").dt.epoch("us").max())
+    silent = last.filter(pl.col("last") < before)["run_id"]
+    return pl.Series([r for r in silent if naming.safe_name(r) not in waiting], dtype=pl.String)
+
+
+def _sizes(storage: Storage, inputs: Sequence[Partition], records: SessionRecords) -> pl.DataFrame:
+    """Return project, run_id and points of each run of some partitions, sorted."""
+    counted = _counts(storage, inputs)
+    runs = pl.concat([records.files.select(_RUN), counted.select(_RUN)]).unique()
+    return runs.join(counted, on=_RUN, how="left").with_columns(pl.col("points").fill_null(0)).sort(_RUN)
+
+
+def _counts(storage: Storage, inputs: Sequence[Partition]) -> pl.DataFrame:
+    """Return project, run_id and points of each run that has any."""
+    files = [storage.fetch(part.states) for part in inputs]
+    counts = pl.scan_parquet(files, schema=STATES, glob=False).filter(~pl.col("metric").is_in(points.PSEUDO))
+    return scans.collect(counts.group_by(_RUN).agg(pl.col("n_raw").sum().alias("points")))
+
+
+def _cut(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
+    """Cut runs in order into parts of about equal size, none of them with more than `most` points but a single run."""
+    if sizes.is_empty():
+        return []
+    counts = sizes["points"].to_numpy()
+    part, filled, parts = 0, 0, np.zeros(len(counts), dtype=np.int64)
+    for i, count in enumerate(counts.tolist()):
+        if filled and filled + count > most:
+            part, filled = part + 1, 0
+        parts[i], filled = part, filled + count
+    return sizes.with_columns(pl.Series("part", parts)).partition_by("part", maintain_order=True, include_key=False)
+
+
+def _records_of(records: SessionRecords, runs: pl.DataFrame, purged: Collection[str]) -> SessionRecords:
+    files = records.files.join(runs, on=_RUN, how="semi", maintain_order="left")
+    said = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
+    return SessionRecords(files, said.filter(~pl.col("run_id").is_in(list(purged))))
+
+
+def _chunks(
+    storage: Storage, plan: Rewrite, runs: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series
+) -> Iterator[pl.DataFrame]:
+    """Yield the points of these runs that may still count, sorted, some runs at a time."""
+    stored = pl.scan_parquet([storage.fetch(part.history) for part in plan.inputs], schema=POINTS, glob=False)
+    if plan.purged:
+        stored = stored.filter(~pl.col("run_id").is_in(list(plan.purged)))
+    for chunk in _cut(runs, CHUNK_POINTS):
+        yield resolved(points.sort(scans.collect(_of_runs(stored, chunk))), cutoffs=cutoffs, settled=settled)
+
+
+def _of_runs(stored: pl.LazyFrame, runs: pl.DataFrame) -> pl.LazyFrame:
+    """Select the runs between the first and the last of a list, which lie next to each other in their order."""
+    first, last = runs.row(0), runs.row(-1)
+    project, run_id = pl.col("project"), pl.col("run_id")
+    if first[0] == last[0]:
+        return stored.filter((project == first[0]) & run_id.is_between(pl.lit(first[1]), pl.lit(last[1])))
+    after = (project > first[0]) | ((project == first[0]) & (run_id >= first[1]))
+    before = (project < last[0]) | ((project == last[0]) & (run_id <= last[1]))
+    return stored.filter(project.is_between(pl.lit(first[0]), pl.lit(last[0])) & after & before)
+
+
+def resolved(stored: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series) -> pl.DataFrame:
+    """Leave out sorted points that can never count again: replaced within their session, or masked by a rewind.
+
+    Of `settled` runs the one that another session wrote over is left out as well.
+
+    >>> rows = [("p", "a", "x", 1, 7, ts, 0.5, None, None, 0) for ts in (10, 11)]
+    >>> stored = pl.DataFrame(rows, schema=POINTS, orient="row")
+    >>> none = pl.DataFrame(schema={"run_id": pl.String, "session": pl.Int64, "cutoff": pl.Int64})
+    >>> resolved(stored, cutoffs=none, settled=pl.Series([], dtype=pl.String)).height
+    1
+    """
+    if cutoffs.height:
+        stored = stored.join(cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
+        stored = stored.filter(pl.col("cutoff").is_null() | (pl.col("step") < pl.col("cutoff"))).drop("cutoff")
+    place = ["run_id", "metric", "step"]
+    is_first = sorted_groups.group_starts(stored, by=("project", *place))
+    if is_first.all():
+        return stored
+    shared = stored.with_row_index("row").filter(~is_first | ~is_first.shift(-1, fill_value=True))
+    last_of_session = shared.unique(["project", *place, "session"], keep="last", maintain_order=True)
+    last_of_all = shared.unique(["project", *place], keep="last", maintain_order=True)
+    is_settled = pl.col("run_id").is_in(settled.implode())
+    survivors = pl.concat([last_of_session.filter(~is_settled), last_of_all.filter(is_settled)])["row"]
+    dropped = shared.filter(~pl.col("row").is_in(survivors.implode()))["row"]
+    return stored.with_row_index("row").filter(~pl.col("row").is_in(dropped.implode())).drop("row")
