@@ -100,9 +100,9 @@ def test_other_seeds_are_not_paired(tmp_path: Path):
     assert slow["p"] == pytest.approx(scipy.stats.ttest_ind(SLOW, FAST, equal_var=False).pvalue, abs=1e-12)
 
 
-def test_a_seed_run_twice_is_not_paired(tmp_path: Path):
-    """A group with two runs of one seed cannot be matched run by run."""
-    runs = [*seeds({0.1: FAST, 0.01: SLOW}), ({"lr": 0.01, "seed": 0}, 0.82)]
+def test_a_seed_run_with_two_settings_is_not_paired(tmp_path: Path):
+    """A group with two runs of one seed that differ in their config cannot be matched run by run."""
+    runs = [*seeds({0.1: FAST, 0.01: SLOW}), ({"lr": 0.01, "seed": 0, "depth": 9}, 0.82)]
     slow = row(log(tmp_path, runs).compare("acc", by="lr", over="seed", goal="max"), lr=0.01)
     assert slow["why"] == "several runs of a group with the same seed"
 
@@ -118,30 +118,32 @@ def test_only_the_seeds_in_common_are_paired(tmp_path: Path):
 @pytest.mark.parametrize(
     ("theirs", "why"),
     [
-        ([3, 4, 5, 6, 7, 8], "3 of 6 match by seed"),
-        ([4, 5, 6, 7, 8, 9], "only 2 of 6 match by seed"),
-        ([5], "only 1 of 1 match by seed"),
+        ([1, 2, 3, 4, 5, 6], "5 of 6 match by seed"),
+        ([0, 1, 2, 3, 4], "5 of 6 and 5 of 5 match by seed"),
+        ([2, 3, 4, 5, 6, 7], "only 4 of 6 match by seed"),
+        ([0, 1, 2], "only 3 of 6 and 3 of 3 match by seed"),
+        ([5], "only 1 of 6 and 1 of 1 match by seed"),
         ([6, 7], "no seed in common"),
     ],
 )
-def test_half_of_the_smaller_group_and_two_seeds_make_pairs(theirs: list[int], why: str):
-    """With fewer in common all runs of both count, as two samples, and the reason is told."""
+def test_nearly_all_runs_of_both_groups_make_pairs(theirs: list[int], why: str):
+    """With fewer in common all runs of both count, as two samples, and what would be left out is told for both."""
     cells = [0, 1, 2, 3, 4, 5, *theirs]
     groups = [0] * 6 + [1] * len(theirs)
     sample = resampling.sample(groups, stratum=[0] * len(cells), cell=cells, value=np.arange(len(cells)))
     pair = matching.Matcher(sample, what="seed").pair(0, 1)
-    assert (pair.why, pair.matched) == (why, why.startswith("3"))
-    assert len(pair.first[0]) == (3 if pair.matched else 6)
+    assert (pair.why, pair.matched) == (why, why.startswith("5"))
+    assert len(pair.first[0]) == (5 if pair.matched else 6)
 
 
 def test_each_difference_is_over_the_seeds_of_its_own_pair(tmp_path: Path):
     """Two groups that share other seeds with the baseline are each compared with what it had in those."""
     base = [({"lr": "base", "seed": i}, i / 10) for i in range(6)]
     whole = [({"lr": "whole", "seed": i}, i / 10 + 0.01) for i in range(6)]
-    half = [({"lr": "half", "seed": i}, i / 10 + 0.02) for i in range(3, 9)]
-    found = log(tmp_path, [*base, *whole, *half]).compare("acc", by="lr", goal="max", baseline="base")
+    most = [({"lr": "most", "seed": i}, i / 10 + 0.02) for i in range(1, 6)]
+    found = log(tmp_path, [*base, *whole, *most]).compare("acc", by="lr", goal="max", baseline="base")
     rows = found.table.sort("config.lr").select("config.lr", "difference", "n_pairs").rows()
-    expected = [("base", None, None), ("half", pytest.approx(0.02), 3), ("whole", pytest.approx(0.01), 6)]
+    expected = [("base", None, None), ("most", pytest.approx(0.02), 5), ("whole", pytest.approx(0.01), 6)]
     assert rows == expected
 
 

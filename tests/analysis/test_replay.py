@@ -13,6 +13,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.analysis import objectives
+from tracklake.analysis.objectives import Counting
 from tracklake.analysis.stats import early_stopping
 from tracklake.analysis.stats.early_stopping import Hyperband, Median, SuccessiveHalving
 from tracklake.analysis.sweep import sweep as sweep_of
@@ -139,7 +140,7 @@ def test_a_column_has_no_curve(sweep: Sweep):
         params=None,
         runs=None,
         where=None,
-        failed="exclude",
+        counting=Counting(),
     )
     with pytest.raises(DefinitionError, match="say metric="):
         other.replay("median")

@@ -122,7 +122,7 @@ def test_errors_are_one_clear_line(folder: str, arguments: list[str], message: s
 def test_parquet_and_csv(folder: str, tmp_path: Path):
     """The table goes to other programs in each form."""
     text = call("compare", "acc", "--by", "lr", "--goal", "max", "--csv", folder=folder).stdout
-    assert text.startswith("config.lr,n,n_failed,n_tasks,mean,")
+    assert text.startswith("config.lr,n,n_runs,n_failed,n_diverged,n_tasks,mean,")
     out = tmp_path / "x.parquet"
     out.write_bytes(call("at-budget", "acc", "step=1", "--goal", "max", "--parquet", folder=folder).stdout_bytes)
     assert pl.read_parquet(out).height == 9

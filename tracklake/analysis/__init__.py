@@ -3,6 +3,7 @@
 The statistics themselves, which know no lake, lie in the subpackage `stats`.
 
 - `comparison`: one row a group of runs, with what the seeds allow to say of it.
+- `comparison_notes`: in sentences, what a reader of a comparison's table has to know.
 - `contrasts`: differences of one group against another: tests, intervals, sizes of effects.
 - `early_stopping_replay`: early stopping tried on stored curves, as tables.
 - `group_keys`: a group found by its exact typed values, and these values as text.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 _STATISTICS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "compared": pl.Float64,
+    "compared_baseline": pl.Float64,
     "difference": pl.Float64,
     "difference_low": pl.Float64,
     "difference_high": pl.Float64,
@@ -33,7 +35,9 @@ _STATISTICS: dict[str, pl.DataType | type[pl.DataType]] = {
     "n_pairs": pl.Int64,
     "test": pl.String,
     "p": pl.Float64,
+    "p_least": pl.Float64,
     "leaning": pl.Float64,
+    "limit": pl.String,
     "why": pl.String,
 }
 
@@ -57,68 +61,73 @@ class Settings:
         object.__setattr__(self, "seed", arguments.whole("seed", self.seed, least=0))
 
 
-def against(found: GroupedRuns, sample: Sample, settings: Settings, base: int | None) -> pl.DataFrame:
+def against(grouped: GroupedRuns, observations: pl.DataFrame, settings: Settings, base: int | None) -> pl.DataFrame:
     """Return what is said of each group against the baseline, a row a group; null for the baseline itself.
 
     `base` is the number of its group, None for no baseline. Differences are in the unit of the objective.
 
-    >>> found = example().compare("acc", by="lr", goal="max", draws=10).grouped
-    >>> against(found, found.sample, Settings(draws=10), 0)["difference"].round(3).to_list()
+    >>> grouped = example().compare("acc", by="lr", goal="max", draws=10).grouped
+    >>> against(grouped, grouped.observations, Settings(draws=10), 0)["difference"].round(3).to_list()
     [None, 0.3]
     """
-    k = found.n_groups
-    rows: list[dict[str, Any]] = [{} for _ in range(k)]
+    rows: list[dict[str, Any]] = [{} for _ in range(grouped.n_groups)]
     if base is not None:
-        matcher = matching.Matcher(sample, what=found.matched)
-        pairs = {g: matcher.pair(g, base) for g in range(k) if g != base}
+        matcher = matching.Matcher(grouped.sample(observations), what=grouped.matched, unit=grouped.unit)
+        by_run = matching.Matcher(grouped.sample(observations, unit="run"), what="")
+        pairs = {g: matcher.pair(g, base) for g in range(len(rows)) if g != base}
         pairs = {g: pair for g, pair in pairs.items() if pair.tasks}
         for g, pair in pairs.items():
-            rows[g] = _tested(pair, found.objective.sign, settings)
-        for g, difference, low, high in _intervals(pairs, settings):
-            rows[g] |= {"difference": difference, "difference_low": low, "difference_high": high}
+            rows[g] = _tested(pair, settings) | _improvement(by_run.pair(g, base), grouped.objective.sign)
+        for g, estimates in _intervals(pairs, settings):
+            rows[g] |= estimates
     return pl.DataFrame(rows, schema=_STATISTICS).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _tested(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
-    """Return the test, the probability of improvement and the effect size of one pair of groups."""
+def _improvement(pair: Pair, sign: float) -> dict[str, float]:
+    """Return how likely a run of the group beats one of the baseline, in the mean over the tasks that both have."""
+    first, second = ([sign * v for v in values] for values in (pair.first, pair.second))
+    return {"p_improvement": significance.probability_of_improvement(first, second)}
+
+
+def _tested(pair: Pair, settings: Settings) -> dict[str, Any]:
+    """Return the test and the effect size of one pair of groups."""
     if pair.matched:
         differences = significance.paired_differences(pair.first, pair.second)
-        spread, test = (
-            significance.paired_spread(differences),
-            significance.paired_test(differences, kind=settings.test, why=pair.why),
-        )
+        spread = significance.paired_spread(differences)
+        test = significance.paired_test(differences, kind=settings.test, why=pair.why)
     else:
         spread = significance.unpaired_spread(pair.first, pair.second)
         test = significance.unpaired_test(pair.first, pair.second, kind=settings.test, why=pair.why)
-    first, second = ([sign * v for v in values] for values in (pair.first, pair.second))
     return {
-        "p_improvement": significance.probability_of_improvement(first, second),
         "effect": significance.hedges_g(pair.first, pair.second),
         "detectable": significance.detectable(spread, level=1 - settings.confidence),
         "n_pairs": sum(map(len, pair.first)) if pair.matched else 0,
         "test": test.name,
         "p": test.p,
+        "p_least": test.least,
         "leaning": test.leaning,
+        "limit": test.limit,
         "why": test.why,
     }
 
 
-def _intervals(pairs: dict[int, Pair], settings: Settings) -> Iterator[tuple[int, float, float | None, float | None]]:
-    """Yield each group with the difference of its center to the baseline's, and the bounds of that."""
+def _intervals(pairs: dict[int, Pair], settings: Settings) -> Iterator[tuple[int, dict[str, float | None]]]:
+    """Yield each group with its center and the baseline's over what is compared, their difference and its bounds."""
     if not pairs:
         return
     groups = list(pairs)
     sides = _sides(pairs)
-    center = resampling.centers(sides, center=settings.center, size=2 * len(groups))
+    center = resampling.centers(sides, center=settings.center, size=2 * len(groups)).reshape(-1, 2)
     single: Booleans = np.logical_or.reduce(alone(sides, 2 * len(groups)).reshape(-1, 2), axis=1)
-    drawn = resampling.resampled(
-        sides, center=settings.center, draws=settings.draws, seed=settings.seed + 1, together=2
-    )
+    seed = settings.seed + 1
+    drawn = resampling.resampled(sides, center=settings.center, draws=settings.draws, seed=seed, together=2)
     for columns, values in drawn:
         low, high = bootstrap.bounds(values[::2] - values[1::2], settings.confidence)
         for row, pair in enumerate((columns[::2] // 2).tolist()):
-            ends = (None, None) if single[pair] else (float(low[row]), float(high[row]))
-            yield groups[pair], float(center[2 * pair] - center[2 * pair + 1]), *ends
+            first, second = center[pair].tolist()
+            estimates = {"compared": first, "compared_baseline": second, "difference": first - second}
+            bounds = {} if single[pair] else {"difference_low": float(low[row]), "difference_high": float(high[row])}
+            yield groups[pair], estimates | bounds
 
 
 def _sides(pairs: dict[int, Pair]) -> Sample:

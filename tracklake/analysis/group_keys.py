@@ -62,14 +62,15 @@ def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
     >>> import polars as pl
     >>> table = pl.DataFrame({"config.lr": [0.1, None], "config.lr.text": [None, "auto"]})
     >>> key_columns(table, ["config.lr", "config.lr.text"])
-    [Column(heading='lr', cells=['0.1', "'auto'"], right=False, rank=0)]
+    [Column(heading='lr', cells=['0.1', "'auto'"], right=False, rank=0, is_key=True)]
     """
     rows = table.select(by).to_dicts()
     columns = []
     for name in (name for name in by if not _is_part(name, by)):
         mixed = f"{name}.text" in by
         cells = [_cell(row, name, quote=mixed) for row in rows]
-        columns.append(Column(name.removeprefix("config."), cells, table[name].dtype.is_numeric() and not mixed))
+        right = table[name].dtype.is_numeric() and not mixed
+        columns.append(Column(name.removeprefix("config."), cells, right, is_key=True))
     return columns
 
 

@@ -1,4 +1,4 @@
-"""GroupedRuns: one number a run, in groups, and which runs of two groups match."""
+"""Grouped runs: one number a run, in groups, tasks and repeats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tracklake.analysis import grouping, objectives
+from tracklake.analysis.objectives import Counting
 from tracklake.analysis.stats import resampling
 from tracklake.analysis.stats.options import Unit
 from tracklake.common import arguments
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracklake.analysis.objectives import Objective
-    from tracklake.analysis.stats.options import Failed
     from tracklake.analysis.stats.resampling import Sample
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.run_table import RunTable
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
 _REPEATS = re.compile(r"seed|fold|split|repeat|replica|trial|rng|(^|[_.])(rep|run|iter)($|[_.0-9])", re.IGNORECASE)
 """Names of columns that count repeats of one experiment; any other column of `over` is a task."""
+NUMBERS = ("group_no", "task_no", "cell_no", "unit_no")
+"""The columns that number groups, tasks, repeats (-1 where a run has none) and observations."""
+_CELL = NUMBERS[:3]
+_LABELLED = 10
+"""Runs up to which a text that differs in all of them may be a setting."""
 
 
 class GroupedRuns(NamedTuple):
     """The runs of a comparison."""
 
     runs: pl.DataFrame
-    """A row a run: run_id, state, the columns of groups, tasks and repeats, value, used, group_no, task_no, cell_no."""
+    """A row a run: run_id, state, the columns of groups, tasks and repeats, value, ended_in, diverged, failed, used,
+    and their `NUMBERS`; runs of one unit_no are one repeat that was run again."""
     groups: pl.DataFrame
     """A row a group, sorted by the columns that group; its position is the group's number."""
     objective: Objective
@@ -39,6 +45,7 @@ class GroupedRuns(NamedTuple):
     tasks: list[str]
     repeats: list[str]
     unit: Unit
+    counting: Counting = Counting()
 
     @property
     def n_groups(self) -> int:
@@ -62,34 +69,53 @@ class GroupedRuns(NamedTuple):
         return " and ".join(column.removeprefix("config.") for column in columns)
 
     @property
-    def sample(self) -> Sample:
-        """The values that count: a column a group, a stratum a task, a cell a repeat.
+    def observations(self) -> pl.DataFrame:
+        """One row an observation: group_no, task_no, cell_no, value, n_runs; a seed that was run again is averaged.
 
-        With tasks as units: one stratum, in which each task is a cell with the mean of its runs.
-
-        >>> rows = {"group_no": [0, 1], "task_no": [0, 0], "cell_no": [-1, -1], "value": [0.6, 0.9], "used": [True] * 2}
+        >>> numbers = {"group_no": [0, 0], "task_no": [0, 0], "cell_no": [3, 3], "unit_no": [0, 0]}
+        >>> rows = pl.DataFrame(numbers | {"value": [0.6, 0.8], "used": [True, True]})
         >>> acc = objectives.Objective("acc", "acc", "max")
-        >>> GroupedRuns(pl.DataFrame(rows), pl.DataFrame(), acc, [], [], [], "run").sample.value.tolist()
+        >>> GroupedRuns(rows, pl.DataFrame(), acc, [], [], [], "run").observations.rows()
+        [(0, 0, 3, 0.7, 2)]
+        """
+        of_units = self.runs.filter("used").group_by(NUMBERS, maintain_order=True)
+        measured = of_units.agg(pl.col("value").mean(), pl.len().cast(pl.Int64).alias("n_runs"))
+        return measured.drop("unit_no")
+
+    def sample(self, observations: pl.DataFrame, *, unit: Unit | None = None) -> Sample:
+        """Return the values that count: a column a group, a stratum a task, a cell a repeat.
+
+        With tasks as units: one stratum, in which each task is a cell with the mean of its observations.
+
+        >>> rows = pl.DataFrame({"group_no": [0, 1], "task_no": [0, 0], "cell_no": [-1, -1], "value": [0.6, 0.9]})
+        >>> grouped = GroupedRuns(rows, rows, objectives.Objective("acc", "acc", "max"), [], [], [], "run")
+        >>> grouped.sample(rows).value.tolist()
         [0.6, 0.9]
         """
-        used = self.runs.filter("used").select("group_no", "task_no", "cell_no", "value")
-        if self.unit == "task":
-            used = used.group_by(["group_no", "task_no"]).agg(pl.col("value").mean())
-            used = used.with_columns(pl.col("task_no").alias("cell_no"), pl.lit(0).alias("task_no"))
-        return resampling.sample(used["group_no"], stratum=used["task_no"], cell=used["cell_no"], value=used["value"])
+        rows = observations.select("group_no", "task_no", "cell_no", "value")
+        if (unit or self.unit) == "task":
+            rows = rows.group_by("group_no", "task_no").agg(pl.col("value").mean())
+            rows = rows.with_columns(pl.col("task_no").alias("cell_no"), pl.lit(0).alias("task_no"))
+        return resampling.sample(rows["group_no"], stratum=rows["task_no"], cell=rows["cell_no"], value=rows["value"])
+
+
+class Design(NamedTuple):
+    """Which columns make groups, and which are tasks and repeats."""
+
+    by: str | Sequence[str]
+    over: str | Sequence[str] | None = None
+    task: str | Sequence[str] | None = None
+    unit: Unit = "run"
+
+
+class _Columns(NamedTuple):
+    grouping: grouping.Grouping
+    tasks: list[str]
+    repeats: list[str]
 
 
 def read(
-    table: RunTable,
-    objective: Objective,
-    *,
-    by: str | Sequence[str],
-    over: str | Sequence[str] | None,
-    task: str | Sequence[str] | None,
-    runs: Runs,
-    where: Where,
-    failed: Failed,
-    unit: Unit,
+    table: RunTable, objective: Objective, design: Design, *, runs: Runs, where: Where, counting: Counting
 ) -> GroupedRuns:
     """Read the number of each run, and put the runs into groups, tasks and cells; see `Lake.compare`.
 
@@ -97,33 +123,67 @@ def read(
 
     >>> table = example()._view.runs
     >>> acc = objectives.resolve(table, "acc.max")
-    >>> defaults = dict.fromkeys(("over", "task", "runs", "where"))
-    >>> grouped = read(table, acc, by="lr", failed="exclude", unit="run", **defaults)
+    >>> grouped = read(table, acc, Design("lr"), runs=None, where=None, counting=Counting())
     >>> grouped.groups.rows(), grouped.runs["value"].to_list()
     ([(0.01,), (0.1,)], [0.6, 0.9])
     """
-    arguments.check_word("unit", unit, Unit, error=DefinitionError)
-    unsound = objectives.unsound(failed)
+    arguments.check_word("unit", design.unit, Unit, error=DefinitionError)
     ids = table.select(runs=runs, where=where, wanted=["run_id"])["run_id"]
-    chosen = grouping.resolve(table, by, ids)
-    matched = chosen.removed if over is None else grouping.columns_of(table, over, said="over")
-    if over is None and not matched and "config.seed" in table.names.available and "config.seed" not in chosen.columns:
-        matched = ["config.seed"]
-    tasks = grouping.columns_of(table, task, said="task") if task is not None else _tasks(matched)
-    repeats = [column for column in matched if column not in tasks]
-    rows = objectives.read(table, [objective], columns=[*chosen.columns, *matched, *tasks], runs=ids, where=None)
+    chosen, tasks, repeats = _columns(table, design, ids)
+    columns = [*chosen.columns, *tasks, *repeats]
+    rows = objectives.judged(table, objective, columns=columns, run_ids=ids, counting=counting)
     rows = grouping.with_exact(table, rows, chosen.columns)
-    by_columns = chosen.shown(rows, without=[*matched, *tasks])
-    rows = rows.rename({"objective_0": "value"}).with_columns((pl.col("value").is_not_null() & ~unsound).alias("used"))
+    by = chosen.shown(rows, without=[*tasks, *repeats])
     numbered = rows.with_columns(
-        numbers(rows, by_columns).alias("group_no"),
+        numbers(rows, by).alias("group_no"),
         numbers(rows, _with_text(rows, tasks)).alias("task_no"),
         numbers(rows, _with_text(rows, repeats), missing=-1).alias("cell_no"),
     )
-    if unit == "task" and not tasks:
-        raise DefinitionError(f"unit='task' needs to know the tasks: say task='dataset', or so (over={matched})")
+    numbered = numbered.with_columns(_units(table, numbered))
     first = numbered.unique("group_no", keep="first").sort("group_no")
-    return GroupedRuns(numbered, first.select(by_columns), objective, by_columns, tasks, repeats, unit)
+    return GroupedRuns(numbered, first.select(by), objective, by, tasks, repeats, design.unit, counting)
+
+
+def _columns(table: RunTable, design: Design, run_ids: pl.Series) -> _Columns:
+    """Return the columns that are meant: what `by` takes out is what runs match by, else it is the seed."""
+    chosen = grouping.resolve(table, design.by, run_ids)
+    over = chosen.removed if design.over is None else grouping.columns_of(table, design.over, said="over")
+    if design.over is None and not over and "config.seed" in table.names.available:
+        over = [] if "config.seed" in chosen.columns else ["config.seed"]
+    tasks = _tasks(over) if design.task is None else grouping.columns_of(table, design.task, said="task")
+    if design.unit == "task" and not tasks:
+        raise DefinitionError(f"unit='task' needs to know the tasks: say task='dataset', or so (over={over})")
+    return _Columns(chosen, tasks, [column for column in over if column not in tasks])
+
+
+def _units(table: RunTable, rows: pl.DataFrame) -> pl.Series:
+    """Number the observations: runs of one repeat with the very same config are one that was run again.
+
+    Texts that differ in all of them (an output folder, a host) do not count as config.
+    """
+    own = rows.select("run_id", *_CELL, pl.int_range(pl.len()).cast(pl.Int64).alias("unit_no"))
+    again = own.filter(pl.struct(*_CELL).is_duplicated() & (pl.col("cell_no") >= 0) & rows["used"])
+    if again.is_empty():
+        return own["unit_no"]
+    settings = _settings(table, rows["run_id"])
+    first = again.join(settings, on="run_id", how="left").select(
+        "run_id", pl.col("unit_no").min().over(*_CELL, "setting").alias("first")
+    )
+    units = own.join(first, on="run_id", how="left", maintain_order="left")
+    return units.select(pl.coalesce("first", "unit_no").alias("unit_no")).to_series()
+
+
+def _settings(table: RunTable, run_ids: pl.Series) -> pl.DataFrame:
+    """Return run_id and setting: equal lists of hashes where the config is equal, types included, but for labels.
+
+    A label is a text that differs in every one of more than ten runs, such as an output folder.
+    """
+    config = table.config.drop("key").filter(pl.col("run_id").is_in(run_ids.implode()))
+    is_label = pl.col("text").is_not_null().all() & (pl.col("text").n_unique() == len(run_ids))
+    labels = config.group_by("column").agg(is_label.alias("is_label")).filter("is_label")["column"]
+    counted = config if len(run_ids) <= _LABELLED else config.filter(~pl.col("column").is_in(labels.implode()))
+    hashed = counted.select("run_id", pl.struct(pl.exclude("run_id")).hash().alias("setting"))
+    return hashed.group_by("run_id").agg(pl.col("setting").sort())
 
 
 def _tasks(matched: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tracklake.analysis.stats.resampling import Ints
 
 _TICKS = 5
-_STATISTICS = ("n", "n_failed", "mean", "low", "high", "best", "adjusted")
+_STATISTICS = ("n", "n_failed", "n_diverged", "mean", "low", "high", "best", "adjusted")
 
 
 class Parallel(NamedTuple):
@@ -44,10 +44,10 @@ def marginal(
     confidence: float,
     seed: int,
 ) -> pl.DataFrame:
-    """Return a row a value or stretch of values; `runs` has value and failed. See `Sweep.marginal`.
+    """Return a row a value or stretch of values; `runs` has value, failed and diverged. See `Sweep.marginal`.
 
     >>> from tracklake.analysis import parameters, objectives
-    >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": [False] * 3})
+    >>> runs = pl.DataFrame({"lr": [0.1, 0.1, 0.2], "value": [1.0, 3.0, 5.0], "failed": False, "diverged": False})
     >>> (lr,), acc = parameters.varied(runs, ["lr"]), objectives.Objective("acc", "acc", "max")
     >>> found = marginal(lr, runs, acc, others=[], points=20, confidence=0.95, seed=0)
     >>> found.select("value", "n", "mean", "best").rows()
@@ -57,7 +57,9 @@ def marginal(
     confidence = arguments.share("confidence", confidence, such_as=0.95)
     seed = arguments.whole("seed", seed, least=0)
     bins = _bins(parameter, points)
-    placed = runs.select("value", "failed").with_columns(pl.Series("bin", bins), pl.Series("at", parameter.codes))
+    placed = runs.select("value", "failed", "diverged").with_columns(
+        pl.Series("bin", bins), pl.Series("at", parameter.codes)
+    )
     placed = placed.filter(pl.col("bin") >= 0)
     size = int(bins.max(initial=-1)) + 1
     low, high = _intervals(placed.drop_nulls("value"), size, confidence, seed)
@@ -81,6 +83,7 @@ def _per_bin(placed: pl.DataFrame, objective: Objective) -> pl.DataFrame:
             at.max().alias("high_edge"),
             value.count().cast(pl.Int64).alias("n"),
             pl.col("failed").sum().cast(pl.Int64).alias("n_failed"),
+            pl.col("diverged").sum().cast(pl.Int64).alias("n_diverged"),
             value.mean().alias("mean"),
             best.alias("best"),
         )

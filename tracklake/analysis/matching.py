@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from tracklake.analysis.stats.options import Unit
     from tracklake.analysis.stats.resampling import Ints, Sample
+
+
+NEARLY_ALL = 0.8
+"""The share of each group's values that matching has to keep for them to be compared pair by pair."""
 
 
 class Pair(NamedTuple):
@@ -21,11 +26,16 @@ class Pair(NamedTuple):
 
 
 class Matcher:
-    """Finds which values of two groups match."""
+    """Finds which values of two groups match.
 
-    def __init__(self, sample: Sample, *, what: str) -> None:
+    They are pairs where matching keeps nearly all values of both groups: else the difference of the pairs would not be
+    that of the groups. Tasks are always matched, on those in common: values of different tasks do not compare.
+    """
+
+    def __init__(self, sample: Sample, *, what: str, unit: Unit = "run") -> None:
         self._what = what
         self._sample = sample
+        self._least = 0.0 if unit == "task" else NEARLY_ALL
         self._edges = np.searchsorted(sample.column, np.arange(int(sample.column.max(initial=-1)) + 2))
         self._cells = int(sample.cell.max(initial=0)) + 1
 
@@ -38,18 +48,18 @@ class Matcher:
         >>> pair.first[0].tolist(), pair.second[0].tolist(), pair.why
         ([0.9, 0.8], [0.7, 0.5], '2 of 2 match by seed')
         """
-        a, b = self._of(first), self._of(second)
+        tasks = np.intersect1d(self._of(first).task, self._of(second).task)
+        a, b = (self._of(group).on(tasks) for group in (first, second))
         why = self._mismatch(a, b)
-        if why is None:
-            _, at_a, at_b = np.intersect1d(a.key, b.key, assume_unique=True, return_indices=True)
-            fewer = min(len(a.key), len(b.key))
-            if len(at_a) > 1 and 2 * len(at_a) >= fewer:
-                why = f"{len(at_a):,} of {fewer:,} match by {self._what}"
-                return _by_task(a.only(at_a), b.only(at_b), matched=True, why=why)
-            why = (
-                f"only {len(at_a):,} of {fewer:,} match by {self._what}" if len(at_a) else f"no {self._what} in common"
-            )
-        return _by_task(a, b, matched=False, why=why)
+        if why is not None:
+            return _by_task(a, b, matched=False, why=why)
+        _, at_a, at_b = np.intersect1d(a.key, b.key, assume_unique=True, return_indices=True)
+        if not len(at_a):
+            return _by_task(a, b, matched=False, why=f"no {self._what} in common")
+        why = f"{_shares(len(at_a), len(a.key), len(b.key))} match by {self._what}"
+        if len(at_a) > 1 and len(at_a) >= self._least * max(len(a.key), len(b.key)):
+            return _by_task(a.only(at_a), b.only(at_b), matched=True, why=why)
+        return _by_task(a, b, matched=False, why=f"only {why}")
 
     def _mismatch(self, a: _Values, b: _Values) -> str | None:
         if not self._what:
@@ -68,10 +78,18 @@ class Matcher:
         return _Values(task, np.where(cell < 0, -1, task * self._cells + cell), self._sample.value[of])
 
 
+def _shares(n: int, first: int, second: int) -> str:
+    """Say how many values of each group match; once where both have as many."""
+    return f"{n:,} of {first:,}" if first == second else f"{n:,} of {first:,} and {n:,} of {second:,}"
+
+
 class _Values(NamedTuple):
     task: Ints
     key: Ints
     value: np.ndarray[Any, np.dtype[np.float64]]
+
+    def on(self, tasks: Ints) -> _Values:
+        return self.only(np.flatnonzero(np.isin(self.task, tasks)))
 
     def only(self, at: Ints) -> _Values:
         return _Values(self.task[at], self.key[at], self.value[at])

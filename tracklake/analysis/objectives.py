@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.analysis.stats.options import Failed
+from tracklake.analysis.stats.options import Diverged, Failed
 from tracklake.common import arguments
+from tracklake.common.text import number_of
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.schema import statistics
@@ -74,6 +75,34 @@ class Objective(NamedTuple):
             raise TypeError(f"{self.name} is {numbers.dtype}, not a number; name a metric, or a column of numbers")
         number = numbers.cast(pl.Float64)
         return number.zip_with(number.is_finite().fill_null(value=False), number.clear(1)).alias(self.name)
+
+    def ended_in(self, table: RunTable, run_ids: pl.Series) -> pl.Series:
+        """Return what the metric of each run that diverged ended in, "NaN" or "infinity"; null for those that did not.
+
+        Only a statistic of a metric tells: of a column, an expression or a frame nothing is known.
+
+        >>> table = example()._view.runs
+        >>> resolve(table, "loss.min").ended_in(table, pl.Series("run_id", ["fast"])).to_list()
+        [None]
+        """
+        unknown = pl.Series("ended_in", [None] * len(run_ids), dtype=pl.String)
+        if not isinstance(self.source, Statistic) or self.source.metric in table.snapshot.derived.entries:
+            return unknown
+        last = table.statistics(run_ids, {"last": Statistic(self.source.metric, "last")})["last"][0]
+        if not last.dtype.is_float():
+            return unknown
+        words = pl.when(last.is_nan()).then(pl.lit("NaN")).when(last.is_infinite()).then(pl.lit("infinity"))
+        return pl.select(words.alias("ended_in")).to_series()
+
+    @property
+    def before(self) -> str:
+        """How a run that diverged counts, in words.
+
+        >>> Objective("loss", Statistic("loss", "min"), "min").before
+        'counted at their best before'
+        """
+        is_best = isinstance(self.source, Statistic) and self.source.stat == self.goal
+        return "counted at their best before" if is_best else "counted by what they logged before"
 
 
 def resolve(
@@ -191,14 +220,51 @@ def _direction(goal: str | None, name: str) -> Goal:
     return goal_of(goal)
 
 
-def unsound(failed: Failed) -> pl.Expr:
-    """Tell of each row, by its state, whether its run does not count because it failed. Raises DefinitionError.
+class Counting(NamedTuple):
+    """Which runs count, beside those that finished with a number."""
 
-    >>> pl.DataFrame({"state": ["finished", "killed"]}).select(unsound("exclude")).to_series().to_list()
-    [False, True]
-    """
-    arguments.check_word("failed", failed, Failed, error=DefinitionError)
-    return pl.col("state").is_in(_UNSOUND) if failed == "exclude" else pl.lit(value=False)
+    failed: Failed = "exclude"
+    diverged: Diverged = "count"
+
+    def checked(self) -> Counting:
+        """Return it, or raise DefinitionError for words that are not accepted.
+
+        >>> Counting("exclude", "count").checked()
+        Counting(failed='exclude', diverged='count')
+        """
+        arguments.check_word("failed", self.failed, Failed, error=DefinitionError)
+        arguments.check_word("diverged", self.diverged, Diverged, error=DefinitionError)
+        return self
+
+    @property
+    def is_failed(self) -> pl.Expr:
+        """Whether a row (state, value, diverged) is a failed run.
+
+        >>> row = {"state": ["finished", "killed"], "value": [0.5, 0.5], "diverged": [False, False]}
+        >>> pl.DataFrame(row).select(Counting().is_failed).to_series().to_list()
+        [False, True]
+        """
+        ended_early = pl.col("state").is_in(_UNSOUND) if self.failed == "exclude" else pl.lit(value=False)
+        diverged = pl.col("diverged") if self.diverged == "fail" else pl.lit(value=False)
+        return ended_early | diverged | pl.col("value").is_null()
+
+    @property
+    def is_used(self) -> pl.Expr:
+        """Whether the value of a row (state, value, diverged) counts.
+
+        >>> row = {"state": ["finished"], "value": [0.5], "diverged": [True]}
+        >>> pl.DataFrame(row).select(Counting(diverged="exclude").is_used).to_series().to_list()
+        [False]
+        """
+        return ~self.is_failed if self.diverged != "exclude" else ~self.is_failed & ~pl.col("diverged")
+
+    def says(self, objective: Objective) -> str:
+        """What becomes of runs that diverged, in words.
+
+        >>> Counting(diverged="exclude").says(Objective("loss", "loss", "min"))
+        'left out'
+        """
+        return {"count": objective.before, "exclude": "left out", "fail": "counted as failed"}[self.diverged]
 
 
 def read(
@@ -220,3 +286,40 @@ def read(
     lists = [pl.col(name).list.join(", ") for name in wanted if rows[name].dtype == pl.List(pl.String)]  # tags
     selected = rows.select(*base, *(name for name in wanted if name not in base)).with_columns(lists)
     return selected.with_columns(t.of(table, rows).alias(f"objective_{i}") for i, t in enumerate(objectives))
+
+
+def judged(
+    table: RunTable, objective: Objective, *, columns: Sequence[str], run_ids: pl.Series, counting: Counting
+) -> pl.DataFrame:
+    """Return the rows of `read` with the number as value, and what became of each run.
+
+    Columns beside: ended_in and diverged (see `Objective.ended_in`), failed, used.
+
+    >>> table = example()._view.runs
+    >>> acc, ids = resolve(table, "acc.max"), pl.Series("run_id", ["fast"])
+    >>> rows = judged(table, acc, columns=[], run_ids=ids, counting=Counting())
+    >>> rows.select("value", "diverged", "failed", "used").rows()
+    [(0.9, False, False, True)]
+    """
+    counting = counting.checked()
+    rows = read(table, [objective], columns=columns, runs=run_ids, where=None).rename({"objective_0": "value"})
+    rows = rows.with_columns(objective.ended_in(table, rows["run_id"]))
+    rows = rows.with_columns(pl.col("ended_in").is_not_null().alias("diverged"))
+    return rows.with_columns(counting.is_failed.alias("failed"), counting.is_used.alias("used"))
+
+
+def divergence(rows: pl.DataFrame, objective: Objective, counting: Counting, *, of: str = "") -> list[str]:
+    """Return the sentence that says how many of these runs diverged and what becomes of them; none for none.
+
+    >>> rows = pl.DataFrame({"diverged": [True, False], "ended_in": ["NaN", None], "used": [True, True]})
+    >>> divergence(rows, Objective("loss", Statistic("loss", "min"), "min"), Counting(), of=" of lr=1.0")
+    ['1 of 2 runs of lr=1.0 ended in NaN; counted at their best before']
+    """
+    diverged = rows.filter("diverged")
+    if counting.diverged == "count":
+        diverged = diverged.filter("used")
+    if diverged.is_empty():
+        return []
+    ends = " or ".join(sorted(diverged["ended_in"].unique()))
+    count = f"{diverged.height:,} of {number_of(rows.height, 'run')}"
+    return [f"{count}{of} ended in {ends}; {counting.says(objective)}"]

@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from tracklake.analysis.early_stopping_replay import Replay
     from tracklake.analysis.importance import Booleans, Fit, Floats, Method
     from tracklake.analysis.marginals import Parallel
-    from tracklake.analysis.objectives import Objective
+    from tracklake.analysis.objectives import Counting, Objective
     from tracklake.analysis.parameters import Parameter
-    from tracklake.analysis.stats.options import Failed
     from tracklake.analysis.winners_curse import WinnersCurse
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
 
 Rule = RuleName | early_stopping.Rule
+_JUDGED = ("value", "failed", "diverged", "ended_in", "used")
+"""The columns that say how a run did."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +47,8 @@ class Sweep(Tabulated):
     """A set of runs, the number that each is judged by, and the parameters that vary over them.
 
     `.runs` has a row a run: run_id, state, the varied columns of config, value (null if it failed or has no finite
-    number), failed. `.parameters` has a row a varied parameter: name, kind (float, int, categorical, label: text that
+    number, or is left out for having diverged), failed, diverged (its metric ended in NaN or infinity), ended_in and
+    used. `.parameters` has a row a varied parameter: name, kind (float, int, categorical, label: text that
     differs in nearly every run), scale (linear or log), low, high, n_distinct, n_runs, conditional, when, choices.
     Seeds are no parameters: runs that differ in their seed alone are repeats of one setting.
     """
@@ -56,6 +58,7 @@ class Sweep(Tabulated):
     runs: pl.DataFrame
     found: list[Parameter] = field(repr=False)
     seeds: list[str]
+    counting: Counting
     _fits: dict[int, Fit | None] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -112,7 +115,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").best().select("run_id", "config.lr", "value").rows()
         [('fast', 0.1, 0.9)]
         """
-        worth = self.runs.filter(pl.col("value").is_not_null()).drop("failed")
+        worth = self.runs.filter(pl.col("value").is_not_null()).drop(set(_JUDGED) - {"value"})
         ordered = worth.sort("value", descending=self.objective.goal == "max", maintain_order=True)
         if ordered.height <= (size := arguments.whole("n", n, least=1)):
             return ordered
@@ -318,13 +321,13 @@ def sweep(
     params: str | Sequence[str] | None,
     runs: Runs,
     where: Where,
-    failed: Failed,
+    counting: Counting,
 ) -> Sweep:
     """Read the runs and find what varies over them; see `Lake.sweep`.
 
     >>> series = example()._view.series
     >>> acc = objectives.resolve(series.table, "acc", goal="max")
-    >>> len(sweep(series, acc, params=None, runs="fast", where=None, failed="exclude"))
+    >>> len(sweep(series, acc, params=None, runs="fast", where=None, counting=objectives.Counting()))
     1
     """
     table = series.table
@@ -334,14 +337,13 @@ def sweep(
         if params is None
         else grouping.columns_of(table, params, said="params")
     )
-    rows = objectives.read(table, [objective], columns=columns, runs=ids, where=None).rename({"objective_0": "value"})
-    rows = rows.with_columns((objectives.unsound(failed) | pl.col("value").is_null()).alias("failed"))
-    rows = rows.with_columns(pl.when(~pl.col("failed")).then("value").alias("value"))
+    rows = objectives.judged(table, objective, columns=columns, run_ids=ids, counting=counting)
+    rows = rows.with_columns(pl.when("used").then("value").alias("value"))
     varied = parameters.varied(rows, columns)
     seeds = [p.name for p in varied if params is None and parameters.is_seed(p.name)]
     names = [c for p in varied for c in (p.name, f"{p.name}.text") if c in rows.columns]
-    selected = rows.select("run_id", "state", *(c for c in names if c not in ("run_id", "state")), "value", "failed")
-    return Sweep(series, objective, selected, [p for p in varied if p.name not in seeds], seeds)
+    selected = rows.select(list(dict.fromkeys(("run_id", "state", *names, *_JUDGED))))
+    return Sweep(series, objective, selected, [p for p in varied if p.name not in seeds], seeds, counting)
 
 
 def _sheet(of: Sweep) -> Sheet:
@@ -349,6 +351,9 @@ def _sheet(of: Sweep) -> Sheet:
     better = "higher" if of.objective.goal == "max" else "lower"
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     columns = parameters.shown(rows)
-    notes = tuple(f"the best is {number(value, 4)}" for value in of.best()["value"].head(1))
-    title = f"{of.objective.name} ({better} is better): {len(of):,} runs, {of.runs['failed'].sum():,} failed, {varies}"
+    best = [f"the best is {number(value, 4)}" for value in of.best()["value"].head(1)]
+    notes = (*best, *objectives.divergence(of.runs, of.objective, of.counting))
+    diverged = f", {of.runs['diverged'].sum():,} diverged" if of.runs["diverged"].any() else ""
+    counts = f"{len(of):,} runs, {of.runs['failed'].sum():,} failed{diverged}"
+    title = f"{of.objective.name} ({better} is better): {counts}, {varies}"
     return Sheet(title, [c for c in columns if any(c.cells)] or columns[:1], notes=notes, whole=".parameters")

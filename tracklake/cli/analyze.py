@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 import tracklake as tl
-from tracklake.analysis.stats.options import Center, Failed, Test, Unit
+from tracklake.analysis.stats.options import Center, Diverged, Failed, Test, Unit
 from tracklake.cli import terminal
 from tracklake.cli.base import directory_option, listed, main, metric_names, read, read_pair
 from tracklake.cli.terminal import forms, give, limit
@@ -18,6 +18,13 @@ goal_option = click.option(
 where_option = click.option("--where", help="Only runs that meet a SQL condition over their columns.")
 failed_option = click.option(
     "--failed", type=click.Choice(get_args(Failed)), default="exclude", show_default=True, help="Failed runs."
+)
+diverged_option = click.option(
+    "--diverged",
+    type=click.Choice(get_args(Diverged)),
+    default="count",
+    show_default=True,
+    help="Runs that end in NaN.",
 )
 
 
@@ -39,6 +46,7 @@ failed_option = click.option(
 @click.option("--unit", type=click.Choice(get_args(Unit)), default="run", show_default=True, help="What is drawn.")
 @click.option("--test", type=click.Choice(get_args(Test)), default="auto", show_default=True, help="Which test.")
 @failed_option
+@diverged_option
 @click.option("--markdown", "shape", flag_value="markdown", help="A table in Markdown.")
 @click.option("--latex", "shape", flag_value="latex", help="A table in LaTeX.")
 @limit
@@ -75,6 +83,7 @@ def compare(
 @click.option("--stat", help="The statistic that is a run's number. [default: best]")
 @where_option
 @failed_option
+@diverged_option
 @click.option("--best", type=click.IntRange(min=1), help="Show this many of the best runs instead.")
 @click.option("--marginal", metavar="PARAM", help="Show what each value of one setting means instead.")
 @limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import polars as pl
 
@@ -84,6 +84,23 @@ def clipped(text: str, *, width: int) -> str:
     'lr=0.1,…'
     """
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def shortened(texts: Sequence[str], *, width: int) -> list[str]:
+    """Shorten texts so that those that differ go on to differ: at their end, in their middle, or with a number.
+
+    >>> shortened(["adam, lr=0.1", "adam, lr=0.2"], width=8), shortened(["aaaa1bbbb", "aaaa2bbbb"], width=5)
+    (['ada…=0.1', 'ada…=0.2'], ['aa…#1', 'aa…#2'])
+    """
+    distinct = list(dict.fromkeys(texts))
+    for shorten in (clipped, middle_out):
+        names = [shorten(text, width=width) for text in distinct]
+        if len(set(names)) == len(distinct):
+            return [shorten(text, width=width) for text in texts]
+    numbers = [f"#{i}" for i in range(1, len(distinct) + 1)]
+    numbered = (f"{clipped(text, width=max(width - len(n), 1))}{n}" for text, n in zip(distinct, numbers, strict=True))
+    names_of = dict(zip(distinct, numbered, strict=True))
+    return [names_of[text] for text in texts]
 
 
 def time_unit(seconds: pl.Series) -> tuple[float, str]:

@@ -8,13 +8,17 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import arguments
 from tracklake.common.text import number_of
-from tracklake.display.labels import clipped
+from tracklake.display.labels import middle_out, shortened
+from tracklake.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WIDTH = 80
+_NARROW = 6
+"""Characters below which a column is not shortened but left out."""
 _STYLE = (
     "<style>.tracklake{font-size:13px;line-height:1.5}"
     ".tracklake table{border-collapse:collapse;margin:4px 0;font-size:inherit}"
@@ -36,6 +40,8 @@ class Column(NamedTuple):
     cells: list[str]
     right: bool = True
     rank: int = 0
+    is_key: bool = False
+    """Whether it says which row this is: shortened where the columns of rank 0 do not fit."""
 
 
 class Sheet(NamedTuple):
@@ -47,6 +53,8 @@ class Sheet(NamedTuple):
     notes: tuple[str, ...] = ()
     whole: str = ".table"
     """Where all of it is."""
+    more: Sequence[Column] = ()
+    """Columns that are there only for whoever names them."""
 
     def rows(self) -> list[list[str]]:
         """Return the cells row by row.
@@ -63,28 +71,35 @@ class Tabulated:
     def _sheet(self) -> Sheet:
         raise NotImplementedError
 
-    def to_markdown(self) -> str:
-        """Return the essence as a Markdown table; what stands out is bold.
+    def to_markdown(self, *, columns: Sequence[str] | None = None) -> str:
+        """Return the essence as a Markdown table; what stands out is bold. `columns` are headings of it, in order.
 
-        >>> print(example().compare("acc", by="lr", goal="max").to_markdown().splitlines()[2])
-        | **0.1** | **1** | **0.9000** | **0.9000** |  |  | **baseline** |
+        Of a comparison also "mean ± std" (or the center that it has). Raises UnknownNameError, which names the nearest.
+
+        >>> print(example().compare("acc", by="lr", goal="max").to_markdown(columns=["lr", "mean"]).splitlines()[2])
+        | **0.1** | **0.9000** |
         """
-        return markdown(self._sheet())
+        return markdown(chosen(self._sheet(), columns))
 
-    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+    def to_latex(
+        self, *, columns: Sequence[str] | None = None, caption: str | None = None, label: str | None = None
+    ) -> str:
         r"""Return the essence as a LaTeX tabular (package booktabs), with a caption as a table of it.
 
-        >>> print(example().compare("acc", by="lr", goal="max").to_latex().splitlines()[2])
-        lr & n & mean & best & difference & P(better) & verdict \\
+        `columns` as in `to_markdown`.
+
+        >>> found = example().compare("acc", by="lr", goal="max")
+        >>> print(found.to_latex(columns=["lr", "mean ± std"]).splitlines()[2])
+        lr & mean $\pm$ std \\
         """
-        return latex(self._sheet(), caption=caption, label=label)
+        return latex(chosen(self._sheet(), columns), caption=caption, label=label)
 
     def to_text(self, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
         """Return the essence as lines of at most `width`; `rest` says where more rows, and more columns, are found.
 
         >>> found = example().compare("acc", by="lr", goal="max")
-        >>> print(found.to_text(width=40, rest=("", "with --csv")).splitlines()[5])
-        (3 more columns with --csv)
+        >>> print(found.to_text(width=46, rest=("", "with --csv")).splitlines()[5])
+        (2 more columns with --csv)
         """
         return text(self._sheet(), width=width, rows=rows, rest=rest)
 
@@ -94,6 +109,22 @@ class Tabulated:
     def __repr__(self) -> str:
         """Return the essence, at most 80 characters wide."""
         return text(self._sheet())
+
+
+def chosen(sheet: Sheet, names: Sequence[str] | None) -> Sheet:
+    """Return the sheet with the columns of these headings in this order, None: with all; UnknownNameError for others.
+
+    >>> sheet = Sheet("", [Column("lr", ["0.1"]), Column("n", ["5"])], more=[Column("std", ["0.2"])])
+    >>> [column.heading for column in chosen(sheet, ["std", "lr"]).columns]
+    ['std', 'lr']
+    """
+    if names is None:
+        return sheet
+    columns = {column.heading: column for column in (*sheet.more, *sheet.columns)}
+    unknown = [name for name in arguments.texts("columns", names) if name not in columns]
+    if unknown:
+        raise UnknownNameError.nearest("column of the table", unknown[0], columns)
+    return sheet._replace(columns=[columns[name] for name in arguments.texts("columns", names)])
 
 
 def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
@@ -106,18 +137,46 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple
     0.1    5
     0.03  12
     """
-    fitting = [c._replace(cells=[clipped(cell, width=width // 2) for cell in c.cells[:rows]]) for c in sheet.columns]
-    while len(fitting) > 1 and sum(_widest(c) + 2 for c in fitting) - 2 > width:
-        fitting.remove(max(reversed(fitting), key=lambda c: c.rank))
+    fitting = _fitted([c._replace(cells=c.cells[:rows]) for c in sheet.columns], width)
     lines = _wrapped(sheet.title, width) if sheet.title else []
-    lines += [
-        _line([c.heading for c in fitting], fitting),
-        *(_line(row, fitting) for row in zip(*(c.cells for c in fitting), strict=True)),
-    ]
+    lines += [_line([c.heading for c in fitting], fitting)]
+    lines += [_line(row, fitting) for row in zip(*(c.cells for c in fitting), strict=True)]
     lines += _wrapped(_hidden(sheet, fitting, rest or (f"in {sheet.whole}",) * 2), width)
     for note in sheet.notes:
         lines += _wrapped(f"- {note}", width)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _fitted(columns: list[Column], width: int) -> list[Column]:
+    """Leave out the columns of the highest ranks, then shorten keys, then leave out keys; the first one stays."""
+    fitting = [_narrowed(c, width // 2) for c in columns]
+    while _width(fitting) > width and any(c.rank for c in fitting):
+        fitting.remove(max(reversed(fitting), key=lambda c: c.rank))
+    while _width(fitting) > width and (keys := [c for c in fitting if c.is_key]):
+        widest = max(keys, key=_widest)
+        narrower = _narrowed(widest, max(_widest(widest) - 1, _NARROW))
+        fitting[fitting.index(widest)] = (
+            narrower if _widest(narrower) < _widest(widest) else widest._replace(is_key=False)
+        )
+    while _width(fitting) > width and len(fitting) > 1:
+        droppable = [c for c in fitting[1:] if c.heading in _keys_of(columns)] or fitting[1:]
+        fitting.remove(droppable[-1])
+    return fitting
+
+
+def _keys_of(columns: list[Column]) -> set[str]:
+    return {c.heading for c in columns if c.is_key}
+
+
+def _width(columns: list[Column]) -> int:
+    return sum(_widest(c) + 2 for c in columns) - 2
+
+
+def _narrowed(column: Column, width: int) -> Column:
+    """Shorten texts and a key's heading; numbers stay as they are, and what differs goes on to differ."""
+    heading = middle_out(column.heading, width=width) if column.is_key else column.heading
+    cells = column.cells if column.right else shortened(column.cells, width=width)
+    return column._replace(heading=heading, cells=cells)
 
 
 def _hidden(sheet: Sheet, shown: list[Column], rest: tuple[str, str]) -> str:
@@ -274,4 +333,6 @@ def _line(cells: Iterable[str], columns: Sequence[Column]) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="  ")
+    """Break a text between words; a word that is longer than a line loses its middle."""
+    words = " ".join(middle_out(word, width=max(width - 2, 1)) for word in text.split(" "))
+    return textwrap.wrap(words, width, subsequent_indent="  ", break_on_hyphens=False)

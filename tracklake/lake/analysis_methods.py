@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tracklake.analysis.comparison import Comparison
     from tracklake.analysis.learning_curves import Amount
-    from tracklake.analysis.stats.options import Center, Failed, Test, Unit
+    from tracklake.analysis.stats.options import Center, Diverged, Failed, Test, Unit
     from tracklake.analysis.sweep import Sweep
     from tracklake.analysis.time_to_threshold import TimeToThreshold
     from tracklake.query.run_filter import Runs, Where
@@ -48,6 +48,7 @@ class AnalysisMethods(LakeBase):
         unit: Unit = "run",
         test: Test = "auto",
         failed: Failed = "exclude",
+        diverged: Diverged = "count",
         confidence: float = 0.95,
         draws: int = 10_000,
         seed: int = 0,
@@ -62,13 +63,16 @@ class AnalysisMethods(LakeBase):
         The number of a run is `stat` of the metric: "best" (by default; also the metric's own "val/acc.max"), "last",
         "mean", "p95"...; the metric may also be a column of the runs, a polars expression over them, or a frame of
         run_id and numbers. A run that failed, crashed or was killed (`failed="include"` keeps it) or has no finite
-        number is n_failed.
+        number is n_failed. Runs of one seed (or other repeat) with the same config are averaged first, so that n counts
+        seeds. A run whose metric ended in NaN or infinity is n_diverged: `diverged="count"` takes it by what it logged
+        before and says so, "exclude" leaves it out, "fail" counts it as failed.
 
         `center` ("mean", "median" or "iqm") is what groups are sorted by, and what intervals and differences are of.
         With tasks each counts the same, and runs are drawn within tasks; `unit="task"` averages a group's runs on a
-        task and draws and pairs tasks instead, for a claim about tasks like these. `test` is "auto" (paired where runs
-        match; ranks from 10 runs on), "t" or "rank". `baseline` has the keys of a group ({"lr": 0.1}, or 0.1); by
-        default it is the best. The same seed gives the same numbers. Needs the extra `analysis`.
+        task and draws and pairs tasks instead, for a claim about tasks like these. `test` is "auto" (paired where
+        nearly all runs of both groups match; ranks from 10 runs on), "t" or "rank". `baseline` has the keys of a group
+        ({"lr": 0.1}, or 0.1); by default it is the best. The same seed gives the same numbers. Needs the extra
+        `analysis`.
 
         Intervals are percentiles of the bootstrap, drawn within tasks; the verdict is by Holm's correction over the
         groups of the table, over all their pairs where the baseline is chosen rather than named. Not to be used for
@@ -94,9 +98,9 @@ class AnalysisMethods(LakeBase):
         _need("scipy")
         table = self._view.runs
         objective = objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        grouped = grouped_runs.read(
-            table, objective, by=by, over=over, task=task, runs=runs, where=where, failed=failed, unit=unit
-        )
+        design = grouped_runs.Design(by, over=over, task=task, unit=unit)
+        counting = objectives.Counting(failed, diverged)
+        grouped = grouped_runs.read(table, objective, design, runs=runs, where=where, counting=counting)
         settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
         return comparison.compared(grouped, settings, baseline=baseline)
 
@@ -243,15 +247,16 @@ class AnalysisMethods(LakeBase):
         where: Where = None,
         stat: str | None = None,
         failed: Failed = "exclude",
+        diverged: Diverged = "count",
     ) -> Sweep:
         """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
 
         `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
-        expression, a frame. The parameters are the columns of config that vary over the runs, with their kinds and
-        scales found, or those of `params`. The result answers .best(n), .importance(), .marginal(param),
-        .interactions(), .pareto(metrics), .parallel(), .rank_stability(), .luck() and .replay(early_stopping). Not to
-        be used to say what causes what where settings were not varied apart from each other: two that always went
-        together share one effect.
+        expression, a frame; `failed` and `diverged` say which of them count, as there. The parameters are the columns
+        of config that vary over the runs, with their kinds and scales found, or those of `params`. The result answers
+        .best(n), .importance(), .marginal(param), .interactions(), .pareto(metrics), .parallel(), .rank_stability(),
+        .luck() and .replay(early_stopping). Not to be used to say what causes what where settings were not varied apart
+        from each other: two that always went together share one effect.
 
         >>> print(example().sweep(metric="acc", goal="max"))
         acc (higher is better): 2 runs, 0 failed, 1 parameter varies
@@ -264,7 +269,8 @@ class AnalysisMethods(LakeBase):
         _need("scipy")
         series = self._view.series
         objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        return sweep.sweep(series, objective, params=params, runs=runs, where=where, failed=failed)
+        counting = objectives.Counting(failed, diverged)
+        return sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
 
     def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:
         """What is wrong with each run's history of this metric? One row a run, null for one without it.

@@ -8,6 +8,9 @@ Center = Literal["mean", "median", "iqm"]
 """What stands for many runs."""
 Failed = Literal["exclude", "include"]
 """Whether runs count that failed or crashed."""
+Diverged = Literal["count", "exclude", "fail"]
+"""What becomes of runs whose metric ended in NaN or infinity: they count by what they logged before, are left out, or
+count as failed."""
 Test = Literal["auto", "t", "rank"]
 """The test of a difference: on the size of the numbers, on their ranks, or whichever suits them."""
 Unit = Literal["run", "task"]

@@ -41,6 +41,10 @@ class Finding(NamedTuple):
     name: str
     p: float | None
     why: str
+    least: float = 0.0
+    """The smallest p value that the test could have found in so many runs."""
+    limit: str | None = None
+    """The same in words, where there is such a limit."""
     leaning: float = 0.0
     """Positive where the test sees higher values in the first group, negative where lower: it need not be what the
     means say."""
@@ -249,7 +253,7 @@ def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str 
     >>> found.name, round(found.p, 4)
     ('paired t', 0.0351)
     >>> paired_test([np.array([0.02])])
-    Finding(name='none', p=None, why='1 matched pair has no spread', leaning=0.0)
+    Finding(name='none', p=None, why='1 matched pair has no spread', least=0.0, limit=None, leaning=0.0)
     """
     pairs = np.concatenate(differences) if len(differences) else np.empty(0)
     if len(pairs) < 2:  # noqa: PLR2004 - a spread takes two
@@ -259,9 +263,17 @@ def paired_test(differences: Sequence[Floats], *, kind: Test = "auto", why: str 
     spread = paired_spread(differences)
     p = None if kind == "rank" or (kind == "auto" and len(pairs) >= RANKS_FROM) else t_test(spread)
     if p is not None:
-        return Finding("paired t", p, why, spread.difference)
+        return Finding("paired t", p, why, leaning=spread.difference)
     why += "" if spread.error > 0 else ", and all differences are the same"
-    return Finding("Wilcoxon signed-rank", signed_rank(pairs), why, _rank_sum_of_signs(pairs))
+    n = np.count_nonzero(pairs)
+    least = min(1.0, 2.0 * 0.5**n)
+    limit = _limit(f"{n:,} {'pair' if n == 1 else 'pairs'} that differ", least)
+    return Finding("Wilcoxon signed-rank", signed_rank(pairs), why, least, limit, _rank_sum_of_signs(pairs))
+
+
+def _limit(runs: str, least: float) -> str:
+    """Say below what p value so many runs cannot go."""
+    return f"{runs} cannot go below p = {least:.2g}"
 
 
 def _rank_sum_of_signs(pairs: Floats) -> float:
@@ -286,7 +298,7 @@ def unpaired_test(first: Sequence[Floats], second: Sequence[Floats], *, kind: Te
     spread = unpaired_spread(first, second)
     p = t_test(spread)
     if p is not None:
-        return Finding("Welch t", p, why, spread.difference)
+        return Finding("Welch t", p, why, leaning=spread.difference)
     if smallest < 2 or len(first) > 1:  # noqa: PLR2004 - a spread takes two
         return Finding("none", None, f"{why}, and a group of one run has no spread")
     return _mann_whitney(first[0], second[0], f"{why}; neither group spreads")
@@ -294,7 +306,9 @@ def unpaired_test(first: Sequence[Floats], second: Sequence[Floats], *, kind: Te
 
 def _mann_whitney(first: Floats, second: Floats, why: str) -> Finding:
     leaning = probability_of_improvement([first], [second]) - 0.5
-    return Finding("Mann-Whitney U", rank_sum(first, second), why, leaning)
+    least = min(1.0, 2 / math.comb(len(first) + len(second), len(first)))
+    limit = _limit(f"{len(first):,} and {len(second):,} runs", least)
+    return Finding("Mann-Whitney U", rank_sum(first, second), why, least, limit, leaning)
 
 
 def holm(p: ArrayLike, *, comparisons: int | None = None) -> Floats:
