@@ -192,7 +192,7 @@ def test_globs_stand_for_the_columns_that_match(lake):
             "unknown column 'summary.val/acc.maxx'; did you mean 'summary.val/acc'",
         ),
         ({"columns": ["sumary.*"]}, r"unknown column 'sumary.\*'; did you mean"),
-        ({"columns": ["lr"]}, "unknown column 'lr'"),
+        ({"columns": ["lrr"]}, "unknown column 'lrr'; did you mean 'lr'"),
         ({"where": pl.col("config.deptj") > 1}, "unknown column 'config.deptj'; did you mean 'config.depth'"),
         ({"where": "stat = 'running'"}, "unknown column 'stat'; did you mean 'state'"),
         ({"order_by": "-config.dept"}, "unknown column 'config.dept'; did you mean 'config.depth'"),

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
-from tracklake.sql import engine
+from tracklake.sandbox.connection import Limits, locked
 
 SECRET = "nobody should read this"
 
@@ -195,16 +195,13 @@ def test_variables_of_the_library_are_not_tables(lake: tl.Lake):
     assert mine == [1, 2]
 
 
-def test_a_locked_connection_opens_its_files_alone(folder: Path, tmp_path: Path):
-    """A connection locked to some files reads these, and no other in the same folder."""
-    part, other = tmp_path / "part.parquet", tmp_path / "other.parquet"
-    for copy in (part, other):
-        copy.write_bytes(next((folder / "lake/history").glob("*.parquet")).read_bytes())
-    with engine.locked([str(part)]) as connection:
-        assert connection.execute(f"SELECT count(*) FROM read_parquet('{part}')").fetchall() == [(1,)]
-        for name in (other, f"{tmp_path}/../{tmp_path.name}/{other.name}", f"{tmp_path}/*.parquet"):
-            with pytest.raises(duckdb.PermissionException, match="file system operations are disabled"):
-                connection.execute(f"SELECT count(*) FROM read_parquet('{name}')")
+def test_a_locked_connection_opens_no_path(folder: Path):
+    """The connection of every question has no file system, so that no text could read or write a file of the lake."""
+    part = places_in(folder)["part"]
+    with locked(Limits.of()) as connection:
+        for text in (f"FROM read_parquet('{part}')", f"COPY (SELECT 1) TO '{part}'", f"ATTACH '{folder}/x.db'"):
+            with pytest.raises(duckdb.PermissionException):
+                connection.execute(text)
 
 
 def places_in(folder: Path) -> dict[str, str]:

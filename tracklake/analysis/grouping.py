@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -142,17 +141,8 @@ def columns_of(table: RunTable, names: str | Sequence[str], *, said: str = "by")
         if naming.is_glob(name):
             columns += [c for c in table.names.available if _means(name, c)]
         else:
-            columns.append(_column(table, name))
+            columns.append(table.names.resolve(name).name)
     return list(dict.fromkeys(columns))
-
-
-def _column(table: RunTable, name: str) -> str:
-    """Return the column that a name means: its own, else that of config."""
-    for full in (name, f"config.{name}"):
-        with contextlib.suppress(UnknownNameError):
-            return table.names.parse(full).name
-    available = table.names.available
-    raise UnknownNameError.nearest("column", name, [*available, *(c.removeprefix("config.") for c in available)])
 
 
 def _means(name: str, column: str) -> bool:

@@ -10,7 +10,7 @@ from tracklake.analysis.comparison import Comparison
 from tracklake.analysis.sweep import Sweep
 from tracklake.common import arguments
 from tracklake.display.labels import short_name
-from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.errors import DefinitionError
 from tracklake.plots import binning, curves, figure, parallel_axes, scatter, sweep_figures
 from tracklake.plots.bands import Band
 from tracklake.schema.definitions import goal_of
@@ -255,8 +255,4 @@ class Plots:
         return [] if names is None else [self._column(name) for name in arguments.texts(said, names)]
 
     def _column(self, name: str) -> str:
-        names = self._table.names
-        column = next((full for full in (name, f"config.{name}", f"summary.{name}") if names.find(full)), None)
-        if column is None:
-            raise UnknownNameError.nearest("column", name, names.available)
-        return column
+        return self._table.names.resolve(name).name

@@ -2,6 +2,8 @@
 
 - `column_names`: column names of the table of runs: which there are, which are shown, and what a name or a glob
   means.
+- `conditions`: conditions over the columns of the runs: what `where=` and `order_by=` say, in SQL or as a polars
+  expression.
 - `derivation_checks`: whether a derivation can be: its inputs are there, it needs not itself, and its name means
   nothing else.
 - `derivations`: metrics that are not logged but said in the lake, as an expression over others or as another name.
@@ -9,12 +11,13 @@
 - `history`: history of many runs as frames: long, wide, and each run's row at its best step.
 - `project_snapshot`: a snapshot of one project: as if the lake held no other run.
 - `quality`: what is wrong with a run, told from its history: divergence, plateaus, gaps, noise.
-- `run_filter`: selection: which runs `runs=` means, and the condition that `where=` says.
+- `run_filter`: selection: which runs `runs=` means.
 - `run_table`: the table of runs: one row a run, with the columns that are asked for and no others built.
 - `summaries`: states projected by metric definitions, and overlaid with what was set by hand.
 - `summary_columns`: columns of the summary: entries and statistics of many runs at once, read from the lake once a
   snapshot.
 - `system_history`: system metrics, read: the samples of a stream beside the history of runs.
+- `text_columns`: the columns of the runs that a SQL text names: which they are, and how the text is to read them.
 - `wrapped_snapshot`: a snapshot over another one: it adds to it or leaves out of it, and asks it for what is stored.
 """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
+from tracklake.compute import typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import UnknownNameError
 from tracklake.query import quality
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
     from tracklake.schema.statistics import Statistic
 
 BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
+IS_NAN = ".is_nan"
+"""What follows a column's name in that of the column which tells where it is NaN."""
 _TEXT = ".text"
+_PREFIXES = ("config.", "summary.", quality.PREFIX)
 
 
-class Column(NamedTuple):
-    """What a column's name means: a base column (both None), a config column, or an entry or statistic of a summary."""
+class ColumnRef(NamedTuple):
+    """What a column's name means: a field of the run (both None), a value of config, or an entry or statistic."""
 
     name: str
     config: str | None = None
     path: Statistic | None = None
-    only_text: bool = False
-    """`x.text` of a column `x`: what of its values is text."""
+    part: Literal["text", "is_nan"] | None = None
+    """Of a column `x`: `x.text`, what of its values is text, or `x.is_nan`, where it is NaN."""
 
 
 class ColumnNames:
@@ -62,38 +66,79 @@ class ColumnNames:
         """
         return {*self._config_names, *(f"summary.{key}" for key in self._keys)}
 
-    def parse(self, name: str) -> Column:
-        """Return what a name means, or raise the error that names the nearest.
+    def resolve(self, name: str, *, any_case: bool = False) -> ColumnRef:
+        """Return the column that a name means, whoever names it: in Python, in a condition, in SQL or in a shell.
+
+        A full name is that column alone ("config.lr", "summary.loss.min", a field such as "state"). Else it is a metric
+        (or a statistic of one) or an entry set by hand, or a value of config; UnknownNameError if it is both, or none.
 
         >>> names = example()._view.runs.names
-        >>> names.parse("summary.loss.p95").path
-        Statistic(metric='loss', stat='p95')
-        >>> names.parse("config.lrr")
+        >>> names.resolve("lr").name, names.resolve("loss.min").name, names.resolve("state").name
+        ('config.lr', 'summary.loss.min', 'state')
+        >>> names.resolve("config.lrr")
         Traceback (most recent call last):
         tracklake.errors.UnknownNameError: unknown column 'config.lrr'...
         """
-        column = self.find(name)
-        if column is None:
-            raise UnknownNameError.nearest("column", name, self.available)
-        return column
+        exact = self.find(name)
+        if exact is not None:
+            return exact
+        candidates = [ref for full in (f"summary.{name}", f"config.{name}") if (ref := self.find(full)) is not None]
+        if len(candidates) > 1:
+            raise UnknownNameError(f"{name!r} is ambiguous; say {' or '.join(repr(ref.name) for ref in candidates)}")
+        if candidates:
+            return candidates[0]
+        if any_case and (alike := self._by_folded_name.get(name.casefold())):
+            return self.resolve(alike)
+        plain = [full.partition(".")[2] for full in self.available if full.startswith(("config.", "summary."))]
+        raise UnknownNameError.nearest("column", name, self.available if "." in name else [*self.available, *plain])
 
-    def find(self, name: str) -> Column | None:
-        """Return what a name means, None if no column can be asked for by it.
+    @cached_property
+    def _by_folded_name(self) -> dict[str, str]:
+        """Names by what SQL, which does not see their case, takes them for; of two alike neither."""
+        folded: dict[str, list[str]] = {}
+        for full in self.available:
+            for name in {full, full.removeprefix("config."), full.removeprefix("summary.")}:
+                folded.setdefault(name.casefold(), []).append(name)
+        return {name: several[0] for name, several in folded.items() if len(set(several)) == 1}
+
+    def find(self, name: str) -> ColumnRef | None:
+        """Return the column of which this is the full name, None if there is none.
 
         >>> names = example()._view.runs.names
-        >>> names.find("config.lr").config, names.find("config.depth")
-        ('config.lr', None)
+        >>> names.find("config.lr").config, names.find("lr"), names.find("config.lr.is_nan").part
+        ('config.lr', None, 'is_nan')
         """
         if name in BASE or name.startswith(quality.PREFIX):
-            return Column(name)
-        for full in dict.fromkeys((name, name.removesuffix(_TEXT))):
-            only_text = full != name
+            return ColumnRef(name)
+        for part, suffix in ((None, ""), ("text", _TEXT), ("is_nan", IS_NAN)):
+            if not name.endswith(suffix):
+                continue
+            full = name.removesuffix(suffix)
             if full in self._config_names:
-                return Column(name, config=full, only_text=only_text)
+                return ColumnRef(name, config=full, part=part)  # type: ignore[arg-type] # just these
             path = self._summary(full)
             if path is not None:
-                return Column(name, path=path, only_text=only_text)
+                return ColumnRef(name, path=path, part=part)  # type: ignore[arg-type]
         return None
+
+    def is_dotted(self, name: str) -> bool:
+        """Say whether a text can only be the name of a column: such as config.lr, with nothing around it.
+
+        >>> names = example()._view.runs.names
+        >>> names.is_dotted("config.lrr"), names.is_dotted("abs(config.lr)")
+        (True, False)
+        """
+        return name.startswith(_PREFIXES) and not any(char in name for char in "()+*' <>=")
+
+    def text_part(self, name: str, built: pl.DataFrame) -> str | None:
+        """Return the column of a table that holds what of a mixed column is text, None for one that is not mixed.
+
+        >>> table = example()._view.runs
+        >>> table.names.text_part("config.lr", table.select(wanted=["config.lr"])) is None
+        True
+        """
+        text = typed_columns.text_name(name, self.taken)
+        return text if text in built.columns and built[name].dtype != pl.String else None
 
     def expand(self, wanted: Sequence[str]) -> list[str]:
         """Put the matching columns in the place of each glob.
@@ -103,8 +148,12 @@ class ColumnNames:
         """
         names: list[str] = []
         for name in wanted:
-            names += [name] if name in self.taken or not naming.is_glob(name) else self._matches(name)
+            names += self._matches(name) if self._is_glob(name) else [name]
         return list(dict.fromkeys(names))
+
+    def _is_glob(self, name: str) -> bool:
+        """Say whether a name is a glob; one that is the name of a column means that column, whatever its stars."""
+        return naming.is_glob(name) and name not in self.taken and f"config.{name}" not in self.taken
 
     def defaults(self, run_ids: pl.Series) -> list[str]:
         """Return the columns shown when none are named: what these runs hold, as their definitions say.

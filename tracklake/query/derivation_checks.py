@@ -80,7 +80,7 @@ def _check_inputs(derivation: Derivation, table: RunTable) -> None:
         if needed == derivation.name:
             raise DefinitionError(f"{needed!r} would need itself")
         if is_column(needed):
-            table.names.parse(needed)
+            table.names.resolve(needed)
         elif needed not in metrics:
             raise UnknownNameError.nearest("metric", needed, metrics)
     columns = inputs_of(derivation, table)

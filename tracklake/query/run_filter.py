@@ -1,15 +1,14 @@
-"""Selection: which runs `runs=` means, and the condition that `where=` says."""
+"""Selection: which runs `runs=` means."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 
 import polars as pl
 
 from tracklake.common.arguments import refused
-from tracklake.errors import QueryError, UnknownNameError
+from tracklake.errors import UnknownNameError
 
 
 class Identified(Protocol):
@@ -29,13 +28,6 @@ Runs = pl.DataFrame | pl.LazyFrame | pl.Series | Iterable[str] | Iterable[Identi
 """Which runs: ids, runs, or a frame (polars or pandas) with a column run_id; None for all."""
 Where = pl.Expr | str | None
 """A polars expression over the columns of the runs, or a boolean expression in SQL."""
-
-QUOTES = (
-    """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
-)
-_UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|quality)(?:\.\w+)+)""")
-"""In SQL: texts, quoted names, and the dotted names that are columns and not tables with columns."""
-
 
 _NULLS = ("None", "nan", "<NA>")
 """How nulls show themselves: those of polars and arrow, and two of pandas."""
@@ -100,45 +92,3 @@ def id_of(run: Identified | str, *, said: str = "run_id") -> str:
     if not isinstance(run_id, str):
         raise refused(said, "the id of a run", run)
     return run_id
-
-
-def condition(where: Where) -> pl.Expr | None:
-    """Return a condition as an expression; in SQL a dotted name of a config or summary column needs no quotes.
-
-    Raises TypeError, and QueryError for a text that is no condition, or that has a text where a column was meant.
-
-    >>> condition("config.lr < 0.1").meta.root_names()
-    ['config.lr']
-    >>> condition("'config.lr' < 0.1")
-    Traceback (most recent call last):
-    tracklake.errors.QueryError: where="'config.lr' < 0.1" names no column; names stand in double quotes and ...
-    >>> condition("1=1").meta.root_names()
-    []
-    """
-    if where is None or isinstance(where, pl.Expr):
-        return where
-    if not isinstance(where, str):
-        raise refused("where", "a polars expression or a SQL text", where)
-    try:
-        parsed = pl.sql_expr(_UNQUOTED.sub(lambda parsed: f'"{parsed[1]}"' if parsed[1] else parsed[0], where))
-    except pl.exceptions.PolarsError as error:
-        raise QueryError(f"where={where!r} is no condition in SQL: {error}; {QUOTES}") from error
-    if "'" in where and not parsed.meta.root_names():  # plain constants, such as true and 1=1, are what programs write
-        raise QueryError(f"where={where!r} names no column; {QUOTES}")
-    return parsed
-
-
-def filtered(table: pl.DataFrame, condition: pl.Expr, where: Where) -> pl.DataFrame:
-    """Return the rows for which the condition holds; QueryError, which tells the types, where it cannot be answered.
-
-    >>> filtered(pl.DataFrame({"lr": [0.1, 0.2]}), pl.col("lr") > 0.1, "lr > 0.1").rows()
-    [(0.2,)]
-    """
-    try:
-        return table.filter(condition)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        text = repr(where) if isinstance(where, str) else str(where)
-        named = condition.meta.root_names()
-        types = ", ".join(f"{name} is {dtype}" for name, dtype in table.schema.items() if name in named)
-        raise QueryError(f"where={text} cannot be answered: {reason}{types and f' ({types})'}") from error

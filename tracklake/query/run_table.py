@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +13,7 @@ import polars as pl
 from tracklake.common import arguments
 from tracklake.compute import points, typed_columns
 from tracklake.errors import QueryError, UnknownNameError
-from tracklake.query import run_filter
+from tracklake.query import conditions, run_filter
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.quality import PREFIX, Quality
 from tracklake.query.summaries import STORED
@@ -24,10 +25,13 @@ from tracklake.schema.tables import LAKE_RUN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from tracklake.query.column_names import Column
+    from tracklake.query.column_names import ColumnRef
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.summaries import Summaries
     from tracklake.schema.statistics import Statistic
+
+
+_ORDER = re.compile(r"(.*\S)\s+(asc|desc)", re.IGNORECASE | re.DOTALL)
 
 
 class RunTable:
@@ -55,32 +59,50 @@ class RunTable:
         [('fast', 0.1), ('slow', 0.01)]
         """
         named = None if wanted is None else arguments.texts("columns", wanted)
-        order = [] if order_by is None else arguments.texts("order_by", order_by)
+        keys = [] if order_by is None else arguments.texts("order_by", order_by)
         most = None if limit is None else arguments.whole("limit", limit, least=0, error=QueryError)
-        condition = run_filter.condition(where)
-        needed = [*self._named_in(condition, where), *(_strip(o) for o in order)]
-        rows = self._rows(project, runs)
-        table = self._build(rows, ["run_id", *needed]) if needed else rows.select("run_id")
-        if condition is not None:
-            table = run_filter.filtered(table, condition, where)
-        for name in reversed(order):
-            table = _sort(table, _strip(name), descending=self._is_descending(name))
-        table = table if most is None else table.head(most)
-        some = table if table.height else rows  # so that a filter that leaves nothing leaves the columns
+        conditions.check(where)
+        every = self._rows(project, runs)
+        rows = every if where is None else every.filter(self._holds(where, every))
+        for key in reversed(keys):
+            rows = _sort(rows, *self._key(key, rows))
+        rows = rows if most is None else rows.head(most)
+        some = rows if rows.height else every  # so that a filter that leaves nothing leaves the columns
         columns = self.names.defaults(some["run_id"]) if named is None else self.names.expand(named)
-        if condition is not None or order or limit is not None:
-            rows = rows.join(table.select("run_id"), on="run_id", how="right", maintain_order="right")
-        return self._build(rows, ["run_id", *columns])
+        return self._spelled(rows, ["run_id", *columns])
 
-    def _named_in(self, condition: pl.Expr | None, where: Where) -> list[str]:
-        """Return the columns that a condition names; one that is not there may be a text that lacks its quotes."""
-        names = condition.meta.root_names() if condition is not None else []
-        for name in names if isinstance(where, str) else ():
-            try:
-                self.names.parse(name)
-            except UnknownNameError as error:
-                raise UnknownNameError(f"{error} In where={where!r}, {run_filter.QUOTES}") from None
-        return names
+    def _holds(self, where: pl.Expr | str, rows: pl.DataFrame) -> pl.Series:
+        """Return of each of these runs whether a condition holds."""
+        return conditions.holds(where, names=self.names, build=lambda names: self._build(rows, names))
+
+    def _key(self, text: str, rows: pl.DataFrame) -> tuple[pl.Series, bool]:
+        """Return by what runs are ordered, a column or an expression in SQL, and whether the largest comes first."""
+        name, sign = text.lstrip("+-"), text[:1]
+        name, word = _direction(name)
+        try:
+            column = self.names.resolve(name).name
+        except UnknownNameError:
+            if name.isidentifier() or self.names.is_dotted(name):
+                raise
+            name = text if word is None else _direction(text)[0]
+            key = conditions.order(name, names=self.names, build=lambda names: self._build(rows, names))
+            return key, word == "DESC"
+        key = self._build(rows, [column])[column]
+        if word is None and sign not in ("+", "-"):
+            return key, self.names.is_better_high(column)
+        return key, (sign == "-") != (word == "DESC")
+
+    def _spelled(self, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+        """Return the named columns, each under the name by which it was asked for."""
+        full = {name: self.names.resolve(name).name for name in dict.fromkeys(names)}
+        built = self._build(rows, full.values())
+        other = {column: name for name, column in full.items() if column != name}
+        beside = {
+            f"{column}.text": f"{name}.text" for column, name in other.items() if f"{column}.text" in built.columns
+        }
+        copies = [built[column].alias(name) for column, name in (other | beside).items() if column in full]
+        renamed = {column: name for column, name in (other | beside).items() if column not in full}
+        return built.rename(renamed).with_columns(copies)
 
     def ids(self, *, runs: Runs = None, where: Where = None) -> list[str] | None:
         """Return the ids of the runs meant, or None if all are.
@@ -110,13 +132,9 @@ class RunTable:
             return selected
         return rows
 
-    def _is_descending(self, order: str) -> bool:
-        """Tell the direction of an order: that of its sign, else the best first where there is a goal."""
-        return order.startswith("-") or (not order.startswith("+") and self.names.is_better_high(order))
-
     def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
         """Return the named columns for these runs, each list of columns of one kind at once."""
-        columns = [self.names.parse(name) for name in dict.fromkeys(names)]
+        columns = [self.names.resolve(name) for name in dict.fromkeys(names)]
         at = self._rows_of(rows["run_id"])
         built = {c: [self._base(rows, at, c.name)] for c in columns if c.config is None and c.path is None}
         if len(built) < len(columns):
@@ -126,7 +144,12 @@ class RunTable:
         series: dict[str, pl.Series] = {}
         for column in columns:
             first, *texts = built[column]
-            parts = [texts[0] if texts else typed_columns.text_of(first)] if column.only_text else [first, *texts]
+            if column.part == "is_nan":
+                parts = [first.is_nan() if first.dtype.is_float() else first.is_null() & first.is_not_null()]
+            elif column.part == "text":
+                parts = [texts[0] if texts else typed_columns.text_of(first)]
+            else:
+                parts = [first, *texts]
             names_of = [column.name, *(part.name for part in parts[1:])]
             series |= {name: part.alias(name) for name, part in zip(names_of, parts, strict=True)}
         return pl.DataFrame(list(series.values()))
@@ -234,8 +257,8 @@ class RunTable:
         return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
 
     def _summary(
-        self, rows: Rows, asked: dict[Column, Statistic], runs: Collection[str] | None
-    ) -> dict[Column, list[pl.Series]]:
+        self, rows: Rows, asked: dict[ColumnRef, Statistic], runs: Collection[str] | None
+    ) -> dict[ColumnRef, list[pl.Series]]:
         """Return summary columns: bare entries, and statistics that always read history."""
         entries = self._entries(rows, [path.metric for path in asked.values() if path.stat is None], runs)
         numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
@@ -294,11 +317,18 @@ def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[p
     return [series[0].alias(name), *(part.alias(typed_columns.text_name(name, taken)) for part in series[1:])]
 
 
-def _strip(name: str) -> str:
-    return name[1:] if name[:1] in "+-" else name
+def _direction(text: str) -> tuple[str, str | None]:
+    """Return what an order is by, and the word ASC or DESC after it."""
+    match = _ORDER.fullmatch(text)
+    return (match[1], match[2].upper()) if match else (text, None)
 
 
-def _sort(table: pl.DataFrame, name: str, *, descending: bool) -> pl.DataFrame:
+def _sort(rows: pl.DataFrame, key: pl.Series, descending: bool) -> pl.DataFrame:  # noqa: FBT001 - of `_key`
     """Sort by one column, nulls and NaN last either way."""
-    key = pl.col(name).fill_nan(None) if table[name].dtype.is_float() else pl.col(name)
-    return table.sort(key, descending=descending, nulls_last=True, maintain_order=True)
+    plain = key.fill_nan(None) if key.dtype.is_float() else key
+    at = (
+        plain.to_frame("key")
+        .with_row_index("row")
+        .sort("key", descending=descending, nulls_last=True, maintain_order=True)
+    )
+    return rows[at["row"]]

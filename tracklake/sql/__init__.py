@@ -4,11 +4,6 @@
   them.
 - `named_queries`: one SQL file, one question, one name. The comment at the head of a file says all that is known of
   it.
-- `parser`: what a SQL text names: its tables, columns and parameters, and the constants that restrict them.
-- `pushdown`: conditions: to which values a WHERE restricts the columns of one table, read from duckdb's own tree of
-  it.
-- `results`: what a query of duckdb finds, as a polars frame: typed, its columns told apart, and to be interrupted by
-  Ctrl-C.
 - `summaries_view`: the view summaries: one row a (run, metric, statistic) that has a value, defined or not.
 - `views`: the views that SQL sees beside runs and summaries: history, points, config, definitions, sessions of a
   snapshot.

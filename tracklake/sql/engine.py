@@ -1,21 +1,26 @@
 """SQL over a lake: duckdb over the views of one snapshot, in a connection that cannot do more than read them.
 
-Two walls keep a hostile text in. `sql_text` refuses what is not one statement that reads, and every function and file
-that it does not know; the connection itself opens the history files of one version and no other, loads no extension,
-sees no Python object that was not given to it, and its settings are locked.
+The connection has no right to write or to open a path, whatever a text says: data reach it as frames. That a text is
+one statement that reads, with functions that are known, is told before, so that the error says what is wrong.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tracklake.errors import QueryError, TracklakeError, UnknownNameError
-from tracklake.sql import parser, results, summaries_view, views
-from tracklake.sql.parser import pointing
-from tracklake.sql.views import COLUMNS, PREFIX, Limits, Part, View
+from tracklake.query.column_names import IS_NAN
+from tracklake.query.text_columns import reading, refuse_mixed, without_nan
+from tracklake.sandbox import parser, results, rewriting
+from tracklake.sandbox.connection import Limits, Sandbox, locked
+from tracklake.sandbox.parser import pointing
+from tracklake.sandbox.rewriting import Edit, quoted
+from tracklake.sql import summaries_view, views
+from tracklake.sql.views import COLUMNS, NULL_FOR_NAN, PREFIX, Part, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tracklake.query.run_table import RunTable
-    from tracklake.sql.parser import SqlText
+    from tracklake.sandbox.parser import Column, SqlText
 
 _FRAMES = {("polars", "DataFrame"), ("polars", "LazyFrame"), ("pandas", "DataFrame"), ("pyarrow", "Table")}
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
@@ -32,11 +37,10 @@ _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
 
 
 class Engine:
-    """duckdb for one lake: an instance takes 20 ms to make, so one serves all questions to a version."""
+    """duckdb for one lake: an instance takes 20 ms to make, so one serves all questions."""
 
-    def __init__(self) -> None:
-        self._version = -2
-        self._locked: DuckDBPyConnection | None = None
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._sandbox = Sandbox(limits)
 
     def ask(self, table: RunTable, text: str, params: Mapping[str, Any], *, find: Callable[[str], Any]) -> pl.DataFrame:
         r"""Run a text over the views of one snapshot and return its rows.
@@ -48,12 +52,9 @@ class Engine:
         >>> Engine().ask(example()._view.runs, text, {"lr": 0.05}, find=lambda name: None).rows()
         [('fast',)]
         """
-        snapshot = table.snapshot
-        if self._locked is None or self._version != snapshot.version.number:
-            self._locked, self._version = locked(snapshot.history_files()), snapshot.version.number
-        cursor = self._locked.cursor()
+        cursor = self._sandbox.cursor()
         try:
-            return _answer(cursor, table, text, params, find=find)
+            return _Question(self._sandbox, cursor, table, text, params).answer(find)
         finally:
             cursor.close()
 
@@ -61,66 +62,125 @@ class Engine:
 def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
     """Return a connection of its own with all views of one snapshot.
 
-    A connection that may read a file may also write it, and no text is looked at here: so unless `unsafe` it reads
-    history through Arrow, and opens no file at all.
+    Unless `unsafe` it has no right to write or to open a path, whatever it is told.
 
     >>> with connect(example()._view.runs, unsafe=False) as connection:
     ...     connection.sql("SELECT max(value) FROM history WHERE metric = 'acc'").fetchall()
     [(0.9,)]
     """
     import duckdb
-    from pyarrow import dataset
 
-    files = table.snapshot.history_files()
-    connection = duckdb.connect() if unsafe else locked([])
-    if files and not unsafe:
-        connection.register(f"{PREFIX}files", dataset.dataset(files))
+    connection = duckdb.connect() if unsafe else locked(Limits.of())
     for name in COLUMNS:
-        view_of_name = view(name, table, limits=Limits(table, {}), source=None if unsafe else f"{PREFIX}files")
-        _create(connection, view_of_name, lazily=True)
+        _create(connection, view(name, table, limits=views.Limits(table, {})), lazily=True)
     return connection
 
 
-def locked(files: Sequence[str]) -> DuckDBPyConnection:
-    """Open duckdb in memory so that it can read these files and for ever nothing else.
+class _Question:
+    """One text over the views of one snapshot."""
 
-    >>> locked([]).execute("SELECT current_setting('lock_configuration')").fetchone()
-    (True,)
-    """
-    import duckdb
+    def __init__(
+        self, sandbox: Sandbox, cursor: DuckDBPyConnection, table: RunTable, text: str, params: Mapping[str, Any]
+    ) -> None:
+        self.sandbox = sandbox
+        self.cursor = cursor
+        self.table = table
+        self.text = text
+        self.frames = {name.casefold(): value for name, value in params.items() if is_frame(value)}
+        self.values = {name: value for name, value in params.items() if not is_frame(value)}
+        self.parsed = parser.parse(text, params=self.values, execute=lambda q, p: cursor.execute(q, p).fetchall())
+        self.aliases: dict[str, str] = {}
+        """Names in the text that are short for a column of runs."""
 
-    connection = duckdb.connect(config={"autoload_known_extensions": False})
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    for setting in (
-        "TimeZone = 'UTC'",
-        f"allowed_paths = [{listed}]",
-        "temp_directory = ''",  # else what has no room in memory is written into the working directory
-        "enable_external_access = false",
-        "python_enable_replacements = false",
-        "lock_configuration = true",
-    ):
-        connection.execute(f"SET GLOBAL {setting}").fetchall()
-    return connection
+    def answer(self, find: Callable[[str], Any]) -> pl.DataFrame:
+        import duckdb
 
+        _register_frames(self.cursor, self.parsed, self.frames, find)
+        for name in COLUMNS if self.parsed.shows_all else [n for n in COLUMNS if n in self.parsed.tables]:
+            _create(self.cursor, self._view(name), lazily=False)
+        params = _checked(self.cursor, self.text, self.values)
+        while True:
+            try:
+                rows = results.rows_of(self.sandbox, self.cursor, self._edited(), params)
+            except duckdb.OutOfMemoryException:
+                raise QueryError(results.over_memory(self.sandbox.limits)) from None
+            except duckdb.Error as error:
+                message = str(error)
+            else:
+                return _without_parts(rows) if self.parsed.shows_all else rows
+            if not self._knows_alias(message):
+                raise _explained(message, self.table, self.parsed)
+            _create(self.cursor, self._view("runs"), lazily=False)
 
-def _answer(
-    cursor: DuckDBPyConnection, table: RunTable, text: str, params: Mapping[str, Any], *, find: Callable[[str], Any]
-) -> pl.DataFrame:
-    import duckdb
+    def _knows_alias(self, message: str) -> bool:
+        """Say whether duckdb missed a name that is short for a column of runs, which it has from now on.
 
-    frames = {name.casefold(): value for name, value in params.items() if is_frame(value)}
-    values = {name: value for name, value in params.items() if not is_frame(value)}
-    parsed = parser.parse(text, params=values, execute=lambda q, p: cursor.execute(q, p).fetchall())
-    _register_frames(cursor, parsed, frames, find)
-    for name in COLUMNS if parsed.shows_all else [name for name in COLUMNS if name in parsed.tables]:
-        _create(cursor, _view(name, table, parsed), lazily=False)
-    try:
-        frame = results.found(cursor, text, _checked(cursor, text, values))
-    except duckdb.Error as error:
-        message = str(error)
-    else:
-        return _without_parts(frame) if parsed.shows_all else frame
-    raise _explained(message, table, parsed)
+        A name is only looked for in runs where the text means nothing without it, so that it hides no other.
+        """
+        if "runs" not in self.parsed.tables:
+            return False
+        for column in self.parsed.columns:
+            if f'"{column.name}"' in message and column.name not in self.aliases and "." not in column.name:
+                try:
+                    self.aliases[column.name] = self.table.names.resolve(column.name, any_case=True).name
+                except UnknownNameError as error:
+                    if "ambiguous" in str(error):
+                        raise UnknownNameError(f"{error}{pointing(self.text, column.at)}") from None
+                    continue
+                return True
+        return False
+
+    def _view(self, name: str) -> View:
+        """Return a view with what the text asks of it."""
+        if name == "runs":
+            return _as_it_is(name, self._runs)
+        columns = {column.name.casefold() for column in self.parsed.columns}
+        whole = name in self.parsed.whole or name in self.parsed.patterns or self.parsed.shows_all
+        needed = None if whole else columns | ({"is_nan"} if "value" in columns else set())
+        return view(name, self.table, limits=views.Limits(self.table, self.parsed.allowed(name), columns=needed))
+
+    @property
+    def _runs(self) -> pl.DataFrame:
+        """The runs with the columns that the text names, null where NaN is."""
+        if "runs" in self.parsed.patterns:
+            at = pointing(self.text, self.parsed.patterns["runs"])
+            raise QueryError(
+                f"the columns of runs are built by name, and a pattern names none: list them, or use *{at}"
+            )
+        names = _columns(self.table, self.parsed)
+        asked = [name + IS_NAN for name in self._named("asked for NaN") if self.table.names.find(name + IS_NAN)]
+        short = [column for column in self.aliases.values() if column not in names]
+        built = self.table.select(wanted=[*names, *(name for name in [*asked, *short] if name not in names)])
+        built = built.with_columns(built[column].alias(name) for name, column in self.aliases.items())
+        return pl.DataFrame([without_nan(series) for series in built])
+
+    def _named(self, use: str) -> list[str]:
+        return [column.name for column in self.parsed.columns if column.use == use]
+
+    def _edited(self) -> str:
+        """Return the text as duckdb reads it: dotted names in quotes, what asks for NaN or null of mixed values."""
+        edits = [self._edit(column) for column in self.parsed.columns if column.at >= 0 and column.length]
+        return rewriting.applied(self.text, [edit for edit in edits if edit is not None])
+
+    def _edit(self, column: Column) -> Edit | None:
+        text = None
+        if "runs" in column.tables and (name := _found(self.table, column.name)):
+            text = self.table.names.text_part(name, self._runs_built)
+            if text and column.use == "other" and not any(c.name == text for c in self.parsed.columns):
+                raise refuse_mixed(column, name, text, sql=self.text)
+        has_flag = column.name.casefold() == "value" and NULL_FOR_NAN.intersection(column.tables)
+        if column.use == "asked for NaN" and has_flag:
+            owner = [*column.parts[:-1]]
+            return Edit(
+                column.at, column.length, f"if({quoted(*owner, 'is_nan')}, 'nan'::DOUBLE, {quoted(*column.parts)})"
+            )
+        is_flagged = column.use != "asked for NaN" or f"{column.name}{IS_NAN}" in self._runs_built.columns
+        read = reading(column, column.parts, text) if "runs" in column.tables and is_flagged else None
+        return Edit(column.at, column.length, read or quoted(*column.parts)) if read or column.is_dotted else None
+
+    @cached_property
+    def _runs_built(self) -> pl.DataFrame:
+        return self._runs.clear() if "runs" in self.parsed.tables else pl.DataFrame()
 
 
 def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
@@ -128,29 +188,19 @@ def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
     return found.filter(~pl.col("name").str.starts_with(PREFIX)) if "name" in found.columns else found
 
 
-def _view(name: str, table: RunTable, asked: SqlText) -> View:
-    """Return a view with what a text asks of it."""
-    if name != "runs":
-        return view(name, table, limits=Limits(table, asked.allowed(name)))
-    if name in asked.patterns:
-        at = pointing(asked.text, asked.patterns[name])
-        raise QueryError(f"the columns of runs are built by name, and a pattern names none: list them, or use *{at}")
-    return _as_it_is(name, table.select(wanted=_columns(table, asked)))
-
-
-def view(name: str, table: RunTable, *, limits: Limits, source: str | None = None) -> View:
+def view(name: str, table: RunTable, *, limits: views.Limits) -> View:
     """Return a view of a snapshot within limits, runs with its default columns.
 
     >>> table = example()._view.runs
-    >>> view("runs", table, limits=Limits(table, {})).parts[0].make().height
+    >>> view("runs", table, limits=views.Limits(table, {})).parts[0].make().height
     2
     """
     if name in ("history", "points"):
-        return {"history": views.history, "points": views.points}[name](table, limits, source=source)
+        return {"history": views.history, "points": views.points}[name](table, limits)
     if name == "summaries":
         return summaries_view.summaries(table, limits)
     if name == "runs":
-        return _as_it_is(name, table.select())
+        return _as_it_is(name, pl.DataFrame([without_nan(series) for series in table.select()]))
     frames = {"config": views.config, "definitions": views.definitions, "sessions": views.sessions}
     return _as_it_is(name, frames[name](table))
 
@@ -175,7 +225,7 @@ def _columns(table: RunTable, asked: SqlText) -> list[str]:
 
 
 def _found(table: RunTable, name: str) -> str | None:
-    """Return the column of runs that has this name, if there is one."""
+    """Return the column of runs that has this full name, if there is one."""
     column = table.names.find(name)
     return None if column is None else column.name
 
@@ -194,16 +244,17 @@ def _create(connection: DuckDBPyConnection, view: View, *, lazily: bool) -> None
     for part in view.parts:
         connection.register(part.name, _Table(part, None if lazily else part.make()))
     if view.sql:
-        connection.execute(f"CREATE TEMP VIEW {view.name} AS {view.sql}").fetchall()
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view.name} AS {view.sql}").fetchall()
 
 
 class _Table:
     """A part as duckdb reads it, without pyarrow: to import that takes longer than most questions.
 
-    Unless it is `made`, it is made when a query reads it, not before; the schema is known ahead.
+    Unless it is `made`, it is made when a query reads it, not before; the schema is known ahead. A lazy frame is handed
+    over in batches, so that a query needs no more memory than what it finds.
     """
 
-    def __init__(self, part: Part, made: pl.DataFrame | None) -> None:
+    def __init__(self, part: Part, made: pl.DataFrame | pl.LazyFrame | None) -> None:
         self._part = part
         self._made = made
 
@@ -212,6 +263,8 @@ class _Table:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         frame = self._part.make() if self._made is None else self._made
+        if isinstance(frame, pl.LazyFrame):
+            return frame.collect_batches(lazy=True).__arrow_c_stream__(requested_schema)
         return frame.__arrow_c_stream__(requested_schema)
 
 

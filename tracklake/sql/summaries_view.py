@@ -67,6 +67,7 @@ _LONG: Schema = {
     "stat": pl.String,
     "value": pl.Float64,
     "text": pl.String,
+    "is_nan": pl.Boolean,
 }
 
 
@@ -78,7 +79,8 @@ def _wide_schema(stats: Sequence[str]) -> Schema:
 def _branch(source: str, stat: str) -> str:
     text = f'"{stat}_text"' if stat in _ENDS else "NULL::VARCHAR"
     exists = f'"{stat}" IS NOT NULL' + (f" OR {text} IS NOT NULL" if stat in _ENDS else "")
-    columns = f"run_id, project, metric, '{stat}' AS stat, \"{stat}\" AS value, {text} AS text"
+    number = f'nullif("{stat}", \'nan\'::DOUBLE) AS value, {text} AS text, coalesce(isnan("{stat}"), false) AS is_nan'
+    columns = f"run_id, project, metric, '{stat}' AS stat, {number}"
     return f"SELECT {columns} FROM {source} WHERE {exists}"
 
 
@@ -162,4 +164,7 @@ def _from_points(table: RunTable, metrics: Sequence[str], stats: Sequence[str], 
 
 def _long(table: RunTable, frame: pl.DataFrame) -> pl.DataFrame:
     runs = table.summaries.runs.select("run_id", "project")
-    return frame.join(runs, on="run_id", maintain_order="left").select(list(_LONG)).cast(_LONG)  # type: ignore[arg-type]
+    flagged = frame.with_columns(
+        pl.col("value").fill_nan(None), pl.col("value").is_nan().fill_null(value=False).alias("is_nan")
+    )
+    return flagged.join(runs, on="run_id", maintain_order="left").select(list(_LONG)).cast(_LONG)  # type: ignore[arg-type]

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from tracklake.query.run_table import RunTable
-    from tracklake.sql.pushdown import Allowed
+    from tracklake.sandbox.pushdown import Allowed
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": BASE,
-    "summaries": ("run_id", "project", "metric", "stat", "value", "text"),
-    "history": ("run_id", "project", "metric", "step", "time", "value", "text"),
-    "config": ("run_id", "project", "key", "value", "text"),
+    "summaries": ("run_id", "project", "metric", "stat", "value", "text", "is_nan"),
+    "history": ("run_id", "project", "metric", "step", "time", "value", "text", "is_nan"),
+    "config": ("run_id", "project", "key", "value", "text", "is_nan"),
     "definitions": (
         "project", "name", "kind", "summary", "goal", "step_metric", "step_sync", "hidden",
         "expression", "description", "unit", "runs",
@@ -37,20 +37,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "sessions": ("run_id", "project", "session", "start", "last", "node", "pid", "state", "exit_code", "cutoff"),
     "points": tuple(POINTS),
 }  # fmt: skip
-"""The columns of each view; runs has those of config and summary beside."""
+"""The columns of each view; runs has those of config and summary beside. `value` is null where `is_nan` is true."""
+NULL_FOR_NAN = frozenset(("summaries", "history", "config"))
+"""The views whose `value` is null where NaN was logged; `points` has what is stored, as it is."""
 PREFIX = "tracklake_"
 """How the names of the tables of which views are made begin."""
-FEW_POINTS = 5_000_000
-"""So many points of some runs are read at once, by a guess; of more than that, duckdb reads what it needs."""
+STREAMED = 5_000_000
+"""A lake of more points than these hands them over in batches; of fewer, all at once, which takes half of the time."""
 SERIES: Schema = {"run_id": pl.String, "metric": pl.String}
 
 
 class Part(NamedTuple):
-    """A table of polars that a view is made of; it is made when it is read."""
+    """A table of polars that a view is made of; it is made when it is read, or handed over in batches (LazyFrame)."""
 
     name: str
     schema: Schema
-    make: Callable[[], pl.DataFrame]
+    make: Callable[[], pl.DataFrame | pl.LazyFrame]
 
 
 class View(NamedTuple):
@@ -62,9 +64,10 @@ class View(NamedTuple):
 
 
 class Limits:
-    """The runs, metrics and statistics that a text can see of a view; None for all."""
+    """The runs, metrics, statistics and columns that a text can see of a view; None for all."""
 
-    def __init__(self, table: RunTable, allowed: Allowed) -> None:
+    def __init__(self, table: RunTable, allowed: Allowed, *, columns: Collection[str] | None = None) -> None:
+        self.columns = columns
         self.metrics = allowed.get("metric")
         self.stats = allowed.get("stat")
         self.runs: list[str] | None = None
@@ -79,84 +82,71 @@ class Limits:
 # Points
 
 
-def history(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
+def history(table: RunTable, limits: Limits) -> View:
     """Return the points that count: as they are stored, but for the series that must be resolved.
 
-    The series that every run has without logging them are among them where a text names them. `source` is a table that
-    holds the history files, where duckdb is not to open them itself.
+    The series that every run has without logging them are among them where a text names them.
 
     >>> table = example()._view.runs
-    >>> [part.name for part in history(table, Limits(table, {})).parts]
-    ['tracklake_dirty', 'tracklake_resolved', 'tracklake_live']
+    >>> view = history(table, Limits(table, {"metric": frozenset({"loss"})}, columns=["value"]))
+    >>> view.parts[0].make()["value"].sum()
+    5.5
     """
-    snapshot = table.snapshot
-    metrics, named = None, []
+    shown = [name for name in COLUMNS["history"] if limits.columns is None or name in limits.columns] or ["run_id"]
+    schema = {name: _HISTORY[name] for name in shown}
+    return View("history", [Part("history", schema, lambda: _handed(table, _that_count(table, limits).select(shown)))])
+
+
+_HISTORY: Schema = {
+    **{name: POINTS[name] for name in ("run_id", "project", "metric", "step", "value", "text")},
+    "time": POINTS["ts"],
+    "is_nan": pl.Boolean,
+}
+
+
+def _that_count(table: RunTable, limits: Limits) -> pl.LazyFrame:
+    metrics, pseudo = None, []
     if limits.metrics is not None:
-        metrics = sorted(limits.metrics.intersection(snapshot.metrics).difference(PSEUDO))
-        named = sorted(limits.metrics.intersection(PSEUDO))
-    dirty = _memo(lambda: _dirty(table, metrics, limits.runs))
-    parts = [
-        Part("tracklake_dirty", SERIES, dirty),
-        Part("tracklake_resolved", POINTS, lambda: _resolved(table, dirty(), named, limits.runs)),
-    ]
-    if source is None and metrics and limits.runs and _are_few(table, limits.runs):
-        few = snapshot.points(metrics, runs=limits.runs)
-        parts.append(Part("tracklake_few", POINTS, lambda: scans.collect(few)))
-        raw = "FROM tracklake_few"
-    else:
-        parts.append(Part("tracklake_live", POINTS, lambda: _some(snapshot.live_points, metrics, limits.runs)))
-        tables = [*(_files(table, limits, source) if metrics != [] else []), "tracklake_live"]
-        within = [*_bounds("metric", metrics), *_bounds("run_id", limits.runs), f"metric NOT IN {PSEUDO}"]
-        raw = " UNION ALL ".join(f"FROM {name} WHERE {' AND '.join(within)}" for name in tables)
-    clean = f"SELECT * FROM ({raw}) ANTI JOIN tracklake_dirty USING (run_id, metric)"
-    return View("history", parts, f"SELECT {_SHOWN} FROM ({clean} UNION ALL FROM tracklake_resolved)")
+        metrics = sorted(limits.metrics.intersection(table.snapshot.metrics).difference(PSEUDO))
+        pseudo = sorted(limits.metrics.intersection(PSEUDO))
+    series = _unresolved(table, metrics, limits.runs)
+    stored = table.snapshot.logged.points(metrics, runs=limits.runs).filter(~pl.col("metric").is_in(PSEUDO))
+    if series.height:
+        stored = stored.join(series.lazy(), on=list(SERIES), how="anti")
+    both = pl.concat([stored, _resolved(table, series, pseudo, limits.runs).lazy()])
+    value = pl.col("value")
+    return both.with_columns(
+        pl.col("ts").alias("time"),
+        value.fill_nan(None),
+        typed_columns.in_words(),
+        value.is_nan().fill_null(value=False).alias("is_nan"),
+    )
 
 
-_SHOWN = f"""run_id, project, metric, step, ts AS time, value,
-    CASE WHEN kind = {int(Kind.BOOL)} THEN CASE ival WHEN 1 THEN 'true' ELSE 'false' END ELSE text END AS text"""
+def _handed(table: RunTable, frame: pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
+    return scans.collect(frame) if table.snapshot.n_stored <= STREAMED else frame
 
 
-def points(table: RunTable, limits: Limits, *, source: str | None = None) -> View:
-    """Return the points as they are stored, overwritten and masked ones too; `source` as in `history`.
+def points(table: RunTable, limits: Limits) -> View:
+    """Return the points as they are stored, overwritten and masked ones too.
 
     >>> table = example()._view.runs
     >>> [part.make().height for part in points(table, Limits(table, {"run_id": frozenset({"fast"})})).parts]
     [6]
     """
+    shown = [name for name in COLUMNS["points"] if limits.columns is None or name in limits.columns] or ["run_id"]
     metrics = None if limits.metrics is None else list(limits.metrics)
-    live = Part("tracklake_unsealed", POINTS, lambda: _some(table.snapshot.live_points, metrics, limits.runs))
-    tables = [*_files(table, limits, source), live.name]
-    return View("points", [live], " UNION ALL ".join(f"FROM {name}" for name in tables))
+    stored = table.snapshot.logged.points(metrics, runs=limits.runs).select(shown)
+    return View("points", [Part("points", {name: POINTS[name] for name in shown}, lambda: _handed(table, stored))])
 
 
-def _files(table: RunTable, limits: Limits, source: str | None) -> list[str]:
-    """Return the table that holds the files with points of these runs, if there are any."""
-    files = table.snapshot.history_files(runs=limits.runs)
-    listed = ", ".join(_quoted(file) for file in files)
-    return [source or f"read_parquet([{listed}])"] if files else []
-
-
-def _are_few(table: RunTable, runs: Collection[str]) -> bool:
-    """Say whether polars had better read the points: to duckdb, a list of runs is a join with all points between."""
-    share = len(runs) / max(1, table.summaries.runs.height)
-    return len(runs) > 1 and share * table.snapshot.n_stored <= FEW_POINTS
-
-
-def _bounds(column: str, wanted: Collection[str] | None) -> list[str]:
-    """Return the stretch in which all values of a column lie: it prunes row groups where a condition may not."""
-    return [f"{column} BETWEEN {_quoted(min(wanted))} AND {_quoted(max(wanted))}"] if wanted else []
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _dirty(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
+def _unresolved(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
     series = [snapshot.needs_resolution(snapshot.metrics if metrics is None else metrics, runs=runs)]
     if snapshot.disputed:  # the project of a run is what its first session said
-        series.append(_some(snapshot.states(metrics, runs=runs), None, snapshot.disputed).select(list(SERIES)))
+        disputed = pl.col("run_id").is_in(snapshot.disputed)
+        series.append(snapshot.states(metrics, runs=runs).filter(disputed).select(list(SERIES)))
     virtual = snapshot.derived.metrics if metrics is None else snapshot.derived.metrics.intersection(metrics)
     if virtual:
         series.append(snapshot.states(sorted(virtual), runs=runs).select(list(SERIES)))
@@ -174,23 +164,6 @@ def _resolved(
     return pl.concat(frames).drop("project").join(projects, on="run_id").select(list(POINTS))
 
 
-def _some(frame: pl.DataFrame, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
-    if metrics is not None:
-        frame = frame.filter(pl.col("metric").is_in(list(metrics)))
-    return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
-
-
-def _memo(make: Callable[[], pl.DataFrame]) -> Callable[[], pl.DataFrame]:
-    cache: list[pl.DataFrame] = []
-
-    def once() -> pl.DataFrame:
-        if not cache:
-            cache.append(make())
-        return cache[0]
-
-    return once
-
-
 # What is said rather than logged
 
 
@@ -198,10 +171,16 @@ def config(table: RunTable) -> pl.DataFrame:
     """Return the config of every run, one row a (run, key).
 
     >>> config(example()._view.runs).rows()
-    [('fast', 'example', 'lr', 0.1, None), ('slow', 'example', 'lr', 0.01, None)]
+    [('fast', 'example', 'lr', 0.1, None, False), ('slow', 'example', 'lr', 0.01, None, False)]
     """
     key = pl.col("column").str.strip_prefix("config.").alias("key")
-    values = table.config.filter(pl.col("kind") != Kind.NULL).select("run_id", key, "value", typed_columns.in_words())
+    values = table.config.filter(pl.col("kind") != Kind.NULL).select(
+        "run_id",
+        key,
+        pl.col("value").fill_nan(None),
+        typed_columns.in_words(),
+        pl.col("value").is_nan().fill_null(value=False).alias("is_nan"),
+    )
     runs = table.summaries.runs.select("run_id", "project")
     return values.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
 

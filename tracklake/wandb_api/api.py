@@ -241,7 +241,7 @@ def _truths(table: RunTable, found: pl.DataFrame) -> list[pl.Series]:
 
 
 def _truths_of(table: RunTable, run_ids: pl.Series, name: str) -> pl.Series:
-    column = table.names.parse(name)
+    column = table.names.resolve(name)
     if column.path is None:
         stored = table.config.filter(pl.col("column") == name)
     else:

@@ -1,7 +1,8 @@
 """What a SQL text names: its tables, columns and parameters, and the constants that restrict them.
 
 duckdb's own parser reads the text, so that it means here just what it will mean when it is run. All that does more than
-read is refused here, which is the first of two walls; the second is the locked connection of `sql`.
+read is refused here with a good error; that it cannot be done at all is the part of the connection, which has no right
+to write or to open a path.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tracklake.errors import QueryError
-from tracklake.sql import pushdown
+from tracklake.sandbox import pushdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tracklake.sql.pushdown import Allowed, Node
+    from tracklake.sandbox.pushdown import Allowed, Node
 
 WAY_OUT = "lake.sql only reads; lake.connect(unsafe=True) gives a duckdb connection that may do anything"
 _QUERY_NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
@@ -32,7 +33,8 @@ _TABLE_REFS = {
     "SHOW_REF",
     "COLUMN_DATA",
 }
-_TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"}
+_TABLE_FUNCTIONS = {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
+"""summary() is not among them: over a table of a caller it never ends, and does not hear that it should."""
 _NO_FUNCTIONS = {
     *("current_setting", "getenv", "getvariable", "which_secret"),  # what is set around the connection
     *("json_execute_serialized_sql", "json_serialize_plan"),  # they read a text of their own
@@ -41,17 +43,40 @@ _NO_FUNCTIONS = {
 _PLAIN_JOINS = {"REGULAR", "CROSS", "NATURAL"}
 _WIDENING = {"INNER", "LEFT", "RIGHT", "OUTER"}
 """Joins of which a condition on one table's columns may be put before the join."""
-_EXPLAIN = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\s+(?:analyze\s+)?(?:\([^)]*\)\s*)?", re.IGNORECASE | re.DOTALL
-)
+_ASKING = {"isnan", "is_nan", "isfinite", "isinf"}
+"""Functions that ask whether a number is one."""
+_ORDERINGS = {"COMPARE_EQUAL", "COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO",
+              "COMPARE_GREATERTHANOREQUALTO", "COMPARE_BETWEEN", "COMPARE_IN"}  # fmt: skip
+_NULL_TESTS = {"OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"}
+_DOTTED = {"config", "summary", "quality"}
+"""How the names of columns with dots begin, which need no quotes where no table is called so."""
 _NOWHERE = 1 << 63
 
 
+Use = Literal["compared", "compared with text", "asked for NaN", "asked for null", "other"]
+
+
 class Column(NamedTuple):
-    """A reference to a column as written: its parts ("r", "config.lr"), and where it stands in the text (bytes)."""
+    """A reference to a column as written: its parts ("r", "config.lr"), and which bytes of the text it is."""
 
     parts: tuple[str, ...]
     at: int
+    length: int = 0
+    use: Use = "other"
+    """What is done with its value: a comparison that is not negated, or something that null would take part in."""
+    tables: tuple[str, ...] = ()
+    """The tables of the innermost FROM to which it may belong."""
+    is_dotted: bool = False
+    """Whether it is the name of a column with dots, written without quotes."""
+
+    @property
+    def name(self) -> str:
+        """The column's own name.
+
+        >>> Column(("r", "config.lr"), at=7).name
+        'config.lr'
+        """
+        return self.parts[-1]
 
 
 @dataclass
@@ -91,19 +116,67 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
     >>> engine = duckdb.connect()
     >>> asked = {"params": {}, "execute": lambda text, values: engine.execute(text, values).fetchall()}
     >>> found = parse("SELECT lr FROM runs", **asked)
-    >>> found.tables, found.columns
-    ({'runs': 15}, [Column(parts=('lr',), at=7)])
+    >>> found.tables, found.columns[0].parts, found.columns[0].at
+    ({'runs': 15}, ('lr',), 7)
     """
-    prefix = _EXPLAIN.match(text)
-    start = prefix.end() if prefix else 0
-    tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [text[start:]])[0][0])
-    if tree["error"]:
-        raise _unreadable(text, tree, start)
-    if len(tree["statements"]) != 1:
-        raise QueryError(f"the text has {len(tree['statements'])} statements; lake.sql takes one")
-    reader = _Reader(SqlText(text), params, len(text[:start].encode()))
-    reader.visit(tree["statements"][0])
+    start = _after_explain(text)
+    try:
+        tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [text[start:]])[0][0])
+        if tree["error"]:
+            raise _unreadable(text, tree, start)
+        if len(tree["statements"]) != 1:
+            raise QueryError(f"the text has {len(tree['statements'])} statements; lake.sql takes one")
+        reader = _Reader(SqlText(text), params, len(text[:start].encode()))
+        reader.visit(tree["statements"][0])
+    except RecursionError:
+        raise QueryError("the text is nested too deeply: write it as several queries, or WITH parts by name") from None
     return reader.found
+
+
+def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> SqlText:
+    """Return what a condition names, places counted in `SELECT 1 WHERE (<text>`; QueryError if it is not just one.
+
+    >>> import duckdb
+    >>> parse_condition("lr < 1", execute=lambda q, p: duckdb.execute(q, p).fetchall()).columns[0].parts
+    ('lr',)
+    """
+    select = f"{CONDITION}{text}\n)"
+    tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [select])[0][0])
+    if tree["error"]:
+        raise QueryError(f"{tree['error_message']}")
+    node = tree["statements"][0]["node"] if len(tree["statements"]) == 1 else {}
+    is_one = node.get("type") == "SELECT_NODE" and not node["modifiers"] and not node["group_expressions"]
+    if not is_one or any(node[part] is not None for part in ("having", "qualify", "sample")):
+        raise QueryError("it is not one condition")
+    reader = _Reader(SqlText(select), {}, 0)
+    reader.scopes.append([])
+    reader.visit(node["where_clause"])
+    return reader.found
+
+
+CONDITION = "SELECT 1 WHERE ("
+"""What stands before a condition where it is parsed."""
+
+
+def _after_explain(text: str) -> int:
+    """Return where the statement begins that an EXPLAIN explains, 0 without one: by the tokens that duckdb sees."""
+    import duckdb
+
+    tokens = duckdb.tokenize(text)
+    stored = text.encode()
+    ends = [*(at for at, _ in tokens[1:]), len(stored)][: len(tokens)]
+    words, starts = [], []
+    for (start, kind), end in zip(tokens, ends, strict=True):
+        if kind != duckdb.token_type.comment:
+            starts.append(len(stored[:start].decode(errors="ignore")))
+            words.append(stored[start:end].decode(errors="ignore").strip().upper())
+    at = 0
+    if words[:1] != ["EXPLAIN"]:
+        return 0
+    at = 1 + (words[1:2] == ["ANALYZE"])
+    if words[at : at + 1] == ["("]:
+        at = words.index(")", at) + 1 if ")" in words[at:] else at
+    return starts[at] if at < len(starts) else len(text)
 
 
 def pointing(text: str, at: int) -> str:
@@ -152,24 +225,45 @@ class _Reader:
         self.offset = offset
         self.scopes: list[list[Node]] = []
         self.defined: list[set[str]] = []
+        self.negations = 0
 
-    def visit(self, node: Any) -> None:
+    def visit(self, node: Any, use: Use = "other") -> None:
         if isinstance(node, list):
             for item in node:
-                self.visit(item)
+                self.visit(item, use)
         elif isinstance(node, dict):
             if "modifiers" in node and "cte_map" in node:
                 self._query(node)
             elif "sample" in node:
                 self._table_ref(node)
             elif node.get("class") == "COLUMN_REF":
-                self._column(node)
+                self._column(node, use)
             elif node.get("class") == "STAR":
                 self._star(node)
             else:
                 self._refuse_function(node)
                 self._note_pattern(node)
-                self.visit(list(node.values()))
+                self._operands(node, use)
+
+    def _operands(self, node: Node, use: Use) -> None:
+        """Visit what an expression is made of, with what it does to it."""
+        kind = node.get("type")
+        self.negations += kind == "OPERATOR_NOT"
+        self.visit(list(node.values()), self._use_within(node, use))
+        self.negations -= kind == "OPERATOR_NOT"
+
+    def _use_within(self, node: Node, use: Use) -> Use:
+        kind = node.get("type")
+        if kind in _NULL_TESTS:
+            return "asked for null"
+        if kind in _ORDERINGS:
+            texts = [side for side in node.values() if isinstance(side, dict) and _is_text(side)]
+            return "other" if self.negations else "compared with text" if texts else "compared"
+        if node.get("class") != "FUNCTION":
+            return use if node.get("class") is None else "other"
+        if node["function_name"] in _ASKING:
+            return "asked for NaN"
+        return use if node["is_operator"] else "other"
 
     def _at(self, node: Node) -> int:
         place = int(node.get("query_location", _NOWHERE))
@@ -202,6 +296,8 @@ class _Reader:
             self._show(node)
         if kind == "BASE_TABLE":
             self._base_table(node)
+        for name in node.get("using_columns") or ():
+            self.found.columns.append(Column((name,), -1))
         if kind == "PIVOT" or node.get("ref_type") in ("NATURAL", "POSITIONAL"):
             self.found.whole.update(_name(table) for table in _direct(node))
         self.visit([value for key, value in node.items() if key != "type"])
@@ -220,10 +316,17 @@ class _Reader:
         if not any(name in names for names in self.defined):
             self.found.tables.setdefault(name, self._at(node))
 
-    def _column(self, node: Node) -> None:
-        parts = tuple(node["column_names"])
-        self.found.columns.append(Column(parts, self._at(node)))
-        for table in self.scopes[-1] if self.scopes else ():
+    def _column(self, node: Node, use: Use) -> None:
+        parts, is_dotted = tuple(node["column_names"]), False
+        scope = self.scopes[-1] if self.scopes else []
+        tables = [t for scope in self.scopes for t in scope]
+        if len(parts) > 1 and parts[0] in _DOTTED and not any(parts[0] in (_alias(t), _name(t)) for t in tables):
+            parts, is_dotted = (".".join(parts),), True
+        owners = [t for t in scope if len(parts) == 1 or parts[-2].casefold() in (_alias(t), _name(t))]
+        own = tuple(_name(t) for t in owners if not any(_name(t) in names for names in self.defined))
+        length = int(node.get("query_location_length", 0))
+        self.found.columns.append(Column(parts, self._at(node), length, use, own, is_dotted))
+        for table in scope:
             if len(parts) == 1 and parts[0].casefold() in (_alias(table), _name(table)):
                 self.found.whole.add(_name(table))
 
@@ -261,6 +364,10 @@ class _Reader:
         for table in tables:
             allowed = pushdown.allowed(where, _alias(table), self.params) if plain else {}
             self.found.instances.append((_name(table), {} if allowed is None else allowed))
+
+
+def _is_text(node: Node) -> bool:
+    return node.get("type") == "VALUE_CONSTANT" and node["literal"]["kind"] == "STRING"
 
 
 def _direct(node: Node) -> Iterator[Node]:

@@ -1,0 +1,205 @@
+"""Conditions over the columns of the runs: what `where=` and `order_by=` say, in SQL or as a polars expression.
+
+A text is duckdb's SQL, as in `lake.sql`, and means the same there. NaN satisfies no comparison and wins no order: a
+condition sees null where it is, and `isnan(...)` asks for it. A naive time is UTC.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.common.arguments import refused
+from tracklake.errors import QueryError
+from tracklake.query.text_columns import TextColumns, without_nan
+from tracklake.sandbox import parser, results, rewriting
+from tracklake.sandbox.connection import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tracklake.query.column_names import ColumnNames
+    from tracklake.query.run_filter import Where
+
+    Build = Callable[[Sequence[str]], pl.DataFrame]
+    """Gives the columns of these names for the runs in question."""
+
+QUOTES = (
+    """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
+)
+_AS_LOGGED = " (as logged)"
+_ASKS_FOR_NAN = ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
+_ASKS_FOR_NULL = ("IsNull", "IsNotNull")
+
+
+@cache
+def sandbox() -> Sandbox:
+    """Return the engine that conditions of this process are asked in.
+
+    >>> sandbox() is sandbox()
+    True
+    """
+    return Sandbox()
+
+
+def check(where: Where) -> None:
+    """Raise TypeError for what is no condition.
+
+    >>> check("lr < 0.1")
+    """
+    if not (where is None or isinstance(where, pl.Expr | str)):
+        raise refused("where", "a polars expression or a SQL text", where)
+
+
+def holds(where: pl.Expr | str, *, names: ColumnNames, build: Build) -> pl.Series:
+    """Return of each run whether the condition holds. Raises QueryError, and UnknownNameError with the nearest column.
+
+    >>> table = example()._view.runs
+    >>> build = lambda names: table.select(wanted=names)
+    >>> holds("lr > 0.05", names=table.names, build=build).to_list()
+    [False, True]
+    """
+    if isinstance(where, str):
+        text, label = where, f"where={where!r}"
+        series = _of_text(text, label=label, names=names, build=build, is_condition=True)
+    else:
+        series = _of_expression(where, names=names, build=build)
+    return series.fill_null(value=False)
+
+
+def order(text: str, *, names: ColumnNames, build: Build) -> pl.Series:
+    """Return of each run the value of an expression in SQL by which runs are ordered.
+
+    >>> table = example()._view.runs
+    >>> order("-lr", names=table.names, build=lambda names: table.select(wanted=names)).to_list()
+    [-0.01, -0.1]
+    """
+    return _of_text(text, label=f"order_by={text!r}", names=names, build=build, is_condition=False)
+
+
+# Texts
+
+
+def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_condition: bool) -> pl.Series:
+    engine = sandbox()
+    cursor = engine.cursor()
+    try:
+        parsed = _parsed(text, label, execute=lambda q, p: cursor.execute(q, p).fetchall())
+        if (
+            is_condition and "'" in text and not parsed.columns
+        ):  # plain constants, such as true, are what programs write
+            raise QueryError(f"{label} names no column; {QUOTES}")
+        columns = TextColumns(parsed, names, label=f"In {label}, {QUOTES}")
+        frame = columns.frame(build(["run_id", *columns.wanted]))
+        edited = rewriting.applied(parsed.text, columns.edits(frame))
+        value = edited.removeprefix(parser.CONDITION).removesuffix("\n)")
+        cursor.register("runs_in_question", _Registered(frame.with_row_index("row of the run")))
+        shown = f"({value}\n)" + ("::BOOLEAN" if is_condition else "")
+        select = f'SELECT {shown} AS value FROM runs_in_question ORDER BY "row of the run"'  # noqa: S608 - one expression
+        return _run(engine, cursor, select, label, columns, frame)
+    finally:
+        cursor.close()
+
+
+def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> parser.SqlText:
+    try:
+        return parser.parse_condition(text, execute=execute)
+    except QueryError as error:
+        reason = str(error).partition("\nLINE")[0]
+        raise QueryError(f"{label} is no condition in SQL: {reason}; {QUOTES}") from None
+
+
+def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextColumns, frame: pl.DataFrame) -> pl.Series:
+    import duckdb
+
+    try:
+        return results.rows_of(engine, cursor, select, {})["value"]
+    except duckdb.OutOfMemoryException:
+        raise QueryError(results.over_memory(engine.limits)) from None
+    except duckdb.Error as error:
+        message = columns.spelled(str(error).partition("\n")[0])
+        types = ", ".join(f"{name} is {dtype}" for name, dtype in columns.types(frame).items())
+        raise QueryError(f"{label} cannot be answered: {message}{types and f' ({types})'}") from None
+
+
+class _Registered:
+    """A frame as duckdb reads it, without pyarrow: to import that takes longer than most questions."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_schema__(self) -> object:
+        return self._frame.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+# Expressions of polars
+
+
+def _of_expression(expression: pl.Expr, *, names: ColumnNames, build: Build) -> pl.Series:
+    spelled = list(dict.fromkeys(expression.meta.root_names()))
+    full = {name: names.resolve(name).name for name in spelled}
+    built = build(["run_id", *dict.fromkeys(full.values())])
+    logged = [built[full[name]].alias(name) for name in spelled]
+    mixed = {name: names.text_part(full[name], built) for name in spelled}
+    frame = pl.DataFrame(
+        [
+            built["run_id"].alias(" run_id"),
+            *(without_nan(series) for series in logged),
+            *(_any_kind(series, built, mixed[series.name]).alias(series.name + _AS_LOGGED) for series in logged),
+        ]
+    )
+    condition = _asking_what_was_logged(expression, spelled, {name for name in spelled if mixed[name]})
+    try:
+        mask = frame.select(condition.alias(" holds")).to_series()
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
+        types = ", ".join(f"{series.name} is {series.dtype}" for series in logged)
+        raise QueryError(f"where={expression} cannot be answered: {reason}{types and f' ({types})'}") from error
+    if mask.dtype not in (pl.Boolean, pl.Null):
+        raise QueryError(f"where={expression} cannot be answered: it is {mask.dtype}, not true or false")
+    return mask.new_from_index(0, frame.height) if len(mask) == 1 < frame.height else mask
+
+
+def _any_kind(series: pl.Series, built: pl.DataFrame, text: str | None) -> pl.Series:
+    """Return the values as they were logged; of mixed kinds as texts, so that only what is absent is null."""
+    if text is None:
+        return series
+    return pl.select(pl.coalesce(pl.lit(series).cast(pl.String), pl.lit(built[text]))).to_series()
+
+
+def _asking_what_was_logged(expression: pl.Expr, spelled: Sequence[str], mixed: set[str]) -> pl.Expr:
+    """Let what asks for NaN, or of a mixed column for null, look at the values as logged; and make naive times UTC."""
+    text = expression.meta.serialize(format="json")
+    tree = json.loads(text)
+    changed = _rewritten(tree, set(spelled), mixed)
+    if changed == tree:
+        return expression
+    return pl.Expr.deserialize(io.StringIO(json.dumps(changed)), format="json")
+
+
+def _rewritten(tree: Any, spelled: set[str], mixed: set[str]) -> Any:
+    if isinstance(tree, list):
+        return [_rewritten(item, spelled, mixed) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if (moment := tree.get("Datetime")) and isinstance(moment, list) and len(moment) == 3 and moment[2] is None:  # noqa: PLR2004 - value, unit, zone
+        return {"Datetime": [*moment[:2], {"inner": "UTC"}]}
+    function = tree.get("Function")
+    if isinstance(function, dict) and isinstance(kind := function.get("function"), dict):
+        test = kind.get("Boolean")
+        at_logged = spelled if test in _ASKS_FOR_NAN else mixed if test in _ASKS_FOR_NULL else set()
+        inputs = [_logged(item, at_logged) for item in function["input"]]
+        return {"Function": {**function, "input": [_rewritten(item, spelled, mixed) for item in inputs]}}
+    return {key: _rewritten(value, spelled, mixed) for key, value in tree.items()}
+
+
+def _logged(node: Any, names: set[str]) -> Any:
+    name = node.get("Column") if isinstance(node, dict) else None
+    return {"Column": name + _AS_LOGGED} if isinstance(name, str) and name in names else node

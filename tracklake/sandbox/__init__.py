@@ -1,0 +1,11 @@
+"""DuckDB in a connection that can only read what it is handed: texts told by its own parser, limits, results as frames.
+
+- `connection`: a connection in memory without any right to write or to open a path, with bounds of memory and time.
+- `parser`: what a SQL text names: its tables, columns and parameters, and the constants that restrict them.
+- `pushdown`: predicate pushdown: to which values a WHERE restricts the columns of one table, read from duckdb's own
+  tree of it.
+- `results`: the rows of a query as a polars frame: typed, its columns told apart, within bounds of memory and time.
+- `rewriting`: parts of a text replaced by others, by the places that the parser gives.
+"""
+
+from __future__ import annotations

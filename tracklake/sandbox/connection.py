@@ -1,0 +1,122 @@
+"""A connection in memory without any right to write or to open a path, with bounds of memory and time.
+
+Whatever a text says, duckdb has no file system here: data reach it as frames, and its settings are locked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tracklake.common import arguments
+from tracklake.errors import QueryError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "TRACKLAKE_SQL_MEMORY"
+SECONDS = "TRACKLAKE_SQL_SECONDS"
+"""The environment variables with the bounds of a query."""
+_UNITS = {"MB": 2**20, "GB": 2**30, "TB": 2**40}
+_SIZE = re.compile(r"\s*([0-9.]+)\s*(MB|GB|TB)\s*", re.IGNORECASE)
+_LEAST = 256 * 2**20
+_MACROS = ("is_nan(x) AS isnan(x)",)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much memory (bytes) and time a query may take."""
+
+    memory: int
+    seconds: float
+
+    @classmethod
+    def of(cls, memory: str | None = None, seconds: float | None = None) -> Limits:
+        """Return the bounds that are given, else those of the environment, else half of the machine and 10 minutes.
+
+        >>> Limits.of("2 GB", 60)
+        Limits(memory=2147483648, seconds=60.0)
+        >>> Limits.of("much")
+        Traceback (most recent call last):
+        tracklake.errors.QueryError: sql_memory='much'; accepted is a size of at least 256 MB, such as '4 GB'
+        """
+        size = memory if memory is not None else os.environ.get(MEMORY)
+        time = seconds if seconds is not None else os.environ.get(SECONDS, "600")
+        try:
+            bound = float(time)
+        except (TypeError, ValueError):
+            raise arguments.refused("sql_seconds", "a number of seconds", time) from None
+        if not bound > 0:
+            raise QueryError(f"sql_seconds={time!r}; it is a number of seconds above 0")
+        return cls(_half_of_the_machine() if size is None else _bytes(size), bound)
+
+
+def _bytes(size: str) -> int:
+    match = _SIZE.fullmatch(arguments.text("sql_memory", size, takes="a size such as '4 GB'"))
+    found = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if found < _LEAST:
+        raise QueryError(f"sql_memory={size!r}; accepted is a size of at least 256 MB, such as '4 GB'")
+    return found
+
+
+@cache
+def _half_of_the_machine() -> int:
+    try:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # a system that does not tell
+        machine = 8 * 2**30
+    return max(_LEAST, machine // 2)
+
+
+class Sandbox:
+    """duckdb for many questions: an instance takes 20 ms to make. Each question has a cursor of its own."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits.of()
+        self._connection: DuckDBPyConnection | None = None
+        self._process = os.getpid()
+
+    def cursor(self) -> DuckDBPyConnection:
+        """Return a cursor that sees no table but those registered with it.
+
+        >>> Sandbox().cursor().execute("SELECT 1").fetchall()
+        [(1,)]
+        """
+        if self._connection is None or self._process != os.getpid():  # its threads do not live on in a forked child
+            self._connection, self._process = locked(self.limits), os.getpid()
+        return self._connection.cursor()
+
+    def abandon(self) -> None:
+        """Forget the instance: one that did not end a query when it was told to is not asked again.
+
+        >>> Sandbox().abandon()
+        """
+        self._connection = None
+
+
+def locked(limits: Limits) -> DuckDBPyConnection:
+    """Open duckdb in memory so that for ever it can open no path, load nothing, and change no setting.
+
+    >>> locked(Limits.of()).execute("FROM read_text('README.md')")
+    Traceback (most recent call last):
+    _duckdb.PermissionException: Permission Error: ...
+    """
+    import duckdb
+
+    connection = duckdb.connect(config={"autoload_known_extensions": False})
+    for macro in _MACROS:
+        connection.execute(f"CREATE MACRO {macro}").fetchall()
+    for setting in (
+        "TimeZone = 'UTC'",
+        f"memory_limit = '{limits.memory // 2**20} MiB'",
+        "temp_directory = ''",  # else what has no room in memory is written into the working directory
+        "disabled_filesystems = 'LocalFileSystem'",
+        "enable_external_access = false",
+        "python_enable_replacements = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET GLOBAL {setting}").fetchall()
+    return connection

@@ -1,0 +1,37 @@
+"""Parts of a text replaced by others, by the places that the parser gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Edit(NamedTuple):
+    """Which bytes of a text are replaced, and by what."""
+
+    at: int
+    length: int
+    replacement: str
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text with these parts replaced, of which no two overlap.
+
+    >>> applied("a < 1", [Edit(0, 1, '"b"')])
+    '"b" < 1'
+    """
+    stored = text.encode()
+    for edit in sorted(set(edits), reverse=True):
+        stored = stored[: edit.at] + edit.replacement.encode() + stored[edit.at + edit.length :]
+    return stored.decode()
+
+
+def quoted(*parts: str) -> str:
+    """Return the name of a column as SQL writes it, with the table before it if there is one.
+
+    >>> quoted("r", "config.lr")
+    '"r"."config.lr"'
+    """
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
