@@ -3,9 +3,10 @@
 - `analyze`: commands of statistical analysis: compare, sweep, at-budget, time-to. They need the extra `analysis`.
 - `ask`: commands that read: runs, show, history, sql, query, describe.
 - `base`: what all commands share: the group, the lake's option, and errors as one line.
+- `bring_in`: the command `import`: bring in what other tools left behind.
 - `demo`: `tracklake demo`: a real sweep on scikit-learn's digits, logged and read through the public API alone.
 - `edit`: commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag.
-- `maintain`: commands that maintain a lake: demo, refresh, check, import, export, completion.
+- `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
 - `serve`: commands that serve: ui, the page of a lake in a browser.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
@@ -13,10 +14,10 @@
 
 from __future__ import annotations
 
-from tracklake.cli import analyze, ask, edit, maintain, serve, watch
+from tracklake.cli import analyze, ask, bring_in, edit, maintain, serve, watch
 from tracklake.cli.base import main
 
 __all__ = ["main"]
 
-COMMANDS = (ask, analyze, watch, serve, edit, maintain)
+COMMANDS = (ask, analyze, watch, serve, edit, maintain, bring_in)
 """The modules that hold the commands; importing one adds its commands to `main`."""

@@ -1,4 +1,4 @@
-"""Commands that maintain a lake: demo, refresh, check, import, export, completion."""
+"""Commands that maintain a lake: demo, refresh, check, export, completion."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 import tracklake as tl
 from tracklake.cli import demo as demonstration
-from tracklake.cli.base import directory_option, listed, main, run_ids
-from tracklake.schema import run_fields
+from tracklake.cli.base import directory_option, main, run_ids
 
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -67,62 +66,6 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
     report = tl.open(directory).check(full=full)
     click.echo(str(report))
     ctx.exit(0 if report.ok else 1)
-
-
-@main.group("import", short_help="Bring in what other tools left behind.")
-def import_() -> None:
-    """Bring in what other tools left behind, as finished runs.
-
-    \b
-    Example:
-      tracklake import table curves.csv --run-columns model,seed --step epoch --metric loss
-    """
-
-
-@import_.command("table", short_help="Import a table of curves.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@directory_option
-@click.option("--run-columns", required=True, help="Columns that tell runs apart, with commas between them.")
-@click.option("--config-columns", help="Columns that become config. [default: the run columns]")
-@click.option("--step", required=True, help="The column of the step: whole numbers.")
-@click.option("--metric", "metrics", multiple=True, required=True, help="A column, or NAME=COLUMN. May be repeated.")
-@click.option("--project", default=run_fields.UNCATEGORIZED, show_default=True, help="The project of the runs.")
-def import_table(
-    file: str,
-    directory: str,
-    run_columns: str,
-    config_columns: str | None,
-    step: str,
-    metrics: tuple[str, ...],
-    project: str,
-) -> None:
-    """Import a table with one row a (run, step): CSV, TSV, Parquet or JSONL, by its ending.
-
-    All of its runs come in, as finished ones, or none. An empty cell is not logged; of rows with the same run and step
-    the last that has a value wins.
-
-    \b
-    Examples:
-      tracklake import table curves.csv --run-columns model,seed --step epoch --metric val/loss=loss --metric acc
-      tracklake import table curves.parquet --run-columns run --config-columns lr,depth --step step --metric loss
-    """
-    named = dict(_named(metric) for metric in metrics)
-    lake = tl.open(directory, create=True)
-    done = lake.import_table(
-        file,
-        run_columns=listed(run_columns),
-        config_columns=listed(config_columns) if config_columns is not None else None,
-        step=step,
-        metrics=named,
-        project=project,
-    )
-    click.echo(f"{directory}: {done.runs:,} runs with {done.points:,} points are in the lake now")
-
-
-def _named(metric: str) -> tuple[str, str]:
-    """Read NAME=COLUMN; a name alone is its own column."""
-    name, _, column = metric.rpartition("=")
-    return (name, column) if name else (metric, metric)
 
 
 @main.command(short_help="Write runs, summaries and history as files.")

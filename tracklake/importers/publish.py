@@ -41,6 +41,8 @@ class Imported(NamedTuple):
 class Publication:
     """Takes run records and their points, writes partitions as they fill, and commits all of them at once.
 
+    A dry run only counts.
+
     >>> from tracklake.importers.readers.records import Points, RunRecord, columns
     >>> publication = Publication(example()._reader)
     >>> record = RunRecord("csv:a.csv", run_id="a", start=1_000_000)
@@ -51,7 +53,7 @@ class Publication:
     Imported(runs=1, points=2, partitions=1)
     """
 
-    def __init__(self, reader: SnapshotReader) -> None:
+    def __init__(self, reader: SnapshotReader, *, dry_run: bool = False) -> None:
         self.recorded = RecordedSources(reader.snapshot())
         self.runs: Counter[str] = Counter()
         """New points of each run of which anything is new."""
@@ -67,6 +69,8 @@ class Publication:
         self._n_pending = 0
         self._sessions: set[int] = set()
         self._written: list[Partition] = []
+        self._is_dry = dry_run
+        self._n_points = 0
 
     def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
         """Open the session of a record; `facts` are what it says of itself beyond the record."""
@@ -92,7 +96,7 @@ class Publication:
     def add_contents(self, contents: Iterable[Contents], *, project: str, advance: Callable[[float], object]) -> None:
         """Write partitions of sessions that nobody has begun."""
         for one in contents:
-            self._written.append(partitions.write(self._catalog.storage, one))
+            self._store(one)
             advance(one.points.height)
             self._sessions |= set(one.records.files["session"])
             self._count(project, one.records.files["run_id"], one.points)
@@ -107,7 +111,7 @@ class Publication:
         self._open = {}
         self._write()
         if not self._written:
-            return Imported(0, 0, 0)
+            return Imported(len(self.runs), self._n_points, 0)
         committed = None
         try:
             committed = self._catalog.log.commit(
@@ -121,7 +125,7 @@ class Publication:
                 "another process brought in runs of the same ids meanwhile, or this took more than an hour beside "
                 "other writers; nothing was imported. Try it again"
             )
-        return Imported(len(self.runs), sum(part.n_points for part in self._written), len(self._written))
+        return Imported(len(self.runs), self._n_points, len(self._written))
 
     def discard(self) -> None:
         """Delete what was written and not committed."""
@@ -155,8 +159,13 @@ class Publication:
         self._over, self._n_pending = [], 0
         if files:
             contents = Contents(points.sort(pl.concat([pl.DataFrame(schema=POINTS), *frames])), _records(files, rows))
-            self._written.append(partitions.write(self._catalog.storage, contents))
+            self._store(contents)
             self._count(None, pl.Series(dtype=pl.String), contents.points)
+
+    def _store(self, contents: Contents) -> None:
+        self._n_points += contents.points.height
+        if not self._is_dry:
+            self._written.append(partitions.write(self._catalog.storage, contents))
 
     def _count(self, project: str | None, run_ids: pl.Series, frame: pl.DataFrame) -> None:
         if project is not None:

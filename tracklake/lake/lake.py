@@ -10,24 +10,21 @@ from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.errors import QueryError
-from tracklake.importers import table as tables
-from tracklake.importers.table import Layout
 from tracklake.lake import integrity
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
+from tracklake.lake.import_methods import ImportMethods
 from tracklake.lake.page_methods import PageMethods
 from tracklake.lake.sql_methods import SqlMethods
 from tracklake.query import summary_columns, system_history
 from tracklake.query.history import Shape
-from tracklake.schema import run_fields, statistics
+from tracklake.schema import statistics
 from tracklake.storage.table import sealing
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from tracklake.importers.publish import Imported
-    from tracklake.importers.sources import Table
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
     from tracklake.query.history import Steps
@@ -39,7 +36,7 @@ StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
 
 
-class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, PageMethods):
+class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMethods):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An
@@ -197,35 +194,6 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, PageMethods):
         from tracklake.plots.accessor import Plots
 
         return Plots(self._view.series)
-
-    def import_table(
-        self,
-        table: Table,
-        *,
-        run_columns: str | Iterable[str],
-        step: str,
-        metrics: Mapping[str, str],
-        config_columns: str | Iterable[str] | None = None,
-        project: str = run_fields.UNCATEGORIZED,
-    ) -> Imported:
-        """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
-
-        `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
-        `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
-        logged; of rows with the same run and step the last that has a value wins, the others stay in `raw=True`. The
-        runs are finished, and without time; all of them come in or, after an error, none. The same table again adds
-        nothing, one that grew what is new; a run of another source that has such an id gets a suffix.
-        Frames: polars, pandas (NaN is null there), anything that hands out arrow.
-        Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
-        UnknownNameError for a column that is not there.
-
-        >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
-        >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
-        Imported(runs=2, points=3, partitions=1)
-        """
-        id_columns = arguments.texts("run_columns", run_columns)
-        config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
-        return tables.import_table(self._reader, table, Layout(id_columns, config, step, metrics, project))
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.

@@ -1,6 +1,19 @@
 """What files of other tools hold: records, cells, tables, and the binary forms; knows no lake.
 
+- `bytestream`: bytes of a file that may be compressed, a bounded piece at a time.
+- `cells`: cells of text tables as they are in the wild: what is nothing, what is a number, and which type a column
+  has.
+- `config_files`: configs that lie beside a run's files: YAML and JSON, read without executing anything.
+- `curves`: curves in tables: which column is the step, which the time, and what a falling step means.
+- `delimited`: text tables with a separator: CSV and its kin, as they are in the wild.
+- `json_lines`: JSON Lines as Python writes them: with NaN and Infinity, keys missing in some lines, and a torn last
+  line.
+- `many_runs`: tables of many runs: with a column that tells them apart, long ones of (run, step, metric, value), one
+  row a run.
+- `places`: where a file lies, as what tells runs apart: ids, projects and config from the parts of paths.
 - `records`: what an importer yields: run records, batches of their points, and remarks on what was read.
+- `run_files`: A file of curves as one run: its place, the config beside it, its rows.
+- `table_files`: files that hold tables, by their endings.
 """
 
 from __future__ import annotations

@@ -1,0 +1,17 @@
+r"""The formats that are recognised and read, one module each: the listing of this folder is the list of formats.
+
+A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; see `importers.registry.Format`.
+
+- `catboost`: CatBoost: `catboost_info/`, whose files hold one run together.
+- `detectron2`: detectron2: `output/metrics.json`, JSON Lines of one iteration each, its config.yaml beside it.
+- `hugging_face`: Hugging Face's Trainer: `trainer_state.json`, of a run's folder or of its checkpoints.
+- `keras`: Keras' CSVLogger: `training.log`, one row an epoch.
+- `lightning`: PyTorch Lightning's CSVLogger: `lightning_logs/version_0/metrics.csv`, its hparams.yaml beside it.
+- `ray_tune`: Ray Tune and RLlib: a trial's folder with `result.json` or `progress.csv`, its params.json beside them.
+- `stable_baselines`: stable-baselines3: the episodes of `monitor.csv`, and `progress.csv` of its logger.
+- `table`: any table of curves: CSV, TSV, text, JSON Lines or Parquet; wide, long, or one row a run.
+- `text_log`: text logs, read by a pattern of the caller: `step (?P<step>\d+).*loss (?P<loss>[\d.]+)`.
+- `yolo`: Ultralytics YOLO: `runs/detect/train/results.csv`, its args.yaml beside it.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,84 @@
+"""CatBoost: `catboost_info/`, whose files hold one run together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import config_files, places
+from tracklake.importers.readers.delimited import DelimitedTable
+from tracklake.importers.readers.records import Points, Remark, Source, columns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from tracklake.importers.readers.records import ImportOptions, Yielded
+
+PRIORITY = 30
+_ERRORS = {"learn_error.tsv": "learn", "test_error.tsv": "test"}
+_REST = ("time_left.tsv", "catboost_training.json")
+
+
+def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
+    """Yield a folder that has the errors of learning.
+
+    >>> from pathlib import Path
+    >>> [source.path.name for source in recognise(Path("catboost_info"), ["learn_error.tsv", "time_left.tsv"])]
+    ['catboost_info']
+    """
+    if "learn_error.tsv" in names:
+        yield Source("catboost", folder, tuple(folder / name for name in (*_ERRORS, *_REST) if name in names))
+
+
+def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
+    """Yield the run: `learn/<metric>` and `test/<metric>` by iteration, as long after its start as time_left says."""
+    files = {path.name: path for path in source.files}
+    record = places.record_at(source.path, options, kind="catboost", file=files["learn_error.tsv"])
+    passed = _passed(files)
+    end = max(path.stat().st_mtime_ns for path in files.values()) // 1000
+    record.is_timed = passed is not None and passed.height > 0
+    longest = passed["passed"].max() if passed is not None else None
+    record.start = end - int(longest * 1000) if isinstance(longest, int | float) else end
+    if "catboost_training.json" in files:
+        try:
+            record.config = {**_meta(files["catboost_training.json"]), **record.config}
+        except SourceError as error:
+            yield Remark(files["catboost_training.json"], str(error), is_loss=True)
+    yield record
+    for name, prefix in _ERRORS.items():
+        if name in files:
+            table = DelimitedTable(files[name])
+            for frame in table.frames():
+                yield Points(record, _errors(frame, prefix, passed, record.start))
+            for remark in table.remarks:
+                yield Remark(files[name], remark, is_loss="torn" in remark)
+
+
+def _errors(frame: pl.DataFrame, prefix: str, passed: pl.DataFrame | None, start: int) -> pl.DataFrame:
+    if frame.width < 2 or not frame.to_series(0).dtype.is_integer():  # noqa: PLR2004 - the iteration and a metric
+        raise SourceError("its first column is no iteration")
+    step = frame.to_series(0).alias("iter")
+    metrics = {f"{prefix}/{column.name}": column for column in frame.get_columns()[1:]}
+    if passed is None:
+        return columns(metrics, step=step)
+    known = step.to_frame().join(passed, on="iter", how="left", maintain_order="left")["passed"]
+    return columns(metrics, step=step, ts=(known * 1000).cast(pl.Int64) + start)
+
+
+def _passed(files: dict[str, Path]) -> pl.DataFrame | None:
+    """Return the milliseconds that had passed at each iteration."""
+    if "time_left.tsv" not in files:
+        return None
+    frames = [f for f in DelimitedTable(files["time_left.tsv"]).frames() if f.height and f.width > 1]
+    if not frames or not all(f.to_series(0).dtype.is_integer() and f.to_series(1).dtype.is_numeric() for f in frames):
+        return None
+    times = pl.concat([f.select(pl.nth(0).alias("iter"), pl.nth(1).cast(pl.Float64).alias("passed")) for f in frames])
+    return times.unique("iter", keep="last", maintain_order=True)
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    meta = config_files.read_config(path).get("meta")
+    return {k: v for k, v in meta.items() if isinstance(v, str | int | float)} if isinstance(meta, dict) else {}

@@ -1,0 +1,32 @@
+"""PyTorch Lightning's CSVLogger: `lightning_logs/version_0/metrics.csv`, its hparams.yaml beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracklake.importers.readers.records import ImportOptions, Source, Yielded
+from tracklake.importers.readers.run_files import read_run
+from tracklake.importers.readers.table_files import header_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+PRIORITY = 40
+
+
+def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
+    """Yield the metrics.csv of a folder `version_N`, or of one with hparams.yaml.
+
+    >>> from pathlib import Path
+    >>> list(recognise(Path("version_0"), []))
+    []
+    """
+    is_version = folder.name.startswith("version_") or "hparams.yaml" in names
+    if "metrics.csv" in names and is_version and "step" in header_of(folder / "metrics.csv"):
+        yield Source("lightning", folder / "metrics.csv")
+
+
+def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
+    """Yield the run."""
+    return read_run(source.path, options, kind="lightning")

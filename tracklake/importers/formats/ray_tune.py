@@ -1,0 +1,59 @@
+"""Ray Tune and RLlib: a trial's folder with `result.json` or `progress.csv`, its params.json beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import config_files, curves, places, table_files
+from tracklake.importers.readers.curves import Form
+from tracklake.importers.readers.json_lines import JsonLinesTable
+from tracklake.importers.readers.records import ImportOptions, Remark, Source, Yielded
+from tracklake.importers.readers.table_files import header_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+PRIORITY = 30
+_STEP = "training_iteration"
+_ABOUT_THE_TRIAL = {"trial_id", "experiment_id", "date", "hostname", "node_ip", "pid"}
+
+
+def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
+    """Yield a folder whose result.json, else progress.csv, counts training iterations.
+
+    >>> from pathlib import Path
+    >>> _ = Path("result.json").write_text('{"training_iteration": 1, "loss": 0.5}')
+    >>> [source.path.name for source in recognise(Path(), ["result.json", "params.json"])]
+    ['result.json']
+    """
+    for name in ("result.json", "progress.csv"):
+        if name in names and _STEP in header_of(folder / name):
+            beside = [other for other in ("result.json", "progress.csv", "params.json") if other in names]
+            yield Source("ray_tune", folder / name, tuple(folder / other for other in beside))
+            return
+
+
+def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
+    """Yield the trial, nested results with "/" between their parts as Ray has them, without the config they repeat."""
+    path = source.path
+    record = places.record_at(path.parent, options, kind="ray", file=path)
+    record.config = {**_params(path), **record.config}
+    table = JsonLinesTable(path, separator="/") if path.suffix == ".json" else table_files.open_table(path)
+    form = Form(step=_STEP, clock="timestamp" if "timestamp" in header_of(path) else None, rename=_metric)
+    yield from curves.points(table, record, options, form)
+    unread = [file for file in source.files if file.name == "params.json"]
+    if unread and not record.config:
+        yield Remark(unread[0], "it holds no config", is_loss=True)
+
+
+def _params(path: Path) -> dict[str, Any]:
+    try:
+        return config_files.read_config(path.parent / "params.json")
+    except (SourceError, OSError):
+        return {}
+
+
+def _metric(name: str) -> str:
+    return "" if name.startswith("config/") or name in _ABOUT_THE_TRIAL else name

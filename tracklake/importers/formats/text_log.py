@@ -1,0 +1,77 @@
+r"""Text logs, read by a pattern of the caller: `step (?P<step>\d+).*loss (?P<loss>[\d.]+)`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import bytestream, cells
+from tracklake.importers.readers.run_files import read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from tracklake.importers.readers.records import ImportOptions, Source, Yielded
+
+PRIORITY = 95
+_LONGEST_LINE = 64 << 10
+"""Characters of a line that the pattern looks at."""
+
+
+def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:  # noqa: ARG001 - the protocol
+    """Yield nothing: without a pattern a log is only text.
+
+    >>> from pathlib import Path
+    >>> list(recognise(Path(), ["train.log"]))
+    []
+    """
+    yield from ()
+
+
+class TextLog:
+    r"""The lines of a log that a pattern fits, as rows of its named groups.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.log").write_text("loading\nstep 1: loss 0.5\nstep 2: loss nan\n")
+    >>> [frame.rows() for frame in TextLog(Path("a.log"), r"step (?P<step>\d+): loss (?P<loss>\S+)").frames()]
+    [[(1, 0.5), (2, nan)]]
+    """
+
+    def __init__(self, path: Path, pattern: str) -> None:
+        self.path = path
+        self.remarks: dict[str, None] = {}
+        try:
+            self._regex = re.compile(pattern)
+        except re.error as error:
+            raise SourceError(f"pattern={pattern!r} is no regular expression: {error}") from None
+        if not self._regex.groupindex:
+            raise SourceError(f"pattern={pattern!r} names no groups; say 'step (?P<step>\\d+).*loss (?P<loss>\\S+)'")
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows. Raises SourceError where no line fits."""
+        n_rows = 0
+        for chunk in bytestream.chunks(self.path):
+            lines = chunk.decode("utf-8", "replace").splitlines()
+            matches = filter(None, (self._regex.search(line[:_LONGEST_LINE]) for line in lines))
+            rows = [match.groups() for match in matches]
+            names = [name for name, _ in sorted(self._regex.groupindex.items(), key=lambda item: item[1])]
+            picked = [tuple(row[self._regex.groupindex[name] - 1] for name in names) for row in rows]
+            frame = pl.DataFrame(picked, schema=dict.fromkeys(names, pl.String), orient="row")
+            n_rows += frame.height
+            yield pl.DataFrame([cells.typed(column)[0] for column in frame])
+        if not n_rows:
+            raise SourceError(f"{self.path}: no line fits the pattern {self._regex.pattern!r}")
+
+
+def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
+    """Yield the run. Raises SourceError without a pattern."""
+    if options.pattern is None:
+        raise SourceError(
+            f"{source.path} is a text log: say pattern=r'step (?P<step>\\d+).*loss (?P<loss>\\S+)' (--pattern)"
+        )
+    table = TextLog(source.path, options.pattern)
+    return read_run(source.path, options, kind="text_log", table=table)

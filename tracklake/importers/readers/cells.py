@@ -1,0 +1,73 @@
+"""Cells of text tables as they are in the wild: what is nothing, what is a number, and which type a column has."""
+
+from __future__ import annotations
+
+import polars as pl
+
+NOTHING = ("", "N/A", "n/a", "#N/A", "NA", "<NA>", "null", "NULL", "Null", "None", "none", "-", "--")
+"""Cells that say nothing."""
+
+_NAN = r"^[+-]?(?i:nan)(?:\(.*\))?$"
+_INFINITY = r"^([+-]?)(?i:inf|infinity)$"
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+def stripped(column: pl.Series) -> pl.Series:
+    """Return texts without the blanks around them, and null for what says nothing.
+
+    >>> stripped(pl.Series([" 0.5 ", "N/A", "--"])).to_list()
+    ['0.5', None, None]
+    """
+    text = column.str.strip_chars()
+    is_nothing = text.is_in(NOTHING)
+    return text.set(is_nothing, None) if is_nothing.any() else text
+
+
+def typed(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Series, str | None]:
+    """Return a column of texts as the one type that all of its cells have, and a remark where that is not obvious.
+
+    Int64, Float64 or Boolean where every cell that says something is one; else the texts, without blanks around them.
+    Percentages become fractions.
+
+    >>> typed(pl.Series("acc", ["50%", "", " 75 %"]))[0].to_list()
+    [0.5, None, 0.75]
+    >>> typed(pl.Series("x", ["1", "NAN", "-inf"]))[0].to_list()
+    [1.0, nan, -inf]
+    >>> typed(pl.Series("x", ["1", "two"]))[0].to_list()
+    ['1', 'two']
+    """
+    text = stripped(column)
+    if text.null_count() == len(text):
+        return text, None
+    spelled = text.str.replace(",", ".", literal=True) if decimal_comma else text
+    for dtype in (pl.Int64, pl.Float64):
+        number = spelled.cast(dtype, strict=False)
+        if number.null_count() == text.null_count():
+            return number, None
+    number = _special(spelled)
+    if number.null_count() == text.null_count():
+        return number, None
+    if text.drop_nulls().is_in(list(_TRUTHS)).all():
+        return text.replace_strict(_TRUTHS, return_dtype=pl.Boolean), None
+    if text.drop_nulls().str.ends_with("%").all():
+        number = _special(spelled.str.strip_suffix("%").str.strip_chars())
+        if number.null_count() == text.null_count():
+            return number / 100, f"the column {column.name!r} holds percentages; they are read as fractions, 50% as 0.5"
+    return text, None
+
+
+def _special(text: pl.Series) -> pl.Series:
+    """Read numbers among which NaN and the infinities are spelled in any way."""
+    spelled = text.str.replace(_NAN, "NaN").str.replace(_INFINITY, "${1}inf")
+    return spelled.cast(pl.Float64, strict=False)
+
+
+def first_text(column: pl.Series) -> tuple[int, str] | None:
+    """Return where, counted from 0, a column of texts has the first cell that is no number, and the cell.
+
+    >>> first_text(pl.Series(["1", None, "two"]))
+    (2, 'two')
+    """
+    wrong = _special(column).is_null() & column.is_not_null()
+    at = wrong.arg_max()
+    return (at, column[at]) if at is not None and wrong[at] else None

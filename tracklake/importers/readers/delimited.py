@@ -1,0 +1,211 @@
+"""Text tables with a separator: CSV and its kin, as they are in the wild."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import bytestream, cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_SEPARATORS = (",", "\t", ";", "|")
+_SAMPLE = 10_000
+"""Rows by which types are guessed first; where that fails, all cells are looked at as texts."""
+_BOM = b"\xef\xbb\xbf"
+
+
+class Dialect(NamedTuple):
+    """How a text table is written: its columns, their separator, and what stands before the header."""
+
+    names: list[str]
+    separator: str
+    skipped: int
+    """Bytes up to and with the header."""
+    comments: list[str]
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether a comma may stand in numbers."""
+        return self.separator == ";"
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What a JSON object in the comments says, as that of stable-baselines3's Monitor.
+
+        >>> Dialect(["r"], ",", 0, ['{"env_id": "CartPole-v1"}']).properties
+        {'env_id': 'CartPole-v1'}
+        """
+        for comment in self.comments:
+            try:
+                value = json.loads(comment)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict):
+                return value
+        return {}
+
+
+def dialect(data: bytes) -> Dialect:
+    r"""Return how the table is written of which these are the first bytes; lines with `#` may stand before the header.
+
+    Raises SourceError where there is no header.
+
+    >>> dialect(b"# made by x\n epoch; val loss\n1;0,5").names
+    ['epoch', 'val loss']
+    """
+    at = len(_BOM) if data.startswith(_BOM) else 0
+    comments = []
+    while at < len(data):
+        end = data.find(b"\n", at) + 1 or len(data)
+        line = data[at:end].decode("utf-8", "replace").strip("\r\n")
+        at = end
+        if line.startswith("#"):
+            comments.append(line.lstrip("#").strip())
+        elif line.strip():
+            return _header(line, at, comments)
+    raise SourceError("it has no header")
+
+
+def _header(line: str, skipped: int, comments: list[str]) -> Dialect:
+    separator = max(_SEPARATORS, key=line.count)
+    fields = next(csv.reader(io.StringIO(line), delimiter=separator))
+    return Dialect(_distinct([field.strip() for field in fields]), separator, skipped, comments)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Name what has no name by its place, and number what repeats."""
+    distinct: dict[str, None] = {}
+    for i, name in enumerate(names):
+        base = name or f"column {i + 1}"
+        number, unique = 2, base
+        while unique in distinct:
+            unique, number = f"{base}.{number}", number + 1
+        distinct[unique] = None
+    return list(distinct)
+
+
+class DelimitedTable:
+    r"""A text table, read in frames of bounded size whose columns have one type all through.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.csv").write_text("step, loss\n1, 0.5\n2, N/A\n")
+    >>> [frame.rows() for frame in DelimitedTable(Path("a.csv")).frames()]
+    [[(1, 0.5), (2, None)]]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.remarks: dict[str, None] = {}
+        """What is told of the cells, in order."""
+        data = bytestream.head(path)
+        try:
+            self.dialect = dialect(data)
+        except SourceError as error:
+            raise SourceError(f"{path}: {error}") from None
+        self.names = self.dialect.names
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order, as frames. Raises SourceError for what is no table."""
+        first, *types = self._types()
+        if not types:
+            yield first
+            return
+        schema = {name: _common({frame[name] for frame in types}) for name in self.names}
+        for frame in self._parsed():
+            yield frame.select(_cast(frame[name], schema[name]) for name in self.names)
+
+    def _types(self) -> list[Any]:
+        """Return the only frame, or, where there are several, something first and then the types of each."""
+        frames = self._parsed()
+        first = next(frames, None)
+        if first is None:
+            return [pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))]
+        second = next(frames, None)
+        if second is None:
+            return [first]
+        return [None, _useful(first), _useful(second), *(_useful(frame) for frame in frames)]
+
+    def _parsed(self) -> Iterator[pl.DataFrame]:
+        skip = self.dialect.skipped
+        for chunk in bytestream.chunks(self.path):
+            rows, skip = chunk[skip:], 0
+            if rows.strip():
+                yield self._parse(self._sound(rows))
+
+    def _sound(self, rows: bytes) -> bytes:
+        """Leave out a last line that was torn while it was written: without its end, and with fewer cells."""
+        if rows.endswith(b"\n"):
+            return rows
+        at = rows.rfind(b"\n") + 1
+        separator = self.dialect.separator.encode()
+        if rows.count(separator, at) >= len(self.names) - 1:
+            return rows
+        self.remarks["the last line is torn; it was left out"] = None
+        return rows[:at]
+
+    def _parse(self, rows: bytes) -> pl.DataFrame:
+        if not rows:
+            return pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
+        try:
+            try:
+                frame = self._read(rows, infer_schema_length=_SAMPLE, null_values=list(cells.NOTHING))
+            except pl.exceptions.ComputeError:  # a row further on does not fit the types guessed
+                frame = self._read(rows, infer_schema=False)
+        except pl.exceptions.PolarsError as error:
+            raise SourceError(f"{self.path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+        texts = [column.name for column in frame if column.dtype == pl.String]
+        if texts:
+            frame = self._without_headers(frame, texts)
+            typed = [cells.typed(frame[name], decimal_comma=self.dialect.decimal_comma) for name in texts]
+            self.remarks |= dict.fromkeys(remark for _, remark in typed if remark)
+            frame = frame.with_columns(column for column, _ in typed)
+        return frame
+
+    def _read(self, rows: bytes, **options: Any) -> pl.DataFrame:
+        return pl.read_csv(
+            rows,
+            has_header=False,
+            new_columns=self.names,
+            separator=self.dialect.separator,
+            decimal_comma=self.dialect.decimal_comma,
+            encoding="utf8-lossy",
+            schema_overrides=None,
+            raise_if_empty=False,
+            **options,
+        )
+
+    def _without_headers(self, frame: pl.DataFrame, texts: Sequence[str]) -> pl.DataFrame:
+        """Leave out headers that stand again between the rows, as where a training was started anew."""
+        is_header = frame.select(
+            pl.all_horizontal(pl.col(name).str.strip_chars() == name for name in texts)
+        ).to_series()
+        is_header = is_header.fill_null(value=False)
+        if len(texts) < frame.width or not is_header.any():
+            return frame
+        self.remarks[f"the header stands again in {int(is_header.sum())} of the rows; they were left out"] = None
+        return frame.filter(~is_header)
+
+
+def _useful(frame: pl.DataFrame) -> dict[str, pl.DataType]:
+    """Return the types of a frame's columns; Null where a column is empty."""
+    return {column.name: column.dtype if column.null_count() < len(column) else pl.Null() for column in frame}
+
+
+def _common(dtypes: set[pl.DataType]) -> pl.DataType:
+    """Return the type that holds columns of all these types."""
+    some = dtypes - {pl.Null()}
+    if len(some) <= 1:
+        return some.pop() if some else pl.String()
+    return pl.Float64() if some <= {pl.Int64(), pl.Float64()} else pl.String()
+
+
+def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return column if column.dtype == dtype else column.cast(dtype)

@@ -1,0 +1,139 @@
+"""JSON Lines as Python writes them: with NaN and Infinity, keys missing in some lines, and a torn last line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import bytestream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_NOT_JSON = (b"NaN", b"Infinity")
+_DEEPEST = 50
+
+
+class JsonLinesTable:
+    r"""A file of one JSON object a line, read in frames of bounded size; nested objects are dotted columns.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.jsonl").write_text('{"step": 1, "m": {"loss": NaN}}\n{"step": 2}\n{"st')
+    >>> table = JsonLinesTable(Path("a.jsonl"))
+    >>> [frame.rows() for frame in table.frames()], list(table.remarks)
+    ([[(1, nan), (2, None)]], ['line 3 is torn; the table was read up to it'])
+    """
+
+    def __init__(self, path: Path, *, separator: str = ".") -> None:
+        self.path = path
+        self.remarks: dict[str, None] = {}
+        self._separator = separator
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order, as frames. Raises SourceError for what is no JSON Lines file."""
+        n_lines = 0
+        for chunk in bytestream.chunks(self.path):
+            frame = None if any(word in chunk for word in _NOT_JSON) else self._fast(chunk)
+            yield self._slow(chunk, n_lines) if frame is None else frame
+            n_lines += chunk.count(b"\n")
+
+    def of_line(self, line: bytes) -> list[str]:
+        """Return the columns that one line names; none where it is no object.
+
+        >>> from pathlib import Path
+        >>> JsonLinesTable(Path("a.jsonl")).of_line(b'{"step": 1}')
+        ['step']
+        """
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return []
+        return [name for name, _ in flattened(value, self._separator)] if isinstance(value, dict) else []
+
+    def _fast(self, chunk: bytes) -> pl.DataFrame | None:
+        if not chunk.endswith(b"\n"):
+            return None
+        try:
+            return flat(pl.read_ndjson(chunk, infer_schema_length=None), self._separator)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            return None
+
+    def _slow(self, chunk: bytes, n_before: int) -> pl.DataFrame:
+        rows: list[dict[str, Any]] = []
+        lines = chunk.split(b"\n")
+        for i, line in enumerate(lines):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+                if not isinstance(value, dict):
+                    raise ValueError("it is no object")  # noqa: TRY004, TRY301 - as what is no JSON
+            except (ValueError, RecursionError) as error:
+                if i < len(lines) - 1 or not (rows or n_before):
+                    raise SourceError(f"{self.path}: line {n_before + i + 1} is no JSON object: {error}") from None
+                self.remarks[f"line {n_before + i + 1} is torn; the table was read up to it"] = None
+                break
+            rows.append(dict(flattened(value, self._separator)))
+        return of_rows(rows)
+
+
+def flattened(value: Mapping[str, Any], separator: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield what nested objects hold under joined names; an empty one is left out.
+
+    >>> dict(flattened({"a": {"b": 1, "c": {}}}, "/"))
+    {'a/b': 1}
+    """
+    for key, below in value.items():
+        if isinstance(below, dict) and depth < _DEEPEST:
+            yield from flattened(below, separator, f"{prefix}{key}{separator}", depth + 1)
+        else:
+            yield f"{prefix}{key}", below
+
+
+def of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return rows as columns, each of the one type that its values have; where they mix, of objects.
+
+    >>> of_rows([{"a": 1}, {"a": 0.5, "b": "x"}]).rows()
+    [(1.0, None), (0.5, 'x')]
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pl.DataFrame([column(name, [row.get(name) for row in rows]) for name in names])
+
+
+def column(name: str, values: Iterable[Any]) -> pl.Series:
+    """Return values as a Series of the one type that they have; where they mix, of objects, which keep their kinds.
+
+    >>> column("x", [1, None, 2]).dtype, column("x", [1, "a"]).dtype
+    (Int64, Object)
+    """
+    listed = list(values)
+    kinds = {type(value) for value in listed} - {type(None)}
+    try:
+        if kinds <= {int, float}:
+            return pl.Series(name, listed, dtype=pl.Float64 if float in kinds else pl.Int64)
+        if len(kinds) == 1 and kinds <= {str, bool}:
+            return pl.Series(name, listed)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):  # an integer beyond int64
+        pass
+    return pl.Series(name, listed, dtype=pl.Object)
+
+
+def flat(frame: pl.DataFrame, separator: str = ".") -> pl.DataFrame:
+    """Return a frame whose struct columns are columns of their own, under joined names.
+
+    >>> flat(pl.DataFrame({"a": [{"b": 1}]})).columns
+    ['a.b']
+    """
+    while any(column.dtype == pl.Struct for column in frame):
+        frame = pl.DataFrame([part for column in frame for part in _unnested(column, separator)])
+    return frame
+
+
+def _unnested(column: pl.Series, separator: str) -> list[pl.Series]:
+    if column.dtype != pl.Struct:
+        return [column]
+    return [part.alias(f"{column.name}{separator}{part.name}") for part in column.struct.unnest()]

@@ -1,0 +1,100 @@
+"""Where a file lies, as what tells runs apart: ids, projects and config from the parts of paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers.records import UNCATEGORIZED, RunRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracklake.importers.readers.records import ImportOptions
+
+GENERIC = {"metrics", "results", "result", "progress", "training", "train", "log", "logs", "history", "trainer_state",
+           "monitor", "output", "summary", "catboost_info"}  # fmt: skip
+"""Names of files and folders that many runs share."""
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+class Place(NamedTuple):
+    """What a path says of a run."""
+
+    identity: str
+    run_id: str
+    project: str
+    config: dict[str, Any]
+
+
+def place_of(path: Path, options: ImportOptions, *, kind: str, file: Path | None = None) -> Place:
+    """Return what the path of a run, a file or a folder, says of it: by the caller's pattern, else by its parts.
+
+    `file` is the file to match with the pattern, if that is not the path.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> options = ImportOptions(root=Path("out"), path="{model}/seed{seed}/*.csv")
+    >>> place_of(Path("out/svc/seed3/metrics.csv"), options, kind="csv").config
+    {'model': 'svc', 'seed': 3}
+    >>> place_of(Path("out/svc/seed3/metrics.csv"), ImportOptions(root=Path("out")), kind="csv").run_id
+    'svc-seed3'
+    """
+    root = options.root if options.root.is_dir() else options.root.parent
+    project = options.project or (root.absolute().name if options.root.is_dir() else "") or UNCATEGORIZED
+    if options.path is not None:
+        values = _matched(file or path, options.path)
+        run_id = ",".join(f"{name}={value}" for name, value in values.items())
+        return Place(f"path:{project}:{run_id}", run_id, project, values)
+    return Place(f"{kind}:{path.absolute()}", _name(path, options.root), project, {})
+
+
+def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | None = None) -> RunRecord:
+    """Return a record of the run at a path; its session is that of the file.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> record_at(Path("svc.csv"), ImportOptions(), kind="csv").run_id
+    'svc'
+    """
+    place = place_of(path, options, kind=kind, file=file)
+    session = str((file or path).absolute())
+    return RunRecord(place.identity, run_id=place.run_id, project=place.project, session=session, config=place.config)
+
+
+def _name(path: Path, root: Path) -> str:
+    """Return the parts of a path below the root, without those that many runs share; else what is nearest to it."""
+    relative = path.relative_to(root) if path != root and path.is_relative_to(root) else path
+    parts = [*relative.parts[:-1], _stem(relative.name)] if relative.parts else []
+    some = [part for part in parts if part.casefold() not in GENERIC and part not in ("/", ".", "..")]
+    near = [*reversed(path.absolute().parts[:-1])]
+    fallback = next((part for part in near if part.casefold() not in GENERIC), "run")
+    return "-".join(some[-4:]) or fallback
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"(\.monitor)?\.(csv|tsv|txt|log|jsonl?|ndjson|parquet)(\.gz|\.zst)?$", "", name)
+
+
+def _matched(path: Path, pattern: str) -> dict[str, Any]:
+    """Return the named parts of a path; SourceError where the pattern does not fit its end."""
+    fields = _FIELD.findall(pattern)
+    if not fields or len(set(fields)) < len(fields):
+        raise SourceError(f"path={pattern!r} names no parts, or one twice; say '{{model}}/seed{{seed}}/metrics.csv'")
+    pieces = [re.escape(piece).replace(r"\*", "[^/]*") for piece in _FIELD.split(pattern)[::2]]
+    regex = "".join(f"{piece}(?P<{name}>[^/]+?)" for piece, name in zip(pieces, fields, strict=False)) + pieces[-1]
+    match = re.search(f"(?:^|/){regex}$", path.as_posix())
+    if match is None:
+        raise SourceError(f"{path} does not end as path={pattern!r} says")
+    return {name: _scalar(value) for name, value in match.groupdict().items()}
+
+
+def _scalar(text: str) -> Any:
+    """Return a number for what is written as one, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text

@@ -1,0 +1,91 @@
+"""Files that hold tables, by their endings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.errors import SourceError
+from tracklake.importers.readers import bytestream
+from tracklake.importers.readers.delimited import DelimitedTable, dialect
+from tracklake.importers.readers.json_lines import JsonLinesTable, flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tracklake.importers.readers.curves import Table
+
+ROWS = 1_000_000
+"""Rows of a Parquet file that are read at once."""
+DELIMITED = (".csv", ".tsv", ".txt", ".log")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
+
+
+class ParquetTable:
+    """A Parquet file, read in frames of bounded size; structs are dotted columns.
+
+    >>> from pathlib import Path
+    >>> pl.DataFrame({"step": [1], "m": [{"loss": 0.5}]}).write_parquet("a.parquet")
+    >>> next(ParquetTable(Path("a.parquet")).frames()).rows()
+    [(1, 0.5)]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.remarks: dict[str, None] = {}
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order, as frames. Raises SourceError for what is no Parquet file."""
+        try:
+            rows = pl.scan_parquet(self.path)
+            n_rows = rows.select(pl.len()).collect().item()
+            for start in range(0, max(n_rows, 1), ROWS):
+                yield flat(rows.slice(start, ROWS).collect())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceError(f"{self.path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+_TABLES: dict[str, Callable[[Path], Table]] = {
+    **dict.fromkeys(DELIMITED, DelimitedTable),
+    **dict.fromkeys(JSON_LINES, JsonLinesTable),
+    ".parquet": ParquetTable,
+}
+
+
+def open_table(path: Path) -> Table:
+    """Return the table that a file holds. SourceError for another ending, and where the file has no header.
+
+    >>> from pathlib import Path
+    >>> open_table(Path("a.xlsx"))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: a.xlsx has the ending '.xlsx'; accepted are .csv, .tsv, .txt, .log, .jsonl, ...
+    """
+    suffix = bytestream.suffix_of(path)
+    if suffix not in _TABLES:
+        raise SourceError(f"{path} has the ending {suffix!r}; accepted are {', '.join(_TABLES)}, also with .gz or .zst")
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    return _TABLES[suffix](path)
+
+
+def header_of(path: Path) -> list[str]:
+    """Return the columns that a text table, or the first line of a JSON Lines file, names; none where it names none.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.csv").write_text("epoch,loss")
+    >>> header_of(Path("a.csv"))
+    ['epoch', 'loss']
+    """
+    suffix = bytestream.suffix_of(path)
+    try:
+        if suffix in DELIMITED:
+            return dialect(bytestream.head(path)).names
+        if suffix in JSON_LINES:
+            line = bytestream.head(path).split(b"\n", 1)[0]
+            return JsonLinesTable(path).of_line(line)
+        return list(pl.read_parquet_schema(path)) if suffix == ".parquet" else []
+    except (SourceError, pl.exceptions.PolarsError, OSError):
+        return []

@@ -1,0 +1,108 @@
+"""Recognition: which files of a path are of which format, and which are left alone."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracklake.errors import SourceError
+from tracklake.importers import registry
+from tracklake.importers.readers.bytestream import suffix_of
+from tracklake.importers.readers.records import Source
+from tracklake.importers.readers.table_files import SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv", "env"}
+"""Folders that hold no runs."""
+_LAKE = "tracklake.json"
+_MOST_FILES = 1_000_000
+
+
+class Recognised(NamedTuple):
+    """What was recognised below some paths, and the files that were left alone."""
+
+    sources: list[Source]
+    left_alone: list[Path]
+
+
+def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Return the paths, patterns among them expanded. SourceError for one that is not there.
+
+    >>> _ = Path("a.csv").write_text("step,loss"), Path("b.csv").write_text("step,loss")
+    >>> [path.name for path in expand(["*.csv"])]
+    ['a.csv', 'b.csv']
+    """
+    expanded = []
+    for path in paths:
+        text = os.fspath(path)
+        matches = [text] if Path(text).exists() else []
+        if not matches and glob.has_magic(text):
+            matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - patterns may be absolute
+        if not matches:
+            raise SourceError(f"there is no {text}")
+        expanded += [Path(match) for match in matches]
+    return expanded
+
+
+def recognise(path: Path, *, only: str | None = None) -> Recognised:
+    r"""Return the sources of a file, or of a folder and all below it, each asked of the formats in their order.
+
+    With `only` no other format is asked, and a single file is taken for one of it whatever it looks like. A file that
+    is named itself is a table if nothing else knows it. Hidden folders, virtual environments and lakes are left out,
+    and links to folders are not followed.
+
+    >>> Path("out").mkdir()
+    >>> _ = Path("out/training.log").write_text("epoch,loss\n0,1.5\n"), Path("out/notes.md").write_text("hello")
+    >>> recognised = recognise(Path("out"))
+    >>> [source.format for source in recognised.sources], [path.name for path in recognised.left_alone]
+    (['keras'], ['notes.md'])
+    """
+    if not path.is_dir():
+        return _of_file(path, only)
+    sources: list[Source] = []
+    left_alone: list[Path] = []
+    for folder, names in _folders(path):
+        claimed: set[Path] = set()
+        for source in _asked(folder, names, only):
+            sources.append(source)
+            claimed.update(source.files)
+        left_alone += [folder / name for name in names if folder / name not in claimed]
+    inner = {file for source in sources for file in source.files}
+    return Recognised(sources, [file for file in left_alone if file not in inner])
+
+
+def _of_file(path: Path, only: str | None) -> Recognised:
+    sources = list(_asked(path.parent, [path.name], only))
+    if not sources and (only or suffix_of(path) in SUFFIXES):
+        registry.find(only or "table")
+        sources = [Source(only or "table", path)]
+    return Recognised(sources, [] if sources else [path])
+
+
+def _asked(folder: Path, names: Collection[str], only: str | None) -> Iterator[Source]:
+    """Yield what the formats recognise of a folder's files; what one has claimed no other is offered."""
+    rest = list(names)
+    formats = registry.load() if only is None else {only: registry.find(only)}
+    for one in formats.values():
+        for source in one.recognise(folder, rest):
+            yield source
+            claimed = {file.name for file in source.files if file.parent == folder}
+            rest = [name for name in rest if name not in claimed]
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield every folder below a root with the names of its files, both in order."""
+    n_files = 0
+    for folder, folders, names in os.walk(root):
+        if _LAKE in names:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
+        n_files += len(names)
+        if n_files > _MOST_FILES:
+            raise SourceError(f"{root} holds more than {_MOST_FILES:,} files; import its folders one by one")
+        yield Path(folder), sorted(names)

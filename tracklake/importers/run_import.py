@@ -1,0 +1,188 @@
+"""An import from beginning to end: recognise, read, publish, and tell what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracklake.common.progress import progress
+from tracklake.common.text import number_of
+from tracklake.errors import TracklakeError
+from tracklake.importers import recognition, registry
+from tracklake.importers.publish import Publication
+from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tracklake.importers.readers.records import Source
+    from tracklake.storage.table.snapshot_reader import SnapshotReader
+
+_SHOWN = 20
+"""Lines of each kind that a report prints."""
+_NAMED = 5
+"""Files left alone that a report names."""
+
+
+class ImportedSource(NamedTuple):
+    """What came of one source."""
+
+    format: str
+    path: Path
+    runs: int
+    """Of which it speaks."""
+    points: int
+    """New ones."""
+
+
+class Unread(NamedTuple):
+    """Something that could not be read, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import found and brought in.
+
+    >>> print(ImportReport())
+    nothing new: 0 runs, 0 points
+    """
+
+    runs: int = 0
+    """Runs of which something new came."""
+    points: int = 0
+    """New points."""
+    overwritten: int = 0
+    """Those of them that a later value of the same step replaces."""
+    projects: dict[str, int] = field(default_factory=dict)
+    """Those runs, by project."""
+    sources: list[ImportedSource] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    left_alone: list[Path] = field(default_factory=list)
+    is_dry: bool = False
+
+    def __str__(self) -> str:
+        """Return it as lines for people."""
+        lines = [
+            *_some([f"{one.format:<16} {one.path}: {_count(one)}" for one in self.sources], "sources"),
+            *_some([f"note: {remark.path}: {remark.text}" for remark in self.remarks], "notes"),
+            *(f"could not be read: {one.path}: {one.reason}" for one in self.unread),
+        ]
+        if self.left_alone:
+            names = ", ".join(map(str, self.left_alone[:_NAMED])) + (", ..." if len(self.left_alone) > _NAMED else "")
+            lines.append(f"left alone: {number_of(len(self.left_alone), 'file')} ({names})")
+        return "\n".join([*lines, self._total()])
+
+    def _total(self) -> str:
+        if not self.runs:
+            return "nothing new: 0 runs, 0 points"
+        projects = ", ".join(f"{name!r} ({n:,})" for name, n in self.projects.items())
+        verb = "would come" if self.is_dry else "came"
+        again = f", {self.overwritten:,} of them overwritten" if self.overwritten else ""
+        return f"{number_of(self.runs, 'run')} with {self.points:,} points{again} {verb} in; projects: {projects}"
+
+
+def _count(source: ImportedSource) -> str:
+    return f"{number_of(source.runs, 'run')}, {number_of(source.points, 'new point')}"
+
+
+def _some(lines: list[str], what: str) -> list[str]:
+    rest = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], f"... and {rest:,} more {what}"] if rest > 0 else lines
+
+
+def import_paths(
+    reader: SnapshotReader,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    format: str | None,  # noqa: A002 - what the caller calls it
+    options: ImportOptions,
+    dry_run: bool = False,
+) -> ImportReport:
+    r"""Bring in what lies at some paths; `Lake.import_from` tells what it means.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("training.log").write_text("epoch,loss\n0,1.5\n1,0.5\n")
+    >>> report = import_paths(example()._reader, ["training.log"], format=None, options=ImportOptions())
+    >>> report.runs, report.points
+    (1, 2)
+    """
+    report = ImportReport(is_dry=dry_run)
+    publication = Publication(reader, dry_run=dry_run)
+    jobs = []
+    for path in recognition.expand(paths):
+        recognised = recognition.recognise(path, only=format)
+        report.left_alone += recognised.left_alone
+        jobs += [(source, replace(options, root=path)) for source in recognised.sources]
+    total = sum(_size(source) for source, _ in jobs)
+    try:
+        with progress("importing", total=total) as advance:
+            for source, rooted in jobs:
+                _import_source(publication, source, rooted, report)
+                advance(_size(source))
+        imported = publication.commit()
+    except BaseException:
+        publication.discard()
+        raise
+    report.runs, report.points = imported.runs, imported.points
+    report.overwritten = publication.n_overwritten
+    report.projects = {project: len(runs) for project, runs in publication.projects.items()}
+    return report
+
+
+def _import_source(publication: Publication, source: Source, options: ImportOptions, report: ImportReport) -> None:
+    """Take in one source; what cannot be read of it goes into the report, and no other source suffers."""
+    state = state_of(source, options)
+    if publication.recorded.has_state(state):
+        report.sources.append(ImportedSource(source.format, source.path, 0, 0))
+        return
+    facts = {"imported_from": source.path.name, "format": source.format, "source_state": state}
+    n_runs = n_points = 0
+    record: RunRecord | None = None
+    try:
+        for item in registry.find(source.format).read(source, options):
+            if isinstance(item, RunRecord):
+                if record is not None:
+                    publication.end(record)
+                record = item
+                n_runs += 1
+                publication.begin(record, {**facts, "source": record.identity})
+            elif isinstance(item, Points):
+                n_points += publication.add(item)
+            elif item.is_loss:
+                report.unread.append(Unread(item.path, item.text))
+            else:
+                report.remarks.append(item)
+    except (TracklakeError, OSError) as error:
+        report.unread.append(Unread(source.path, str(error)))
+    if record is not None:
+        publication.end(record)
+    report.sources.append(ImportedSource(source.format, source.path, n_runs, n_points))
+
+
+def state_of(source: Source, options: ImportOptions) -> str:
+    """Return a text that tells whether a source was imported in this state and way before.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions, Source
+    >>> _ = Path("a.csv").write_text("step,loss")
+    >>> source = Source("table", Path("a.csv"))
+    >>> state_of(source, ImportOptions()) == state_of(source, ImportOptions())
+    True
+    """
+    digest = hashlib.sha256(repr((source.format, str(source.path.absolute()), options)).encode())
+    for file in source.files:
+        stat = file.stat()
+        digest.update(f"{file.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _size(source: Source) -> int:
+    return sum(file.stat().st_size for file in source.files if file.is_file())
