@@ -32,12 +32,6 @@ CURVES = pl.DataFrame(
 ASKED = {"run_columns": ["model", "seed"], "step": "epoch", "metrics": {"val/loss": "loss"}}
 
 
-@pytest.fixture
-def lake(tmp_path):
-    """An empty lake."""
-    return tl.open(tmp_path / "lake", create=True)
-
-
 def test_rows_become_finished_runs(lake):
     """Each distinct value of the run columns is a finished run with typed config, in the order of the table."""
     done = lake.import_table(CURVES, **ASKED, config_columns=["model", "seed", "lr"], project="curves")

@@ -64,6 +64,11 @@ class OpenSession:
             self.points += fresh.height
         return fresh.height
 
+    def reopen(self, record: RunRecord, present: pl.DataFrame) -> None:
+        """Go on with a record of the same session; `present` are the points that it has given so far."""
+        self.record = record
+        self._present = pl.concat([frame for frame in (self._present, present) if frame.width])
+
     def _stamped(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Fill in stamps that the source does not give, ascending with the rows; the session spans all of them."""
         if self._start is None:
@@ -105,6 +110,7 @@ class OpenSession:
         fresh = [one for one in new_statements(opening, self._statements) if one not in repeated]
         if not self.pending and not closing and not any(one.op != StatementKind.SESSION for one in fresh):
             return []
+        self._statements |= {(one.op, one.key): one.stored for one in (*fresh, *closing)}
         end = self._end(start, is_over=True)
         return [
             *self._rows(repeated, start),

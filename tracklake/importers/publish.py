@@ -11,7 +11,7 @@ import polars as pl
 from tracklake.compute import points, sorted_groups
 from tracklake.errors import CommitError
 from tracklake.importers.open_session import OpenSession
-from tracklake.importers.recorded import RecordedSources, session_of
+from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table import partitions
@@ -67,7 +67,8 @@ class Publication:
         self._open: dict[int, OpenSession] = {}
         self._over: list[OpenSession] = []
         self._n_pending = 0
-        self._sessions: set[int] = set()
+        self._ended: dict[int, OpenSession] = {}
+        self._table_sessions: set[int] = set()
         self._written: list[Partition] = []
         self._is_dry = dry_run
         self._n_points = 0
@@ -75,9 +76,12 @@ class Publication:
     def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
         """Open the session of a record; `facts` are what it says of itself beyond the record."""
         session = session_of(record.identity, record.session)
-        if session not in self._open:
+        if session in self._ended:  # two sources tell of it, such as two copies of one file
+            self._write()
+            self._open[session] = self._ended.pop(session)
+            self._open[session].reopen(record, self._written_samples(session))
+        elif session not in self._open:
             self._open[session] = OpenSession(record, facts or {}, self.recorded)
-            self._sessions.add(session)
 
     def add(self, batch: Points) -> int:
         """Take in points of a record that was begun; return how many of them are new."""
@@ -91,6 +95,7 @@ class Publication:
         """Close the session of a record, which has no more to say."""
         ended = self._open.pop(session_of(record.identity, record.session))
         self._over.append(ended)
+        self._ended[ended.session] = ended
         return ended
 
     def add_contents(self, contents: Iterable[Contents], *, project: str, advance: Callable[[float], object]) -> None:
@@ -98,7 +103,7 @@ class Publication:
         for one in contents:
             self._store(one)
             advance(one.points.height)
-            self._sessions |= set(one.records.files["session"])
+            self._table_sessions |= set(one.records.files["session"])
             self._count(project, one.records.files["run_id"], one.points)
 
     def commit(self) -> Imported:
@@ -107,8 +112,8 @@ class Publication:
         Raises CommitError if another import of the same sources came first, or if this took so long beside other
         writers that its files may have been taken for orphans; what was written is deleted then.
         """
-        self._over += self._open.values()
-        self._open = {}
+        for session in list(self._open.values()):
+            self.end(session.record)
         self._write()
         if not self._written:
             return Imported(len(self.runs), self._n_points, 0)
@@ -140,8 +145,9 @@ class Publication:
         ids = {run_id.casefold() for run_id in self.runs}
         known = {run_id.casefold() for run_id in before["run_id"].unique()}
         taken = {run_id.casefold() for run_id in came["run_id"].unique()} - known
+        own = self._ended.keys() | self._table_sessions
         is_in_time = time.monotonic() - self._began < ABANDON_SECONDS
-        return is_in_time and not taken & ids and not self._sessions & set(came["session"])
+        return is_in_time and not taken & ids and not own & set(came["session"])
 
     def _write(self) -> None:
         """Write a partition of what is pending."""
@@ -161,6 +167,11 @@ class Publication:
             contents = Contents(points.sort(pl.concat([pl.DataFrame(schema=POINTS), *frames])), _records(files, rows))
             self._store(contents)
             self._count(None, pl.Series(dtype=pl.String), contents.points)
+
+    def _written_samples(self, session: int) -> pl.DataFrame:
+        files = [self._catalog.storage.path(partition.history) for partition in self._written]
+        points = pl.scan_parquet(files).filter(pl.col("session") == session) if files else pl.LazyFrame(schema=POINTS)
+        return points.select(SAMPLE_KEY).collect()
 
     def _store(self, contents: Contents) -> None:
         self._n_points += contents.points.height

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tracklake.importers.statements import SourceStatement
     from tracklake.storage.table.snapshot import Snapshot
 
-_SAMPLE_KEY = ["metric", "step", "value", "ival", "text", "kind"]
+SAMPLE_KEY = ["metric", "step", "value", "ival", "text", "kind"]
 _SUFFIX = 8
 """Hex digits that tell apart runs of several sources that ask for one id."""
 
@@ -117,7 +117,7 @@ class RecordedSources:
         0
         """
         points = self._snapshot.points(runs=[run_id]).filter(pl.col("session") == session)
-        return points.select(_SAMPLE_KEY).collect()
+        return points.select(SAMPLE_KEY).collect()
 
     def statements(self, run_id: str, session: int) -> dict[tuple[str, str], Stored]:
         """Return what a session has said last, by kind of statement and key.
@@ -140,7 +140,7 @@ def new_samples(frame: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
     """
     if present.is_empty():
         return frame
-    return frame.join(present, on=_SAMPLE_KEY, how="anti", nulls_equal=True, maintain_order="left")
+    return frame.join(present, on=SAMPLE_KEY, how="anti", nulls_equal=True, maintain_order="left")
 
 
 def new_statements(

@@ -116,15 +116,18 @@ def import_paths(
     """
     report = ImportReport(is_dry=dry_run)
     publication = Publication(reader, dry_run=dry_run)
-    jobs = []
+    jobs: dict[tuple[str, Path], tuple[Source, ImportOptions]] = {}
     for path in recognition.expand(paths):
         recognised = recognition.recognise(path, only=format)
         report.left_alone += recognised.left_alone
-        jobs += [(source, replace(options, root=path)) for source in recognised.sources]
-    total = sum(_size(source) for source, _ in jobs)
+        jobs |= {
+            (source.format, source.path.absolute()): (source, replace(options, root=path))
+            for source in recognised.sources
+        }
+    total = sum(_size(source) for source, _ in jobs.values())
     try:
         with progress("importing", total=total) as advance:
-            for source, rooted in jobs:
+            for source, rooted in jobs.values():
                 _import_source(publication, source, rooted, report)
                 advance(_size(source))
         imported = publication.commit()

@@ -45,6 +45,7 @@ class ImportMethods(LakeBase):
         Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
         UnknownNameError for a column that is not there.
 
+        >>> import polars as pl
         >>> curves = pl.DataFrame({"seed": [0, 0, 1], "epoch": [1, 2, 1], "err": [0.5, 0.25, 0.75]})
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
         Imported(runs=2, points=3, partitions=1)

@@ -36,8 +36,22 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     >>> [source.path.name for source in recognise(Path("out"), ["trainer_state.json"])]
     ['trainer_state.json']
     """
-    if "trainer_state.json" in names:
-        yield Source("hugging_face", folder / "trainer_state.json")
+    if "trainer_state.json" in names and not _has_later(folder):
+        run = folder.parent if _CHECKPOINT.fullmatch(folder.name) else folder
+        others = sorted(run.glob("checkpoint-*/trainer_state.json"))
+        state = folder / "trainer_state.json"
+        yield Source("hugging_face", state, (state, *(path for path in others if path != state)))
+
+
+def _has_later(folder: Path) -> bool:
+    """Tell whether the state of a checkpoint is repeated by that of its run, or of a later checkpoint."""
+    match = _CHECKPOINT.fullmatch(folder.name)
+    if match is None:
+        return False
+    states = folder.parent.glob("checkpoint-*/trainer_state.json")
+    numbers = [_CHECKPOINT.fullmatch(path.parent.name) for path in states]
+    is_last = all(int(other[1]) <= int(match[1]) for other in numbers if other is not None)
+    return (folder.parent / "trainer_state.json").is_file() or not is_last
 
 
 def _run_folder(path: Path) -> Path:

@@ -66,9 +66,10 @@ def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | Non
 
 def _name(path: Path, root: Path) -> str:
     """Return the parts of a path below the root, without those that many runs share; else what is nearest to it."""
-    relative = path.relative_to(root) if path != root and path.is_relative_to(root) else path
-    parts = [*relative.parts[:-1], _stem(relative.name)] if relative.parts else []
-    some = [part for part in parts if part.casefold() not in GENERIC and part not in ("/", ".", "..")]
+    inside = path != root and path.is_relative_to(root)
+    parts = list(path.relative_to(root).parts if inside else path.absolute().parts[-1:])
+    parts = [*parts[:-1], _stem(parts[-1])] if parts else []
+    some = [part for part in parts if part.casefold() not in GENERIC]
     near = [*reversed(path.absolute().parts[:-1])]
     fallback = next((part for part in near if part.casefold() not in GENERIC), "run")
     return "-".join(some[-4:]) or fallback
