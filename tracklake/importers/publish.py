@@ -169,8 +169,12 @@ class Publication:
             self._count(None, pl.Series(dtype=pl.String), contents.points)
 
     def _written_samples(self, session: int) -> pl.DataFrame:
-        files = [self._catalog.storage.path(partition.history) for partition in self._written]
-        points = pl.scan_parquet(files).filter(pl.col("session") == session) if files else pl.LazyFrame(schema=POINTS)
+        files = [self._catalog.storage.fetch(partition.history) for partition in self._written]
+        points = (
+            pl.scan_parquet(files, glob=False).filter(pl.col("session") == session)
+            if files
+            else pl.LazyFrame(schema=POINTS)
+        )
         return points.select(SAMPLE_KEY).collect()
 
     def _store(self, contents: Contents) -> None:

@@ -23,7 +23,7 @@ from tracklake.storage.table import sealing
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
