@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -28,8 +29,7 @@ def begin(folder: Path, durability: str = "write") -> Journal:
 
 
 def put(journal_: Journal, step: int, **values: float) -> None:
-    key_set, declaration = journal_.declare(tuple(values), "d" * len(values))
-    journal_.append(declaration + key_set.row(journal_.clock.tick(), step, list(values.values())))
+    journal_.append_row(journal_.clock.tick(), step, tuple(values), "d" * len(values), list(values.values()))
 
 
 def steps(folder: Path) -> dict[int, list[int]]:
@@ -127,17 +127,6 @@ def test_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: s
     assert all(reader.header["n"] == FileName.parse(reader.path.name).n for reader in ends)
 
 
-def test_rotation_tells_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A later file's header says at which step the session stood."""
-    monkeypatch.setattr(writer, "ROTATE_AT", 2_000)
-    with tl.init("p", dir=tmp_path) as run:
-        while run._session.journal.name.n == 0:
-            run.log({"a": 1.0})
-        reader = JournalReader(run._session.journal.path)
-        reader.read()
-        assert reader.header["step"] == run.step - 1
-
-
 def test_folder_that_is_gone(tmp_path: Path):
     """A journal that cannot begin names the folder and the reason."""
     with pytest.raises(LakeError, match=r"cannot begin a journal in .*/gone: No such file or directory; give a lake"):
@@ -145,13 +134,13 @@ def test_folder_that_is_gone(tmp_path: Path):
 
 
 def test_write_error_that_is_no_full_disk(tmp_path: Path):
-    """An error of the disk raises, names the file, and says that the row is not saved."""
+    """An error of the disk raises, names the file, and says that the row is not saved; the next row is."""
     writing = begin(tmp_path)
     put(writing, 0, a=1.0)
-    good, writing._fd = writing._fd, os.open(writing.path, os.O_RDONLY)
+    good, writing.file._file = writing.file._file, io.FileIO(os.dup(os.open(writing.path, os.O_RDONLY)), "w")
     with pytest.raises(LakeError, match=r"cannot write .*tlj: Bad file descriptor. The row is not saved."):
         put(writing, 1, a=1.0, b=2.0)
-    writing._fd = good
+    writing.file._file = good
     put(writing, 2, a=1.0, b=2.0)
     assert steps(tmp_path) == {0: [0, 2]}
 

@@ -126,7 +126,8 @@ def points_in(frame: bytes) -> int:
 def test_every_flipped_bit_is_told(tmp_path: Path):
     """In a small file each single bit is tried."""
     journal = journal_of(tmp_path / "journal")
-    key_set, declaration = journal.declare(("x",), "d")
+    key_set = frame_format.KeySet(0, ("x",), "d")
+    declaration = key_set.declaration()
     journal.append(declaration + key_set.row(1, 0, [0.5]) + key_set.row(2, 1, [1.5]))
     data = bytearray(journal.path.read_bytes())
     for bit in range(8 * len(data)):
@@ -201,7 +202,8 @@ STRANGE = {
 def test_sound_frame_of_unknown_form(tmp_path: Path, strange: str):
     """A frame that checks and cannot be understood is told, and the rest of the file is read."""
     journal = journal_of(tmp_path / "journal")
-    key_set, declaration = journal.declare(("x",), "d")
+    key_set = frame_format.KeySet(0, ("x",), "d")
+    declaration = key_set.declaration()
     journal.append(declaration + key_set.row(1, 0, [0.5]))
     size = journal.path.stat().st_size
     journal.append(STRANGE[strange])
@@ -237,7 +239,8 @@ def test_lake_with_a_strange_journal_is_readable(tmp_path: Path):
 def test_reads_on_where_it_stopped(tmp_path: Path):
     """A reader takes only what was appended since, also where the last look met half a frame."""
     journal = journal_of(tmp_path / "journal")
-    key_set, declaration = journal.declare(("x",), "d")
+    key_set = frame_format.KeySet(0, ("x",), "d")
+    declaration = key_set.declaration()
     journal.append(declaration + key_set.row(1, 0, [0.5]))
     reader = JournalReader(journal.path)
     assert reader.read().n_points == 1
@@ -253,7 +256,8 @@ def test_reads_on_where_it_stopped(tmp_path: Path):
 def test_reads_no_further_than_told(tmp_path: Path):
     """The bound is a byte of the file, on the second look as on the first, and one behind the reader reads nothing."""
     journal = journal_of(tmp_path / "journal")
-    key_set, declaration = journal.declare(("x",), "d")
+    key_set = frame_format.KeySet(0, ("x",), "d")
+    declaration = key_set.declaration()
     journal.append(declaration)
     ends = []
     for step in range(4):
@@ -275,7 +279,8 @@ def test_items_of_one_statement_are_said_one_after_the_other(tmp_path: Path):
 def test_bytes_that_only_begin_like_a_frame_are_passed_over(tmp_path: Path):
     """In a damaged stretch the mark of a frame may stand by chance: reading goes on at the next real one."""
     journal = journal_of(tmp_path / "journal")
-    key_set, declaration = journal.declare(("x",), "d")
+    key_set = frame_format.KeySet(0, ("x",), "d")
+    declaration = key_set.declaration()
     journal.append(declaration)
     size = journal.size
     journal.append(b"?" + frame_format.MAGIC + b"??" + frame_format.MAGIC + b"?")

@@ -33,7 +33,7 @@ def test_many_sets_of_names_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.M
     for step in range(1_000):
         run.log({f"m{step % 97}": 1.0, f"n{step % 89}": 2.0})
     assert run._session.journal.name.n >= 3
-    assert len(run._session.journal._key_sets) < 300
+    assert len(run._session.journal.file.key_sets) < 300
     assert len(run._rows._plans) < 300
     run.finish()
     assert tl.open(tmp_path).history().height == 2_000

@@ -106,8 +106,7 @@ def test_sessions_that_disagree_on_the_project_are_one_run(tmp_path):
         durability="write",
         header={"node": host.NODE},
     )
-    key_set, declaration = second.declare(("m",), "d")
-    second.append(declaration + key_set.row(second.clock.tick(), 1, [5.0]))
+    second.append_row(second.clock.tick(), 1, ("m",), "d", [5.0])
     second.finish([])
     lake = tl.open(tmp_path)
     for _ in range(2):

@@ -100,7 +100,7 @@ def test_a_journal_from_before_this_machine_started(tmp_path: Path, monkeypatch:
 def test_a_file_whose_session_went_on_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """It goes, wherever it was written and though its last frame was lost: nobody appends to it."""
     monkeypatch.setattr(writer, "ROTATE_AT", 2_000)
-    monkeypatch.setattr(Session, "_seal_aside", lambda _: None)
+    monkeypatch.setattr(Session, "_seal_in_background", lambda _: None)
     with tl.init("p", dir=tmp_path / "first") as run:
         while run._session.journal.name.n == 0:
             run.log({"a": 1.0})

@@ -36,8 +36,7 @@ def rows(store: ObjectStorage) -> list[int]:
 
 def log(journal: Journal, values: range) -> None:
     for step in values:
-        key_set, declaration = journal.declare(("loss",), "d")
-        journal.append(declaration + key_set.row(journal.clock.tick(), step, [float(step)]))
+        journal.append_row(journal.clock.tick(), step, ("loss",), "d", [float(step)])
 
 
 def test_the_object_follows_the_file(store, tmp_path: Path):
@@ -93,8 +92,7 @@ def test_a_killed_process_loses_nothing_once_its_machine_recovers(store, tmp_pat
     from tracklake.storage.journal.writer import Journal
     journal = Journal(pathlib.Path(sys.argv[1]), run_id="r", project="p", clock=Clock(), durability="write", header={})
     for step in range(57):
-        key_set, declaration = journal.declare(("loss",), "d")
-        journal.append(declaration + key_set.row(journal.clock.tick(), step, [float(step)]))
+        journal.append_row(journal.clock.tick(), step, ("loss",), "d", [float(step)])
     sys.stdout.write(str(os.getpid())); sys.stdout.flush()
     os.kill(os.getpid(), 9)
     """

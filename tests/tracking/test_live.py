@@ -113,7 +113,7 @@ def test_a_read_takes_in_only_what_is_new(tmp_path: Path, monkeypatch: pytest.Mo
     run.log({"acc": 0.5})
     assert run.summary["acc"] == 0.5
     monkeypatch.setattr(live_summary, "SnapshotReader", None)
-    monkeypatch.setattr(run._readback, "summaries", None)
+    monkeypatch.setattr(run._logged, "summaries", None)
     for acc in (0.7, 0.6):
         run.log({"acc": acc})
         if acc > run.summary.get("best", 0):
@@ -131,7 +131,7 @@ def test_what_the_lake_derives_is_not_in_the_summary_of_the_writer(tmp_path: Pat
     lake.derive("error", '1 - "acc"')
     lake.alias("accuracy", "acc")
     assert sorted(key for key in run.summary if not key.startswith("_")) == ["acc"]
-    monkeypatch.setattr(run._readback, "summaries", None)
+    monkeypatch.setattr(run._logged, "summaries", None)
     run.log({"acc": 0.75})
     assert run.summary["acc"] == 0.75
     monkeypatch.undo()
@@ -148,7 +148,7 @@ def test_a_late_row_sends_only_its_series_to_the_lake(tmp_path: Path, monkeypatc
     for step, row in [(0, {"a": 1.0}), (2, {"a": 3.0, "b": 1.0}), (1, {"a": 8.0})]:
         run.log(row, step=step)
     assert run.summary["a"]["mean"] == 4.0
-    monkeypatch.setattr(run._readback, "summaries", None)
+    monkeypatch.setattr(run._logged, "summaries", None)
     assert run.summary["b"] == 1.0
     monkeypatch.undo()
     run.finish()

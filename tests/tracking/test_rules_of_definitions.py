@@ -26,7 +26,7 @@ def test_rule_13_names_may_be_what_an_earlier_call_returned(run):
     [
         ({"name": ""}, "not empty"),
         ({"name": 5}, "not empty"),
-        ({"name": "a", "summary": "median"}, "min, max, mean, best"),
+        ({"name": "a", "summary": "mode"}, "min, max, mean, best"),
         ({"name": "a", "goal": "up"}, "minimize, maximize, min or max"),
         ({"name": "a", "summary": "best"}, "goal='minimize'"),
         ({"name": "a", "hidden": "yes"}, "True, False or None"),

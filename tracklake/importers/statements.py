@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklake.schema import naming, nesting, values
+from tracklake.schema import naming, nesting, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 
@@ -41,7 +41,7 @@ def opening(record: RunRecord, facts: Mapping[str, Any]) -> Iterator[SourceState
         if getattr(record, name):
             yield _statement(StatementKind.FIELD, name, getattr(record, name))
     if record.tags:
-        yield _statement(StatementKind.FIELD, "tags", list(record.tags))
+        yield from (SourceStatement(*tag) for tag in run_fields.statements({"tags": list(record.tags)}, tags=()))
     for path, value in nesting.leaves(record.config, name="config", any_key=True):
         if path:
             yield _statement(StatementKind.CONFIG, naming.join(path), value)

@@ -11,8 +11,7 @@ from tracklake.display import reprs
 from tracklake.errors import FileMissingError
 from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
-from tracklake.schema import naming, values
-from tracklake.schema.run_fields import check_tags
+from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking.edit_session import write_session
@@ -41,7 +40,9 @@ class RecordedRun:
         self.id = run_id
         self.storage = storage
         """Where the lake lies."""
-        self.summary = Summary(entries=lambda _: self._table().summaries.of_run(self.id), say=self.say, storage=storage)
+        self.summary = Summary(
+            entries=lambda _: self._table().summaries.of_run(self.id), store=self.say, storage=storage
+        )
         self._table = table  # last: from here on nothing is set that would not be stored
 
     @property
@@ -105,8 +106,8 @@ class RecordedRun:
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
-        """Replace its tags, at once."""
-        self.say([(StatementKind.FIELD, "tags", values.store_exact(check_tags(tags), name="tags"))])
+        """Add those that are new and remove those that are missing, at once."""
+        self.say(run_fields.statements({"tags": run_fields.check_tags(tags)}, tags=self.tags))
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -182,13 +182,23 @@ class RunTable:
     @cached_property
     def _whole(self) -> pl.DataFrame:
         """The fields, as they were said last, and the runtime of all runs in their order."""
-        names = [*run_fields.TEXTS, "tags"]
+        names = run_fields.TEXTS
         fields = self.snapshot.statements_of(StatementKind.FIELD)
         texts = fields.pivot("key", on_columns=names, index="run_id", values="text", aggregate_function="last")
         table = self.summaries.runs.select("run_id").join(texts, on="run_id", how="left", maintain_order="left")
         table = table.join(self._runtimes, on="run_id", how="left", maintain_order="left")
-        tags = pl.Series("tags", map(run_fields.tags_of, table["tags"]), dtype=pl.List(pl.String))
-        return table.with_columns(pl.col("name").fill_null(pl.col("run_id")), tags)
+        table = table.join(self._tags, on="run_id", how="left", maintain_order="left")
+        return table.with_columns(pl.col("name").fill_null(pl.col("run_id")))
+
+    @property
+    def _tags(self) -> pl.DataFrame:
+        """run_id, tags: those whose last statement adds them, in the order in which they were added."""
+        statements = self.snapshot.statements.filter(pl.col("op").is_in([StatementKind.TAG, StatementKind.UNTAG]))
+        newest = statements.sort("ts", "session", maintain_order=True).unique(
+            ["run_id", "key"], keep="last", maintain_order=True
+        )
+        added = newest.filter(pl.col("op") == StatementKind.TAG)
+        return added.group_by("run_id", maintain_order=True).agg(pl.col("key").alias("tags"))
 
     @cached_property
     def _runtimes(self) -> pl.DataFrame:

@@ -31,6 +31,15 @@ def metric_name(name: str) -> str:
     return name
 
 
+def encodable(name: str) -> str:
+    r"""Return a name as it can be stored: what is no text in it (half a surrogate pair) is escaped.
+
+    >>> encodable("loss"), encodable("loss\udcff")
+    ('loss', 'loss\\udcff')
+    """
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+
+
 def flatten(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the row with nested mappings flattened into dotted metric names, in the order in which they were said.
 

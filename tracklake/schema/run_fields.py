@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 
 from tracklake.errors import RunError
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import NOTHING, Stored, store_exact
 
 UNCATEGORIZED = "uncategorized"
 """The project of runs that were given none."""
@@ -45,19 +46,24 @@ def check_tags(tags: object) -> list[str]:
     raise TypeError(f"tags are texts that are not empty, such as tags=['baseline', 'v2']; got {tags!r}")
 
 
-def tags_of(text: str | None) -> list[str] | None:
-    """Return the tags that a stored text holds; what is no list of texts holds none.
+def statements(
+    fields: Mapping[str, str | list[str] | None], *, tags: Iterable[str]
+) -> list[tuple[StatementKind, str, Stored]]:
+    """Return the statements that set checked fields of a run which has these tags.
 
-    >>> tags_of('["a", "b"]'), tags_of('{"a": 1}'), tags_of(None)
-    (['a', 'b'], [], None)
+    Of tags only the difference: what is new is added, what is missing is removed. So several processes lose nothing.
+
+    >>> [(str(op), key, stored.text) for op, key, stored in statements({"notes": "hot", "tags": ["b"]}, tags=["a"])]
+    [('field', 'notes', 'hot'), ('untag', 'a', None), ('tag', 'b', None)]
     """
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return [tag for tag in found if isinstance(tag, str)] if isinstance(found, list) else []
+    changes = []
+    for name, value in fields.items():
+        if isinstance(value, list):
+            changes += [(StatementKind.UNTAG, tag, NOTHING) for tag in tags if tag not in value]
+            changes += [(StatementKind.TAG, tag, NOTHING) for tag in dict.fromkeys(value) if tag not in tags]
+        else:
+            changes.append((StatementKind.FIELD, name, store_exact(value, name=name)))
+    return changes
 
 
 def check_run_id(run_id: str) -> str:

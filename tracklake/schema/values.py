@@ -70,6 +70,10 @@ class Stored(NamedTuple):
     text: str | None
 
 
+NOTHING = Stored(NULL, None, None, None)
+"""What a statement holds that has no value, and a value that is gone."""
+
+
 def store(value: object, *, name: str) -> Stored:
     """Return the stored form of a logged value.
 

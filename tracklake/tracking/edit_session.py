@@ -43,6 +43,5 @@ def write_session(storage: Storage, *, run_id: str, project: str, changes: list[
         durability="fsync",
         header=header,
     )
-    for op, key, stored in changes:
-        journal.append_statement(op, [(key, stored)])
+    journal.append_changes(changes)
     journal.finish([])

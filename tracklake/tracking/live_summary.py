@@ -1,10 +1,10 @@
 """The summary of a run while its own process writes it, read at the cost of the rows since the last read.
 
-`if acc > run.summary.get("best", 0)` stands in training loops, so a read may not cost what a snapshot costs. What was
-said elsewhere (other sessions of the run, sealed parts of this one, the lake's definitions) is taken from a snapshot
-once. After that this session's journal is read on, frame by frame, into a ledger; `log` keeps nothing for it. Where
-that would not be exact (after a late row of a series, while somebody else writes the run) the caller has to ask the
-lake. Tests hold both ways to the same answer.
+`if acc > run.summary.get("best", 0)` stands in training loops, so a read may not cost what a snapshot costs. What
+stands elsewhere (other sessions of the run, sealed parts of this one, the lake's definitions) is taken from a snapshot
+once. After that this session's journal is read on, frame by frame, and applied to a running summary; `log` keeps
+nothing for it. Where that would not be exact (after a late row of a series, while somebody else writes the run) the
+caller has to ask the lake. Tests hold both ways to the same answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tracklake.storage.journal import frame_format, row_decoding
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.table.snapshot_reader import SnapshotReader
-from tracklake.tracking.running_summary import Ledger
+from tracklake.tracking.running_summary import RunningSummary
 
 if TYPE_CHECKING:
     import struct
@@ -56,11 +56,11 @@ class LiveSummary:
         self._run_id = run_id
         self._project = project
         self._journal = journal
-        self._others = _Others(str(storage.journal_folder(JOURNAL_FOLDER)), run_id, journal.session)
+        self._other_writers = _OtherWriters(str(storage.journal_folder(JOURNAL_FOLDER)), run_id, journal.session)
         self._seen: object = None
         self._tried: object = None
         self._asked = 0.0
-        self._reading: _Reading | None = None
+        self._follower: _JournalFollower | None = None
 
     def entries(self, name: str | None = None) -> dict[str, Any] | None:
         """Return the entries of the summary by full name: all, or those at, above and under one name.
@@ -78,18 +78,18 @@ class LiveSummary:
         if now - self._asked > _STALE:
             self.close()
         self._asked = now
-        seen = self._others.signature()
+        seen = self._other_writers.signature()
         if seen != self._seen and self._seen is not None and seen != self._tried:
             self._tried = seen  # somebody writes; once two reads have found the same, start anew
             return None
-        if seen != self._seen or (self._reading is not None and self._reading.name is not self._journal.name):
+        if seen != self._seen or (self._follower is not None and self._follower.name is not self._journal.name):
             self.close()
-            self._reading = self._start()
+            self._follower = self._start()
             self._seen = seen
-        if self._reading is None:
+        if self._follower is None:
             return None
-        self._reading.read_on(self._journal.size)
-        return self._reading.ledger.entries(name)
+        self._follower.read_on(self._journal.size)
+        return self._follower.running.entries(name)
 
     def close(self) -> None:
         """Let go of the journal; what follows is read anew.
@@ -101,11 +101,11 @@ class LiveSummary:
         ...     live.entries("loss"), live.close()
         ({'loss': 0.5}, None)
         """
-        if self._reading is not None:
-            self._reading.close()
-        self._reading = self._seen = None
+        if self._follower is not None:
+            self._follower.close()
+        self._follower = self._seen = None
 
-    def _start(self) -> _Reading | None:
+    def _start(self) -> _JournalFollower | None:
         """Take over what was said elsewhere, to read this journal from where that ends.
 
         None if the lake says what only a snapshot knows to apply.
@@ -119,18 +119,18 @@ class LiveSummary:
         if not by_lake["op"].is_in(understood).all():
             return None
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))
-        ledger = self._ledger(snapshot)
-        return _Reading(self._journal, int(own["sealed_through"].max()), snapshot.starts, ledger)  # type: ignore[arg-type]
+        running = self._running_summary(snapshot)
+        return _JournalFollower(self._journal, int(own["sealed_through"].max()), snapshot.starts, running)  # type: ignore[arg-type]
 
-    def _ledger(self, snapshot: Snapshot) -> Ledger:
+    def _running_summary(self, snapshot: Snapshot) -> RunningSummary:
         """Return what a snapshot says of the run."""
-        ledger = Ledger(session=self._journal.session)
+        running = RunningSummary(session=self._journal.session)
         said = snapshot.states(columns=list(STATES), runs=[self._run_id])
         for state in _in_microseconds(said).iter_rows(named=True):
-            ledger.series(state["metric"]).absorb(state)
+            running.series(state["metric"]).absorb(state)
         edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
         for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *_STORED).iter_rows():
-            ledger.say(stamp, op, key, values.Stored(*stored))
+            running.apply(stamp, op, key, values.Stored(*stored))
         project = dict(snapshot.sessions.select("session", "project").iter_rows())
         defined = snapshot.statements_of(StatementKind.DEFINE)
         defined = defined.filter(pl.col("run_id").is_in([self._run_id, LAKE_RUN]))
@@ -138,17 +138,17 @@ class LiveSummary:
             _in_microseconds(defined).select("ts", "run_id", "session", "text").iter_rows()
         ):
             if run_id == self._run_id or project[session] in ("", self._project):
-                ledger.define(stamp, session, text)
-        return ledger
+                running.define(stamp, session, text)
+        return running
 
 
-class _Reading:
-    """One open journal, read on into a ledger."""
+class _JournalFollower:
+    """One open journal, read on applied to a running summary."""
 
-    def __init__(self, journal: Journal, start: int, starts: pl.DataFrame, ledger: Ledger) -> None:
+    def __init__(self, journal: Journal, start: int, starts: pl.DataFrame, running: RunningSummary) -> None:
         """Begin behind `start` bytes; `starts` tells when sessions began and how long those before had run."""
         self.name = journal.name
-        self.ledger = ledger
+        self.running = running
         self._session = journal.session
         self._starts = starts
         mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
@@ -159,12 +159,12 @@ class _Reading:
         self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
         """By key set: how the values of a row lie there, and the kind and place of each."""
         for name in PSEUDO:
-            ledger.series(name)
+            running.series(name)
 
     def read_on(self, size: int) -> None:
         """Take in the frames up to this size of the file."""
         start = self._tail.offset
-        if size - start > _BULK + _BULK_A_SERIES * len(self.ledger):
+        if size - start > _BULK + _BULK_A_SERIES * len(self.running):
             self._read_many()
         elif size > start:
             self._file.seek(start)
@@ -185,7 +185,7 @@ class _Reading:
                 continue
             body = frame_format.body_of(data, frame.start, frame.size)
             if frame.kind == frame_format.STATEMENT:
-                self._hear(frame_format.parse_statement(body))
+                self._apply(frame_format.parse_statement(body))
             else:
                 declared = frame_format.KeySet.parse(body)
                 self._tail.key_sets[declared.id] = declared
@@ -195,22 +195,22 @@ class _Reading:
             body = offset + frame_format.PREFIX_SIZE
             stamp, step, number = frame_format.ROW_FIELDS.unpack_from(data, body)
             layout, columns = self._layouts.get(number) or self._lay_out(number)
-            self._take(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
+            self._add_row(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
 
-    def _take(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
+    def _add_row(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
         """Take in a row, and what every row has without logging it, as `points.pseudo` makes it."""
         runtime = (stamp - self._began) / _MICROSECONDS + self._ran
-        self.ledger.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
+        self.running.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
 
-    def _hear(self, statement: frame_format.Statement) -> None:
+    def _apply(self, statement: frame_format.Statement) -> None:
         stamp, op, items, content = statement
         if op == StatementKind.ROW:
             logged = [(name, stored) for name, stored in items if name != "_step"]  # the marker of an empty row
             columns = self._columns([(name, stored.kind) for name, stored in logged])
-            self._take(content["step"], stamp, columns, tuple(frame_format.plain(stored) for _, stored in logged))
+            self._add_row(content["step"], stamp, columns, tuple(frame_format.plain(stored) for _, stored in logged))
             return
         for i, (key, stored) in enumerate(items):
-            self.ledger.say(stamp + i, op, key, stored)
+            self.running.apply(stamp + i, op, key, stored)
 
     def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
         key_set = self._tail.key_sets[number]
@@ -220,11 +220,11 @@ class _Reading:
         return found
 
     def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:
-        """Return the kind and place of each value of a row of these names and kinds, and let the ledger know them."""
+        """Return the kind and place of each value of a row of these names and kinds, and make their series."""
         for name, _ in logged:
-            self.ledger.series(name)
+            self.running.series(name)
             if name == "_timestamp":
-                self.ledger.series(name).spoil()
+                self.running.series(name).spoil()
         return {name: (kind, i) for i, (name, kind) in enumerate([*logged, *_PSEUDO_KINDS])}
 
     def _read_many(self) -> None:
@@ -233,19 +233,19 @@ class _Reading:
         header = self._tail.header
         logged = row_decoding.points_of([row_decoding.Source(tail, header["project"], header["run"], self._session)])
         if "_timestamp" in logged["metric"]:
-            self.ledger.series("_timestamp").spoil()
+            self.running.series("_timestamp").spoil()
         found = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
         for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
-            self.ledger.series(state["metric"]).absorb(state)
+            self.running.series(state["metric"]).absorb(state)
         newest = _in_microseconds(found.filter(top).sort("ts", maintain_order=True))
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
-            self.ledger.series(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
+            self.running.series(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
         for item in tail.items:
-            self.ledger.say(item.stamp, item.op, item.key, item.stored)
+            self.running.apply(item.stamp, item.op, item.key, item.stored)
 
 
-class _Others:
+class _OtherWriters:
     """Whether anybody else has said something about a run or the lake: the journals there are, and their sizes."""
 
     def __init__(self, folder: str, run_id: str, session: int) -> None:

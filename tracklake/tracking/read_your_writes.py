@@ -13,10 +13,12 @@ from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.live_summary import LiveSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tracklake.tracking.session import Session
 
 
-class ReadBack:
+class ReadYourWrites:
     """Reads one run for the session that writes it."""
 
     def __init__(self, session: Session) -> None:
@@ -31,60 +33,84 @@ class ReadBack:
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})
-        ...     run._readback.entries("loss")
+        ...     run._logged.entries("loss")
         {'loss': 0.5}
         """
+        turn = self._session.turn
+        with turn.lock:
+            if turn.recovery is not None and not turn.begin():  # inside a call that writes: ask the lake alone
+                session = self._session
+                return Summaries(SnapshotReader(session.storage, only=session.run_id).snapshot()).of_run(session.run_id)
+            turn.recovery = (self.forget,)  # what was read halfway is read anew
+            entries = self._entries(name)
+            turn.recovery = None
+            turn.run_deferred()
+            return entries
+
+    def _entries(self, name: str | None) -> dict[str, Any]:
         session = self._session
-        with session.lock:
-            if session.journal is not None and not session.is_over:
-                session.journal.flush()
-                if self._live is None:
-                    self._live = LiveSummary(session.storage, session.run_id, session.project, session.journal)
-                entries = self._live.entries(name)
-                if entries is not None:
-                    return entries
-            return self.summaries().of_run(session.run_id)
+        if session.journal is not None and not session.is_over:
+            session.journal.flush()
+            if self._live is None:
+                self._live = LiveSummary(session.storage, session.run_id, session.project, session.journal)
+            entries = self._live.entries(name)
+            if entries is not None:
+                return entries
+        return self.summaries().of_run(session.run_id)
 
     def summaries(self) -> Summaries:
         """Return the view over this run alone, as any reader would see it now.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})
-        ...     run._readback.summaries().of_run(run.id)["loss"]
+        ...     run._logged.summaries().of_run(run.id)["loss"]
         0.5
         """
         session = self._session
-        with session.lock:
+        with session.turn.lock:
             if session.journal is not None and not session.is_over:
                 session.journal.flush()
             if self._reader is None:
                 self._reader = SnapshotReader(session.storage, only=session.run_id)
             return Summaries(self._reader.snapshot())
 
-    def logged(self, metric: str, step: int | None) -> Stored | None:
-        """Look up what was logged of a metric at a step; with None the number that was logged last. None: nothing.
+    def value(self, metric: str, step: int | None) -> Stored | None:
+        """Return the value of a metric at a step; with None its latest number. None: it has none.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})
-        ...     run._readback.logged("loss", 0).value, run._readback.logged("loss", 7)
+        ...     run._logged.value("loss", 0).value, run._logged.value("loss", 7)
         (0.5, None)
         """
         if host.engine.is_lost:  # in this child of a fork nobody can read; `log` goes on without
             return None
-        found = self.summaries().snapshot.resolved([metric], runs=[self._session.run_id])
+        points = self.summaries().snapshot.resolved([metric], runs=[self._session.run_id])
         if step is not None:
-            found = found.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
+            points = points.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
         else:
-            found = found.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
-        rows = found.select("kind", "value", "ival", "text").rows()
+            points = points.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
+        rows = points.select("kind", "value", "ival", "text").rows()
         return Stored(*rows[-1]) if rows else None
+
+    def logged_at(self, metrics: Collection[str], step: int) -> list[str]:
+        """Return those of the metrics that have a value at a step.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     run._logged.logged_at(["acc", "loss"], 0)
+        ['loss']
+        """
+        if host.engine.is_lost:
+            return []
+        points = self.summaries().snapshot.resolved(list(metrics), runs=[self._session.run_id])
+        return points.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))["metric"].unique().to_list()
 
     def forget(self) -> None:
         """Let go of files, at the end and in the child of a fork.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})
-        ...     run._readback.forget()
+        ...     run._logged.forget()
         ...     run.summary["loss"]  # read anew
         0.5
         """

@@ -2,118 +2,69 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
-from operator import index
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import FileMissingError, UnstorableValueError
 from tracklake.media import recognition
-from tracklake.schema import naming, values
+from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.values import Kind, Stored
+from tracklake.schema.values import NOTHING, Kind, Stored
 from tracklake.storage.journal import frame_format
+from tracklake.tracking.checked_row import INT64, CheckedRow
+from tracklake.tracking.name_families import NameFamilies
+from tracklake.tracking.replaced_values import ReplacedValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from tracklake.schema.definitions import Definitions
-    from tracklake.storage.backend import Storage
+    from tracklake.storage.journal.frame_format import KeySet
+    from tracklake.storage.journal.open_file import OpenFile
     from tracklake.storage.journal.writer import Journal
+    from tracklake.tracking.read_your_writes import ReadYourWrites
+    from tracklake.tracking.session import Session
 
 _LETTERS = {kind: letter for letter, kind in frame_format.KINDS.items()}
-_DISCARDED = ("_step", "_runtime")
-_INT64 = range(-(1 << 63), 1 << 63)
-_NOTHING = Stored(Kind.NULL, None, None, None)
 
 
 class _Plan(NamedTuple):
-    """What to do with rows of the same keys and types: pack them as this key set."""
+    """What to do with rows of the same keys and types: pack them as this key set, in the file that declares it."""
 
     names: list[str]
     types: list[type]
-    key_set: frame_format.KeySet
+    key_set: KeySet
+    file: OpenFile
     tracked: tuple[str, ...]
     """Step metrics among the keys, whose latest number later rows may need."""
     related: bool
     """Whether names above or under the keys were logged: an open row may have some."""
 
 
-class RowLog:
+class RowWriter:
     """Turns log calls into frames of a journal: the current step, the open row, and the step metrics that rows lack.
 
     Rows whose keys and types were seen before are packed by a plan, which is one struct call; all others take the
-    long way, where names are flattened, values checked and step metrics filled in.
+    long way, where names are flattened, values checked and step metrics filled in. What is remembered of a row is
+    remembered after it is written: whatever interrupts a call, a later row relies on nothing that is not in the file.
     """
 
     def __init__(
-        self,
-        *,
-        step: int,
-        definitions: Definitions,
-        journal: Callable[[], Journal],
-        logged: Callable[[str, int | None], Stored | None],
-        warn: Callable[[str, str], None],
-        lake: Storage,
+        self, session: Session, logged: ReadYourWrites, *, step: int, definitions: Definitions, contested: int = 0
     ) -> None:
-        """Start at a step.
-
-        `journal` gives the journal, or raises if the run takes no more; `logged(metric, step)` looks up in the lake
-        what was logged at a step, or with None the latest number; `warn(key, message)` warns once a key. `lake` is
-        where the bytes of media go.
-        """
+        """Start at a step; rows below `contested` may replace what another session has logged."""
         self.step = step
-        self._definitions = definitions
-        self._journal = journal
+        self._session = session
         self._logged = logged
-        self._warn = warn
-        self._lake = lake
-        self._current: Journal | None = None
+        self._definitions = definitions
+        self._watch = ReplacedValues(session, logged, contested=contested)
         self._plans: dict[tuple[object, ...], _Plan] = {}
+        self._plans_file: OpenFile | None = None
         self._last_plan: _Plan | None = None
         self._latest: dict[str, Stored] = {}
         self._row: list[Iterable[str]] = []
-        self._families = _Families()
-
-    def begin(self, journal: Journal) -> None:
-        """Go on in a journal.
-
-        >>> with tl.init() as run:
-        ...     run._rows.end()
-        ...     run._rows.begin(run._session.journal)
-        ...     run.log({"loss": 0.5})
-        >>> run.summary["loss"]
-        0.5
-        """
-        self._current = journal
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget the key sets, which the journal has to declare anew.
-
-        >>> with tl.init() as run:
-        ...     run.log({"loss": 0.5})
-        ...     before = len(run._rows._plans)
-        ...     run._rows.forget()
-        ...     before, len(run._rows._plans)
-        (1, 0)
-        """
-        self._plans.clear()
-        self._last_plan = None
-
-    def end(self) -> None:
-        """Write no more to the journal; it is asked for again with the next row.
-
-        >>> with tl.init() as run:
-        ...     run._rows.end()
-        ...     run.log({"loss": 0.5})  # asks for the journal
-        >>> run.summary["loss"]
-        0.5
-        """
-        self._current = None
-        self.forget()
+        self._families = NameFamilies()
 
     def define(self, definitions: Definitions) -> None:
         """Take over the definitions in force: they name the step metrics.
@@ -127,8 +78,21 @@ class RowLog:
         [3.0, 3.0]
         """
         self._definitions = definitions
-        self.forget()
+        self.forget_plans()
         self._latest = {name: number for name, number in self._latest.items() if name in definitions.step_metrics}
+
+    def forget_plans(self) -> None:
+        """Take the long way with every row until its keys are known anew.
+
+        >>> with tl.init() as run:
+        ...     run.log({"loss": 0.5})
+        ...     before = len(run._rows._plans)
+        ...     run._rows.forget_plans()
+        ...     before, len(run._rows._plans)
+        (1, 0)
+        """
+        self._plans = {}
+        self._last_plan = None
 
     def log(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
         """Append a row; see `Run.log`.
@@ -138,20 +102,61 @@ class RowLog:
         ...     run._rows.step
         11
         """
+        journal, watch = self._session.journal, self._watch
         plan = self._plan_of(data)
         at = self.step if step is None else step
-        if plan is None or self._current is None or type(at) is not int or (plan.related and self._is_open(at)):
-            self._log_slowly(data, checked_step(step), commit=commit)
+        if (
+            plan is None
+            or journal is None
+            or plan.file is not journal.file
+            or type(at) is not int
+            or (plan.related and self._is_open(at))
+            or (watch.is_on and (at < self.step or at < watch.contested))
+        ):
+            self.write(self.checked(data, step, commit=commit))
             return
         try:
-            frame = plan.key_set.row(self._current.clock.tick(), at, data.values())  # type: ignore[arg-type]
+            frame = plan.key_set.row(journal.clock.tick(), at, data.values())  # type: ignore[arg-type]
         except struct_error:  # an int beyond int64
-            self._log_slowly(data, checked_step(step), commit=commit)
+            self.write(self.checked(data, step, commit=commit))
             return
-        self._current.append(frame)
+        commit = step is None if commit is None else commit
+        names = plan.key_set.names
+        file = journal.file
+        self._session.turn.recovery = (self._complete, at, names, commit, file, file.size, len(journal.pending), None)
+        journal.append(frame)
         for name in plan.tracked:
             self._latest[name] = values.store(data[name], name=name)
-        self._advance(at, plan.key_set.names, commit=step is None if commit is None else commit)
+        self._advance(at, names, commit=commit)
+
+    def write(self, row: CheckedRow) -> None:
+        """Append a row of which the keys or types are new, or that has values that do not go into a packed row.
+
+        >>> with tl.init() as run:
+        ...     run._rows.write(run._rows.checked({"a": 1}, 3, commit=False))
+        >>> tl.open().history("a").select("step", "value").rows()
+        [(3, 1.0)]
+        """
+        journal = self._session.open()
+        at = self.step if row.step is None else row.step
+        if at not in INT64:
+            msg = f"the row after step {at - 1} would be beyond the range of a 64-bit integer"
+            raise ValueError(msg)
+        if self._families.add(row.flat):
+            self.forget_plans()
+        names = tuple(row.flat)
+        stored = self._synced(row.values, at)
+        stored |= dict.fromkeys(self._masked(row.flat, at), NOTHING)
+        if self._watch.is_on and (at < self.step or at < self._watch.contested):
+            self._watch.check(stored, at)
+        journal.settle()
+        position = (journal.file, journal.file.size, len(journal.pending))
+        self._session.turn.recovery = (self._complete, at, names, row.commit, *position, row)
+        key_set = self._append(journal, at, stored or {"_step": Stored(Kind.INT, float(at), at, None)})
+        self._advance(at, names, commit=row.commit)
+        row.is_written = True
+        if key_set is not None:
+            self._remember(row, *key_set)
 
     def replay(self, rows: Iterable[tuple[int, dict[str, Stored]]]) -> None:
         """Append rows that another run logged, as they are.
@@ -161,9 +166,47 @@ class RowLog:
         >>> tl.open().history("loss").select("step", "value").rows()
         [(3, 0.5)]
         """
-        journal = self._journal()
+        journal = self._session.open()
         for at, row in rows:
             self._append(journal, at, row)
+
+    def checked(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> CheckedRow:
+        """Return the stored form of a row; a value that has none is left out with a warning. Raises as `Run.log`.
+
+        >>> with tl.init() as run:
+        ...     list(run._rows.checked({"loss": 0.5, "a": {"b": 1}}, None, commit=None).values)
+        ['loss', 'a.b']
+        """
+        row = CheckedRow(data, step, commit=commit, write=self.write)
+        storage = self._session.storage
+        for name, value in row.flat.items():
+            try:
+                row.values[name] = values.store(recognition.entry_of(value, lake=storage), name=name)
+            except (UnstorableValueError, FileMissingError) as error:
+                message = f"tracklake: {error}; this value is left out, the rest of the row is kept"
+                self._session.warn_once(name, message)
+        return row
+
+    def _complete(
+        self,
+        at: int,
+        names: Iterable[str],
+        commit: bool,  # noqa: FBT001 - a recovery has positions only
+        file: OpenFile,
+        size: int,
+        n_pending: int,
+        row: CheckedRow | None,
+    ) -> None:
+        """Go on after a row that was cut: its step is over if it is in the file, or pending."""
+        journal = self._session.journal
+        if journal is None:
+            return
+        journal.settle()
+        if journal.file is not file or file.size != size or len(journal.pending) != n_pending:
+            self._latest.clear()  # looked up again
+            self._advance(at, names, commit=commit)
+            if row is not None:
+                row.is_written = True
 
     def _plan_of(self, data: Mapping[str, Any]) -> _Plan | None:
         """Return the plan for rows of these keys and types."""
@@ -189,72 +232,35 @@ class RowLog:
             self.step = at
             self._row.append(names)
 
-    def _log_slowly(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> None:
-        """Log a row of which the keys or types are new, or that has values that do not go into a packed row."""
-        journal = self._journal()
-        if not isinstance(data, Mapping):
-            msg = f"log takes a mapping of names to values, not {type(data).__name__}: run.log({{'loss': 0.5}})"
-            raise TypeError(msg)
-        at = self.step if step is None else step
-        if at not in _INT64:
-            msg = f"the row after step {at - 1} would be beyond the range of a 64-bit integer"
-            raise ValueError(msg)
-        flat = {_clean(name): value for name, value in naming.flatten(data).items() if name not in _DISCARDED}
-        if self._families.meet(flat):
-            self.forget()
-        row = self._synced(self._stored(flat), at)
-        row |= dict.fromkeys(self._replaced(flat, at), _NOTHING)
-        key_set = self._append(journal, at, row or {"_step": Stored(Kind.INT, float(at), at, None)})
-        if key_set is not None and len(row) == len(flat) == len(data):
-            self._remember(data, key_set)
-        self._advance(at, flat, commit=step is None if commit is None else commit)
-
-    def _append(self, journal: Journal, at: int, row: dict[str, Stored]) -> frame_format.KeySet | None:
-        """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed.
-
-        None as well where the file with the declaration has just ended.
-        """
+    def _append(self, journal: Journal, at: int, row: dict[str, Stored]) -> tuple[OpenFile, KeySet] | None:
+        """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed."""
         packed = {name: stored for name, stored in row.items() if stored.kind in _LETTERS and name != "_step"}
-        odd = [(name, stored) for name, stored in row.items() if name not in packed]
+        unpacked = [(name, stored) for name, stored in row.items() if name not in packed]
         stamp = journal.clock.tick()
-        frames = []
-        key_set = None
-        if packed:
-            letters = "".join(_LETTERS[s.kind] for s in packed.values())
-            key_set, declaration = journal.declare(tuple(packed), letters)
-            frames.append(
-                declaration + key_set.row(stamp, at, [frame_format.plain(stored) for stored in packed.values()])
-            )
-        if odd:
-            frames.append(frame_format.statement(stamp, StatementKind.ROW, odd, step=at))
-        journal.append(b"".join(frames))
+        more = frame_format.statement(stamp, StatementKind.ROW, unpacked, step=at) if unpacked else b""
+        if not packed:
+            journal.append(more)
+            return None
+        letters = "".join(_LETTERS[s.kind] for s in packed.values())
+        numbers = [frame_format.plain(stored) for stored in packed.values()]
+        declared = journal.append_row(stamp, at, tuple(packed), letters, numbers, more=more)
         axes = self._definitions.step_metrics
         self._latest |= {name: s for name, s in packed.items() if name in axes and s.kind != Kind.BOOL}
-        # the append may have ended the file: then no row of the next one may count on what this one declared
-        return None if odd or key_set is None or not journal.declares(key_set) else key_set
-
-    def _stored(self, flat: Mapping[str, Any]) -> dict[str, Stored]:
-        row = {}
-        for name, value in flat.items():
-            try:
-                row[name] = values.store(recognition.entry_of(value, lake=self._lake), name=name)
-            except (UnstorableValueError, FileMissingError) as error:
-                self._warn(name, f"tracklake: {error}; this value is left out, the rest of the row is kept")
-        return row
+        return None if unpacked else declared
 
     def _synced(self, row: dict[str, Stored], at: int) -> dict[str, Stored]:
         """Add the latest numbers of the step metrics that the row's metrics need and it lacks, chains resolved."""
         if not self._definitions.step_metrics:
             return row
-        found = dict(row)
+        synced = dict(row)
         waiting = list(row)
         while waiting:
             axis = self._axis(waiting.pop())
-            if axis is None or axis in found or self._holds(axis, at):
+            if axis is None or axis in synced or self._holds(axis, at):
                 continue
-            found[axis] = self._number(axis)
+            synced[axis] = self._number(axis)
             waiting.append(axis)
-        return found
+        return synced
 
     def _axis(self, name: str) -> str | None:
         """Return the step metric that a row with this metric is to have."""
@@ -263,93 +269,43 @@ class RowLog:
         return None if axis in PSEUDO else axis
 
     def _lacks_an_axis(self, names: Collection[str]) -> bool:
-        """Tell whether such rows need a step metric that they do not bring: this one's may have been said before."""
+        """Tell whether such rows need a step metric that they do not bring: this one's may have been logged before."""
         return bool(self._definitions.step_metrics) and not {None, *names}.issuperset(map(self._axis, names))
 
     def _number(self, axis: str) -> Stored:
         """Return the latest number of a step metric, also one that was logged before it was known to be one."""
         if axis not in self._latest:
-            self._latest[axis] = self._logged(axis, None) or Stored(Kind.INT, 0.0, 0, None)
+            self._latest[axis] = self._logged.value(axis, None) or Stored(Kind.INT, 0.0, 0, None)
         return self._latest[axis]
 
     def _holds(self, name: str, at: int) -> bool:
         """Tell whether the row of a step that is not over has a value of this name."""
         if at < self.step:
-            return self._logged(name, at) is not None
+            return self._logged.value(name, at) is not None
         return at == self.step and any(name in names for names in self._row)
 
     def _is_open(self, at: int) -> bool:
         """Tell whether the row of this step may hold something already."""
         return at < self.step or (at == self.step and bool(self._row))
 
-    def _replaced(self, flat: Mapping[str, Any], at: int) -> Iterator[str]:
-        """Yield what earlier calls for the row said above or under the names of this one: it is replaced by them."""
+    def _masked(self, names: Collection[str], at: int) -> Iterator[str]:
+        """Yield the names above or under these that the open row holds: this call replaces them."""
         if not self._is_open(at):
             return
-        for name in self._families.relatives(flat):
-            if name not in flat and self._holds(name, at):
+        for name in self._families.relatives(names):
+            if name not in names and self._holds(name, at):
                 yield name
 
-    def _remember(self, data: Mapping[str, Any], key_set: frame_format.KeySet) -> None:
+    def _remember(self, row: CheckedRow, file: OpenFile, key_set: KeySet) -> None:
         """Let rows of these keys and types take the fast path, if they are packed just as they come."""
-        letters = "".join(values.packed_as(type(value)) for value in data.values())
-        plain = letters == key_set.kinds and tuple(data) == key_set.names and type(data) is dict
-        if plain and not self._lacks_an_axis(data):
-            axes = self._definitions.step_metrics
-            tracked = tuple(n for n, kind in zip(data, key_set.kinds, strict=True) if n in axes and kind != "?")
-            related = any(self._families.relatives(data))
-            names, types = [*data], [*map(type, data.values())]
-            self._plans[*names, *types] = _Plan(names, types, key_set, tracked, related)
-
-
-class _Families:
-    """The names of a session that stand above or under each other, such as `a` and `a.b`."""
-
-    def __init__(self) -> None:
-        self._met: set[str] = set()
-        self._under: dict[str, list[str]] = defaultdict(list)
-
-    def meet(self, names: Iterable[str]) -> bool:
-        """Take in the names of a row; tell whether a new one of them has relatives."""
-        new = [name for name in names if name not in self._met]
-        self._met.update(new)
-        for name in new:
-            for parent in naming.parents(name):
-                self._under[parent].append(name)
-        return any(self.relatives(new))
-
-    def relatives(self, names: Iterable[str]) -> Iterator[str]:
-        """Yield the names met above and under these."""
-        for name in names:
-            yield from (parent for parent in naming.parents(name) if parent in self._met)
-            yield from self._under.get(name, ())
-
-
-def checked_step(step: object, name: str = "step") -> int | None:
-    """Return a step as an int; numpy ints pass. TypeError for bool, float and str, ValueError beyond 64 bits.
-
-    >>> checked_step(3), checked_step(None)
-    (3, None)
-    >>> checked_step(1.0)
-    Traceback (most recent call last):
-    TypeError: step must be an int, not float 1.0
-    """
-    if step is None:
-        return None
-    if isinstance(step, bool) or type(step).__name__ in ("bool", "bool_"):  # older numpy lets its bools be an index
-        msg = f"{name} must be an int, not {step!r}"
-        raise TypeError(msg)
-    try:
-        number = index(step)  # type: ignore[arg-type] # that is what is checked here
-    except TypeError:
-        msg = f"{name} must be an int, not {type(step).__name__} {step!r}"
-        raise TypeError(msg) from None
-    if number not in _INT64:
-        msg = f"{name} {number} is beyond the range of a 64-bit integer"
-        raise ValueError(msg)
-    return number
-
-
-def _clean(name: str) -> str:
-    """Replace what is no text (lone surrogates) in a name."""
-    return name.encode("utf-8", "replace").decode()
+        names, types = row.keys, row.types
+        letters = "".join(map(values.packed_as, types))
+        if tuple(names) != key_set.names or letters != key_set.kinds or self._lacks_an_axis(names):
+            return
+        if self._plans_file is not file:
+            self.forget_plans()
+            self._plans_file = file
+        axes = self._definitions.step_metrics
+        tracked = tuple(n for n, kind in zip(names, key_set.kinds, strict=True) if n in axes and kind != "?")
+        related = any(self._families.relatives(names))
+        self._plans[*names, *types] = _Plan(names, types, key_set, file, tracked, related)

@@ -1,7 +1,8 @@
-"""The writing side of a run: what training code says becomes statements in a journal."""
+"""The writing side of a run: the calls of training code become statements in a journal."""
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -11,16 +12,18 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
 from tracklake.storage.journal import host
-from tracklake.tracking import system_metrics
-from tracklake.tracking.open_runs import KILLED, TERMINATED, code_of, open_runs
-from tracklake.tracking.read_your_writes import ReadBack
-from tracklake.tracking.row_writer import RowLog
+from tracklake.tracking.exit_status import KILLED, TERMINATED, code_of
+from tracklake.tracking.open_runs import open_runs
+from tracklake.tracking.read_your_writes import ReadYourWrites
+from tracklake.tracking.row_writer import RowWriter
 from tracklake.tracking.run_conveniences import Beginning, RunConveniences
 from tracklake.tracking.run_files import RunFiles
-from tracklake.tracking.run_identity import Identity
 from tracklake.tracking.run_mappings import Config, Summary
 from tracklake.tracking.run_metadata import Metadata
 from tracklake.tracking.session import Session
+from tracklake.tracking.system_metrics import SystemLog
+from tracklake.tracking.turn import NOTHING_WRITTEN
+from tracklake.tracking.written_fields import WrittenFields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,11 +33,11 @@ if TYPE_CHECKING:
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
-    from tracklake.storage.journal.writer import Durability, Journal
+    from tracklake.storage.journal.writer import Durability
 
 
 class Start(NamedTuple):
-    """How a session begins: where the run stands, and what its earlier sessions said."""
+    """How a session begins: where the run stands, and what its earlier sessions have set."""
 
     step: int = 0
     config: dict[str, Any] | None = None
@@ -44,9 +47,11 @@ class Start(NamedTuple):
     """Rows to begin with: those of the run that this one is forked from."""
     files: Mapping[str, StoredFile] = MappingProxyType({})
     """What was saved of files."""
+    contested: int = 0
+    """Other sessions have logged below this step."""
 
 
-class Run(Identity, RunFiles, RunConveniences):
+class Run(WrittenFields, RunFiles, RunConveniences):
     """A run that is being written: log rows, define metrics, read and set the summary and the config.
 
     Made by `tracklake.init`. A context manager: leaving it finishes the run, an exception marks it failed. `summary` is
@@ -73,21 +78,6 @@ class Run(Identity, RunFiles, RunConveniences):
         entity: str | None = None,
         beginning: Beginning = Beginning(),  # noqa: B008 - it is not changed
     ) -> None:
-        self._entity = entity
-        self.beginning = beginning
-        self._watches = []
-        self._saved, self._to_save = dict(start.files), {}
-        self._fields = dict(start.fields)
-        self._said = list(start.definitions)
-        self._definitions = Definitions(self._said)
-        self._rows = RowLog(
-            step=start.step,
-            definitions=self._definitions,
-            journal=lambda: self._session.open(),  # noqa: PLW0108 - it does not exist yet
-            logged=lambda metric, step: self._readback.logged(metric, step),  # noqa: PLW0108
-            warn=lambda about, message: self._session.warn_once(about, message),  # noqa: PLW0108
-            lake=storage,
-        )
         self._session = Session(
             storage,
             run_id=run_id,
@@ -95,14 +85,22 @@ class Run(Identity, RunFiles, RunConveniences):
             clock=clock,
             durability=durability,
             header=header,
-            begun=self._begun,
+            listener=self,
         )
-        self._readback = ReadBack(self._session)
-        self.config = Config(start.config or {}, say=self._session.say)
-        self.summary = Summary(entries=self._readback.entries, say=self._session.say, storage=storage)
+        super().__init__(self._session, start.fields, entity)
+        self.beginning = beginning
+        self._watches = []
+        self._saved, self._to_save = dict(start.files), {}
+        self._statements = list(start.definitions)
+        self._definitions = Definitions(self._statements)
+        self._logged = ReadYourWrites(self._session)
+        self._rows = RowWriter(
+            self._session, self._logged, step=start.step, definitions=self._definitions, contested=start.contested
+        )
+        self.config = Config(start.config or {}, store=self._session.append_statements)
+        self.summary = Summary(entries=self._logged.entries, store=self._session.append_statements, storage=storage)
         self._rows.replay(start.rows)
-        if fields:
-            self._set_fields(fields)
+        self._set_fields(fields)
 
     @property
     def step(self) -> int:
@@ -134,7 +132,9 @@ class Run(Identity, RunFiles, RunConveniences):
         until a higher step comes, unless `commit=True`; `commit=False` keeps it open either way. A step below the
         current one is a late row: its values replace those of the same keys there. Nested dicts become dotted names.
         A value that cannot be stored is left out with one warning; keys that are no strings raise TypeError, as does a
-        step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process.
+        step that is no int; nothing is logged then. When `log` returns, the row survives the death of the process; one
+        that an exception interrupts is there or not, whole. A signal handler may log: its row follows the one that it
+        interrupts.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 2.0, "val": {"acc": 0.5}})
@@ -143,8 +143,16 @@ class Run(Identity, RunFiles, RunConveniences):
         >>> run.summary["val"], run.summary["lr"], run.summary["_step"]
         ({'acc': 0.5}, 0.1, 1)
         """
-        with self._session.lock:
+        turn = self._session.turn
+        with turn.lock:
+            if turn.recovery is not None and not turn.begin():
+                turn.deferred.append(self._rows.checked(data, step, commit=commit))
+                return
+            turn.recovery = NOTHING_WRITTEN
             self._rows.log(data, step, commit=commit)
+            turn.recovery = None
+            if turn.deferred:
+                turn.run_deferred()
 
     def define_metric(
         self,
@@ -157,7 +165,7 @@ class Run(Identity, RunFiles, RunConveniences):
         overwrite: bool | None = None,  # noqa: FBT001 - as W&B
         objective: str | None = None,
     ) -> Definition:
-        """Say how a metric, or all that a glob matches, is summarized.
+        """Define how a metric, or all that a glob matches, is summarized.
 
         `summary`: min, max, mean, best, last, first, none, std, sum or count, several with commas; best needs `goal`
         (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
@@ -171,25 +179,29 @@ class Run(Identity, RunFiles, RunConveniences):
         >>> run.summary["acc"]
         {'best': 0.9, 'best_step': 1, 'last': 0.8}
         """
-        with self._session.lock:
-            text = getattr(name, "name", name)
-            known = self._definitions.get(naming.metric_name(text)) if isinstance(text, str) else None
-            said = statement(
-                name,
-                step_metric=step_metric,
-                step_sync=step_sync,
-                hidden=hidden,
-                summary=summary,
-                goal=goal,
-                objective=objective,
-                overwrite=overwrite,
-                known_goal=known.goal if known else None,
-            )
-            self._session.say([(StatementKind.DEFINE, said.name, Stored(Kind.JSON, None, None, said.to_json()))])
-            self._said.append(said)
-            self._definitions = Definitions(self._said)
-            self._rows.define(self._definitions)
-            return Definition(said.name)
+        text = getattr(name, "name", name)
+        before = self._definitions.get(naming.metric_name(text)) if isinstance(text, str) else None
+        defined = statement(
+            name,
+            step_metric=step_metric,
+            step_sync=step_sync,
+            hidden=hidden,
+            summary=summary,
+            goal=goal,
+            objective=objective,
+            overwrite=overwrite,
+            known_goal=before.goal if before else None,
+        )
+        turn = self._session.turn
+        with turn.lock:
+            if turn.recovery is not None and not turn.begin():
+                turn.deferred.append(partial(self._define, defined))
+                return Definition(defined.name)
+            turn.recovery = NOTHING_WRITTEN
+            self._define(defined)
+            turn.recovery = None
+            turn.run_deferred()
+        return Definition(defined.name)
 
     @property
     def _metrics(self) -> dict[str, dict[str, Any]]:
@@ -199,7 +211,8 @@ class Run(Identity, RunFiles, RunConveniences):
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002, FBT001 - as W&B
         """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
 
-        Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then.
+        Raises UnsavedRowsError if rows still wait for room on a full disk; the run stays open then. A call that was
+        interrupted is completed by the next one.
 
         >>> run = tl.init(id="r1")
         >>> run.finish(exit_code=143)
@@ -207,19 +220,18 @@ class Run(Identity, RunFiles, RunConveniences):
         Traceback (most recent call last):
         tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
         """
-        with self._session.lock:
-            if self._session.is_over:
-                return
-            code = 0 if exit_code is None else int(exit_code)
-            state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
-            items = [("state", values.store(state, name="state")), ("exit_code", values.store(code, name="exit_code"))]
-            if state != "killed":
-                self.unwatch()
-                self._save_at_end()
-            self._session.finish(items, in_haste=state == "killed")
-            self._rows.end()
-            self._readback.forget()
-            open_runs.drop(self)
+        if self not in open_runs and self._session.is_over:
+            return
+        code = 0 if exit_code is None else int(exit_code)
+        state = "finished" if code == 0 else "killed" if code in (KILLED, TERMINATED) else "failed"
+        items = [("state", values.store(state, name="state")), ("exit_code", values.store(code, name="exit_code"))]
+        if state != "killed" and not self._session.is_over:
+            self.unwatch()
+            self._save_at_end()
+        self._session.finish(items, in_haste=state == "killed")
+        self._rows.forget_plans()
+        self._logged.forget()
+        open_runs.drop(self)
         if state != "killed" and not host.engine.is_lost:  # else no time, or no means: the next who finishes seals
             self._session.seal_gathered()
 
@@ -234,19 +246,18 @@ class Run(Identity, RunFiles, RunConveniences):
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, project={self.project!r}, step={self.step})"
 
-    def leave_to_parent(self) -> None:
-        """Let go of the journal in the child of a fork; a later `log` here opens a session of its own.
+    def after_fork(self) -> None:
+        """Leave the journal to the parent, in the child of a fork; a later `log` here opens a session of its own.
 
         >>> import os
         >>> with tl.init(id="r1") as run:
-        ...     run.leave_to_parent()
+        ...     run.after_fork()
         ...     run.log({"loss": 0.5})
         >>> len(os.listdir("lake/journal"))
         2
         """
-        self._session.leave()
-        self._rows.end()
-        self._readback.forget()
+        self._session.after_fork()
+        self._logged.forget()
 
     def keep_alive(self, *, beat: bool) -> None:
         """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life.
@@ -259,29 +270,37 @@ class Run(Identity, RunFiles, RunConveniences):
         """
         self._session.keep_alive(beat=beat)
 
-    def start_asides(self, *, sample_system: bool, metadata: bool) -> None:
+    def start_background_tasks(self, *, sample_system: bool, metadata: bool) -> None:
         """Note the run's surroundings, and sample the system, beside the training.
 
         >>> with tl.init(id="r1", settings={"metadata": False}) as run:
-        ...     run.start_asides(sample_system=False, metadata=True)
+        ...     run.start_background_tasks(sample_system=False, metadata=True)
         >>> tl.open().run("r1").metadata["tracklake"] == tl.__version__
         True
         """
         session = self._session
         if metadata:
-            session.asides.append(
-                Metadata(lambda items: session.say([(StatementKind.METADATA, *item) for item in items]))
-            )
+            session.tasks.append(Metadata(session.append_statements))
         if sample_system:
-            log = system_metrics.SystemLog(session.new_journal(layout.SYSTEM_FOLDER), step=lambda: self.step)
-            session.asides.append(log)
+            session.tasks.append(SystemLog(session.new_journal(layout.SYSTEM_FOLDER), step=lambda: self.step))
 
-    def _begun(self, journal: Journal) -> None:
-        """Take over a journal that was opened."""
+    def session_begun(self) -> None:
+        """Take part in the end of the process, which writes a journal of this run now.
+
+        >>> with tl.init(id="a") as run:
+        ...     run.session_begun()
+        ...     tl.run.id
+        'a'
+        """
         open_runs.add(self)
-        journal.step = lambda: self._rows.step
-        journal.on_forget = self._rows.forget
-        self._rows.begin(journal)
+
+    def _define(self, defined: Statement) -> None:
+        self._session.open().append_changes(
+            [(StatementKind.DEFINE, defined.name, Stored(Kind.JSON, None, None, defined.to_json()))]
+        )
+        self._statements.append(defined)
+        self._definitions = Definitions(self._statements)
+        self._rows.define(self._definitions)
 
 
 class Definition(NamedTuple):
@@ -291,8 +310,8 @@ class Definition(NamedTuple):
 
 
 def _as_mapping(definition: MetricDefinition) -> dict[str, Any]:
-    """Return what was said of a metric, leaving out what was not."""
-    said: dict[str, Any] = {"name": definition.name, "step_metric": definition.step_metric, "goal": definition.goal}
-    said["summary"] = "none" if definition.none else ",".join(definition.kinds)
-    said["hidden"] = definition.hidden
-    return {key: value for key, value in said.items() if value}
+    """Return the parts of a definition that were given."""
+    parts: dict[str, Any] = {"name": definition.name, "step_metric": definition.step_metric, "goal": definition.goal}
+    parts["summary"] = "none" if definition.none else ",".join(definition.kinds)
+    parts["hidden"] = definition.hidden
+    return {key: value for key, value in parts.items() if value}

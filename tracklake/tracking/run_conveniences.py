@@ -254,4 +254,4 @@ class RunConveniences:
         """
 
     def _note(self, key: str, value: object) -> None:
-        self._session.say([(StatementKind.METADATA, key, values.store_exact(value, name=key))])
+        self._session.append_statements([(StatementKind.METADATA, key, values.store_exact(value, name=key))])

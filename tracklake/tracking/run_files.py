@@ -270,7 +270,9 @@ class RunFiles:
     def _save(self, name: str, path: Path, *, again: bool) -> None:
         file = save_file(path, lake=self._session.storage)
         if self._saved.get(name) != file:
-            self._session.say([(StatementKind.FILE, name, Stored(Kind.JSON, None, None, json.dumps(file.to_json())))])
+            self._session.append_statements(
+                [(StatementKind.FILE, name, Stored(Kind.JSON, None, None, json.dumps(file.to_json())))]
+            )
             self._saved[name] = file
         if again:
             self._to_save[name] = path.absolute()

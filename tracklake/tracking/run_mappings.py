@@ -10,7 +10,7 @@ from tracklake.errors import ConfigError
 from tracklake.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.values import Kind, Stored
+from tracklake.schema.values import NOTHING, Kind, Stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
 Change = tuple[StatementKind, str, Stored]
 """(said, key, value): said is edit or erase in a summary, config or unset in a config."""
-Say = Callable[[list[Change]], None]
+Store = Callable[[list[Change]], None]
 Entries = Callable[[str | None], dict[str, Any]]
 """Gives a summary's entries by full name: of a name at least those at, above and under it; of None all."""
-
-NOTHING = Stored(Kind.NULL, None, None, None)
 
 
 class Summary(MutableMapping[str, Any]):
@@ -39,26 +37,26 @@ class Summary(MutableMapping[str, Any]):
     (0.7, 0.7, 0.75)
     """
 
-    _INTERNAL = frozenset({"_entries", "_say", "_storage", "_path"})
+    _INTERNAL = frozenset({"_entries", "_store", "_storage", "_path"})
     _entries: Entries
-    _say: Say
+    _store: Store
     _storage: Storage
     _path: str
 
-    def __init__(self, *, entries: Entries, say: Say, storage: Storage, path: str = "") -> None:
+    def __init__(self, *, entries: Entries, store: Store, storage: Storage, path: str = "") -> None:
         # at once, past __setattr__: one is made for every part that is looked at
-        self.__dict__.update(_entries=entries, _say=say, _storage=storage, _path=path)
+        self.__dict__.update(_entries=entries, _store=store, _storage=storage, _path=path)
 
     def __getitem__(self, key: str) -> Any:
-        found = self._find(key)
-        return self._at(self._full(key)) if isinstance(found, dict) else found
+        entry = self._find(key)
+        return self._at(self._full(key)) if isinstance(entry, dict) else entry
 
     def __setitem__(self, key: str, value: object) -> None:
         self._set({key: value})
 
     def __delitem__(self, key: str) -> None:
         self._find(key)
-        self._say([*self._apart([key]), (StatementKind.ERASE, self._full(key), NOTHING)])
+        self._store([*self._apart([key]), (StatementKind.ERASE, self._full(key), NOTHING)])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._here())
@@ -134,21 +132,21 @@ class Summary(MutableMapping[str, Any]):
 
     def _at(self, path: str) -> Summary:
         """Return the part of the summary under a full name."""
-        return Summary(entries=self._entries, say=self._say, storage=self._storage, path=path)
+        return Summary(entries=self._entries, store=self._store, storage=self._storage, path=path)
 
-    def _set(self, given: Mapping[str, object]) -> None:
-        changes = [change for key, value in given.items() for change in self._changes(key, value)]
+    def _set(self, entries: Mapping[str, object]) -> None:
+        changes = [change for key, value in entries.items() for change in self._changes(key, value)]
         if changes:
-            self._say([*self._apart(given), *changes])
+            self._store([*self._apart(entries), *changes])
 
     def _here(self) -> dict[str, Any]:
         if not self._path:
             return naming.nest((name.split("."), value) for name, value in self._entries(None).items())
         try:
-            found = nesting.find(self._entries(self._path), self._path)
+            entry = nesting.find(self._entries(self._path), self._path)
         except KeyError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return entry if isinstance(entry, dict) else {}
 
     def _find(self, key: object) -> Any:
         if not isinstance(key, str):
@@ -177,12 +175,12 @@ class Summary(MutableMapping[str, Any]):
             if stored.kind != Kind.NULL:
                 yield StatementKind.EDIT, ".".join((name, *path)), stored
 
-    def _apart(self, given: Iterable[str]) -> Iterator[Change]:
+    def _apart(self, keys: Iterable[str]) -> Iterator[Change]:
         """Yield the parts of entries above the keys given as entries of their own, so that siblings outlive a change.
 
         A view such as {"min": 1, "last": 2} and a dict that is one value are such entries.
         """
-        above = dict.fromkeys(parent for key in given for parent in naming.parents(self._full(key)))
+        above = dict.fromkeys(parent for key in keys for parent in naming.parents(self._full(key)))
         for parent in above:
             entry = self._entries(parent).get(parent)
             if isinstance(entry, dict):
@@ -192,11 +190,11 @@ class Summary(MutableMapping[str, Any]):
     def _saved(self, path: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
         """Save a large array and yield what the summary holds in its place; yield anything else as it is."""
         value = recognition.entry_of(value, lake=self._storage)
-        found = arrays.as_array(value)
-        if found is None or found[0].size <= values.LIST_LIMIT:
+        detected = arrays.as_array(value)
+        if detected is None or detected[0].size <= values.LIST_LIMIT:
             yield path, value
             return
-        array, type_name = found
+        array, type_name = detected
         described = arrays.describe(array, type_name=type_name)
         file, sha256 = arrays.save(array, folder=self._storage.content_folder())
         self._storage.publish_content(file)
@@ -207,17 +205,17 @@ class Summary(MutableMapping[str, Any]):
 class Config(Mapping[str, Any]):
     """The config of one run: nested values, item and attribute access; existing values change only when allowed.
 
-    >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+    >>> config = Config({"lr": 0.1}, store=lambda changes: None)
     >>> config.seed = 3
     >>> config["lr"], config["seed"]
     (0.1, 3)
     """
 
-    _INTERNAL = frozenset({"_values", "_say", "_locked"})
+    _INTERNAL = frozenset({"_values", "_store", "_locked"})
 
-    def __init__(self, current: dict[str, Any], *, say: Say) -> None:
+    def __init__(self, current: dict[str, Any], *, store: Store) -> None:
         self._values = current
-        self._say = say
+        self._store = store
         self._locked: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> Any:
@@ -255,7 +253,7 @@ class Config(Mapping[str, Any]):
 
         Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
 
-        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
         >>> config.update({"seed": 3})
         >>> config.update({"lr": 0.2})
         Traceback (most recent call last):
@@ -273,13 +271,13 @@ class Config(Mapping[str, Any]):
                 changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
             changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
         if changes:
-            self._say(changes)
+            self._store(changes)
             self._values |= fresh
 
     def lock(self, config: Mapping[str, Any], *, by: str) -> None:
         """Set values that no later `update` changes: what a sweep tries. They are told who locked them.
 
-        >>> config = Config({}, say=lambda changes: None)
+        >>> config = Config({}, store=lambda changes: None)
         >>> config.lock({"lr": 0.1}, by="sweep s1")
         >>> config.lr = 0.2
         >>> config.lr
@@ -291,7 +289,7 @@ class Config(Mapping[str, Any]):
     def setdefaults(self, given: object) -> None:
         """Set the values whose keys are not there yet.
 
-        >>> config = Config({"lr": 0.1}, say=lambda changes: None)
+        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
         >>> config.setdefaults({"lr": 0.2, "seed": 3})
         >>> config
         {'lr': 0.1, 'seed': 3}
@@ -301,7 +299,7 @@ class Config(Mapping[str, Any]):
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as a plain nested dict.
 
-        >>> Config({"model": {"depth": 3}}, say=lambda changes: None).as_dict()
+        >>> Config({"model": {"depth": 3}}, store=lambda changes: None).as_dict()
         {'model': {'depth': 3}}
         """
         return cast("dict[str, Any]", nesting.plain(self._values))

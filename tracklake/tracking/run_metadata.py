@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from tracklake._version import VERSION
 from tracklake.errors import RunFinishedError
 from tracklake.schema import values
+from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracklake.schema.values import Stored
+    from tracklake.tracking.run_mappings import Change
 
 
 _SECRET = re.compile(
@@ -37,39 +38,39 @@ _GIT_SECONDS = 10
 class Metadata:
     """Notes once, beside the training, what `collect` finds."""
 
-    def __init__(self, say: Callable[[list[tuple[str, Stored]]], None]) -> None:
-        self._say = say
-        self._is_told = False
+    def __init__(self, store: Callable[[list[Change]], None]) -> None:
+        self._store = store
+        self._is_noted = False
 
     def tick(self) -> None:
         """Note it, if it is not noted.
 
-        >>> said = []
-        >>> notes = Metadata(said.append)
-        >>> notes.tick(), notes.tick(), len(said)
+        >>> noted = []
+        >>> metadata = Metadata(noted.append)
+        >>> metadata.tick(), metadata.tick(), len(noted)
         (None, None, 1)
         """
-        if self._is_told:
+        if self._is_noted:
             return
-        items = [(name, values.store(value, name=name)) for name, value in collect().items()]
+        facts = [(StatementKind.METADATA, name, values.store(value, name=name)) for name, value in collect().items()]
         with contextlib.suppress(RunFinishedError):  # while git was asked: then `end` has noted it
-            self._say(items)
-            self._is_told = True
+            self._store(facts)
+            self._is_noted = True
 
     def end(self) -> None:
         """Note it, if the run was over so soon that it is not noted.
 
-        >>> said = []
-        >>> Metadata(said.append).end()
-        >>> [name for name, _ in said[0]][:3]
+        >>> noted = []
+        >>> Metadata(noted.append).end()
+        >>> [name for _, name, _ in noted[0]][:3]
         ['host', 'os', 'python']
         """
         self.tick()
 
-    def leave(self) -> None:
+    def after_fork(self) -> None:
         """Leave it to the parent: it is one run, noted once.
 
-        >>> Metadata(print).leave()  # nothing is said
+        >>> Metadata(print).after_fork()  # nothing is noted
         """
 
 
@@ -104,17 +105,17 @@ def without_secrets(argv: list[str]) -> list[str]:
     >>> without_secrets(["train.py", "--api-key=abc", "--token", "abc", "--lr", "0.1"])
     ['train.py', '--api-key=***', '--token', '***', '--lr', '0.1']
     """
-    shown: list[str] = []
+    redacted: list[str] = []
     hide_next = False
     for argument in argv:
         name, equals, _ = argument.partition("=")
         is_secret = _SECRET.search(name) is not None
         if hide_next and not argument.startswith("-"):
-            shown.append(_HIDDEN)
+            redacted.append(_HIDDEN)
         else:
-            shown.append(f"{name}={_HIDDEN}" if is_secret and equals else _USER_IN_URL.sub("", argument))
+            redacted.append(f"{name}={_HIDDEN}" if is_secret and equals else _USER_IN_URL.sub("", argument))
         hide_next = is_secret and not equals and argument.startswith("-")
-    return shown
+    return redacted
 
 
 @lru_cache(maxsize=1)
@@ -124,10 +125,10 @@ def _git(folder: str, _: int) -> dict[str, Any]:
     if lines is None:
         return {}
     head = dict(line.removeprefix("# branch.").partition(" ")[::2] for line in lines if line.startswith("# branch."))
-    found = {"git.commit": head.get("oid"), "git.branch": head.get("head")}
+    facts = {"git.commit": head.get("oid"), "git.branch": head.get("head")}
     remote = _ask(folder, "remote", "get-url", "origin")
     address = {"git.remote": _USER_IN_URL.sub("", remote[0])} if remote else {}
-    return found | {"git.dirty": any(not line.startswith("#") for line in lines)} | address
+    return facts | {"git.dirty": any(not line.startswith("#") for line in lines)} | address
 
 
 def _ask(folder: str, *command: str) -> list[str] | None:

@@ -33,13 +33,13 @@ class _Event(NamedTuple):
     written: int | None
 
 
-class Ledger:
+class RunningSummary:
     """The series, edits and definitions of one run.
 
-    >>> ledger = Ledger(session=1)
-    >>> ledger.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
-    >>> ledger.say(20, "edit", "best", values.store(7, name="best"))
-    >>> ledger.entries()
+    >>> running = RunningSummary(session=1)
+    >>> running.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+    >>> running.apply(20, "edit", "best", values.store(7, name="best"))
+    >>> running.entries()
     {'best': 7, 'loss': 0.5}
     """
 
@@ -64,8 +64,8 @@ class Ledger:
     def series(self, name: str) -> RunningState:
         """Return the running state of a series, a new one if there is none yet.
 
-        >>> ledger = Ledger(session=1)
-        >>> ledger.series("loss") is ledger.series("loss")
+        >>> running = RunningSummary(session=1)
+        >>> running.series("loss") is running.series("loss")
         True
         """
         found = self._series.get(name)
@@ -77,10 +77,10 @@ class Ledger:
     def take(self, row: Row) -> None:
         """Take in a row; its series have to be known.
 
-        >>> ledger = Ledger(session=1)
-        >>> _ = ledger.series("loss")
-        >>> ledger.take((0, 10, {"loss": (values.Kind.FLOAT, 0)}, (0.5,)))
-        >>> ledger.entries()
+        >>> running = RunningSummary(session=1)
+        >>> _ = running.series("loss")
+        >>> running.take((0, 10, {"loss": (values.Kind.FLOAT, 0)}, (0.5,)))
+        >>> running.entries()
         {'loss': 0.5}
         """
         self._rows.append(row)
@@ -89,13 +89,13 @@ class Ledger:
                 state.settle()
             self._rows.clear()
 
-    def say(self, stamp: int, op: str, key: str, stored: Stored) -> None:
+    def apply(self, stamp: int, op: str, key: str, stored: Stored) -> None:
         """Take in a statement: edit, erase or define; others do not matter here.
 
-        >>> ledger = Ledger(session=1)
-        >>> ledger.say(10, "edit", "note", values.store("a", name="note"))
-        >>> ledger.say(5, "edit", "note", values.store("said before", name="note"))
-        >>> ledger.entries()
+        >>> running = RunningSummary(session=1)
+        >>> running.apply(10, "edit", "note", values.store("a", name="note"))
+        >>> running.apply(5, "edit", "note", values.store("said before", name="note"))
+        >>> running.entries()
         {'note': 'a'}
         """
         if op == StatementKind.DEFINE:
@@ -110,10 +110,10 @@ class Ledger:
     def define(self, stamp: int, session: int, text: str) -> None:
         """Take in a definition that was said in any session, of the run or the lake.
 
-        >>> ledger = Ledger(session=1)
-        >>> ledger.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
-        >>> ledger.define(20, 7, '{"name":"loss","summary":["min"]}')
-        >>> ledger.entries()
+        >>> running = RunningSummary(session=1)
+        >>> running.series("loss").add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> running.define(20, 7, '{"name":"loss","summary":["min"]}')
+        >>> running.entries()
         {'loss': {'min': 0.5}}
         """
         self._said.append((stamp, session, Statement.from_json(text)))
@@ -128,10 +128,10 @@ class Ledger:
         None where only the points have them: a series is late, or its definition asks for a statistic that no running
         state holds.
 
-        >>> ledger = Ledger(session=1)
+        >>> running = RunningSummary(session=1)
         >>> for name in ("train", "train.loss", "lr"):
-        ...     ledger.series(name).add(0, 10, values.Kind.FLOAT, 0.5)
-        >>> ledger.entries("lr"), ledger.entries("train")
+        ...     running.series(name).add(0, 10, values.Kind.FLOAT, 0.5)
+        >>> running.entries("lr"), running.entries("train")
         ({'lr': 0.5}, {'train.loss': 0.5})
         """
         family: Collection[str] = self._names if name is None else self._families.get(naming.first_part(name), ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from tracklake.common.warnings import warn
@@ -14,6 +15,7 @@ from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.table import housekeeping, sealing
 from tracklake.storage.table.catalog import Catalog
+from tracklake.tracking.turn import NOTHING_WRITTEN, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,21 +27,28 @@ if TYPE_CHECKING:
     from tracklake.tracking.run_mappings import Change
 
 
-class Aside(Protocol):
+class BackgroundTask(Protocol):
     """Something done beside the training: called about once a second, and at the end."""
 
     def tick(self) -> None:
         """Do what is due."""
 
     def end(self) -> None:
-        """Do what is left."""
+        """Do what is left; called again if it was interrupted."""
 
-    def leave(self) -> None:
+    def after_fork(self) -> None:
         """Let go of files, in the child of a fork."""
 
 
+class SessionListener(Protocol):
+    """Who wants to know of a session."""
+
+    def session_begun(self) -> None:
+        """Take note that this process writes a journal: the first one, or the one of a forked child."""
+
+
 class Session:
-    """The journal that this process writes of a run; a child of a fork that says something gets one of its own."""
+    """The journal that this process writes of a run; a child of a fork that writes gets one of its own."""
 
     def __init__(
         self,
@@ -50,27 +59,39 @@ class Session:
         clock: Clock,
         durability: Durability,
         header: Mapping[str, object],
-        begun: Callable[[Journal], None],
+        listener: SessionListener,
     ) -> None:
-        """Open the journal; `begun` is called with it, and with the one that a forked child opens."""
+        """Open the journal."""
         self.storage = storage
         self.run_id = run_id
         self.project = project
-        self.lock = threading.RLock()
-        self.is_over = False
-        self.asides: list[Aside] = []
+        self.turn = Turn()
+        self.tasks: list[BackgroundTask] = []
         self._clock = clock
         self._durability = durability
         self._header = dict(header)
-        self._begun = begun
+        self._listener = listener
+        self._is_over = False
         self._sealer: threading.Thread | None = None
         self._catalog: Catalog | None = None
         self._warned: set[str] = set()
         self.journal: Journal | None = None
-        """None in a forked child that has said nothing yet."""
+        """None in a forked child that has written nothing yet."""
         self._begin()
 
-    def new_journal(self, folder: str) -> Journal:
+    @property
+    def is_over(self) -> bool:
+        """Whether the run takes no more.
+
+        >>> with tl.init() as run:
+        ...     run._session.is_over
+        False
+        >>> run._session.is_over
+        True
+        """
+        return self._is_over or (self.journal is not None and self.journal.is_finished)
+
+    def new_journal(self, folder: str, *, on_rotate: Callable[[], None] | None = None) -> Journal:
         """Open a journal of this run in a folder of the lake. OSError or LakeError where it cannot be written.
 
         >>> with tl.init() as run:
@@ -86,6 +107,7 @@ class Session:
             clock=self._clock,
             durability=self._durability,
             header=self._header | {"pid": os.getpid()},
+            on_rotate=on_rotate,
         )
 
     def open(self) -> Journal:
@@ -99,29 +121,30 @@ class Session:
         tracklake.errors.RunFinishedError: run 'r1' is finished: it takes no more; ...
         """
         if self.is_over:
-            msg = (
+            raise RunFinishedError(
                 f"run {self.run_id!r} is finished: it takes no more; "
                 f"init(id={self.run_id!r}, resume='allow') goes on with it"
             )
-            raise RunFinishedError(msg)
         return self.journal or self._begin(forked=True)
 
-    def say(self, changes: list[Change]) -> None:
-        """Append statements, in one frame those of one kind that follow each other.
+    def append_statements(self, changes: list[Change]) -> None:
+        """Append statements, all of them or none.
 
         >>> from tracklake.schema.values import store
         >>> with tl.init() as run:
-        ...     run._session.say([("edit", "note", store("rerun", name="note"))])
+        ...     run._session.append_statements([("edit", "note", store("rerun", name="note"))])
         >>> run.summary["note"]
         'rerun'
         """
-        with self.lock:
-            journal = self.open()
-            start = 0
-            for i in range(1, len(changes) + 1):
-                if i == len(changes) or changes[i][0] != changes[start][0]:
-                    journal.append_statement(changes[start][0], [(key, stored) for _, key, stored in changes[start:i]])
-                    start = i
+        turn = self.turn
+        with turn.lock:
+            if turn.recovery is not None and not turn.begin():
+                turn.deferred.append(partial(self._append, changes))
+                return
+            turn.recovery = NOTHING_WRITTEN
+            self._append(changes)
+            turn.recovery = None
+            turn.run_deferred()
 
     def keep_alive(self, *, beat: bool) -> None:
         """Write what is buffered, do what is due beside the training and, on a beat, give a sign of life.
@@ -133,16 +156,21 @@ class Session:
         ...     path.stat().st_mtime > 0
         True
         """
-        for aside in self.asides:
-            self._carefully(aside.tick)
-        with self.lock:
-            if self.journal is not None and not self.is_over:
-                self._carefully(self.journal.flush)
-                if beat:
-                    self._carefully(self.journal.touch)
+        for task in self.tasks:
+            self._carefully(task.tick)
+        turn = self.turn
+        with turn.lock:
+            if self.journal is None or self.is_over or (turn.recovery is not None and not turn.begin()):
+                return
+            self._carefully(self.journal.flush)
+            if beat:
+                self._carefully(self.journal.touch)
 
     def finish(self, items: list[tuple[str, Stored]], *, in_haste: bool) -> None:
-        """End the session; in haste without what is only nice to have. UnsavedRowsError leaves it open.
+        """End the session; in haste without the background tasks. UnsavedRowsError leaves it open.
+
+        A call that a signal handler makes inside another one ends the session all the same: what that one had begun
+        is completed first. So may any thread, and whoever was interrupted here may call again.
 
         >>> with tl.init() as run:  # to leave it is to finish
         ...     run._session.is_over
@@ -150,27 +178,30 @@ class Session:
         >>> run._session.is_over
         True
         """
-        while self.asides and not in_haste:
-            self._carefully(self.asides.pop().end)
-        with self.lock:
+        while self.tasks and not in_haste:
+            self._carefully(self.tasks[-1].end)
+            self.tasks.pop()
+        turn = self.turn
+        with turn.lock:
+            turn.recover()
             if self.journal is not None:
                 self.journal.finish(items)
-            self.is_over = True
+            self._is_over = True
 
-    def leave(self) -> None:
+    def after_fork(self) -> None:
         """Let go of everything in the child of a fork.
 
         >>> with tl.init() as run:
-        ...     run._session.leave()
+        ...     run._session.after_fork()
         ...     run._session.journal is None
         True
         """
-        self.lock = threading.RLock()
-        for aside in self.asides:
-            aside.leave()
+        self.turn = Turn()
+        for task in self.tasks:
+            task.after_fork()
         if self.journal is not None:
             self.journal.abandon()
-        self.asides = []
+        self.tasks = []
         self.journal = self._sealer = self._catalog = None
 
     def warn_once(self, about: str, message: str) -> None:
@@ -192,17 +223,19 @@ class Session:
         >>> example().describe().partitions  # both runs have done so at their end, and two are too few
         0
         """
-        if self._sealer is not None:
-            self._sealer.join()
-        self._seal(only_gathered=True)
+        self._wait_for_sealer()
+        self._run_sealer(lambda: housekeeping.seal_gathered(self.storage))
+        self._wait_for_sealer()
+
+    def _append(self, changes: list[Change]) -> None:
+        self.open().append_changes(changes)
 
     def _begin(self, *, forked: bool = False) -> Journal:
         if forked:  # a session beside that of the parent: it takes nothing back of what the parent logged
             self._header.pop("from_step", None)
             self._header["forked"] = True
-        journal = self.journal = self.new_journal(JOURNAL_FOLDER)
-        journal.on_rotate = self._seal_aside
-        self._begun(journal)
+        journal = self.journal = self.new_journal(JOURNAL_FOLDER, on_rotate=self._seal_in_background)
+        self._listener.session_begun()
         return journal
 
     def _carefully(self, act: Callable[[], None]) -> None:
@@ -210,22 +243,33 @@ class Session:
         try:
             act()
         except (OSError, TracklakeError) as error:
+            if isinstance(error, OSError) and error.errno is None and not isinstance(error, TracklakeError):
+                raise  # no word of the operating system: a signal handler raised it
             self.warn_once(getattr(act, "__qualname__", ""), f"tracklake: {error}")
 
-    def _seal_aside(self) -> None:
-        """Seal files that were ended because they grew, beside the training loop."""
-        if host.engine.is_lost or (self._sealer is not None and self._sealer.is_alive()):
-            return
-        self._sealer = threading.Thread(target=self._seal, name="tracklake-seal", daemon=True)
-        self._sealer.start()
+    def _seal_in_background(self) -> None:
+        """Seal complete files beside the training loop."""
+        if not (host.engine.is_lost or (self._sealer is not None and self._sealer.is_alive())):
+            self._run_sealer(self._seal)
 
-    def _seal(self, *, only_gathered: bool = False) -> None:
-        """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
-        try:
-            if only_gathered:
-                housekeeping.seal_gathered(self.storage)
-                return
-            self._catalog = self._catalog or Catalog(self.storage, statements=False)
-            sealing.seal(self._catalog, live=False)
-        except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
-            warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
+    def _run_sealer(self, seal: Callable[[], object]) -> None:
+        """Seal in a thread of its own, where no signal interrupts it."""
+        sealer = threading.Thread(target=_put_off_on_error, args=[seal], name="tracklake-seal", daemon=True)
+        sealer.start()
+        self._sealer = sealer  # once it is started: whoever finds it may join it
+
+    def _wait_for_sealer(self) -> None:
+        if self._sealer is not None:
+            self._sealer.join()
+
+    def _seal(self) -> None:
+        self._catalog = self._catalog or Catalog(self.storage, statements=False)
+        sealing.seal(self._catalog, live=False)
+
+
+def _put_off_on_error(seal: Callable[[], object]) -> None:
+    """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
+    try:
+        seal()
+    except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
+        warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)

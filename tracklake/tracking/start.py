@@ -19,9 +19,10 @@ from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Durability
 from tracklake.tracking import init_arguments, origins, tensorboard_sync
 from tracklake.tracking import trial as current_trial
+from tracklake.tracking.checked_row import checked_step
+from tracklake.tracking.exit_status import is_interactive
 from tracklake.tracking.init_arguments import InitArguments
-from tracklake.tracking.open_runs import is_interactive, open_runs
-from tracklake.tracking.row_writer import checked_step
+from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.run import Run, Start
 from tracklake.tracking.run_conveniences import Beginning
 from tracklake.tracking.run_mappings import Config
@@ -143,7 +144,7 @@ def init(
         run.config.lock(trial.config, by=f"sweep {trial.sweep_id}")
     if values:
         run.config.update(values, allow_val_change=run.resumed or bool(allow_val_change))
-    run.start_asides(sample_system=sampled, metadata=init_arguments.notes_surroundings(settings))
+    run.start_background_tasks(sample_system=sampled, metadata=init_arguments.notes_surroundings(settings))
     _attach(run, call, trial)
     return run
 
@@ -269,7 +270,7 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
 
 def _check_storable(config: dict[str, Any]) -> None:
     """Refuse a config that cannot be stored, before the run is there."""
-    Config({}, say=lambda _: None).update(config)
+    Config({}, store=lambda _: None).update(config)
 
 
 def _random_id() -> str:

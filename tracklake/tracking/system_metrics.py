@@ -33,6 +33,7 @@ class SystemLog:
         self._step = step
         self._every = every
         self._due = 0.0
+        self._lock = threading.Lock()
         self._meter = _Meter()
         self._cards = _cards()
         self.tick()
@@ -41,30 +42,33 @@ class SystemLog:
         """Take a sample if it is time.
 
         >>> with tl.init(system_metrics=True) as run:
-        ...     run._session.asides[-1].tick()  # not due before 15 seconds are over
+        ...     run._session.tasks[-1].tick()  # not due before 15 seconds are over
         >>> tl.open().history("proc.threads", stream="system").height  # at the start and at the end
         2
         """
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + self._every
-            self._sample()
+            with self._lock:
+                self._sample()
 
     def end(self) -> None:
         """Take the last sample and close the stream.
 
         >>> with tl.init(system_metrics=True) as run:
-        ...     run._session.asides.pop().end()
+        ...     run._session.tasks.pop().end()
         ...     tl.open().history("proc.threads", stream="system").height
         2
         """
-        self._sample()
-        self._journal.finish([])
+        with self._lock:
+            if not self._journal.is_finished:
+                self._sample()
+            self._journal.finish([])
 
-    def leave(self) -> None:
+    def after_fork(self) -> None:
         """Let go of the journal in the child of a fork.
 
         >>> with tl.init(system_metrics=True) as run:
-        ...     run._session.asides.pop().leave()
+        ...     run._session.tasks.pop().after_fork()
         >>> tl.open().history("proc.threads", stream="system").height  # no sample at the end
         1
         """
@@ -74,9 +78,8 @@ class SystemLog:
         sample = self._meter.read()
         for number, card in enumerate(self._cards):
             sample |= {f"gpu.{number}.{name}": value for name, value in card().items()}
-        key_set, declaration = self._journal.declare(tuple(sample), "d" * len(sample))
-        row = key_set.row(self._journal.clock.tick(), self._step(), list(sample.values()))
-        self._journal.append(declaration + row)
+        stamp = self._journal.clock.tick()
+        self._journal.append_row(stamp, self._step(), tuple(sample), "d" * len(sample), list(sample.values()))
 
 
 class _Meter:
@@ -115,8 +118,8 @@ def _host_memory() -> dict[str, float]:
     """Return the host's memory in kB, by the names /proc/meminfo has."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = {name: float(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-        return found if found.keys() >= {"MemTotal", "MemAvailable"} else {}
+        memory = {name: float(amount.split()[0]) for name, _, amount in (line.partition(":") for line in lines)}
+        return memory if memory.keys() >= {"MemTotal", "MemAvailable"} else {}
     return {}
 
 

@@ -17,7 +17,6 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import naming, run_fields, values
-from tracklake.schema.statement_kind import StatementKind
 from tracklake.tracking.run_mappings import Config
 from tracklake.wandb_api.page import BASE, Page, Row
 from tracklake.wandb_api.run_files import ApiRunFiles
@@ -245,11 +244,10 @@ class ApiRun(ApiRunFiles):
         """
         before = self._page.base[self.id] | {"tags": list(self._page.base[self.id]["tags"] or [])}
         current = {name: getattr(self, name) for name in _SETTABLE} | {"tags": list(self.tags)}
-        changes = [
-            (StatementKind.FIELD, k, values.store_exact(v, name=k)) for k, v in current.items() if v != before[k]
-        ]
+        fields = {name: value for name, value in current.items() if value != before[name]}
+        changes = run_fields.statements(fields, tags=before["tags"])
         config = self._page.configs[self.id]
-        Config(deepcopy(config), say=changes.extend).update(_changed(config, self.config), allow_val_change=True)
+        Config(deepcopy(config), store=changes.extend).update(_changed(config, self.config), allow_val_change=True)
         if changes:
             self._say(changes)
         self.summary.update()

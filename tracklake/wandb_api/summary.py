@@ -23,7 +23,7 @@ class ApiSummary(Summary):
 
     def __init__(self, held: Held, *, storage: Storage, path: str = "") -> None:
         self._held = held
-        super().__init__(entries=held.entries, say=held.say, storage=storage, path=path)
+        super().__init__(entries=held.entries, store=held.say, storage=storage, path=path)
 
     def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries, and store all that was set or deleted.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 import sys
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -17,6 +16,7 @@ if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
 
 HEARTBEAT_LIMIT = 300.0
@@ -47,20 +47,20 @@ class FileName(NamedTuple):
         return cls(match[1], int(match[2], 16), int(match[3])) if match else None
 
 
-def hold_lock(fd: int) -> None:
+def hold_lock(file: io.FileIO) -> None:
     """Lock an open journal file for as long as this process lives and has it open.
 
     Nothing where the file system has no locks: there the heartbeat tells life.
 
     >>> from pathlib import Path
-    >>> with Path("a.tlj").open("wb") as file:
-    ...     hold_lock(file.fileno())
+    >>> with Path("a.tlj").open("wb", buffering=0) as file:
+    ...     hold_lock(file)
     ...     lock_of(Path("a.tlj"))
     'held'
     """
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
@@ -85,19 +85,6 @@ def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
     finally:
         os.close(fd)
     return "free"
-
-
-def close_read_only(fd: int) -> None:
-    """Close a journal file that is complete; its missing write bit lets a listing tell so without opening it.
-
-    >>> from pathlib import Path
-    >>> close_read_only(os.open("a.tlj", os.O_CREAT | os.O_WRONLY))
-    >>> Path("a.tlj").stat().st_mode & stat.S_IWUSR
-    0
-    """
-    with contextlib.suppress(OSError):  # a file system without modes: sealing reads the file's end instead
-        os.fchmod(fd, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-    os.close(fd)
 
 
 def shows_life(path: Path | None, *, node: str | None, beat: float) -> bool:

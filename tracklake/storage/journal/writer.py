@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import secrets
 import warnings
-from typing import TYPE_CHECKING, Literal
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tracklake.errors import LakeError, UnsavedRowsError
+from tracklake.errors import LakeError, TracklakeError, UnsavedRowsError
 from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage.journal import frame_format
-from tracklake.storage.journal.file_names import FileName, close_read_only, hold_lock
-from tracklake.storage.local import sync_folder
+from tracklake.storage.journal.file_names import FileName
+from tracklake.storage.journal.open_file import OpenFile, allowed_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tracklake.schema.values import Stored
     from tracklake.storage.journal.clock import Clock
+    from tracklake.storage.journal.frame_format import KeySet
 
 Durability = Literal["write", "fsync", "buffered"]
 
@@ -35,15 +36,37 @@ BUFFER_AT = 64 << 10
 """Bytes that durability="buffered" gathers before it writes."""
 _AT_ONCE = 512
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+class _Rotation(NamedTuple):
+    """A rotation that has begun: the file that ends, the one that follows, and the frames that open it."""
+
+    ended: OpenFile
+    following: OpenFile
+    opening: bytes
+
+
+class _Batch(NamedTuple):
+    """Pending frames that are being written to a file of this size, and those that are pending after them."""
+
+    size: int
+    after: list[tuple[bytes, int]]
+
+
+class _Finish(NamedTuple):
+    """The last frame, which is being written to a file of this size."""
+
+    size: int
 
 
 class Journal:
     """One session's journal, open for appending.
 
     `append` has handed its bytes to the operating system when it returns (durability "write"), to the disk ("fsync"),
-    or to a buffer that is written once a second ("buffered"). Where the disk is full, what could not be written is
-    kept in order, up to a bound, and written as soon as there is room.
+    or to a buffer that is written once a second ("buffered"). Where the disk is full, what could not be written stays
+    pending in order, up to a bound, and is written as soon as there is room.
+
+    Each step of a write, a rotation and the end may be interrupted by an exception. What a call had begun is noted in
+    one field before it is done, and the next call completes it (`settle`). Calls must not overlap: see `Turn`.
     """
 
     def __init__(
@@ -55,27 +78,31 @@ class Journal:
         clock: Clock,
         durability: Durability,
         header: dict[str, object],
+        on_rotate: Callable[[], None] | None = None,
     ) -> None:
+        """Create the first file. `on_rotate` is called when a file has ended because it grew, and may be sealed."""
         self.session = secrets.randbits(63)
         self.clock = clock
-        self.name = FileName(naming.safe_name(run_id), self.session, 0)
-        self.step: Callable[[], int] = int
-        """Asked for the current step when a file begins."""
-        self.on_forget: Callable[[], None] | None = None
-        """Told when the key sets declared so far hold no longer, because a file begins or a frame was refused."""
-        self.on_rotate: Callable[[], None] | None = None
-        """Told when a file has ended because it grew, and may be sealed."""
         self._folder = folder
         self._durability = durability
+        self._on_rotate = on_rotate
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
-        self._key_sets: dict[tuple[tuple[str, ...], str], frame_format.KeySet] = {}
         self._next_key_set = 0
-        self._pending: list[tuple[bytes, int]] = []
+        self.pending: list[tuple[bytes, int]] = []
+        """Frames in memory, each with its number of rows, until there is room or the buffer is written."""
         self._pending_bytes = 0
         self._is_full = False
-        self._offset = 0
-        self._rotate_at = ROTATE_AT
-        self._fd = self._begin(self.name)
+        self._under_way: _Rotation | _Batch | _Finish | None = None
+        """What takes several steps and has begun."""
+        self.is_finished = False
+        """Whether the last frame is written, that of the finish."""
+        self.file = self._new_file(FileName(naming.safe_name(run_id), self.session, 0))
+        """The file being written; replaced in one step when it ends."""
+        try:
+            self.file.open(self._opening(self.file.name))
+        except BaseException:  # interrupted: a session that nobody has begun
+            self.file.discard()
+            raise
 
     @property
     def unsaved(self) -> int:
@@ -86,7 +113,7 @@ class Journal:
         ...     run._session.journal.unsaved
         0
         """
-        return sum(rows for _, rows in self._pending) if self._is_full else 0
+        return sum(rows for _, rows in self.pending) if self._is_full else 0
 
     @property
     def start(self) -> int:
@@ -99,6 +126,16 @@ class Journal:
         return int(str(self._header["start"]))
 
     @property
+    def name(self) -> FileName:
+        """The name of the file being written.
+
+        >>> with tl.init() as run:
+        ...     run._session.journal.name.n
+        0
+        """
+        return self.file.name
+
+    @property
     def size(self) -> int:
         """Bytes of the file being written that hold whole frames; what comes next begins there.
 
@@ -106,7 +143,7 @@ class Journal:
         ...     run._session.journal.size == run._session.journal.path.stat().st_size
         True
         """
-        return self._offset
+        return self.file.size
 
     @property
     def path(self) -> Path:
@@ -116,36 +153,39 @@ class Journal:
         ...     str(run._session.journal.path)
         '/.../lake/journal/r1-....0.tlj'
         """
-        return self._folder / str(self.name)
+        return self.file.path
 
-    def declare(self, names: tuple[str, ...], kinds: str) -> tuple[frame_format.KeySet, bytes]:
-        """Return the key set of these names and kinds ("d" float, "q" int, "?" bool) to pack rows with.
+    def append_row(
+        self, stamp: int, step: int, names: tuple[str, ...], kinds: str, values: Sequence[Any], *, more: bytes = b""
+    ) -> tuple[OpenFile, KeySet]:
+        """Append a row of numbers ("d" float, "q" int, "?" bool), and `more` frames of the same row, in one write.
 
-        The bytes beside it declare it where the file does not yet: they go before its first row, in the same append.
+        Where the file does not declare such rows yet, the declaration goes before it, in the same write. Returns the
+        file and the key set that later rows of these names and kinds may be packed with, as long as it is written.
 
-        >>> with tl.init() as run:
-        ...     first, again = (run._session.journal.declare(("loss",), "d") for _ in range(2))
-        >>> len(first[1]) > 0, again[1]
-        (True, b'')
-        """
-        declared = self._key_sets.get((names, kinds))
-        if declared is not None:
-            return declared, b""
-        declared = self._key_sets[names, kinds] = frame_format.KeySet(self._next_key_set, names, kinds)
-        self._next_key_set += 1
-        return declared, declared.declaration()
-
-    def declares(self, key_set: frame_format.KeySet) -> bool:
-        """Tell whether the file being written holds the declaration of a key set.
-
-        >>> with tl.init() as run:
-        ...     key_set, _ = run._session.journal.declare(("loss",), "d")
-        ...     run._session.journal.declares(key_set)
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     journal, before = run._session.journal, run._session.journal.size
+        ...     _, key_set = journal.append_row(journal.clock.tick(), 0, ("loss",), "d", [0.5])
+        ...     first = journal.size - before
+        ...     journal.append_row(journal.clock.tick(), 1, ("loss",), "d", [0.4])[1] is key_set
+        ...     first, journal.size - before - first
         True
+        (108, 44)
         """
-        return self._key_sets.get((key_set.names, key_set.kinds)) is key_set
+        self.settle()
+        file = self.file
+        key_set = file.key_sets.get((names, kinds))
+        if key_set is not None:
+            self.append(key_set.row(stamp, step, values) + more)
+            return file, key_set
+        number = self._next_key_set
+        self._next_key_set = number + 1  # before it is written: a number never has two meanings, whatever interrupts
+        key_set = frame_format.KeySet(number, names, kinds)
+        self.append(key_set.declaration() + key_set.row(stamp, step, values) + more)
+        file.key_sets[names, kinds] = key_set
+        return file, key_set
 
-    def append_statement(self, op: StatementKind, items: list[tuple[str, Stored]], **extra: object) -> int:
+    def append_statement(self, op: StatementKind, items: Sequence[tuple[str, Stored]], **extra: object) -> int:
         """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
 
         >>> from tracklake.schema.values import store
@@ -155,33 +195,65 @@ class Journal:
         >>> second > first + 1
         True
         """
-        stamp = self.clock.tick()
-        self.clock.last += max(0, len(items) - 1)
-        self.append(frame_format.statement(stamp, op, items, **extra), rows=0)
+        stamp, frame = self._statement(op, items, **extra)
+        self.append(frame, rows=0)
         return stamp
 
-    def append(self, frames: bytes, *, rows: int = 1) -> None:
-        """Append a frame, or several that belong together.
+    def append_changes(self, changes: Sequence[tuple[StatementKind, str, Stored]]) -> None:
+        """Append statements that belong together in one write: all of them are there, or none.
 
-        >>> with tl.init(settings={"metadata": False}) as run:
-        ...     journal, before = run._session.journal, run._session.journal.size
-        ...     key_set, declaration = journal.declare(("loss",), "d")
-        ...     journal.append(declaration + key_set.row(journal.clock.tick(), 0, [0.5]))
-        ...     journal.size - before, journal.path.stat().st_size == journal.size
-        (108, True)
+        >>> from tracklake.schema.values import store
+        >>> with tl.init() as run:
+        ...     changes = [("edit", "a", store(1, name="a")), ("edit", "b", store(2, name="b"))]
+        ...     run._session.journal.append_changes(changes)
+        >>> run.summary["a"]
+        1
         """
-        if self._pending or self._durability == "buffered":
+        groups = (list(group) for _, group in groupby(changes, key=itemgetter(0)))
+        frames = [self._statement(group[0][0], [(key, stored) for _, key, stored in group])[1] for group in groups]
+        self.append(b"".join(frames), rows=0)
+
+    def append(self, frames: bytes, *, rows: int = 1) -> None:
+        """Append frames that belong together. `rows`: how many rows they are, for `unsaved`.
+
+        LakeError, and they are not written, where the file cannot be; UnsavedRowsError where the disk is full and too
+        much is pending already; RunFinishedError once the journal is closed.
+
+        >>> from tracklake.storage.journal import frame_format
+        >>> with tl.init(settings={"metadata": False}) as run:
+        ...     journal = run._session.journal
+        ...     journal.append(frame_format.statement(journal.clock.tick(), "row", step=0))
+        ...     journal.path.stat().st_size == journal.size
+        True
+        """
+        if self._under_way is not None:
+            self.settle()
+        if self.pending or self._durability == "buffered":
             self._defer(frames, rows)
             if self._is_full or self._pending_bytes >= BUFFER_AT:
                 self.flush()
-        elif not self._write(frames):
+        elif not self.file.append(frames):
             self._defer(frames, rows)
             self._warn_full()
-        elif self._offset >= self._rotate_at:
+        elif self.file.size >= self.file.rotate_at:
+            self._rotate()
+
+    def settle(self) -> None:
+        """Complete what was interrupted: a write, a batch of pending frames, a rotation, the finish.
+
+        >>> with tl.init() as run:
+        ...     run._session.journal.settle()  # nothing was
+        """
+        self.file.settle()
+        if isinstance(self._under_way, _Batch):
+            self._take_batch(self._under_way)
+        elif isinstance(self._under_way, _Finish):
+            self._take_finish(self._under_way)
+        elif self._under_way is not None:
             self._rotate()
 
     def flush(self) -> None:
-        """Write what is buffered or held, as far as there is room.
+        """Write what is pending, as far as there is room.
 
         >>> from pathlib import Path
         >>> from tracklake.storage.journal.clock import Clock
@@ -191,56 +263,51 @@ class Journal:
         >>> journal.size > before
         True
         """
-        if not self._pending:
+        self.settle()
+        if not self.pending:
             return
-        at = 0
-        while at < len(self._pending):
-            many = self._pending[at : at + _AT_ONCE]
-            if self._write(b"".join(frames for frames, _ in many)):
-                at += len(many)
-                continue
-            for frames, _ in many:
-                if not self._write(frames):
-                    break
-                at += 1
-            break
-        del self._pending[:at]
-        self._pending_bytes = sum(len(frames) for frames, _ in self._pending)
-        if self._pending:
-            self._warn_full()
-            return
+        while self.pending:
+            if not (self._write_pending(_AT_ONCE) or self._write_pending(1)):
+                self._warn_full()
+                return
         self._is_full = False
-        if self._offset >= self._rotate_at:
+        if self.file.size >= self.file.rotate_at:
             self._rotate()
 
     def touch(self) -> None:
         """Give a sign of life, for readers on other hosts.
 
+        >>> import os
         >>> with tl.init() as run:
         ...     os.utime(run._session.journal.path, (0, 0))
         ...     run._session.journal.touch()
         ...     run._session.journal.path.stat().st_mtime > 0
         True
         """
-        os.utime(self._fd)
+        self.file.touch()
 
     def finish(self, items: list[tuple[str, Stored]]) -> None:
-        """Say that the session is over and close the file.
+        """Append the last frame, that of the finish, once, and close the file.
 
-        Raises UnsavedRowsError, and stays open, while the disk has no room for all that is to be said.
+        Raises UnsavedRowsError, and stays open, while the disk has no room for all that is pending.
 
         >>> with tl.init() as run:  # leaving it finishes the journal
         ...     path = run._session.journal.path
         >>> path.stat().st_mode & 0o222  # nobody may write it any more
         0
         """
+        self.settle()
+        if self.is_finished:
+            return
         self.flush()
-        if self._pending or not self._write(frame_format.statement(self.clock.tick(), StatementKind.FINISH, items)):
+        finish = self._under_way = _Finish(self.file.size)
+        if self.pending or not self.file.append(self._statement(StatementKind.FINISH, items)[1]):
+            self._under_way = None
             raise UnsavedRowsError(
-                f"the disk is full: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
+                f"{self.file.refusal}: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
             )
-        close_read_only(self._fd)
+        self._take_finish(finish)
 
     def abandon(self) -> None:
         """Close the file without a word, as in the child of a fork, whose parent goes on writing it.
@@ -252,89 +319,82 @@ class Journal:
         >>> before, file_names.lock_of(journal.path)
         ('held', 'free')
         """
-        os.close(self._fd)
+        self.file.close()
 
-    def _begin(self, name: FileName) -> int:
-        """Create a file that can be read alone, and return its descriptor."""
-        path = self._folder / str(name)
-        head = frame_format.statement(
-            self.clock.tick(),
-            StatementKind.HEADER,
-            (),
-            format=FORMAT_VERSION,
-            n=name.n,
-            step=self.step(),
-            **self._header,
-        )
-        opening = frame_format.duplicated(head)
-        try:
-            fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
-        except OSError as error:
-            raise _cannot_begin(path, error) from error
-        try:
-            hold_lock(fd)
-            if os.write(fd, opening) != len(opening):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
-            if self._durability == "fsync":
-                os.fsync(fd)
-                sync_folder(self._folder)
-        except OSError as error:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise _cannot_begin(path, error) from error
-        self._offset = len(opening)
-        self._rotate_at = ROTATE_AT
-        self._forget()
-        return fd
+    def _statement(
+        self, op: StatementKind, items: Sequence[tuple[str, Stored]] = (), **extra: object
+    ) -> tuple[int, bytes]:
+        """Return a statement's stamp and its frame; each item has a stamp of its own."""
+        stamp = self.clock.tick()
+        self.clock.last += max(0, len(items) - 1)
+        return stamp, frame_format.statement(stamp, op, items, **extra)
+
+    def _new_file(self, name: FileName) -> OpenFile:
+        return OpenFile(self._folder, name, sync=self._durability == "fsync", rotate_at=_rotate_at())
+
+    def _opening(self, name: FileName) -> bytes:
+        """Return the frames with which a file begins, so that it can be read alone."""
+        _, header = self._statement(StatementKind.HEADER, (), format=FORMAT_VERSION, n=name.n, **self._header)
+        return frame_format.duplicated(header)
 
     def _rotate(self) -> None:
-        """End this file and begin the next; where there is no room for that, go on in this one."""
-        old_fd, old_offset = self._fd, self._offset
-        following = self.name._replace(n=self.name.n + 1)
-        try:
-            new_fd = self._begin(following)
-        except LakeError:
-            self._rotate_at += ROTATE_AT >> 4
-            return
-        closing = frame_format.statement(self.clock.tick(), StatementKind.ROTATE)
-        with contextlib.suppress(OSError):  # the file that follows says as much, should there be no room for this
-            if os.write(old_fd, closing) != len(closing):
-                os.ftruncate(old_fd, old_offset)
-        close_read_only(old_fd)
-        self._fd, self.name = new_fd, following
-        if self.on_rotate:
-            self.on_rotate()
+        """End this file and begin the next; where there is no room for that, go on in this one.
 
-    def _write(self, frames: bytes) -> bool:
-        """Append to the file; False, and nothing is written, if the disk has no room."""
-        try:
-            written = os.write(self._fd, frames)
-            if self._durability == "fsync":
-                os.fsync(self._fd)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, self._offset)
-            if error.errno in _NO_ROOM:
-                return False
-            self._forget()
-            raise LakeError(f"cannot write {self.path}: {error.strerror}. The row is not saved.") from error
-        if written != len(frames):
-            os.ftruncate(self._fd, self._offset)
-            return False
-        self._offset += written
-        return True
+        From the moment that the next file is there for others, this one takes no more: a reader may count it as over.
+        """
+        rotation = self._under_way
+        if not isinstance(rotation, _Rotation):
+            following = self._new_file(self.name._replace(n=self.name.n + 1))
+            rotation = self._under_way = _Rotation(self.file, following, self._opening(following.name))
+        if self.file is rotation.ended:
+            try:
+                rotation.following.open(rotation.opening)
+            except LakeError:
+                rotation.ended.rotate_at += ROTATE_AT >> 4
+                self._under_way = None
+                return
+            self.file = rotation.following
+        with contextlib.suppress(
+            TracklakeError
+        ):  # the file that follows says as much, should there be no room for this
+            rotation.ended.append(self._statement(StatementKind.ROTATE)[1])
+        rotation.ended.seal_off()
+        self._under_way = None
+        if self._on_rotate is not None:
+            self._on_rotate()
+
+    def _write_pending(self, count: int) -> bool:
+        """Write the first pending frames in one write; False if there is no room for them."""
+        first = self.pending[:count]
+        batch = self._under_way = _Batch(self.file.size, self.pending[count:])
+        written = self.file.append(b"".join(frames for frames, _ in first))
+        self._take_batch(batch)
+        return written
+
+    def _take_batch(self, batch: _Batch) -> None:
+        """Forget the pending frames of a batch if they are written."""
+        if self.file.size > batch.size:
+            self.pending = batch.after
+            self._pending_bytes = sum(len(frames) for frames, _ in batch.after)
+        self._under_way = None
+
+    def _take_finish(self, finish: _Finish) -> None:
+        """Close the file if its last frame is written."""
+        if self.file.size > finish.size:
+            self.is_finished = True
+            self.file.seal_off()
+        self._under_way = None
 
     def _defer(self, frames: bytes, rows: int) -> None:
         """Keep frames in memory; UnsavedRowsError if they are too much, and there is still no room for those before."""
         if self._pending_bytes + len(frames) > PENDING_LIMIT:
             self.flush()
         if self._pending_bytes + len(frames) > PENDING_LIMIT:
-            self._forget()
             raise UnsavedRowsError(
-                f"{self.unsaved} rows ({self._pending_bytes >> 20} MB) wait for room on the disk of {self.path}; "
-                "no more are taken into memory. Make room there and log again."
+                f"{self.unsaved} rows ({self._pending_bytes >> 20} MB) wait for room for {self.path} "
+                f"({self.file.refusal}); no more are taken into memory. Make room there and log again."
             )
-        self._pending.append((frames, rows))
+        self.pending.append((frames, rows))
         self._pending_bytes += len(frames)
 
     def _warn_full(self) -> None:
@@ -343,18 +403,12 @@ class Journal:
             return
         self._is_full = True
         warnings.warn(
-            f"tracklake: no room on the disk for {self.path}; rows are kept in memory, up to {PENDING_LIMIT >> 20} MB, "
+            f"tracklake: {self.file.refusal} for {self.path}; rows are kept in memory, up to {PENDING_LIMIT >> 20} MB, "
             "and written as soon as there is room",
             stacklevel=4,
         )
 
-    def _forget(self) -> None:
-        """Declare key sets anew from here on."""
-        self._key_sets.clear()
-        if self.on_forget:
-            self.on_forget()
 
-
-def _cannot_begin(path: Path, error: OSError) -> LakeError:
-    way_out = "make room there" if error.errno in _NO_ROOM else "give a lake that can be written"
-    return LakeError(f"cannot begin a journal in {path.parent}: {error.strerror}; {way_out}, or another dir=")
+def _rotate_at() -> int:
+    """Return the bytes after which a file ends: well below the size that is allowed for one (ulimit -f)."""
+    return min(ROTATE_AT, allowed_size() * 3 // 4)

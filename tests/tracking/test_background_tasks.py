@@ -167,7 +167,7 @@ def test_without_system_metrics_there_is_no_stream(tmp_path: Path):
 def test_samples_come_while_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each sign of life takes a sample if one is due; a reader sees it at once."""
     run = tl.init("p", id="r", dir=tmp_path, system_metrics=True)
-    (log,) = [aside for aside in run._session.asides if isinstance(aside, system_metrics.SystemLog)]
+    (log,) = [task for task in run._session.tasks if isinstance(task, system_metrics.SystemLog)]
     monkeypatch.setattr(log, "_every", 0.0)
     monkeypatch.setattr(log, "_due", 0.0)
     for _ in range(3):

@@ -1,11 +1,10 @@
-"""What a run that is being written is called, and where it belongs; a part of `Run`."""
+"""The fields of a run that is being written: what it is called and where it belongs, written through as they change."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.schema import run_fields, values
-from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema import run_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,12 +12,14 @@ if TYPE_CHECKING:
     from tracklake.tracking.session import Session
 
 
-class Identity:
+class WrittenFields:
     """Id, project, name, group, job type, tags and notes of a run, and the place of its lake."""
 
-    _session: Session
-    _fields: dict[str, Any]
-    _entity: str | None
+    def __init__(self, session: Session, fields: Mapping[str, Any], entity: str | None) -> None:
+        """Begin with the fields that earlier sessions have set."""
+        self._session = session
+        self._fields = dict(fields)
+        self._entity = entity
 
     @property
     def id(self) -> str:
@@ -98,7 +99,9 @@ class Identity:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags; assign to change them.
+        """Its tags; assign to change them: what is new is added, what is missing is removed.
+
+        Each is a statement of its own, so that several processes may add tags at once.
 
         >>> with tl.init(tags=["baseline"]) as run:
         ...     run.tags += ("v2",)
@@ -176,9 +179,8 @@ class Identity:
         return self.project
 
     def _set_fields(self, changes: Mapping[str, Any]) -> None:
-        said = {key: run_fields.check(key, value) for key, value in changes.items() if value is not None}
-        if said:
-            self._session.say(
-                [(StatementKind.FIELD, key, values.store_exact(value, name=key)) for key, value in said.items()]
-            )
-            self._fields |= said
+        fields = {key: run_fields.check(key, value) for key, value in changes.items() if value is not None}
+        statements = run_fields.statements(fields, tags=self._fields.get("tags") or ())
+        if statements:
+            self._session.append_statements(statements)
+            self._fields |= fields

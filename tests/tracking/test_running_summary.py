@@ -1,4 +1,4 @@
-"""Running states and the ledger: one run's summary point by point, held against the states of the same points."""
+"""The running summary: one run's summary point by point, held against the states of the same points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracklake.compute.running_state import RunningState
 from tracklake.schema import statistics
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind, store
-from tracklake.tracking.running_summary import Ledger
+from tracklake.tracking.running_summary import RunningSummary
 
 STATISTICS = ("count", "n_nan", "n_inf", "sum", "mean", "std", "min", "max", "argmin", "argmax")
 NUMBERS = st.floats(-1e3, 1e3) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0])
@@ -125,9 +125,9 @@ def test_the_stamp_of_a_running_state_never_goes_back():
 
 def test_a_state_widens_the_extremes_on_both_sides():
     """Its least and greatest number count each by itself, after rows that nobody has asked about, from any step on."""
-    ledger = Ledger(session=1)
-    made = ledger.series("x")
-    ledger.take((-5, 1, {"x": (Kind.FLOAT, 0)}, (5.0,)))
+    summary = RunningSummary(session=1)
+    made = summary.series("x")
+    summary.take((-5, 1, {"x": (Kind.FLOAT, 0)}, (5.0,)))
     made.absorb({**states.of(frame([(3, 2.0), (4, 10.0)])).row(0, named=True), "ts": 9})
     assert told(made, "min", "argmin", "max", "argmax") == {"min": 2.0, "argmin": 3, "max": 10.0, "argmax": 4}
     assert (told(made, "count", "first"), made.late) == ({"count": 3, "first": 5.0}, False)
@@ -143,7 +143,7 @@ def test_a_point_before_the_newest_is_late(points, late):
 
 def test_rows_that_nobody_asks_about_do_not_pile_up():
     """They are looked at together every few hundred, and each series finds its own in them."""
-    made = Ledger(session=1)
+    made = RunningSummary(session=1)
     a, b = made.series("a"), made.series("b")
     for step in range(10_000):
         columns = {"a": (Kind.FLOAT, 0)} if step % 2 else {"b": (Kind.INT, 1), "a": (Kind.FLOAT, 0)}
@@ -179,34 +179,34 @@ def test_none_is_no_value():
     assert told(running((0, None)), "min", "sum", "last") == {"min": None, "sum": None, "last": None}
 
 
-def logged(*said: tuple[str, float], at: int = 10) -> Ledger:
-    """Return the ledger of one row of these names."""
-    made = Ledger(session=1)
+def logged(*said: tuple[str, float], at: int = 10) -> RunningSummary:
+    """Return the running summary of one row of these names."""
+    made = RunningSummary(session=1)
     for name, value in said:
         made.series(name).add(0, at, Kind.FLOAT, value)
     return made
 
 
-def define(ledger: Ledger, at: int, text: str, session: int = 1) -> None:
-    ledger.define(at, session, text)
+def define(summary: RunningSummary, at: int, text: str, session: int = 1) -> None:
+    summary.define(at, session, text)
 
 
 def test_the_word_said_last_holds():
     """An edit over rows, rows over an edit, and nothing after an erasure."""
     made = logged(("a", 0.5))
-    made.say(20, "edit", "a", store(7, name="a"))
+    made.apply(20, "edit", "a", store(7, name="a"))
     assert made.entries() == {"a": 7}
     made.series("a").add(1, 30, Kind.FLOAT, 0.25)
     assert made.entries() == {"a": 0.25}
-    made.say(40, "erase", "a", store(None, name="a"))
+    made.apply(40, "erase", "a", store(None, name="a"))
     assert made.entries() == {}
 
 
 def test_an_edit_said_earlier_does_not_come_back():
     """Statements are ordered by their stamps, not by when they are read."""
-    made = Ledger(session=1)
-    made.say(20, "edit", "a", store("later", name="a"))
-    made.say(10, "edit", "a", store("sooner", name="a"))
+    made = RunningSummary(session=1)
+    made.apply(20, "edit", "a", store("later", name="a"))
+    made.apply(10, "edit", "a", store("sooner", name="a"))
     assert made.entries() == {"a": "later"}
 
 
@@ -214,19 +214,19 @@ def test_a_key_hides_those_above_and_under_it():
     """Of `a` and `a.b` the one written later stands; of one row it is the longer name; others are not touched."""
     made = logged(("a", 1.0), ("a.b", 2.0), ("ab", 3.0))
     assert made.entries() == {"a.b": 2.0, "ab": 3.0}
-    made.say(20, "edit", "a", store(9, name="a"))
+    made.apply(20, "edit", "a", store(9, name="a"))
     assert made.entries() == {"a": 9, "ab": 3.0}
-    made.say(30, "edit", "a.b.c", store(8, name="a"))
+    made.apply(30, "edit", "a.b.c", store(8, name="a"))
     assert made.entries() == {"a.b.c": 8, "ab": 3.0}
 
 
 def test_an_erasure_hides_what_is_under_its_key_but_not_what_is_above():
     """Erasing `a` takes `a.b` along; erasing `a.b` leaves `a`."""
     made = logged(("a.b", 2.0))
-    made.say(20, "erase", "a", store(None, name="a"))
+    made.apply(20, "erase", "a", store(None, name="a"))
     assert made.entries() == {}
     other = logged(("a", 1.0))
-    other.say(20, "erase", "a.b", store(None, name="a"))
+    other.apply(20, "erase", "a.b", store(None, name="a"))
     assert other.entries() == {"a": 1.0}
 
 
@@ -246,7 +246,7 @@ def test_none_leaves_an_entry_out_but_not_an_edit():
     made = logged(("a", 0.5))
     define(made, 20, '{"name":"*","summary":["none"]}')
     assert made.entries() == {}
-    made.say(30, "edit", "a", store(1, name="a"))
+    made.apply(30, "edit", "a", store(1, name="a"))
     assert made.entries() == {"a": 1}
 
 
@@ -259,7 +259,7 @@ def test_best_has_its_step():
 
 
 def test_a_late_series_is_for_the_lake_to_tell():
-    """The ledger answers None for the family of a late series, and for all at once; others are told."""
+    """The summary answers None for the family of a late series, and for all at once; others are told."""
     made = logged(("a.x", 1.0), ("b", 2.0))
     made.series("a.x").spoil()
     assert (made.entries("a"), made.entries("a.y"), made.entries()) == (None, None, None)
