@@ -36,7 +36,7 @@ def test_define(folder: str):
 
 def test_define_errors(folder: str):
     """A summary that cannot be is refused with what is accepted."""
-    result = call("define", "loss", "--summary", "median", folder=folder)
+    result = call("define", "loss", "--summary", "mode", folder=folder)
     assert result.exit_code == 2
     assert "accepted: one or more of min, max" in result.stderr
 
