@@ -69,7 +69,7 @@ def test_the_second_column_takes_no_other_name():
 
 def test_nothing_has_the_type_of_the_whole():
     """Rows that have no value show a column of the type that it has in all rows."""
-    (found,) = typed([], whole=stored(["a", "b"]))
+    (found,) = typed([], of_all=stored(["a", "b"]))
     assert found.dtype == pl.String
 
 

@@ -275,7 +275,7 @@ def test_best_follows_the_goal():
 def test_first_and_last_are_columns():
     """A value of any kind is no expression, and the error names the columns to read."""
     with pytest.raises(
-        UnknownNameError, match="read the columns last_step, last_value, last_ival, last_text, last_kind"
+        UnknownNameError, match="read the columns last_step, last_kind, last_value, last_ival, last_text"
     ):
         statistics.expression("last")
 

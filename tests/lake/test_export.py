@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import pytest
 import tracklake as tl
 from tracklake.errors import LakeError, RunNotFoundError
 
-READ: dict[str, Any] = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}
+READ: dict[str, Any] = {
+    "parquet": pl.read_parquet,
+    "csv": pl.read_csv,
+    "jsonl": partial(pl.read_ndjson, infer_schema_length=None),
+}
 
 
 @pytest.fixture

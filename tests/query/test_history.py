@@ -105,10 +105,10 @@ def test_a_name_with_an_underscore_is_a_metric_like_others(tmp_path):
 
 
 def test_long_has_a_text_column_where_there_is_any(lake):
-    """Strings and JSON are text, a bool is true or false, None is null in both columns."""
+    """Strings and JSON are text, a bool is 1 or 0 and true or false, None is null in both columns."""
     found = lake.history(["flag", "note", "odd"], runs=["b"]).drop("run_id", "time")
     assert found.rows() == [
-        ("flag", 0, None, "true"),
+        ("flag", 0, 1.0, "true"),
         ("flag", 1, None, None),
         ("note", 0, None, "x"),
         ("note", 1, None, "y"),

@@ -50,8 +50,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
         ("n.first", pl.Int64, [2**53 + 1, None, None]),
         ("n.std", pl.Float64, [4503599627370494.5, None, None]),
         ("flag.first", pl.Boolean, [None, True, None]),
-        ("flag.count", pl.Int64, [None, 0, None]),
-        ("flag.max", pl.Float64, [None, None, None]),
+        ("flag.count", pl.Int64, [None, 2, None]),
+        ("flag.max", pl.Float64, [None, 1.0, None]),
         ("mix", pl.Int64, [None, 2, None]),
         ("mix.first", pl.String, [None, "low", None]),
         ("loss.min", pl.Int64, [8, None, None]),  # a metric of that whole name

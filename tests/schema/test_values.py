@@ -91,7 +91,7 @@ def back(value, *, put=store):
         (-(2**63), (1, -9223372036854775808.0, -9223372036854775808, None)),
         (10**400, (0, math.inf, None, None)),
         (-(10**400), (0, -math.inf, None, None)),
-        (True, (2, None, 1, None)),
+        (True, (2, 1.0, 1, None)),
         ("a", (3, None, None, "a")),
         ([1, "é"], (4, None, None, '[1, "é"]')),
         ({}, (4, None, None, "{}")),

@@ -98,7 +98,7 @@ def test_values_of_every_kind_are_stored_in_their_column(root):
     assert str(stored.pop("loss")) == "(nan, None, None, 0)"
     assert stored == {
         "n": (2.0**60, 2**60, None, 1),
-        "flag": (None, 1, None, 2),
+        "flag": (1.0, 1, None, 2),
         "note": (None, None, "x", 3),
         "l": (None, None, "[1]", 4),
         "none": (None, None, None, 5),

@@ -191,7 +191,7 @@ def test_where_states_are_too_many_to_be_looked_at_history_is_the_same(tmp_path,
     log(tmp_path, "b", {"m": 5.0}, {"n": "x"})
     monkeypatch.setattr("tracklake.storage.table.snapshot.READ_ALL", 1)
     found = tl.open(tmp_path).history(["m", "n"], runs=["a"]).select("step", "value", "text")
-    assert found.rows() == [(0, 0.0, None), (1, 9.0, None), (1, None, "true")]
+    assert found.rows() == [(0, 0.0, None), (1, 9.0, None), (1, 1.0, "true")]
 
 
 FORKING = """

@@ -256,7 +256,8 @@ NUMBERS = ["count", "min", "max", "mean", "std", "sum"]
     ("logged", "numbers", "ends"),
     [
         ([1.0, 2.0], [2, 1, 2, 1.5, math.sqrt(0.5), 3], (1, 2)),
-        ([True, "b", [1], None], [0, None, None, None, None, None], (True, [1])),
+        ([True, "b", [1], False, None], [2, 0, 1, 0.5, math.sqrt(0.5), 1], (True, False)),
+        (["b", [1], None], [0, None, None, None, None, None], ("b", [1])),
         ([5], [1, 5, 5, 5, None, 5], (5, 5)),
         ([1.0, math.inf, 2.0], [3, 1, math.inf, math.inf, math.nan, math.inf], (1, 2)),
         ([math.inf, -math.inf], [2, -math.inf, math.inf, math.nan, math.nan, math.nan], (math.inf, -math.inf)),
@@ -264,7 +265,7 @@ NUMBERS = ["count", "min", "max", "mean", "std", "sum"]
     ],
 )
 def test_rule_22_aggregates_are_over_numbers(run, logged, numbers, ends):
-    """Bools, texts, None and lists never count, NaN neither; infinities do; without a number there is only a count."""
+    """Booleans count as 0 and 1, infinities too; strings, None, lists and NaN do not; without a number there is a count."""
     run.define_metric("a", summary=[*NUMBERS, "first", "last"])
     for value in logged:
         run.log({"a": value})

@@ -241,7 +241,7 @@ DEVIATIONS: dict[str, tuple[int, dict[str, Any]]] = {
     "sum_glob_min_set_then_log": (24, {"summary": {"_step": 2, "x1.min": 1}}),
     "sum_min_update_dict": (24, {"summary": {"_step": 1, "x.min": 5}}),
     "sum_set_nan_over_logged": (26, {"summary": {"_step": 0, "x": math.nan}}),
-    "val_bool": (22, {"summary": {"_step": 1, "x": False, "y.last": False}}),
+    "val_bool": (22, {"summary": {"_step": 1, "x": False, "y.min": 0, "y.max": 1, "y.mean": 0.5, "y.last": False}}),
     "val_nan_min_middle": (
         22,
         {"summary": {"_step": 2, "x.min": 1, "x.max": 2, "x.mean": 1.5, "x.last": 2, "x.first": 1}},

@@ -10,7 +10,7 @@ import polars as pl
 from tracklake.common import arguments
 from tracklake.errors import UnknownNameError
 from tracklake.schema import naming, values
-from tracklake.schema.values import Kind
+from tracklake.schema.values import STORED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.
 
 def _exact_texts(config: pl.DataFrame, run_ids: pl.Series) -> pl.Series:
     """Return the exact text of each run's value in one column of config, null where the run has none."""
-    stored = ["kind", "value", "ival", "text"]
+    stored = list(STORED)
     distinct = config.select(stored).unique()
     texts = pl.Series("exact", [exact_text(values.restore(*row)) for row in distinct.iter_rows()], dtype=pl.String)
     of_runs = config.join(distinct.with_columns(texts), on=stored, nulls_equal=True).select("run_id", "exact")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FLOAT, _INT, _NULL = int(Kind.FLOAT), int(Kind.INT), int(Kind.NULL)
+_WHOLE = (_INT, int(Kind.BOOL))
 _BEFORE_ANY = -(1 << 63) - 1
 Row = tuple[int, int, "Mapping[str, tuple[int, int]]", tuple[Any, ...]]
 """(step, stamp, kind and place of each name, values) of a row."""
@@ -293,7 +294,7 @@ class RunningState:
             self._first = self._last
         if kind == _FLOAT:
             self._count_number(x)
-        elif kind == _INT:
+        elif kind in _WHOLE:
             self._count_number(float(x))
 
     def _count_number(self, x: float) -> None:

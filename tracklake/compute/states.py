@@ -17,7 +17,7 @@ from tracklake.compute.exact_sums import GroupSums
 from tracklake.compute.points import pseudo, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
-from tracklake.schema.values import Kind
+from tracklake.schema.values import STORED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     Columns = dict[str, pl.Series]
 
 _SERIES = ("run_id", "metric")
-_VALUE = ("step", "value", "ival", "text", "kind")
-_COUNTS = ("n_raw", "n_points", "n", "n_nan", "n_pos_inf", "n_neg_inf")
+_VALUE = ("step", *STORED)
+_COUNTS = ("n_raw", "n_points", "n", "n_bool", "n_nan", "n_pos_inf", "n_neg_inf")
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 
 
@@ -96,7 +96,7 @@ def _number_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
     n = each.count(finite)
     sums, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, each)
     columns = {"n": n, "n_nan": each.count(np.isnan(x) & number), "sum": sums.high, "sum_low": sums.low}
-    columns |= {"mean": sums.mean, "m2": m2}
+    columns |= {"mean": sums.mean, "m2": m2, "n_bool": each.count(points["kind"].to_numpy() == Kind.BOOL)}
     columns |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
     return {name: pl.Series(column) for name, column in columns.items()}
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.schema import values
+from tracklake.schema import values as schema_values
 from tracklake.schema.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 _PARTS = {"value": pl.Float64, "ival": pl.Int64, "text": pl.String}
-_STORED = {**_PARTS, "kind": pl.Int8}
-_HELD = {
+_STORED = {"kind": pl.Int8, **_PARTS}
+_COLUMNS_OF = {
     Kind.FLOAT: ("value",),
     Kind.INT: ("value", "ival"),
-    Kind.BOOL: ("ival",),
+    Kind.BOOL: ("value", "ival"),
     Kind.TEXT: ("text",),
     Kind.NULL: (),
 }
@@ -30,15 +30,15 @@ _KINDS = {
 }
 
 
-def place(found: pl.Series, at: pl.Series, size: int) -> pl.Series:
+def place(values: pl.Series, at: pl.Series, size: int) -> pl.Series:
     """Return a Series of this size with the values at their positions, no two at one, and null elsewhere.
 
     >>> place(pl.Series("x", [1.5, 2.5]), pl.Series([2, 0], dtype=pl.UInt32), 3).to_list()
     [2.5, None, 1.5]
     """
     if len(at) == size and at.is_sorted():
-        return found
-    return found.gather(inverse(at, size))
+        return values
+    return values.gather(inverse(at, size))
 
 
 def counted(size: int) -> pl.Series:
@@ -65,14 +65,14 @@ def typed(
     at: pl.Series,
     size: int,
     *,
-    whole: pl.DataFrame | None = None,
+    of_all: pl.DataFrame | None = None,
     taken: Collection[str] = (),
 ) -> list[pl.Series]:
-    """Return the column `name` of stored values (columns value, ival, text, kind), and `name.text` where kinds mix.
+    """Return the column `name` of stored values (columns kind, value, ival, text), and `name.text` where kinds mix.
 
     All integers give Int64, numbers Float64, bools Boolean, strings and JSON String. A mix keeps the numbers (else the
     bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently. Where there is no value
-    the type is that of the `whole` column, else Float64. A second column never bears a name that is `taken`.
+    the type is that of the column over all runs, `of_all`, else Float64. No second column bears a name that is `taken`.
 
     >>> rows = stored(pl.Series([0.1])).vstack(stored(pl.Series(["auto"])))
     >>> [(column.name, column.to_list()) for column in typed("lr", rows, counted(2), 2)]
@@ -80,14 +80,14 @@ def typed(
     """
     kinds = _kinds(stored["kind"])
     rest = kinds - _covered(kinds)
-    if not kinds and whole is not None:
-        kinds = _kinds(whole["kind"])
+    if not kinds and of_all is not None:
+        kinds = _kinds(of_all["kind"])
     main = stored.select(_main(kinds)).to_series() if rest else _pure(stored, kinds)
-    found = [place(main, at, size).alias(name)]
+    columns = [place(main, at, size).alias(name)]
     if rest:
         text = pl.when(pl.col("kind").is_in(list(rest))).then(in_words())
-        found.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
-    return found
+        columns.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
+    return columns
 
 
 def text_name(name: str, taken: Collection[str]) -> str:
@@ -124,21 +124,21 @@ def in_words(prefix: str = "") -> pl.Expr:
 
 
 def stored(column: pl.Series) -> pl.DataFrame:
-    """Return what a column's values are stored as: value, ival, text, kind; null is NULL. The inverse of `typed`.
+    """Return what a column's values are stored as: kind, value, ival, text; null is NULL. The inverse of `typed`.
 
     Raises UnstorableValueError, which names the column, for a value that has no stored form.
 
     >>> stored(pl.Series([3, None])).rows()
-    [(3.0, 3, None, 1), (None, None, None, 5)]
+    [(1, 3.0, 3, None), (5, None, None, None)]
     """
     kind = _kind(column.dtype)
     if kind is None:  # unusual types go value by value
-        rows = [(s.value, s.ival, s.text, s.kind) for s in (values.store(x, name=column.name) for x in column)]
+        rows = [schema_values.store(x, name=column.name) for x in column]
         return pl.DataFrame(rows, schema=_STORED, orient="row")
-    held = _HELD[kind]
-    shaped = [pl.lit(column if name in held else None).cast(dtype).alias(name) for name, dtype in _PARTS.items()]
+    filled = _COLUMNS_OF[kind]
+    shaped = [pl.lit(column if name in filled else None).cast(dtype).alias(name) for name, dtype in _PARTS.items()]
     kinds = pl.when(pl.lit(column).is_null()).then(int(Kind.NULL)).otherwise(int(kind)).cast(pl.Int8).alias("kind")
-    return pl.select(*shaped, kinds)
+    return pl.select(kinds, *shaped)
 
 
 def _kind(dtype: pl.DataType) -> Kind | None:
@@ -174,7 +174,7 @@ def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:
 
 def _main(kinds: set[int]) -> pl.Expr:
     if Kind.FLOAT in kinds or not kinds:
-        return pl.col("value")
+        return pl.when(pl.col("kind").is_in([Kind.FLOAT, Kind.INT])).then(pl.col("value"))
     if Kind.INT in kinds:
         return pl.when(pl.col("kind") == Kind.INT).then(pl.col("ival"))
     if Kind.BOOL in kinds:

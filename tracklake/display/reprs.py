@@ -16,6 +16,7 @@ from tracklake.compute.points import PSEUDO
 from tracklake.display.labels import clipped, duration, middle_out
 from tracklake.display.tables import card
 from tracklake.schema import values
+from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -278,10 +279,7 @@ def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:
 def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
     """Return the config values of a run as text, in the order of their names."""
     config = series.table.config.filter(pl.col("run_id") == run_id).sort("key")
-    return [
-        (str(key), str(values.restore(*stored)))
-        for key, *stored in config.select("key", "kind", "value", "ival", "text").iter_rows()
-    ]
+    return [(str(key), str(values.restore(*stored))) for key, *stored in config.select("key", *STORED).iter_rows()]
 
 
 def _more(states: pl.DataFrame, *, told: int) -> list[str]:

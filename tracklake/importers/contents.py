@@ -10,8 +10,8 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute import points, typed_columns
 from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import STAMP
-from tracklake.schema.values import Kind
+from tracklake.schema.tables import POINTS, STAMP
+from tracklake.schema.values import STORED, Kind
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table.partitions import Contents
 
@@ -104,8 +104,8 @@ def _points(rows: Rows, runs: Runs) -> pl.DataFrame:
         pl.Series("session", runs.session)[run],
         pl.Series("step", rows.step)[row],
         pl.Series("ts", runs.start)[run].cast(STAMP),
-        *("value", "ival", "text", "kind"),
-    ).filter(pl.col("kind") != Kind.NULL)
+        *STORED,
+    ).filter(pl.col("kind") != Kind.NULL)[list(POINTS)]
     repeated = (np.diff(rows.run) == 0) & (np.diff(rows.step) == 0)
     return points.sort(placed) if repeated.any() else placed
 
@@ -163,6 +163,6 @@ def _statements(runs: Runs, numbers: Ints, n: int, *, only_time: bool = False) -
         pl.Series("ts", runs.start[numbers])[run].cast(STAMP),
         pl.Series("op", [op for op, _, _ in columns], dtype=pl.String)[which],
         pl.Series("key", [key for _, key, _ in columns])[which],
-        *("value", "ival", "text", "kind"),
+        *STORED,
     )
     return placed.filter(pl.col("kind") != Kind.NULL).select(list(STATEMENTS))

@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake.schema import run_fields
 from tracklake.schema.tables import LAKE_RUN
-from tracklake.schema.values import Stored
+from tracklake.schema.values import STORED, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tracklake.importers.statements import SourceStatement
     from tracklake.storage.table.snapshot import Snapshot
 
-SAMPLE_KEY = ["metric", "step", "value", "ival", "text", "kind"]
+SAMPLE_KEY = ["metric", "step", *STORED]
 _SUFFIX = 8
 """Hex digits that tell apart runs of several sources that ask for one id."""
 
@@ -126,7 +126,7 @@ class RecordedSources:
         {}
         """
         rows = self._snapshot.statements.filter((pl.col("run_id") == run_id) & (pl.col("session") == session))
-        ordered = rows.sort("ts", maintain_order=True).select("op", "key", "kind", "value", "ival", "text")
+        ordered = rows.sort("ts", maintain_order=True).select("op", "key", *STORED)
         return {(op, key): Stored(*stored) for op, key, *stored in ordered.iter_rows()}
 
 

@@ -13,6 +13,7 @@ from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
 from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.values import STORED
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking.edit_session import write_session
 from tracklake.tracking.run_files import saved_files
@@ -143,7 +144,7 @@ class RecordedRun:
         True
         """
         statements = self._table().snapshot.statements_of(StatementKind.METADATA, run_id=self.id)
-        items = statements.select("key", "kind", "value", "ival", "text").iter_rows()
+        items = statements.select("key", *STORED).iter_rows()
         return naming.nest((key.split("."), values.restore(*stored)) for key, *stored in items)
 
     @property

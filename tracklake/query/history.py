@@ -15,7 +15,7 @@ from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.schema import definitions, naming
 from tracklake.schema.statistics import Statistic
 from tracklake.schema.tables import POINTS
-from tracklake.schema.values import Kind
+from tracklake.schema.values import STORED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,8 +30,7 @@ Steps = tuple[int | None, int | None] | range | None
 _SERIES = ["run_id", "metric"]
 _ENDS = 4
 """The least points of a series that is thinned: its first, its last and the two extremes."""
-_STORED = ["kind", "value", "ival", "text"]
-_NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in _STORED} | {"at": pl.UInt32})
+_NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in STORED} | {"at": pl.UInt32})
 
 
 class SeriesTable:
@@ -61,7 +60,7 @@ class SeriesTable:
         return frame.select("run_id", "metric", "step", "time", "value", typed_columns.in_words(), "ival", "kind")
 
     def _points(
-        self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = _STORED
+        self, names: Collection[str], ids: Collection[str] | None, *, raw: bool, stored_as: Sequence[str] = STORED
     ) -> pl.LazyFrame:
         stored = [name for name in names if name not in PSEUDO]
         frames = []
@@ -130,7 +129,7 @@ class SeriesTable:
         if downsample is None and steps is None:
             self._refuse_too_many(names, ids, most, counted="n_raw" if raw else "n_points")
         plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
-        stored_as = ["value"] if plain else _STORED  # of many points it matters how many columns are read
+        stored_as = ["value"] if plain else STORED  # of many points it matters how many columns are read
         read = scans.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         rows = self._ordered(read, names, ids)
         if rows.height > most and size is None:

@@ -16,11 +16,11 @@ from tracklake.errors import QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.quality import PREFIX, Quality
-from tracklake.query.summaries import STORED
 from tracklake.query.summary_columns import Cells, Rows, SummaryColumns
 from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -253,7 +253,7 @@ class RunTable:
         """
         values_of_runs = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
         configs: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        rows = values_of_runs.select("run_id", "key", "kind", "value", "ival", "text").iter_rows()
+        rows = values_of_runs.select("run_id", "key", *STORED).iter_rows()
         for run_id, items in groupby(rows, key=itemgetter(0)):
             configs[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
         return configs

@@ -18,6 +18,7 @@ from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tracklake.schema.definitions import Goal
     from tracklake.storage.table.snapshot_view import SnapshotView
 
-STORED = ("value", "ival", "text", "kind")
 LAST = tuple(f"last_{name}" for name in STORED)
 _EVENT = ["run_id", "key", "ts", "session", "op", *STORED]
 _STAMPED = (pl.col("ts").to_physical(), "session", "text")
@@ -234,11 +234,9 @@ class Summaries:
         shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(shaped)
         entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        for run_id, key, op, value, ival, text, kind in entries_frame.select(
-            "run_id", "key", "op", *STORED
-        ).iter_rows():
+        for run_id, key, op, *stored in entries_frame.select("run_id", "key", "op", *STORED).iter_rows():
             if op == StatementKind.EDIT or (run_id, key) not in shaped:
-                entries[run_id][key] = values.restore(kind, value, ival, text)
+                entries[run_id][key] = values.restore(*stored)
             elif numbers.get((run_id, key)) is not None:
                 entries[run_id][key] = numbers[run_id, key]
         return entries
@@ -294,7 +292,7 @@ def _statistics(row: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics that a row of states holds, by name."""
     numbers = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
     for end in ("first", "last"):
-        numbers[end] = values.restore(*(row[f"{end}_{name}"] for name in ("kind", "value", "ival", "text")))
+        numbers[end] = values.restore(*(row[f"{end}_{name}"] for name in STORED))
     return numbers
 
 

@@ -13,8 +13,8 @@ from tracklake.common.arguments import refused
 from tracklake.compute import sorted_groups, typed_columns
 from tracklake.compute.scans import READ_ALL
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.query.summaries import STORED
 from tracklake.schema import statistics
+from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Cells:
     """What some runs have in one column: the place of each run among all runs, and a value for each.
 
-    `values` are stored columns (value, ival, text, kind) of values of any kind, or the one column of a number.
+    `values` are stored columns (kind, value, ival, text) of values of any kind, or the one column of a number.
     """
 
     runs: pl.Series
@@ -86,7 +86,7 @@ class Rows:
         values, at = self.take(cells)
         if values.width == 1:
             return [typed_columns.place(values.to_series(), at, len(self)).alias(name)]
-        return typed_columns.typed(name, values, at, len(self), whole=cells.values)
+        return typed_columns.typed(name, values, at, len(self), of_all=cells.values)
 
 
 class SummaryColumns:

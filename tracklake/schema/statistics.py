@@ -16,6 +16,7 @@ import polars as pl
 
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.schema.naming import metric_name
+from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,7 +25,6 @@ _QUANTILE = re.compile(r"p([0-9]{1,2}(\.[0-9]+)?|100(\.0+)?)")
 _METRIC_AND_STATISTIC = re.compile(r"(.+?)(?<!\\)\.(p[0-9]+\.[0-9]+|[^.]*)", re.DOTALL)
 _NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
 _SUMS = (*_NUMBERS, "sum", "sum_low", "mean")
-_VALUE = ("step", "value", "ival", "text", "kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class StatisticSpec:
 
 
 def _end(end: str) -> StatisticSpec:
-    columns = tuple(f"{end}_{name}" for name in _VALUE)
+    columns = tuple(f"{end}_{name}" for name in ("step", *STORED))
     return StatisticSpec(dtype="any", columns=columns, scalar=lambda s: getattr(s, end), is_kind=True, is_measure=True)
 
 

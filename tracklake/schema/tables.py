@@ -17,7 +17,7 @@ POINTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "session": pl.Int64,
     "step": pl.Int64,
     "ts": STAMP,
-    "value": pl.Float64,  # every number (NaN and infinities too), and nothing else: not null <=> it counts
+    "value": pl.Float64,  # every number (NaN, infinities, 0 and 1 of a boolean): not null <=> it counts
     "ival": pl.Int64,  # the exact integer; 0 and 1 of a bool
     "text": pl.String,  # strings and JSON
     "kind": pl.Int8,  # values.Kind
@@ -31,7 +31,8 @@ STATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "metric": pl.String,
     "n_raw": pl.Int64,  # points as stored, overwritten ones too
     "n_points": pl.Int64,  # points that count: one a step
-    "n": pl.Int64,  # finite numbers
+    "n": pl.Int64,  # finite numbers, booleans as 0 and 1 among them
+    "n_bool": pl.Int64,  # of these, the booleans
     "n_nan": pl.Int64,
     "n_pos_inf": pl.Int64,
     "n_neg_inf": pl.Int64,

@@ -58,7 +58,7 @@ FLOAT, INT, BOOL, TEXT, JSON, NULL = (int(kind) for kind in Kind)  # plain ints:
 
 
 class Stored(NamedTuple):
-    """The stored form: `value` is set for FLOAT and INT, `ival` for INT and BOOL, `text` for TEXT and JSON.
+    """The stored form: `value` is set for FLOAT, INT and BOOL, `ival` for INT and BOOL, `text` for TEXT and JSON.
 
     >>> store(3, name="epoch")
     Stored(kind=1, value=3.0, ival=3, text=None)
@@ -72,6 +72,9 @@ class Stored(NamedTuple):
 
 NOTHING = Stored(NULL, None, None, None)
 """What a statement holds that has no value, and a value that is gone."""
+
+STORED = Stored._fields
+"""The columns of a stored value, in the one order in which they are selected, which Stored and restore take."""
 
 
 def store(value: object, *, name: str) -> Stored:
@@ -140,7 +143,7 @@ def _int(value: Any) -> Stored:
 
 
 def _bool(value: Any) -> Stored:
-    return _new((BOOL, None, int(value), None))
+    return _new((BOOL, 1.0, 1, None)) if value else _new((BOOL, 0.0, 0, None))
 
 
 def _text(value: Any) -> Stored:

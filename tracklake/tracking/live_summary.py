@@ -22,7 +22,7 @@ from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, STATES
-from tracklake.schema.values import Kind
+from tracklake.schema.values import STORED, Kind
 from tracklake.storage.journal import frame_format, row_decoding
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER
@@ -42,7 +42,6 @@ _SETTLED = 0.1
 """Seconds after which a folder that changes again gets another modification time."""
 _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
-_STORED = ("kind", "value", "ival", "text")
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
 _PSEUDO_KINDS = (("_step", _INT), ("_timestamp", _FLOAT), ("_runtime", _FLOAT))
 _MICROSECONDS = 1e6
@@ -129,7 +128,7 @@ class LiveSummary:
         for state in _in_microseconds(said).iter_rows(named=True):
             running.series(state["metric"]).absorb(state)
         edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
-        for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *_STORED).iter_rows():
+        for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *STORED).iter_rows():
             running.apply(stamp, op, key, values.Stored(*stored))
         project = dict(snapshot.sessions.select("session", "project").iter_rows())
         defined = snapshot.statements_of(StatementKind.DEFINE)
@@ -239,7 +238,7 @@ class _JournalFollower:
         for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
             self.running.series(state["metric"]).absorb(state)
         newest = _in_microseconds(found.filter(top).sort("ts", maintain_order=True))
-        for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *_STORED).iter_rows():
+        for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *STORED).iter_rows():
             self.running.series(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
         for item in tail.items:
             self.running.apply(item.stamp, item.op, item.key, item.stored)

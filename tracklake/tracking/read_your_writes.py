@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.query.summaries import Summaries
-from tracklake.schema.values import Kind, Stored
+from tracklake.schema.values import STORED, Kind, Stored
 from tracklake.storage.journal import host
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.live_summary import LiveSummary
@@ -89,7 +89,7 @@ class ReadYourWrites:
             points = points.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
         else:
             points = points.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
-        rows = points.select("kind", "value", "ival", "text").rows()
+        rows = points.select(*STORED).rows()
         return Stored(*rows[-1]) if rows else None
 
     def logged_at(self, metrics: Collection[str], step: int) -> list[str]:

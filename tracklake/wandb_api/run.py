@@ -17,6 +17,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import naming, run_fields, values
+from tracklake.schema.values import STORED
 from tracklake.tracking.run_mappings import Config
 from tracklake.wandb_api.page import BASE, Page, Row
 from tracklake.wandb_api.run_files import ApiRunFiles
@@ -35,7 +36,6 @@ ENTITY = "local"
 """There are no accounts: every entity is accepted, and this one shown."""
 _SETTABLE = ("name", "group", "job_type", "notes", "tags")
 """The fields that `update` stores."""
-_STORED = ("kind", "value", "ival", "text")
 
 
 class User(NamedTuple):
@@ -288,7 +288,7 @@ class ApiRun(ApiRunFiles):
         needed = [naming.metric_name(name) for name in wanted or ()]
         names = [*self._recorded.metrics, *PSEUDO, also] if wanted is None else [*needed, also]
         wanted_names = list(dict.fromkeys(name for name in names if name != "_step"))
-        points = self._page.lake.scan_history([*wanted_names, "_step"], runs=self.id).select("step", "metric", *_STORED)
+        points = self._page.lake.scan_history([*wanted_names, "_step"], runs=self.id).select("step", "metric", *STORED)
         ordered = points.sort("step", "metric").collect()
         for step, items in groupby(ordered.iter_rows(), key=itemgetter(0)):
             row = {metric: values.restore(*stored) for _, metric, *stored in items}

@@ -171,7 +171,7 @@ def stored(kind: int, value: Any) -> Stored:
     if kind == Kind.INT and is_int64(value):
         return Stored(kind, float(value), value, None)
     if kind == Kind.BOOL and value in (0, 1):
-        return Stored(kind, None, int(value), None)
+        return Stored(kind, float(value), int(value), None)
     if kind in (Kind.TEXT, Kind.JSON):
         return Stored(kind, None, None, _text(value))
     if kind == Kind.NULL and value is None:

@@ -9,7 +9,7 @@ import polars as pl
 from tracklake.common.lazy_numpy import np
 from tracklake.compute import points
 from tracklake.schema.tables import POINTS
-from tracklake.schema.values import Kind
+from tracklake.schema.values import STORED, Kind
 from tracklake.storage.journal import frame_format
 
 if TYPE_CHECKING:
@@ -100,16 +100,14 @@ def _values(raw: Ints, kinds: NDArray[np.int8]) -> dict[str, pl.Series]:
         }
     kind, exact = pl.Series("kind", kinds), pl.Series("ival", raw)
     split = pl.select(
-        pl.when(kind == Kind.FLOAT).then(floats).when(kind == Kind.INT).then(exact.cast(pl.Float64)).alias("value"),
+        pl.when(kind == Kind.FLOAT).then(floats).otherwise(exact.cast(pl.Float64)).alias("value"),
         pl.when(kind != Kind.FLOAT).then(exact).alias("ival"),
     )
     return {"value": split["value"], "ival": split["ival"], "text": nothing}
 
 
 def _of_unpacked(unpacked: list[tuple[int, UnpackedPoint]]) -> pl.DataFrame:
-    rows = [
-        (i, p.metric, p.step, p.stamp, p.stored.kind, p.stored.value, p.stored.ival, p.stored.text) for i, p in unpacked
-    ]
-    columns = ("metric", "step", "ts", "kind", "value", "ival", "text")
+    rows = [(i, p.metric, p.step, p.stamp, *p.stored) for i, p in unpacked]
+    columns = ("metric", "step", "ts", *STORED)
     schema = {"source": pl.UInt32} | {c: pl.Int64 if c == "ts" else POINTS[c] for c in columns}
     return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("ts").cast(POINTS["ts"]))

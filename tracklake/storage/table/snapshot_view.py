@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
-_COUNTED = [*_PIECE, "n_raw", "n_points", *_NUMBERS]
+_COUNTED = [*_PIECE, "n_raw", "n_points", "n_bool", *_NUMBERS]
 
 
 class DerivedNames(NamedTuple):
@@ -240,7 +240,8 @@ class SnapshotView(ABC):
         if missing:
             pieces = self.pieces(missing, _COUNTED, None)
             unresolved = self._unresolved_series(pieces)
-            other = set(pieces.filter(pl.col("n_points") != pl.sum_horizontal(_NUMBERS))["metric"]).union(PSEUDO)
+            no_number = (pl.col("n_points") != pl.sum_horizontal(_NUMBERS)) | (pl.col("n_bool") > 0)
+            other = set(pieces.filter(no_number)["metric"]).union(PSEUDO)
             self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
             self._all_numbers |= {metric: metric not in other for metric in missing}
         return True
