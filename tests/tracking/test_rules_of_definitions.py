@@ -265,7 +265,7 @@ NUMBERS = ["count", "min", "max", "mean", "std", "sum"]
     ],
 )
 def test_rule_22_aggregates_are_over_numbers(run, logged, numbers, ends):
-    """Booleans count as 0 and 1, infinities too; strings, None, lists and NaN do not; without a number there is a count."""
+    """Booleans count as 0 and 1, infinities too; strings, None, lists and NaN do not; `count` is always there."""
     run.define_metric("a", summary=[*NUMBERS, "first", "last"])
     for value in logged:
         run.log({"a": value})

@@ -17,7 +17,7 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.definitions import Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
-from tracklake.schema.values import Stored
+from tracklake.schema.values import STORED, Stored
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.run import Start
@@ -67,7 +67,7 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
     said = snapshot.statements_of(StatementKind.DEFINE, run_id=real_id)
-    config = table.config.filter(pl.col("run_id") == real_id).select("key", "kind", "value", "ival", "text")
+    config = table.config.filter(pl.col("run_id") == real_id).select("key", *STORED)
     start = Start(
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
@@ -121,7 +121,7 @@ def _fork_point(fork_from: object) -> tuple[str, int]:
 
 def _by_step(points: pl.DataFrame) -> list[tuple[int, dict[str, Stored]]]:
     """Return the rows of resolved points, by step."""
-    ordered = points.sort("step", "metric").select("step", "metric", "kind", "value", "ival", "text")
+    ordered = points.sort("step", "metric").select("step", "metric", *STORED)
     return [
         (step, {metric: Stored(*stored) for _, metric, *stored in row})
         for step, row in groupby(ordered.iter_rows(), key=itemgetter(0))
