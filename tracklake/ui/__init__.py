@@ -1,5 +1,6 @@
 """The page: the runs of a lake in a browser of this machine, while they log; no server of others, no account.
 
+- `analysis_pages`: comparisons and sweeps as tables and pictures.
 - `application`: which address is answered by which function.
 - `conditions`: what the page filters by, as the text of `where=`.
 - `curves`: curves as points or extremes of buckets, bands of groups, columns as numbers.
@@ -9,6 +10,7 @@
 - `http_handler`: one connection: requests read within limits, answered, written.
 - `markdown_tree`: Markdown as a tree of tags and texts, never as HTML.
 - `parameters`: what an address asks for, read with its type.
+- `query_pages`: named queries and SQL as tables and as files.
 - `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.
 - `run_details`: one run, and where each entry of its summary comes from.
 - `run_rows`: the runs table: windows, groups with their spread, which columns there are.
@@ -16,6 +18,7 @@
 - `sources`: the lakes that are shown, each read by one thread at a time, and a counter of their changes.
 - `static_files`: the modules, styles and the document in static/.
 - `view_code`: a view as Python, SQL and a shell command.
+- `views`: addresses under a name, kept in the lake.
 """
 
 from __future__ import annotations

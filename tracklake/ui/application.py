@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION
 from tracklake.errors import LakeError, QueryError, UnknownNameError
-from tracklake.ui import curves, run_details, run_rows, static_files, view_code
+from tracklake.ui import (
+    analysis_pages,
+    curves,
+    query_pages,
+    run_details,
+    run_rows,
+    static_files,
+    view_code,
+    views,
+)
 from tracklake.ui.edits import EDITS
 from tracklake.ui.replies import error_reply, json_reply
 from tracklake.ui.sources import Source
@@ -113,5 +122,12 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "curves": curves.chart,
     "bands": lambda source, parameters: json_reply(curves.bands(source, parameters)),
     "values": curves.values,
+    "compare": analysis_pages.compare,
+    "sweep": analysis_pages.sweep,
+    "picture": analysis_pages.picture,
+    "queries": query_pages.queries,
+    "ask": query_pages.ask,
+    "array": query_pages.array,
+    "views": views.views,
 }
-CHANGES = {**EDITS}
+CHANGES = {**EDITS, "view": views.keep}

@@ -37,6 +37,17 @@ class Parameters:
         """
         return next(reversed(self.texts(name)), None)
 
+    def beginning(self, prefix: str) -> dict[str, str]:
+        """Return the parameters whose names begin so, by what follows.
+
+        >>> Parameters([("p.metric", "acc")]).beginning("p.")
+        {'metric': 'acc'}
+        """
+        return {name.removeprefix(prefix): value for name, value in self._pairs if name.startswith(prefix)}
+
+    def __repr__(self) -> str:
+        return repr(self._pairs)
+
     def needed(self, name: str) -> str:
         """Return the value of this name, or raise QueryError.
 

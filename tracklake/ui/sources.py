@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.errors import TracklakeError
 from tracklake.lake.lake import open as open_lake
+from tracklake.sandbox.connection import Limits
+from tracklake.sql.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -23,6 +25,7 @@ STATE_SECONDS = 5.0
 CACHED = 24
 """Results kept, the least recently used given up first."""
 SQL_SECONDS = 20.0
+"""How long a text in SQL may take."""
 
 
 class _Reader(NamedTuple):
@@ -46,6 +49,7 @@ class Source:
         self.dir = lake.dir
         self._tables = _Reader(open_lake(lake.dir), threading.RLock())
         self._questions = _Reader(open_lake(lake.dir), threading.RLock())
+        self._questions.lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - its own lake
         self._cache: OrderedDict[Hashable, Any] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._snapshot: object = None

@@ -8,12 +8,12 @@ import { address, go, onAddress, set, start, state } from "./state.js";
 const PAGES = {
   runs: ["Runs", () => import("./runs_page.js")],
   charts: ["Charts", () => import("./charts_page.js")],
-  // scatter: ["Scatter", () => import("./scatter_page.js")],
-  // parallel: ["Parallel", () => import("./parallel_page.js")],
-  // compare: ["Compare", () => import("./compare_page.js")],
-  // sweep: ["Sweep", () => import("./sweep_page.js")],
+  scatter: ["Scatter", () => import("./scatter_page.js")],
+  parallel: ["Parallel", () => import("./parallel_page.js")],
+  compare: ["Compare", () => import("./compare_page.js")],
+  sweep: ["Sweep", () => import("./sweep_page.js")],
   // reports: ["Reports", () => import("./reports_page.js")],
-  // queries: ["Queries", () => import("./queries_page.js")],
+  queries: ["Queries", () => import("./queries_page.js")],
   run: ["Run", () => import("./run_page.js")],
 };
 const SECONDS = 1;

@@ -1,0 +1,206 @@
+"""Comparisons and sweeps for the page: the answers of `lake.compare` and `lake.sweep` as tables, and their pictures."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tracklake.common.arguments import check_word
+from tracklake.errors import QueryError, UnknownNameError
+from tracklake.ui import replies, run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from tracklake.analysis.comparison import Comparison
+    from tracklake.analysis.sweep import Sweep
+    from tracklake.display.tables import Sheet, Tabulated
+    from tracklake.lake.lake import Lake
+    from tracklake.plots.figure import Plot
+    from tracklake.ui.parameters import Parameters
+    from tracklake.ui.replies import Reply
+    from tracklake.ui.sources import Source
+
+RuleName = Literal["asha", "hyperband", "median"]
+"""The rules of early stopping that `Sweep.replay` knows by name."""
+ROWS = 60
+"""Rows of a table of results."""
+_WORDS = ("goal", "stat", "center", "unit", "test", "failed")
+"""Arguments of `lake.compare` that are words; of these `lake.sweep` takes goal, stat and failed."""
+
+
+def sheet(of: Tabulated) -> dict[str, Any]:
+    """Return what a result shows of itself: title, columns with their cells, rows that stand out, notes.
+
+    >>> found = sheet(example().compare("acc", by="lr", goal="max"))
+    >>> found["columns"][0], found["bold"]
+    ({'name': 'lr', 'right': True, 'cells': ['0.1', '0.01']}, [0])
+    """
+    shown: Sheet = of._sheet()  # noqa: SLF001 - as text and notebooks show it
+    columns = [{"name": c.heading, "right": c.right, "cells": c.cells[:ROWS]} for c in shown.columns]
+    return {"title": shown.title, "columns": columns, "bold": sorted(shown.bold), "notes": list(shown.notes)}
+
+
+def compare(source: Source, parameters: Parameters) -> Reply:
+    """Return a comparison of groups; parameters as those of `lake.compare`, baseline as a text of the group's keys.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> asked = Parameters([("metric", "acc"), ("by", "lr"), ("goal", "max")])
+    >>> compare(Source(example(), name="lake"), asked).status
+    200
+    """
+    arguments = _compare_arguments(source, parameters)
+    found = _comparison(source, arguments)
+    code = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "metric")
+    answer = sheet(found) | {
+        "markdown": found.to_markdown(),
+        "latex": found.to_latex(),
+        "python": f"lake.compare({arguments['metric']!r}, {code})",
+    }
+    return replies.json_reply(answer)
+
+
+def _compare_arguments(source: Source, parameters: Parameters) -> dict[str, Any]:
+    by = parameters.texts("by")
+    if not by:
+        raise QueryError("choose what makes the groups: by=...")
+    arguments: dict[str, Any] = {"metric": parameters.needed("metric"), "by": by if len(by) > 1 else by[0]}
+    arguments |= {name: texts for name in ("over", "task") if (texts := parameters.texts(name))}
+    arguments |= {name: word for name in _WORDS if (word := parameters.text(name))}
+    if parameters.text("baseline"):
+        arguments["baseline"] = _baseline(source, by, parameters.needed("baseline"))
+    return arguments | _chosen(source, parameters)
+
+
+def _chosen(source: Source, parameters: Parameters) -> dict[str, Any]:
+    """Return the arguments that choose runs."""
+    asked = run_rows.question(source, parameters)
+    project = [f"project = '{asked.project.replace(chr(39), 2 * chr(39))}'"] if asked.project else []
+    conditions = [*project, *([f"({asked.where})"] if asked.where else [])]
+    return {"where": " AND ".join(conditions)} if conditions else {}
+
+
+def _baseline(source: Source, by: list[str], text: str) -> Any:
+    """Return the value of a group by its text, among those that there are."""
+    with source.reading() as lake:
+        frame = lake.runs(columns=[_full(lake, name) for name in by])
+    rows = frame.drop("run_id", strict=False).unique().rows()
+    found = next((row for row in rows if run_rows.label(row) == text), None)
+    if found is None:
+        raise UnknownNameError.nearest("group", text, map(run_rows.label, rows))
+    return dict(zip(by, found, strict=True)) if len(by) > 1 else found[0]
+
+
+def _full(lake: Lake, name: str) -> str:
+    names = lake._view.runs.names  # noqa: SLF001 - which columns there are
+    return name if names.find(name) else f"config.{name}"
+
+
+def _comparison(source: Source, arguments: dict[str, Any]) -> Comparison:
+    def ask() -> Comparison:
+        with source.asking() as lake:
+            return lake.compare(**arguments)
+
+    return source.cached(("compare", repr(arguments)), ask)  # type: ignore[no-any-return]
+
+
+def _sweep(source: Source, parameters: Parameters) -> Sweep:
+    arguments: dict[str, Any] = {"metric": parameters.needed("metric")}
+    arguments |= {name: word for name in ("goal", "stat", "failed") if (word := parameters.text(name))}
+    if parameters.texts("param"):
+        arguments["params"] = parameters.texts("param")
+    arguments |= _chosen(source, parameters)
+
+    def ask() -> Sweep:
+        with source.asking() as lake:
+            return lake.sweep(**arguments)
+
+    return source.cached(("sweep", repr(arguments)), ask)  # type: ignore[no-any-return]
+
+
+def sweep(source: Source, parameters: Parameters) -> Reply:
+    """Return a part of what a sweep says: overview, best, importance, interactions, stability, luck or replay.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> asked = Parameters([("metric", "acc"), ("goal", "max"), ("part", "best")])
+    >>> b'"rows":2' in sweep(Source(example(), name="lake"), asked).body
+    True
+    """
+    name = parameters.text("part") or "overview"
+    if name not in _PARTS:
+        raise UnknownNameError.nearest("part of a sweep", name, _PARTS)
+    found = _sweep(source, parameters)
+
+    def read() -> dict[str, Any]:
+        with source.asking():
+            return _PARTS[name](found, parameters)
+
+    key = ("sweep part", name, parameters.text("rule"), id(found))
+    return replies.json_reply(source.cached(key, read))
+
+
+def _table(frame: pl.DataFrame) -> dict[str, Any]:
+    return {"table": replies.columns(frame.head(ROWS)), "rows": frame.height}
+
+
+def _rule(parameters: Parameters) -> RuleName:
+    rule = parameters.text("rule") or "median"
+    check_word("rule", rule, RuleName)
+    return rule  # type: ignore[return-value] # just checked
+
+
+_PARTS: dict[str, Callable[[Sweep, Parameters], dict[str, Any]]] = {
+    "overview": lambda found, _: sheet(found) | {"parameters": found.parameters["name"].to_list()},
+    "best": lambda found, _: _table(found.best(10)),
+    "importance": lambda found, _: _table(found.importance()),
+    "interactions": lambda found, _: _table(found.interactions()),
+    "stability": lambda found, _: _table(found.rank_stability()),
+    "luck": lambda found, _: {"text": str(found.luck())},
+    "replay": lambda found, parameters: sheet(found.replay(_rule(parameters))),
+}
+
+
+def picture(source: Source, parameters: Parameters) -> Reply:
+    """Return a picture of `lake.plot` as SVG: kind is leaderboard, importance, marginal or parallel.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> asked = Parameters([("kind", "leaderboard"), ("metric", "acc"), ("by", "lr"), ("goal", "max")])
+    >>> picture(Source(example(), name="lake"), asked).body[:4]
+    b'<svg'
+    """
+    kind = parameters.needed("kind")
+    if kind not in _PICTURES:
+        raise UnknownNameError.nearest("picture", kind, _PICTURES)
+    draw = _PICTURES[kind]
+
+    def make() -> str:
+        subject = _comparison(source, _compare_arguments(source, parameters)) if kind == "leaderboard" else None
+        swept = _sweep(source, parameters) if subject is None else None
+        with source.asking() as lake:
+            return svg(draw(lake, subject or swept, parameters))
+
+    return replies.picture(source.cached(("picture", repr(parameters)), make))
+
+
+_PICTURES: dict[str, Callable[[Lake, Any, Parameters], Plot]] = {
+    "leaderboard": lambda lake, found, _: lake.plot.leaderboard(found),
+    "importance": lambda lake, found, _: lake.plot.importance(found),
+    "marginal": lambda lake, found, parameters: lake.plot.marginal(found, parameters.needed("parameter")),
+    "parallel": lambda lake, found, _: lake.plot.parallel(found),
+}
+
+
+def svg(plot: Plot) -> str:
+    """Return a plot as the text of an SVG.
+
+    >>> svg(example().plot.scatter("lr", "loss.min"))[:4]
+    '<svg'
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return plot.save(Path(folder) / "plot.svg").read_text(encoding="utf-8")
