@@ -85,7 +85,7 @@ def test_sql_that_takes_too_long_is_stopped(lake, enter, monkeypatch):
         answer = browser.raw(
             "ask", sql="SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 11"
         )
-        assert (answer.status, "took longer than 0.2 s" in answer.json["error"]) == (400, True)
+        assert (answer.status, "took longer than" in answer.json["error"]) == (400, True)
         assert browser.ask("ask", sql="SELECT 1 AS one")["columns"][0]["values"] == [1]
 
 

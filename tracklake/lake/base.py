@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.errors import RunNotFoundError
 from tracklake.lake.recorded_run import RecordedRun
@@ -49,6 +50,14 @@ class LakeBase:
         self._newest: View | None = None
         self._engine = Engine()
         self._queries = named_queries.folders_of(queries)
+
+    def _reopened(self) -> Self:
+        """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
+        other = copy.copy(self)
+        vars(other).pop("_reader", None)
+        other._newest = None
+        other._engine = Engine()
+        return other
 
     @cached_property
     def _reader(self) -> SnapshotReader:

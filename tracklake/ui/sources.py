@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.errors import TracklakeError
-from tracklake.lake.lake import open as open_lake
 from tracklake.sandbox.connection import Limits
 from tracklake.sql.engine import Engine
 
@@ -47,8 +46,8 @@ class Source:
     def __init__(self, lake: Lake, *, name: str) -> None:
         self.name = name
         self.dir = lake.dir
-        self._tables = _Reader(open_lake(lake.dir), threading.RLock())
-        self._questions = _Reader(open_lake(lake.dir), threading.RLock())
+        self._tables = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
+        self._questions = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
         self._questions.lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - its own lake
         self._cache: OrderedDict[Hashable, Any] = OrderedDict()
         self._cache_lock = threading.Lock()
@@ -138,7 +137,7 @@ class Source:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether this process may not write the lake.
+        """Whether the page may not edit the lake: this process cannot write it, or it lies in an object store.
 
         >>> Source(example(), name="lake").is_read_only
         False
