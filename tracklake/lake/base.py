@@ -55,8 +55,7 @@ class LakeBase:
         """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
         other = copy.copy(self)
         vars(other).pop("_reader", None)
-        other._newest = None
-        other._engine = Engine()
+        vars(other).update(_newest=None, _engine=Engine())
         return other
 
     @cached_property
