@@ -64,6 +64,7 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
     @directory_option
     @click.option("--project", help="The project of all runs. [default: as the source has it]")
     @click.option("--dry-run", is_flag=True, help="Tell what would come in; write nothing.")
+    @click.option("--verify", is_flag=True, help="Compare the summaries with those that the sources hold.")
     @click.option("--step", help="Tables: the column of the step; '' counts the rows.")
     @click.option("--run-columns", default="", help="Tables: columns that tell runs apart, with commas between them.")
     @click.option(
@@ -82,6 +83,7 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
         named_paths: str | None,
         *,
         dry_run: bool,
+        verify: bool,
     ) -> None:
         """Import files, folders and all below them, and globs; tell what came in and what could not be read.
 
@@ -99,6 +101,7 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
             pattern=pattern,
             paths=named_paths,
             dry_run=dry_run,
+            verify=verify,
         )
         click.echo(str(report))
 

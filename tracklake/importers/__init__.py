@@ -10,8 +10,11 @@
 - `run_import`: an import from beginning to end: recognise, read, publish, and tell what came of it.
 - `sources`: where a table comes from: a CSV, Parquet or JSONL file, or a frame of polars, pandas or arrow.
 - `statements`: what a run record says beside its points, as stamped statements of one session.
+- `system_samples`: system metrics of imported runs: a stream of their own beside the history, as the writing side
+  keeps them.
 - `table`: tables as runs: one row a (run, step), with columns that tell runs apart, their config, the step and the
   metrics.
+- `verification`: our summaries beside those that a source holds: where they differ, by the rule that explains it.
 """
 
 from __future__ import annotations

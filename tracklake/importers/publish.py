@@ -10,6 +10,7 @@ import polars as pl
 
 from tracklake.compute import points, sorted_groups
 from tracklake.errors import CommitError
+from tracklake.importers import system_samples
 from tracklake.importers.open_session import OpenSession
 from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
@@ -61,6 +62,8 @@ class Publication:
         """Those runs, by project."""
         self.n_overwritten = 0
         """Points whose step comes again in their series, with another value."""
+        self.n_samples = 0
+        """Samples of system metrics."""
         self._began = time.monotonic()
         self._catalog = reader.catalog
         self._snapshot = reader.snapshot()
@@ -106,6 +109,11 @@ class Publication:
             self._table_sessions |= set(one.records.files["session"])
             self._count(project, one.records.files["run_id"], one.points)
 
+    @property
+    def sessions(self) -> list[OpenSession]:
+        """The sessions that were begun and are over."""
+        return list(self._ended.values())
+
     def commit(self) -> Imported:
         """Publish all that was taken in; nothing is in the lake before.
 
@@ -116,6 +124,7 @@ class Publication:
             self.end(session.record)
         self._write()
         if not self._written:
+            self._write_system_samples()
             return Imported(len(self.runs), self._n_points, 0)
         committed = None
         try:
@@ -130,7 +139,15 @@ class Publication:
                 "another process brought in runs of the same ids meanwhile, or this took more than an hour beside "
                 "other writers; nothing was imported. Try it again"
             )
-        return Imported(len(self.runs), self._n_points, len(self._written))
+        n_partitions = len(self._written)
+        self._written = []  # they are the lake's now
+        self._write_system_samples()
+        return Imported(len(self.runs), self._n_points, n_partitions)
+
+    def _write_system_samples(self) -> None:
+        if not self._is_dry:
+            for session in self._ended.values():
+                self.n_samples += system_samples.write(self._catalog.storage, session.record, session.run_id)
 
     def discard(self) -> None:
         """Delete what was written and not committed."""

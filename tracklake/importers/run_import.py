@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracklake.common.progress import progress
 from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
-from tracklake.importers import recognition, registry
+from tracklake.importers import recognition, registry, verification
 from tracklake.importers.publish import Publication
 from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord
+from tracklake.query.summaries import Summaries
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklake.importers.readers.records import Source
+    from tracklake.importers.verification import Difference
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 _SHOWN = 20
@@ -65,6 +67,8 @@ class ImportReport:
     unread: list[Unread] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     left_alone: list[Path] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    """Entries of summaries that are not as their sources have them; looked for with verify=True."""
     is_dry: bool = False
 
     def __str__(self) -> str:
@@ -72,6 +76,7 @@ class ImportReport:
         lines = [
             *_some([f"{one.format:<16} {one.path}: {_count(one)}" for one in self.sources], "sources"),
             *_some([f"note: {remark.path}: {remark.text}" for remark in self.remarks], "notes"),
+            *_some([f"differs: {one}" for one in self.differences], "differences"),
             *(f"could not be read: {one.path}: {one.reason}" for one in self.unread),
         ]
         if self.left_alone:
@@ -104,6 +109,7 @@ def import_paths(
     format: str | None,  # noqa: A002 - what the caller calls it
     options: ImportOptions,
     dry_run: bool = False,
+    verify: bool = False,
 ) -> ImportReport:
     r"""Bring in what lies at some paths; `Lake.import_from` tells what it means.
 
@@ -128,7 +134,7 @@ def import_paths(
     try:
         with progress("importing", total=total) as advance:
             for source, rooted in jobs.values():
-                _import_source(publication, source, rooted, report)
+                _import_source(publication, source, rooted, report, verify=verify)
                 advance(_size(source))
         imported = publication.commit()
     except BaseException:
@@ -136,14 +142,30 @@ def import_paths(
         raise
     report.runs, report.points = imported.runs, imported.points
     report.overwritten = publication.n_overwritten
+    if verify and not dry_run:
+        report.differences = _verified(reader, publication)
     report.projects = {project: len(runs) for project, runs in publication.projects.items()}
     return report
 
 
-def _import_source(publication: Publication, source: Source, options: ImportOptions, report: ImportReport) -> None:
+def _verified(reader: SnapshotReader, publication: Publication) -> list[Difference]:
+    """Compare the summaries of the runs that were imported with those that their sources hold."""
+    summaries = Summaries(reader.snapshot())
+    compared = ((session.run_id, session.record.expected) for session in publication.sessions)
+    return [
+        difference
+        for run_id, expected in compared
+        if expected is not None
+        for difference in verification.differences(run_id, summaries.of_run(run_id), expected)
+    ]
+
+
+def _import_source(
+    publication: Publication, source: Source, options: ImportOptions, report: ImportReport, *, verify: bool
+) -> None:
     """Take in one source; what cannot be read of it goes into the report, and no other source suffers."""
     state = state_of(source, options)
-    if publication.recorded.has_state(state):
+    if publication.recorded.has_state(state) and not verify:
         report.sources.append(ImportedSource(source.format, source.path, 0, 0))
         return
     facts = {"imported_from": source.path.name, "format": source.format, "source_state": state}

@@ -67,6 +67,7 @@ class ImportMethods(LakeBase):
         pattern: str | None = None,
         paths: str | None = None,
         dry_run: bool = False,
+        verify: bool = False,
     ) -> ImportReport:
         r"""Bring in what other tools left at a path: a file, a folder and all below it, a glob, or several of them.
 
@@ -79,7 +80,8 @@ class ImportMethods(LakeBase):
         For tables: `step` is the column of the step ("": rows are counted), `run_columns` tell runs apart, `metrics`
         must be numbers; `restart` says what a falling step means ("new-run", "continue", "last-wins"; by default it is
         an error); `pattern` is a regular expression with named groups for text logs; `paths` names parts of paths as
-        config, "{model}/seed{seed}/metrics.csv". `dry_run` writes nothing. Raises SourceError for a path that is not
+        config, "{model}/seed{seed}/metrics.csv". `dry_run` writes nothing; `verify` compares the
+        summaries with those that the sources hold. Raises SourceError for a path that is not
         there, UnknownNameError for a format that there is not.
 
         >>> from pathlib import Path
@@ -100,4 +102,6 @@ class ImportMethods(LakeBase):
             path=paths,
         )
         several = [path] if isinstance(path, str | os.PathLike) else list(path)
-        return run_import.import_paths(self._reader, several, format=format, options=options, dry_run=dry_run)
+        return run_import.import_paths(
+            self._reader, several, format=format, options=options, dry_run=dry_run, verify=verify
+        )

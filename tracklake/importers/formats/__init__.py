@@ -11,6 +11,8 @@ A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; s
 - `stable_baselines`: stable-baselines3: the episodes of `monitor.csv`, and `progress.csv` of its logger.
 - `table`: any table of curves: CSV, TSV, text, JSON Lines or Parquet; wide, long, or one row a run.
 - `text_log`: text logs, read by a pattern of the caller: `step (?P<step>\d+).*loss (?P<loss>[\d.]+)`.
+- `wandb`: Weights & Biases: offline `.wandb` files of every age, and whole `./wandb` folders; without the wandb
+  package.
 - `yolo`: Ultralytics YOLO: `runs/detect/train/results.csv`, its args.yaml beside it.
 """
 

@@ -11,9 +11,13 @@
 - `many_runs`: tables of many runs: with a column that tells them apart, long ones of (run, step, metric, value), one
   row a run.
 - `places`: where a file lies, as what tells runs apart: ids, projects and config from the parts of paths.
+- `protobuf`: protocol Buffers without a schema: the fields of a message as numbers and bytes.
+- `record_log`: the log of records that W&B writes: LevelDB's framing in blocks of 32 KiB, after a header of seven
+  bytes.
 - `records`: what an importer yields: run records, batches of their points, and remarks on what was read.
 - `run_files`: A file of curves as one run: its place, the config beside it, its rows.
 - `table_files`: files that hold tables, by their endings.
+- `wandb_records`: the records of a W&B file, decoded by hand: what a run says, row by row, without the wandb package.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import bytestream
+from tracklake.importers.readers import bytestream, records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _NOT_JSON = (b"NaN", b"Infinity")
@@ -101,25 +101,7 @@ def of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     [(1.0, None), (0.5, 'x')]
     """
     names = dict.fromkeys(name for row in rows for name in row)
-    return pl.DataFrame([column(name, [row.get(name) for row in rows]) for name in names])
-
-
-def column(name: str, values: Iterable[Any]) -> pl.Series:
-    """Return values as a Series of the one type that they have; where they mix, of objects, which keep their kinds.
-
-    >>> column("x", [1, None, 2]).dtype, column("x", [1, "a"]).dtype
-    (Int64, Object)
-    """
-    listed = list(values)
-    kinds = {type(value) for value in listed} - {type(None)}
-    try:
-        if kinds <= {int, float}:
-            return pl.Series(name, listed, dtype=pl.Float64 if float in kinds else pl.Int64)
-        if len(kinds) == 1 and kinds <= {str, bool}:
-            return pl.Series(name, listed)
-    except (TypeError, OverflowError, pl.exceptions.PolarsError):  # an integer beyond int64
-        pass
-    return pl.Series(name, listed, dtype=pl.Object)
+    return pl.DataFrame([records.series(name, [row.get(name) for row in rows]) for name in names])
 
 
 def flat(frame: pl.DataFrame, separator: str = ".") -> pl.DataFrame:

@@ -70,6 +70,8 @@ class RunRecord:
     exit_code: int | None = None
     is_timed: bool = True
     """False where the source has no time: runtime is null then."""
+    expected: Mapping[str, Any] | None = None
+    """The summary as the source has it, to compare ours with; None: it has none."""
     system: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     """Samples of system metrics: microseconds since the epoch, and numbers by name."""
 
@@ -156,6 +158,23 @@ def _column(name: str, column: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
     label = pl.Series("metric", [name]).new_from_index(0, len(column))
     frame = pl.DataFrame([label, *rows, *stored])
     return frame.filter(pl.col("kind") != int(Kind.NULL)) if column.null_count() else frame
+
+
+def series(name: str, values: Sequence[Any]) -> pl.Series:
+    """Return values as a Series: of one type where they have one, else of objects, which keep their kinds.
+
+    >>> series("x", [1, None]).dtype, series("x", [0.5, 1]).to_list(), series("x", [1, "a"]).dtype
+    (Int64, [0.5, 1.0], Object)
+    """
+    kinds = {type(value) for value in values} - {type(None)}
+    try:
+        if kinds <= {int, float}:
+            return pl.Series(name, values, dtype=pl.Float64 if float in kinds else pl.Int64)
+        if len(kinds) == 1 and kinds <= {str, bool}:
+            return pl.Series(name, values)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):  # an integer beyond int64
+        pass
+    return pl.Series(name, values, dtype=pl.Object)
 
 
 def numbers(metric: pl.Series, *, step: pl.Series, value: pl.Series, ts: pl.Series | None = None) -> pl.DataFrame:
