@@ -39,8 +39,7 @@ def write(storage: Storage, record: RunRecord, run_id: str) -> int:
         header={"imported_from": record.identity},
     )
     for moment, numbers in fresh:
-        key_set, declaration = journal.declare(tuple(numbers), "d" * len(numbers))
-        journal.append(declaration + key_set.row(moment, 0, list(numbers.values())))
+        journal.append_row(moment, 0, tuple(numbers), "d" * len(numbers), list(numbers.values()))
     journal.finish([])
     return len(fresh)
 
