@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,12 +10,25 @@ import polars as pl
 from tracklake.errors import LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 
 READ_ALL = 1_000_000
 """States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
 LOOK = "`tracklake check` tells what is wrong with this lake"
+
+
+def scan(paths: Path | list[Path], *, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.LazyFrame:
+    """Scan Parquet files of one schema; no files have no rows.
+
+    A path is never a pattern, and the names of its folders are no columns: a lake may lie in `sweep[1]/seed=1/`.
+
+    >>> scan([], schema={"value": pl.Float64}).collect().height
+    0
+    """
+    if not paths and not isinstance(paths, Path):
+        return pl.LazyFrame(schema=schema)
+    return pl.scan_parquet(paths, schema=dict(schema), glob=False, hive_partitioning=False)
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:

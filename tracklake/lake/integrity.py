@@ -21,6 +21,7 @@ from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 from tracklake.storage.table import partitions
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.spent_journals import ORPHAN_SECONDS
+from tracklake.storage.table.verified_files import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
     names = (partition.history, partition.states, partition.runs)
     for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
         try:
-            digest = partitions.checksum(storage.fetch(name))
+            digest = checksum(storage.fetch(name))
         except OSError as error:
             report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
@@ -121,8 +122,8 @@ def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool
 
 def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
     """Compute the states of a partition, or a sample of them, again; return how many."""
-    stored = pl.scan_parquet(storage.fetch(partition.states), schema=STATES)
-    points = pl.scan_parquet(storage.fetch(partition.history), schema=POINTS)
+    stored = scans.scan(storage.fetch(partition.states), schema=STATES)
+    points = scans.scan(storage.fetch(partition.history), schema=POINTS)
     try:
         series = scans.collect(stored.select(_SERIES))
         if not full:
@@ -190,10 +191,13 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
         for entry in catalog.storage.list(layout.SYSTEM_FOLDER, suffix=JOURNAL_SUFFIX)
     ]
     names = ["/".join(at) for at in [*((JOURNAL_FOLDER, file.entry.name) for file in files), *streams]]
+    over = {f"{JOURNAL_FOLDER}/{file.entry.name}" for file in files if not file.entry.writable}
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
-            faults = JournalReader(catalog.storage.follow(name)).read().faults
-            report.findings.extend(str(fault._replace(file=name)) for fault in faults)
+            reader = JournalReader(catalog.storage.follow(name))
+            faults = reader.read().faults
+            cut = reader.cut() if name in over else None
+            report.findings.extend(str(fault._replace(file=name)) for fault in (*faults, *([cut] if cut else [])))
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 
 

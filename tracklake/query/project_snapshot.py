@@ -13,6 +13,7 @@ from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from tracklake.storage.table.snapshot_view import SnapshotView
 
@@ -56,7 +57,7 @@ class ProjectSnapshot(WrappedSnapshot):
         """The points of these runs that are not in committed files yet."""
         return self._inner.live_points.filter(pl.col("run_id").is_in(list(self._run_ids)))
 
-    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs, others' beside it."""
         return self._inner.history_files(runs=self._within(runs))
 

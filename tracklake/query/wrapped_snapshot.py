@@ -8,6 +8,7 @@ from tracklake.storage.table.snapshot_view import SnapshotView
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     import polars as pl
 
@@ -34,7 +35,7 @@ class WrappedSnapshot(SnapshotView):
         """The points that are not in committed files yet, as logged (schema POINTS)."""
         return self._inner.live_points
 
-    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs."""
         return self._inner.history_files(runs=runs)
 

@@ -6,12 +6,17 @@ operation that decides between processes is `put_if_absent`.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
 import os
 import secrets
+import shutil
 import stat
 import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracklake.errors import CommitError, LakeError
@@ -19,7 +24,6 @@ from tracklake.storage.backend import NO_ENTRIES, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 _LINK_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -52,7 +56,7 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self.location = root
         """The folder as it was given, perhaps seen from where the process was then."""
-        self.root = root.absolute()
+        self.root = _decodable(root.absolute())
         """The folder, also for a process that has gone to another one since."""
 
     def path(self, name: str) -> Path:
@@ -271,6 +275,20 @@ def sync_folder(folder: Path) -> None:
             raise
 
 
+@lru_cache
+def _decodable(root: Path) -> Path:
+    """Return a path of the folder that engines can take: names that are not UTF-8 go by way of a link."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        folder = tempfile.mkdtemp(prefix="tracklake-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # the link, never what it points to
+        link = Path(folder, "lake")
+        link.symlink_to(root, target_is_directory=True)
+        return link
+    return root
+
+
 def _entry(file: os.DirEntry[str]) -> Entry | None:
     """Return the entry of a regular file, None for a folder or a file that has just vanished."""
     try:
@@ -360,6 +378,9 @@ def _write_synced(path: Path, data: bytes) -> None:
 def _make_folder(folder: Path) -> None:
     """Make a folder and those above it, each durably."""
     if folder.is_dir():
+        return
+    if folder.is_symlink():  # a lake whose name engines cannot take, not made yet
+        _make_folder(folder.readlink())
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)

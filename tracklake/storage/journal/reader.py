@@ -121,6 +121,21 @@ class JournalReader:
         self.is_empty &= not (self.header or decoder.records.faults)
         return decoder.records
 
+    def cut(self) -> Fault | None:
+        """Return the damage of a file that is over, as its missing write bit tells, and yet lacks its last frame.
+
+        >>> from pathlib import Path
+        >>> path = next((Path(example().dir) / "journal").glob("fast*"))
+        >>> path.chmod(0o600), path.write_bytes(path.read_bytes()[:-9]), path.chmod(0o400)
+        (None, ..., None)
+        >>> reader = JournalReader(path)
+        >>> reader.read().n_points, reader.cut().reason
+        (6, 'the file is over, but its last frame is missing: it was cut')
+        """
+        if self.closed is not None:
+            return None
+        return Fault(self.path.name, self.offset, "the file is over, but its last frame is missing: it was cut")
+
     def _bytes(self, through: int | None) -> bytes:
         try:
             with self.path.open("rb", buffering=0) as file:

@@ -17,6 +17,7 @@
 - `snapshot_view`: what is asked of a snapshot: the points that count and merged states, over stored points and pieces
   of states.
 - `spent_journals`: which sealed journal files nobody appends to any more, and their deletion.
+- `verified_files`: the files of partitions as local paths, each held against its commit before its first use.
 """
 
 from __future__ import annotations

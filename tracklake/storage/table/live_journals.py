@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common.warnings import warn_once
 from tracklake.compute import points, states
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage import layout
@@ -17,6 +18,7 @@ from tracklake.storage.table import partitions, sealing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tracklake.storage.journal.reader import Fault
     from tracklake.storage.table.catalog import Catalog, JournalFile, Watermark
 
 
@@ -47,11 +49,24 @@ class LiveJournal:
         (None, 6, None)
         """
         appended = self._reader.read(through=self._until)
+        cut = self._reader.cut() if self._until is None and not self.file.entry.writable else None
+        for fault in (*appended.faults, *([cut] if cut else [])):
+            self._warn(fault)
         if self._reader.is_empty or (not appended and self.records):
             return None
         self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
         closed = self._reader.closed is not None
         return JournalSlice(self._header, self.file.name.n, appended, self._reader.offset, closed)
+
+    def _warn(self, fault: Fault) -> None:
+        """Tell of damage, once a process; what lies beyond it is read."""
+        place = self._catalog.storage.describe(f"{layout.JOURNAL_FOLDER}/{fault.file}")
+        run_id = self._reader.header.get("run", self.file.name.run)
+        warn_once(
+            f"{place}:{fault.offset}",
+            f"tracklake: {place} is damaged at byte {fault.offset} ({fault.reason}): rows of run {run_id!r} may be "
+            "missing; lake.check() tells more",
+        )
 
     def apply(self, delta: JournalDelta) -> None:
         """Add what was read.

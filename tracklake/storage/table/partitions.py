@@ -9,17 +9,16 @@ from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
-from zlib import crc32
 
 import polars as pl
 
 from tracklake.compute import states
-from tracklake.compute.scans import LOOK, collect
-from tracklake.errors import LakeError
+from tracklake.compute.scans import collect, scan
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.table.delta_actions import Partition
+from tracklake.storage.table.verified_files import checksum, verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,49 +167,17 @@ def read_sessions(
     >>> read_sessions(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
     ['fast']
     """
-    path = storage.fetch(partition.runs)
+    sessions = scan(verified(storage, partition, "runs"), schema=SESSIONS)
     if not with_statements:
-        files = collect(pl.scan_parquet(path, glob=False).select(list(statements.FILES)))
-        return statements.concat([])._replace(files=files)
+        return statements.concat([])._replace(files=collect(sessions.select(list(statements.FILES))))
     if runs is None:
-        return statements.unnest(pl.read_parquet(_sound(storage, partition)))
+        return statements.unnest(collect(sessions))
     if not any(may_contain(storage, partition, run_id) for run_id in runs):
         return statements.concat([])
     names = {run_id.casefold() for run_id in runs}
-    ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
+    ids = collect(sessions.select("run_id"))["run_id"].unique()
     ids_any_case = [run_id for run_id in ids if run_id.casefold() in names]
-    return statements.unnest(collect(pl.scan_parquet(path).filter(pl.col("run_id").is_in(ids_any_case))))
-
-
-def _sound(storage: Storage, partition: Partition) -> bytes:
-    """Return the bytes of a runs file that has the checksum of its commit."""
-    try:
-        data = storage.read(partition.runs)
-    except OSError as error:
-        raise LakeError(f"{storage.describe(partition.runs)} cannot be read: {error.strerror}. {LOOK}") from error
-    if (len(data), crc32(data)) != (partition.sizes[2], partition.crcs[2]):
-        raise LakeError(
-            f"{storage.describe(partition.runs)} is damaged: its checksum is not the one of its commit. {LOOK}"
-        )
-    return data
-
-
-def verify(storage: Storage, partition: Partition) -> None:
-    """Raise LakeError unless all three files have the sizes and checksums of their commit.
-
-    >>> lake = example()
-    >>> _ = lake.refresh()
-    >>> (part,) = lake._view.snapshot.version.partitions.values()
-    >>> verify(lake._storage, part)
-    """
-    names = (partition.history, partition.states, partition.runs)
-    for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
-        try:
-            digest = checksum(storage.fetch(name))
-        except OSError as error:
-            raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
-        if digest != (size, crc):
-            raise LakeError(f"{storage.describe(name)} is damaged: its checksum is not that of its commit. {LOOK}")
+    return statements.unnest(collect(sessions.filter(pl.col("run_id").is_in(ids_any_case))))
 
 
 def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
@@ -224,7 +191,7 @@ def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
     >>> may_contain(lake._storage, part, "FAST"), may_contain(lake._storage, part, "faster")
     (True, False)
     """
-    hashes, wanted = _hashes(storage.fetch(partition.runs)), hash(run_id.casefold())
+    hashes, wanted = _hashes(verified(storage, partition, "runs")), hash(run_id.casefold())
     at = bisect_left(hashes, wanted)
     return at < len(hashes) and hashes[at] == wanted
 
@@ -232,7 +199,7 @@ def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
 @lru_cache(maxsize=4096)
 def _hashes(path: Path) -> array[int]:
     """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
-    ids = collect(pl.scan_parquet(path).select("run_id"))["run_id"].unique()
+    ids = collect(scan(path, schema=SESSIONS).select("run_id"))["run_id"].unique()
     return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
 
 
@@ -251,22 +218,6 @@ def session_starts(records: SessionRecords) -> pl.DataFrame:
     joined = starts.join(bases, on=["run_id", "session"], how="left")
     has_time = ~pl.col("session").is_in(untimed["session"].unique().implode())
     return joined.with_columns(pl.when(has_time).then(pl.col("runtime_base").fill_null(0.0)))
-
-
-def checksum(path: Path) -> tuple[int, int]:
-    """Return (bytes, crc32) of a file.
-
-    >>> from pathlib import Path
-    >>> _ = Path("a").write_bytes(b"hello")
-    >>> checksum(Path("a"))
-    (5, 907060870)
-    """
-    size = crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            size += len(chunk)
-            crc = crc32(chunk, crc)
-    return size, crc
 
 
 class ParquetFile:

@@ -16,6 +16,7 @@ from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.journal.statements import SessionRecords
 from tracklake.storage.table import partitions, rewinds
+from tracklake.storage.table.verified_files import SIBLINGS, verified
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -61,7 +62,8 @@ def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
     """
     storage = catalog.storage
     for part in plan.inputs:
-        partitions.verify(storage, part)  # else damage would get a new and sound checksum
+        for sibling in SIBLINGS:
+            verified(storage, part, sibling)  # else damage would get a new and sound checksum
     records = merged_records([partitions.read_sessions(storage, p) for p in plan.inputs])
     settled = _settled(catalog, records)
     sizes = _sizes(storage, plan.inputs, records)
@@ -134,7 +136,7 @@ def _sizes(storage: Storage, inputs: Sequence[Partition], records: SessionRecord
 def _counts(storage: Storage, inputs: Sequence[Partition]) -> pl.DataFrame:
     """Return project, run_id and points of each run that has any."""
     files = [storage.fetch(part.states) for part in inputs]
-    counts = pl.scan_parquet(files, schema=STATES, glob=False).filter(~pl.col("metric").is_in(points.PSEUDO))
+    counts = scans.scan(files, schema=STATES).filter(~pl.col("metric").is_in(points.PSEUDO))
     return scans.collect(counts.group_by(_RUN).agg(pl.col("n_raw").sum().alias("points")))
 
 
@@ -161,7 +163,7 @@ def _chunks(
     storage: Storage, plan: Rewrite, runs: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series
 ) -> Iterator[pl.DataFrame]:
     """Yield the points of these runs that may still count, sorted, some runs at a time."""
-    stored = pl.scan_parquet([storage.fetch(part.history) for part in plan.inputs], schema=POINTS, glob=False)
+    stored = scans.scan([storage.fetch(part.history) for part in plan.inputs], schema=POINTS)
     if plan.purged:
         stored = stored.filter(~pl.col("run_id").is_in(list(plan.purged)))
     for chunk in _cut(runs, CHUNK_POINTS):

@@ -15,13 +15,16 @@ from tracklake.storage import layout
 from tracklake.storage.journal import file_names, statements
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
+from tracklake.storage.table.verified_files import verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from pathlib import Path
 
     from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.live_journals import LiveJournal
+    from tracklake.storage.table.verified_files import Sibling
 
 FRAMES = 32
 """So many frames of live points stay apart."""
@@ -87,12 +90,12 @@ class Snapshot(SnapshotView):
         2.0
         """
         files = self.history_files(runs=runs)
-        frames = [pl.scan_parquet(files, schema=POINTS)] if files else []
+        frames = [scans.scan(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
         return scans.only(stored, metrics=metrics, runs=runs)
 
-    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs.
 
         >>> lake = example()
@@ -100,10 +103,7 @@ class Snapshot(SnapshotView):
         >>> len(before), len(lake._view.snapshot.history_files(runs=["fast"]))
         (0, 1)
         """
-        return [
-            self._path(self.version.partitions[h.partition].history)
-            for h in partitions_with_runs(self._partition_runs, runs)
-        ]
+        return self._files_of(runs, "history")
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
@@ -133,15 +133,12 @@ class Snapshot(SnapshotView):
     def _is_one_project(self) -> bool:
         return self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique() <= 1
 
-    def _path(self, name: str) -> str:
-        return str(self._storage.fetch(name))
+    def _files_of(self, runs: Collection[str] | None, sibling: Sibling) -> list[Path]:
+        partitions = [self.version.partitions[h.partition] for h in partitions_with_runs(self._partition_runs, runs)]
+        return verified_all(self._storage, partitions, sibling)
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
-        files = [
-            self._path(self.version.partitions[h.partition].states)
-            for h in partitions_with_runs(self._partition_runs, runs)
-        ]
-        sealed = pl.scan_parquet(files, schema=STATES) if files else pl.LazyFrame(schema=STATES)
+        sealed = scans.scan(self._files_of(runs, "states"), schema=STATES)
         frames = [sealed, *(frame.lazy() for frame in self._live_states)]
         return [scans.only(frame, metrics=metrics, runs=runs) for frame in frames]
 

@@ -17,6 +17,7 @@ from tracklake.storage.table import partitions, rewinds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     from tracklake.storage.table.delta_log import Version
 
@@ -73,7 +74,7 @@ class SnapshotView(ABC):
         """The points that are not in committed files yet, as logged (schema POINTS)."""
 
     @abstractmethod
-    def history_files(self, *, runs: Collection[str] | None = None) -> list[str]:
+    def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs."""
 
     @abstractmethod

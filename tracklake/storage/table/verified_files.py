@@ -1,0 +1,103 @@
+"""Verified files: the files of partitions as local paths, each held against its commit before a process first uses it.
+
+An answer is given only from bytes that were verified: a decoder that meets a flipped bit may give another answer, or
+end the process. A file is read once at memory speed, several at a time, and remembered by size and time of change.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+from zlib import crc32
+
+from tracklake.compute.scans import LOOK
+from tracklake.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from tracklake.storage.backend import Storage
+    from tracklake.storage.table.delta_actions import Partition
+
+Sibling = Literal["history", "states", "runs"]
+"""Which of the three files of a partition."""
+SIBLINGS: tuple[Sibling, ...] = ("history", "states", "runs")
+_CHUNK = 1 << 20
+_verified: dict[tuple[str, int, int], int] = {}
+"""The checksum of each (path, size, time of change in ns) that this process has read."""
+
+
+def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
+    """Return the local path of a file of a partition whose bytes are those that were committed.
+
+    Raises LakeError if it is gone, cannot be read, or is damaged.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> verified(lake._storage, part, "states").name == f"part-{part.id}.parquet"
+    True
+    """
+    name = getattr(partition, sibling)
+    place = SIBLINGS.index(sibling)
+    try:
+        path = storage.fetch(name)
+        status = path.stat()
+        if status.st_size != partition.sizes[place]:
+            raise _damaged(storage, name, f"it has {status.st_size:,} bytes, not {partition.sizes[place]:,}")
+        if _checksum(path, status) != partition.crcs[place]:
+            raise _damaged(storage, name, "its checksum is not the one of its commit")
+    except FileNotFoundError as error:
+        raise LakeError(f"{storage.describe(name)} is gone. {LOOK}") from error
+    except OSError as error:
+        raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
+    return path
+
+
+def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sibling) -> list[Path]:
+    """Return the same for many partitions, in their order; what is new is read by as many threads as there are cores.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> len(verified_all(lake._storage, lake._view.snapshot.version.partitions.values(), "history"))
+    1
+    """
+    chosen = list(partitions)
+    if len(chosen) == 1:
+        return [verified(storage, chosen[0], sibling)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(lambda partition: verified(storage, partition, sibling), chosen))
+
+
+def checksum(path: Path) -> tuple[int, int]:
+    """Return bytes and CRC-32 of a file.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a").write_bytes(b"hello")
+    >>> checksum(Path("a"))
+    (5, 907060870)
+    """
+    size = crc = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            size += len(chunk)
+            crc = crc32(chunk, crc)
+    return size, crc
+
+
+def _checksum(path: Path, status: os.stat_result) -> int:
+    key = (str(path), status.st_size, status.st_mtime_ns)
+    known = _verified.get(key)
+    if known is None:
+        _, known = checksum(path)
+        _verified[key] = known
+    return known
+
+
+def _damaged(storage: Storage, name: str, reason: str) -> LakeError:
+    return LakeError(
+        f"{storage.describe(name)} is damaged: {reason}. Restore it from a copy, or set it aside by "
+        "`tracklake repair`, which names what was lost"
+    )
