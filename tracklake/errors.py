@@ -7,6 +7,7 @@ TracklakeError
 │   ├── RunExistsError
 │   └── RunFinishedError
 ├── UnknownNameError           a metric, column, statistic or query that is not there (also a KeyError)
+│   └── AmbiguousNameError     a name that is a metric and a value of config
 ├── ConfigError                a config value that would change without allow_val_change (also a ValueError)
 ├── DefinitionError            a metric definition that cannot be (also a ValueError)
 ├── UnstorableValueError       a value that has no stored form (also a TypeError)
@@ -84,14 +85,18 @@ class UnknownNameError(TracklakeError, KeyError):
     """A metric, column, statistic or query that is not there."""
 
     @classmethod
-    def of_one_value(cls, name: str) -> Self:
-        """Build the error for who asks for the history or a statistic of a derived value of the runs.
+    def of_one_value(cls, name: str, *, is_derived: bool = True) -> Self:
+        """Build the error for who asks for the history or a statistic of what is one value a run.
 
         >>> print(UnknownNameError.of_one_value("cost"))
         'cost' is derived as one value a run, so it has no history and no statistics; it is the column 'summary.cost'
         """
-        said = f"{name!r} is derived as one value a run, so it has no history and no statistics"
-        return cls(f"{said}; it is the column {f'summary.{name}'!r}")
+        origin = "is derived as one value a run" if is_derived else "was set by hand as one value a run"
+        return cls(f"{name!r} {origin}, so it has no history and no statistics; it is the column {f'summary.{name}'!r}")
+
+
+class AmbiguousNameError(UnknownNameError):
+    """A name that means several things; the error lists what to say for each."""
 
 
 class ConfigError(TracklakeError, ValueError):

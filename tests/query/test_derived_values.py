@@ -248,12 +248,12 @@ def test_a_value_has_no_history_and_no_statistics(tmp_path: Path):
         lambda: lake.at_best("cost", goal="min"),
         lambda: lake.compare("cost", by="k", stat="max"),
         lambda: lake.query("learning_curve", metric="cost"),
-        lambda: lake.query("leaderboard", metric="cost"),
+        lambda: lake.query("leaderboard", metric="cost", stat="max"),
     ):
         with pytest.raises(UnknownNameError, match=r"'cost' is derived as one value a run.*'summary\.cost'"):
             ask()
     with pytest.raises(UnknownNameError, match=r'Here: stat="entry"'):
-        lake.query("leaderboard", metric="cost")
+        lake.query("leaderboard", metric="cost", stat="max")
     with pytest.raises(UnknownNameError, match=r"did you mean 'summary\.cost'"):
         lake.runs(columns=["summary.cost.max"])
     assert lake.compare("cost", by="k").table["mean"].to_list() == [1.0, 2.0]

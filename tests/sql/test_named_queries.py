@@ -273,7 +273,8 @@ def test_queries_about_derived_values_of_runs(tmp_path: Path):
     both = {"a": "cost", "b": "entry", "goal_a": "min", "goal_b": "max"}
     assert lake.query("pareto", **both, stat_a="entry").rows() == [("a", "a", 6.0, 5.0)]
     with pytest.raises(UnknownNameError, match=r'\'cost\' is derived as one value a run.* Here: stat_a="entry"'):
-        lake.query("pareto", **both, stat_b="entry")
+        lake.query("pareto", **both, stat_a="max")
+    assert lake.query("pareto", **both).rows() == [("a", "a", 6.0, 5.0)]
     with pytest.raises(UnknownNameError, match="'cost' is derived as one value a run"):
         lake.query("tricky", metric="cost")
 

@@ -39,6 +39,7 @@ def notes(of: Context) -> Iterator[str]:
     if of.base is None:
         yield f"no run has a value of {of.grouped.objective.name}"
         return
+    yield from of.grouped.pooled
     yield from _of_baseline(of)
     yield from _of_diverged(of.grouped)
     yield from _of_runs(of)

@@ -46,6 +46,8 @@ class GroupedRuns(NamedTuple):
     repeats: list[str]
     unit: Unit
     counting: Counting = Counting()
+    pooled: tuple[str, ...] = ()
+    """The sentence that says of which projects the runs are, if of several."""
 
     @property
     def n_groups(self) -> int:
@@ -141,7 +143,9 @@ def read(
     )
     numbered = numbered.with_columns(_units(table, numbered))
     first = numbered.unique("group_no", keep="first").sort("group_no")
-    return GroupedRuns(numbered, first.select(by), objective, by, tasks, repeats, design.unit, counting)
+    return GroupedRuns(
+        numbered, first.select(by), objective, by, tasks, repeats, design.unit, counting, grouping.pooled(table, ids)
+    )
 
 
 def _columns(table: RunTable, design: Design, run_ids: pl.Series) -> _Columns:

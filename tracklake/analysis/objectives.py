@@ -11,7 +11,7 @@ from tracklake.analysis.stats.options import Diverged, Failed
 from tracklake.common import arguments
 from tracklake.common.text import number_of
 from tracklake.compute.points import PSEUDO
-from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.errors import AmbiguousNameError, DefinitionError, UnknownNameError
 from tracklake.schema import statistics
 from tracklake.schema.definitions import goal_of
 from tracklake.schema.statistics import Statistic
@@ -137,15 +137,22 @@ def resolve(
 def _column(table: RunTable, name: str, stat: str | None) -> str | None:
     """Return the column of the runs that a name means, None where it means a metric or a statistic of one."""
     metrics = {*table.snapshot.metrics, *PSEUDO}
-    if name in metrics:
-        return None
     key = name.removeprefix("summary.")
-    if key in table.snapshot.derived.entries and key not in metrics:
+    if name in metrics or key in metrics:
+        return None
+    if key in table.summaries.value_keys:
         if stat not in (None, "last"):
             raise table.unknown(key)
         return f"summary.{key}"
-    is_statistic = name.startswith("summary.") and (key in metrics or key.rpartition(".")[0] in metrics)
-    return name if name in table.names.available and not is_statistic else None
+    parsed = statistics.split_statistic(key)
+    if parsed is not None and parsed.metric in metrics:
+        return None
+    try:
+        return table.names.resolve(name).name
+    except AmbiguousNameError:
+        raise
+    except UnknownNameError:
+        return None
 
 
 def _of_statistic(table: RunTable, path: str | tuple[str, str], stat: str | None, goal: str | None) -> Objective:

@@ -352,7 +352,8 @@ def _sheet(of: Sweep) -> Sheet:
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     columns = parameters.shown(rows)
     best = [f"the best is {number(value, 4)}" for value in of.best()["value"].head(1)]
-    notes = (*best, *objectives.divergence(of.runs, of.objective, of.counting))
+    pooled = grouping.pooled(of.series.table, of.runs["run_id"])
+    notes = (*best, *pooled, *objectives.divergence(of.runs, of.objective, of.counting))
     diverged = f", {of.runs['diverged'].sum():,} diverged" if of.runs["diverged"].any() else ""
     counts = f"{len(of):,} runs, {of.runs['failed'].sum():,} failed{diverged}"
     title = f"{of.objective.name} ({better} is better): {counts}, {varies}"

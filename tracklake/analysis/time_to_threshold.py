@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import group_keys, grouped_runs, learning_curves
+from tracklake.analysis import group_keys, grouped_runs, grouping, learning_curves
 from tracklake.analysis.stats import significance, survival
 from tracklake.common import arguments
 from tracklake.common.text import number_of
@@ -54,6 +54,8 @@ class TimeToThreshold(Tabulated):
     runs: pl.DataFrame = field(repr=False)
     p: float | None
     baseline: dict[str, Any] | None
+    pooled: tuple[str, ...] = ()
+    """The sentence that says of which projects the runs are, if of several."""
 
     def _sheet(self) -> Sheet:
         return _sheet(self)
@@ -119,6 +121,7 @@ def time_to(
         runs=runs.drop("group_no"),
         p=None if math.isnan(p) else p,
         baseline=None if base is None else {key: groups[key][base] for key in keys},
+        pooled=grouping.pooled(series.table, by["run_id"]),
     )
 
 
@@ -211,6 +214,7 @@ def _sheet(of: TimeToThreshold) -> Sheet:
 
 
 def _notes(of: TimeToThreshold) -> Iterator[str]:
+    yield from of.pooled
     n, reached = int(of.table["n"].sum()), int(of.table["n_reached"].sum())
     if n and not reached:
         yield f"none of {number_of(n, 'run')} reached it: no group is sooner than another"

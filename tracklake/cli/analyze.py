@@ -9,7 +9,7 @@ import click
 import tracklake as tl
 from tracklake.analysis.stats.options import Center, Diverged, Failed, Test, Unit
 from tracklake.cli import terminal
-from tracklake.cli.base import directory_option, listed, main, metric_names, read, read_pair
+from tracklake.cli.base import directory_option, listed, main, metric_names, project_option, read, read_pair
 from tracklake.cli.terminal import forms, give, limit
 
 goal_option = click.option(
@@ -39,6 +39,7 @@ diverged_option = click.option(
 @goal_option
 @click.option("--stat", help="The statistic that is a run's number. [default: best]")
 @where_option
+@project_option
 @click.option("--baseline", metavar="KEYS", help='The group to compare with: 0.1, or {"lr": 0.1}. [default: the best]')
 @click.option(
     "--center", type=click.Choice(get_args(Center)), default="mean", show_default=True, help="What is compared."
@@ -82,6 +83,7 @@ def compare(
 @click.option("--params", help="The columns of config that count, with commas. [default: all that vary]")
 @click.option("--stat", help="The statistic that is a run's number. [default: best]")
 @where_option
+@project_option
 @failed_option
 @diverged_option
 @click.option("--best", type=click.IntRange(min=1), help="Show this many of the best runs instead.")
@@ -125,6 +127,7 @@ def sweep(
 @directory_option
 @goal_option
 @where_option
+@project_option
 @limit
 @forms
 def at_budget(
@@ -154,6 +157,7 @@ def at_budget(
 @click.option("--x", help="What is counted: time, or a metric such as tokens.  [default: the step]")
 @click.option("--by", help="What makes the groups: columns with commas. [default: all runs are one group]")
 @where_option
+@project_option
 @click.option(
     "--baseline", metavar="KEYS", help='The group to compare with: 0.1, or {"lr": 0.1}. [default: the soonest]'
 )

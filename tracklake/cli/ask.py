@@ -11,7 +11,16 @@ import polars as pl
 
 import tracklake as tl
 from tracklake.cli import terminal
-from tracklake.cli.base import directory_option, listed, main, metric_names, query_names, read_pair, run_ids
+from tracklake.cli.base import (
+    directory_option,
+    listed,
+    main,
+    metric_names,
+    project_option,
+    query_names,
+    read_pair,
+    run_ids,
+)
 from tracklake.cli.terminal import forms, give, limit
 from tracklake.lake.export import described
 from tracklake.sql import named_queries
@@ -19,7 +28,7 @@ from tracklake.sql import named_queries
 
 @main.command(short_help="Show the runs.")
 @directory_option
-@click.option("--project", help="Only this project.")
+@project_option
 @click.option("--where", help="A SQL condition over the runs' columns; names with a slash in double quotes.")
 @click.option("--columns", help="Names and globs, separated by commas: 'name,config.*,summary.val/acc.max'.")
 @click.option(
@@ -96,6 +105,7 @@ def _curve(name: str, points: pl.DataFrame) -> str:
 @main.command(short_help="Show points of the history.")
 @click.argument("metrics", nargs=-1, shell_complete=metric_names)
 @directory_option
+@project_option
 @click.option("--run", "runs", multiple=True, shell_complete=run_ids, help="Only this run. May be repeated.")
 @click.option("--where", help="Only runs that meet a SQL condition over their columns.")
 @click.option("--steps", metavar="FIRST:LAST", help="Only these steps, both included: 100:200, 100: or :200.")
@@ -149,6 +159,7 @@ def _steps(text: str | None) -> tuple[int | None, int | None] | None:
 @main.command(short_help="Ask in SQL.")
 @click.argument("text", required=False)
 @directory_option
+@project_option
 @click.option("--file", type=click.File(encoding="utf-8"), help="Read the text from a file; - for standard input.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="The value of $NAME. May be repeated.")
 @limit
@@ -158,6 +169,7 @@ def sql(
     directory: str,
     form: str | None,
     limit: int | None,
+    project: str | None,
     file: Any,
     params: tuple[str, ...],
 ) -> None:
@@ -175,7 +187,7 @@ def sql(
     """
     if (text is None) == (file is None):
         raise click.UsageError("give a text, or a file with --file; one of the two")
-    lake = tl.open(directory)
+    lake = tl.open(directory, project=project)
     statement = text if text is not None else file.read()
     result = lake.sql(statement, **dict(_param(pair) for pair in params))
     if form is None and result.columns == ["explain_key", "explain_value"]:
@@ -194,6 +206,7 @@ def _param(text: str) -> tuple[str, Any]:
 @click.argument("name", required=False, shell_complete=query_names)
 @click.argument("params", nargs=-1, metavar="[PARAM=VALUE]...")
 @directory_option
+@project_option
 @click.option("--queries", "folders", multiple=True, type=click.Path(), help="A folder of .sql files of your own.")
 @click.option("--about", is_flag=True, help="Say what NAME answers, takes and returns, and ask nothing.")
 @limit
@@ -204,6 +217,7 @@ def query(
     directory: str,
     form: str | None,
     limit: int | None,
+    project: str | None,
     folders: tuple[str, ...],
     *,
     about: bool,
@@ -224,7 +238,8 @@ def query(
     elif about:
         click.echo(_about(named_queries.get(name, folders)))
     else:
-        result = tl.open(directory, queries=folders).query(name, **_typed(named_queries.get(name, folders), params))
+        lake = tl.open(directory, queries=folders, project=project)
+        result = lake.query(name, **_typed(named_queries.get(name, folders), params))
         give(result, form=form, rows=terminal.most(form, limit))
 
 
@@ -255,8 +270,9 @@ def _about(query: named_queries.NamedQuery) -> str:
 
 @main.command(short_help="What is in the lake?")
 @directory_option
+@project_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def describe(directory: str, *, as_json: bool) -> None:
+def describe(directory: str, project: str | None, *, as_json: bool) -> None:
     """Show what is in the lake, in one screen: runs by state, projects, metrics, what is not sealed yet.
 
     \b
@@ -264,7 +280,7 @@ def describe(directory: str, *, as_json: bool) -> None:
       tracklake describe
       tracklake describe --json
     """
-    contents = tl.open(directory).describe()
+    contents = tl.open(directory).describe(project=project)
     if as_json:
         click.echo(json.dumps(contents.as_dict(), ensure_ascii=False))
         return

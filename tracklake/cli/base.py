@@ -66,6 +66,8 @@ directory_option = click.option(
     "--dir", "directory", envvar="TRACKLAKE_DIR", default="lake", show_default=True, show_envvar=True, help="The lake."
 )
 
+project_option = click.option("--project", help="Only this project.")
+
 
 def choices(of: Callable[[str | None], Iterable[str]]) -> Callable[..., list[CompletionItem]]:
     """Return what completes a word in a shell by names, which `of` finds for a lake; none where that fails.

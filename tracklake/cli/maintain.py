@@ -7,7 +7,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 import tracklake as tl
 from tracklake.cli import demo as demonstration
-from tracklake.cli.base import directory_option, main, run_ids
+from tracklake.cli.base import directory_option, main, project_option, run_ids
 
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
@@ -75,7 +75,8 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
               help="The form of the files.")  # fmt: skip
 @click.option("--run", "run_id", shell_complete=run_ids, help="Only this run: its rows, and all else as run.json.")
 @click.option("--where", help="Only runs that meet a SQL condition over their columns.")
-def export(folder: str, directory: str, form: str, run_id: str | None, where: str | None) -> None:
+@project_option
+def export(folder: str, directory: str, form: str, run_id: str | None, where: str | None, project: str | None) -> None:
     """Write a new folder with the files runs, summaries and history, for tools that know nothing of a lake.
 
     runs has one row a run, with the columns that `tracklake runs` has; summaries one row a (run, metric, statistic);
@@ -87,7 +88,7 @@ def export(folder: str, directory: str, form: str, run_id: str | None, where: st
       tracklake export out --format csv --where "project = 'digits'"
       tracklake export best --run h64-lr0.1-seed0 --format jsonl
     """
-    written = tl.open(directory).export(folder, form=form, run=run_id, where=where)  # type: ignore[arg-type]
+    written = tl.open(directory).export(folder, form=form, run=run_id, where=where, project=project)  # type: ignore[arg-type]
     for path in written:
         click.echo(str(path))
 

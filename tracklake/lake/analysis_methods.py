@@ -52,6 +52,7 @@ class AnalysisMethods(LakeBase):
         confidence: float = 0.95,
         draws: int = 10_000,
         seed: int = 0,
+        project: str | None = None,
     ) -> Comparison:
         """Which settings are better, and is it more than the luck of seeds? One row a group, the best first.
 
@@ -96,7 +97,7 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis.contrasts import Settings
 
         _need("scipy")
-        table = self._view.runs
+        table = self._view_of(project).runs
         objective = objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         design = grouped_runs.Design(by, over=over, task=task, unit=unit)
         counting = objectives.Counting(failed, diverged)
@@ -112,6 +113,7 @@ class AnalysisMethods(LakeBase):
         goal: str | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> pl.DataFrame:
         """What had each run reached with equal means? One row a run (and budget), for runs without a value too.
 
@@ -130,7 +132,7 @@ class AnalysisMethods(LakeBase):
         """
         from tracklake.analysis import learning_curves
 
-        series = self._view.series
+        series = self._view_of(project).series
         direction = objectives.direction(series.table, metric, goal)
         return learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
 
@@ -146,6 +148,7 @@ class AnalysisMethods(LakeBase):
         where: Where = None,
         baseline: Any = None,
         confidence: float = 0.95,
+        project: str | None = None,
     ) -> TimeToThreshold:
         """How much (steps, time, tokens...) does it take to reach a threshold? One row a group of runs.
 
@@ -167,7 +170,7 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import time_to_threshold
 
         _need("scipy")
-        series = self._view.series
+        series = self._view_of(project).series
         direction = objectives.direction(series.table, metric, goal)
         grouped = grouping.grouped(series.table, by, runs=runs, where=where)
         return time_to_threshold.time_to(
@@ -184,6 +187,7 @@ class AnalysisMethods(LakeBase):
         goal: str | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> pl.DataFrame:
         """How good was a run on the way, not only at the end? The area under its curve, one row a run.
 
@@ -198,7 +202,7 @@ class AnalysisMethods(LakeBase):
         """
         from tracklake.analysis import learning_curves
 
-        series = self._view.series
+        series = self._view_of(project).series
         best = objectives.direction(series.table, metric, goal) if best_so_far else None
         return learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
 
@@ -215,6 +219,7 @@ class AnalysisMethods(LakeBase):
         goal: str | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> pl.DataFrame:
         """How do groups of runs learn? Their curves aligned on one x axis, one row a (group, x).
 
@@ -230,7 +235,7 @@ class AnalysisMethods(LakeBase):
         """
         from tracklake.analysis import learning_curves
 
-        series = self._view.series
+        series = self._view_of(project).series
         best = objectives.direction(series.table, metric, goal) if best_so_far else None
         grouped = grouping.grouped(series.table, by, runs=runs, where=where)
         return learning_curves.learning_curves(
@@ -248,6 +253,7 @@ class AnalysisMethods(LakeBase):
         stat: str | None = None,
         failed: Failed = "exclude",
         diverged: Diverged = "count",
+        project: str | None = None,
     ) -> Sweep:
         """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
 
@@ -267,12 +273,20 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import sweep
 
         _need("scipy")
-        series = self._view.series
+        series = self._view_of(project).series
         objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         counting = objectives.Counting(failed, diverged)
         return sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
 
-    def quality(self, metric: str, *, goal: str | None = None, runs: Runs = None, where: Where = None) -> pl.DataFrame:
+    def quality(
+        self,
+        metric: str,
+        *,
+        goal: str | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        project: str | None = None,
+    ) -> pl.DataFrame:
         """What is wrong with each run's history of this metric? One row a run, null for one without it.
 
         n_nan, n_inf: values that are not finite. diverged_at: the step from which on none is finite, null if the last
@@ -288,9 +302,10 @@ class AnalysisMethods(LakeBase):
         >>> example().quality("acc", goal="max").select("run_id", "plateau_at", "stalled").rows()
         [('slow', 2, False), ('fast', 1, True)]
         """
-        table = self._view.runs
+        view = self._view_of(project)
+        table = view.runs
         direction = None if goal is None else objectives.direction(table, metric, goal)
-        (name,) = self._view.series.known(arguments.metric("metric", metric))
+        (name,) = view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
         return ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")
 

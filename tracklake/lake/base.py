@@ -6,12 +6,15 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from tracklake.errors import RunNotFoundError
+from tracklake.common import arguments
+from tracklake.errors import QueryError, RunNotFoundError
 from tracklake.lake.recorded_run import RecordedRun
 from tracklake.query import derived_snapshot, run_filter
 from tracklake.query.history import SeriesTable
+from tracklake.query.project_snapshot import of_project
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
+from tracklake.sandbox.connection import Limits
 from tracklake.sql import named_queries
 from tracklake.sql.engine import Engine
 from tracklake.storage import layout
@@ -34,6 +37,12 @@ class View(NamedTuple):
     series: SeriesTable
 
 
+def _view(logged: SnapshotView) -> View:
+    snapshot = derived_snapshot.over(logged)
+    table = RunTable(Summaries(snapshot))
+    return View(logged, snapshot, table, SeriesTable(table))
+
+
 class LakeBase:
     """Storage, reader, SQL engine and view of one lake; the parts of `Lake` are its subclasses."""
 
@@ -44,11 +53,17 @@ class LakeBase:
         create: bool = False,
         queries: Sequence[os.PathLike[str] | str] = (),
         storage_options: Mapping[str, str] | None = None,
+        project: str | None = None,
+        sql_memory: str | None = None,
+        sql_seconds: float | None = None,
     ) -> None:
+        limits = Limits.of(sql_memory, sql_seconds)
         connect = layout.create if create else layout.open_existing
         self._storage = connect(layout.root_of(root), options=storage_options)
-        self._newest: View | None = None
-        self._engine = Engine()
+        self._project = None if project is None else arguments.text("project", project)
+        self._logged: SnapshotView | None = None
+        self._views: dict[str | None, View] = {}
+        self._engine = Engine(limits)
         self._queries = named_queries.folders_of(queries)
 
     def _reopened(self) -> Self:
@@ -73,13 +88,28 @@ class LakeBase:
 
     @property
     def _view(self) -> View:
-        """The view over the newest snapshot; the last one again if nothing has changed."""
+        """The view over the newest snapshot, of the project for which the lake was opened."""
+        return self._view_of(None)
+
+    def _view_of(self, project: str | None) -> View:
+        """Return the view over one project (None: as opened), the last one again if nothing has changed.
+
+        Raises UnknownNameError for a project that is not there, QueryError for another than the lake was opened for.
+        """
+        project = self._chosen(project)
         logged = self._reader.snapshot()
-        if self._newest is None or self._newest.logged is not logged:
-            snapshot = derived_snapshot.over(logged)
-            table = RunTable(Summaries(snapshot))
-            self._newest = View(logged, snapshot, table, SeriesTable(table))
-        return self._newest
+        if self._logged is not logged:
+            self._logged, self._views = logged, {}
+        if project not in self._views:
+            self._views[project] = _view(logged if project is None else of_project(logged, project))
+        return self._views[project]
+
+    def _chosen(self, project: str | None) -> str | None:
+        if project is None:
+            return self._project
+        if self._project not in (None, arguments.text("project", project)):
+            raise QueryError(f"project={project!r}; this lake was opened for project={self._project!r} alone")
+        return project
 
     def run(self, run_id: str) -> RecordedRun:
         """Return one run: .config .summary (writable, at once) .history() .state .tags .metrics.

@@ -103,17 +103,15 @@ class DefinitionMethods(LakeBase):
         for name in ("expression", "description", "unit"):
             if (text := getattr(derivation, name)) is not None:
                 arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
-        if project is not None:
-            run_fields.check_project(project)
+        project = self._project if project is None else run_fields.check_project(project)
         derivation_checks.check(derivation, project=project, table=self._view.runs)
         change = (op, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
 
     def _say(self, change: Change, *, project: str | None) -> None:
         """Write a statement about the lake, or one project of it, later than all that was said before."""
-        if project is not None:
-            run_fields.check_project(project)
-        newest = self._view.runs.snapshot.files["last"].dt.epoch("us").max()
+        project = self._project if project is None else run_fields.check_project(project)
+        newest = self._reader.snapshot().files["last"].dt.epoch("us").max()
         edit_session.write_session(
             self._storage,
             run_id=LAKE_RUN,

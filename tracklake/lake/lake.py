@@ -69,8 +69,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         >>> lake.runs(columns=["config.lr", "summary.loss.min"], order_by="-summary.loss.min").rows()
         [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
         """
-        return self._view.runs.select(
-            project=project, runs=runs, where=where, wanted=columns, order_by=order_by, limit=limit
+        return self._view_of(project).runs.select(
+            runs=runs, where=where, wanted=columns, order_by=order_by, limit=limit
         )
 
     def summaries(
@@ -80,6 +80,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         runs: Runs = None,
         where: Where = None,
         shape: Shape = "wide",
+        project: str | None = None,
     ) -> pl.DataFrame:
         """What is this statistic of that metric, for each run? Any statistic of any metric, defined or not.
 
@@ -92,9 +93,9 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
         """
         arguments.check_word("shape", shape, Shape)
-        view = self._view
+        view = self._view_of(project)
         requested = summary_columns.paths(paths)
-        available = {*view.snapshot.metrics, *PSEUDO, *view.snapshot.derived.entries}
+        available = {*view.snapshot.metrics, *PSEUDO, *view.runs.summaries.value_keys}
         parsed = summary_columns.labelled(
             [(path, statistics.parse_statistic(path, metrics=available)) for path in requested]
         )
@@ -118,6 +119,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         raw: bool = False,
         limit: int = 100_000_000,
         stream: Stream = "metrics",
+        project: str | None = None,
     ) -> pl.DataFrame:
         """How did these metrics go? Every point, never a sample unless asked.
 
@@ -138,9 +140,9 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
             arguments.check_word("shape", shape, Shape)
             if x is not None or downsample is not None or raw:
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
-            ids = self._view.runs.ids(runs=runs, where=where)
+            ids = self._view_of(project).runs.ids(runs=runs, where=where)
             return system_history.history(self._storage, names, runs=ids, steps=steps, shape=shape)
-        return self._view.series.read(
+        return self._view_of(project).series.read(
             names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
         )
 
@@ -152,6 +154,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         where: Where = None,
         steps: Steps = None,
         raw: bool = False,
+        project: str | None = None,
     ) -> pl.LazyFrame:
         """Return the history as a LazyFrame, without limit and unsorted.
 
@@ -160,7 +163,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         >>> example().scan_history("loss").select(pl.col("value").max()).collect().item()
         2.0
         """
-        return self._view.series.scan(metrics, runs=runs, where=where, steps=steps, raw=raw)
+        return self._view_of(project).series.scan(metrics, runs=runs, where=where, steps=steps, raw=raw)
 
     def at_best(
         self,
@@ -170,6 +173,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         take: Sequence[str] | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> pl.DataFrame:
         """What else did each run have at its own best step of this metric? One row a run that has a number of it.
 
@@ -180,7 +184,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         >>> example().at_best("loss", goal="min", take=["acc"]).rows()
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
-        return self._view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+        return self._view_of(project).series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
 
     @property
     def plot(self) -> Plots:
@@ -193,7 +197,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, PageMe
         """
         from tracklake.plots.accessor import Plots
 
-        return Plots(self._view.series)
+        return Plots(lambda project: self._view_of(project).series)
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
@@ -232,8 +236,15 @@ def open(  # noqa: A001 - tl.open
     create: bool = False,
     queries: Sequence[os.PathLike[str] | str] = (),
     storage_options: Mapping[str, str] | None = None,
+    project: str | None = None,
+    sql_memory: str | None = None,
+    sql_seconds: float | None = None,
 ) -> Lake:
     """Open a lake for reading: a folder or a URL (s3://, gs://, az://), else $TRACKLAKE_DIR, else ./lake.
+
+    With `project` every answer is of that project, as if the lake held no other run. `sql_memory` (such as "4 GB") and
+    `sql_seconds` bound a query in SQL, by default $TRACKLAKE_SQL_MEMORY, else half of the machine's memory, and
+    $TRACKLAKE_SQL_SECONDS, else 600.
 
     `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. `storage_options` are those of the
     package obstore for a URL ("access_key_id", "endpoint", ...); without them credentials come from the environment,
@@ -246,4 +257,12 @@ def open(  # noqa: A001 - tl.open
     >>> open("nowhere", create=True).runs().height
     0
     """
-    return Lake(root, create=create, queries=queries, storage_options=storage_options)
+    return Lake(
+        root,
+        create=create,
+        queries=queries,
+        storage_options=storage_options,
+        project=project,
+        sql_memory=sql_memory,
+        sql_seconds=sql_seconds,
+    )

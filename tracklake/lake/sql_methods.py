@@ -76,7 +76,7 @@ class SqlMethods(LakeBase):
         """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
 
         runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
-        its settings are locked. With `unsafe` it may do anything, and reads history a few times faster.
+        its settings are locked. With `unsafe` it may do anything.
 
         >>> with example().connect() as connection:
         ...     connection.sql("SELECT count(*) FROM history").fetchall()
@@ -85,7 +85,13 @@ class SqlMethods(LakeBase):
         return engine.connect(self._view.runs, unsafe=unsafe)
 
     def export(
-        self, folder: os.PathLike[str] | str, *, form: Form = "parquet", run: str | None = None, where: Where = None
+        self,
+        folder: os.PathLike[str] | str,
+        *,
+        form: Form = "parquet",
+        run: str | None = None,
+        where: Where = None,
+        project: str | None = None,
     ) -> list[Path]:
         """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
 
@@ -100,7 +106,7 @@ class SqlMethods(LakeBase):
         path = arguments.path("folder", folder)
         if run is not None:
             return export.write_run(path, run=self.run(run_filter.id_of(run, said="run")), form=form)
-        view = self._view
+        view = self._view_of(project)
         ids = view.runs.ids(where=where)
         text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
         params = {} if ids is None else {"runs": ids}
@@ -112,11 +118,11 @@ class SqlMethods(LakeBase):
             form=form,
         )
 
-    def describe(self) -> Description:
+    def describe(self, *, project: str | None = None) -> Description:
         """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.
 
         >>> described = example().describe()
         >>> described.states, described.metrics.select("metric", "runs", "points").rows()
         ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
         """
-        return describe.describe(self._view.runs, self._storage)
+        return describe.describe(self._view_of(project).runs, self._storage)

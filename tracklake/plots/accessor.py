@@ -16,13 +16,12 @@ from tracklake.plots.bands import Band
 from tracklake.schema.definitions import goal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tracklake.analysis.importance import Method
     from tracklake.plots.figure import Plot
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.query.run_table import RunTable
     from tracklake.schema.definitions import Goal
 
 _COLUMN = "the name of a column or a metric"
@@ -37,13 +36,12 @@ class Plots:
     metric, values that are not finite, groups beyond those that can be told apart) is said under the title.
     """
 
-    def __init__(self, series: SeriesTable) -> None:
+    def __init__(self, series_of: Callable[[str | None], SeriesTable]) -> None:
         figure.start_engine()
-        self._series = series
+        self._series_of = series_of
 
-    @property
-    def _table(self) -> RunTable:
-        return self._series.table
+    def _of(self, project: str | None) -> _Columns:
+        return _Columns(self._series_of(project))
 
     def curves(
         self,
@@ -56,6 +54,7 @@ class Plots:
         log_y: bool | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> Plot:
         """How did these metrics go, run by run or group by group? A picture a metric, side by side.
 
@@ -70,15 +69,16 @@ class Plots:
         >>> example().plot.curves("loss", by="lr").data.row(0)
         ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
         """
+        drawn = self._of(project)
         arguments.check_word("band", band, Band | None, error=DefinitionError)
-        names = self._series.known(metrics)
-        columns = self._columns(by)
-        rows = self._table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
-        points = self._series.read(
+        names = drawn.series.known(metrics)
+        columns = drawn.columns(by)
+        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
+        points = drawn.series.read(
             names, runs=None if runs is None and where is None else rows, where=None, steps=None, x=x, shape="long",
             downsample=None, raw=False, limit=100_000_000,
         )  # fmt: skip
-        axes = [x] if x else sorted(set(self._series.step_metrics(names).values()))
+        axes = [x] if x else sorted(set(drawn.series.step_metrics(names).values()))
         request = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
         return curves.plot(request, rows=rows, points=points)
 
@@ -92,6 +92,7 @@ class Plots:
         log_y: bool | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> Plot:
         """How do two columns of the runs go together? A dot a run; more than 2,000 runs are counted in tiles.
 
@@ -101,12 +102,21 @@ class Plots:
         >>> example().plot.scatter("lr", "loss.min").data.rows()
         [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
         """
+        drawn = self._of(project)
         names = {"run": "name", "x": x, "y": y, **({"color": color} if color else {})}
-        frame, titles = self._frame(names, runs=runs, where=where)
+        frame, titles = drawn.frame(names, runs=runs, where=where)
         return scatter.scatter(frame, titles, log={"x": log_x, "y": log_y})
 
     def heatmap(
-        self, x: str, y: str, metric: str, *, goal: Goal | None = None, runs: Runs = None, where: Where = None
+        self,
+        x: str,
+        y: str,
+        metric: str,
+        *,
+        goal: Goal | None = None,
+        runs: Runs = None,
+        where: Where = None,
+        project: str | None = None,
     ) -> Plot:
         """Where on two parameters is the metric good? The median over the runs of each cell, bright where it is good.
 
@@ -117,8 +127,9 @@ class Plots:
         >>> example().plot.heatmap("lr", "name", "loss.min").data.rows()
         [(0.01, 'slow', 1, 0.5), (0.1, 'fast', 1, 0.25)]
         """
-        value, goal = self._measure(metric, goal)
-        frame, titles = self._frame({"run": "name", "x": x, "y": y, "value": value}, runs=runs, where=where)
+        drawn = self._of(project)
+        value, goal = drawn.measure(metric, goal)
+        frame, titles = drawn.frame({"run": "name", "x": x, "y": y, "value": value}, runs=runs, where=where)
         return scatter.heatmap(frame, titles, goal=goal)
 
     def ecdf(
@@ -130,6 +141,7 @@ class Plots:
         log_x: bool | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> Plot:
         """Which share of the runs is how good? The empirical distribution, or with a goal the performance profile.
 
@@ -141,10 +153,11 @@ class Plots:
         >>> example().plot.ecdf("acc.max").data.rows()
         [('all (2 runs)', 0.9, 0.5, 2), ('all (2 runs)', 0.6, 1.0, 2)]
         """
-        value, goal = self._measure(metric, goal)
-        columns = self._columns(by)
-        frame, titles = self._frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
-        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *columns])
+        drawn = self._of(project)
+        value, goal = drawn.measure(metric, goal)
+        columns = drawn.columns(by)
+        frame, titles = drawn.frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
+        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", *columns])
         groups = binning.grouped(rows, columns) if columns else binning.together(rows)
         titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
         return scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
@@ -157,6 +170,7 @@ class Plots:
         goal: Goal | None = None,
         runs: Runs = None,
         where: Where = None,
+        project: str | None = None,
     ) -> Plot:
         """Which settings do the good runs have in common? An axis a column, a line a run, coloured by the metric.
 
@@ -169,14 +183,15 @@ class Plots:
         >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
         6
         """
+        drawn = self._of(project)
         if isinstance(columns, Sweep):
             return sweep_figures.parallel(columns)
         if metric is None:
             raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
-        value, goal = self._measure(metric, goal)
-        names = self._columns(columns, said="columns")
+        value, goal = drawn.measure(metric, goal)
+        names = drawn.columns(columns, said="columns")
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
-        frame, titles = self._frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
+        frame, titles = drawn.frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
         return parallel_axes.plot(frame, titles, axes=list(axes), goal=goal)
 
     def leaderboard(self, comparison: Comparison, *, limit: int = 30) -> Plot:
@@ -231,28 +246,37 @@ class Plots:
         arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
         return sweep_figures.pareto(sweep, metrics)
 
-    def _frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
+
+class _Columns:
+    """The columns of the runs that a picture is drawn from."""
+
+    def __init__(self, series: SeriesTable) -> None:
+        self.series = series
+        self.table = series.table
+
+    def frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
         """Return the columns of the runs under the names of what they are drawn as, and their titles."""
-        full = {drawn: self._column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
-        rows = self._table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
+        full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
+        rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
         ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
         return pl.DataFrame({drawn: values for drawn, (_, values) in ready.items()}), {
             d: title for d, (title, _) in ready.items()
         }
 
-    def _measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
+    def measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
         """Return the column of a number to judge runs by, and which way is better if that is known."""
         goal = goal and goal_of(goal)
         name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
-        if name not in self._series.snapshot.metrics:
+        if name not in self.series.snapshot.metrics:
             stat = name.rpartition(".")[2]
-            return self._column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
-        direction = goal or self._table.summaries.goal(name)
+            return self.column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
+        direction = goal or self.table.summaries.goal(name)
         return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
 
-    def _columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
+    def columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
         """Return the full names of columns of the runs."""
-        return [] if names is None else [self._column(name) for name in arguments.texts(said, names)]
+        return [] if names is None else [self.column(name) for name in arguments.texts(said, names)]
 
-    def _column(self, name: str) -> str:
-        return self._table.names.resolve(name).name
+    def column(self, name: str) -> str:
+        """Return the full name of a column of the runs."""
+        return self.table.names.resolve(name).name

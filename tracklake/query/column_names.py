@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake.compute import typed_columns
 from tracklake.compute.points import PSEUDO
-from tracklake.errors import UnknownNameError
+from tracklake.errors import AmbiguousNameError, UnknownNameError
 from tracklake.query import quality
 from tracklake.schema import naming, statistics
 from tracklake.schema.statement_kind import StatementKind
@@ -70,7 +70,8 @@ class ColumnNames:
         """Return the column that a name means, whoever names it: in Python, in a condition, in SQL or in a shell.
 
         A full name is that column alone ("config.lr", "summary.loss.min", a field such as "state"). Else it is a metric
-        (or a statistic of one) or an entry set by hand, or a value of config; UnknownNameError if it is both, or none.
+        (or a statistic of one) or an entry set by hand, or a value of config; AmbiguousNameError if it is both,
+        UnknownNameError if none.
 
         >>> names = example()._view.runs.names
         >>> names.resolve("lr").name, names.resolve("loss.min").name, names.resolve("state").name
@@ -84,13 +85,21 @@ class ColumnNames:
             return exact
         candidates = [ref for full in (f"summary.{name}", f"config.{name}") if (ref := self.find(full)) is not None]
         if len(candidates) > 1:
-            raise UnknownNameError(f"{name!r} is ambiguous; say {' or '.join(repr(ref.name) for ref in candidates)}")
+            raise AmbiguousNameError(f"{name!r} is ambiguous; say {' or '.join(repr(ref.name) for ref in candidates)}")
         if candidates:
             return candidates[0]
         if any_case and (alike := self._by_folded_name.get(name.casefold())):
             return self.resolve(alike)
-        plain = [full.partition(".")[2] for full in self.available if full.startswith(("config.", "summary."))]
-        raise UnknownNameError.nearest("column", name, self.available if "." in name else [*self.available, *plain])
+        raise UnknownNameError.nearest("column", name, self.spellings(like=name))
+
+    def spellings(self, *, like: str) -> list[str]:
+        """Return the names of all columns; without their prefixes too, where a name without any dot is looked for.
+
+        >>> example()._view.runs.names.spellings(like="lrr")[-3:]
+        ['lr', 'acc', 'loss']
+        """
+        plain = [full.partition(".")[2] for full in self.available if full.startswith(_PREFIXES)]
+        return self.available if "." in like else [*self.available, *dict.fromkeys(plain)]
 
     @cached_property
     def _by_folded_name(self) -> dict[str, str]:
@@ -150,6 +159,21 @@ class ColumnNames:
         for name in wanted:
             names += self._matches(name) if self._is_glob(name) else [name]
         return list(dict.fromkeys(names))
+
+    def may_be_metric(self, name: str) -> bool:
+        """Say whether a name is that of no column, so that a metric must be meant.
+
+        >>> names = example()._view.runs.names
+        >>> names.may_be_metric("los"), names.may_be_metric("lr")
+        (True, False)
+        """
+        try:
+            self.resolve(name)
+        except AmbiguousNameError:
+            return False
+        except UnknownNameError:
+            return True
+        return False
 
     def _is_glob(self, name: str) -> bool:
         """Say whether a name is a glob; one that is the name of a column means that column, whatever its stars."""

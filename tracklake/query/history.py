@@ -179,7 +179,8 @@ class SeriesTable:
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
         (metric,) = self.known(arguments.metric("metric", metric))
-        others = [name for name in self.known(take, said="take") if name != metric]
+        others, columns = self._taken(take)
+        others = [name for name in others if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
@@ -193,7 +194,20 @@ class SeriesTable:
         whose = heads.select("at", pl.col("step").alias("best"))[sorted_groups.group_ids(new)]
         at_step = rows.hstack(whose).filter(pl.col("step") == pl.col("best"))
         typed = _typed_by_metric(_by_metric(at_step), [metric, *others], best.height, beside=best.columns)
-        return pl.DataFrame([*best, *typed])
+        values = self.table.select(runs=best, wanted=["run_id", *columns]).drop("run_id")
+        return pl.DataFrame([*best, *typed, *values])
+
+    def _taken(self, take: Sequence[str] | None) -> tuple[list[str], list[str]]:
+        """Return the metrics that are taken, and the columns of the runs: values set by hand, of config, fields."""
+        if take is None:
+            return self.known(None), []
+        names = arguments.texts("take", take)
+        logged = {*self.snapshot.metrics, *PSEUDO}
+        columns = [name for name in names if naming.metric_name(name) not in logged]
+        for name in columns:
+            if self.table.names.may_be_metric(name):
+                raise self.table.unknown(name)
+        return self.known([name for name in names if name not in columns]), columns
 
     def _refuse_too_many(
         self, names: Sequence[str], ids: Collection[str] | None, limit: float, *, counted: Literal["n_raw", "n_points"]

@@ -12,7 +12,7 @@ import polars as pl
 
 from tracklake.common import arguments
 from tracklake.compute import points, typed_columns
-from tracklake.errors import QueryError, UnknownNameError
+from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.quality import PREFIX, Quality
@@ -81,6 +81,8 @@ class RunTable:
         name, word = _direction(name)
         try:
             column = self.names.resolve(name).name
+        except AmbiguousNameError:
+            raise
         except UnknownNameError:
             if name.isidentifier() or self.names.is_dotted(name):
                 raise
@@ -160,8 +162,8 @@ class RunTable:
         >>> print(example()._view.runs.unknown("los"))
         unknown metric 'los'; did you mean 'loss'?
         """
-        if metric in self.snapshot.derived.entries:
-            return UnknownNameError.of_one_value(metric)
+        if metric in self.summaries.value_keys:
+            return UnknownNameError.of_one_value(metric, is_derived=metric in self.snapshot.derived.entries)
         return UnknownNameError.nearest("metric", metric, self.snapshot.metrics)
 
     @cached_property
@@ -283,7 +285,7 @@ class RunTable:
     def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
         """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
 
-        A derived value of the runs, which has no history, is its own last value; for another statistic of it
+        A value set by hand, or derived of the runs, is its own last value; for another statistic of it
         UnknownNameError.
 
         >>> table = example()._view.runs
@@ -292,8 +294,9 @@ class RunTable:
         >>> table.statistics(ids, {"best": Statistic("acc", "max")})["best"][0].to_list()
         [0.9]
         """
-        derived = {name: path for name, path in asked.items() if path.metric in self.snapshot.derived.entries}
-        derived = {name: p for name, p in derived.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
+        single = self.summaries.value_keys.union(self.snapshot.derived.entries)
+        derived = {name: path for name, path in asked.items() if path.metric in single}
+        derived = {n: p for n, p in derived.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
         for path in derived.values():
             if path.stat != "last":
                 raise self.unknown(path.metric)

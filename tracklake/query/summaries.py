@@ -131,6 +131,17 @@ class Summaries:
             }
         )
 
+    @cached_property
+    def value_keys(self) -> frozenset[str]:
+        """The keys that are one value a run, without a history: those set by hand, and derived values of runs.
+
+        >>> lake = example()
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> lake._view.runs.summaries.value_keys
+        frozenset({'note'})
+        """
+        return frozenset(self.entry_keys).difference(self.snapshot.metrics)
+
     def definition(self, metric: str) -> dict[int, MetricDefinition | None]:
         """Return the definition that serves a metric in each group of runs.
 

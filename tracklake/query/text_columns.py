@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.errors import QueryError, UnknownNameError
+from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.sandbox.parser import pointing
 from tracklake.sandbox.rewriting import Edit, quoted
@@ -75,6 +75,8 @@ class TextColumns:
     def _resolved(self, spelled: str, label: str) -> str:
         try:
             return self._names.resolve(spelled, any_case=True).name
+        except AmbiguousNameError:
+            raise
         except UnknownNameError as error:  # it may be a text that lacks its quotes
             raise UnknownNameError(f"{error} {label}") from None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.errors import QueryError, TracklakeError, UnknownNameError
+from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.query.text_columns import reading, refuse_mixed, without_nan
 from tracklake.sandbox import parser, results, rewriting
@@ -120,12 +120,12 @@ class _Question:
         if "runs" not in self.parsed.tables:
             return False
         for column in self.parsed.columns:
-            if f'"{column.name}"' in message and column.name not in self.aliases and "." not in column.name:
+            if f'"{column.name}"' in message and column.name not in self.aliases:
                 try:
                     self.aliases[column.name] = self.table.names.resolve(column.name, any_case=True).name
-                except UnknownNameError as error:
-                    if "ambiguous" in str(error):
-                        raise UnknownNameError(f"{error}{pointing(self.text, column.at)}") from None
+                except AmbiguousNameError as error:
+                    raise AmbiguousNameError(f"{error}{pointing(self.text, column.at)}") from None
+                except UnknownNameError:
                     continue
                 return True
         return False
@@ -350,5 +350,5 @@ def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
         return QueryError(f"SQL: {message}")
     at = next((column.at for column in asked.columns if match[1] in column.parts), -1)
     columns = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
-    columns.update(table.names.available if "runs" in asked.tables else ())
+    columns.update(table.names.spellings(like=match[1]) if "runs" in asked.tables else ())
     return UnknownNameError(f"{UnknownNameError.nearest('column', match[1], columns)}{pointing(asked.text, at)}")

@@ -187,21 +187,26 @@ class NamedQuery:
         for name, parameter in self.parameters.items():
             if values[name] is not None:
                 _check_name(parameter, values[name], table)
-        self._check_history(values, table)
+        values |= self._entries_for(values, table)
         goals = [p.name for p in self.parameters.values() if p.type == "GOAL"]
         return values | {name: self._goal(name, values, table) for name in goals}
 
-    def _check_history(self, values: Mapping[str, Any], table: RunTable) -> None:
-        """Raise UnknownNameError for a derived value of the runs, of which a query over history would find nothing."""
-        derived = table.snapshot.derived.entries.difference(table.snapshot.metrics)
+    def _entries_for(self, values: Mapping[str, Any], table: RunTable) -> dict[str, str]:
+        """Return the statistics of metrics that are one value a run, set by hand or derived: the entry itself.
+
+        UnknownNameError where the query is over history, or another statistic is asked for.
+        """
+        stats: dict[str, str] = {}
         for parameter in self.parameters.values():
-            if parameter.type == "METRIC" and values[parameter.name] in derived:
-                stats = [
-                    p.name for p in self.parameters.values() if p.type == "STAT" and self._owner(p) == parameter.name
-                ]
-                if not any(values[stat] == ENTRY for stat in stats):
-                    way = f'. Here: {" or ".join(stats)}="{ENTRY}"' if stats else ""
-                    raise UnknownNameError(f"{table.unknown(values[parameter.name])}{way}")
+            metric = values[parameter.name]
+            if parameter.type != "METRIC" or metric not in table.summaries.value_keys:
+                continue
+            own = [p.name for p in self.parameters.values() if p.type == "STAT" and self._owner(p) == parameter.name]
+            if not own or any(values[stat] not in (None, ENTRY) for stat in own):
+                way = f'. Here: {" or ".join(own)}="{ENTRY}"' if own else ""
+                raise UnknownNameError(f"{table.unknown(metric)}{way}")
+            stats |= dict.fromkeys(own, ENTRY)
+        return stats
 
     def _owner(self, parameter: Parameter) -> str:
         """Return the parameter that names the metric to which a goal or a statistic belongs."""
