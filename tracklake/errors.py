@@ -13,6 +13,7 @@ TracklakeError
 ├── UnstorableValueError       a value that has no stored form (also a TypeError)
 ├── SourceError                something to import that is not what it should be (also a ValueError)
 ├── HistoryTooLargeError       more points than the caller's limit
+├── ReportError                a report whose text cannot be read, or that cannot be printed (also a ValueError)
 ├── QueryError                 a SQL text or filter that is wrong, or does more than read (also a ValueError)
 ├── FileMissingError           a file that is to be stored, or was stored, and is not there (also a FileNotFoundError)
 ├── ArtifactError              an artifact: its name, its version, its files (also a ValueError)
@@ -117,6 +118,10 @@ class SourceError(TracklakeError, ValueError):
 
 class HistoryTooLargeError(TracklakeError):
     """A history read would return more points than its limit."""
+
+
+class ReportError(TracklakeError, ValueError):
+    """A report whose text cannot be read, or that cannot be printed."""
 
 
 class QueryError(TracklakeError, ValueError):

@@ -7,7 +7,7 @@
 - `demo`: `tracklake demo`: a real sweep on scikit-learn's digits, logged and read through the public API alone.
 - `edit`: commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag.
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
-- `serve`: commands that serve: ui, the page of a lake in a browser.
+- `serve`: commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
 """

@@ -1,4 +1,4 @@
-"""Commands that serve: ui, the page of a lake in a browser."""
+"""Commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 import tracklake as tl
-from tracklake.cli.base import main
+from tracklake.cli.base import directory_option, main
+from tracklake.reports import pdf
 from tracklake.ui import serve
 
 
@@ -42,3 +43,33 @@ def ui(directories: tuple[str, ...], port: int, *, no_browser: bool) -> None:
             threading.Event().wait()
         except KeyboardInterrupt:
             return
+
+
+@main.command(short_help="Resolve a report to one HTML file.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@directory_option
+@click.option("--out", type=click.Path(dir_okay=False), help="The file to write: .html, or .pdf with --pdf.")
+@click.option("--check", is_flag=True, help="Exit with 1 if anything is unresolved.")
+@click.option("--pdf", "as_pdf", is_flag=True, help="Print it as PDF by a browser of this machine.")
+def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: bool) -> None:
+    """Resolve FILE, Markdown that quotes the lake, to one file that needs nothing else.
+
+    ${run:summary.val/acc.max|.3f} is a value of the run that the front matter names, ${run:ID:config.lr} one of any
+    run; fenced blocks ask: sql, query, plot and compare. What is unresolved is told, and red in the file.
+
+    \b
+    Examples:
+      tracklake report digits.md --out digits.html
+      tracklake report digits.md --check
+      tracklake report digits.md --pdf --out digits.pdf
+    """
+    found = tl.open(directory).report(file)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    suffix = ".pdf" if as_pdf else ".html"
+    target = Path(out) if out else None if check else Path(file).with_suffix(suffix)
+    if target is not None:
+        written = pdf.write(found, target) if as_pdf else found.save(target)  # type: ignore[arg-type] # a Report
+        click.echo(str(written))
+    if check and found.problems:
+        raise SystemExit(1)

@@ -12,6 +12,7 @@
 - `parameters`: what an address asks for, read with its type.
 - `query_pages`: named queries and SQL as tables and as files.
 - `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.
+- `report_pages`: reports shown, edited with a preview, and saved.
 - `run_details`: one run, and where each entry of its summary comes from.
 - `run_rows`: the runs table: windows, groups with their spread, which columns there are.
 - `server`: HTTP on the loopback address, with no more threads than a page needs.

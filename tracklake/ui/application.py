@@ -10,6 +10,7 @@ from tracklake.ui import (
     analysis_pages,
     curves,
     query_pages,
+    report_pages,
     run_details,
     run_rows,
     static_files,
@@ -129,5 +130,8 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "ask": query_pages.ask,
     "array": query_pages.array,
     "views": views.views,
+    "reports": report_pages.reports,
+    "report": report_pages.report,
+    "preview_page": report_pages.preview_page,
 }
-CHANGES = {**EDITS, "view": views.keep}
+CHANGES = {**EDITS, "view": views.keep, "report": report_pages.save, "preview": report_pages.preview}
