@@ -113,6 +113,7 @@ def test_kind_numbers_are_the_format():
         ("TEXT", 3),
         ("JSON", 4),
         ("NULL", 5),
+        ("REPLACED", 6),
     ]
 
 

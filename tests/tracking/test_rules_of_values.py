@@ -106,7 +106,7 @@ def test_rule_09_within_one_row_the_later_call_replaces(run):
     run.log({"a": {"x": 1, "y": 2}, "b": 1}, commit=False)
     run.log({"a": 2}, commit=False)
     run.log({"a.x": 3})
-    assert rows(run) == {0: {"a": None, "a.x": 3, "a.y": None, "b": 1}}
+    assert rows(run) == {0: {"a.x": 3, "b": 1}}
     assert summary(run) == {"a": {"x": 3}, "b": 1}
 
 
@@ -116,7 +116,7 @@ def test_rule_09_rows_of_relatives_replace_also_when_logged_often(run):
         run.log({"a.b": step}, step=step)
         run.log({"a": 10 + step}, step=step)
     run.log({"a.b": 7}, step=0)
-    assert [(row["a"], row["a.b"]) for row in rows(run).values()] == [(None, 7), (11, None), (12, None)]
+    assert rows(run) == {0: {"a.b": 7}, 1: {"a": 11}, 2: {"a": 12}}
 
 
 class Colour(enum.Enum):
@@ -292,3 +292,26 @@ def test_rule_12_a_large_array_is_refused_with_a_hint(run):
     with pytest.raises(TypeError, match=r"run\.summary"):
         run.config.weights = np.zeros(33)
     assert run.config.as_dict() == {}
+
+
+def test_rule_09_names_of_one_call_never_mask_each_other(run):
+    """All are kept, in a row as in an edit; where nesting would clash the mapping shows the flat key."""
+    run.log({"lat": {"p50": 1, "p99": 2, "p99.9": 3}, "norm/enc": 4, "norm/enc.0": 5})
+    run.summary["q"] = {"p99": 2.0, "p99.9": 3.0}
+    assert summary(run) == {
+        "lat": {"p50": 1, "p99": 2, "p99.9": 3},
+        "norm/enc": 4,
+        "norm/enc.0": 5,
+        "q": {"p99": 2.0, "p99.9": 3.0},
+    }
+    assert (run.summary["q.p99"], run.summary["q"]["p99.9"], run.summary["lat"]["p99"]) == (2.0, 3.0, 2)
+    assert tl.open(run.sync_dir).runs(columns=["summary.lat.p99", "summary.q.p99"]).rows() == [(2, 2.0)]
+
+
+def test_rule_09_parts_of_a_name_may_be_empty(run):
+    """The empty part is a name like others, and never the root."""
+    run.log({".a": 1, "b": 2, "c.": 3, ".": 4})
+    assert summary(run) == {"": {"": 4, "a": 1}, "b": 2, "c": {"": 3}}
+    assert dict(run.summary[""]) == {"": 4, "a": 1}
+    run.summary[""]["a"] = 5
+    assert (run.summary[".a"], run.summary[""]["a"], run.summary["b"]) == (5, 5, 2)

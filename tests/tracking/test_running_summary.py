@@ -211,9 +211,9 @@ def test_an_edit_said_earlier_does_not_come_back():
 
 
 def test_a_key_hides_those_above_and_under_it():
-    """Of `a` and `a.b` the one written later stands; of one row it is the longer name; others are not touched."""
+    """Of `a` and `a.b` the one written later stands, of one call both; others are not touched."""
     made = logged(("a", 1.0), ("a.b", 2.0), ("ab", 3.0))
-    assert made.entries() == {"a.b": 2.0, "ab": 3.0}
+    assert made.entries() == {"a": 1.0, "a.b": 2.0, "ab": 3.0}
     made.apply(20, "edit", "a", store(9, name="a"))
     assert made.entries() == {"a": 9, "ab": 3.0}
     made.apply(30, "edit", "a.b.c", store(8, name="a"))
@@ -270,6 +270,6 @@ def test_a_name_alone_is_answered_with_its_kin():
     """Asked for one name, those above and under it come too, and no others of the family."""
     made = logged(("t.a", 1.0), ("t.b", 2.0), ("t.b.c", 3.0))
     assert made.entries("t.a") == {"t.a": 1.0}
-    assert made.entries("t.b") == {"t.b.c": 3.0}
-    assert made.entries("t") == {"t.a": 1.0, "t.b.c": 3.0}
+    assert made.entries("t.b") == {"t.b": 2.0, "t.b.c": 3.0}
+    assert made.entries("t") == {"t.a": 1.0, "t.b": 2.0, "t.b.c": 3.0}
     assert made.entries("nothing") == {}

@@ -220,7 +220,7 @@ ROW = [{"_step": 0, "a.b": 2}]
 DEVIATIONS: dict[str, tuple[int, dict[str, Any]]] = {
     "agg_space_after_comma": (14, {"errors": {}, "summary": {"_step": 2, "loss.min": 1, "loss.max": 3}}),
     "exact_after_glob_expansion_merges": (18, {"summary": {"_step": 1, "t1.max": 5}}),
-    "glob_dotted_key_beside_its_prefix_random": (8, {"summary": {"_step": 1, "a.b.min": 2}}),
+    "glob_dotted_key_beside_its_prefix_random": (9, {"summary": {"_step": 1, "a.min": 5, "a.b.min": 2}}),
     "key_empty": (7, {"errors": {0: ValueError}, "history": [], "summary": {}}),
     "key_flat_dot_and_nested_both": (8, {"history": ROW, "summary": ROW[0]}),
     "key_glob_flat_dot": (8, {"summary": {"_step": 1, "a.b.min": 2}}),

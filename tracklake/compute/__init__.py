@@ -2,6 +2,8 @@
 
 - `exact_sums`: compensated summation: sums of doubles that do not depend on their order, of groups of an array and of a
   stream.
+- `name_hiding`: hiding of names above and under each other, such as `a` and `a.b`: what is written later replaces its
+  relatives.
 - `points`: the long frame of points: its order, which points count, and the series that every run has without logging
   them.
 - `running_state`: the running aggregate of one series, point by point: the scalar twin of `states`, for the run being

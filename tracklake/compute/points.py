@@ -40,7 +40,8 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
     """Keep the points that count, sorted: of each (run_id, metric, step) the one said last.
 
-    The last is the one with the largest (ts, session), and of equal ones the last row. `cutoffs` masks what a rewind
+    The last is the one with the largest (ts, session), and of equal ones the last row; where it says that a relative of
+    the name has replaced the value (Kind.REPLACED), there is none. `cutoffs` masks what a rewind
     took back: with its columns run_id, session, cutoff, a point of that session with step >= cutoff is dropped first.
 
     >>> rows = [("p", "a", "x", 1, 7, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 7, 11, 1.5, None, None, 0)]
@@ -51,8 +52,10 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
     if cutoffs is not None and cutoffs.height:
         said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
     new = sorted_groups.group_starts(said, by=("run_id", "metric", "step"))
-    last = new.shift(-1, fill_value=True)  # the next row begins another step
-    return said if last.all() else said.filter(last)
+    counts = new.shift(-1, fill_value=True)  # the next row begins another step
+    if said["kind"].max() == Kind.REPLACED:
+        counts &= said["kind"] != Kind.REPLACED
+    return said if counts.all() else said.filter(counts)
 
 
 def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:

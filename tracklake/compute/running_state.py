@@ -93,7 +93,7 @@ class RunningState:
         10
         """
         self._read_rows()
-        if self._kind is None or self._kind == _NULL:
+        if self._kind is None or self._kind >= _NULL:
             return self._ts
         return self._stamp if self._ts is None else max(self._stamp, self._ts)
 
@@ -118,7 +118,7 @@ class RunningState:
         'adam'
         """
         self._read_rows()
-        newest = self._last if self._kind is None or self._kind == _NULL else (self._kind, self._x)
+        newest = self._last if self._kind is None or self._kind >= _NULL else (self._kind, self._x)
         return _restored(newest)
 
     def add(self, step: int, stamp: int, kind: int, x: Any) -> None:
@@ -285,7 +285,7 @@ class RunningState:
         """Count the newest point."""
         kind, x = self._kind, self._x
         self._kind = None
-        if kind is None or kind == _NULL:
+        if kind is None or kind >= _NULL:
             return
         if self._ts is None or self._stamp > self._ts:
             self._ts = self._stamp

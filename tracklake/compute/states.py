@@ -55,7 +55,8 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     kept = raw if last.all() else raw.filter(last)
     each = SortedGroups(np.cumsum(lengths) - lengths, kept.height)
     columns = _take(kept, each.starts, {name: name for name in ("project", "run_id", "metric")})
-    columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(lengths)}
+    counts = each.count(kept["kind"].to_numpy() != Kind.REPLACED)
+    columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(counts)}
     columns |= _number_columns(kept, each) | _value_columns(kept, each)
     return _sorted(_frame(columns, STATES), then="session")
 
@@ -112,7 +113,7 @@ def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> tuple[Gro
 
 
 def _value_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
-    said = points["kind"].to_numpy() != Kind.NULL
+    said = points["kind"].to_numpy() < Kind.NULL
     x = points["value"].to_numpy()
     columns: Columns = {}
     for which in _EXTREMES:

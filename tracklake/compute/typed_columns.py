@@ -20,6 +20,7 @@ _COLUMNS_OF = {
     Kind.BOOL: ("value", "ival"),
     Kind.TEXT: ("text",),
     Kind.NULL: (),
+    Kind.REPLACED: (),
 }
 _NOWHERE = pl.Series([None], dtype=pl.UInt32)
 _BEYOND_INT64 = {pl.UInt64, pl.Int128, pl.UInt128}
@@ -160,7 +161,7 @@ def _covered(kinds: set[int]) -> set[int]:
 
 def _kinds(kind: pl.Series) -> set[int]:
     least, most = kind.min(), kind.max()  # mostly there is but one, and to ask so is far cheaper
-    return set(kind.unique() if least != most else [most]) - {Kind.NULL, None}
+    return set(kind.unique() if least != most else [most]) - {Kind.NULL, Kind.REPLACED, None}
 
 
 def _pure(stored: pl.DataFrame, kinds: set[int]) -> pl.Series:

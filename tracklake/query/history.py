@@ -309,7 +309,7 @@ def _step(given: Any) -> int | float:
 def _long(found: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
     columns = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
-    if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL]).all():
+    if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL, Kind.REPLACED]).all():
         return found[columns]
     return found.select(*columns, typed_columns.in_words())
 

@@ -1,8 +1,8 @@
 """Summaries: states projected by metric definitions, and overlaid with what was set by hand.
 
 An entry is what a summary holds under one key. It is what was said of that key last, in the order of the statements:
-the view over history, if rows with the key came last, or the edit. Writing a key hides what was said before of the keys
-above and under it; erasing hides the key and what is under it.
+the view over history, if rows with the key came last, or the edit. Names above and under a key are hidden as
+compute/name_hiding has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.schema import naming, statistics, values
+from tracklake.compute import name_hiding
+from tracklake.schema import statistics, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
@@ -186,17 +187,17 @@ class Summaries:
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
         keys = {*self.snapshot.metrics, *edits["key"].unique()}
-        related = _related(wanted, keys)
+        related = name_hiding.with_relatives(wanted, keys)
         derived = self.snapshot.derived.entries.intersection(wanted)
         if derived:  # whether what is above or under one stands depends on what is above and under that
-            related = _related(related, keys)
+            related = name_hiding.with_relatives(related, keys)
         views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
-        if edits.is_empty() and not derived and set(related) == set(wanted) and not _pairs(wanted):
+        if edits.is_empty() and not derived and set(related) == set(wanted) and not name_hiding.related_pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))
-        events = pl.concat([views, edits]).sort("ts", "key", maintain_order=True)  # of one row the longer name wins
+        events = pl.concat([views, edits]).sort("ts", maintain_order=True)
         last = events.unique(["run_id", "key"], keep="last", maintain_order=True)
-        standing = _unhidden(last.filter(pl.col("op") != StatementKind.ERASE), events, _pairs(related))
+        standing = name_hiding.unhidden(last.filter(pl.col("op") != StatementKind.ERASE), events)
         selected = standing.filter(pl.col("key").is_in(list(wanted)))
         by_hand = standing.filter(pl.col("op") == StatementKind.EDIT)
         standing_or_logged = pl.concat([views, by_hand])  # what was logged counts, deleted or not
@@ -205,7 +206,7 @@ class Summaries:
 
     def _made(self, key: str, said: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
-        own = said.filter(pl.col("key").is_in(_related([key], set(said["key"].unique()))))
+        own = said.filter(pl.col("key").is_in(name_hiding.with_relatives([key], set(said["key"].unique()))))
         computed = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
         return computed.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("op"))
 
@@ -333,35 +334,3 @@ def _in_order(of_lake: list[_Stamped], own: list[_Stamped]) -> tuple[str, ...]:
 
 def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
     return frame if runs is None else frame.filter(pl.col("run_id").is_in(list(runs)))
-
-
-def _related(wanted: Iterable[str], known: Collection[str]) -> list[str]:
-    """Return the keys above, under and among those wanted."""
-    wanted = set(wanted)
-    above = {parent for key in wanted for parent in naming.parents(key)} & set(known)
-    under = {key for key in known if not wanted.isdisjoint(naming.parents(key))}
-    return sorted(wanted | above | under)
-
-
-def _pairs(names: Collection[str]) -> list[tuple[str, str]]:
-    """Return (key above, key under) of all names that stand so to each other."""
-    existing = set(names)
-    return [(parent, key) for key in existing for parent in naming.parents(key) if parent in existing]
-
-
-def _unhidden(shown: pl.DataFrame, events: pl.DataFrame, pairs: list[tuple[str, str]]) -> pl.DataFrame:
-    """Drop entries over which a key above or under them was written later, or a key above erased."""
-    if not pairs:
-        return shown
-    kin = pl.DataFrame(pairs, schema={"above": pl.String, "under": pl.String}, orient="row")
-    hides_under = kin.rename({"above": "by", "under": "key"}).with_columns(erasing=pl.lit(value=True))
-    hides_above = kin.rename({"under": "by", "above": "key"}).with_columns(erasing=pl.lit(value=False))
-    hiding = pl.concat([hides_under, hides_above.select(hides_under.columns)])
-    moments = events.with_row_index("at").select("run_id", "key", "op", "at")
-    by = hiding.join(moments.rename({"key": "by"}), on="by").filter(
-        (pl.col("op") != StatementKind.ERASE) | pl.col("erasing")
-    )
-    latest = by.group_by(["run_id", "key"]).agg(pl.col("at").max().alias("hidden_at"))
-    own = moments.group_by(["run_id", "key"]).agg(pl.col("at").max())
-    dated = shown.join(own, on=["run_id", "key"]).join(latest, on=["run_id", "key"], how="left", maintain_order="left")
-    return dated.filter(pl.col("hidden_at").is_null() | (pl.col("at") > pl.col("hidden_at"))).select(_EVENT)

@@ -157,6 +157,23 @@ def nest(items: Iterable[tuple[Sequence[str], Any]]) -> dict[str, Any]:
     return root
 
 
+def nest_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested dict of values by dotted name, in which a name under another one keeps its flat key.
+
+    >>> nest_entries({"lat.p50": 1, "lat.p99": 2, "lat.p99.9": 3})
+    {'lat': {'p50': 1, 'p99': 2, 'p99.9': 3}}
+    """
+    root: dict[str, Any] = {}
+    for name in sorted(entries):
+        here, start = root, 0
+        for parent in parents(name):
+            if parent in entries:
+                break  # a value stands there: what is left of the name is the key
+            here, start = here.setdefault(parent[start:], {}), len(parent) + 1
+        here[name[start:]] = _copied(entries[name])
+    return root
+
+
 def _copied(value: Any) -> Any:
     return {key: _copied(below) for key, below in value.items()} if isinstance(value, dict) else value
 

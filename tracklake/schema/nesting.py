@@ -95,9 +95,9 @@ def find(entries: dict[str, Any], name: str) -> Any:
     if name in entries:
         return entries[name]
     inside = f"{name}."
-    under = [(key.removeprefix(inside).split("."), value) for key, value in entries.items() if key.startswith(inside)]
+    under = {key.removeprefix(inside): value for key, value in entries.items() if key.startswith(inside)}
     if under:
-        return naming.nest(under)
+        return naming.nest_entries(under)
     for parent in naming.parents(name):
         with contextlib.suppress(KeyError):  # which would name a part of what was asked for
             return _part(entries[parent], name.removeprefix(f"{parent}."))

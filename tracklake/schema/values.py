@@ -52,9 +52,11 @@ class Kind(IntEnum):
     TEXT = 3
     JSON = 4
     NULL = 5
+    REPLACED = 6
+    """No value any more: a later call of the same row wrote a name above or under this one."""
 
 
-FLOAT, INT, BOOL, TEXT, JSON, NULL = (int(kind) for kind in Kind)  # plain ints: what goes into the column
+FLOAT, INT, BOOL, TEXT, JSON, NULL, REPLACED = (int(kind) for kind in Kind)  # plain ints: what goes into the column
 
 
 class Stored(NamedTuple):
@@ -71,7 +73,9 @@ class Stored(NamedTuple):
 
 
 NOTHING = Stored(NULL, None, None, None)
-"""What a statement holds that has no value, and a value that is gone."""
+"""What a statement holds that has no value."""
+GONE = Stored(REPLACED, None, None, None)
+"""What stands in the place of a value of a row that a relative of its name has replaced."""
 
 STORED = Stored._fields
 """The columns of a stored value, in the one order in which they are selected, which Stored and restore take."""
@@ -125,7 +129,7 @@ def restore(kind: int, value: float | None, ival: int | None, text: str | None) 
         return text
     if kind == JSON:
         return json.loads(text or "null")
-    if kind == NULL:
+    if kind in (NULL, REPLACED):
         return None
     raise ValueError(f"{kind!r} is no kind of value; there are {', '.join(f'{k.value} ({k.name})' for k in Kind)}")
 

@@ -7,7 +7,6 @@
   sweep.
 - `live_summary`: the summary of a run while its own process writes it, read at the cost of the rows since the last
   read.
-- `name_families`: which of the names that a session has logged stand above or under each other.
 - `open_runs`: the runs that this process has open: the current one, their sign of life, and how they end with the
   process.
 - `origins`: what a run begins from: its own earlier sessions, or the run that it is forked from.

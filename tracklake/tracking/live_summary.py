@@ -40,6 +40,8 @@ _BULK, _BULK_A_SERIES = 1 << 16, 1 << 10
 """Bytes from which on numpy reads a journal faster than a loop does: its price is one for each series."""
 _SETTLED = 0.1
 """Seconds after which a folder that changes again gets another modification time."""
+_CHANGED = object()
+"""What no signature equals: not even that of a lake whose journals are sealed and deleted again."""
 _STALE = 300.0
 """Seconds after which others are looked at anew: a session may have come, been sealed, and its journal deleted."""
 _FLOAT, _INT = int(Kind.FLOAT), int(Kind.INT)
@@ -79,7 +81,7 @@ class LiveSummary:
         self._asked = now
         seen = self._other_writers.signature()
         if seen != self._seen and self._seen is not None and seen != self._tried:
-            self._tried = seen  # somebody writes; once two reads have found the same, start anew
+            self._tried, self._seen = seen, _CHANGED  # somebody writes; once two reads have found the same, start anew
             return None
         if seen != self._seen or (self._follower is not None and self._follower.name is not self._journal.name):
             self.close()
@@ -208,8 +210,8 @@ class _JournalFollower:
             columns = self._columns([(name, stored.kind) for name, stored in logged])
             self._add_row(content["step"], stamp, columns, tuple(frame_format.plain(stored) for _, stored in logged))
             return
-        for i, (key, stored) in enumerate(items):
-            self.running.apply(stamp + i, op, key, stored)
+        for key, stored in items:
+            self.running.apply(stamp, op, key, stored)
 
     def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
         key_set = self._tail.key_sets[number]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracklake.compute.name_hiding import NameFamilies
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import FileMissingError, UnstorableValueError
 from tracklake.media import recognition
 from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.values import NOTHING, Kind, Stored
+from tracklake.schema.values import GONE, Kind, Stored
 from tracklake.storage.journal import frame_format
 from tracklake.tracking.checked_row import INT64, CheckedRow
-from tracklake.tracking.name_families import NameFamilies
 from tracklake.tracking.replaced_values import ReplacedValues
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class RowWriter:
             self.forget_plans()
         names = tuple(row.flat)
         stored = self._synced(row.values, at)
-        stored |= dict.fromkeys(self._masked(row.flat, at), NOTHING)
+        stored |= dict.fromkeys(self._masked(row.flat, at), GONE)
         if self._watch.is_on and (at < self.step or at < self._watch.contested):
             self._watch.check(stored, at)
         journal.settle()

@@ -41,9 +41,10 @@ class Summary(MutableMapping[str, Any]):
     _entries: Entries
     _store: Store
     _storage: Storage
-    _path: str
+    _path: str | None
+    """The full name of what this is a part of; None for the summary itself, as the empty name is one like others."""
 
-    def __init__(self, *, entries: Entries, store: Store, storage: Storage, path: str = "") -> None:
+    def __init__(self, *, entries: Entries, store: Store, storage: Storage, path: str | None = None) -> None:
         # at once, past __setattr__: one is made for every part that is looked at
         self.__dict__.update(_entries=entries, _store=store, _storage=storage, _path=path)
 
@@ -140,8 +141,8 @@ class Summary(MutableMapping[str, Any]):
             self._store([*self._apart(entries), *changes])
 
     def _here(self) -> dict[str, Any]:
-        if not self._path:
-            return naming.nest((name.split("."), value) for name, value in self._entries(None).items())
+        if self._path is None:
+            return naming.nest_entries(self._entries(None))
         try:
             entry = nesting.find(self._entries(self._path), self._path)
         except KeyError:
@@ -156,14 +157,14 @@ class Summary(MutableMapping[str, Any]):
 
     def _full(self, key: str) -> str:
         name = naming.metric_name(key)
-        return f"{self._path}.{name}" if self._path else name
+        return name if self._path is None else f"{self._path}.{name}"
 
     def _changes(self, key: str, value: object) -> Iterator[Change]:
         """Yield the edits that put a value under a key."""
         if not isinstance(key, str):
             msg = f"a summary key must be a str, not {key!r}"
             raise TypeError(msg)
-        if not key:
+        if not key and self._path is None:
             msg = "a summary key must not be empty"
             raise ValueError(msg)
         name = self._full(key)

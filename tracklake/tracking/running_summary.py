@@ -5,9 +5,10 @@ The scalar twin of `summaries`, for the run that is being written.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracklake.compute import name_hiding
+from tracklake.compute.name_hiding import NameFamilies, Stamps
 from tracklake.compute.running_state import RunningState
 from tracklake.query.summaries import shape
 from tracklake.schema import naming, statistics, values
@@ -15,8 +16,6 @@ from tracklake.schema.definitions import Definitions, Statement
 from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from tracklake.compute.running_state import Row
     from tracklake.schema.values import Stored
 
@@ -26,11 +25,11 @@ _AT_MOST = 256
 
 
 class _Event(NamedTuple):
-    """What was said of a key by hand last: when, the value (None: erased), and when it had one last."""
+    """What was said of a key by hand last: when, the value (None: erased), and when it had one last (-1: never)."""
 
     at: int
     stored: Stored | None
-    written: int | None
+    written: int
 
 
 class RunningSummary:
@@ -49,9 +48,7 @@ class RunningSummary:
         self._rows: list[Row] = []
         self._series: dict[str, RunningState] = {}
         self._events: dict[str, _Event] = {}
-        self._names: dict[str, None] = {}
-        self._families: dict[str, list[str]] = defaultdict(list)
-        """Names by their first part: only within a family can names hide each other."""
+        self._names = NameFamilies()
         self._said: list[tuple[int, int, Statement]] = []
         self._definitions = Definitions()
         self._ranked = False
@@ -71,7 +68,7 @@ class RunningSummary:
         found = self._series.get(name)
         if found is None:
             found = self._series[name] = RunningState(name, self._rows)
-            self._meet(name)
+            self._names.add([name])
         return found
 
     def take(self, row: Row) -> None:
@@ -101,11 +98,14 @@ class RunningSummary:
         if op == StatementKind.DEFINE:
             self.define(stamp, self._session, stored.text or "")
         elif op in (StatementKind.EDIT, StatementKind.ERASE):
-            self._meet(key)
+            self._names.add([key])
             before = self._events.get(key)
-            written = stamp if op == StatementKind.EDIT else before.written if before else None
+            written = before.written if before else -1
+            written = max(written, stamp) if op == StatementKind.EDIT else written
             if before is None or stamp >= before.at:
                 self._events[key] = _Event(stamp, stored if op == StatementKind.EDIT else None, written)
+            else:
+                self._events[key] = before._replace(written=written)
 
     def define(self, stamp: int, session: int, text: str) -> None:
         """Take in a definition that was said in any session, of the run or the lake.
@@ -132,14 +132,15 @@ class RunningSummary:
         >>> for name in ("train", "train.loss", "lr"):
         ...     running.series(name).add(0, 10, values.Kind.FLOAT, 0.5)
         >>> running.entries("lr"), running.entries("train")
-        ({'lr': 0.5}, {'train.loss': 0.5})
+        ({'lr': 0.5}, {'train': 0.5, 'train.loss': 0.5})
         """
-        family: Collection[str] = self._names if name is None else self._families.get(naming.first_part(name), ())
+        names = self._names
+        wanted = [*names] if name is None else [*naming.parents(name), name, *names.under(name)]
+        related = wanted if name is None else [*wanted, *names.relatives(wanted)]
         states = self._series
-        for member in family:
+        for member in related:
             if member in states and (states[member].late or self._needs_points(member)):
                 return None
-        wanted = family if name is None or len(family) <= 1 else (*naming.parents(name), name, *self._under(name))
         entries = {}
         for key in sorted(wanted):
             shown = self._shown(key)
@@ -152,15 +153,6 @@ class RunningSummary:
             return False
         definition = self._definitions.resolve(name)
         return definition is not None and any(map(statistics.needs_points, definition.kinds))
-
-    def _meet(self, name: str) -> None:
-        if name not in self._names:
-            self._names[name] = None
-            self._families[naming.first_part(name)].append(name)
-
-    def _under(self, name: str) -> Iterator[str]:
-        inside = f"{name}."
-        yield from (key for key in self._families.get(naming.first_part(name), ()) if key.startswith(inside))
 
     def _shown(self, name: str) -> Any:
         """Return the entry of just this name, as `Summaries.of_run` has it."""
@@ -181,16 +173,15 @@ class RunningSummary:
         return _ABSENT if entry is None else entry
 
     def _is_hidden(self, name: str, at: int) -> bool:
-        """Tell whether a name above was written or erased later, or one under it written; of a row the longer wins."""
-        if len(self._families[naming.first_part(name)]) == 1:
-            return False
-        by = [(self._said_at(above, erased=True), above) for above in naming.parents(name)]
-        by += [(self._said_at(under, erased=False), under) for under in self._under(name)]
-        return any(moment > (at, name) for moment in by)
+        relatives = list(self._names.relatives([name]))
+        return bool(relatives) and name_hiding.is_hidden(
+            name, at, {relative: self._stamps(relative) for relative in relatives}, self._names
+        )
 
-    def _said_at(self, name: str, *, erased: bool) -> int:
-        """Return when a name was written last, or also erased; -1 if never."""
+    def _stamps(self, name: str) -> Stamps:
+        """Return when a name was written last, by hand or by a row, and erased last."""
         event, state = self._events.get(name), self._series.get(name)
-        by_hand = None if event is None else event.at if erased else event.written
-        ts = None if state is None else state.ts
-        return max(-1 if by_hand is None else by_hand, -1 if ts is None else ts)
+        logged = -1 if state is None or state.ts is None else state.ts
+        if event is None:
+            return Stamps(logged, -1)
+        return Stamps(max(logged, event.written), event.at if event.stored is None else -1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.schema import naming, values
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.values import NOTHING
 from tracklake.tracking.run_mappings import Summary
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class ApiSummary(Summary):
 
     _INTERNAL = Summary._INTERNAL | {"_held"}  # noqa: SLF001 - of its own base
 
-    def __init__(self, held: Held, *, storage: Storage, path: str = "") -> None:
+    def __init__(self, held: Held, *, storage: Storage, path: str | None = None) -> None:
         self._held = held
         super().__init__(entries=held.entries, store=held.say, storage=storage, path=path)
 
@@ -66,12 +67,17 @@ class Held:
         >>> held.entries()
         {'loss': 0.5, 'val.acc': 0.9}
         """
-        self._changes += changes
+        written = {
+            key for op, key, _ in changes if op == StatementKind.EDIT
+        }  # names of one call replace no other of it
         for op, key, stored in changes:
             under = [name for name in self._entries if name == key or name.startswith(f"{key}.")]
             above = [name for name in naming.parents(key) if name in self._entries] if op == StatementKind.EDIT else []
-            for name in (*under, *above):
+            replaced = [name for name in (*under, *above) if name == key or name not in written]
+            for name in replaced:
                 del self._entries[name]
+            self._changes += [(StatementKind.ERASE, name, NOTHING) for name in replaced if name != key]
+            self._changes.append((op, key, stored))
             if op == StatementKind.EDIT:
                 self._entries[key] = values.restore(*stored)
 

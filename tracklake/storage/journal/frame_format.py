@@ -8,7 +8,7 @@
     STATEMENT body  stamp (i64) | JSON {"op": ..., "items": [[key, kind, plain value], ...], ...}
 
 All numbers are little-endian. The prefix has a crc of its own, so that its length can be trusted even where the body
-is damaged and reading can go on at the next frame. Item i of a statement has the stamp of its frame plus i. The frames
+is damaged and reading can go on at the next frame. All items of a statement have the stamp of its frame. The frames
 on which all others of a file depend, its header and its key sets, stand there twice: damage costs no more than it hits.
 """
 
@@ -100,7 +100,7 @@ def duplicated(frame: bytes) -> bytes:
 
 
 def statement(stamp: int, op: str, items: Sequence[tuple[str, Stored]] = (), /, **extra: object) -> bytes:
-    """Pack a statement; item i is stamped `stamp + i`.
+    """Pack a statement; all items have its stamp.
 
     >>> frame = statement(7, "config", [("lr", Stored(Kind.FLOAT, 0.1, None, None))], by="hand")
     >>> frame[PREFIX_SIZE + 8 : -CRC_SIZE]
@@ -174,7 +174,7 @@ def stored(kind: int, value: Any) -> Stored:
         return Stored(kind, float(value), int(value), None)
     if kind in (Kind.TEXT, Kind.JSON):
         return Stored(kind, None, None, _text(value))
-    if kind == Kind.NULL and value is None:
+    if kind in (Kind.NULL, Kind.REPLACED) and value is None:
         return Stored(kind, None, None, None)
     raise ValueError(f"a value of kind {kind!r} cannot be {value!r}")
 

@@ -219,10 +219,10 @@ class _Decoder:
                 raise ValueError(f"a row at step {step!r}")
             self.records.unpacked += [UnpackedPoint(stamp, step, key, stored) for key, stored in items]
         else:
-            self.records.items += [Item(stamp + i, op, key, stored) for i, (key, stored) in enumerate(items)]
+            self.records.items += [Item(stamp, op, key, stored) for key, stored in items]
         if op in (StatementKind.FINISH, StatementKind.ROTATE):
             self.reader.closed = op
-        self.records.last = max(self.records.last, stamp + max(0, len(items) - 1))
+        self.records.last = max(self.records.last, stamp)
 
     def _decode_rows(self, size: int, offsets: list[range]) -> None:
         """Decode the rows of one size, split by key set."""

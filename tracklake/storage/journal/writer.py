@@ -186,13 +186,13 @@ class Journal:
         return file, key_set
 
     def append_statement(self, op: StatementKind, items: Sequence[tuple[str, Stored]], **extra: object) -> int:
-        """Append a statement and return its stamp; item i has the stamp plus i. Raises as `append` does.
+        """Append a statement and return its stamp. Raises as `append` does.
 
         >>> from tracklake.schema.values import store
         >>> items = [("a", store(1, name="a")), ("b", store(2, name="b"))]
         >>> with tl.init(settings={"metadata": False}) as run:
         ...     first, second = (run._session.journal.append_statement("edit", items) for _ in range(2))
-        >>> second > first + 1
+        >>> second > first
         True
         """
         stamp, frame = self._statement(op, items, **extra)
@@ -200,7 +200,7 @@ class Journal:
         return stamp
 
     def append_changes(self, changes: Sequence[tuple[StatementKind, str, Stored]]) -> None:
-        """Append statements that belong together in one write: all of them are there, or none.
+        """Append the statements of one call, with one stamp, in one write: all of them are there, or none.
 
         >>> from tracklake.schema.values import store
         >>> with tl.init() as run:
@@ -209,8 +209,11 @@ class Journal:
         >>> run.summary["a"]
         1
         """
+        stamp = self.clock.tick()
         groups = (list(group) for _, group in groupby(changes, key=itemgetter(0)))
-        frames = [self._statement(group[0][0], [(key, stored) for _, key, stored in group])[1] for group in groups]
+        frames = [
+            frame_format.statement(stamp, group[0][0], [(key, stored) for _, key, stored in group]) for group in groups
+        ]
         self.append(b"".join(frames), rows=0)
 
     def append(self, frames: bytes, *, rows: int = 1) -> None:
@@ -324,9 +327,8 @@ class Journal:
     def _statement(
         self, op: StatementKind, items: Sequence[tuple[str, Stored]] = (), **extra: object
     ) -> tuple[int, bytes]:
-        """Return a statement's stamp and its frame; each item has a stamp of its own."""
+        """Return a statement's stamp and its frame."""
         stamp = self.clock.tick()
-        self.clock.last += max(0, len(items) - 1)
         return stamp, frame_format.statement(stamp, op, items, **extra)
 
     def _new_file(self, name: FileName) -> OpenFile:
