@@ -13,6 +13,8 @@ from tracklake.errors import TracklakeError
 from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
 from tracklake.schema.histogram import Histogram
 from tracklake.standin import names as _names
+from tracklake.sweeping.launching import early_stopping as _early_stopping
+from tracklake.tracking import trial as _trial
 from tracklake.tracking.open_runs import open_runs as _open_runs
 from tracklake.tracking.run import Run
 from tracklake.tracking.start import init
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from tracklake.media.sound import Audio, Video
     from tracklake.media.tables import Table
     from tracklake.standin.offline import AlertLevel
+    from tracklake.sweeping.launching.agent import agent
+    from tracklake.sweeping.launching.create import sweep
     from tracklake.tracking.settings import Settings
 
     alert: Any
@@ -65,6 +69,7 @@ __all__ = [
     "Table",
     "TracklakeError",
     "Video",
+    "agent",
     "alert",
     "config",
     "define_metric",
@@ -80,12 +85,14 @@ __all__ = [
     "run",
     "save",
     "summary",
+    "sweep",
     "unwatch",
     "use_artifact",
     "use_model",
     "watch",
 ]
 __version__ = _VERSION
+_trial.current.on_begin = _early_stopping.attach
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B

@@ -18,6 +18,7 @@ TracklakeError
 ├── FileMissingError           a file that is to be stored, or was stored, and is not there (also a FileNotFoundError)
 ├── ArtifactError              an artifact: its name, its version, its files (also a ValueError)
 ├── SweepError                 a sweep: its config, its id, its state (also a ValueError)
+├── EarlyStopped               a trial that is not worth going on with; raised by `log` in a sweep with early_terminate
 ├── UnsavedRowsError           the disk stayed full until the memory bound was reached (also an OSError)
 └── CommitError                a commit that could not be made
 """
@@ -138,6 +139,10 @@ class ArtifactError(TracklakeError, ValueError):
 
 class SweepError(TracklakeError, ValueError):
     """A sweep's config is wrong, its id is unknown, or it is not in a state for what is asked."""
+
+
+class EarlyStopped(TracklakeError):  # noqa: N818 - nothing went wrong
+    """A trial is behind the others at a band of hyperband: its agent goes on with the next one."""
 
 
 class UnsavedRowsError(TracklakeError, OSError):

@@ -13,6 +13,7 @@ from tracklake.common import arguments
 from tracklake.errors import TracklakeError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
+from tracklake.sweeping.records import SweepRecords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -244,8 +245,9 @@ class AnalysisMethods(LakeBase):
 
     def sweep(
         self,
+        sweep_id: str | None = None,
         *,
-        metric: Metric,
+        metric: Metric | None = None,
         goal: str | None = None,
         params: str | Sequence[str] | None = None,
         runs: Runs = None,
@@ -257,6 +259,7 @@ class AnalysisMethods(LakeBase):
     ) -> Sweep:
         """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
 
+        `sweep_id` means the runs of a launched sweep, judged by its own metric and goal unless others are given.
         `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
         expression, a frame; `failed` and `diverged` say which of them count, as there. The parameters are the columns
         of config that vary over the runs, with their kinds and scales found, or those of `params`. The result answers
@@ -273,6 +276,12 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import sweep
 
         _need("scipy")
+        if sweep_id is not None:
+            launched = SweepRecords.open(self._storage, sweep_id)
+            runs = launched.run_ids() if runs is None else runs
+            metric, goal = _judged_by(launched, metric, goal)
+        if metric is None:
+            raise TypeError("sweep takes a metric to judge runs by, such as metric='val/loss', or the id of a sweep")
         series = self._view_of(project).series
         objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         counting = objectives.Counting(failed, diverged)
@@ -308,6 +317,14 @@ class AnalysisMethods(LakeBase):
         (name,) = view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
         return ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")
+
+
+def _judged_by(launched: SweepRecords, metric: Metric | None, goal: str | None) -> tuple[Metric | None, str | None]:
+    """Return the metric and goal of a launched sweep where none are given."""
+    own = launched.config.metric
+    if own is None or metric is not None:
+        return metric, goal
+    return own.name, goal or own.goal
 
 
 def _need(module: str) -> None:

@@ -136,6 +136,15 @@ class RecordedRun:
         return (parent["text"][0], step["ival"][0]) if parent.height and step.height else None
 
     @property
+    def sweep_id(self) -> str | None:
+        """The launched sweep that it is a trial of; None if it is of none.
+
+        >>> example().run("slow").sweep_id
+        """
+        ids = self._table().snapshot.facts("sweep_id").filter(pl.col("run_id") == self.id)["text"]
+        return ids[0] if len(ids) else None
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What it noted of its surroundings, nested: host, os, python, pid, argv, git, ... (see `init`).
 

@@ -15,6 +15,7 @@ from tracklake.tracking.watching import Watch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.storage.backend import Storage
     from tracklake.tracking.run_mappings import Config
     from tracklake.tracking.session import Session
 
@@ -41,6 +42,16 @@ class RunConveniences:
     beginning: Beginning
     config: Config
     _watches: list[Watch]
+
+    @property
+    def storage(self) -> Storage:
+        """The files of its lake.
+
+        >>> with tl.init() as run:
+        ...     run.storage.location
+        PosixPath('lake')
+        """
+        return self._session.storage
 
     @property
     def resumed(self) -> bool:
@@ -133,7 +144,7 @@ class RunConveniences:
         word = str(getattr(level, "value", level) or "INFO")
         warn(f"tracklake: alert {word} of run {self._session.run_id}: {title}{f': {text}' if text else ''}")
         entry = {"text": str(text), "level": word, "time": time.time()}
-        self._note(f"alerts.{str(title).replace('.', ' ')}", entry)
+        self.note(f"alerts.{str(title).replace('.', ' ')}", entry)
 
     def mark_preempting(self) -> None:
         """Note that the machine takes this run away soon: an agent of its sweep goes on with it.
@@ -143,7 +154,7 @@ class RunConveniences:
         >>> tl.open().run("r1").metadata["preempting"]
         True
         """
-        self._note(PREEMPTING, value=True)
+        self.note(PREEMPTING, value=True)
 
     def watch(
         self,
@@ -253,5 +264,12 @@ class RunConveniences:
         ...     run.write_logs("done")
         """
 
-    def _note(self, key: str, value: object) -> None:
+    def note(self, key: str, value: object) -> None:
+        """Note something in the run's metadata.
+
+        >>> with tl.init(id="r1") as run:
+        ...     run.note("cluster", "a100")
+        >>> tl.open().run("r1").metadata["cluster"]
+        'a100'
+        """
         self._session.append_statements([(StatementKind.METADATA, key, values.store_exact(value, name=key))])

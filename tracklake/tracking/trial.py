@@ -27,6 +27,8 @@ class Trial(NamedTuple):
     """The values to try, nested; they are locked in the run's config."""
     resume: bool = False
     """Whether what an earlier attempt logged stays (it was preempted), or is masked (it died)."""
+    number: int = 0
+    attempt: int = 0
 
     def to_json(self) -> str:
         """Return it as text for the environment.
@@ -81,13 +83,23 @@ def is_new_attempt(trial: Trial) -> bool:
     return is_first and not trial.resume
 
 
+def is_of_environment() -> bool:
+    """Tell whether the trial is that of a process of its own, started by an agent.
+
+    >>> is_of_environment()
+    False
+    """
+    return current.trial is not None and os.environ.get(VARIABLE) == current.trial.to_json()
+
+
 @contextlib.contextmanager
 def assign(trial: Trial) -> Iterator[None]:
     """Let `init` begin this trial inside the block.
 
-    >>> with assign(Trial(os.path.abspath("lake"), "s1", "s1-0", "p", {"lr": 0.1})), tl.init() as run:
+    >>> sweep_id = tl.sweep({"parameters": {"lr": {"value": 0.1}}})
+    >>> with assign(Trial("lake", sweep_id, "trial-0", "p", {"lr": 0.1})), tl.init() as run:
     ...     run.id, run.config.lr
-    ('s1-0', 0.1)
+    ('trial-0', 0.1)
     """
     before = current.trial, current.begun
     current.trial, current.begun = trial, False

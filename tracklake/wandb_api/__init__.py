@@ -8,6 +8,7 @@
 - `run`: one run as W&B's public API shows it: read together with its neighbours, written when `update` says so.
 - `run_files`: the files and artifacts of a run as W&B's public API shows them; a part of `ApiRun`.
 - `summary`: a summary by the rules of W&B's public API: what is set in it is stored when `update` says so.
+- `sweep`: a launched sweep by W&B's public API.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from tracklake.wandb_api import mongo_filters
 from tracklake.wandb_api.artifacts import ApiArtifacts
 from tracklake.wandb_api.page import Page
 from tracklake.wandb_api.run import ENTITY, ApiRun, User
+from tracklake.wandb_api.sweep import ApiSweep
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +48,6 @@ OF_A_SERVER = {
     "create_run": "tracklake.init(project=...) starts one",
     "from_path": "Api.run(path), Api.runs(path), Api.artifact(path) say what is meant",
     "reports": "lake.report(file) writes one",
-    "sweep": "lake.sweep(metric) analyses one",
     "sync_tensorboard": "lake.import_from(path) takes event files",
     "user_agent": "nothing is requested from anyone",
 }
@@ -97,6 +97,15 @@ class Api(ApiArtifacts):
 
         >>> Api(example().dir).flush()
         """
+
+    def sweep(self, path: str) -> ApiSweep:
+        """Return a launched sweep by "entity/project/id" or "id". Raises SweepError.
+
+        >>> Api(example().dir).sweep("nowhere1")
+        Traceback (most recent call last):
+        tracklake.errors.SweepError: there is no sweep 'nowhere1' in ...
+        """
+        return ApiSweep(self._lake, path)
 
     def __getattr__(self, name: str) -> Any:
         """Refuse what needs a server, with the way out; W&B's Api has these names."""

@@ -157,6 +157,17 @@ class ApiRunFiles:
         return self.id
 
     @property
+    def sweep_name(self) -> str | None:
+        """The id of the sweep that it is a trial of; None if it is of none.
+
+        >>> tl.Api(example().dir).run("slow").sweep_name
+        """
+        return self._recorded.sweep_id
+
+    sweep = sweep_name
+    """Here the id; `Api.sweep` gives more."""
+
+    @property
     def heartbeat_at(self) -> str:
         """When it last gave a sign of life: UTC, ISO 8601.
 
