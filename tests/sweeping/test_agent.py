@@ -68,7 +68,7 @@ def test_the_values_are_locked():
     """What a sweep tries cannot be changed by the script, and its project and id are the sweep's."""
 
     def train():
-        with pytest.warns(UserWarning, match="project='other' is ignored|x.*stays 0"):
+        with pytest.warns(UserWarning, match=r"project='other' is ignored|x.*stays 0"):
             run = tl.init("other", config={"x": 9, "depth": 3})
         run.config.x = 7
         run.finish()
@@ -100,7 +100,7 @@ def test_failures_are_failed_runs_and_three_stop_the_agent(capsys: pytest.Captur
                 raise ValueError("no memory")
 
     sweep_id = tl.sweep(GRID)
-    with pytest.raises(tl.TracklakeError, match="3 trials in a row failed at once.*ValueError: no memory"):
+    with pytest.raises(tl.TracklakeError, match=r"3 trials in a row failed at once.*ValueError: no memory"):
         tl.agent(sweep_id, train)
     states = tl.open().runs(columns=["state"])["state"].to_list()
     assert states == ["failed", "finished", "failed", "failed", "failed"]
@@ -160,14 +160,14 @@ def test_a_metric_that_no_trial_has_is_told():
     """After three trials, not after a day, with the nearest name."""
     pytest.importorskip("optuna")
     config = {"method": "bayes", "metric": {"name": "los"}, "parameters": RANDOM["parameters"]}
-    with pytest.warns(UserWarning, match="none of the first 3 trials.*'los'.*did you mean 'loss'"):
+    with pytest.warns(UserWarning, match=r"none of the first 3 trials.*'los'.*did you mean 'loss'"):
         tl.agent(tl.sweep(config), square, count=5)
 
 
 def test_a_sweep_of_another_lake():
     """An id that the lake does not have is refused, with those that it has."""
     sweep_id = tl.sweep(RANDOM)
-    with pytest.raises(tl.TracklakeError, match=f"there is no sweep 'nowhere1' in .*; it has {sweep_id}"):
+    with pytest.raises(tl.TracklakeError, match=rf"there is no sweep 'nowhere1' in .*; it has {sweep_id}"):
         tl.agent("nowhere1", square)
 
 

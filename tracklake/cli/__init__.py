@@ -6,6 +6,7 @@
 - `bring_in`: the command `import`: bring in what other tools left behind.
 - `demo`: `tracklake demo`: a real sweep on scikit-learn's digits, logged and read through the public API alone.
 - `edit`: commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag.
+- `launch`: commands that launch: agent, the life of a sweep, and wrap.
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
 - `serve`: commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
@@ -14,10 +15,10 @@
 
 from __future__ import annotations
 
-from tracklake.cli import analyze, ask, bring_in, edit, maintain, serve, watch
+from tracklake.cli import analyze, ask, bring_in, edit, launch, maintain, serve, watch
 from tracklake.cli.base import main
 
 __all__ = ["main"]
 
-COMMANDS = (ask, analyze, watch, serve, edit, maintain, bring_in)
+COMMANDS = (ask, analyze, launch, watch, serve, edit, maintain, bring_in)
 """The modules that hold the commands; importing one adds its commands to `main`."""

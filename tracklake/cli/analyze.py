@@ -9,7 +9,16 @@ import click
 import tracklake as tl
 from tracklake.analysis.stats.options import Center, Diverged, Failed, Test, Unit
 from tracklake.cli import terminal
-from tracklake.cli.base import directory_option, listed, main, metric_names, project_option, read, read_pair
+from tracklake.cli.base import (
+    directory_option,
+    listed,
+    main,
+    metric_names,
+    project_option,
+    read,
+    read_pair,
+    sweep_commands,
+)
 from tracklake.cli.terminal import forms, give, limit
 
 goal_option = click.option(
@@ -76,7 +85,7 @@ def compare(
         click.echo(comparison.to_markdown() if shape == "markdown" else comparison.to_latex())
 
 
-@main.command(short_help="What do runs say of their settings?")
+@sweep_commands.command("analyze", short_help="What do runs say of their settings? METRIC may be a launched sweep.")
 @click.argument("metric", shell_complete=metric_names)
 @directory_option
 @goal_option
@@ -102,6 +111,8 @@ def sweep(
 ) -> None:
     """Show which settings of a set of runs mattered for METRIC, most important first; launched as a sweep or not.
 
+    METRIC may be the id of a sweep that was launched: its runs are judged by its own metric.
+
     \b
     Examples:
       tracklake sweep val/acc --goal max
@@ -110,7 +121,10 @@ def sweep(
     """
     if best is not None and marginal is not None:
         raise click.UsageError("give --best or --marginal; one of the two")
-    analysis = tl.open(directory).sweep(metric=metric, params=_columns(params), **options)
+    lake = tl.open(directory)
+    launched = metric in lake.sweeps and metric not in lake.metrics
+    target: dict[str, Any] = {"sweep_id": metric} if launched else {"metric": metric}
+    analysis = lake.sweep(**target, params=_columns(params), **options)
     if best is not None:
         frame = analysis.best(best)
     else:

@@ -44,6 +44,22 @@ class Commands(click.Group):
             raise Refusal(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}") from error
 
 
+class SweepCommands(Commands):
+    """A group in which a word that is no command is the argument of `analyze`: `tracklake sweep val/acc`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words name, with the words that are left.
+
+        >>> main(["sweep", "val/acc", "--dir", "nowhere"], standalone_mode=False)
+        Traceback (most recent call last):
+        tracklake.cli.base.Refusal: there is no lake at nowhere: ...
+        """
+        words = args if args and args[0] in self.commands else ["analyze", *args]
+        return super().resolve_command(ctx, words)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tracklake")
 def main() -> None:
@@ -59,6 +75,18 @@ def main() -> None:
 
     The lake is --dir, else $TRACKLAKE_DIR, else ./lake. Exit code 1: check found something wrong; 2: the command
     could not be done. Completion: tracklake completion --help.
+    """
+
+
+@main.group("sweep", cls=SweepCommands, context_settings={"ignore_unknown_options": True})
+def sweep_commands() -> None:
+    """Launch sweeps, and analyze them: `tracklake sweep METRIC` is short for `tracklake sweep analyze METRIC`.
+
+    \b
+    Examples:
+      tracklake sweep create sweep.yaml   make a sweep; tracklake agent SWEEP runs it
+      tracklake sweep val/acc --goal max  which settings mattered, over all runs?
+      tracklake sweep SWEEP               which settings mattered, of a launched sweep?
     """
 
 

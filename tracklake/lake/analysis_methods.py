@@ -13,7 +13,7 @@ from tracklake.common import arguments
 from tracklake.errors import TracklakeError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
-from tracklake.sweeping.records import SweepRecords
+from tracklake.sweeping.records import SweepRecords, sweeps_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -242,6 +242,15 @@ class AnalysisMethods(LakeBase):
         return learning_curves.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
         )
+
+    @property
+    def sweeps(self) -> list[str]:
+        """The ids of the sweeps that were launched in it, sorted.
+
+        >>> example().sweeps
+        []
+        """
+        return sweeps_of(self._storage)
 
     def sweep(
         self,

@@ -17,7 +17,8 @@ from tracklake.sweeping.launching.create import open_sweep
 from tracklake.sweeping.launching.liveness import living
 from tracklake.sweeping.launching.trials import Trials
 from tracklake.tracking import trial as current_trial
-from tracklake.tracking.open_runs import TERMINATED, code_of, open_runs
+from tracklake.tracking.exit_status import TERMINATED, code_of
+from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.trial import Trial
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ def living(records: SweepRecords) -> Iterator[str]:
     agent = secrets.token_hex(6)
     path = records.storage.journal_folder(records.agents_folder) / f"{agent}.lock"
     over = threading.Event()
-    with path.open("wb") as file:
-        file_names.hold_lock(file.fileno())
+    with path.open("wb", buffering=0) as file:
+        file_names.hold_lock(file)
         beat = threading.Thread(target=_beat, args=(path, over), name="tracklake-agent", daemon=True)
         beat.start()
         try:
