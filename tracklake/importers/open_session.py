@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tracklake.importers.recorded import RecordedSources
     from tracklake.importers.statements import SourceStatement
 
-_OPENING_OF_EACH_FILE = {"untimed", "runtime_base"}
+_OPENING_OF_EACH_FILE = {"untimed", "untimed_rows", "runtime_base"}
 """Facts that the states of a partition need: each of its files repeats them."""
 
 
@@ -64,6 +64,10 @@ class OpenSession:
             self.points += fresh.height
         return fresh.height
 
+    @property
+    def _has_times(self) -> bool:
+        return self.record.is_timed and self.record.rows_are_timed
+
     def reopen(self, record: RunRecord, present: pl.DataFrame) -> None:
         """Go on with a record of the same session; `present` are the points that it has given so far."""
         self.record = record
@@ -72,11 +76,11 @@ class OpenSession:
     def _stamped(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Fill in stamps that the source does not give, ascending with the rows; the session spans all of them."""
         if self._start is None:
-            first = frame["ts"].min() if self.record.is_timed else None
+            first = frame["ts"].min() if self._has_times else None
             self._start = time.time_ns() // 1000 if first is None else _microseconds(first)
-        if not self.record.is_timed or frame["ts"].null_count():
+        if not self._has_times or frame["ts"].null_count():
             counted = pl.int_range(frame.height, eager=True) + (self._start + self._n_rows)
-            known = pl.col("ts").fill_null(strategy="forward") if self.record.is_timed else pl.lit(None, STAMP)
+            known = pl.col("ts").fill_null(strategy="forward") if self._has_times else pl.lit(None, STAMP)
             frame = frame.with_columns(known.fill_null(counted.cast(STAMP)).alias("ts"))
         self._n_rows += frame.height
         if frame.height:

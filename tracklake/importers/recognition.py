@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.errors import SourceError
 from tracklake.importers import registry
+from tracklake.importers.readers import sqlite
 from tracklake.importers.readers.bytestream import suffix_of
 from tracklake.importers.readers.records import Source
 from tracklake.importers.readers.table_files import SUFFIXES
@@ -27,6 +28,8 @@ class Recognised(NamedTuple):
 
     sources: list[Source]
     left_alone: list[Path]
+    damaged: list[tuple[Path, str]]
+    """Databases that cannot be opened, and why."""
 
 
 def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -72,7 +75,21 @@ def recognise(path: Path, *, only: str | None = None) -> Recognised:
             claimed.update(source.files)
         left_alone += [folder / name for name in names if folder / name not in claimed]
     inner = {file for source in sources for file in source.files}
-    return Recognised(sources, [file for file in left_alone if file not in inner])
+    return _with_damaged(sources, [file for file in left_alone if file not in inner])
+
+
+def _with_damaged(sources: list[Source], left_alone: list[Path]) -> Recognised:
+    """Tell the files that no format knows because they are damaged from those that are something else."""
+    damaged = []
+    for path in left_alone:
+        if path.suffix.lower() in sqlite.SUFFIXES and sqlite.is_database(path):
+            try:
+                with sqlite.opened(path):
+                    pass
+            except SourceError as error:
+                damaged.append((path, str(error)))
+    names = {path for path, _ in damaged}
+    return Recognised(sources, [path for path in left_alone if path not in names], damaged)
 
 
 def _of_file(path: Path, only: str | None) -> Recognised:
@@ -80,7 +97,7 @@ def _of_file(path: Path, only: str | None) -> Recognised:
     if not sources and (only or suffix_of(path) in SUFFIXES):
         registry.find(only or "table")
         sources = [Source(only or "table", path)]
-    return Recognised(sources, [] if sources else [path])
+    return _with_damaged(sources, [] if sources else [path])
 
 
 def _asked(folder: Path, names: Collection[str], only: str | None) -> Iterator[Source]:

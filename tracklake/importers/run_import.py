@@ -126,6 +126,7 @@ def import_paths(
     for path in recognition.expand(paths):
         recognised = recognition.recognise(path, only=format)
         report.left_alone += recognised.left_alone
+        report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {
             (source.format, source.path.absolute()): (source, replace(options, root=path))
             for source in recognised.sources

@@ -37,6 +37,8 @@ def opening(record: RunRecord, facts: Mapping[str, Any]) -> Iterator[SourceState
             yield _statement(StatementKind.SESSION, key, value)
     if not record.is_timed:
         yield _statement(StatementKind.SESSION, "untimed", value=True)
+    elif not record.rows_are_timed:
+        yield _statement(StatementKind.SESSION, "untimed_rows", value=True)
     for name in _FIELDS:
         if getattr(record, name):
             yield _statement(StatementKind.FIELD, name, getattr(record, name))

@@ -206,7 +206,9 @@ class RunTable:
     def _runtimes(self) -> pl.DataFrame:
         """run_id, runtime: seconds from the start to the last sign, over the sessions that followed each other."""
         sessions = self.snapshot.sessions.join(self.snapshot.starts, on=["run_id", "session"])
-        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + sessions["runtime_base"]
+        untimed = sessions["session"].is_in(self.snapshot.facts("untimed")["session"].implode())
+        base = sessions["runtime_base"].fill_null(0.0).set(untimed, None)
+        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + base
         return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
 
     def _states(self, run_ids: pl.Series) -> pl.Series:

@@ -7,10 +7,14 @@ A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; s
 - `hugging_face`: Hugging Face's Trainer: `trainer_state.json`, of a run's folder or of its checkpoints.
 - `keras`: Keras' CSVLogger: `training.log`, one row an epoch.
 - `lightning`: PyTorch Lightning's CSVLogger: `lightning_logs/version_0/metrics.csv`, its hparams.yaml beside it.
+- `mlflow`: MLflow's database, `mlflow.db`, of every schema since 1.x.
+- `mlflow_files`: MLflow's file store: `mlruns/<experiment>/<run>/` with metrics, params and tags as files.
+- `optuna`: Optuna's database of studies, of every schema, and its journal file; a study is a sweep, a trial a run.
 - `ray_tune`: Ray Tune and RLlib: a trial's folder with `result.json` or `progress.csv`, its params.json beside them.
 - `stable_baselines`: stable-baselines3: the episodes of `monitor.csv`, and `progress.csv` of its logger.
 - `table`: any table of curves: CSV, TSV, text, JSON Lines or Parquet; wide, long, or one row a run.
 - `text_log`: text logs, read by a pattern of the caller: `step (?P<step>\d+).*loss (?P<loss>[\d.]+)`.
+- `trackio`: trackio: `<project>.db`, of every schema.
 - `wandb`: Weights & Biases: offline `.wandb` files of every age, and whole `./wandb` folders; without the wandb
   package.
 - `yolo`: Ultralytics YOLO: `runs/detect/train/results.csv`, its args.yaml beside it.

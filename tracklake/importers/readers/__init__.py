@@ -10,12 +10,17 @@
   line.
 - `many_runs`: tables of many runs: with a column that tells them apart, long ones of (run, step, metric, value), one
   row a run.
+- `mlflow_runs`: what MLflow knows of a run, from its database and its file store alike, as a record and points.
+- `optuna_trials`: what Optuna knows of studies and trials, from its database and its journal alike, as records and
+  points.
 - `places`: where a file lies, as what tells runs apart: ids, projects and config from the parts of paths.
 - `protobuf`: protocol Buffers without a schema: the fields of a message as numbers and bytes.
 - `record_log`: the log of records that W&B writes: LevelDB's framing in blocks of 32 KiB, after a header of seven
   bytes.
 - `records`: what an importer yields: run records, batches of their points, and remarks on what was read.
 - `run_files`: A file of curves as one run: its place, the config beside it, its rows.
+- `sqlite`: SQLite files of other tools: opened read-only and immutable, never beside their own writers, never for
+  ever.
 - `table_files`: files that hold tables, by their endings.
 - `wandb_records`: the records of a W&B file, decoded by hand: what a run says, row by row, without the wandb package.
 """

@@ -70,6 +70,8 @@ class RunRecord:
     exit_code: int | None = None
     is_timed: bool = True
     """False where the source has no time: runtime is null then."""
+    rows_are_timed: bool = True
+    """False where only start and end are known: `_runtime` of rows is null then."""
     expected: Mapping[str, Any] | None = None
     """The summary as the source has it, to compare ours with; None: it has none."""
     system: list[tuple[int, dict[str, float]]] = field(default_factory=list)

@@ -203,6 +203,10 @@ def _hashes(path: Path) -> array[int]:
     return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
 
 
+UNTIMED = ["untimed", "untimed_rows"]
+"""Facts of an imported session without time, and of one that knows only when it began and ended."""
+
+
 def session_starts(records: SessionRecords) -> pl.DataFrame:
     """Return run_id, session, start and runtime_base: what `_runtime` is counted from; null where there is no time.
 
@@ -210,7 +214,7 @@ def session_starts(records: SessionRecords) -> pl.DataFrame:
     ['run_id', 'session', 'start', 'runtime_base']
     """
     facts = records.statements.filter(pl.col("op") == StatementKind.SESSION)
-    base, untimed = (facts.filter(pl.col("key") == key) for key in ("runtime_base", "untimed"))
+    base, untimed = (facts.filter(pl.col("key").is_in(keys)) for keys in (["runtime_base"], UNTIMED))
     starts = records.files.group_by(["run_id", "session"]).agg(pl.col("start").min())
     if base.is_empty() and untimed.is_empty():
         return starts.hstack([pl.Series("runtime_base", [0.0]).new_from_index(0, starts.height)])
