@@ -1,6 +1,7 @@
 """Partitions under a Delta log: sealing writes them, a snapshot reads them together with live journals.
 
 - `catalog`: the catalog: partitions, the records of their sessions, and the watermark of each journal file.
+- `checkpoint`: what a version of the log holds as one Parquet file, so that replay is short.
 - `compaction`: many small partitions become few large ones, one commit a step.
 - `delta_actions`: the actions of one file of the log, as Delta Lake writes them, and the way back.
 - `delta_log`: the commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a

@@ -25,7 +25,7 @@ _DELTA_TYPES = {
     pl.Int8: "byte",
     STAMP: "timestamp",
 }
-_PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
+PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
 _PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
 
 
@@ -83,6 +83,8 @@ class Commit(NamedTuple):
     timestamp: int
     add: Sequence[Partition]
     remove: Sequence[str]  # ids
+    operation: str = ""
+    """What made it: SEAL, IMPORT, OPTIMIZE, ..."""
 
 
 def lines(actions: Sequence[dict[str, Any]]) -> bytes:
@@ -123,24 +125,29 @@ def creation(timestamp: int) -> list[dict[str, Any]]:
         "configuration": {},
         "createdTime": timestamp,
     }
-    return [_commit_info(timestamp, "CREATE TABLE"), {"protocol": _PROTOCOL}, {"metaData": metadata}]
+    return [_commit_info(timestamp, "CREATE TABLE"), {"protocol": PROTOCOL}, {"metaData": metadata}]
 
 
-def actions(commit: Commit, operation: str, *, data_change: bool) -> list[dict[str, Any]]:
+def actions(commit: Commit, *, data_change: bool) -> list[dict[str, Any]]:
     """Return the actions of a later version.
 
-    >>> commit = Commit(1_700_000_000_000, add=[], remove=["7f3a"])
-    >>> actions(commit, "SEAL", data_change=True)[1]["remove"]["path"]
+    >>> commit = Commit(1_700_000_000_000, add=[], remove=["7f3a"], operation="SEAL")
+    >>> actions(commit, data_change=True)[1]["remove"]["path"]
     'part-7f3a.parquet'
     """
     return [
-        _commit_info(commit.timestamp, operation),
+        _commit_info(commit.timestamp, commit.operation),
         *(_remove(key, commit.timestamp, data_change=data_change) for key in commit.remove),
-        *(_add(part, data_change=data_change) for part in commit.add),
+        *(add(part, data_change=data_change) for part in commit.add),
     ]
 
 
-def _add(part: Partition, *, data_change: bool) -> dict[str, Any]:
+def add(part: Partition, *, data_change: bool) -> dict[str, Any]:
+    """Return the action that adds a partition.
+
+    >>> add(Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)), data_change=True)["add"]["size"]
+    9
+    """
     action = {
         "path": f"part-{part.id}.parquet",
         "partitionValues": {},
@@ -178,8 +185,8 @@ def parse(data: bytes) -> Commit:
     A process that starts many runs reads the same commits again and again, so it remembers what they say.
 
     >>> part = Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))
-    >>> commit = Commit(1_700_000_000_000, (part,), ("0b5a",))
-    >>> parse(lines(actions(commit, "SEAL", data_change=True))) == commit
+    >>> commit = Commit(1_700_000_000_000, (part,), ("0b5a",), "SEAL")
+    >>> parse(lines(actions(commit, data_change=True))) == commit
     True
     """
     actions = [action for line in data.splitlines() for action in json.loads(line).items()]
@@ -187,24 +194,34 @@ def parse(data: bytes) -> Commit:
         raise ValueError("it is empty")
     for kind, action in actions:
         if kind == "protocol":
-            _check_protocol(action)
+            check_protocol(action)
     return Commit(
         timestamp=max((int(action.get("timestamp", 0)) for kind, action in actions if kind == "commitInfo"), default=0),
-        add=tuple(_partition(action) for kind, action in actions if kind == "add"),
+        add=tuple(partition(action) for kind, action in actions if kind == "add"),
         remove=tuple(_id(action["path"]) for kind, action in actions if kind == "remove"),
+        operation=next((str(action.get("operation", "")) for kind, action in actions if kind == "commitInfo"), ""),
     )
 
 
-def _check_protocol(protocol: dict[str, Any]) -> None:
-    if protocol != _PROTOCOL:
+def check_protocol(protocol: dict[str, Any]) -> None:
+    """Raise LakeError unless a protocol is the one of a lake that this version knows.
+
+    >>> check_protocol(PROTOCOL)
+    """
+    if protocol != PROTOCOL:
         raise LakeError(
             f"this table's protocol is {json.dumps(protocol)}, and this version of tracklake knows only "
-            f"{json.dumps(_PROTOCOL)}: it is no lake of tracklake, or one of a newer version; upgrade tracklake"
+            f"{json.dumps(PROTOCOL)}: it is no lake of tracklake, or one of a newer version; upgrade tracklake"
         )
 
 
-def _partition(add: dict[str, Any]) -> Partition:
-    """Return the partition that an add action names, or raise the LakeError of a file that tracklake did not write."""
+def partition(add: dict[str, Any]) -> Partition:
+    """Return the partition that an add action names, or raise the LakeError of a file that tracklake did not write.
+
+    >>> part = Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3))
+    >>> partition(add(part, data_change=True)["add"]) == part
+    True
+    """
     path, tags = add["path"], add.get("tags") or {}
     if _id(path) != tags.get("tracklake.id"):
         raise LakeError(

@@ -7,6 +7,7 @@ they know nothing of the siblings.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
@@ -14,15 +15,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tracklake.errors import LakeError
-from tracklake.storage.table import delta_actions
+from tracklake.storage.table import checkpoint, delta_actions
 from tracklake.storage.table.delta_actions import Commit, Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tracklake.storage.backend import Storage
+    from tracklake.storage.backend import Entry, Storage
 
 _COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
+_FOLDER = "history/_delta_log"
 _PATIENCE = 3  # losses before a committer begins to pause
 
 
@@ -52,10 +54,12 @@ class DeltaLog:
     {}
     """
 
-    __slots__ = ("storage",)
+    __slots__ = ("_listed", "storage")
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self._listed: dict[str, Entry] = {}
+        """The files of the log, which never change: what is known of them is not looked at again."""
 
     def create(self) -> None:
         """Begin the log with version 0 unless there is one: of several creators one wins, and all are content.
@@ -80,8 +84,9 @@ class DeltaLog:
         >>> DeltaLog(LocalStorage(Path("nowhere"))).read()
         Version(number=-1, timestamp=0, partitions={})
         """
-        last = self._last_listed() if since is None and at is None else -1
-        version = since if since is not None and (at is None or since.number <= at) else Version()
+        names = [] if since is not None and at is None else self._names()
+        last = _last(names) if at is None else -1
+        version = since if since is not None and (at is None or since.number <= at) else self._base(names, at)
         newer: list[Commit] = []
         while at is None or version.number + len(newer) < at:
             commit = self._read_commit(version.number + len(newer) + 1)
@@ -89,17 +94,35 @@ class DeltaLog:
                 break
             newer.append(commit)
         version = _after(version, newer)
-        if version.number < last:
-            raise LakeError(
-                f"{self.storage.describe(_name(version.number + 1))} is missing, though version {last} is there: "
-                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
-            )
+        self._check_gap(version, last)
         if at is not None and at != version.number:
             raise LakeError(
                 f"the lake {self.storage.describe()} has no version {at}; the newest of those before is "
                 f"{version.number}"
             )
         return version
+
+    def _check_gap(self, version: Version, last: int) -> None:
+        if version.number < last:
+            raise LakeError(
+                f"{self.storage.describe(_name(version.number + 1))} is missing, though version {last} is there: "
+                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
+            )
+
+    def commits(self) -> Iterator[tuple[int, Commit]]:
+        """Yield the commits of which the log still has the file, by their numbers, the oldest first.
+
+        >>> from pathlib import Path
+        >>> from tracklake.storage.local import LocalStorage
+        >>> log = DeltaLog(LocalStorage(Path("lake")))
+        >>> log.create()
+        >>> [(number, commit.operation) for number, commit in log.commits()]
+        [(0, 'CREATE TABLE')]
+        """
+        for number in sorted(int(name[:20]) for name in self._names() if _COMMIT.fullmatch(name)):
+            commit = self._read_commit(number)
+            if commit is not None:
+                yield number, commit
 
     def commit(
         self,
@@ -132,21 +155,57 @@ class DeltaLog:
             self.create()
         first = self.read(at=0) if base.number < 0 else base
         newest, losses = first, 0
+        last = _last(self._names())
+        if last > newest.number:
+            newest = self.read(since=newest)
+            self._check_gap(newest, last)  # else a commit that is missing would be written anew
         while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
-            commit = Commit(max(_now(), newest.timestamp), add, remove)
-            if self._put(
-                newest.number + 1,
-                delta_actions.lines(delta_actions.actions(commit, operation, data_change=data_change)),
-            ):
-                return _after(newest, [commit])
+            commit = Commit(max(_now(), newest.timestamp), add, remove, operation)
+            actions = delta_actions.actions(commit, data_change=data_change)
+            if self._put(newest.number + 1, delta_actions.lines(actions)):
+                version = _after(newest, [commit])
+                self._checkpoint(version)
+                return version
             losses += 1
             _pause(losses)
             newest = self.read(since=newest)
         return None
 
-    def _last_listed(self) -> int:
-        names = [entry.name for entry in self.storage.list("history/_delta_log", suffix=".json")]
-        return max((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), default=-1)
+    def _names(self) -> list[str]:
+        self._listed = {entry.name: entry for entry in self.storage.list(_FOLDER, cached=self._listed)}
+        return list(self._listed)
+
+    def _base(self, names: Sequence[str], at: int | None) -> Version:
+        """Return the newest version that has a sound checkpoint, at most `at`; else what is before the first commit."""
+        damage = None
+        for number in checkpoint.numbers(names):
+            if at is None or number <= at:
+                try:
+                    return self._from_checkpoint(number)
+                except LakeError as error:
+                    damage = damage or error
+        if damage is not None and _name(0).rpartition("/")[2] not in names:
+            raise damage
+        return Version()
+
+    def _from_checkpoint(self, number: int) -> Version:
+        partitions = checkpoint.read(self.storage, number)
+        commit = self._read_commit(number)
+        return Version(number, commit.timestamp if commit else 0, partitions)
+
+    def _checkpoint(self, version: Version) -> None:
+        """Write a checkpoint each so many commits; without it the log is longer to read, and says the same."""
+        if version.number % checkpoint.EVERY:
+            return
+        with contextlib.suppress(OSError, LakeError):
+            names = self._names()
+            earlier = [number for number in checkpoint.numbers(names) if number < version.number]
+            metadata = (
+                checkpoint.read_metadata(self.storage, earlier[0])
+                if earlier
+                else checkpoint.first_metadata(self.storage.read(_name(0)))
+            )
+            checkpoint.write(self.storage, version.number, version.partitions.values(), metadata=metadata)
 
     def _put(self, number: int, data: bytes) -> bool:
         """Publish a commit; False if the number is taken by another's."""
@@ -194,8 +253,13 @@ def _after(version: Version, commits: Sequence[Commit]) -> Version:
     return Version(version.number + len(commits), timestamp, partitions)
 
 
+def _last(names: Iterable[str]) -> int:
+    """Return the largest number of a commit among the files of the log; -1 if there is none."""
+    return max((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), default=-1)
+
+
 def _name(number: int) -> str:
-    return f"history/_delta_log/{number:020d}.json"
+    return f"{_FOLDER}/{number:020d}.json"
 
 
 def _now() -> int:
