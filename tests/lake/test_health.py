@@ -183,7 +183,7 @@ def test_orphan(lake: tl.Lake, hours: int, told: bool):
     orphan = Path(lake.dir, "states/part-0123.parquet")
     orphan.write_bytes(b"x")
     os.utime(orphan, (0, time.time() - hours * 3600))
-    words = ["states/part-0123.parquet belongs to no commit: a seal died before it; vacuum may delete it"]
+    words = ["states/part-0123.parquet belongs to no commit: a seal or merge died before it; vacuum deletes it"]
     assert lake.check().findings == (words if told else [])
 
 

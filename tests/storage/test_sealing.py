@@ -100,12 +100,12 @@ def test_what_does_not_fit_a_partition_goes_into_the_next(tmp_path: Path, monkey
 def test_finishing_processes_seal_when_enough_has_gathered(tmp_path: Path):
     """The 64th run that finishes seals what has gathered since the last commit, and leaves what goes on."""
     place = tmp_path / "lake"
-    live = tl.init("p", dir=place)
+    live = tl.init("p", dir=place, reinit="create_new")
     for _ in range(63):
-        tl.init("p", dir=place).finish()
+        tl.init("p", dir=place, reinit="create_new").finish()
     assert not (place / "history").exists()
     for _ in range(2):
-        tl.init("p", dir=place).finish()
+        tl.init("p", dir=place, reinit="create_new").finish()
         assert len(list((place / "runs").iterdir())) == 1
     assert tl.open(place).refresh()[:2] == (1, 2)  # the live one, and the last
     live.finish()
@@ -141,7 +141,7 @@ def test_two_sealers_race(tmp_path: Path):
         children.append(child)
     runs = []
     for i in range(6):
-        runs.append(tl.init("p", id=None, name=f"r{i}", dir=sys.argv[1]))
+        runs.append(tl.init("p", id=None, name=f"r{i}", dir=sys.argv[1], reinit="create_new"))
     os.close(go)
     for step in range(50):
         for i, run in enumerate(runs):

@@ -10,15 +10,16 @@
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
 - `serve`: commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
+- `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, versions, delete, restore.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
 """
 
 from __future__ import annotations
 
-from tracklake.cli import analyze, ask, bring_in, edit, launch, maintain, serve, watch
+from tracklake.cli import analyze, ask, bring_in, edit, launch, maintain, serve, upkeep, watch
 from tracklake.cli.base import main
 
 __all__ = ["main"]
 
-COMMANDS = (ask, analyze, launch, watch, serve, edit, maintain, bring_in)
+COMMANDS = (ask, analyze, launch, watch, serve, edit, upkeep, maintain, bring_in)
 """The modules that hold the commands; importing one adds its commands to `main`."""

@@ -126,15 +126,11 @@ class Publication:
         if not self._written:
             self._write_system_samples()
             return Imported(len(self.runs), self._n_points, 0)
-        committed = None
-        try:
-            committed = self._catalog.log.commit(
-                base=self._snapshot.version, add=self._written, operation="IMPORT", still_valid=self._is_valid
-            )
-        finally:
-            if committed is None:
-                self.discard()
+        committed = self._catalog.log.commit(  # an interrupt may come after it has landed: then nothing is deleted
+            base=self._snapshot.version, add=self._written, operation="IMPORT", still_valid=self._is_valid
+        )
         if committed is None:
+            self.discard()
             raise CommitError(
                 "another process brought in runs of the same ids meanwhile, or this took more than an hour beside "
                 "other writers; nothing was imported. Try it again"

@@ -56,7 +56,7 @@ class RecordedSources:
         self._snapshot = snapshot
         sources = snapshot.facts("source")
         self._by_identity: dict[str, str] = dict(sources.select("text", "run_id").iter_rows())
-        self._taken = {run_id.casefold() for run_id in snapshot.files["run_id"].unique()}
+        self._taken = {run_id.casefold() for run_id in [*snapshot.files["run_id"].unique(), *snapshot.deleted]}
         files = snapshot.files.group_by("session").agg(pl.col("n").max(), pl.col("last").dt.epoch("us").max())
         self._files: dict[int, tuple[int, int]] = {session: (n + 1, last) for session, n, last in files.iter_rows()}
         self._states = set(snapshot.facts("source_state")["text"])

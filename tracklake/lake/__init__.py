@@ -10,6 +10,7 @@
 - `import_methods`: what a lake brings in of other tools; a part of `Lake`.
 - `integrity`: health: what of the promises can be verified on disk is, and told in words.
 - `lake`: the lake: everything a reader asks of it.
+- `maintenance_methods`: what keeps a lake fast and small, and its past: compaction, vacuum, versions, deleted runs.
 - `page_methods`: what a lake shows in a browser, and reports; a part of `Lake`.
 - `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
 - `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,11 @@ from tracklake.storage import layout
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
-from tracklake.storage.table import partitions
+from tracklake.storage.table import partitions, vacuum
 from tracklake.storage.table.catalog import Catalog
-from tracklake.storage.table.spent_journals import ORPHAN_SECONDS
 from tracklake.storage.table.verified_files import checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
@@ -88,7 +84,10 @@ def check(storage: Storage, *, full: bool) -> Report:
         report.findings.append(str(error))
     else:
         _check_partitions(catalog, version, full=full, report=report)
-        report.findings.extend(_orphans(storage, version))
+        report.findings.extend(
+            f"{name} belongs to no commit: a seal or merge died before it; vacuum deletes it"
+            for name in vacuum.orphans(storage, catalog)
+        )
     _check_journals(catalog, report)
     if full:
         _check_binaries(storage, report)
@@ -155,15 +154,6 @@ def _different(old: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
 def _is_far(column: str) -> pl.Expr:
     old, new = pl.col(column), pl.col(f"{column} again")
     return ~old.eq_missing(new) & ~((old - new).abs() <= 1e-9 * pl.max_horizontal(old.abs(), new.abs(), 1e-300))
-
-
-def _orphans(storage: Storage, version: Version) -> Iterator[str]:
-    referenced = {name for p in version.partitions.values() for name in (p.history, p.states, p.runs)}
-    for folder in ("history", "states", "runs"):
-        for entry in storage.list(folder, suffix=".parquet"):
-            name = f"{folder}/{entry.name}"
-            if name not in referenced and time.time() - entry.mtime > ORPHAN_SECONDS:
-                yield f"{name} belongs to no commit: a seal died before it; vacuum may delete it"
 
 
 def _check_journals(catalog: Catalog, report: Report) -> None:

@@ -19,6 +19,7 @@ class WrappedSnapshot(SnapshotView):
     def __init__(self, inner: SnapshotView, files: pl.DataFrame, statements: pl.DataFrame) -> None:
         super().__init__(inner.version, files, statements)
         self._inner = inner
+        self.deleted = inner.deleted
 
     @property
     def n_stored(self) -> int:

@@ -7,6 +7,7 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 - `layout`: the root of a lake: the file that makes a folder a lake, and its folders.
 - `local`: the local directory under a lake's root: read, list, put-if-absent, sync, delete.
 - `object_store`: a lake on an object store: S3, Google Cloud Storage or Azure, by the package obstore.
+- `read_only`: a storage that refuses to be written to: that of a lake as it was.
 - `spool`: the local folder from which journals of a lake on an object store are uploaded.
 """
 

@@ -116,7 +116,13 @@ class LiveSummary:
             header = frame_format.frame_size(opened.read(frame_format.PREFIX_SIZE))
         snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
         by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("op") != StatementKind.SESSION))
-        understood = [StatementKind.DEFINE, StatementKind.DERIVE, StatementKind.ALIAS]  # a run leaves the last two out
+        understood = [
+            StatementKind.DEFINE,
+            StatementKind.DERIVE,
+            StatementKind.ALIAS,
+            StatementKind.DELETE,
+            StatementKind.RESTORE,
+        ]  # a run leaves the last two out
         if not by_lake["op"].is_in(understood).all():
             return None
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))

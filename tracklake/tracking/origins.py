@@ -60,6 +60,10 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     name = naming.safe_name(run_id)
     known = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
     if not known:
+        if run_id.casefold() in {deleted.casefold() for deleted in snapshot.deleted}:
+            raise RunExistsError(
+                f"run {run_id!r} was deleted: its id stays taken; lake.restore({run_id!r}) brings it back"
+            )
         return None
     (real_id,) = known
     table = RunTable(Summaries(snapshot))

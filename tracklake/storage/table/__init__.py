@@ -3,12 +3,14 @@
 - `catalog`: the catalog: partitions, the records of their sessions, and the watermark of each journal file.
 - `checkpoint`: what a version of the log holds as one Parquet file, so that replay is short.
 - `compaction`: many small partitions become few large ones, one commit a step.
+- `deleted_runs`: tombstones, which hide a run at once and may be taken back.
 - `delta_actions`: the actions of one file of the log, as Delta Lake writes them, and the way back.
 - `delta_log`: the commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a
   commit.
 - `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
+- `past_reader`: a reader of the sealed data of one version, as it was.
 - `rewinds`: from which step on a later session masks the points of those before it.
 - `rewriting`: one set of partitions from another, without the points that no longer count.
 - `sealing`: the records of journals become a partition, written by whoever comes first.
@@ -18,7 +20,9 @@
 - `snapshot_view`: what is asked of a snapshot: the points that count and merged states, over stored points and pieces
   of states.
 - `spent_journals`: which sealed journal files nobody appends to any more, and their deletion.
+- `vacuum`: delete the files that no version within an age needs, and those that belong to no commit.
 - `verified_files`: the files of partitions as local paths, each held against its commit before its first use.
+- `versions`: what each commit of the log made of the lake, and which was the newest at a moment.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ TOP_LEVEL = 2
 """Partitions of this level come of 64 seals, and are merged by `compact` alone."""
 SMALL_STEP = 5_000_000
 """Points that a process which finishes a run merges at most: a second or two, once in thousands of runs."""
+CHEAP = 100_000
+"""Points that are merged with whatever there is: it takes a moment."""
 MAX_STEP = 200_000_000
 """Points of one step of `compact`, whose work is lost if somebody else merges the same first."""
 
@@ -115,7 +117,7 @@ def plan_all(existing: Iterable[Partition]) -> Rewrite | None:
     chosen: list[Partition] = []
     total = 0
     for part in sorted((p for p in existing if not _is_full(p)), key=lambda p: p.n_points):
-        if (chosen and part.n_points > FAN_IN * max(total, 1)) or total + part.n_points > MAX_STEP:
+        if (chosen and part.n_points > FAN_IN * max(total, CHEAP)) or total + part.n_points > MAX_STEP:
             break
         chosen.append(part)
         total += part.n_points

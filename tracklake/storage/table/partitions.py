@@ -148,7 +148,7 @@ def discard(storage: Storage, partition: Partition) -> None:
     >>> Path("lake", part.history).exists()
     False
     """
-    for file in (partition.history, partition.states, partition.runs):
+    for file in names_of(partition):
         storage.delete(file)
 
 
@@ -178,6 +178,27 @@ def read_sessions(
     ids = collect(sessions.select("run_id"))["run_id"].unique()
     ids_any_case = [run_id for run_id in ids if run_id.casefold() in names]
     return statements.unnest(collect(sessions.filter(pl.col("run_id").is_in(ids_any_case))))
+
+
+def names_of(partition: Partition) -> tuple[str, str, str]:
+    """Return the names of the three files of a partition.
+
+    >>> names_of(Partition("7f3a", n_points=2, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)))[2]
+    'runs/part-7f3a.parquet'
+    """
+    return partition.history, partition.states, partition.runs
+
+
+def runs_with_points(storage: Storage, partition: Partition) -> frozenset[str]:
+    """Return the ids of the runs of which a partition holds points.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> sorted(runs_with_points(lake._storage, part))
+    ['fast', 'slow']
+    """
+    return frozenset(collect(scan(verified(storage, partition, "states"), schema=STATES).select("run_id"))["run_id"])
 
 
 def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:

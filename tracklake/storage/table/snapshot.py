@@ -13,6 +13,7 @@ from tracklake.compute.scans import READ_ALL
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, statements
+from tracklake.storage.table import deleted_runs
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.verified_files import verified_all
@@ -35,6 +36,10 @@ class Snapshot(SnapshotView):
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
         records = statements.concat([catalog.records, *(s for item in live for s in item.records)])
+        self.deleted = deleted_runs.deleted_runs(records.statements)
+        is_there = ~pl.col("run_id").is_in(list(self.deleted))
+        if self.deleted:
+            records = statements.SessionRecords(*(frame.filter(is_there) for frame in records))
         super().__init__(version, records.files, records.statements)
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
@@ -93,7 +98,7 @@ class Snapshot(SnapshotView):
         frames = [scans.scan(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
-        return scans.only(stored, metrics=metrics, runs=runs)
+        return scans.only(deleted_runs.without(stored, self.deleted), metrics=metrics, runs=runs)
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs.
@@ -114,7 +119,8 @@ class Snapshot(SnapshotView):
         >>> before, lake._view.snapshot.live_points.height
         (12, 0)
         """
-        return pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
+        live = pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
+        return live.filter(~pl.col("run_id").is_in(list(self.deleted))) if self.deleted else live
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
@@ -140,7 +146,8 @@ class Snapshot(SnapshotView):
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         sealed = scans.scan(self._files_of(runs, "states"), schema=STATES)
         frames = [sealed, *(frame.lazy() for frame in self._live_states)]
-        return [scans.only(frame, metrics=metrics, runs=runs) for frame in frames]
+        present = (deleted_runs.without(frame, self.deleted) for frame in frames)
+        return [scans.only(frame, metrics=metrics, runs=runs) for frame in present]
 
     def pieces(self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the states of each (run_id, metric) as stored, one a session and partition, not merged.

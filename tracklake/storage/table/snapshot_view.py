@@ -45,6 +45,8 @@ class SnapshotView(ABC):
     """
 
     derived = DerivedNames()
+    deleted: frozenset[str] = frozenset()
+    """Runs that are deleted: nothing of them is in `files`, `statements`, `points` or `pieces`."""
 
     def __init__(self, version: Version, files: pl.DataFrame, statements: pl.DataFrame) -> None:
         self.version = version

@@ -1,0 +1,42 @@
+"""A storage that refuses to be written to: that of a lake as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracklake.errors import LakeError
+
+if TYPE_CHECKING:
+    from tracklake.storage.backend import Storage
+
+_WRITES = {
+    "put_if_absent",
+    "delete",
+    "stage",
+    "publish",
+    "content_folder",
+    "publish_content",
+    "journal_folder",
+}
+
+
+class ReadOnly:
+    """Hands on what reads and raises LakeError, with the reason, for what writes.
+
+    >>> storage = ReadOnly(example()._storage, reason="it is a copy")
+    >>> storage.list("journal")[0].name[:5]
+    'fast-'
+    >>> storage.delete("journal/x")
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: nothing can be written: it is a copy
+    """
+
+    def __init__(self, storage: Storage, *, reason: str) -> None:
+        self._storage = storage
+        self._reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the storage has under a name."""
+        if name in _WRITES:
+            raise LakeError(f"nothing can be written: {self._reason}")
+        return getattr(self._storage, name)
