@@ -93,7 +93,7 @@ def test_damage_gets_no_sound_checksum(tmp_path: Path):
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.write_bytes(content)
-    with pytest.raises(LakeError, match="is damaged: its checksum is not that of its commit"):
+    with pytest.raises(LakeError, match="is damaged: its checksum is not the one of its commit"):
         compaction.compact(Catalog(lake._storage))
     assert len(list((tmp_path / "history").glob("*.parquet"))) == 2
 

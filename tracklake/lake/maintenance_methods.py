@@ -13,7 +13,6 @@ from tracklake.query import run_filter
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import store
-from tracklake.sql.engine import Engine
 from tracklake.storage.journal.clock import Clock
 from tracklake.storage.read_only import ReadOnly
 from tracklake.storage.table import compaction, vacuum, versions
@@ -94,7 +93,7 @@ class MaintenanceMethods(LakeBase):
         past = copy.copy(self)
         past._storage = cast("Storage", ReadOnly(self._storage, reason=reason))  # noqa: SLF001 - of its own class
         past._reader = cast("SnapshotReader", PastReader(past._storage, number))  # noqa: SLF001
-        past._newest, past._engine = None, Engine()  # noqa: SLF001
+        past._logged, past._views = None, {}  # noqa: SLF001
         return past
 
     def delete(self, runs: Runs) -> int:
