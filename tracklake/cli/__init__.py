@@ -8,7 +8,7 @@
 - `edit`: commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag.
 - `launch`: commands that launch: agent, the life of a sweep, and wrap.
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
-- `serve`: commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it.
+- `serve`: commands that serve and show: ui (the page in a browser), mcp (tools for a model), report (one HTML file).
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
 - `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, versions, delete, restore.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.

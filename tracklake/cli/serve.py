@@ -1,4 +1,4 @@
-"""Commands that show: ui, the page of a lake in a browser, and report, a file of text that quotes it."""
+"""Commands that serve and show: ui (the page in a browser), mcp (tools for a model), report (one HTML file)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import tracklake as tl
+from tracklake import mcp_server
 from tracklake.cli.base import directory_option, main
 from tracklake.reports import pdf
 from tracklake.ui import serve
@@ -73,3 +74,17 @@ def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: b
         click.echo(str(written))
     if check and found.problems:
         raise SystemExit(1)
+
+
+@main.command(short_help="Serve the lake to a model as tools.")
+@directory_option
+def mcp(directory: str) -> None:
+    """Serve describe, runs, history, sql, compare and plot as read-only tools over standard input and output (MCP).
+
+    Needs the extra `mcp`. Answers are limited in rows, characters and time.
+
+    \b
+    Example, as a client starts it:
+      tracklake mcp --dir ./lake
+    """
+    mcp_server.serve(tl.open(directory))

@@ -78,13 +78,18 @@ def plot(lake: Lake, text: str, where: str | None) -> str:
     >>> plot(example(), 'scatter("lr", "loss.min")', None)[:32]
     '<img src="data:image/svg+xml;bas'
     """
-    drawn = _drawn(lake, calls.read(text), where)
+    picture = drawn(lake, calls.read(text), where)
     with tempfile.TemporaryDirectory() as folder:
-        svg = drawn.save(Path(folder) / "plot.svg").read_bytes()
-    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" alt="{escape(drawn.title)}">'
+        svg = picture.save(Path(folder) / "plot.svg").read_bytes()
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" alt="{escape(picture.title)}">'
 
 
-def _drawn(lake: Lake, call: Call, where: str | None) -> Plot:
+def drawn(lake: Lake, call: Call, where: str | None) -> Plot:
+    """Return the plot that a call names; UnknownNameError for one that is not there.
+
+    >>> drawn(example(), calls.read('scatter("lr", "loss.min")'), None)
+    Plot('loss.min over lr', 2 rows)
+    """
     if call.name in _OF_RUNS:
         return getattr(lake.plot, call.name)(*call.arguments, **_filtered(call.keywords, where))  # type: ignore[no-any-return] # a Plot
     if call.name == "leaderboard":
