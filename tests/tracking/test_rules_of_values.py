@@ -305,7 +305,7 @@ def test_rule_09_names_of_one_call_never_mask_each_other(run):
         "q": {"p99": 2.0, "p99.9": 3.0},
     }
     assert (run.summary["q.p99"], run.summary["q"]["p99.9"], run.summary["lat"]["p99"]) == (2.0, 3.0, 2)
-    assert tl.open(run.sync_dir).runs(columns=["summary.lat.p99", "summary.q.p99"]).rows() == [(2, 2.0)]
+    assert tl.open(run.sync_dir).runs(columns=["summary.lat.p99", "summary.q.p99"]).rows() == [("r", 2, 2.0)]
 
 
 def test_rule_09_parts_of_a_name_may_be_empty(run):
