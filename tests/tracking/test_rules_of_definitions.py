@@ -290,3 +290,80 @@ def test_rule_23_last_and_first_are_by_step(run):
     assert (summary(run)["a"]["last"], repr(summary(run)["a"]["first"])) == ("end", "nan")
     found = tl.open(run.lake_dir).summaries(["a.argmax", "a.argmin"])
     assert found.drop("run_id").rows() == [(3, 3)]
+
+
+def sync(tmp_path, *calls) -> list[tuple[int, float]]:
+    """Log rows of (data, step) with the step metric e for m and k; return the points of e."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.define_metric("m", step_metric="e")
+        run.define_metric("k", step_metric="e")
+        for data, step in calls:
+            run.log(data, step=step)
+    return tl.open(tmp_path).history("e").select("step", "value").rows()
+
+
+def test_rule_21_what_was_filled_in_is_part_of_its_row(tmp_path):
+    """A later value of the step metric at another step does not change it."""
+    assert sync(tmp_path, ({"m": 1.0}, 5), ({"e": 7}, 2), ({"k": 1.0}, 5)) == [(2, 7.0), (5, 0.0)]
+
+
+def test_rule_21_a_null_is_present(tmp_path):
+    """A step metric that was logged as None stays so, in an open row and in a late one."""
+    calls = ({"e": 3}, 0), ({"e": None}, 1), ({"m": 1.0}, 1), ({"e": 4}, 2), ({"k": 1.0}, 1)
+    assert sync(tmp_path, *calls) == [(0, 3.0), (1, None), (2, 4.0)]
+
+
+def test_rule_21_what_was_replaced_in_its_row_is_not_the_latest(tmp_path):
+    """Nor is it when a text or a relative takes its place."""
+    assert sync(tmp_path, ({"e": 3}, 0), ({"e": 9}, 1), ({"e": "x"}, 1), ({"m": 1.0}, 2))[-1] == (2, 3.0)
+    gone = sync(tmp_path / "other", ({"e": 3}, 0), ({"e": 9}, 1), ({"e.x": 1.0}, 1), ({"m": 1.0}, 2))
+    assert gone == [(0, 3.0), (2, 3.0)]
+
+
+def test_rule_21_definitions_of_the_lake_count(tmp_path):
+    """A step metric that the lake defines is filled in; an exact one without it stops a glob of the run."""
+    lake = tl.open(tmp_path, create=True)
+    lake.define_metric("m", step_metric="e")
+    lake.define_metric("k", summary="min")
+    for resume in (None, "must"):
+        with tl.init("p", id="r", dir=tmp_path, resume=resume) as run:
+            run.define_metric("*", step_metric="f")
+            run.log({"m": 1.0, "f": 2.0, "e": 4.0})
+            run.log({"m": 1.0})
+            run.log({"k": 1.0})
+    assert lake.history("e")["value"].to_list() == [4.0] * 4
+    assert lake.history("f")["value"].to_list() == [2.0] * 4  # e needs it as well, k does not
+
+
+def test_rule_15_the_goal_may_come_from_another_definition(tmp_path):
+    """Of the lake or of the run, in one call or several."""
+    lake = tl.open(tmp_path, create=True)
+    lake.define_metric("acc", goal="max")
+    lake.define_metric("acc", summary="best")
+    lake.define_metric("loss", goal="min")
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.define_metric("loss", summary="best")
+        run.define_metric("f1", goal="max")
+        run.log({"acc": 0.5, "loss": 2.0, "f1": 0.25})
+    lake.define_metric("f1", summary="best")
+    found = {name: lake.run("r").summary[name]["best"] for name in ("acc", "loss", "f1")}
+    assert found == {"acc": 0.5, "loss": 2.0, "f1": 0.25}
+    with tl.init("p", id="other", dir=tmp_path) as run:
+        run.log({"f1": 0.75})
+    assert (lake.run("other").summary["f1"], lake.runs(columns=["summary.f1.best"], runs="r").rows()) == (
+        0.75,
+        [("r", 0.25)],
+    )
+
+
+def test_rule_22_a_glob_leaves_what_is_no_number(run):
+    """Strings and lists do not vanish where a kind is asked for by a glob; an exact name means what it says."""
+    run.define_metric("*", summary="min")
+    run.define_metric("exact", summary="min")
+    run.log({"loss": 1.0, "note": "x", "l": [1], "ok": True, "exact": "x"})
+    assert summary(run) == {"loss": {"min": 1.0}, "note": "x", "l": [1], "ok": {"min": 0.0}} | {"ok": {"min": 1.0}}
+    columns = tl.open(run.lake_dir).runs(columns=None).columns
+    assert [name for name in columns if name.startswith("summary.")] == [
+        "summary.exact.min", "summary.l.min", "summary.l", "summary.loss.min", "summary.note.min", "summary.note",
+        "summary.ok.min",
+    ]  # fmt: skip

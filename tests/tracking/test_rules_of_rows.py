@@ -193,3 +193,17 @@ def test_rule_07_an_empty_key_is_a_value_error(run):
     with pytest.raises(ValueError, match="empty"):
         run.summary[""] = 1
     assert (rows(run), summary(run)) == ({}, {})
+
+
+def test_rule_03_a_late_row_of_a_resumed_run_replaces_relatives(tmp_path):
+    """What the first session logged above or under a name at that step is gone, also from the table."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.log({"n": 1.0, "m.a": 1.0}, step=3)
+    with tl.init("p", id="r", dir=tmp_path, resume="must") as run:
+        run.log({"n.p": 2.0, "m": 5.0}, step=3)
+        run.log({"x": 1.0})
+    wide = tl.open(tmp_path).run("r").history().drop("_timestamp", "_runtime")
+    assert wide.to_dicts() == [
+        {"_step": 3, "m": 5.0, "n.p": 2.0, "x": None},
+        {"_step": 4, "m": None, "n.p": None, "x": 1.0},
+    ]

@@ -11,7 +11,7 @@ from processes import output, start
 from rules import rows, summary
 
 import tracklake as tl
-from tracklake.errors import RunExistsError, RunNotFoundError
+from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.storage.journal import host
 
 
@@ -149,3 +149,38 @@ def test_rule_30_elsewhere_a_heartbeat_tells_life(run, monkeypatch: pytest.Monke
     run.keep_alive(beat=True)
     told.append(tl.open(run.lake_dir).run("r").state)
     assert told == ["running", "crashed", "running"]
+
+
+def test_rule_29_a_rewind_goes_to_a_step_of_the_run(tmp_path):
+    """from_step is at least 0 and at most one more than the last step; anything else is refused."""
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.log({"a": 1.0}), run.log({"a": 2.0})
+    for step in (-1, 3):
+        with pytest.raises(RunError, match="to a step from 0 to 2"):
+            tl.init("p", id="r", dir=tmp_path, from_step=step)
+    with tl.init("p", id="r", dir=tmp_path, from_step=2) as run:
+        run.log({"a": 3.0})
+    assert tl.open(tmp_path).history("a")["value"].to_list() == [1.0, 2.0, 3.0]
+
+
+def test_rule_29_a_fork_has_the_definitions_in_force(tmp_path):
+    """It begins with those of its parent, and may change them."""
+    with tl.init("p", id="parent", dir=tmp_path) as run:
+        run.define_metric("a", summary="min,max")
+        run.log({"a": 1.0}), run.log({"a": 2.0})
+    with tl.init("p", id="fork", fork_from=("parent", 1), dir=tmp_path) as run:
+        run.log({"a": 5.0})
+        run.define_metric("a", summary="mean")
+        assert run.summary["a"] == {"min": 1.0, "max": 5.0, "mean": 3.0}
+    assert tl.open(tmp_path).run("fork").summary["a"] == {"min": 1.0, "max": 5.0, "mean": 3.0}
+    assert tl.open(tmp_path).run("parent").summary["a"] == {"min": 1.0, "max": 2.0}
+
+
+def test_rule_29_a_resumed_run_goes_on_after_its_last_step_though_it_seems_alive(tmp_path):
+    """A job that is requeued while its last session still shows life does not start at 0 again."""
+    first = tl.init("p", id="r", dir=tmp_path)
+    first.log({"a": 1.0}), first.log({"a": 2.0})
+    second = tl.init("p", id="r", dir=tmp_path, resume="allow", reinit="create_new")
+    second.log({"a": 3.0})
+    second.finish(), first.finish()
+    assert tl.open(tmp_path).history("a")["value"].to_list() == [1.0, 2.0, 3.0]

@@ -9,7 +9,7 @@ from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
 from tracklake.query import derivation_checks
 from tracklake.query.derivations import Derivation
-from tracklake.schema import definitions, run_fields
+from tracklake.schema import definitions, naming, run_fields
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
@@ -47,14 +47,31 @@ class DefinitionMethods(LakeBase):
         >>> lake.runs(columns=["summary.loss.best"]).rows()
         [('slow', 0.5), ('fast', 0.25)]
         """
+        goal_of_lake, in_runs = self._goals_in_force(name, project)
         statement = definitions.statement(
-            name, summary=summary, goal=goal, step_metric=step_metric, hidden=hidden, overwrite=overwrite
+            name,
+            summary=summary,
+            goal=goal,
+            step_metric=step_metric,
+            hidden=hidden,
+            overwrite=overwrite,
+            known_goal=goal_of_lake,
+            is_goal_known=in_runs and not overwrite,
         )
         if name == LAKE_RUN:
             raise DefinitionError(f"{name!r} is reserved")
         self._say(
             (StatementKind.DEFINE, statement.name, Stored(Kind.JSON, None, None, statement.to_json())), project=project
         )
+
+    def _goals_in_force(self, name: object, project: str | None) -> tuple[definitions.Goal | None, bool]:
+        """Return the goal that the lake defines for just this name, and whether some run in scope has one for it."""
+        if not isinstance(name, str):
+            return None, False
+        summaries, metric = self._view.runs.summaries, naming.metric_name(name)
+        known = summaries.lake_definitions(project or "").get(metric)
+        in_runs = any(metric in defined and defined[metric].goal for defined in summaries.defined.sets)
+        return (known.goal if known else None), in_runs
 
     def derive(
         self,

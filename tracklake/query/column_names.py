@@ -11,16 +11,19 @@ from tracklake.compute import typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import AmbiguousNameError, UnknownNameError
 from tracklake.query import quality
+from tracklake.query.summaries import shows_last
 from tracklake.schema import naming, statistics
 from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from tracklake.query.summaries import Summaries
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.schema.statistics import Statistic
 
+_ALWAYS = frozenset(("count", "first", "last"))
+"""Kinds of summaries that every series with a value has."""
 BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
 IS_NAN = ".is_nan"
 """What follows a column's name in that of the column which tells where it is NaN."""
@@ -243,19 +246,35 @@ class ColumnNames:
             edits = edits.filter(pl.col("run_id").is_in(run_ids.implode()))
             metrics = self.summaries.snapshot.metrics_of(run_ids.to_list())
         shown_groups, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
+        shown = {key: [d for i, d in self.summaries.definition(key).items() if i in shown_groups] for key in logged}
+        plain = self._shown_plain(shown, run_ids)
         names = []
         for key in sorted(by_hand | logged):
-            served = (
-                [d for i, d in self.summaries.definition(key).items() if i in shown_groups] if key in logged else []
-            )
+            served = shown.get(key, [])
             explicit = [d for d in served if d is not None] or served[:1]  # who says nothing of it follows those who do
             if key in self.summaries.snapshot.derived.metrics and explicit == [None]:
                 continue
             parts = list(dict.fromkeys(part for d in explicit for part in _parts(key, d)))
             names += [f"summary.{key}{'.' + part if part else ''}" for part in parts]
-            if key in by_hand and "" not in parts:
+            if (key in by_hand or key in plain) and "" not in parts:
                 names.append(f"summary.{key}")
         return names
+
+    def _shown_plain(
+        self, shown: Mapping[str, list[MetricDefinition | None]], run_ids: pl.Series | None
+    ) -> Collection[str]:
+        """Return the metrics that have no number in some run, and show their last value there: see `shows_last`."""
+        globbed = [
+            key
+            for key, served in shown.items()
+            if any(d and shows_last(d) and not d.hidden and _ALWAYS.isdisjoint(d.kinds) for d in served)
+        ]
+        if not globbed:
+            return ()
+        series = self.summaries.without_number(globbed)
+        if run_ids is not None:
+            series = series.filter(pl.col("run_id").is_in(run_ids.implode()))
+        return set(series["metric"])
 
 
 def _parts(key: str, definition: MetricDefinition | None) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.compute import name_hiding
-from tracklake.schema import statistics, values
+from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
@@ -84,6 +84,18 @@ class Summaries:
         scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
         rows = [(scope[row[1]], row) for row in statements.select(_STAMPED).iter_rows()]
         return {project: [row for where, row in rows if where in ("", project)] for project in {"", *dict(rows)}}
+
+    def lake_definitions(self, project: str) -> Definitions:
+        """Return what the lake itself defines for a project; "" is what it defines for all.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", goal="min")
+        >>> lake._view.runs.summaries.lake_definitions("example")["loss"].goal
+        'min'
+        """
+        statements = self.snapshot.statements_of(StatementKind.DEFINE, run_id=LAKE_RUN)
+        of_lake = self._lake_definitions(statements)
+        return Definitions(map(Statement.from_json, _in_order(of_lake.get(project, of_lake.get("", [])), [])))
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -251,7 +263,23 @@ class Summaries:
                 entries[run_id][key] = values.restore(*stored)
             elif numbers.get((run_id, key)) is not None:
                 entries[run_id][key] = numbers[run_id, key]
+            elif shows_last(shaped[run_id, key]):
+                entries[run_id][key] = values.restore(*stored)
         return entries
+
+    def without_number(self, metrics: Collection[str]) -> pl.DataFrame:
+        """Return the series (run_id, metric) of these that have values but no number.
+
+        >>> lake = example()
+        >>> with tl.init("example", id="noted", dir=lake.dir) as run:
+        ...     run.log({"note": "x", "loss": 1.0})
+        >>> lake._view.runs.summaries.without_number(["loss", "note"]).rows()
+        [('noted', 'note')]
+        """
+        columns = [*statistics.columns("count"), "last_kind", "last_step"]
+        merged = self.snapshot.states(metrics, columns=columns)
+        has_none = (statistics.expression("count") == 0) & pl.col("last_kind").is_not_null()
+        return merged.filter(has_none).select("run_id", "metric")
 
     def from_points(
         self, metrics: Collection[str], stats: Iterable[str], *, runs: Collection[str] | None
@@ -298,6 +326,17 @@ def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
     (('best', 'min'), ('best_step', 'argmin'), ('last', 'last'))
     """
     return tuple((part, statistics.of_goal(part, definition.goal)) for part in definition.parts)
+
+
+def shows_last(definition: MetricDefinition) -> bool:
+    """Return whether a metric that has none of the statistics asked for shows its plain last value: under a glob.
+
+    So `define_metric("*", summary="min")` leaves strings and histograms as they are.
+
+    >>> shows_last(MetricDefinition("*", summary=frozenset({"min"}))), shows_last(MetricDefinition("loss", none=True))
+    (True, False)
+    """
+    return not definition.none and naming.is_glob(definition.name)
 
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:

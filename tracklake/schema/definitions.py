@@ -91,11 +91,13 @@ def statement(
     objective: str | None = None,
     overwrite: bool | None = False,
     known_goal: Goal | None = None,
+    is_goal_known: bool = False,
 ) -> Statement:
     """Return what a define_metric call with these arguments says, checked and normalised.
 
     `objective` is another word for `goal`. `known_goal` is the goal that earlier calls gave this name; a call that
-    asks for `best` and gives none says it again, so that every statement with `best` can stand alone.
+    asks for `best` and gives none says it again, so that the statement can stand alone; with `is_goal_known` other
+    definitions in force have one.
 
     Raises DefinitionError, which lists what is accepted.
 
@@ -111,7 +113,7 @@ def statement(
     direction = _goal(goal, objective)
     if kinds is not None and "best" in kinds and direction is None:
         direction = None if overwrite else known_goal
-        if direction is None:
+        if direction is None and not is_goal_known:
             raise _refused("summary", summary, "'best' together with goal='minimize' or goal='maximize'")
     axis = None if step_metric is None else _name("step_metric", step_metric)
     return Statement(
@@ -193,7 +195,24 @@ class MetricDefinition:
         >>> MetricDefinition("loss", summary=frozenset({"last", "min"})).kinds
         ('min', 'last')
         """
-        return () if self.none else tuple(kind for kind in KINDS if kind in self.summary)
+        lacking = {"best"} if self.goal is None else set()  # which way is better is said in other runs only
+        return () if self.none else tuple(kind for kind in KINDS if kind in self.summary - lacking)
+
+    def as_statement(self) -> Statement:
+        """Return the statement that defines the same where nothing was defined before.
+
+        >>> MetricDefinition("loss", summary=frozenset({"min"})).as_statement()
+        Statement(name='loss', summary=frozenset({'min'}), ...)
+        """
+        kinds = self.summary | ({"none"} if self.none else set())
+        return Statement(
+            self.name,
+            summary=kinds or None,
+            step_metric=self.step_metric,
+            step_sync=self.step_sync or None,
+            hidden=self.hidden or None,
+            goal=self.goal,
+        )
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -236,8 +255,9 @@ class Definitions(Mapping[str, MetricDefinition]):
 
     def __init__(self, statements: Iterable[Statement] = ()) -> None:
         """Fold the statements, which come in the order of their stamps."""
+        self.statements = tuple(statements)
         self._by_name: dict[str, MetricDefinition] = {}
-        for said in statements:
+        for said in self.statements:
             before = self._by_name.pop(said.name, None)  # put in again: the order is that of the latest statements
             if before is None or said.overwrite:
                 before = MetricDefinition(said.name)

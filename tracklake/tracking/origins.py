@@ -14,7 +14,6 @@ from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, run_fields, values
-from tracklake.schema.definitions import Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED, Stored
@@ -24,6 +23,7 @@ from tracklake.tracking.run import Start
 from tracklake.tracking.run_files import saved_files
 
 if TYPE_CHECKING:
+    from tracklake.schema.definitions import Statement
     from tracklake.storage.backend import Storage
 
 
@@ -45,6 +45,7 @@ class Parent(NamedTuple):
     step: int
     rows: list[tuple[int, dict[str, Stored]]]
     runtime: float
+    definitions: tuple[Statement, ...]
 
 
 def find_run(storage: Storage, run_id: str) -> Before | None:
@@ -70,12 +71,12 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
     found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
-    said = snapshot.statements_of(StatementKind.DEFINE, run_id=real_id)
     config = table.config.filter(pl.col("run_id") == real_id).select("key", *STORED)
     start = Start(
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
-        definitions=tuple(Statement.from_json(text) for text in said["text"]),
+        definitions=table.summaries.defined.of_run(real_id).statements,
+        names=tuple(snapshot.metrics_of([real_id])),
         fields={name: found[name] for name in (*run_fields.TEXTS, "tags") if found[name]},
         files=saved_files(snapshot.statements_of(StatementKind.FILE, run_id=real_id).select("key", "text").iter_rows()),
     )
@@ -107,7 +108,23 @@ def find_parent(
     copied = [name for name in states if name not in PSEUDO]
     rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)
     ran = snapshot.resolved(["_runtime"], runs=found).filter(pl.col("step") < step)["value"].max()
-    return Parent(found[0], step, _by_step(rows), float(ran or 0.0))  # type: ignore[arg-type] # a Float64 column
+    own = set(snapshot.statements_of(StatementKind.DEFINE, run_id=found[0])["key"])
+    in_force = Summaries(snapshot).defined.of_run(found[0])
+    definitions = tuple(in_force[name].as_statement() for name in in_force if name in own)
+    return Parent(found[0], step, _by_step(rows), float(ran or 0.0), definitions)  # type: ignore[arg-type] # a Float64
+
+
+def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
+    """Return the definitions of the lake that a new run of a project begins with, in order.
+
+    >>> lake = example()
+    >>> lake.define_metric("loss", step_metric="epoch")
+    >>> [defined.step_metric for defined in lake_definitions(lake._storage, "example")]
+    ['epoch']
+    """
+    if not Catalog(storage).has_run(LAKE_RUN):
+        return ()
+    return Summaries(SnapshotReader(storage, only=LAKE_RUN).snapshot()).lake_definitions(project).statements
 
 
 def _fork_point(fork_from: object) -> tuple[str, int]:

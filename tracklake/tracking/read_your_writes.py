@@ -75,7 +75,7 @@ class ReadYourWrites:
             return Summaries(self._reader.snapshot())
 
     def value(self, metric: str, step: int | None) -> Stored | None:
-        """Return the value of a metric at a step; with None its latest number. None: it has none.
+        """Return the value of a metric at a step, also a null; with None its latest number. None: it has none.
 
         >>> with tl.init() as run:
         ...     run.log({"loss": 0.5})
@@ -86,9 +86,9 @@ class ReadYourWrites:
             return None
         points = self.summaries().snapshot.resolved([metric], runs=[self._session.run_id])
         if step is not None:
-            points = points.filter((pl.col("step") == step) & (pl.col("kind") != Kind.NULL))
+            points = points.filter(pl.col("step") == step)
         else:
-            points = points.filter(pl.col("value").is_not_null()).sort("ts", maintain_order=True)
+            points = points.filter(pl.col("kind").is_in([Kind.FLOAT, Kind.INT])).sort("ts", maintain_order=True)
         rows = points.select(*STORED).rows()
         return Stored(*rows[-1]) if rows else None
 

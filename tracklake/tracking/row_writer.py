@@ -51,9 +51,16 @@ class RowWriter:
     """
 
     def __init__(
-        self, session: Session, logged: ReadYourWrites, *, step: int, definitions: Definitions, contested: int = 0
+        self,
+        session: Session,
+        logged: ReadYourWrites,
+        *,
+        step: int,
+        definitions: Definitions,
+        contested: int = 0,
+        names: Iterable[str] = (),
     ) -> None:
-        """Start at a step; rows below `contested` may replace what another session has logged."""
+        """Start at a step; other sessions have logged `names`, and rows below `contested` may replace their values."""
         self.step = step
         self._session = session
         self._logged = logged
@@ -64,7 +71,7 @@ class RowWriter:
         self._last_plan: _Plan | None = None
         self._latest: dict[str, Stored] = {}
         self._row: list[Iterable[str]] = []
-        self._families = NameFamilies()
+        self._families = NameFamilies(names)
 
     def define(self, definitions: Definitions) -> None:
         """Take over the definitions in force: they name the step metrics.
@@ -142,11 +149,11 @@ class RowWriter:
         if at not in INT64:
             msg = f"the row after step {at - 1} would be beyond the range of a 64-bit integer"
             raise ValueError(msg)
-        if self._families.add(row.flat):
-            self.forget_plans()
-        names = tuple(row.flat)
         stored = self._synced(row.values, at)
-        stored |= dict.fromkeys(self._masked(row.flat, at), GONE)
+        names = tuple(stored)
+        if self._families.add(names):
+            self.forget_plans()
+        stored |= dict.fromkeys(self._masked(names, at), GONE)
         if self._watch.is_on and (at < self.step or at < self._watch.contested):
             self._watch.check(stored, at)
         journal.settle()
@@ -168,6 +175,7 @@ class RowWriter:
         """
         journal = self._session.open()
         for at, row in rows:
+            self._families.add(row)
             self._append(journal, at, row)
 
     def checked(self, data: Mapping[str, Any], step: int | None, *, commit: bool | None) -> CheckedRow:
@@ -234,6 +242,8 @@ class RowWriter:
 
     def _append(self, journal: Journal, at: int, row: dict[str, Stored]) -> tuple[OpenFile, KeySet] | None:
         """Append a row: its numbers and bools packed, the rest as a statement. Return its key set if all is packed."""
+        for axis in self._definitions.step_metrics.intersection(row):
+            self._latest.pop(axis, None)  # what is no number now, or gone, may have been the latest number
         packed = {name: stored for name, stored in row.items() if stored.kind in _LETTERS and name != "_step"}
         unpacked = [(name, stored) for name, stored in row.items() if name not in packed]
         stamp = journal.clock.tick()

@@ -49,6 +49,10 @@ class Start(NamedTuple):
     """What was saved of files."""
     contested: int = 0
     """Other sessions have logged below this step."""
+    names: tuple[str, ...] = ()
+    """The metrics that they have logged."""
+    inherited: tuple[Statement, ...] = ()
+    """Definitions to begin with: those of the run that this one is forked from."""
 
 
 class Run(WrittenFields, RunFiles, RunConveniences):
@@ -95,10 +99,17 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         self._definitions = Definitions(self._statements)
         self._logged = ReadYourWrites(self._session)
         self._rows = RowWriter(
-            self._session, self._logged, step=start.step, definitions=self._definitions, contested=start.contested
+            self._session,
+            self._logged,
+            step=start.step,
+            definitions=self._definitions,
+            contested=start.contested,
+            names=start.names,
         )
         self.config = Config(start.config or {}, store=self._session.append_statements)
         self.summary = Summary(entries=self._logged.entries, store=self._session.append_statements, storage=storage)
+        for inherited in start.inherited:
+            self._define(inherited)
         self._rows.replay(start.rows)
         self._set_fields(fields)
 

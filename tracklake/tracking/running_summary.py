@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracklake.compute import name_hiding
 from tracklake.compute.name_hiding import NameFamilies, Stamps
 from tracklake.compute.running_state import RunningState
-from tracklake.query.summaries import shape
+from tracklake.query.summaries import shape, shows_last
 from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, Statement
 from tracklake.schema.statement_kind import StatementKind
@@ -164,13 +164,17 @@ class RunningSummary:
             return values.restore(*event.stored)
         if state is None or ts is None or self._is_hidden(name, ts):
             return _ABSENT
+        return self._view(name, state)
+
+    def _view(self, name: str, state: RunningState) -> Any:
+        """Return the entry of a series as its definition shapes it."""
         definition = self._definitions.resolve(name)
-        if definition is None or not (definition.none or definition.summary):
+        if definition is None or not (definition.none or definition.kinds):
             return state.last
-        if definition.none:
-            return _ABSENT
-        entry = shape(definition, state.counted().statistic)
-        return _ABSENT if entry is None else entry
+        entry = None if definition.none else shape(definition, state.counted().statistic)
+        if entry is None:
+            return state.last if shows_last(definition) else _ABSENT
+        return entry
 
     def _is_hidden(self, name: str, at: int) -> bool:
         relatives = list(self._names.relatives([name]))

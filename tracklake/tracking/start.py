@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
+    from tracklake.schema.definitions import Statement
     from tracklake.storage.backend import Storage
     from tracklake.storage.layout import Location
     from tracklake.tracking.origins import Before, Parent
@@ -169,7 +170,13 @@ def _begin(storage: Storage, call: InitArguments, plan: _Plan, trial: Trial | No
     project = run_fields.UNCATEGORIZED if call.project is None else call.project
     _check_resume(plan.run_id, before, plan.resume, from_step, project)
     parent = None if call.fork_from is None else origins.find_parent(storage, call.fork_from, before, from_step)
-    start = _start(before, parent, from_step)
+    start = _start(
+        before,
+        parent,
+        from_step,
+        resumed=plan.resume not in (None, False, "never"),
+        defined=() if before else origins.lake_definitions(storage, project),
+    )
     sweep_id = trial.sweep_id if trial else None
     return Run(
         run_id=before.run_id if before else plan.run_id,
@@ -223,15 +230,22 @@ def _log_scalar(tag: str, value: object, step: int | None) -> None:
         current.log({tag: value, **({} if step is None else {"global_step": step})})
 
 
-def _start(before: Before | None, parent: Parent | None, from_step: int | None) -> Start:
-    """Return where the run goes on."""
-    start = before.start if before else Start()
-    if before is not None and before.live:
+def _start(
+    before: Before | None,
+    parent: Parent | None,
+    from_step: int | None,
+    *,
+    resumed: bool,
+    defined: tuple[Statement, ...],
+) -> Start:
+    """Return where the run goes on; a new one begins with what the lake has `defined`."""
+    start = before.start if before else Start(definitions=defined)
+    if before is not None and before.live and not resumed:
         start = start._replace(step=0)
     if from_step is not None:
         start = start._replace(step=from_step)
     if parent is not None:
-        start = start._replace(step=parent.step, rows=parent.rows)
+        start = start._replace(step=parent.step, rows=parent.rows, inherited=parent.definitions)
     return start
 
 
@@ -263,6 +277,11 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
         raise RunExistsError(
             f"there is a run {before.run_id!r} already, and it has ended; go on with it by resume='allow', "
             "rewind it by from_step=k, or choose another id"
+        )
+    if from_step is not None and not 0 <= from_step <= before.start.step:
+        raise RunError(
+            f"from_step={from_step}: run {before.run_id!r} can be rewound to a step from 0 to {before.start.step}, "
+            "one more than its last"
         )
     if project not in (run_fields.UNCATEGORIZED, before.project):
         raise RunError(f"run {before.run_id!r} belongs to project {before.project!r}, not to {project!r}")
