@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION
-from tracklake.errors import LakeError, QueryError, UnknownNameError
+from tracklake.errors import LakeError, QueryError, TracklakeError, UnknownNameError
 from tracklake.ui import (
     analysis_pages,
     curves,
@@ -18,6 +20,7 @@ from tracklake.ui import (
     views,
 )
 from tracklake.ui.edits import EDITS
+from tracklake.ui.parameters import Parameters
 from tracklake.ui.replies import error_reply, json_reply
 from tracklake.ui.sources import Source
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracklake.lake.lake import Lake
-    from tracklake.ui.parameters import Parameters
     from tracklake.ui.replies import Reply
 
 PAGES = ("runs", "run", "charts", "scatter", "parallel", "compare", "sweep", "reports", "queries")
@@ -66,6 +68,18 @@ class Application:
             return json_reply(self._lakes())
         route = QUESTIONS.get(rest)
         return route(self._source(parameters), parameters) if route else error_reply(f"no question {rest}", status=404)
+
+    def warm(self) -> None:
+        """Read the runs in the background, so that the first page finds them read.
+
+        >>> Application([example()]).warm()
+        """
+        threading.Thread(target=self._read_once, name="tracklake-ui-warm", daemon=True).start()
+
+    def _read_once(self) -> None:
+        for source in self.sources.values():
+            with suppress(TracklakeError, OSError):  # the page tells what is wrong
+                run_rows.window(source, Parameters([]))
 
     def _source(self, parameters: Parameters) -> Source:
         name = parameters.text("lake") or next(iter(self.sources))

@@ -237,7 +237,7 @@ def values(source: Source, parameters: Parameters) -> Reply:
     200
     """
     asked = run_rows.question(source, parameters)
-    if asked.columns is None:
+    if asked.columns is None or not parameters.texts("col"):
         raise QueryError("the address lacks col=...: the columns to draw")
     frame = run_rows.table(source, asked)
     arrays, columns = [], []

@@ -45,8 +45,9 @@ def question(source: Source, parameters: Parameters) -> Question:
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> question(Source(example(), name="lake"), Parameters([("where", "config.lr > 0.05"), ("order", "-name")]))
-    Question(project=None, where='config.lr > 0.05', order_by=('-name',), columns=None)
+    >>> asked = Parameters([("where", "config.lr > 0.05"), ("order", "-name"), ("col", "config.lr")])
+    >>> question(Source(example(), name="lake"), asked)
+    Question(project=None, where='config.lr > 0.05', order_by=('-name',), columns=('config.lr',))
     """
     searched, runs = parameters.text("q"), parameters.texts("run")
     hides = not parameters.flag("archived") and _has_archived(source)
@@ -58,8 +59,9 @@ def question(source: Source, parameters: Parameters) -> Question:
             conditions.NOT_ARCHIVED if hides else None,
         ]
     )
-    columns = tuple(parameters.texts("col")) or None
-    return Question(parameters.text("project"), where, tuple(parameters.texts("order")), columns)
+    project = parameters.text("project")
+    columns = tuple(parameters.texts("col")) or usual(source, project)[0]
+    return Question(project, where, tuple(parameters.texts("order")), columns)
 
 
 def _has_archived(source: Source) -> bool:
@@ -88,31 +90,41 @@ def table(source: Source, asked: Question) -> pl.DataFrame:
 
 
 def shown(frame: pl.DataFrame, asked: Question, *, only_differing: bool) -> list[str]:
-    """Return the columns to show: those chosen, else the first ones; without those in which no two runs differ.
+    """Return the columns to show: those chosen, in a wish only those in which runs differ.
 
     >>> lake = example()
-    >>> shown(lake.runs(columns=["config.lr", "name"]), Question(columns=("config.lr",)), only_differing=False)
+    >>> asked = Question(columns=("config.lr", "project"))
+    >>> shown(lake.runs(columns=["config.lr", "project", "name"]), asked, only_differing=True)
     ['config.lr']
-    >>> "state" in shown(lake.runs(), Question(), only_differing=True)
-    False
     """
-    if asked.columns is None:
-        names = _usual(frame)
-    else:
-        extra = {name for name in _ALWAYS if name not in asked.columns}
-        names = [name for name in frame.columns if name not in extra]
+    extra = {name for name in _ALWAYS if name not in (asked.columns or ())}
+    names = [name for name in frame.columns if name not in extra]
     if only_differing and frame.height > 1:
         names = [name for name in names if name == "name" or _differs(frame[name])]
     return names
 
 
-def _usual(frame: pl.DataFrame) -> list[str]:
-    """Return the columns that tell most: summaries, config in which runs differ, and fields that somebody set."""
-    summaries = [name for name in frame.columns if name.startswith("summary.")]
-    config = [name for name in frame.columns if name.startswith("config.") and _differs(frame[name])]
-    fields = [name for name in ("project", "group", "job_type") if name in frame.columns and _differs(frame[name])]
-    names = [*summaries, *config, *fields, "tags", "state", "created_at", "runtime"]
-    return [name for name in names if name in frame.columns and not _is_empty(frame[name])][:DEFAULT_COLUMNS]
+def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
+    """Return the columns that tell most, and how many more there are; they do not change with a filter.
+
+    They are summaries, config in which runs differ, and fields that somebody set.
+
+    >>> from tracklake.ui.sources import Source
+    >>> usual(Source(example(), name="lake"), None)[0]
+    ('summary.acc', 'summary.loss', 'config.lr', 'state', 'created_at', 'runtime')
+    """
+
+    def choose() -> tuple[tuple[str, ...], int]:
+        with source.reading() as lake:
+            frame = lake.runs(project=project)
+        summaries = [name for name in frame.columns if name.startswith("summary.")]
+        config = [name for name in frame.columns if name.startswith("config.") and _differs(frame[name])]
+        fields = [name for name in ("project", "group", "job_type") if _differs(frame[name])]
+        names = [*summaries, *config, *fields, "tags", "state", "created_at", "runtime"]
+        filled = tuple([name for name in names if not _is_empty(frame[name])][:DEFAULT_COLUMNS])
+        return filled, len(frame.columns) - len(filled)
+
+    return source.cached(("usual", project), choose)  # type: ignore[no-any-return]
 
 
 def _is_empty(series: pl.Series) -> bool:
@@ -145,7 +157,7 @@ def window(source: Source, parameters: Parameters) -> dict[str, Any]:
         "names": rows["name"].to_list() if "name" in rows.columns else rows["run_id"].to_list(),
         "states": rows["state"].to_list() if "state" in rows.columns else [],
         "columns": replies.columns(rows.select(names)),
-        "hidden_columns": max(0, len(frame.columns) - len(names)),
+        "hidden_columns": 0 if parameters.texts("col") else usual(source, asked.project)[1],
     }
 
 
@@ -164,8 +176,7 @@ def groups(source: Source, parameters: Parameters) -> dict[str, Any]:
     """
     asked = question(source, parameters)
     keys = parameters.texts("group")
-    columns = list(asked.columns) if asked.columns else shown(table(source, asked), asked, only_differing=False)
-    frame = table(source, asked._replace(columns=tuple(dict.fromkeys([*keys, *columns]))))
+    frame = table(source, asked._replace(columns=tuple(dict.fromkeys([*keys, *(asked.columns or ())]))))
     measured = [n for n in frame.columns if n not in (*keys, *_ALWAYS) and frame[n].dtype.is_numeric()]
     measured = [n for n in measured if not n.startswith("config.")]
     grouped = frame.group_by(keys, maintain_order=True).agg(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,8 +14,6 @@ from tracklake.ui.guard import Guard
 from tracklake.ui.http_handler import HttpHandler
 
 if TYPE_CHECKING:
-    import socket
-
     from tracklake.ui.application import Application
 
 CONNECTIONS = 48
@@ -47,11 +47,11 @@ class Server(ThreadingHTTPServer):
         self.application = application
         self.port: int = self.server_address[1]
         self.guard = Guard(self.port)
-        self.connections = threading.BoundedSemaphore(CONNECTIONS)
+        self._room = threading.BoundedSemaphore(CONNECTIONS)
+        self._open: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="tracklake-ui", daemon=True)
         self._thread.start()
-        for source in application.sources.values():
-            source.warm()
+        application.warm()
 
     @property
     def url(self) -> str:
@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
         >>> Server.process_request.__name__  # tests/ui/test_server.py opens too many
         'process_request'
         """
-        if self.connections.acquire(blocking=False):
+        if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             if not isinstance(request, tuple):
@@ -84,19 +84,24 @@ class Server(ThreadingHTTPServer):
         >>> Server.process_request_thread.__name__
         'process_request_thread'
         """
+        self._open.add(request)
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.connections.release()
+            self._open.discard(request)
+            self._room.release()
 
     def close(self) -> None:
-        """Stop, and give the port back.
+        """Stop, end what connections there are, and give the port back.
 
         >>> from tracklake.ui.application import Application
         >>> Server(Application([example()])).close()
         """
         self.shutdown()
         self.server_close()
+        for connection in tuple(self._open):
+            with suppress(OSError):  # it may just have ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
 
     def __enter__(self) -> Self:

@@ -6,11 +6,10 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklake.errors import TracklakeError
 from tracklake.sandbox.connection import Limits
 from tracklake.sql.engine import Engine
 
@@ -56,17 +55,6 @@ class Source:
         self._looked = 0.0
         self._epoch = f"{time.time_ns():x}"
         self._count = 0
-
-    def warm(self) -> None:
-        """Read the runs once in the background, so that the first page finds them read.
-
-        >>> Source(example(), name="lake").warm()
-        """
-        threading.Thread(target=self._read_once, name="tracklake-ui-warm", daemon=True).start()
-
-    def _read_once(self) -> None:
-        with suppress(TracklakeError, OSError), self.reading() as lake:  # the page tells what is wrong
-            lake.runs(limit=1)
 
     @contextmanager
     def reading(self) -> Iterator[Lake]:

@@ -12,7 +12,7 @@ const PAGES = {
   parallel: ["Parallel", () => import("./parallel_page.js")],
   compare: ["Compare", () => import("./compare_page.js")],
   sweep: ["Sweep", () => import("./sweep_page.js")],
-  // reports: ["Reports", () => import("./reports_page.js")],
+  reports: ["Reports", () => import("./reports_page.js")],
   queries: ["Queries", () => import("./queries_page.js")],
   run: ["Run", () => import("./run_page.js")],
 };

@@ -49,7 +49,10 @@ class RunsPage {
       const isFirst = this.rowKey === undefined;
       this.rowKey = rowKey;
       this.pinKey = pinKey;
-      if (!isFirst && this.grid) this.grid.scroller.scrollTop = 0;
+      if (!isFirst && this.grid) {
+        this.grid.scroller.scrollTop = 0;
+        this.grid.active = -1;
+      }
       this.reload(isFirst ? Number(state.params.get("top") ?? 0) : 0);
     }
     this.draw();
@@ -151,7 +154,7 @@ class RunsPage {
     return columns
       .map((column, index) => ({ name: column.name, index, type: column.type, label: format.label(column.name) }))
       .filter((column) => column.name !== "name")
-      .map((column) => ({ ...column, sort: this.sortOf(column.name), width: Math.max(WIDTHS[column.type] ?? 130, Math.min(220, 30 + 7.2 * column.label.length)) }));
+      .map((column) => ({ ...column, sort: this.sortOf(column.name), width: Math.max(WIDTHS[column.type] ?? 130, Math.min(220, 36 + 8.2 * column.label.length)) }));
   }
 
   sortOf(name) {
@@ -229,8 +232,8 @@ class RunsPage {
     const p = state.params;
     const ids = this.ids;
     render(
-      html`<input data-search type="search" aria-label="Search" placeholder="search name, id, group, notes  ( / )" .value=${p.get("q") ?? ""} @change=${(e) => set({ q: e.target.value, top: null })} />
-        <input class="where" type="search" spellcheck="false" aria-label="Filter in SQL" placeholder=${'filter in SQL: config.lr < 0.1 AND "summary.val/acc.max" > 0.9'} .value=${p.get("where") ?? ""} @change=${(e) => set({ where: e.target.value, top: null })} />
+      html`<input data-search type="search" aria-label="Search" placeholder="search name, id, group, notes  ( / )" .value=${p.get("q") ?? ""} @keydown=${leave} @change=${(e) => set({ q: e.target.value, top: null })} />
+        <input class="where" type="search" spellcheck="false" aria-label="Filter in SQL" placeholder=${'filter in SQL: config.lr < 0.1 AND "summary.val/acc.max" > 0.9'} .value=${p.get("where") ?? ""} @keydown=${leave} @change=${(e) => set({ where: e.target.value, top: null })} />
         <button @click=${() => chooseColumns(this.context, this.names ?? [])}>Columns${this.hiddenColumns ? html` <small>+${this.hiddenColumns}</small>` : nothing}</button>
         <button aria-pressed=${String(this.isGrouped)} @click=${() => chooseGroups(this.context)}>Group${this.isGrouped ? `: ${p.getAll("group").map(format.label).join(", ")}` : ""}</button>
         <button aria-pressed=${String(p.has("differ"))} title="Only columns in which runs differ" @click=${() => set({ differ: !p.has("differ") })}>Differing</button>
@@ -276,6 +279,9 @@ class RunsPage {
     });
   }
 }
+
+// Enter ends typing, so that the keys of the table work again.
+const leave = (event) => event.key === "Enter" && event.target.blur();
 
 function rowsOf(found) {
   const rows = new Map();
