@@ -26,6 +26,7 @@ from tracklake.schema.values import STORED, Kind
 from tracklake.storage.journal import frame_format, row_decoding
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER
+from tracklake.storage.table.catalog import NOTHING, Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.running_summary import RunningSummary
 
@@ -57,7 +58,7 @@ class LiveSummary:
         self._run_id = run_id
         self._project = project
         self._journal = journal
-        self._other_writers = _OtherWriters(str(storage.journal_folder(JOURNAL_FOLDER)), run_id, journal.session)
+        self._other_writers = _OtherWriters(storage, run_id, journal.session)
         self._seen: object = None
         self._tried: object = None
         self._asked = 0.0
@@ -253,17 +254,20 @@ class _JournalFollower:
 
 
 class _OtherWriters:
-    """Whether anybody else has said something about a run or the lake: the journals there are, and their sizes."""
+    """Whether anybody else has written a run or the lake: journals, their sizes, and how far others are sealed."""
 
-    def __init__(self, folder: str, run_id: str, session: int) -> None:
-        self._folder = folder
+    def __init__(self, storage: Storage, run_id: str, session: int) -> None:
+        self._folder = str(storage.journal_folder(JOURNAL_FOLDER))
+        self._catalog = Catalog(storage, only=run_id, statements=False)
+        self._session = session
         self._whose = tuple(f"{naming.safe_name(run)}." for run in (run_id, LAKE_RUN))
         self._own = f".{session:016x}."
         self._changed = self._listed = 0.0
         self._mtime = -1
         self._names: tuple[str, ...] = ()
+        self._sealed: tuple[object, ...] = ()
         self._open: list[str] = []
-        """Those that may grow."""
+        """Journals that may grow."""
 
     def signature(self) -> tuple[object, ...]:
         """Return what is the same as long as nobody else says anything."""
@@ -274,7 +278,7 @@ class _OtherWriters:
         if self._listed < self._changed + _SETTLED:  # that it changed again may not show
             self._list()
             self._listed = now
-        return (self._names, *map(_size, self._open)) if self._open else self._names
+        return (self._names, self._sealed, *map(_size, self._open))
 
     def _list(self) -> None:
         names = [
@@ -283,6 +287,9 @@ class _OtherWriters:
             if name.startswith(self._whose) and self._own not in name
         ]
         self._names = tuple(sorted(names))
+        if self._catalog.refresh() is not NOTHING:  # what came and was sealed since the last look has no journal now
+            files = self._catalog.records.files.filter(pl.col("session") != self._session)
+            self._sealed = tuple(files.select("session", "n", "sealed_through").sort("session", "n").iter_rows())
         paths = [f"{self._folder}/{name}" for name in self._names]
         self._open = [path for path in paths if _may_grow(path)]
 
