@@ -13,6 +13,8 @@ A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; s
 - `ray_tune`: Ray Tune and RLlib: a trial's folder with `result.json` or `progress.csv`, its params.json beside them.
 - `stable_baselines`: stable-baselines3: the episodes of `monitor.csv`, and `progress.csv` of its logger.
 - `table`: any table of curves: CSV, TSV, text, JSON Lines or Parquet; wide, long, or one row a run.
+- `tensorboard`: TensorBoard's event files: scalars, tensors, histograms, texts and hparams; a folder with them is a
+  run.
 - `text_log`: text logs, read by a pattern of the caller: `step (?P<step>\d+).*loss (?P<loss>[\d.]+)`.
 - `trackio`: trackio: `<project>.db`, of every schema.
 - `wandb`: Weights & Biases: offline `.wandb` files of every age, and whole `./wandb` folders; without the wandb

@@ -6,6 +6,8 @@
 - `config_files`: configs that lie beside a run's files: YAML and JSON, read without executing anything.
 - `curves`: curves in tables: which column is the step, which the time, and what a falling step means.
 - `delimited`: text tables with a separator: CSV and its kin, as they are in the wild.
+- `event_records`: TensorBoard's Event messages: scalars decoded many at a time, all else one by one.
+- `hparams`: what TensorBoard's hparams plugin says of a session: hyperparameters, group, start and end.
 - `json_lines`: JSON Lines as Python writes them: with NaN and Infinity, keys missing in some lines, and a torn last
   line.
 - `many_runs`: tables of many runs: with a column that tells them apart, long ones of (run, step, metric, value), one
@@ -22,6 +24,8 @@
 - `sqlite`: SQLite files of other tools: opened read-only and immutable, never beside their own writers, never for
   ever.
 - `table_files`: files that hold tables, by their endings.
+- `tfrecord`: TFRecord framing: length, checksum of the length, data, checksum of the data; read in blocks of many
+  records.
 - `wandb_records`: the records of a W&B file, decoded by hand: what a run says, row by row, without the wandb package.
 """
 

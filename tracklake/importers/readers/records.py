@@ -158,7 +158,7 @@ def columns(
 def _column(name: str, column: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
     stored = typed_columns.stored(column.alias(name))
     label = pl.Series("metric", [name]).new_from_index(0, len(column))
-    frame = pl.DataFrame([label, *rows, *stored])
+    frame = pl.DataFrame([label, *rows, *stored]).select(list(SAMPLES))
     return frame.filter(pl.col("kind") != int(Kind.NULL)) if column.null_count() else frame
 
 
