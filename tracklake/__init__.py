@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracklake.tracking.run import Definition
-    from tracklake.tracking.run_mappings import Config, Summary
+    from tracklake.tracking.run_config import Config
+    from tracklake.tracking.run_mappings import Summary
 
     run: Run | None
     config: Config

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import datetime as dt
 import enum
+import json
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -315,3 +317,40 @@ def test_rule_09_parts_of_a_name_may_be_empty(run):
     assert dict(run.summary[""]) == {"": 4, "a": 1}
     run.summary[""]["a"] = 5
     assert (run.summary[".a"], run.summary[""]["a"], run.summary["b"]) == (5, 5, 2)
+
+
+def test_rule_12_a_change_inside_a_value_is_stored_or_refused(run):
+    """A new key is stored at once, another value needs allow_val_change, and nothing is lost."""
+    run.config.update({"data": {"k": 1, "l": [1, 2]}})
+    run.config["data"]["new"] = {"x": 5}
+    run.config.data["new"]["y"] = 6
+    for change in (
+        lambda: run.config["data"].__setitem__("k", 2),
+        lambda: run.config["data"]["l"].append(3),
+        lambda: run.config["data"].pop("k"),
+    ):
+        with pytest.raises(ConfigError):
+            change()
+    run.config.update({"data": {"k": 2, "l": [1], "new": {}}}, allow_val_change=True)
+    run.config["data"]["new"]["z"] = 7
+    wanted = {"data": {"k": 2, "l": [1], "new": {"z": 7}}}
+    assert run.config == wanted == tl.open(run.lake_dir).run("r").config
+    assert json.loads(json.dumps(dict(run.config))) == wanted == copy.deepcopy(dict(run.config))
+
+
+def test_rule_12_a_value_without_a_stored_form_becomes_its_text(tmp_path):
+    """One warning names the key; the run is not stopped."""
+    with pytest.warns(UserWarning, match="config.'activation'.*its text is kept") as warned:
+        run = tl.init("p", id="r", dir=tmp_path, config={"activation": Colour, "lr": 0.1})
+    run.finish()
+    assert len(warned) == 1
+    assert tl.open(tmp_path).run("r").config == {"activation": "<enum 'Colour'>", "lr": 0.1}
+
+
+def test_rule_10_bytes_that_are_no_text_cannot_be_stored(run):
+    """In a row they are left out with a warning, in the summary refused."""
+    with pytest.warns(UserWarning, match="'b' cannot be stored: bytes that are not UTF-8"):
+        run.log({"b": b"\xff", "c": "é".encode()})
+    with pytest.raises(TypeError):
+        run.summary["b"] = b"\xff"
+    assert summary(run) == {"c": "é"}

@@ -86,7 +86,7 @@ def store(value: object, *, name: str) -> Stored:
 
     An int beyond int64 becomes a float. Numeric arrays and tensors: one element is a scalar, up to 32 are a nested
     list, more are a histogram of 32 bins; arrays of text and of dates are nested lists whatever their length.
-    Surrogates without a partner in a string, and bytes that are not UTF-8, become U+FFFD.
+    Surrogates without a partner in a string become U+FFFD.
     Raises UnstorableValueError (a TypeError), which names the key `name`, for anything else.
 
     >>> store(3, name="epoch")
@@ -213,6 +213,15 @@ def _utf8(text: str) -> str:
     return str.encode(text, "utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def _text_of_bytes(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UnstorableValueError(
+            f"bytes that are not UTF-8 have no stored form ({error}); log their .hex()"
+        ) from None
+
+
 def _type_name(value: object) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
@@ -239,7 +248,7 @@ _LEAVES: dict[type, Callable[[Any], Plain]] = {
     float: float,
     int: lambda number: _within_int64(int(number)),
     str: _utf8,
-    **dict.fromkeys((bytes, bytearray, memoryview), lambda data: bytes(data).decode("utf-8", "replace")),
+    **dict.fromkeys((bytes, bytearray, memoryview), lambda data: _text_of_bytes(bytes(data))),
     date: lambda day: day.isoformat(),  # datetime too
     **dict.fromkeys((Decimal, PurePath), str),
     complex: lambda number: str(complex(number)).strip("()"),

@@ -1,6 +1,7 @@
 """The writing side of a run: init, Run, config, summary, session.
 
 - `checked_row`: one row as `log` was given it, checked: nothing in it can be refused any more.
+- `config_values`: nested values of a config: dicts and lists whose changes are stored like any other, or refused.
 - `edit_session`: an edit of a recorded run: a session that begins and ends here.
 - `exit_status`: with which exit code this process will end.
 - `init_arguments`: the arguments of `init`, filled from W&B's settings, its environment variables, and the trial of a
@@ -16,9 +17,10 @@
 - `row_writer`: the rows of one session: what `log` is given becomes frames, at the step and in the row where it
   belongs.
 - `run`: the writing side of a run: the calls of training code become statements in a journal.
+- `run_config`: the config of a run: values that are stored as they are set, and change only when that is said.
 - `run_conveniences`: what W&B's runs have beyond logging: watching, alerts, and facts about the run; a part of `Run`.
 - `run_files`: the files of a run: its folder, what it saves, and the artifacts that it logs and uses; a part of `Run`.
-- `run_mappings`: the two mappings of a run: its summary and its config, written through as they are changed.
+- `run_mappings`: the summary of a run: a mapping that is written through as it is changed.
 - `run_metadata`: what a run notes of its surroundings: host, process, code. Never the environment, never a secret.
 - `running_summary`: what one run's summary is made of, in memory: states of series, edits, definitions; and the entries
   they make.

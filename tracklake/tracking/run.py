@@ -16,9 +16,10 @@ from tracklake.tracking.exit_status import KILLED, TERMINATED, code_of
 from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.read_your_writes import ReadYourWrites
 from tracklake.tracking.row_writer import RowWriter
+from tracklake.tracking.run_config import Config
 from tracklake.tracking.run_conveniences import Beginning, RunConveniences
 from tracklake.tracking.run_files import RunFiles
-from tracklake.tracking.run_mappings import Config, Summary
+from tracklake.tracking.run_mappings import Summary
 from tracklake.tracking.run_metadata import Metadata
 from tracklake.tracking.session import Session
 from tracklake.tracking.system_metrics import SystemLog

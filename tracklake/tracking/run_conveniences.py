@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracklake.storage.backend import Storage
-    from tracklake.tracking.run_mappings import Config
+    from tracklake.tracking.run_config import Config
     from tracklake.tracking.session import Session
 
 PREEMPTING = "preempting"

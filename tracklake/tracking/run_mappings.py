@@ -1,12 +1,10 @@
-"""The two mappings of a run: its summary and its config, written through as they are changed."""
+"""The summary of a run: a mapping that is written through as it is changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from tracklake.common.warnings import warn
-from tracklake.errors import ConfigError
 from tracklake.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
@@ -201,130 +199,3 @@ class Summary(MutableMapping[str, Any]):
         self._storage.publish_content(file)
         for name, part in {**described, "path": f"files/{file}", "sha256": sha256}.items():
             yield (*path, name), part
-
-
-class Config(Mapping[str, Any]):
-    """The config of one run: nested values, item and attribute access; existing values change only when allowed.
-
-    >>> config = Config({"lr": 0.1}, store=lambda changes: None)
-    >>> config.seed = 3
-    >>> config["lr"], config["seed"]
-    (0.1, 3)
-    """
-
-    _INTERNAL = frozenset({"_values", "_store", "_locked"})
-
-    def __init__(self, current: dict[str, Any], *, store: Store) -> None:
-        self._values = current
-        self._store = store
-        self._locked: dict[str, str] = {}
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def __setitem__(self, key: str, value: object) -> None:
-        self.update({key: value})
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in Config._INTERNAL:
-            raise AttributeError(name)
-        try:
-            return self._values[name]
-        except KeyError:
-            msg = f"the config has no {name!r}; it has {sorted(self._values)}"
-            raise AttributeError(msg) from None
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in Config._INTERNAL:
-            object.__setattr__(self, name, value)
-        else:
-            self[name] = value
-
-    def __repr__(self) -> str:
-        return repr(self._values)
-
-    def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
-        """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
-
-        Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
-
-        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
-        >>> config.update({"seed": 3})
-        >>> config.update({"lr": 0.2})
-        Traceback (most recent call last):
-        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
-        """
-        changes: list[Change] = []
-        fresh = {}
-        for key, value in self._unlocked(nesting.as_mapping(given)).items():
-            found = nesting.leaves(value, name=key, any_key=True)
-            leaves = [(path, values.store_exact(leaf, name=key)) for path, leaf in found]
-            fresh[key] = naming.nest(((key, *path), values.restore(*_columns(stored))) for path, stored in leaves)[key]
-            if key in self._values and not _same(self._values[key], fresh[key]):
-                self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
-                old = nesting.leaves(self._values[key], name=key)
-                changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
-            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
-        if changes:
-            self._store(changes)
-            self._values |= fresh
-
-    def lock(self, config: Mapping[str, Any], *, by: str) -> None:
-        """Set values that no later `update` changes: what a sweep tries. They are told who locked them.
-
-        >>> config = Config({}, store=lambda changes: None)
-        >>> config.lock({"lr": 0.1}, by="sweep s1")
-        >>> config.lr = 0.2
-        >>> config.lr
-        0.1
-        """
-        self.update(config, allow_val_change=True)
-        self._locked |= dict.fromkeys(config, by)
-
-    def setdefaults(self, given: object) -> None:
-        """Set the values whose keys are not there yet.
-
-        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
-        >>> config.setdefaults({"lr": 0.2, "seed": 3})
-        >>> config
-        {'lr': 0.1, 'seed': 3}
-        """
-        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a copy as a plain nested dict.
-
-        >>> Config({"model": {"depth": 3}}, store=lambda changes: None).as_dict()
-        {'model': {'depth': 3}}
-        """
-        return cast("dict[str, Any]", nesting.plain(self._values))
-
-    def _unlocked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Leave out the values that are locked, with a warning where they would become others."""
-        for key in self._locked.keys() & values.keys():
-            if not _same(self._values[key], values[key]):
-                warn(f"tracklake: config[{key!r}] stays {self._values[key]!r}: {self._locked[key]} has locked it")
-        return {key: value for key, value in values.items() if key not in self._locked}
-
-    def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
-        if not allowed:
-            msg = (
-                f"config[{key!r}] is {self._values[key]!r} and would become {value!r}; "
-                "say run.config.update({...}, allow_val_change=True) if that is meant"
-            )
-            raise ConfigError(msg)
-
-
-def _same(a: object, b: object) -> bool:
-    """Compare config values; NaN is NaN."""
-    return bool(a == b) or repr(a) == repr(b)
-
-
-def _columns(stored: Stored) -> tuple[int, float | None, int | None, str | None]:
-    return stored.kind, stored.value, stored.ival, stored.text

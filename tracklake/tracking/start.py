@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from tracklake.common import arguments
 from tracklake.common.warnings import warn
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
-from tracklake.schema import run_fields
+from tracklake.schema import nesting, run_fields
 from tracklake.storage import layout
 from tracklake.storage.journal import host
 from tracklake.storage.journal.clock import Clock
@@ -24,8 +24,8 @@ from tracklake.tracking.exit_status import is_interactive
 from tracklake.tracking.init_arguments import InitArguments
 from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.run import Run, Start
+from tracklake.tracking.run_config import stored_leaves
 from tracklake.tracking.run_conveniences import Beginning
-from tracklake.tracking.run_mappings import Config
 from tracklake.tracking.settings import Settings
 
 if TYPE_CHECKING:
@@ -289,7 +289,8 @@ def _check_resume(run_id: str, before: Before | None, resume: Resume, from_step:
 
 def _check_storable(config: dict[str, Any]) -> None:
     """Refuse a config that cannot be stored, before the run is there."""
-    Config({}, store=lambda _: None).update(config)
+    for key, value in nesting.as_mapping(config).items():
+        stored_leaves(key, value, warns=False)
 
 
 def _random_id() -> str:

@@ -18,7 +18,7 @@ from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.schema import naming, run_fields, values
 from tracklake.schema.values import STORED
-from tracklake.tracking.run_mappings import Config
+from tracklake.tracking.run_config import Config
 from tracklake.wandb_api.page import BASE, Page, Row
 from tracklake.wandb_api.run_files import ApiRunFiles
 from tracklake.wandb_api.summary import ApiSummary, Held

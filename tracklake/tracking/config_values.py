@@ -1,0 +1,133 @@
+"""Nested values of a config: dicts and lists whose changes are stored like any other, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partialmethod
+from typing import Any, NoReturn, Self
+
+from tracklake.errors import ConfigError
+
+Change = Callable[[tuple[str, ...], Any], None]
+"""Stores a value at a path of the config, or raises ConfigError."""
+
+
+class NestedDict(dict[str, Any]):
+    """A dict in a config: a new key is stored, an existing one changes as the config allows it.
+
+    >>> stored = []
+    >>> nested = NestedDict({"k": 1}, path=("data",), change=lambda *what: stored.append(what))
+    >>> nested["n"] = 2
+    >>> nested, stored
+    ({'k': 1, 'n': 2}, [(('data', 'n'), 2)])
+    """
+
+    def __init__(self, content: dict[str, Any], *, path: tuple[str, ...], change: Change) -> None:
+        super().__init__({key: nested(value, path=(*path, key), change=change) for key, value in content.items()})
+        self._path = path
+        self._change = change
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        path = (*self._path, key)
+        self._change(path, value)
+        super().__setitem__(key, nested(value, path=path, change=self._change))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a plain dict."""
+        return dict, (dict(self),)
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc] # as dict
+        self.update(other)
+        return self
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Set several keys.
+
+        >>> nested = NestedDict({}, path=("data",), change=lambda *what: None)
+        >>> nested.update({"a": 1}, b=2)
+        >>> nested
+        {'a': 1, 'b': 2}
+        """
+        for key, value in {**dict(other), **more}.items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key; set it if there is none.
+
+        >>> NestedDict({"a": 1}, path=("data",), change=lambda *what: None).setdefault("a", 2)
+        1
+        """
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        name = ".".join(self._path)
+        raise ConfigError(
+            f"keys of config[{name!r}] cannot be deleted; say run.config.update({{...}}, allow_val_change=True)"
+        )
+
+    __delitem__ = pop = popitem = clear = _refuse
+
+
+class NestedList(list[Any]):
+    """A list in a config: one value, which changes as the config allows it.
+
+    >>> stored = []
+    >>> nested = NestedList([1], path=("seeds",), change=lambda *what: stored.append(what))
+    >>> nested.append(2)
+    >>> nested, stored
+    ([1, 2], [(('seeds',), [1, 2])])
+    """
+
+    def __init__(self, content: list[Any], *, path: tuple[str, ...], change: Change) -> None:
+        super().__init__(content)
+        self._path = path
+        self._change = change
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a plain list."""
+        return list, (list(self),)
+
+    def _do(self, method: str, *args: Any, **more: Any) -> Any:
+        changed = list(self)
+        result = getattr(changed, method)(*args, **more)
+        if changed != list(self):
+            self._change(self._path, changed)
+            super().__setitem__(slice(None), changed)
+        return self if method in ("__iadd__", "__imul__") else result
+
+    __setitem__ = partialmethod(_do, "__setitem__")
+    __delitem__ = partialmethod(_do, "__delitem__")
+    __iadd__ = partialmethod(_do, "__iadd__")
+    __imul__ = partialmethod(_do, "__imul__")
+    append = partialmethod(_do, "append")
+    extend = partialmethod(_do, "extend")
+    insert = partialmethod(_do, "insert")
+    remove = partialmethod(_do, "remove")
+    pop = partialmethod(_do, "pop")
+    clear = partialmethod(_do, "clear")
+    sort = partialmethod(_do, "sort")
+    reverse = partialmethod(_do, "reverse")
+
+
+def nested(value: Any, *, path: tuple[str, ...], change: Change) -> Any:
+    """Return a dict or list of a config as one whose changes are stored; anything else as it is.
+
+    >>> type(nested([1], path=("seeds",), change=lambda *what: None)).__name__
+    'NestedList'
+    """
+    if isinstance(value, dict):
+        return NestedDict(value, path=path, change=change)
+    return NestedList(value, path=path, change=change) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Return a nested value as plain dicts and lists.
+
+    >>> type(plain(nested([1], path=("seeds",), change=lambda *what: None)))
+    <class 'list'>
+    """
+    if isinstance(value, dict):
+        return {key: plain(below) for key, below in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,186 @@
+"""The config of a run: values that are stored as they are set, and change only when that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from tracklake.common.warnings import warn
+from tracklake.errors import ConfigError, UnstorableValueError
+from tracklake.schema import arrays, naming, nesting, values
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.values import NOTHING
+from tracklake.tracking import config_values
+
+if TYPE_CHECKING:
+    from tracklake.schema.values import Stored
+    from tracklake.tracking.run_mappings import Change, Store
+
+
+class Config(Mapping[str, Any]):
+    """The config of one run: nested values, item and attribute access; existing values change only when allowed.
+
+    >>> config = Config({"lr": 0.1}, store=lambda changes: None)
+    >>> config.seed = 3
+    >>> config["lr"], config["seed"]
+    (0.1, 3)
+    """
+
+    _INTERNAL = frozenset({"_values", "_store", "_locked"})
+
+    def __init__(self, current: dict[str, Any], *, store: Store) -> None:
+        self._store = store
+        self._values: dict[str, Any] = {}
+        self._hold(current)
+        self._locked: dict[str, str] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.update({key: value})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in Config._INTERNAL:
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            msg = f"the config has no {name!r}; it has {sorted(self._values)}"
+            raise AttributeError(msg) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in Config._INTERNAL:
+            object.__setattr__(self, name, value)
+        else:
+            self[name] = value
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+        """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
+
+        Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
+
+        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
+        >>> config.update({"seed": 3})
+        >>> config.update({"lr": 0.2})
+        Traceback (most recent call last):
+        tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
+        """
+        changes: list[Change] = []
+        fresh = {}
+        for key, value in self._unlocked(nesting.as_mapping(given)).items():
+            leaves = stored_leaves(key, value)
+            fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
+            if key in self._values and not _same(self._values[key], fresh[key]):
+                if not _only_adds(self._values[key], fresh[key]):
+                    self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
+                old = nesting.leaves(self._values[key], name=key)
+                changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
+            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
+        if changes:
+            self._store(changes)
+            self._hold(fresh)
+
+    def lock(self, config: Mapping[str, Any], *, by: str) -> None:
+        """Set values that no later `update` changes: what a sweep tries. They are told who locked them.
+
+        >>> config = Config({}, store=lambda changes: None)
+        >>> config.lock({"lr": 0.1}, by="sweep s1")
+        >>> config.lr = 0.2
+        >>> config.lr
+        0.1
+        """
+        self.update(config, allow_val_change=True)
+        self._locked |= dict.fromkeys(config, by)
+
+    def setdefaults(self, given: object) -> None:
+        """Set the values whose keys are not there yet.
+
+        >>> config = Config({"lr": 0.1}, store=lambda changes: None)
+        >>> config.setdefaults({"lr": 0.2, "seed": 3})
+        >>> config
+        {'lr': 0.1, 'seed': 3}
+        """
+        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a copy as a plain nested dict.
+
+        >>> Config({"model": {"depth": 3}}, store=lambda changes: None).as_dict()
+        {'model': {'depth': 3}}
+        """
+        return cast("dict[str, Any]", config_values.plain(self._values))
+
+    def _hold(self, fresh: dict[str, Any]) -> None:
+        for key, value in fresh.items():
+            self._values[key] = config_values.nested(value, path=(key,), change=self._change_nested)
+
+    def _change_nested(self, path: tuple[str, ...], value: Any) -> None:
+        """Store what was changed inside of a value."""
+        top = here = config_values.plain(self._values[path[0]])
+        if len(path) == 1:
+            top = value
+        for part in path[1:-1]:
+            here = here[part]
+        if len(path) > 1:
+            here[path[-1]] = value
+        self.update({path[0]: top})
+
+    def _unlocked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Leave out the values that are locked, with a warning where they would become others."""
+        for key in self._locked.keys() & values.keys():
+            if not _same(self._values[key], values[key]):
+                warn(f"tracklake: config[{key!r}] stays {self._values[key]!r}: {self._locked[key]} has locked it")
+        return {key: value for key, value in values.items() if key not in self._locked}
+
+    def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
+        if not allowed:
+            msg = (
+                f"config[{key!r}] is {self._values[key]!r} and would become {value!r}; "
+                "say run.config.update({...}, allow_val_change=True) if that is meant"
+            )
+            raise ConfigError(msg)
+
+
+def _same(a: object, b: object) -> bool:
+    """Compare config values; NaN is NaN."""
+    return bool(a == b) or repr(a) == repr(b)
+
+
+def _only_adds(before: Any, after: Any) -> bool:
+    """Return whether a nested value keeps all that it had."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return _same(before, after)
+    return all(key in after and _only_adds(value, after[key]) for key, value in before.items())
+
+
+def stored_leaves(key: str, value: object, *, warns: bool = True) -> list[tuple[tuple[str, ...], Stored]]:
+    """Return the paths and stored forms of what a config value holds; what has none is its text, with a warning.
+
+    Raises UnstorableValueError for an array of more than 32 elements, and for a dict that is nested too deep.
+
+    >>> stored_leaves("model", {"depth": 3})
+    [(('depth',), Stored(kind=1, value=3.0, ival=3, text=None))]
+    """
+    leaves = []
+    for path, leaf in nesting.leaves(value, name=key, any_key=True):
+        try:
+            stored = values.store_exact(leaf, name=key)
+        except UnstorableValueError:
+            if arrays.as_array(leaf) is not None:
+                raise
+            stored = values.store_exact(str(leaf), name=key)
+            if warns:
+                name = ".".join((key, *path))
+                warn(f"tracklake: config[{name!r}], a {type(leaf).__name__}, has no stored form: its text is kept")
+        leaves.append((path, stored))
+    return leaves
