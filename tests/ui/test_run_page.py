@@ -68,7 +68,8 @@ def test_fields_tags_and_summary_are_edited(lake, browser):
     browser.change("edit", {"runs": ["lr0.1-s0"], "remove_tags": ["late"], "erase": ["ok"]})
     assert (lake.run("lr0.1-s0").tags, "ok" in lake.run("lr0.1-s0").summary) == (["good"], False)
     edits = browser.ask("run", id="lr0.1-s0")["edits"]
-    assert {edit["key"] for edit in edits} == {"name", "notes", "group", "tags", "test", "ok"}
+    assert {edit["key"] for edit in edits} == {"name", "notes", "group", "good", "late", "test", "ok"}
+    assert (edits[0]["late"], len(edits[0]["host"]) > 3) == (True, True)
 
 
 BAD = [

@@ -24,7 +24,8 @@ METRICS = 2_000
 """Metrics of a run that are listed."""
 JUDGED = 8
 """Metrics of which the quality is looked at: those with a goal first."""
-_EDITS = (StatementKind.EDIT, StatementKind.ERASE, StatementKind.FIELD, StatementKind.CONFIG)
+_KINDS = ("EDIT", "ERASE", "FIELD", "TAG", "UNTAG", "CONFIG", "UNSET")
+_EDITS = tuple(StatementKind[kind] for kind in _KINDS)
 
 
 def details(source: Source, parameters: Parameters) -> dict[str, Any]:

@@ -80,13 +80,40 @@ def table(source: Source, asked: Question) -> pl.DataFrame:
     >>> table(Source(example(), name="lake"), Question(order_by=("-config.lr",)))["run_id"].to_list()
     ['fast', 'slow']
     """
+    return _rows(source, asked, _order(source, asked))
+
+
+def _all(source: Source, asked: Question) -> pl.DataFrame:
+    """Return the columns of a question for all runs of its project: one frame serves all orders and filters."""
+    wanted = None if asked.columns is None else tuple(dict.fromkeys([*asked.columns, *_ALWAYS]))
+    plain = Question(project=asked.project, columns=wanted)
 
     def read() -> pl.DataFrame:
-        wanted = None if asked.columns is None else tuple(dict.fromkeys([*asked.columns, *_ALWAYS]))
         with source.reading() as lake:
-            return lake.runs(**asked._replace(columns=wanted).arguments())
+            return lake.runs(**plain.arguments())
 
-    return source.cached(asked, read)  # type: ignore[no-any-return]
+    return source.cached(plain, read)  # type: ignore[no-any-return]
+
+
+def _order(source: Source, asked: Question) -> pl.Series:
+    """Return the ids of the runs of a question, in its order."""
+    plain = asked._replace(columns=("run_id",))
+    if asked.where is None and not asked.order_by:
+        return _all(source, asked)["run_id"]
+
+    def read() -> pl.Series:
+        with source.reading() as lake:
+            return lake.runs(**plain.arguments())["run_id"]
+
+    return source.cached(plain, read)  # type: ignore[no-any-return]
+
+
+def _rows(source: Source, asked: Question, run_ids: pl.Series) -> pl.DataFrame:
+    """Return the columns of a question for these runs."""
+    frame = _all(source, asked)
+    if run_ids is frame["run_id"] or (len(run_ids) == frame.height and run_ids.equals(frame["run_id"])):
+        return frame
+    return run_ids.to_frame().join(frame, on="run_id", how="left", maintain_order="left")
 
 
 def shown(frame: pl.DataFrame, asked: Question, *, only_differing: bool) -> list[str]:
@@ -145,17 +172,18 @@ def window(source: Source, parameters: Parameters) -> dict[str, Any]:
     (2, ['slow'], [0.01])
     """
     asked = question(source, parameters)
-    frame = table(source, asked)
+    run_ids = _order(source, asked)
     offset = parameters.integer("offset", default=0)
-    rows = frame.slice(offset, parameters.integer("limit", default=100, most=WINDOW))
-    names = shown(frame, asked, only_differing=parameters.flag("differ"))
+    rows = _rows(source, asked, run_ids.slice(offset, parameters.integer("limit", default=100, most=WINDOW)))
+    only_differing = parameters.flag("differ")
+    names = shown(table(source, asked) if only_differing else rows, asked, only_differing=only_differing)
     return {
         "version": source.version(),
-        "total": frame.height,
+        "total": len(run_ids),
         "offset": offset,
         "run_ids": rows["run_id"].to_list(),
-        "names": rows["name"].to_list() if "name" in rows.columns else rows["run_id"].to_list(),
-        "states": rows["state"].to_list() if "state" in rows.columns else [],
+        "names": rows["name"].to_list(),
+        "states": rows["state"].to_list(),
         "columns": replies.columns(rows.select(names)),
         "hidden_columns": 0 if parameters.texts("col") else usual(source, asked.project)[1],
     }

@@ -122,8 +122,12 @@ export class Chart {
     render(html`<span>${words.join(" · ")}</span><span class="hover"></span>`, this.note);
   }
 
+  // What is there is stretched at once; finer buckets follow.
   async zoomTo(range) {
     this.zoom = range;
+    this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (range) this.plot?.setScale("x", { min: range[0], max: range[1] });
+    this.drawTitle();
     await this.fetch();
   }
 
@@ -144,7 +148,7 @@ export class Chart {
       series,
       legend: { show: false },
       scales: {
-        x: { time: x === "time", distr: logX ? 3 : 1, ...(this.zoom ? { range: () => this.zoom } : {}) },
+        x: { time: x === "time", distr: logX ? 3 : 1, range: (_, low, high) => this.zoom ?? (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low, high]) },
         y: { distr: logY ? 3 : 1, ...(logY ? {} : { range: (_, low, high) => padded(low, high) }) },
       },
       axes: [
@@ -178,11 +182,13 @@ export class Chart {
     const data = [Array.from(x, (value) => keep(value, logX) ?? NaN)];
     const series = [{}];
     ys.forEach((y, i) => {
-      const { color, dash } = colorOf?.(header.runs[i], i) ?? { color: format.color(i), dash: format.dash(i) };
+      const { color, dash: wanted } = colorOf?.(header.runs[i], i) ?? { color: format.color(i), dash: format.dash(i) };
+      const dash = header.exact || ys.length <= 14 ? wanted : []; // dashes of dense curves cannot be read, and cost most of the time
+      const width = ys.length > 20 ? 1 : 1.4;
       const raw = Array.from(y, (value) => keep(value, logY));
-      const few = header.exact && header.points[i] <= 60;
+      const few = () => this.found.header.exact && this.found.header.points[i] <= 60;
       data.push(raw);
-      series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : 1.4, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
+      series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
       if (smooth) {
         data.push(smoothed(raw, smooth));
         series.push({ label: header.names[i], stroke: color, width: 1.8, dash, spanGaps: true, points: { show: false }, run: header.runs[i] });
@@ -221,12 +227,17 @@ export class Chart {
     this.put(Plot, this.options(Plot, series, { bands, hooks: undefined }), data);
   }
 
+  // The plot that is there takes new data, as long as its curves are the same.
   put(Plot, options, data) {
+    const { logX, logY, x, smooth } = this.settings;
+    const key = JSON.stringify([options.series.map((s) => [s.label, s.run, s.stroke]), logX, logY, x, smooth, options.width]);
+    this.data = data;
+    if (this.plot && key === this.key) return this.plot.setData(data);
+    this.key = key;
     options.hooks ??= this.options(Plot, options.series).hooks;
     this.place.style.height = "";
     this.plot?.destroy();
     this.plot = new Plot(options, data, this.place);
-    this.data = data;
   }
 
   hover(u, focused) {
