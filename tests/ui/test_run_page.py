@@ -202,3 +202,28 @@ def test_markdown_has_links_and_lists():
     assert [node["tag"] for node in found] == ["h1", "ul", "table"]
     link = found[1]["children"][0]["children"][0]
     assert link == {"tag": "a", "children": ["b"], "href": "https://example.org/"}
+
+
+def test_runs_are_deleted_and_restored(browser):
+    """A deleted run is gone from every table at once, and comes back."""
+    assert browser.change("delete", {"runs": ["lr0.1-s0"]}).json == {"runs": 1}
+    assert browser.ask("runs")["total"] == 3
+    assert browser.change("restore", {"runs": ["lr0.1-s0"]}).json == {"runs": 1}
+    assert browser.ask("runs")["total"] == 4
+
+
+def test_files_come_as_attachments(lake, browser):
+    """A page that a run saved is a file to keep, never shown; a picture is shown, and can do nothing."""
+    with tl.init("p", id="files", dir=lake.dir) as run:
+        Path(run.dir, "page.html").write_text("<script>alert(1)</script>")
+        Path(run.dir, "plot.svg").write_text("<svg onload='alert(1)'/>")
+        Path(run.dir, "plot.png").write_bytes(b"\x89PNG")
+    assert browser.ask("run", id="files")["files"] == ["page.html", "plot.png", "plot.svg"]
+    for name in ("page.html", "plot.svg"):
+        answer = browser.raw("file", id="files", name=name, form="image")
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.headers["content-type"] == "application/octet-stream"
+    picture = browser.raw("file", id="files", name="plot.png", form="image")
+    assert (picture.headers["content-type"], picture.headers["x-content-type-options"]) == ("image/png", "nosniff")
+    assert picture.headers["content-security-policy"].endswith("sandbox")
+    assert browser.raw("file", id="files", name="../../etc/passwd").status == 400

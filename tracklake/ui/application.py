@@ -143,6 +143,7 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "queries": query_pages.queries,
     "ask": query_pages.ask,
     "array": query_pages.array,
+    "file": query_pages.file,
     "views": views.views,
     "reports": report_pages.reports,
     "report": report_pages.report,

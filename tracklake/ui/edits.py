@@ -36,9 +36,7 @@ def edit(source: Source, body: Mapping[str, Any]) -> Reply:
     ('rerun', ['late'])
     """
     _check_writable(source)
-    run_ids = _texts(body, "runs")
-    if not 0 < len(run_ids) <= AT_ONCE:
-        raise QueryError(f"an edit is of 1 to {AT_ONCE:,} runs; got {len(run_ids):,}")
+    run_ids = _run_ids(body)
     fields = _fields(body)
     added, removed = _texts(body, "add_tags"), _texts(body, "remove_tags")
     run_fields.check_tags(added)
@@ -82,6 +80,39 @@ def define(source: Source, body: Mapping[str, Any]) -> Reply:
     return json_reply({"metric": metric})
 
 
+def delete(source: Source, body: Mapping[str, Any]) -> Reply:
+    """Hide runs, {"runs": [...]}, until they are restored; see `Lake.delete`.
+
+    >>> from tracklake.ui.sources import Source
+    >>> source = Source(example(), name="lake")
+    >>> delete(source, {"runs": ["slow"]}).body, restore(source, {"runs": ["slow"]}).body
+    (b'{"runs":1}', b'{"runs":1}')
+    """
+    _check_writable(source)
+    with source.reading() as lake:
+        return json_reply({"runs": lake.delete(_run_ids(body))})
+
+
+def restore(source: Source, body: Mapping[str, Any]) -> Reply:
+    """Take the deletion of runs back; see `Lake.restore`.
+
+    >>> from tracklake.ui.sources import Source
+    >>> restore(Source(example(), name="lake"), {"runs": []})
+    Traceback (most recent call last):
+    tracklake.errors.QueryError: an edit is of 1 to 1,000 runs; got 0
+    """
+    _check_writable(source)
+    with source.reading() as lake:
+        return json_reply({"runs": lake.restore(_run_ids(body))})
+
+
+def _run_ids(body: Mapping[str, Any]) -> list[str]:
+    run_ids = _texts(body, "runs")
+    if not 0 < len(run_ids) <= AT_ONCE:
+        raise QueryError(f"an edit is of 1 to {AT_ONCE:,} runs; got {len(run_ids):,}")
+    return run_ids
+
+
 def _check_writable(source: Source) -> None:
     if source.is_read_only:
         raise LakeError(f"the lake at {source.dir} is read-only for this process: nothing can be changed")
@@ -111,5 +142,10 @@ def _mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     return given
 
 
-EDITS: dict[str, Callable[[Source, Mapping[str, Any]], Reply]] = {"edit": edit, "define": define}
+EDITS: dict[str, Callable[[Source, Mapping[str, Any]], Reply]] = {
+    "edit": edit,
+    "define": define,
+    "delete": delete,
+    "restore": restore,
+}
 """The changes by the last part of their address."""

@@ -1,4 +1,4 @@
-"""Queries for the page: the named ones and SQL, as tables and as files to keep; arrays of summaries as files."""
+"""Queries for the page: the named ones and SQL, as tables and as files to keep; arrays and files of runs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ROWS = 2_000
 """Rows of an answer that the page shows; a file has all."""
+FILE_BYTES = 200_000_000
+PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+"""Files that are shown as pictures, by the end of their names; an SVG is only kept."""
 _TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "parquet": "application/vnd.apache.parquet"}
 
 
@@ -124,3 +127,26 @@ def array(source: Source, parameters: Parameters) -> Reply:
     body = io.BytesIO()
     np.save(body, values, allow_pickle=False)
     return replies.download(body.getvalue(), name=f"{run_id}.{key}.npy", content_type="application/octet-stream")
+
+
+def file(source: Source, parameters: Parameters) -> Reply:
+    """Return a file that a run saved, to keep; a picture (form image) to be shown. Nothing of it can run.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> lake = example()
+    >>> with tl.init("example", id="third", dir=lake.dir) as run:
+    ...     _ = open(run.dir + "/page.html", "w").write("<script>")
+    >>> reply = file(Source(lake, name="lake"), Parameters([("id", "third"), ("name", "page.html")]))
+    >>> reply.content_type, reply.headers["Content-Disposition"]
+    ('application/octet-stream', "attachment; filename*=UTF-8''page.html")
+    """
+    run_id, name = parameters.needed("id"), parameters.needed("name")
+    with source.reading() as lake:
+        path = lake.run(run_id).file(name)
+    if path.stat().st_size > FILE_BYTES:
+        raise QueryError(f"{name} is larger than {FILE_BYTES:,} bytes: read it by lake.run({run_id!r}).file({name!r})")
+    body, kind = path.read_bytes(), PICTURES.get(name.rpartition(".")[2].lower())
+    if parameters.text("form") == "image" and kind:
+        return replies.Reply(body, kind, headers={"Content-Security-Policy": replies.SANDBOX})
+    return replies.download(body, name=name.rpartition("/")[2], content_type="application/octet-stream")

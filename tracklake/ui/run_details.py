@@ -54,6 +54,7 @@ def details(source: Source, parameters: Parameters) -> dict[str, Any]:
             "metadata": [list(leaf) for leaf in _leaves(run.metadata)],
             "metrics": replies.columns(metrics.head(METRICS)),
             "n_metrics": metrics.height,
+            "files": run.files,
             "system": _system(lake, run_id),
             "edits": edits,
             "diff": _diff(lake, run, other) if other else None,

@@ -99,7 +99,7 @@ class RunPage {
     render(
       html`<div class="columns2">
           <div>${this.pairs("Surroundings", this.run.metadata, "metadata")}</div>
-          <div>${this.edits()}</div>
+          <div>${this.files()}${this.edits()}</div>
         </div>`,
       this.foot,
     );
@@ -180,6 +180,14 @@ class RunPage {
           <td class="number">${format.number(columns.count[i])}</td>
           <td>${judged(flags, name, columns.n_nan[i], columns.n_inf[i])}</td>
         </tr>`)}</tbody></table></div>`;
+  }
+
+  files() {
+    if (!this.run.files.length) return nothing;
+    const of = (name, form) => query("file", { id: this.id, name, form });
+    const isPicture = (name) => /\.(png|jpe?g|gif|webp)$/i.test(name);
+    return html`<h2>Files</h2><ul class="plain">${this.run.files.slice(0, 300).map((name) => html`<li><a href=${of(name)} download>${name}</a></li>`)}</ul>
+      <div class="pictures">${this.run.files.filter(isPicture).slice(0, 12).map((name) => html`<img class="picture" loading="lazy" alt=${name} title=${name} src=${of(name, "image")} />`)}</div>`;
   }
 
   edits() {

@@ -248,6 +248,7 @@ class RunsPage {
         : html`<span>${this.total === null ? "" : this.isGrouped ? format.count(this.total, "group") : format.count(this.total, "run")}</span>
             ${p.getAll("run").length ? html`<button class="chip" @click=${() => set({ run: null })}>${format.count(p.getAll("run").length, "chosen run")} ×</button>` : nothing}
             ${p.get("base") ? html`<button class="chip" @click=${() => set({ base: null })}>baseline ${p.get("base")} ×</button>` : nothing}
+            ${this.deleted ? html`<span>${format.count(this.deleted.length, "run")} deleted</span> <button @click=${() => this.undo()}>Undo</button>` : nothing}
             ${ids.length ? this.actions(ids) : nothing}`,
       this.message,
     );
@@ -273,10 +274,24 @@ class RunsPage {
   }
 
   edit(ids) {
-    editSelected(ids, async (changes) => {
+    const save = async (changes) => {
       await change("edit", { runs: ids, ...changes });
       await this.context.refresh();
-    });
+    };
+    const remove = async () => {
+      await change("delete", { runs: ids });
+      this.deleted = ids;
+      this.grid.selected.clear();
+      await this.context.refresh();
+    };
+    editSelected(ids, save, remove);
+  }
+
+  async undo() {
+    const runs = this.deleted;
+    this.deleted = null;
+    await change("restore", { runs }).catch((error) => this.context.problem(error));
+    await this.context.refresh();
   }
 }
 
