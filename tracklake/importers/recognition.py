@@ -68,9 +68,10 @@ def recognise(path: Path, *, only: str | None = None) -> Recognised:
         return _of_file(path, only)
     sources: list[Source] = []
     left_alone: list[Path] = []
+    claimed: set[Path] = set()
     for folder, names in _folders(path):
-        claimed: set[Path] = set()
-        for source in _asked(folder, names, only):
+        free = [name for name in names if folder / name not in claimed]
+        for source in _asked(folder, free, only):
             sources.append(source)
             claimed.update(source.files)
         left_alone += [folder / name for name in names if folder / name not in claimed]

@@ -2,13 +2,16 @@ r"""The formats that are recognised and read, one module each: the listing of th
 
 A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; see `importers.registry.Format`.
 
+- `aim`: aim: a repository `.aim`, read through the package aim, where that is installed.
 - `catboost`: CatBoost: `catboost_info/`, whose files hold one run together.
 - `detectron2`: detectron2: `output/metrics.json`, JSON Lines of one iteration each, its config.yaml beside it.
+- `dvclive`: DVCLive: `dvclive/` with a table a metric under plots/metrics, metrics.json and params.yaml.
 - `hugging_face`: Hugging Face's Trainer: `trainer_state.json`, of a run's folder or of its checkpoints.
 - `keras`: Keras' CSVLogger: `training.log`, one row an epoch.
 - `lightning`: PyTorch Lightning's CSVLogger: `lightning_logs/version_0/metrics.csv`, its hparams.yaml beside it.
 - `mlflow`: MLflow's database, `mlflow.db`, of every schema since 1.x.
 - `mlflow_files`: MLflow's file store: `mlruns/<experiment>/<run>/` with metrics, params and tags as files.
+- `neptune`: parquet files of the Neptune exporter: one row an attribute, or a point of a series.
 - `optuna`: Optuna's database of studies, of every schema, and its journal file; a study is a sweep, a trial a run.
 - `ray_tune`: Ray Tune and RLlib: a trial's folder with `result.json` or `progress.csv`, its params.json beside them.
 - `stable_baselines`: stable-baselines3: the episodes of `monitor.csv`, and `progress.csv` of its logger.
@@ -19,6 +22,8 @@ A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; s
 - `trackio`: trackio: `<project>.db`, of every schema.
 - `wandb`: Weights & Biases: offline `.wandb` files of every age, and whole `./wandb` folders; without the wandb
   package.
+- `wandb_export`: the CSV of W&B's export button: a column `run - metric` for each run, beside those of its least and
+  largest value.
 - `yolo`: Ultralytics YOLO: `runs/detect/train/results.csv`, its args.yaml beside it.
 """
 

@@ -1,0 +1,67 @@
+"""DVCLive, Neptune's exporter, Aim and the CSV of W&B's export button."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+
+def test_dvclive(lake, tmp_path):
+    """A table a metric, the summary of metrics.json, the config of params.yaml."""
+    folder = tmp_path / "exp1" / "dvclive"
+    (folder / "plots" / "metrics" / "train").mkdir(parents=True)
+    (folder / "plots" / "metrics" / "train" / "loss.tsv").write_text("step\tloss\n0\t0.5\n1\t0.25\n")
+    (folder / "metrics.json").write_text('{"train": {"loss": 0.25}, "best": 3, "step": 1}')
+    (folder / "params.yaml").write_text("lr: 0.1\n")
+    report = lake.import_from(tmp_path)
+    assert (report.runs, report.points, report.left_alone) == (1, 2, [])
+    (run,) = lake.runs()["run_id"]
+    assert lake.history("train/loss").select("step", "value").rows() == [(0, 0.5), (1, 0.25)]
+    assert (lake.run(run).config, lake.run(run).summary["best"]) == ({"lr": 0.1}, 3)
+
+
+def test_neptune_exporter(lake, tmp_path):
+    """Parameters are config, other attributes summary, series history with its times."""
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        ("ws/digits", "DIG-1", "parameters/lr", "float", None, None, 0.1, None),
+        ("ws/digits", "DIG-1", "sys/name", "string", None, None, None, "first"),
+        ("ws/digits", "DIG-1", "final/acc", "float", None, None, 0.75, None),
+        ("ws/digits", "DIG-1", "train/loss", "float_series", 1.0, when, 0.5, None),
+        ("ws/digits", "DIG-1", "train/loss", "float_series", 2.0, when, 0.25, None),
+    ]
+    names = ["project_id", "run_id", "attribute_path", "attribute_type", "step", "timestamp", "float_value"]
+    pl.DataFrame(rows, schema=[*names, "string_value"], orient="row").write_parquet(tmp_path / "DIG-1_part_0.parquet")
+    report = lake.import_from(tmp_path)
+    assert [(one.format, one.points) for one in report.sources] == [("neptune", 2)]
+    columns = ["project", "name", "config.lr", "summary.final/acc", "summary.train/loss"]
+    assert lake.runs(columns=columns).rows() == [("DIG-1", "digits", "first", 0.1, 0.75, 0.25)]
+
+
+def test_export_button_of_wandb(lake, tmp_path):
+    """Each run of the chart is a run; bounds of buckets are no points."""
+    header = '"Step","a - loss","a - loss__MIN","a - loss__MAX","b - c - loss","b - c - loss__MIN","b - c - loss__MAX"'
+    (tmp_path / "e.csv").write_text(f'{header}\n"0","0.5","0.5","0.5","","",""\n"1","0.25","0.2","0.3","1.5","1","2"\n')
+    report = lake.import_from(tmp_path / "e.csv")
+    assert (report.runs, report.points) == (2, 3)
+    assert lake.history("loss").rows()[2][:3] == ("b - c", "loss", 1)
+
+
+def test_aim_repository(lake, tmp_path):
+    """A repository that the installed aim writes comes in, contexts in the names of metrics."""
+    aim = pytest.importorskip("aim", reason="the package aim is not installed")
+    run = aim.Run(repo=str(tmp_path), experiment="digits", system_tracking_interval=None, capture_terminal_logs=False)
+    run["hparams"] = {"lr": 0.5}
+    for step in range(10):
+        run.track(1 / (step + 1), name="loss", step=step, context={"subset": "val"})
+    run.close()
+    repository = aim.Repo(str(tmp_path))
+    runs = [aim.Run(run_hash, repo=repository, read_only=True) for run_hash in repository.list_all_runs()]
+    if not any(list(one.metrics()) for one in runs):
+        pytest.skip("this aim does not read what it has written")
+    report = lake.import_from(tmp_path)
+    assert [one.format for one in report.sources if one.points] == ["aim"]
+    assert lake.history("loss[subset=val]")["value"].to_list() == [1 / (step + 1) for step in range(10)]
+    assert lake.runs(columns=["project", "config.lr"]).rows() == [(run.hash, "digits", 0.5)]
