@@ -6,6 +6,7 @@
   relatives.
 - `points`: the long frame of points: its order, which points count, and the series that every run has without logging
   them.
+- `rewinds`: from which step on a later session masks what those before it wrote, of points, states and edits.
 - `running_state`: the running aggregate of one series, point by point: the scalar twin of `states`, for the run being
   written.
 - `scans`: scans of Parquet: collected with errors that name the file, with filters pushed down.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.compute import sorted_groups
+from tracklake.compute import rewinds, sorted_groups
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
 
@@ -38,37 +38,24 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
 
 
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Keep the points that count, sorted: of each (run_id, metric, step) the one said last.
+    """Keep the points that count, sorted: of each (run_id, metric, step) the latest.
 
     The last is the one with the largest (ts, session), and of equal ones the last row; where it says that a relative of
-    the name has replaced the value (Kind.REPLACED), there is none. `cutoffs` masks what a rewind
-    took back: with its columns run_id, session, cutoff, a point of that session with step >= cutoff is dropped first.
+    the name has replaced the value (Kind.REPLACED), there is none. What `cutoffs` (see `rewinds`)
+    mask is dropped first.
 
     >>> rows = [("p", "a", "x", 1, 7, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 7, 11, 1.5, None, None, 0)]
     >>> resolve(pl.DataFrame(rows, schema=POINTS, orient="row"))["value"].to_list()
     [1.5]
     """
-    said = sort(points)
+    stored = sort(points)
     if cutoffs is not None and cutoffs.height:
-        said = _unmasked(said, cutoffs.drop_nulls("cutoff"))
-    new = sorted_groups.group_starts(said, by=("run_id", "metric", "step"))
-    counts = new.shift(-1, fill_value=True)  # the next row begins another step
-    if said["kind"].max() == Kind.REPLACED:
-        counts &= said["kind"] != Kind.REPLACED
-    return said if counts.all() else said.filter(counts)
-
-
-def _unmasked(points: pl.DataFrame, cutoffs: pl.DataFrame) -> pl.DataFrame:
-    if cutoffs.is_empty():
-        return points
-    new = sorted_groups.group_starts(
-        points, by=("run_id", "session")
-    )  # join pieces of (run, session), not points: they are few
-    least = cutoffs.group_by("run_id", "session").agg(pl.col("cutoff").min())
-    pieces = points.filter(new).select("run_id", "session")
-    limit = pieces.join(least, on=["run_id", "session"], how="left", maintain_order="left")["cutoff"]
-    piece = sorted_groups.group_ids(new)
-    return points.filter(limit.is_null()[piece] | (points["step"] < limit[piece]))
+        stored = rewinds.unmasked_points(stored, cutoffs)
+    starts = sorted_groups.group_starts(stored, by=("run_id", "metric", "step"))
+    counts = starts.shift(-1, fill_value=True)  # the next row begins another step
+    if stored["kind"].max() == Kind.REPLACED:
+        counts &= stored["kind"] != Kind.REPLACED
+    return stored if counts.all() else stored.filter(counts)
 
 
 def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:

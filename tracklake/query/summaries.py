@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.compute import name_hiding
+from tracklake.compute import name_hiding, rewinds
 from tracklake.schema import naming, statistics, values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
@@ -121,11 +121,7 @@ class Summaries:
         """
         statements = self.snapshot.statements_of(StatementKind.EDIT, StatementKind.ERASE)
         statements = statements.filter(pl.col("run_id") != LAKE_RUN)
-        if not self.snapshot.cutoffs.is_empty():
-            statements = statements.join(
-                self.snapshot.cutoffs, on=["run_id", "session"], how="anti", maintain_order="left"
-            )
-        return statements.select(_EVENT)
+        return rewinds.unmasked_statements(statements, self.snapshot.cutoffs).select(_EVENT)
 
     @cached_property
     def entry_keys(self) -> list[str]:

@@ -11,7 +11,6 @@
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
-- `rewinds`: from which step on a later session masks the points of those before it.
 - `rewriting`: one set of partitions from another, without the points that no longer count.
 - `sealing`: the records of journals become a partition, written by whoever comes first.
 - `snapshot`: a snapshot: what one reader sees of the lake at one moment, committed and live data alike.

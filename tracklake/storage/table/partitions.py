@@ -55,7 +55,7 @@ _DELTAS = {
     "start",
     "last",
 }
-_FLOATS = {"value", "sum", "mean", "m2", "min", "max", "first_value", "last_value"}
+_FLOATS = {"value", "sum", "sum_low", "mean", "m2", "min", "max", "first_value", "last_value"}
 _NO_STATISTICS = _FLOATS
 """duckdb prunes row groups by statistics that leave NaN out, and so loses NaN rows: write none for floats."""
 

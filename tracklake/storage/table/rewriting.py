@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.compute import points, scans, sorted_groups
+from tracklake.compute import points, rewinds, scans, sorted_groups
 from tracklake.errors import LakeError
 from tracklake.schema import naming
 from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.journal.statements import SessionRecords
-from tracklake.storage.table import partitions, rewinds
+from tracklake.storage.table import partitions
 from tracklake.storage.table.verified_files import SIBLINGS, verified
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
     for runs in _cut(sizes, most):
         of_runs = _records_of(records, runs, plan.purged)
         n_files += of_runs.files.height
-        chunks = _chunks(storage, plan, runs, cutoffs=rewinds.cutoffs(records), settled=settled)
+        chunks = _chunks(
+            storage, plan, runs, cutoffs=rewinds.cutoffs(records.files, records.statements), settled=settled
+        )
         yield partitions.write_chunks(storage, chunks, of_runs, level=plan.level)
     if n_files != records.files.height:  # a watermark that is lost lets readers count a journal twice
         raise LakeError(f"of {records.files.height} watermarks {n_files} would be left; nothing was changed")
@@ -192,9 +194,7 @@ def resolved(stored: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series)
     >>> resolved(stored, cutoffs=none, settled=pl.Series([], dtype=pl.String)).height
     1
     """
-    if cutoffs.height:
-        stored = stored.join(cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
-        stored = stored.filter(pl.col("cutoff").is_null() | (pl.col("step") < pl.col("cutoff"))).drop("cutoff")
+    stored = rewinds.unmasked_points(stored, cutoffs)
     place = ["run_id", "metric", "step"]
     is_first = sorted_groups.group_starts(stored, by=("project", *place))
     if is_first.all():

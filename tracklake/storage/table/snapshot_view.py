@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.compute import points, scans, states
+from tracklake.compute import points, rewinds, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage.journal import statements
-from tracklake.storage.table import partitions, rewinds
+from tracklake.storage.table import partitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -127,7 +127,7 @@ class SnapshotView(ABC):
         >>> lake.history("loss", runs="slow")["value"].to_list()
         [2.0, 0.1]
         """
-        return rewinds.cutoffs(statements.SessionRecords(self.files, self.statements))
+        return rewinds.cutoffs(self.files, self.statements)
 
     def statements_of(self, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
         """Return the statements of these kinds, of all runs or of one, in the order of their stamps.
@@ -173,7 +173,7 @@ class SnapshotView(ABC):
         """
         needed = list(dict.fromkeys([*_PIECE, *columns]))
         pieces = self.pieces(metrics, needed, runs)
-        pieces, cut_inside = self._mask(states.sort(pieces))  # once, for all that follows
+        pieces, cut_inside = rewinds.unmasked_states(states.sort(pieces), self.cutoffs)  # once, for all that follows
         unmergeable = pl.concat([states.overlapping(pieces), cut_inside])
         if unmergeable.is_empty():
             return states.merge(pieces)
@@ -252,8 +252,8 @@ class SnapshotView(ABC):
     def _unresolved_series(self, pieces: pl.DataFrame) -> pl.DataFrame:
         """Return the series of which two sessions speak of the same steps, or points were overwritten or masked."""
         overwritten = pieces.filter(pl.col("n_raw") != pl.col("n_points")).select(_SERIES)
-        masked = pieces.join(self.cutoffs, on=["run_id", "session"]).filter(pl.col("hi") >= pl.col("cutoff"))
-        return pl.concat([states.overlapping(pieces), overwritten, masked.select(_SERIES)]).unique()
+        masked = rewinds.touched_series(pieces, self.cutoffs)
+        return pl.concat([states.overlapping(pieces), overwritten, masked]).unique()
 
     def resolved_series(self, series: pl.DataFrame) -> pl.DataFrame:
         """Return the points that count of these (run_id, metric).
@@ -273,12 +273,3 @@ class SnapshotView(ABC):
         [0.0, 0.0]
         """
         return partitions.session_starts(statements.SessionRecords(self.files, self.statements))
-
-    def _mask(self, pieces: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Drop the pieces that rewinds mask whole; return the rest and the series that one cuts inside."""
-        if self.cutoffs.is_empty() or pieces.is_empty():
-            return pieces, pieces[_SERIES].clear()
-        with_cutoff = pieces.join(self.cutoffs, on=["run_id", "session"], how="left", maintain_order="left")
-        unmasked = with_cutoff.filter(pl.col("cutoff").is_null() | (pl.col("lo") < pl.col("cutoff")))
-        cut_inside = unmasked.filter(pl.col("hi") >= pl.col("cutoff")).select("run_id", "metric").unique()
-        return unmasked.drop("cutoff"), cut_inside
