@@ -56,16 +56,16 @@ class Answers:
         2 runs (2 finished), 12 points
         """
         with self._lock:
-            found = self._lake.describe()
+            description = self._lake.describe()
             columns = self._lake._view.runs.names.available  # noqa: SLF001 - the names that errors suggest
-        states = ", ".join(f"{n:,} {state}" for state, n in found.states.items())
+        states = ", ".join(f"{n:,} {state}" for state, n in description.states.items())
         config = [name for name in columns if not name.startswith("summary.")]
-        rest = found.metrics.height - METRICS
-        more = f"\nand {rest:,} more: see the view summaries" if rest > 0 else ""
+        n_more = description.metrics.height - METRICS
+        more = f"\nand {n_more:,} more: see the view summaries" if n_more > 0 else ""
         parts = [
-            f"{found.runs:,} runs ({states}), {found.points:,} points",
-            f"projects:\n{_csv(found.projects.head(ROWS))}",
-            f"metrics (defined: how summaries show them):\n{_csv(found.metrics.head(METRICS))}{more}",
+            f"{description.runs:,} runs ({states}), {description.points:,} points",
+            f"projects:\n{_csv(description.projects.head(ROWS))}",
+            f"metrics (defined: how summaries show them):\n{_csv(description.metrics.head(METRICS))}{more}",
             f"columns of the runs: {', '.join(config[:300])}; and {STATISTICS}",
         ]
         return _cut("\n\n".join(parts))
@@ -118,10 +118,10 @@ class Answers:
         acc (higher is better): 2 runs in 2 groups; baseline lr=0.1
         """
         with self._lock:
-            found = self._lake.compare(
+            comparison = self._lake.compare(
                 metric, by=by[0] if len(by) == 1 else list(by), goal=goal, where=where, baseline=baseline
             )
-            return _cut(found.to_text(width=160, rows=ROWS))
+            return _cut(comparison.to_text(width=160, rows=ROWS))
 
     def plot(self, call: str) -> bytes:
         """Return a picture as PNG; the call is written as in a report: curves("loss", by="lr").
@@ -143,8 +143,8 @@ def _rows(limit: int | None) -> int:
 
 def _table(frame: pl.DataFrame, rows: int) -> str:
     text = _csv(frame.head(rows))
-    shown = f"\n(the first {rows:,} of {frame.height:,} rows)" if frame.height > rows else ""
-    return _cut(text) + shown if text else "(no columns)"
+    note = f"\n(the first {rows:,} of {frame.height:,} rows)" if frame.height > rows else ""
+    return _cut(text) + note if text else "(no columns)"
 
 
 def _csv(frame: pl.DataFrame) -> str:

@@ -66,8 +66,8 @@ def compare(lake: Lake, text: str, where: str | None) -> str:
     True
     """
     call = calls.read(f"compare({text.strip()})")
-    found = lake.compare(*call.arguments, **_filtered(call.keywords, where))
-    return _sheet(found._sheet())  # noqa: SLF001 - as text and notebooks show it
+    comparison = lake.compare(*call.arguments, **_filtered(call.keywords, where))
+    return _sheet(comparison._sheet())  # noqa: SLF001 - as text and notebooks show it
 
 
 def plot(lake: Lake, text: str, where: str | None) -> str:
@@ -96,9 +96,9 @@ def drawn(lake: Lake, call: Call, where: str | None) -> Plot:
         return lake.plot.leaderboard(lake.compare(*call.arguments, **_filtered(call.keywords, where)))
     if call.name in _OF_SWEEPS:
         of_sweep = {key: value for key, value in call.keywords.items() if key in ("metric", "goal", "where", "params")}
-        rest = {key: value for key, value in call.keywords.items() if key not in of_sweep}
+        of_plot = {key: value for key, value in call.keywords.items() if key not in of_sweep}
         sweep = lake.sweep(**_filtered(of_sweep, where))
-        return getattr(lake.plot, call.name)(sweep, *call.arguments, **rest)  # type: ignore[no-any-return] # a Plot
+        return getattr(lake.plot, call.name)(sweep, *call.arguments, **of_plot)  # type: ignore[no-any-return] # a Plot
     raise UnknownNameError.nearest("plot", call.name, PLOTS)
 
 
@@ -107,8 +107,8 @@ def _filtered(keywords: dict[str, Any], where: str | None) -> dict[str, Any]:
 
 
 def _table(frame: pl.DataFrame) -> str:
-    shown = frame.head(ROWS)
-    columns = [tables.Column(s.name, [_cell(v) for v in s], right=s.dtype.is_numeric()) for s in shown]
+    head = frame.head(ROWS)
+    columns = [tables.Column(s.name, [_cell(v) for v in s], right=s.dtype.is_numeric()) for s in head]
     notes = (f"the first {ROWS} of {frame.height:,} rows",) if frame.height > ROWS else ()
     return _sheet(tables.Sheet("", columns, notes=notes))
 

@@ -35,13 +35,13 @@ _WORDS = ("goal", "stat", "center", "unit", "test", "failed")
 def sheet(of: Tabulated) -> dict[str, Any]:
     """Return what a result shows of itself: title, columns with their cells, rows that stand out, notes.
 
-    >>> found = sheet(example().compare("acc", by="lr", goal="max"))
-    >>> found["columns"][0], found["bold"]
+    >>> result = sheet(example().compare("acc", by="lr", goal="max"))
+    >>> result["columns"][0], result["bold"]
     ({'name': 'lr', 'right': True, 'cells': ['0.1', '0.01']}, [0])
     """
-    shown: Sheet = of._sheet()  # noqa: SLF001 - as text and notebooks show it
-    columns = [{"name": c.heading, "right": c.right, "cells": c.cells[:ROWS]} for c in shown.columns]
-    return {"title": shown.title, "columns": columns, "bold": sorted(shown.bold), "notes": list(shown.notes)}
+    content: Sheet = of._sheet()  # noqa: SLF001 - as text and notebooks show it
+    columns = [{"name": c.heading, "right": c.right, "cells": c.cells[:ROWS]} for c in content.columns]
+    return {"title": content.title, "columns": columns, "bold": sorted(content.bold), "notes": list(content.notes)}
 
 
 def compare(source: Source, parameters: Parameters) -> Reply:
@@ -49,16 +49,16 @@ def compare(source: Source, parameters: Parameters) -> Reply:
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> asked = Parameters([("metric", "acc"), ("by", "lr"), ("goal", "max")])
-    >>> compare(Source(example(), name="lake"), asked).status
+    >>> question = Parameters([("metric", "acc"), ("by", "lr"), ("goal", "max")])
+    >>> compare(Source(example(), name="lake"), question).status
     200
     """
     arguments = _compare_arguments(source, parameters)
-    found = _comparison(source, arguments)
+    result = _comparison(source, arguments)
     code = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "metric")
-    answer = sheet(found) | {
-        "markdown": found.to_markdown(),
-        "latex": found.to_latex(),
+    answer = sheet(result) | {
+        "markdown": result.to_markdown(),
+        "latex": result.to_latex(),
         "python": f"lake.compare({arguments['metric']!r}, {code})",
     }
     return replies.json_reply(answer)
@@ -78,9 +78,9 @@ def _compare_arguments(source: Source, parameters: Parameters) -> dict[str, Any]
 
 def _chosen(source: Source, parameters: Parameters) -> dict[str, Any]:
     """Return the arguments that choose runs."""
-    asked = run_rows.question(source, parameters)
-    project = [f"project = '{asked.project.replace(chr(39), 2 * chr(39))}'"] if asked.project else []
-    conditions = [*project, *([f"({asked.where})"] if asked.where else [])]
+    question = run_rows.read_question(source, parameters)
+    project = [f"project = '{question.project.replace(chr(39), 2 * chr(39))}'"] if question.project else []
+    conditions = [*project, *([f"({question.where})"] if question.where else [])]
     return {"where": " AND ".join(conditions)} if conditions else {}
 
 
@@ -89,10 +89,10 @@ def _baseline(source: Source, by: list[str], text: str) -> Any:
     with source.reading() as lake:
         frame = lake.runs(columns=[_full(lake, name) for name in by])
     rows = frame.drop("run_id", strict=False).unique().rows()
-    found = next((row for row in rows if run_rows.label(row) == text), None)
-    if found is None:
+    result = next((row for row in rows if run_rows.label(row) == text), None)
+    if result is None:
         raise UnknownNameError.nearest("group", text, map(run_rows.label, rows))
-    return dict(zip(by, found, strict=True)) if len(by) > 1 else found[0]
+    return dict(zip(by, result, strict=True)) if len(by) > 1 else result[0]
 
 
 def _full(lake: Lake, name: str) -> str:
@@ -127,20 +127,20 @@ def sweep(source: Source, parameters: Parameters) -> Reply:
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> asked = Parameters([("metric", "acc"), ("goal", "max"), ("part", "best")])
-    >>> b'"rows":2' in sweep(Source(example(), name="lake"), asked).body
+    >>> question = Parameters([("metric", "acc"), ("goal", "max"), ("part", "best")])
+    >>> b'"rows":2' in sweep(Source(example(), name="lake"), question).body
     True
     """
     name = parameters.text("part") or "overview"
     if name not in _PARTS:
         raise UnknownNameError.nearest("part of a sweep", name, _PARTS)
-    found = _sweep(source, parameters)
+    result = _sweep(source, parameters)
 
     def read() -> dict[str, Any]:
         with source.asking():
-            return _PARTS[name](found, parameters)
+            return _PARTS[name](result, parameters)
 
-    key = ("sweep part", name, parameters.text("rule"), id(found))
+    key = ("sweep part", name, parameters.text("rule"), id(result))
     return replies.json_reply(source.cached(key, read))
 
 
@@ -155,13 +155,13 @@ def _rule(parameters: Parameters) -> RuleName:
 
 
 _PARTS: dict[str, Callable[[Sweep, Parameters], dict[str, Any]]] = {
-    "overview": lambda found, _: sheet(found) | {"parameters": found.parameters["name"].to_list()},
-    "best": lambda found, _: _table(found.best(10)),
-    "importance": lambda found, _: _table(found.importance()),
-    "interactions": lambda found, _: _table(found.interactions()),
-    "stability": lambda found, _: _table(found.rank_stability()),
-    "luck": lambda found, _: {"text": str(found.luck())},
-    "replay": lambda found, parameters: sheet(found.replay(_rule(parameters))),
+    "overview": lambda result, _: sheet(result) | {"parameters": result.parameters["name"].to_list()},
+    "best": lambda result, _: _table(result.best(10)),
+    "importance": lambda result, _: _table(result.importance()),
+    "interactions": lambda result, _: _table(result.interactions()),
+    "stability": lambda result, _: _table(result.rank_stability()),
+    "luck": lambda result, _: {"text": str(result.luck())},
+    "replay": lambda result, parameters: sheet(result.replay(_rule(parameters))),
 }
 
 
@@ -170,8 +170,8 @@ def picture(source: Source, parameters: Parameters) -> Reply:
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> asked = Parameters([("kind", "leaderboard"), ("metric", "acc"), ("by", "lr"), ("goal", "max")])
-    >>> picture(Source(example(), name="lake"), asked).body[:4]
+    >>> question = Parameters([("kind", "leaderboard"), ("metric", "acc"), ("by", "lr"), ("goal", "max")])
+    >>> picture(Source(example(), name="lake"), question).body[:4]
     b'<svg'
     """
     kind = parameters.needed("kind")
@@ -189,10 +189,10 @@ def picture(source: Source, parameters: Parameters) -> Reply:
 
 
 _PICTURES: dict[str, Callable[[Lake, Any, Parameters], Plot]] = {
-    "leaderboard": lambda lake, found, _: lake.plot.leaderboard(found),
-    "importance": lambda lake, found, _: lake.plot.importance(found),
-    "marginal": lambda lake, found, parameters: lake.plot.marginal(found, parameters.needed("parameter")),
-    "parallel": lambda lake, found, _: lake.plot.parallel(found),
+    "leaderboard": lambda lake, result, _: lake.plot.leaderboard(result),
+    "importance": lambda lake, result, _: lake.plot.importance(result),
+    "marginal": lambda lake, result, parameters: lake.plot.marginal(result, parameters.needed("parameter")),
+    "parallel": lambda lake, result, _: lake.plot.parallel(result),
 }
 
 

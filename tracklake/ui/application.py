@@ -54,20 +54,20 @@ class Application:
         >>> Application([example()]).answer("/api/nothing", Parameters([]), None).status
         404
         """
-        first, _, rest = path.removeprefix("/").partition("/")
+        first, _, below = path.removeprefix("/").partition("/")
         if first == "static":
-            return static_files.file(rest)
+            return static_files.file(below)
         if first in ("", *PAGES):
             return static_files.page()
         if first != "api":
             return error_reply(f"there is no page {path}; there are {', '.join(PAGES)}", status=404)
         if body is not None:
-            change = CHANGES.get(rest)
-            return change(self._source(parameters), body) if change else error_reply(f"no change {rest}", status=404)
-        if rest == "lakes":
+            change = CHANGES.get(below)
+            return change(self._source(parameters), body) if change else error_reply(f"no change {below}", status=404)
+        if below == "lakes":
             return json_reply(self._lakes())
-        route = QUESTIONS.get(rest)
-        return route(self._source(parameters), parameters) if route else error_reply(f"no question {rest}", status=404)
+        route = QUESTIONS.get(below)
+        return route(self._source(parameters), parameters) if route else error_reply(f"no question {below}", status=404)
 
     def warm(self) -> None:
         """Read the runs in the background, so that the first page finds them read.
@@ -104,14 +104,16 @@ def _changes(source: Source, parameters: Parameters) -> Reply:
 
 
 def _code(source: Source, parameters: Parameters) -> Reply:
-    asked = run_rows.question(source, parameters)
-    columns = run_rows.shown(run_rows.table(source, asked), asked, only_differing=parameters.flag("differ"))
+    question = run_rows.read_question(source, parameters)
+    columns = run_rows.columns_shown(
+        run_rows.table(source, question), question, only_differing=parameters.flag("differ")
+    )
     with source.reading() as lake:
         names = lake._view.runs.names  # noqa: SLF001 - an order without a sign follows the goal
-        descending = [o.startswith("-") or (o[0] != "+" and names.is_better_high(o)) for o in asked.order_by]
-    statement = view_code.sql(asked, columns, descending=descending)
-    python = view_code.python(source.dir, asked, columns)
-    shell = view_code.shell(source.dir, asked, columns, statement=statement)
+        descending = [o.startswith("-") or (o[0] != "+" and names.is_better_high(o)) for o in question.order_by]
+    statement = view_code.sql(question, columns, descending=descending)
+    python = view_code.python(source.dir, question, columns)
+    shell = view_code.shell(source.dir, question, columns, statement=statement)
     return json_reply({"python": python, "sql": statement, "shell": shell})
 
 

@@ -54,16 +54,16 @@ def chart(source: Source, parameters: Parameters) -> Reply:
     """
     metric, x = parameters.needed("metric"), parameters.text("x") or "step"
     stream = parameters.text("stream") or "metrics"
-    asked = run_rows.question(source, parameters)._replace(columns=("name",))
-    rows = run_rows.table(source, asked)
-    shown = rows.head(RUNS)
-    key = ("history", metric, x, stream, tuple(shown["run_id"]))
-    series = source.cached(key, lambda: _read(source, metric, x=x, stream=stream, run_ids=shown["run_id"].to_list()))
+    question = run_rows.read_question(source, parameters)._replace(columns=("name",))
+    rows = run_rows.table(source, question)
+    drawn = rows.head(RUNS)
+    key = ("history", metric, x, stream, tuple(drawn["run_id"]))
+    series = source.cached(key, lambda: _read(source, metric, x=x, stream=stream, run_ids=drawn["run_id"].to_list()))
     low, high = parameters.number("low"), parameters.number("high")
     buckets = parameters.integer("buckets", default=BUCKETS, least=10, most=10_000)
     cut = [_between(one, low, high) for one in series]
     grid, ys, is_exact = gridded(cut, buckets=buckets, low=low, high=high)
-    names = dict(zip(shown["run_id"], shown["name"], strict=True))
+    names = dict(zip(drawn["run_id"], drawn["name"], strict=True))
     header = {
         "metric": metric,
         "x": x,
@@ -210,11 +210,11 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
     (['0.01', '0.1'], [2.0, 1.0, 0.5])
     """
     metric, by, x = parameters.needed("metric"), parameters.texts("by"), parameters.text("x")
-    asked = run_rows.question(source, parameters)._replace(columns=("name",))
+    question = run_rows.read_question(source, parameters)._replace(columns=("name",))
 
     def read() -> dict[str, Any]:
         with source.reading() as lake:
-            runs = None if asked.where is None and asked.project is None else run_rows.table(source, asked)
+            runs = None if question.where is None and question.project is None else run_rows.table(source, question)
             axis = None if x in (None, "step") else "time" if x in ("relative", "time") else x
             frame = lake.learning_curves(metric, by=by, x=axis, runs=runs, points=400)
         groups, labels = [], []
@@ -223,7 +223,7 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
             groups.append({name: part[name].to_list() for name in ("x", "n", "mean", "median", "low", "high")})
         return {"metric": metric, "by": by, "labels": labels, "groups": groups}
 
-    return source.cached(("bands", metric, x, tuple(by), asked), read)  # type: ignore[no-any-return]
+    return source.cached(("bands", metric, x, tuple(by), question), read)  # type: ignore[no-any-return]
 
 
 def values(source: Source, parameters: Parameters) -> Reply:
@@ -236,12 +236,12 @@ def values(source: Source, parameters: Parameters) -> Reply:
     >>> values(Source(example(), name="lake"), Parameters([("col", "config.lr"), ("col", "state")])).status
     200
     """
-    asked = run_rows.question(source, parameters)
-    if asked.columns is None or not parameters.texts("col"):
+    question = run_rows.read_question(source, parameters)
+    if question.columns is None or not parameters.texts("col"):
         raise QueryError("the address lacks col=...: the columns to draw")
-    frame = run_rows.table(source, asked)
+    frame = run_rows.table(source, question)
     arrays, columns = [], []
-    for name in asked.columns:
+    for name in question.columns:
         array, words = _coded(frame[name])
         arrays.append(array)
         columns.append({"name": name, "type": replies.type_of(frame[name].dtype), "words": words})

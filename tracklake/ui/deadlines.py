@@ -57,8 +57,8 @@ class DeadlineReader(io.RawIOBase):
         >>> a.send(b"GET"), reader.readinto(buffer), a.close(), b.close()
         (3, 3, None, None)
         """
-        left = self._end - time.monotonic()
-        if left <= 0:
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError("timed out")
-        self._connection.settimeout(left)
+        self._connection.settimeout(remaining)
         return self._connection.recv_into(buffer)

@@ -129,17 +129,17 @@ def _fields(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    given = body.get(name) or []
-    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise QueryError(f"{name} is a list of texts; got {given!r}")
-    return given
+    value = body.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise QueryError(f"{name} is a list of texts; got {value!r}")
+    return value
 
 
 def _mapping(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    given = body.get(name, {})
-    if not isinstance(given, dict):
-        raise QueryError(f"{name} is an object; got {given!r}")
-    return given
+    value = body.get(name, {})
+    if not isinstance(value, dict):
+        raise QueryError(f"{name} is an object; got {value!r}")
+    return value
 
 
 EDITS: dict[str, Callable[[Source, Mapping[str, Any]], Reply]] = {

@@ -104,8 +104,8 @@ class Guard:
         """
         allowed = [f"http://{headers.get('Host')}"] if headers.get("Host") in self._hosts else []
         if headers.get_all("Origin") != allowed or not allowed:
-            mine = f"http://{self._hosts[0]}"
-            raise Refusal(403, f"a change comes from the page itself (Origin {mine}), not from {headers.get('Origin')}")
+            own = f"http://{self._hosts[0]}"
+            raise Refusal(403, f"a change comes from the page itself (Origin {own}), not from {headers.get('Origin')}")
 
     def is_token(self, token: str) -> bool:
         """Tell whether this is the token of the printed link.

@@ -99,8 +99,8 @@ class HttpHandler(BaseHTTPRequestHandler):
         tokens = [value for name, value in query if name == "token"]
         if len(tokens) != 1 or not self.server.guard.is_token(tokens[0]):
             raise Refusal(403, f"the token of this link is not this server's; {LINK_NEEDED}")
-        rest = urlencode([pair for pair in query if pair[0] != "token"])
-        location = "/runs" + (f"?{rest}" if rest else "")
+        remaining = urlencode([pair for pair in query if pair[0] != "token"])
+        location = "/runs" + (f"?{remaining}" if remaining else "")
         return Reply(b"", status=303, headers={"Location": location, "Set-Cookie": self.server.guard.cookie()})
 
     def _unknown_browser(self, path: str) -> Reply:

@@ -63,16 +63,16 @@ def ask(source: Source, parameters: Parameters) -> Reply:
     frame: pl.DataFrame = source.cached(key, lambda: _answered(source, text, name, parameters.beginning("p.")))
     if form is not None:
         return _file(frame, form, name=name or "answer")
-    shown = {"columns": replies.columns(frame.head(ROWS)), "rows": frame.height, "shown": min(ROWS, frame.height)}
-    return replies.json_reply(shown)
+    answer = {"columns": replies.columns(frame.head(ROWS)), "rows": frame.height, "shown": min(ROWS, frame.height)}
+    return replies.json_reply(answer)
 
 
-def _answered(source: Source, text: str | None, name: str | None, given: dict[str, str]) -> pl.DataFrame:
+def _answered(source: Source, text: str | None, name: str | None, arguments: dict[str, str]) -> pl.DataFrame:
     with source.asking() as lake:
         if text is not None:
             return lake.sql(text)
         query = named_queries.get(name or "", ())
-        return lake.query(query.name, **{key: _typed(query, key, value) for key, value in given.items() if value})
+        return lake.query(query.name, **{key: _typed(query, key, value) for key, value in arguments.items() if value})
 
 
 def _typed(query: named_queries.NamedQuery, key: str, value: str) -> Any:

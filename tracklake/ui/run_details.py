@@ -156,9 +156,9 @@ def _diff(lake: Lake, run: RecordedRun, other: str) -> list[dict[str, Any]]:
     that = lake.run(other)
     rows: list[dict[str, Any]] = []
     for kind in ("config", "summary"):
-        mine, theirs = (dict(_leaves(_mapping(one, kind))) for one in (run, that))
-        keys = sorted(key for key in {*mine, *theirs} if key not in PSEUDO and mine.get(key) != theirs.get(key))
-        rows += [{"kind": kind, "key": key, "this": mine.get(key), "that": theirs.get(key)} for key in keys]
+        these, those = (dict(_leaves(_mapping(one, kind))) for one in (run, that))
+        keys = sorted(key for key in {*these, *those} if key not in PSEUDO and these.get(key) != those.get(key))
+        rows += [{"kind": kind, "key": key, "this": these.get(key), "that": those.get(key)} for key in keys]
     return rows
 
 

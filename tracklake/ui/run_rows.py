@@ -40,13 +40,13 @@ class Question(NamedTuple):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def question(source: Source, parameters: Parameters) -> Question:
+def read_question(source: Source, parameters: Parameters) -> Question:
     """Read a question from an address: project, where, q (a search), run, archived, order, col.
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> asked = Parameters([("where", "config.lr > 0.05"), ("order", "-name"), ("col", "config.lr")])
-    >>> question(Source(example(), name="lake"), asked)
+    >>> question = Parameters([("where", "config.lr > 0.05"), ("order", "-name"), ("col", "config.lr")])
+    >>> read_question(Source(example(), name="lake"), question)
     Question(project=None, where='config.lr > 0.05', order_by=('-name',), columns=('config.lr',))
     """
     searched, runs = parameters.text("q"), parameters.texts("run")
@@ -73,20 +73,20 @@ def _has_archived(source: Source) -> bool:
     return bool(source.cached("archived", look))
 
 
-def table(source: Source, asked: Question) -> pl.DataFrame:
+def table(source: Source, question: Question) -> pl.DataFrame:
     """Return all rows of a question, from the cache if nothing has changed.
 
     >>> from tracklake.ui.sources import Source
     >>> table(Source(example(), name="lake"), Question(order_by=("-config.lr",)))["run_id"].to_list()
     ['fast', 'slow']
     """
-    return _rows(source, asked, _order(source, asked))
+    return _rows(source, question, _order(source, question))
 
 
-def _all(source: Source, asked: Question) -> pl.DataFrame:
+def _all(source: Source, question: Question) -> pl.DataFrame:
     """Return the columns of a question for all runs of its project: one frame serves all orders and filters."""
-    wanted = None if asked.columns is None else tuple(dict.fromkeys([*asked.columns, *_ALWAYS]))
-    plain = Question(project=asked.project, columns=wanted)
+    wanted = None if question.columns is None else tuple(dict.fromkeys([*question.columns, *_ALWAYS]))
+    plain = Question(project=question.project, columns=wanted)
 
     def read() -> pl.DataFrame:
         with source.reading() as lake:
@@ -95,11 +95,11 @@ def _all(source: Source, asked: Question) -> pl.DataFrame:
     return source.cached(plain, read)  # type: ignore[no-any-return]
 
 
-def _order(source: Source, asked: Question) -> pl.Series:
+def _order(source: Source, question: Question) -> pl.Series:
     """Return the ids of the runs of a question, in its order."""
-    plain = asked._replace(columns=("run_id",))
-    if asked.where is None and not asked.order_by:
-        return _all(source, asked)["run_id"]
+    plain = question._replace(columns=("run_id",))
+    if question.where is None and not question.order_by:
+        return _all(source, question)["run_id"]
 
     def read() -> pl.Series:
         with source.reading() as lake:
@@ -108,23 +108,23 @@ def _order(source: Source, asked: Question) -> pl.Series:
     return source.cached(plain, read)  # type: ignore[no-any-return]
 
 
-def _rows(source: Source, asked: Question, run_ids: pl.Series) -> pl.DataFrame:
+def _rows(source: Source, question: Question, run_ids: pl.Series) -> pl.DataFrame:
     """Return the columns of a question for these runs."""
-    frame = _all(source, asked)
+    frame = _all(source, question)
     if run_ids is frame["run_id"] or (len(run_ids) == frame.height and run_ids.equals(frame["run_id"])):
         return frame
     return run_ids.to_frame().join(frame, on="run_id", how="left", maintain_order="left")
 
 
-def shown(frame: pl.DataFrame, asked: Question, *, only_differing: bool) -> list[str]:
+def columns_shown(frame: pl.DataFrame, question: Question, *, only_differing: bool) -> list[str]:
     """Return the columns to show: those chosen, in a wish only those in which runs differ.
 
     >>> lake = example()
-    >>> asked = Question(columns=("config.lr", "project"))
-    >>> shown(lake.runs(columns=["config.lr", "project", "name"]), asked, only_differing=True)
+    >>> question = Question(columns=("config.lr", "project"))
+    >>> columns_shown(lake.runs(columns=["config.lr", "project", "name"]), question, only_differing=True)
     ['config.lr']
     """
-    extra = {name for name in _ALWAYS if name not in (asked.columns or ())}
+    extra = {name for name in _ALWAYS if name not in (question.columns or ())}
     names = [name for name in frame.columns if name not in extra]
     if only_differing and frame.height > 1:
         names = [name for name in names if name == "name" or _differs(frame[name])]
@@ -171,12 +171,12 @@ def window(source: Source, parameters: Parameters) -> dict[str, Any]:
     >>> answer["total"], answer["run_ids"], answer["columns"][0]["values"]
     (2, ['slow'], [0.01])
     """
-    asked = question(source, parameters)
-    run_ids = _order(source, asked)
+    question = read_question(source, parameters)
+    run_ids = _order(source, question)
     offset = parameters.integer("offset", default=0)
-    rows = _rows(source, asked, run_ids.slice(offset, parameters.integer("limit", default=100, most=WINDOW)))
+    rows = _rows(source, question, run_ids.slice(offset, parameters.integer("limit", default=100, most=WINDOW)))
     only_differing = parameters.flag("differ")
-    names = shown(table(source, asked) if only_differing else rows, asked, only_differing=only_differing)
+    names = columns_shown(table(source, question) if only_differing else rows, question, only_differing=only_differing)
     return {
         "version": source.version(),
         "total": len(run_ids),
@@ -185,7 +185,7 @@ def window(source: Source, parameters: Parameters) -> dict[str, Any]:
         "names": rows["name"].to_list(),
         "states": rows["state"].to_list(),
         "columns": replies.columns(rows.select(names)),
-        "hidden_columns": 0 if parameters.texts("col") else usual(source, asked.project)[1],
+        "hidden_columns": 0 if parameters.texts("col") else usual(source, question.project)[1],
     }
 
 
@@ -197,26 +197,26 @@ def groups(source: Source, parameters: Parameters) -> dict[str, Any]:
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
-    >>> asked = Parameters([("group", "config.lr"), ("col", "summary.loss.min")])
-    >>> found = groups(Source(example(), name="lake"), asked)
-    >>> found["n"], found["measures"][0]["mean"], found["conditions"][0]
+    >>> question = Parameters([("group", "config.lr"), ("col", "summary.loss.min")])
+    >>> grouped_rows = groups(Source(example(), name="lake"), question)
+    >>> grouped_rows["n"], grouped_rows["measures"][0]["mean"], grouped_rows["conditions"][0]
     ([1, 1], [0.5, 0.25], '"config.lr" = 0.01')
     """
-    asked = question(source, parameters)
+    question = read_question(source, parameters)
     keys = parameters.texts("group")
-    frame = table(source, asked._replace(columns=tuple(dict.fromkeys([*keys, *(asked.columns or ())]))))
+    frame = table(source, question._replace(columns=tuple(dict.fromkeys([*keys, *(question.columns or ())]))))
     measured = [n for n in frame.columns if n not in (*keys, *_ALWAYS) and frame[n].dtype.is_numeric()]
     measured = [n for n in measured if not n.startswith("config.")]
     grouped = frame.group_by(keys, maintain_order=True).agg(
         pl.len().alias("#n"), *(a for n in measured for a in _of(n))
     )
-    found = grouped.head(GROUPS)
+    grouped_rows = grouped.head(GROUPS)
     return {
         "total": grouped.height,
-        "keys": replies.columns(found.select(keys)),
-        "n": found["#n"].to_list(),
-        "measures": [_measure(found, name) for name in measured],
-        "conditions": [_condition(keys, row) for row in found.select(keys).iter_rows()],
+        "keys": replies.columns(grouped_rows.select(keys)),
+        "n": grouped_rows["#n"].to_list(),
+        "measures": [_measure(grouped_rows, name) for name in measured],
+        "conditions": [_condition(keys, row) for row in grouped_rows.select(keys).iter_rows()],
     }
 
 
@@ -235,8 +235,8 @@ def _of(name: str) -> list[pl.Expr]:
     ]
 
 
-def _measure(found: pl.DataFrame, name: str) -> dict[str, Any]:
-    values = {part: found[f"{name}#{part}"] for part in ("count", "mean", "std", "min", "max")}
+def _measure(grouped_rows: pl.DataFrame, name: str) -> dict[str, Any]:
+    values = {part: grouped_rows[f"{name}#{part}"] for part in ("count", "mean", "std", "min", "max")}
     half = _half_widths(values["count"], values["std"])
     low, high = values["mean"] - half, values["mean"] + half
     return {"name": name, **{part: series.to_list() for part, series in values.items()},
@@ -284,8 +284,8 @@ def schema(source: Source) -> dict[str, Any]:
     """Return what can be asked for: columns, metrics with their goals, statistics, projects.
 
     >>> from tracklake.ui.sources import Source
-    >>> found = schema(Source(example(), name="lake"))
-    >>> found["metrics"], found["projects"]
+    >>> answer = schema(Source(example(), name="lake"))
+    >>> answer["metrics"], answer["projects"]
     (['acc', 'loss'], ['example'])
     """
 

@@ -17,7 +17,7 @@ _UNQUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b((?:config|summary|qu
 """As in `where=`: the dotted names that need no quotes there, and do in SQL."""
 
 
-def python(directory: str, asked: Question, columns: Sequence[str]) -> str:
+def python(directory: str, question: Question, columns: Sequence[str]) -> str:
     """Return the call of `lake.runs`.
 
     >>> from tracklake.ui.run_rows import Question
@@ -30,12 +30,12 @@ def python(directory: str, asked: Question, columns: Sequence[str]) -> str:
         columns=['run_id', 'name', 'config.lr'],
     )
     """
-    arguments = asked.arguments() | {"columns": _with_id(columns)}
+    arguments = question.arguments() | {"columns": _with_id(columns)}
     lines = [f"    {name}={value!r}," for name, value in arguments.items()]
     return "\n".join(["import tracklake as tl", "", f"lake = tl.open({directory!r})", "rows = lake.runs(", *lines, ")"])
 
 
-def sql(asked: Question, columns: Sequence[str], *, descending: Sequence[bool]) -> str:
+def sql(question: Question, columns: Sequence[str], *, descending: Sequence[bool]) -> str:
     """Return the statement for `lake.sql`; equal rows stand in the order of `lake.runs`, the oldest run first.
 
     >>> from tracklake.ui.run_rows import Question
@@ -45,20 +45,20 @@ def sql(asked: Question, columns: Sequence[str], *, descending: Sequence[bool]) 
     WHERE "config.lr" > 0.05
     ORDER BY "name" DESC NULLS LAST, created_at, run_id
     """
-    conditions = [] if asked.project is None else [f"project = {literal(asked.project)}"]
-    if asked.where:
-        conditions.append(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], asked.where))
+    conditions = [] if question.project is None else [f"project = {literal(question.project)}"]
+    if question.where:
+        conditions.append(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], question.where))
     where = " AND ".join(f"({c})" for c in conditions) if len(conditions) > 1 else "".join(conditions)
     order = [
         f"{name_of(_bare(name))}{' DESC' if is_descending else ''} NULLS LAST"
-        for name, is_descending in zip(asked.order_by, descending, strict=True)
+        for name, is_descending in zip(question.order_by, descending, strict=True)
     ]
     lines = [f"SELECT {', '.join(map(name_of, _with_id(columns)))}", "FROM runs"]
     lines += [f"WHERE {where}"] if where else []
     return "\n".join([*lines, f"ORDER BY {', '.join([*order, 'created_at', 'run_id'])}"])
 
 
-def shell(directory: str, asked: Question, columns: Sequence[str], *, statement: str) -> str:
+def shell(directory: str, question: Question, columns: Sequence[str], *, statement: str) -> str:
     """Return the command; by SQL where a name has a comma, which separates names in a shell.
 
     >>> from tracklake.ui.run_rows import Question
@@ -66,13 +66,13 @@ def shell(directory: str, asked: Question, columns: Sequence[str], *, statement:
     "tracklake runs --dir lake --where 'config.lr > 0.05' --columns run_id,name --order-by created_at --csv"
     """
     names = _with_id(columns)
-    if len(asked.order_by) > 1 or any("," in name for name in (*names, *asked.order_by)):
+    if len(question.order_by) > 1 or any("," in name for name in (*names, *question.order_by)):
         return f"tracklake sql --dir {shlex.quote(directory)} {shlex.quote(statement)} --csv"
     words = ["tracklake", "runs", "--dir", directory]
-    words += ["--project", asked.project] if asked.project else []
-    words += ["--where", asked.where] if asked.where else []
+    words += ["--project", question.project] if question.project else []
+    words += ["--where", question.where] if question.where else []
     words += ["--columns", ",".join(names)]
-    order = asked.order_by[0] if asked.order_by else "created_at"
+    order = question.order_by[0] if question.order_by else "created_at"
     words += [f"--order-by={order}"] if order.startswith("-") else ["--order-by", order]
     return " ".join(map(shlex.quote, [*words, "--csv"]))
 

@@ -72,7 +72,7 @@ class ReportsPage {
     try {
       const found = await change("preview", { text: this.text });
       this.problems = found.problems;
-      if (found.key) this.key = found.key;
+      if (found.key) this.previewKey = found.key;
     } catch (error) {
       this.problems = [error.message];
     }
@@ -114,7 +114,7 @@ class ReportsPage {
       isEdited
         ? html`<div class="problems">${this.problems.length ? html`<p class="bad">${this.problems.join("\n")}</p>` : html`<p class="quiet">everything is resolved</p>`}</div>
             <div class="split"><textarea spellcheck="false" aria-label="The report in Markdown" .value=${this.text ?? ""} @input=${(e) => this.edited(e.target.value)}></textarea>
-              <iframe sandbox title="Preview" src=${this.key ? query("preview_page", { key: this.key }) : "about:blank"}></iframe></div>`
+              <iframe sandbox title="Preview" src=${this.previewKey ? query("preview_page", { key: this.previewKey }) : "about:blank"}></iframe></div>`
         : name && this.names.includes(name)
           ? html`<div class="split one"><iframe sandbox="allow-popups" title=${name} src=${query("report", { name, form: "page", at: this.stamp })}></iframe></div>`
           : html`<div class="pad"><p>${name ? html`There is no report ${name}.` : this.names.length ? "Choose a report." : html`There is no report yet.`}</p>

@@ -158,7 +158,7 @@ class RunPage {
     return html`<h2>${title}</h2>
       ${pairs.length ? nothing : html`<p class="quiet">none</p>`}
       <table class="sheet">${shown.map(([key, value]) => html`<tr>
-          <td class="key" title=${kind === "config" ? `config.${key}` : key}>${key}</td><td>${text(value)}</td></tr>`)}</table>
+          <td class="key" title=${kind === "config" ? `config.${key}` : key}>${key}</td><td class="text">${text(value)}</td></tr>`)}</table>
       ${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : nothing}`;
   }
 
