@@ -157,3 +157,22 @@ def test_columns_of_frames():
         pl.col("t").str.to_datetime(time_unit="us"), pl.col("d").str.to_date()
     )
     assert [c["values"] for c in columns(frame)] == [[1000], [["a"]], ["1970-01-02"]]
+
+
+def test_a_lake_that_disappears_is_told(lake, browser, tmp_path: Path):
+    """While the folder is away the reply says so; when it is back the page goes on."""
+    Path(lake.dir).rename(tmp_path / "away")
+    answer = browser.raw("changes")
+    assert (answer.status, "is gone: is its disk there" in answer.json["error"]) == (400, True)
+    (tmp_path / "away").rename(lake.dir)
+    assert browser.ask("runs")["total"] == 4
+
+
+def test_a_damaged_lake_is_told(lake, browser):
+    """A file that is damaged is named with the way out, and what can be read is."""
+    lake.refresh()
+    for path in Path(lake.dir, "history").glob("*.parquet"):
+        path.write_bytes(b"x" * 100)
+    answer = browser.raw("curves", metric="acc")
+    assert (answer.status, "is damaged" in answer.json["error"]) == (400, True)
+    assert browser.ask("runs", col="config.lr")["total"] == 4

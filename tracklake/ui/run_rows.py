@@ -291,7 +291,7 @@ def schema(source: Source) -> dict[str, Any]:
 
     def read() -> dict[str, Any]:
         with source.reading() as lake:
-            names = lake._view.runs.names.available  # noqa: SLF001 - the names that errors suggest
+            names = list(dict.fromkeys(lake._view.runs.names.available))  # noqa: SLF001 - the names that errors suggest
             metrics = lake.metrics
             projects = lake.runs(columns=["project"])["project"]
             goals = {m: lake._view.runs.summaries.goal(m) for m in metrics[:5_000]}  # noqa: SLF001 - of all runs at once

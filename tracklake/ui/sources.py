@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracklake.errors import LakeError
 from tracklake.sandbox.connection import Limits
 from tracklake.sql.engine import Engine
+from tracklake.storage import layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -90,6 +92,8 @@ class Source:
         >>> source.version() == before
         False
         """
+        if "://" not in self.dir and not Path(self.dir, layout.MARKER).exists():
+            raise LakeError(f"the lake at {self.dir} is gone: is its disk there, was it moved?")
         with self.reading() as lake:
             snapshot = lake._view.logged  # noqa: SLF001 - the page is another face of the lake
             if snapshot is not self._snapshot or self._states_differ(lake):
