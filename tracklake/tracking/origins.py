@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common.warnings import warn
 from tracklake.compute.points import PSEUDO
-from tracklake.errors import RunError, RunExistsError, RunNotFoundError
+from tracklake.errors import LakeError, RunError, RunExistsError, RunNotFoundError
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, run_fields, values
@@ -122,9 +123,13 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
     >>> [defined.step_metric for defined in lake_definitions(lake._storage, "example")]
     ['epoch']
     """
-    if not Catalog(storage).has_run(LAKE_RUN):
+    try:
+        if not Catalog(storage).has_run(LAKE_RUN):
+            return ()
+        return Summaries(SnapshotReader(storage, only=LAKE_RUN).snapshot()).lake_definitions(project).statements
+    except LakeError as error:  # a training is worth more than a step metric that is not filled in
+        warn(f"tracklake: step metrics that the lake defines are not filled in: {error}")
         return ()
-    return Summaries(SnapshotReader(storage, only=LAKE_RUN).snapshot()).lake_definitions(project).statements
 
 
 def _fork_point(fork_from: object) -> tuple[str, int]:
