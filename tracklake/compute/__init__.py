@@ -13,7 +13,7 @@
 - `sorted_groups`: runs of equal adjacent rows (as in run-length encoding): where they start, aggregates of each,
   sorting.
 - `states`: partial aggregates of a series in one pass, and how those of disjoint parts merge.
-- `typed_columns`: stored values of one key of many runs, as typed Series.
+- `typed_columns`: typed columns: stored values of one key of many runs, as Series.
 """
 
 from __future__ import annotations

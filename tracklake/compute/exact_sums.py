@@ -88,13 +88,13 @@ def _extracted(x: Floats, groups: SortedGroups) -> tuple[Floats, Floats]:
     spare = int(np.frexp(groups.lengths.max())[1]) + 1  # bits that a sum may need beyond those of the largest number
     exponent = np.frexp(np.maximum.reduceat(np.abs(x), groups.starts))[1] + spare
     grid = groups.spread(np.ldexp(1.0, np.maximum(exponent, _LEAST)))
-    sums, rest = [], x.copy()
+    sums, remainder = [], x.copy()
     for _ in range(_LEVELS):
-        upper = rest + grid
+        upper = remainder + grid
         upper -= grid  # multiples of the last bit of the grid: they add up without any rounding
         sums.append(np.add.reduceat(upper, groups.starts))
-        rest -= upper
-        if not rest.any():
+        remainder -= upper
+        if not remainder.any():
             break
         grid *= 2.0 ** (spare - _BITS)
         np.maximum(grid, 2.0**_LEAST, out=grid)

@@ -28,7 +28,7 @@ _MILLION = pl.Series([1e6])
 
 
 def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
-    """Order points by (project, run_id, metric, step, ts, session), or other columns; equal ones stay as they stand.
+    """Return points sorted by (project, run_id, metric, step, ts, session), or other columns; stable.
 
     >>> rows = [("p", "a", "x", 1, 2, 10, 0.5, None, None, 0), ("p", "a", "x", 1, 1, 11, 1.5, None, None, 0)]
     >>> sort(pl.DataFrame(rows, schema=POINTS, orient="row"))["step"].to_list()
@@ -38,7 +38,7 @@ def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
 
 
 def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Keep the points that count, sorted: of each (run_id, metric, step) the latest.
+    """Return the points that count, sorted: of each (run_id, metric, step) the latest.
 
     The last is the one with the largest (ts, session), and of equal ones the last row; where it says that a relative of
     the name has replaced the value (Kind.REPLACED), there is none. What `cutoffs` (see `rewinds`)
@@ -59,7 +59,7 @@ def resolve(points: pl.DataFrame, *, cutoffs: pl.DataFrame | None = None) -> pl.
 
 
 def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Add the series `_step`, `_timestamp` and `_runtime` of every (run, session), sorted, in place of the markers.
+    """Return the points, sorted, with `_step`, `_timestamp` and `_runtime` of every (run, session) in place of markers.
 
     Each gets one point at every step of the session that has any point, stamped with the largest ts there: `_step` the
     step (int), `_timestamp` that ts in epoch seconds (not where the user logged one), `_runtime` the seconds from the
@@ -74,7 +74,7 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
 
 
 def without_pseudo(points: pl.DataFrame) -> pl.DataFrame:
-    """Leave out what was stored of the series that every run has: markers, and the user's own `_timestamp`.
+    """Return the points without those of series that every run has: markers, and the user's own `_timestamp`.
 
     >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("_step", "x")]
     >>> without_pseudo(pl.DataFrame(rows, schema=POINTS, orient="row"))["metric"].to_list()
@@ -85,7 +85,7 @@ def without_pseudo(points: pl.DataFrame) -> pl.DataFrame:
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Make only the series that `with_pseudo` adds, of points in order; the user's own `_timestamp` is among them.
+    """Return only the series that `with_pseudo` adds, of sorted points; the user's own `_timestamp` is among them.
 
     The points of each series stand together and in order, the series in no order.
 
@@ -97,23 +97,23 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     is_user = points["metric"] == "_timestamp"
     user = points.filter(is_user) if is_user.any() else points.clear()
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
-    made = []  # in the order of their names: those of a single session are sorted then
+    series = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
         begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
         if begun["runtime_base"].null_count():  # sessions without time
             begun = begun.filter(pl.col("runtime_base").is_not_null())
             timed = timed.join(begun, on=_ROW, how="semi", maintain_order="left")
         ran = seconds(begun["ts"].cast(pl.Int64) - begun["start"].cast(pl.Int64)) + begun["runtime_base"]
-        made.append(_series(begun, "_runtime", ran))
-    made.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
-    made.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
-    return sort(pl.concat([*made, user])) if user.height else pl.concat(made)
+        series.append(_series(begun, "_runtime", ran))
+    series.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
+    series.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
+    return sort(pl.concat([*series, user])) if user.height else pl.concat(series)
 
 
 def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Say when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
+    """Return when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
 
-    The same times as `with_pseudo` gives, of the session that spoke last at each step, but not the user's own.
+    The same times as `with_pseudo` gives, of the latest session at each step, but not the user's own.
     `sessions` has every session of the run.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
@@ -122,21 +122,23 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
     (7, 2.5, 60.5)
     """
-    said = _rows(points)
-    if not (said["step"].slice(1) > said["step"].head(-1)).all():  # several sessions, which may share steps
-        said = said.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
-    known = sessions["session"].to_numpy()
-    order = np.argsort(known)
-    begun = order[np.searchsorted(known, said["session"].to_numpy(), sorter=order)]
-    ts, start = (column.cast(pl.Int64).to_numpy() for column in (said["ts"], sessions["start"]))
+    rows = _rows(points)
+    if not (rows["step"].slice(1) > rows["step"].head(-1)).all():  # several sessions, which may share steps
+        rows = rows.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
+    session_ids = sessions["session"].to_numpy()
+    order = np.argsort(session_ids)
+    begun = order[np.searchsorted(session_ids, rows["session"].to_numpy(), sorter=order)]
+    ts, start = (column.cast(pl.Int64).to_numpy() for column in (rows["ts"], sessions["start"]))
     ran = (ts - start[begun]) / 1e6 + sessions["runtime_base"].to_numpy()[begun]
     has_time = pl.Series(~np.isnan(ran))  # a session without time has a runtime_base of null
-    times = pl.DataFrame({"step": said["step"], "_timestamp": ts / 1e6, "_runtime": ran})
+    times = pl.DataFrame({"step": rows["step"], "_timestamp": ts / 1e6, "_runtime": ran})
     return times.with_columns(pl.when(has_time).then(pl.col("_timestamp", "_runtime")))
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:
-    """Divide by a million, exactly rounded: polars multiplies by the reciprocal, but not if there is only one number.
+    """Return microseconds divided by a million, exactly rounded.
+
+    Polars multiplies by the reciprocal, but not if there is only one number.
 
     >>> seconds(pl.Series([1_700_000_000_005_000, 0]))[0]
     1700000000.005
@@ -145,7 +147,7 @@ def seconds(microseconds: pl.Series) -> pl.Series:
 
 
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
-    """Give each (project, run_id, session, step) once, with its largest ts."""
+    """Return each (project, run_id, session, step) once, with its largest ts."""
     new = sorted_groups.group_starts(points, by=("run_id",))  # group by a number: strings take several times as long
     one = _one_of_equal_series(points, new.to_numpy())
     if one is not None:
@@ -170,7 +172,7 @@ def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> ND
         column = points[name].cast(pl.Int64).to_numpy()
         if (column != column[same]).any():
             return None
-        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step said twice
+        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step logged twice
             return None
     return np.repeat(new_run[starts], lengths)
 

@@ -30,8 +30,8 @@ def cutoffs(files: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     run_id, session, op, key, ival.
 
     >>> start = {"run_id": ["a", "a"], "session": [1, 2], "start": [10, 20]}
-    >>> said = {"run_id": ["a"], "session": [2], "op": ["session"], "key": ["from_step"], "ival": [5]}
-    >>> cutoffs(pl.DataFrame(start), pl.DataFrame(said)).rows()
+    >>> facts = {"run_id": ["a"], "session": [2], "op": ["session"], "key": ["from_step"], "ival": [5]}
+    >>> cutoffs(pl.DataFrame(start), pl.DataFrame(facts)).rows()
     [('a', 1, 5)]
     """
     is_rewind = (pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "from_step")

@@ -32,18 +32,18 @@ def scan(paths: Path | list[Path], *, schema: Mapping[str, pl.DataType | type[pl
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Collect what scans partitions; LakeError if a file is gone or damaged.
+    """Return the result of a scan of partitions; LakeError if a file is gone or damaged.
 
     >>> collect(pl.scan_parquet("lake/history/gone.parquet"))
     Traceback (most recent call last):
     tracklake.errors.LakeError: a partition cannot be read: ...
     """
-    (found,) = collect_all([frame])
-    return found
+    (collected,) = collect_all([frame])
+    return collected
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Collect several at once; LakeError as in `collect`.
+    """Return the results of several scans at once; LakeError as in `collect`.
 
     >>> [frame.height for frame in collect_all([pl.LazyFrame({"a": [1, 2]}), pl.LazyFrame({"a": [3]})])]
     [2, 1]
@@ -56,7 +56,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 
 
 def only(frame: pl.LazyFrame, *, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:
-    """Keep the points or states of these metrics and runs (None: of all), and scan no row group that has none.
+    """Return the points or states of these metrics and runs (None: of all), and scan no row group that has none.
 
     >>> frame = pl.LazyFrame({"run_id": ["a", "b", "a"], "metric": ["loss", "loss", "acc"]})
     >>> only(frame, metrics=["loss"], runs=["a"]).collect().rows()

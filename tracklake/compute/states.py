@@ -36,10 +36,10 @@ _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 
 
 def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
-    """Make the states of points that stand in POINTS order: one row a (run, session, metric), in STATES order.
+    """Return the partial aggregates of points in POINTS order: one row a (run, session, metric), in STATES order.
 
     Of points of one session at one step only the last counts; `n_raw` counts all. Points of several sessions that were
-    resolved together become one state a (run, metric) with `by_session=False`; its session is the one that spoke last.
+    resolved together become one state a (run, metric) with `by_session=False`; its session is that of the latest value.
 
     >>> from tracklake.schema.tables import POINTS
     >>> rows = [("p", "a", "x", 1, step, step, float(step), None, None, 0) for step in (1, 2, 3)]
@@ -52,17 +52,17 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     every = SortedGroups(np.flatnonzero(new), raw.height)
     last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
     lengths = every.lengths if last.all() else every.count(last)
-    kept = raw if last.all() else raw.filter(last)
-    each = SortedGroups(np.cumsum(lengths) - lengths, kept.height)
-    columns = _take(kept, each.starts, {name: name for name in ("project", "run_id", "metric")})
-    counts = each.count(kept["kind"].to_numpy() != Kind.REPLACED)
+    latest = raw if last.all() else raw.filter(last)
+    each = SortedGroups(np.cumsum(lengths) - lengths, latest.height)
+    columns = _take(latest, each.starts, {name: name for name in ("project", "run_id", "metric")})
+    counts = each.count(latest["kind"].to_numpy() != Kind.REPLACED)
     columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(counts)}
-    columns |= _number_columns(kept, each) | _value_columns(kept, each)
+    columns |= _number_columns(latest, each) | _value_columns(latest, each)
     return _sorted(_frame(columns, STATES), then="session")
 
 
 def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Make the states of points as `of` does, and those of the series that every run has without logging them.
+    """Return the states of points as `of` does, and those of the series that every run has without logging them.
 
     >>> from tracklake.schema.tables import POINTS
     >>> points = pl.DataFrame([("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)], schema=POINTS, orient="row")
@@ -70,12 +70,12 @@ def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> of_rows(points, sessions=sessions).select("metric", "last_value").rows()
     [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
-    found = pl.concat([of(without_pseudo(points)), of(pseudo(points, sessions=sessions))])
-    return _sorted(found, then="session")
+    both = pl.concat([of(without_pseudo(points)), of(pseudo(points, sessions=sessions))])
+    return _sorted(both, then="session")
 
 
 def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
-    """Bring the points of each (run, metric, session) together, else as they stand, and mark its first."""
+    """Sort the points of each series by session, stably, and mark the first of each (run, metric, session)."""
     new = _new_series(points)
     session = points["session"].to_numpy()
     switch = np.append(False, np.diff(session) != 0)
@@ -113,29 +113,29 @@ def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> tuple[Gro
 
 
 def _value_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
-    said = points["kind"].to_numpy() < Kind.NULL
+    has_value = points["kind"].to_numpy() < Kind.NULL
     x = points["value"].to_numpy()
     columns: Columns = {}
     for which in _EXTREMES:
         columns |= _take(points, each.extreme(x, which), {which: "value", f"{which}_step": "step"})
-    for end, at in (("first", each.first(said)), ("last", each.last(said))):
+    for end, at in (("first", each.first(has_value)), ("last", each.last(has_value))):
         columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
     columns |= _take(points, each.starts, {"lo": "step"}) | _take(points, each.stops - 1, {"hi": "step"})
-    return columns | _spoken_last(points, said, each)
+    return columns | _latest_stamp(points, has_value, each)
 
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
-    """Take the rows `at` of the columns {new name: old name}, null where `at` is -1."""
+    """Return the rows `at` of the columns {new name: old name}, null where `at` is -1."""
     rows = pl.Series(at).cast(pl.get_index_type(), strict=False)  # -1 becomes null, and a null row is all null
     return {new: frame[old][rows] for new, old in names.items()}
 
 
-def _spoken_last(rows: pl.DataFrame, said: Bools, each: SortedGroups) -> Columns:
-    """Give the largest (ts, session) of the rows of each stretch that say something; no ts if none does."""
+def _latest_stamp(rows: pl.DataFrame, has_value: Bools, each: SortedGroups) -> Columns:
+    """Return the largest (ts, session) of the rows of each group that have a value; no ts if none has."""
     never = np.iinfo(np.int64).min
     spoken = rows["ts"].cast(pl.Int64)
     spoken = spoken.fill_null(never) if spoken.null_count() else spoken
-    stamps = np.where(said, spoken.to_numpy(), never)
+    stamps = np.where(has_value, spoken.to_numpy(), never)
     last = each.max(stamps)
     sessions = np.where(stamps == each.spread(last), rows["session"].to_numpy(), never)
     ts = pl.Series(last)
@@ -144,7 +144,7 @@ def _spoken_last(rows: pl.DataFrame, said: Bools, each: SortedGroups) -> Columns
 
 
 def _frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Put columns in the order of a schema; polars' own way of a dictionary takes half a ms longer."""
+    """Return a frame with columns in the order of a schema; polars' own way of a dictionary takes half a ms longer."""
     return pl.DataFrame([columns[name].cast(dtype).alias(name) for name, dtype in schema.items()])
 
 
@@ -152,8 +152,8 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     """Merge the states of each (run_id, metric) into one row, sorted by (metric, run_id).
 
     Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
-    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is the one that
-    spoke last, or without `ts` that of the piece with the last step.
+    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is that of
+    the latest value, or without `ts` that of the piece with the last step.
 
     >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "session": [1, 2], "lo": [0, 5], "hi": [4, 9]}
     >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
@@ -166,15 +166,15 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     each = SortedGroups(np.flatnonzero(new.to_numpy()), pieces.height)
     merged = _merged_numbers(pieces, each) | _merged_values(pieces, each)
     if "ts" in pieces.columns:
-        merged |= _spoken_last(pieces, pieces["ts"].is_not_null().to_numpy(), each)
+        merged |= _latest_stamp(pieces, pieces["ts"].is_not_null().to_numpy(), each)
     ends = {name: name for name in ("session", "hi") if name not in merged}
-    rest = {name: name for name in pieces.columns if name not in merged and name not in ends}
-    merged |= _take(pieces, each.starts, rest) | _take(pieces, each.stops - 1, ends)
+    shared = {name: name for name in pieces.columns if name not in merged and name not in ends}
+    merged |= _take(pieces, each.starts, shared) | _take(pieces, each.stops - 1, ends)
     return _frame(merged, pieces.schema)
 
 
 def overlapping(states: pl.DataFrame) -> pl.DataFrame:
-    """Give each (run_id, metric) whose states cannot merge, because two of their step intervals share a step.
+    """Return each (run_id, metric) whose states cannot merge, because two of their step intervals share a step.
 
     >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "lo": [0, 4], "hi": [4, 9]}
     >>> overlapping(pl.DataFrame(pieces)).rows()
@@ -189,7 +189,7 @@ def overlapping(states: pl.DataFrame) -> pl.DataFrame:
 
 
 def sort(states: pl.DataFrame) -> pl.DataFrame:
-    """Order states by (metric, run_id, lo), as `merge` and `overlapping` need them.
+    """Return states sorted by (metric, run_id, lo), as `merge` and `overlapping` need them.
 
     >>> sort(pl.DataFrame({"run_id": ["a", "b", "a"], "metric": ["x", "x", "w"], "lo": [0, 0, 0]}))["metric"].to_list()
     ['w', 'x', 'x']
@@ -203,14 +203,16 @@ def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
 
 
 def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
-    there = set(pieces.columns)
-    merged: dict[str, Ints | Floats] = {name: each.count(pieces[name].to_numpy()) for name in _COUNTS if name in there}
-    if "mean" in there:
+    present = set(pieces.columns)
+    merged: dict[str, Ints | Floats] = {
+        name: each.count(pieces[name].to_numpy()) for name in _COUNTS if name in present
+    }
+    if "mean" in present:
         n = pieces["n"].to_numpy()
         parts = GroupSums(*(pieces[name].to_numpy() for name in ("sum", "sum_low", "mean")))
         sums = exact_sums.of_parts(parts, n, each)
         merged |= {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean}
-    if "m2" in there:
+    if "m2" in present:
         with np.errstate(over="ignore"):  # as in _moments
             off = parts.mean - each.spread(sums.mean)
             merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)

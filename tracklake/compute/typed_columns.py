@@ -1,4 +1,4 @@
-"""Columns: stored values of one key of many runs, as typed Series."""
+"""Typed columns: stored values of one key of many runs, as Series."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def typed(
     """Return the column `name` of stored values (columns kind, value, ival, text), and `name.text` where kinds mix.
 
     All integers give Int64, numbers Float64, bools Boolean, strings and JSON String. A mix keeps the numbers (else the
-    bools) in `name`, and the rest as text in `name.text`: nothing becomes a string silently. Where there is no value
+    bools) in `name`, and the others as text in `name.text`: nothing becomes a string silently. Where there is no value
     the type is that of the column over all runs, `of_all`, else Float64. No second column bears a name that is `taken`.
 
     >>> rows = stored(pl.Series([0.1])).vstack(stored(pl.Series(["auto"])))
@@ -80,13 +80,13 @@ def typed(
     [('lr', [0.1, None]), ('lr.text', [None, 'auto'])]
     """
     kinds = _kinds(stored["kind"])
-    rest = kinds - _covered(kinds)
+    others = kinds - _covered(kinds)
     if not kinds and of_all is not None:
         kinds = _kinds(of_all["kind"])
-    main = stored.select(_main(kinds)).to_series() if rest else _pure(stored, kinds)
+    main = stored.select(_main(kinds)).to_series() if others else _pure(stored, kinds)
     columns = [place(main, at, size).alias(name)]
-    if rest:
-        text = pl.when(pl.col("kind").is_in(list(rest))).then(in_words())
+    if others:
+        text = pl.when(pl.col("kind").is_in(list(others))).then(in_words())
         columns.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
     return columns
 
@@ -112,9 +112,9 @@ def text_of(column: pl.Series) -> pl.Series:
 
 
 def in_words(prefix: str = "") -> pl.Expr:
-    """Return the column `text` of stored values (kind, ival, text, their names after `prefix`): truths are words in it.
+    """Return the column `text` of stored values (kind, ival, text, their names after `prefix`), booleans as words.
 
-    Texts and JSON are as they are, numbers null.
+    Strings and JSON are as they are, numbers null.
 
     >>> stored(pl.Series(["adam"])).vstack(stored(pl.Series([True]))).select(in_words()).to_series().to_list()
     ['adam', 'true']

@@ -1,4 +1,4 @@
-"""Arrays set in a summary: what is said about them, and the files by content that hold them whole."""
+"""Arrays set in a summary: their description, and the files by content that hold them whole."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def describe(array: npt.NDArray[Any], *, type_name: str) -> dict[str, Any]:
         flat = array.ravel(order="K")  # no copy of what lies together
 
         def blocks() -> Iterator[npt.NDArray[Any]]:
-            found = (finite_numbers(flat[start : start + _BLOCK])[0] for start in range(0, flat.size, _BLOCK))
-            return (numbers for numbers in found if numbers.size)
+            parts = (finite_numbers(flat[start : start + _BLOCK])[0] for start in range(0, flat.size, _BLOCK))
+            return (numbers for numbers in parts if numbers.size)
 
         nonfinite = flat.size - sum(block.size for block in blocks())
         about |= _statistics(blocks) if nonfinite < flat.size else {}
@@ -273,9 +273,9 @@ def _at_ranks(blocks: Blocks, size: int, ends: tuple[Any, Any], ranks: list[int]
 
     @cache
     def between(i: int) -> npt.NDArray[Any]:
-        found = [block[(block > edges[i - 1]) & (block < edges[i])] for block in blocks()]
-        return np.sort(np.concatenate(found))
+        inside = [block[(block > edges[i - 1]) & (block < edges[i])] for block in blocks()]
+        return np.sort(np.concatenate(inside))
 
     at = np.searchsorted(up_to, ranks, side="right").tolist()
-    found = [edges[i] if below[i] <= r else between(i)[r - up_to[i - 1]] for i, r in zip(at, ranks, strict=True)]
-    return np.array(found)
+    ordered = [edges[i] if below[i] <= r else between(i)[r - up_to[i - 1]] for i, r in zip(at, ranks, strict=True)]
+    return np.array(ordered)

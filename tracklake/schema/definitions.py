@@ -1,4 +1,4 @@
-"""Metric definitions: what one define_metric call says, how calls fold together, and which definition serves a metric.
+"""Metric definitions: one define_metric call, the merge of several, and which definition serves a metric.
 
 Definitions are an ordered list of statements. Nothing here reads history: a definition only chooses what of a
 metric's state is shown, and on which x axis.
@@ -26,7 +26,7 @@ GoalWord = Literal["min", "max", "minimize", "maximize"]
 
 _ACCEPTED_KINDS = (*KINDS, "none", "copy")
 GOALS: dict[str, Goal] = {"min": "min", "minimize": "min", "max": "max", "maximize": "max"}
-"""The words for which way is better, and what they say."""
+"""The words for which way is better, and the goal that each names."""
 
 
 class Named(Protocol):
@@ -45,7 +45,7 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one define_metric call said; None is what it did not say. Made by `statement`, which checks."""
+    """One define_metric call; None is what it did not give. Made by `statement`, which checks."""
 
     name: str
     summary: frozenset[str] | None = None  # "none" may be among the kinds
@@ -56,16 +56,18 @@ class Statement:
     overwrite: bool = False
 
     def to_json(self) -> str:
-        """Return the statement as compact JSON, the same text for equal statements; what was not said is left out.
+        """Return the statement as compact JSON, the same text for equal statements; what was not given is left out.
 
         >>> statement("loss", summary="min,max").to_json()
         '{"name":"loss","summary":["max","min"]}'
         """
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.summary is not None:
-            said["summary"] = sorted(self.summary)
+            content["summary"] = sorted(self.summary)
         defaults = {field.name: field.default for field in fields(self)}
-        return json.dumps({key: value for key, value in said.items() if value != defaults[key]}, separators=(",", ":"))
+        return json.dumps(
+            {key: value for key, value in content.items() if value != defaults[key]}, separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Statement:
@@ -74,10 +76,10 @@ class Statement:
         >>> Statement.from_json('{"name":"loss","hidden":true}').hidden
         True
         """
-        said = json.loads(text)
-        if "summary" in said:
-            said["summary"] = frozenset(said["summary"])
-        return cls(**said)
+        content = json.loads(text)
+        if "summary" in content:
+            content["summary"] = frozenset(content["summary"])
+        return cls(**content)
 
 
 def statement(
@@ -93,7 +95,7 @@ def statement(
     known_goal: Goal | None = None,
     is_goal_known: bool = False,
 ) -> Statement:
-    """Return what a define_metric call with these arguments says, checked and normalised.
+    """Return the statement of a define_metric call with these arguments, checked and normalised.
 
     `objective` is another word for `goal`. `known_goal` is the goal that earlier calls gave this name; a call that
     asks for `best` and gives none says it again, so that the statement can stand alone; with `is_goal_known` other
@@ -128,7 +130,7 @@ def statement(
 
 
 def goal_of(word: str) -> Goal:
-    """Return what a word for which way is better says. Raises DefinitionError.
+    """Return the goal that a word for which way is better names. Raises DefinitionError.
 
     >>> goal_of("minimize")
     'min'
@@ -163,22 +165,22 @@ def _kinds(summary: str | Iterable[str]) -> frozenset[str] | None:
 
 
 def _goal(goal: str | None, objective: str | None) -> Goal | None:
-    said: set[Goal] = set()
-    for what, given in (("goal", goal), ("objective", objective)):
-        if given is None:
+    directions: set[Goal] = set()
+    for what, word in (("goal", goal), ("objective", objective)):
+        if word is None:
             continue
-        direction = GOALS.get(given.lower()) if isinstance(given, str) else None
+        direction = GOALS.get(word.lower()) if isinstance(word, str) else None
         if direction is None:
-            raise _refused(what, given, "minimize, maximize, min or max")
-        said.add(direction)
-    if len(said) > 1:
+            raise _refused(what, word, "minimize, maximize, min or max")
+        directions.add(direction)
+    if len(directions) > 1:
         raise _refused("goal", goal, f"the same direction as objective={objective!r}, or just one of the two")
-    return said.pop() if said else None
+    return directions.pop() if directions else None
 
 
 @dataclass(frozen=True, slots=True)
 class MetricDefinition:
-    """What all calls for one name (or glob) say together."""
+    """The definition of one name (or glob): all of its calls merged."""
 
     name: str
     summary: frozenset[str] = frozenset()  # kinds asked for, "none" never among them; empty: the plain last value
@@ -190,7 +192,7 @@ class MetricDefinition:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What the entry shows, in a fixed order; nothing where `none` is set.
+        """The kinds that the entry shows, in a fixed order; none where `none` is set.
 
         >>> MetricDefinition("loss", summary=frozenset({"last", "min"})).kinds
         ('min', 'last')
@@ -223,30 +225,30 @@ class MetricDefinition:
         """
         return tuple(part for kind in self.kinds for part in (("best", "best_step") if kind == "best" else (kind,)))
 
-    def merged(self, said: Statement) -> MetricDefinition:
-        """Return the definition after one more statement: kinds are united, the rest is replaced where it was said.
+    def merged(self, call: Statement) -> MetricDefinition:
+        """Return the definition after one more statement: kinds are united, the others replaced where given.
 
-        `none` in the statement wins over kinds beside it; kinds said later lift it, and those said earlier show again.
+        `none` in the statement wins over kinds beside it; later kinds lift it, and earlier ones show again.
 
         >>> MetricDefinition("loss").merged(statement("loss", summary="min")).kinds
         ('min',)
         """
-        kinds = said.summary
+        kinds = call.summary
         return replace(
             self,
             summary=self.summary if kinds is None else self.summary | kinds - {"none"},
             none=self.none if kinds is None else "none" in kinds,
-            step_metric=self.step_metric if said.step_metric is None else said.step_metric,
-            step_sync=self.step_sync if said.step_sync is None else said.step_sync,
-            hidden=self.hidden if said.hidden is None else said.hidden,
-            goal=self.goal if said.goal is None else said.goal,
+            step_metric=self.step_metric if call.step_metric is None else call.step_metric,
+            step_sync=self.step_sync if call.step_sync is None else call.step_sync,
+            hidden=self.hidden if call.hidden is None else call.hidden,
+            goal=self.goal if call.goal is None else call.goal,
         )
 
 
 class Definitions(Mapping[str, MetricDefinition]):
-    """The definitions that an ordered list of statements makes: a mapping by name or glob, in order of the latest word.
+    """The definitions of an ordered list of statements: a mapping by name or glob, the latest defined last.
 
-    Ask `resolve` for the one that serves a metric; the mapping itself knows only the names as they were given.
+    Ask `resolve` for the one that serves a metric; the mapping itself has the names as they were given.
 
     >>> definitions = Definitions([statement("val/*", summary="max"), statement("val/loss", summary="min")])
     >>> definitions.resolve("val/loss").kinds, definitions.resolve("val/acc").kinds, definitions.resolve("lr")
@@ -257,20 +259,20 @@ class Definitions(Mapping[str, MetricDefinition]):
         """Fold the statements, which come in the order of their stamps."""
         self.statements = tuple(statements)
         self._by_name: dict[str, MetricDefinition] = {}
-        for said in self.statements:
-            before = self._by_name.pop(said.name, None)  # put in again: the order is that of the latest statements
-            if before is None or said.overwrite:
-                before = MetricDefinition(said.name)
-            self._by_name[said.name] = before.merged(said)
+        for call in self.statements:
+            before = self._by_name.pop(call.name, None)  # put in again: the order is that of the latest statements
+            if before is None or call.overwrite:
+                before = MetricDefinition(call.name)
+            self._by_name[call.name] = before.merged(call)
         self._resolved: dict[str, MetricDefinition | None] = {}
         self._globs = _Globs(self._by_name)
 
     def __getitem__(self, name: str) -> MetricDefinition:
-        """Return what was defined under just this name or glob."""
+        """Return the definition of just this name or glob."""
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names and globs, the one that was spoken of last at the end."""
+        """Yield the names and globs, the latest defined last."""
         return iter(self._by_name)
 
     def __len__(self) -> int:
@@ -325,10 +327,10 @@ class _Globs:
 
     def first(self, metric: str) -> str | None:
         """Return the glob that comes first by precedence of those that match."""
-        found = (
+        candidates = (
             (rank, glob)
             for head, tail in self._lengths
             for rank, needle, pattern, glob in self._by_ends.get((metric[:head], metric[len(metric) - tail :]), ())
             if needle in metric and pattern.match(metric)
         )
-        return min(found, default=(0, None))[1]
+        return min(candidates, default=(0, None))[1]

@@ -41,7 +41,7 @@ def encodable(name: str) -> str:
 
 
 def flatten(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the row with nested mappings flattened into dotted metric names, in the order in which they were said.
+    """Return the row with nested mappings flattened into dotted metric names, in the order in which they were given.
 
     A mapping with `_type` is a value itself, an empty one says nothing. Of two keys that say one full name the later
     holds. A parent and its children are different metrics, and both are kept.
@@ -76,7 +76,7 @@ def _put(flat: dict[str, Any], name: str, value: Any) -> None:
         return
     if "\\" in name:
         name = metric_name(name)
-    flat.pop(name, None)  # so that the order is that of what was said last
+    flat.pop(name, None)  # so that the order is that of the latest
     flat[name] = value
 
 
@@ -179,7 +179,7 @@ def _copied(value: Any) -> Any:
 
 
 def is_glob(name: str) -> bool:
-    """Say whether the name is a glob: whether it has a star.
+    """Return whether the name is a glob: whether it has a star.
 
     >>> is_glob("val/*"), is_glob("val/acc?")
     (True, False)
@@ -198,17 +198,17 @@ def compile_glob(pattern: str) -> re.Pattern[str]:
     >>> bool(compile_glob("*/loss.*").match("val/loss.ce"))
     True
     """
-    first, *rest = map(re.escape, metric_name(pattern).split("*"))
-    if not rest:
+    first, *others = map(re.escape, metric_name(pattern).split("*"))
+    if not others:
         return re.compile(rf"{first}\Z")
-    *middle, last = rest
+    *middle, last = others
     # Atomic groups: the leftmost place is always right for a piece in the middle, so nothing is ever tried again.
     pieces = "".join(f"(?>.*?{piece})" for piece in middle if piece)
     return re.compile(rf"(?s:(?!_){first}{pieces}.*{last}\Z)")
 
 
 def glob_matches(pattern: str, name: str) -> bool:
-    """Say whether the glob (or plain name) matches the name; see `compile_glob`.
+    """Return whether the glob (or plain name) matches the name; see `compile_glob`.
 
     >>> glob_matches("val/*", "val/acc"), glob_matches("*", "_step")
     (True, False)

@@ -30,15 +30,15 @@ def as_mapping(given: object) -> dict[str, Any]:
     """
     if given is None:
         return {}
-    found = as_nested(given)
-    if found is None:
+    mapping = as_nested(given)
+    if mapping is None:
         msg = f"config must be a mapping, argparse Namespace, dataclass or pydantic model, not {type(given).__name__}"
         raise ConfigError(msg)
-    for key in found:
+    for key in mapping:
         if not isinstance(key, str) or not key:
             msg = f"a config key must be a non-empty str, not {key!r}"
             raise ConfigError(msg)
-    return dict(found)
+    return dict(mapping)
 
 
 def leaves(
@@ -108,10 +108,10 @@ def _part(value: Any, name: str) -> Any:
     """Return what stands under a dotted name in a nested dict."""
     if isinstance(value, dict) and name in value:
         return value[name]
-    first, dot, rest = name.partition(".")
+    first, dot, remainder = name.partition(".")
     if not dot or not isinstance(value, dict) or first not in value:
         raise KeyError(name)
-    return _part(value[first], rest)
+    return _part(value[first], remainder)
 
 
 def plain(value: object) -> object:

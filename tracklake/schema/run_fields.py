@@ -38,11 +38,11 @@ def check_tags(tags: object) -> list[str]:
     >>> check_tags(("a", "b"))
     ['a', 'b']
     """
-    found = [tags] if isinstance(tags, str) else tags
-    if isinstance(found, Iterable) and not isinstance(found, Mapping | bytes):
-        found = list(found)
-        if all(isinstance(tag, str) and tag for tag in found):
-            return found
+    items = [tags] if isinstance(tags, str) else tags
+    if isinstance(items, Iterable) and not isinstance(items, Mapping | bytes):
+        items = list(items)
+        if all(isinstance(tag, str) and tag for tag in items):
+            return items
     raise TypeError(f"tags are texts that are not empty, such as tags=['baseline', 'v2']; got {tags!r}")
 
 

@@ -142,8 +142,8 @@ def _float(value: Any) -> Stored:
 
 
 def _int(value: Any) -> Stored:
-    whole = _within_int64(int(value))
-    return _new((INT, float(whole), whole, None)) if isinstance(whole, int) else _float(whole)
+    number = _within_int64(int(value))
+    return _new((INT, float(number), number, None)) if isinstance(number, int) else _float(number)
 
 
 def _bool(value: Any) -> Stored:
