@@ -367,3 +367,48 @@ def test_rule_22_a_glob_leaves_what_is_no_number(run):
         "summary.exact.min", "summary.l.min", "summary.l", "summary.loss.min", "summary.note.min", "summary.note",
         "summary.ok.min",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("logged", "mean", "total", "spread"),
+    [
+        ([0.1, 0.2, 0.3, 1e16, -1e16], 0.12, 0.6, math.sqrt(2e32 / 4)),
+        ([1e308] * 3, 1e308, math.inf, 0.0),
+        ([1e308, -1e308, 1.5, 3.0], 1.125, 4.5, math.inf),
+        (["x", 1e200, 1e200], 1e200, 2e200, 0.0),
+    ],
+)
+@pytest.mark.parametrize("cut", [None, 1, 4])
+def test_rule_22_sums_are_exact_live_and_in_the_lake(tmp_path, logged, mean, total, spread, cut):
+    """Nothing is lost by cancellation nor beyond 1e308, whatever was sealed and resumed in between."""
+    run = tl.init("p", id="r", dir=tmp_path)
+    run.define_metric("a", summary="mean,sum,std")
+    for i, x in enumerate(logged):
+        if i == cut:
+            run.finish()
+            tl.open(tmp_path).refresh()
+            run = tl.init("p", id="r", dir=tmp_path, resume="must")
+        run.log({"a": x})
+    live = dict(run.summary["a"])
+    run.finish()
+    stored = dict(tl.open(tmp_path).run("r").summary["a"])
+    assert (live["mean"], live["sum"]) == (stored["mean"], stored["sum"]) == (mean, total)
+    assert [live["std"], stored["std"]] == pytest.approx([spread] * 2, rel=1e-12)
+
+
+def test_rule_22_booleans_have_a_rate_everywhere(tmp_path):
+    """Aggregates, columns, SQL, at_best, derived metrics and comparisons take them as 0 and 1; last stays a boolean."""
+    for run_id, outcomes in (("a", [True, False, True, True]), ("b", [False, False, True, False])):
+        with tl.init("p", id=run_id, dir=tmp_path, config={"method": run_id}) as run:
+            for outcome in outcomes:
+                run.log({"success": outcome})
+    lake = tl.open(tmp_path)
+    lake.derive("failure", '1 - "success"')
+    for _ in range(2):
+        wanted = ["success.mean", "success.last", "failure.mean", "success.argmax"]
+        assert lake.summaries(wanted).rows() == [("a", 0.75, True, 0.25, 0), ("b", 0.25, False, 0.75, 2)]
+        assert lake.sql('SELECT CAST("summary.success" AS DOUBLE) FROM runs ORDER BY run_id').rows() == [(1.0,), (0.0,)]
+        assert lake.at_best("success", goal="max")["step"].to_list() == [0, 2]
+        assert lake.history("success", runs="b").select("value", "text").row(2) == (1.0, "true")
+        assert lake.compare("success.mean", by="method", goal="max").table["mean"].to_list() == [0.75, 0.25]
+        lake.refresh()

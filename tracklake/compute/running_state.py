@@ -324,10 +324,10 @@ class RunningState:
             self.max, self.max_step = state["max"], state["max_step"]
         added = state["n"]
         if added:
-            off = state["mean"] - self._mean
+            off = state["mean"] - self._mean if self.n else 0.0
             total = self.n + added
             self._m2 += state["m2"] + off * off * self.n * added / total  # Chan, Golub and LeVeque (1979)
-            self._mean += off * added / total
+            self._mean = self._mean + off * added / total if self.n else state["mean"]
             self.n = total
             self._sum.add_part(state["sum"], state["sum_low"], state["mean"], added)
 

@@ -214,7 +214,7 @@ def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
         merged |= {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean}
     if "m2" in present:
         with np.errstate(over="ignore"):  # as in _moments
-            off = parts.mean - each.spread(sums.mean)
+            off = np.where(n > 0, parts.mean - each.spread(sums.mean), 0.0)
             merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}
 
