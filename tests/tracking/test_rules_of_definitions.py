@@ -412,3 +412,17 @@ def test_rule_22_booleans_have_a_rate_everywhere(tmp_path):
         assert lake.history("success", runs="b").select("value", "text").row(2) == (1.0, "true")
         assert lake.compare("success.mean", by="method", goal="max").table["mean"].to_list() == [0.75, 0.25]
         lake.refresh()
+
+
+def test_rule_21_a_definition_of_the_lake_counts_from_the_next_sign_of_life(tmp_path):
+    """A run that is being written takes over what the lake defines meanwhile, and keeps its own definitions."""
+    lake = tl.open(tmp_path, create=True)
+    with tl.init("p", id="r", dir=tmp_path) as run:
+        run.define_metric("k", step_metric="f")
+        run.log({"m": 1.0, "e": 5, "f": 7})
+        lake.define_metric("m", step_metric="e")
+        run.keep_alive(beat=True)
+        run.log({"m": 2.0, "k": 1.0})
+    assert lake.history(["e", "f"]).select("metric", "step", "value").rows() == [
+        ("e", 0, 5.0), ("e", 1, 5.0), ("f", 0, 7.0), ("f", 1, 7.0),
+    ]  # fmt: skip

@@ -281,6 +281,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         [0.5]
         """
         self._session.keep_alive(beat=beat)
+        if beat:
+            self._session.carefully(self._refresh_definitions)
 
     def start_background_tasks(self, *, sample_system: bool, metadata: bool) -> None:
         """Note the run's surroundings, and sample the system, beside the training.
@@ -305,6 +307,18 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         'a'
         """
         open_runs.add(self)
+
+    def _refresh_definitions(self) -> None:
+        """Take over what the lake has defined since: it may name step metrics."""
+        turn = self._session.turn
+        with turn.lock:
+            if self._session.is_over or turn.recovery is not None:
+                return
+            definitions = self._logged.summaries().defined.of_run(self.id)
+            if definitions.statements != self._definitions.statements:
+                self._statements = list(definitions.statements)
+                self._definitions = definitions
+                self._rows.define(definitions)
 
     def _define(self, defined: Statement) -> None:
         self._session.open().append_changes(

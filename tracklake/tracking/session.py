@@ -157,14 +157,14 @@ class Session:
         True
         """
         for task in self.tasks:
-            self._carefully(task.tick)
+            self.carefully(task.tick)
         turn = self.turn
         with turn.lock:
             if self.journal is None or self.is_over or (turn.recovery is not None and not turn.begin()):
                 return
-            self._carefully(self.journal.flush)
+            self.carefully(self.journal.flush)
             if beat:
-                self._carefully(self.journal.touch)
+                self.carefully(self.journal.touch)
 
     def finish(self, items: list[tuple[str, Stored]], *, in_haste: bool) -> None:
         """End the session; in haste without the background tasks. UnsavedRowsError leaves it open.
@@ -179,7 +179,7 @@ class Session:
         True
         """
         while self.tasks and not in_haste:
-            self._carefully(self.tasks[-1].end)
+            self.carefully(self.tasks[-1].end)
             self.tasks.pop()
         turn = self.turn
         with turn.lock:
@@ -238,8 +238,12 @@ class Session:
         self._listener.session_begun()
         return journal
 
-    def _carefully(self, act: Callable[[], None]) -> None:
-        """Do something that is not worth a training."""
+    def carefully(self, act: Callable[[], None]) -> None:
+        """Do something that is not worth a training: what goes wrong is warned of.
+
+        >>> with tl.init() as run:
+        ...     run._session.carefully(lambda: None)
+        """
         try:
             act()
         except (OSError, TracklakeError) as error:
