@@ -5,10 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 from samples import sample
 
+import tracklake as tl
 from tracklake.errors import SourceError, UnknownNameError
 from tracklake.importers.readers import bytestream
 
@@ -267,7 +271,7 @@ def test_dry_run_writes_nothing(lake, tmp_path):
     """A dry run tells what would come in."""
     write(tmp_path / "x.csv", "step,loss\n1,0.5\n")
     report = lake.import_from(tmp_path / "x.csv", dry_run=True)
-    assert str(report).splitlines()[-1] == "1 run with 1 points would come in; projects: 'uncategorized' (1)"
+    assert str(report).splitlines()[-1] == "1 run with 1 point would come in; projects: 'uncategorized' (1)"
     assert lake.runs().height == 0
 
 
@@ -277,3 +281,55 @@ def test_what_is_not_there_is_refused(lake, tmp_path):
         lake.import_from(tmp_path / "nowhere")
     with pytest.raises(UnknownNameError, match="did you mean 'keras'"):
         lake.import_from(tmp_path, "kears")
+
+
+def test_replace_says_what_it_replaces(lake, tmp_path):
+    """With replace, what was imported before counts no longer, is kept, and is named; again it adds nothing."""
+    path = write(tmp_path / "x.csv", "step,loss\n1,0.5\n2,0.25\n3,0.125\n")
+    lake.import_from(path)
+    path.write_text("step,loss\n1,0.75\n2,0.625\n")
+    report = lake.import_from(path, replace=True)
+    assert (report.replaced, report.points) == (["x"], 2)
+    assert points(lake, "loss") == [(1, 0.75), (2, 0.625)]
+    assert lake.history(raw=True).height == 5
+    assert lake.summaries("loss.count")["loss.count"].to_list() == [2]
+    path.write_text("step,loss\n1,0.75\n")
+    lake.import_from(path, replace=True)
+    assert points(lake, "loss") == [(1, 0.75)]
+
+
+def test_watch_follows_a_growing_file(tmp_path):
+    """`--watch` brings in what a file has gained, until it is stopped."""
+    path = write(tmp_path / "x.csv", "step,loss\n1,0.5\n")
+    command = [sys.executable, "-m", "tracklake.cli", "import", "x.csv", "--watch", "0.1"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)][1].startswith("1 run with 1 point came in")
+        path.write_text("step,loss\n1,0.5\n2,0.25\n3,0.125\n")
+        assert "2 new points" in process.stdout.readline()
+        process.terminate()
+    assert points(tl.open(tmp_path / "lake"), "loss") == [(1, 0.5), (2, 0.25), (3, 0.125)]
+
+
+def test_a_folder_in_which_everything_lies_together(lake, tmp_path):
+    """Curves, a W&B run, databases and event files of one folder come in by one call; the rest is left alone."""
+    write(tmp_path / "all" / "keras" / "training.log", "epoch,loss\n0,1.5\n1,0.5\n")
+    write(tmp_path / "all" / "README.md", "hello")
+    names = ["wandb/rich.wandb", "mlflow/mlflow-3.17.db", "optuna/dashboard_sample.sqlite3", "trackio/digits-0.43.db"]
+    for name in (*names, "tensorboard/strict/run_1/events.out.tfevents.1622543341.host.86862.0"):
+        target = tmp_path / "all" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample(name), target)
+    report = lake.import_from(tmp_path / "all")
+    assert sorted(one.format for one in report.sources) == [
+        "keras",
+        "mlflow",
+        "optuna",
+        "tensorboard",
+        "trackio",
+        "wandb",
+    ]
+    assert (report.runs, report.points, report.unread) == (114, 1899, [])
+    assert [path.name for path in report.left_alone] == ["README.md"]
+    assert lake.check(full=True).ok
+    assert lake.import_from(tmp_path / "all").runs == 0

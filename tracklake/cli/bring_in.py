@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
+
 import click
 
 import tracklake as tl
@@ -65,6 +68,8 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
     @click.option("--project", help="The project of all runs. [default: as the source has it]")
     @click.option("--dry-run", is_flag=True, help="Tell what would come in; write nothing.")
     @click.option("--verify", is_flag=True, help="Compare the summaries with those that the sources hold.")
+    @click.option("--replace", is_flag=True, help="What was imported of these runs before counts no longer.")
+    @click.option("--watch", type=click.FloatRange(min=0), metavar="SECONDS", help="Import again and again.")
     @click.option("--step", help="Tables: the column of the step; '' counts the rows.")
     @click.option("--run-columns", default="", help="Tables: columns that tell runs apart, with commas between them.")
     @click.option(
@@ -84,6 +89,8 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
         *,
         dry_run: bool,
         verify: bool,
+        replace: bool,
+        watch: float | None,
     ) -> None:
         """Import files, folders and all below them, and globs; tell what came in and what could not be read.
 
@@ -91,7 +98,8 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
         Example:
           tracklake import results/ --dry-run
         """
-        report = tl.open(directory, create=True).import_from(
+        bring_in = partial(
+            tl.open(directory, create=True).import_from,
             paths,
             format,
             project=project,
@@ -103,7 +111,12 @@ def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word fo
             dry_run=dry_run,
             verify=verify,
         )
-        click.echo(str(report))
+        click.echo(str(bring_in(replace=replace)))
+        while watch is not None:
+            time.sleep(watch)
+            report = bring_in()
+            if report.runs:
+                click.echo(str(report))
 
     return paths_command
 

@@ -23,6 +23,10 @@ _OPENING_OF_EACH_FILE = {"untimed", "untimed_rows", "runtime_base"}
 """Facts that the states of a partition need: each of its files repeats them."""
 
 
+_EVERY_STEP = -(2**63) + 1
+"""A rewind to here takes back everything."""
+
+
 class OpenSession:
     """Takes batches of points, drops what the lake has, and stamps the rest.
 
@@ -35,9 +39,17 @@ class OpenSession:
     [('a', 'loss', 1, 0.5)]
     """
 
-    def __init__(self, record: RunRecord, facts: Mapping[str, Any], recorded: RecordedSources) -> None:
+    def __init__(
+        self, record: RunRecord, facts: Mapping[str, Any], recorded: RecordedSources, *, replaces: int | None = None
+    ) -> None:
+        """Begin; `replaces` is the last session of the run in the lake, all of whose points count no longer."""
         self.record = record
         self.session = session_of(record.identity, record.session)
+        if replaces is not None:
+            self.session = session_of(record.identity, f"{record.session}#replaces {replaces}")
+            facts = {**facts, "from_step": _EVERY_STEP}
+            after = recorded.start_of(replaces) + 1
+            record.start = after if record.start is None else max(record.start, after)
         self.run_id = recorded.run_id(record)
         self.points = 0
         """New ones."""

@@ -42,7 +42,7 @@ class Imported(NamedTuple):
 class Publication:
     """Takes run records and their points, writes partitions as they fill, and commits all of them at once.
 
-    A dry run only counts.
+    A dry run only counts. With `replace`, what a source says takes the place of what was imported of its runs before.
 
     >>> from tracklake.importers.readers.records import Points, RunRecord, columns
     >>> publication = Publication(example()._reader)
@@ -54,7 +54,7 @@ class Publication:
     Imported(runs=1, points=2, partitions=1)
     """
 
-    def __init__(self, reader: SnapshotReader, *, dry_run: bool = False) -> None:
+    def __init__(self, reader: SnapshotReader, *, dry_run: bool = False, replace: bool = False) -> None:
         self.recorded = RecordedSources(reader.snapshot())
         self.runs: Counter[str] = Counter()
         """New points of each run of which anything is new."""
@@ -74,6 +74,9 @@ class Publication:
         self._table_sessions: set[int] = set()
         self._written: list[Partition] = []
         self._is_dry = dry_run
+        self._replaces = replace
+        self.replaced: list[str] = []
+        """Runs whose points of before count no longer."""
         self._n_points = 0
 
     def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
@@ -84,7 +87,11 @@ class Publication:
             self._open[session] = self._ended.pop(session)
             self._open[session].reopen(record, self._written_samples(session))
         elif session not in self._open:
-            self._open[session] = OpenSession(record, facts or {}, self.recorded)
+            replaces = self.recorded.last_session(record) if self._replaces else None
+            opened = OpenSession(record, facts or {}, self.recorded, replaces=replaces)
+            self._open[session] = opened
+            if replaces is not None:
+                self.replaced.append(opened.run_id)
 
     def add(self, batch: Points) -> int:
         """Take in points of a record that was begun; return how many of them are new."""
@@ -98,7 +105,7 @@ class Publication:
         """Close the session of a record, which has no more to say."""
         ended = self._open.pop(session_of(record.identity, record.session))
         self._over.append(ended)
-        self._ended[ended.session] = ended
+        self._ended[session_of(record.identity, record.session)] = ended
         return ended
 
     def add_contents(self, contents: Iterable[Contents], *, project: str, advance: Callable[[float], object]) -> None:
@@ -158,7 +165,7 @@ class Publication:
         ids = {run_id.casefold() for run_id in self.runs}
         known = {run_id.casefold() for run_id in before["run_id"].unique()}
         taken = {run_id.casefold() for run_id in came["run_id"].unique()} - known
-        own = self._ended.keys() | self._table_sessions
+        own = {one.session for one in self._ended.values()} | self._table_sessions
         is_in_time = time.monotonic() - self._began < ABANDON_SECONDS
         return is_in_time and not taken & ids and not own & set(came["session"])
 

@@ -95,6 +95,26 @@ class RecordedSources:
         """
         return self._files.get(session, (0, 0))[0]
 
+    def last_session(self, record: RunRecord) -> int | None:
+        """Return the session of the record's run in the lake that began last; None if the lake has no such run.
+
+        >>> from tracklake.importers.readers.records import RunRecord
+        >>> RecordedSources(example()._view.snapshot).last_session(RunRecord("csv:a", run_id="a"))
+        """
+        run_id = self._by_identity.get(record.identity)
+        sessions = self._snapshot.sessions.filter(pl.col("run_id") == run_id) if run_id is not None else None
+        return None if sessions is None or sessions.is_empty() else int(sessions["session"][-1])
+
+    def start_of(self, session: int) -> int:
+        """Return when a session began, in microseconds since the epoch.
+
+        >>> snapshot = example()._view.snapshot
+        >>> RecordedSources(snapshot).start_of(snapshot.sessions["session"][0]) > 0
+        True
+        """
+        starts = self._snapshot.sessions.filter(pl.col("session") == session)["start"].dt.epoch("us")
+        return int(starts[0])
+
     def last_stamp(self, session: int) -> int | None:
         """Return the largest stamp of a session, in microseconds; None if the lake has nothing of it.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.common.progress import progress
@@ -69,6 +70,8 @@ class ImportReport:
     left_alone: list[Path] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     """Entries of summaries that are not as their sources have them; looked for with verify=True."""
+    replaced: list[str] = field(default_factory=list)
+    """Runs whose points of before count no longer, with replace=True."""
     is_dry: bool = False
 
     def __str__(self) -> str:
@@ -79,6 +82,8 @@ class ImportReport:
             *_some([f"differs: {one}" for one in self.differences], "differences"),
             *(f"could not be read: {one.path}: {one.reason}" for one in self.unread),
         ]
+        if self.replaced:
+            lines.append(f"replaced: {number_of(len(self.replaced), 'run')} ({', '.join(self.replaced[:_NAMED])})")
         if self.left_alone:
             names = ", ".join(map(str, self.left_alone[:_NAMED])) + (", ..." if len(self.left_alone) > _NAMED else "")
             lines.append(f"left alone: {number_of(len(self.left_alone), 'file')} ({names})")
@@ -90,7 +95,8 @@ class ImportReport:
         projects = ", ".join(f"{name!r} ({n:,})" for name, n in self.projects.items())
         verb = "would come" if self.is_dry else "came"
         again = f", {self.overwritten:,} of them overwritten" if self.overwritten else ""
-        return f"{number_of(self.runs, 'run')} with {self.points:,} points{again} {verb} in; projects: {projects}"
+        runs, points = number_of(self.runs, "run"), number_of(self.points, "point")
+        return f"{runs} with {points}{again} {verb} in; projects: {projects}"
 
 
 def _count(source: ImportedSource) -> str:
@@ -110,6 +116,7 @@ def import_paths(
     options: ImportOptions,
     dry_run: bool = False,
     verify: bool = False,
+    replace: bool = False,
 ) -> ImportReport:
     r"""Bring in what lies at some paths; `Lake.import_from` tells what it means.
 
@@ -121,27 +128,28 @@ def import_paths(
     (1, 2)
     """
     report = ImportReport(is_dry=dry_run)
-    publication = Publication(reader, dry_run=dry_run)
+    publication = Publication(reader, dry_run=dry_run, replace=replace)
     jobs: dict[tuple[str, Path], tuple[Source, ImportOptions]] = {}
     for path in recognition.expand(paths):
         recognised = recognition.recognise(path, only=format)
         report.left_alone += recognised.left_alone
         report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {
-            (source.format, source.path.absolute()): (source, replace(options, root=path))
+            (source.format, source.path.absolute()): (source, dataclasses.replace(options, root=path))
             for source in recognised.sources
         }
     total = sum(_size(source) for source, _ in jobs.values())
     try:
         with progress("importing", total=total) as advance:
             for source, rooted in jobs.values():
-                _import_source(publication, source, rooted, report, verify=verify)
+                _import_source(publication, source, rooted, report, again=verify or replace)
                 advance(_size(source))
         imported = publication.commit()
     except BaseException:
         publication.discard()
         raise
     report.runs, report.points = imported.runs, imported.points
+    report.replaced = publication.replaced
     report.overwritten = publication.n_overwritten
     if verify and not dry_run:
         report.differences = _verified(reader, publication)
@@ -162,11 +170,11 @@ def _verified(reader: SnapshotReader, publication: Publication) -> list[Differen
 
 
 def _import_source(
-    publication: Publication, source: Source, options: ImportOptions, report: ImportReport, *, verify: bool
+    publication: Publication, source: Source, options: ImportOptions, report: ImportReport, *, again: bool
 ) -> None:
     """Take in one source; what cannot be read of it goes into the report, and no other source suffers."""
     state = state_of(source, options)
-    if publication.recorded.has_state(state) and not verify:
+    if publication.recorded.has_state(state) and not again:
         report.sources.append(ImportedSource(source.format, source.path, 0, 0))
         return
     facts = {"imported_from": source.path.name, "format": source.format, "source_state": state}

@@ -68,6 +68,7 @@ class ImportMethods(LakeBase):
         paths: str | None = None,
         dry_run: bool = False,
         verify: bool = False,
+        replace: bool = False,
     ) -> ImportReport:
         r"""Bring in what other tools left at a path: a file, a folder and all below it, a glob, or several of them.
 
@@ -81,7 +82,8 @@ class ImportMethods(LakeBase):
         must be numbers; `restart` says what a falling step means ("new-run", "continue", "last-wins"; by default it is
         an error); `pattern` is a regular expression with named groups for text logs; `paths` names parts of paths as
         config, "{model}/seed{seed}/metrics.csv". `dry_run` writes nothing; `verify` compares the
-        summaries with those that the sources hold. Raises SourceError for a path that is not
+        summaries with those that the sources hold; with `replace` what was imported of these runs before counts no
+        longer (it stays in `raw=True`), and the report says which. Raises SourceError for a path that is not
         there, UnknownNameError for a format that there is not.
 
         >>> from pathlib import Path
@@ -103,5 +105,5 @@ class ImportMethods(LakeBase):
         )
         several = [path] if isinstance(path, str | os.PathLike) else list(path)
         return run_import.import_paths(
-            self._reader, several, format=format, options=options, dry_run=dry_run, verify=verify
+            self._reader, several, format=format, options=options, dry_run=dry_run, verify=verify, replace=replace
         )

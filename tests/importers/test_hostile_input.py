@@ -1,0 +1,130 @@
+"""Damaged and hostile files: never a hang, never unbounded memory, always the rows so far and a clear error."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from samples import sample
+
+import tracklake as tl
+from tracklake.errors import SourceError
+from tracklake.importers import registry
+from tracklake.importers.readers import config_files
+from tracklake.importers.readers.records import ImportOptions, Points, Source
+
+SAMPLES = {
+    "wandb": "wandb/rich.wandb",
+    "tensorboard": "tensorboard/lax/run_1/events.out.tfevents.1622543341.host.86862.3",
+    "mlflow": "mlflow/mlflow-3.17.db",
+    "optuna": "optuna/optuna_3.2.0.a.db",
+    "trackio": "trackio/digits-0.43.db",
+    "table": "wandb/history.parquet",
+    "stable_baselines": "monitor/dqn_CartPole-v1_1_0.monitor.csv",
+}
+ROUNDS = 60
+
+
+def damaged(data: bytes, dice: random.Random) -> bytes:
+    """Return data with a piece flipped, cut, doubled, overwritten or filled."""
+    at = dice.randrange(len(data))
+    size = min(dice.choice([1, 4, 64, 4096]), len(data) - at)
+    kind = dice.randrange(5)
+    if kind == 0:
+        return data[:at]
+    if kind == 1:
+        return data[:at] + bytes([data[at] ^ 1 << dice.randrange(8)]) + data[at + 1 :]
+    if kind == 2:
+        return data[:at] + data[at : at + size] * 2 + data[at + size :]
+    filling = dice.randbytes(size) if kind == 3 else b"\xff" * size
+    return data[:at] + filling + data[at + size :]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_damaged_files_end_in_rows_and_a_clear_error(tmp_path, name):
+    """Whatever is damaged, a reader gives rows, or a SourceError, in little time and memory; the lake stays sound."""
+    whole = sample(SAMPLES[name]).read_bytes()
+    dice = random.Random(name)
+    path = tmp_path / Path(SAMPLES[name]).name
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.monotonic()
+    for _ in range(ROUNDS):
+        path.write_bytes(damaged(whole, dice))
+        try:
+            for item in registry.find(name).read(Source(name, path), ImportOptions()):
+                assert not isinstance(item, Points) or set(item.frame.columns) >= {"metric", "step", "value"}
+        except (SourceError, OSError) as error:
+            assert str(error)  # noqa: PT017 - either is right
+    assert time.monotonic() - began < 60
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
+
+
+@pytest.mark.parametrize("name", ["wandb", "tensorboard", "mlflow"])
+def test_an_import_of_damaged_files_leaves_a_sound_lake(tmp_path, name):
+    """What comes of damaged files is a lake that checks, however they are damaged."""
+    whole = sample(SAMPLES[name]).read_bytes()
+    dice = random.Random(name)
+    for number in range(8):
+        folder = tmp_path / "in" / f"r{number}"
+        folder.mkdir(parents=True)
+        (folder / Path(SAMPLES[name]).name).write_bytes(damaged(whole, dice))
+    lake = tl.open(tmp_path / "lake", create=True)
+    lake.import_from(tmp_path / "in")
+    assert lake.check(full=True).ok
+
+
+def test_a_hostile_yaml_makes_no_object(tmp_path):
+    """A tag of YAML runs nothing, and aliases do not make a short text large."""
+    (tmp_path / "config.yaml").write_text("!!python/object/apply:os.system ['touch pwned']\n")
+    with pytest.raises(SourceError, match="holds no mapping"):
+        config_files.read_config(tmp_path / "config.yaml")
+    assert not Path("pwned").exists()
+    levels = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
+    (tmp_path / "bomb.yaml").write_text(f"a0: &a0 [lol]\n{levels}")
+    with pytest.raises(SourceError, match="aliases"):
+        config_files.read_config(tmp_path / "bomb.yaml")
+
+
+def test_paths_in_names_stay_in_the_lake(lake, tmp_path):
+    """Ids with parts of paths are made safe; nothing is written outside of the lake."""
+    (tmp_path / "in").mkdir()
+    rows = pl.DataFrame({"run": ["../../evil", "/etc/x", "_lake"], "step": [1, 1, 1], "x": [0.5, 0.25, 1.0]})
+    rows.vstack(rows.with_columns(step=pl.lit(2, pl.Int64))).write_csv(tmp_path / "in" / "t.csv")
+    before = sorted(path.name for path in tmp_path.parent.iterdir())
+    assert lake.import_from(tmp_path / "in").runs == 3
+    assert sorted(lake.runs()["run_id"]) == ["_.._evil", "_etc_x", "_lake_"]
+    assert sorted(path.name for path in tmp_path.parent.iterdir()) == before
+
+
+def test_deep_and_wide_json_is_bounded(lake, tmp_path):
+    """A line nested without end, and a number without end, are told as what they are."""
+    (tmp_path / "a.jsonl").write_text('{"step": 1, "x": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"step": 1, "x": 1}) + "\n" + '{"step": 2, "x": ' + "9" * 5000 + "}\n")
+    report = lake.import_from([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
+    assert len(report.unread) >= 1
+
+
+def test_a_zip_is_left_alone(lake, tmp_path):
+    """An archive is no source: it is left alone, whatever it would become."""
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w") as archive:
+        archive.writestr("x.csv", "step,loss\n1,0.5\n")
+    report = lake.import_from(tmp_path / "runs.zip")
+    assert (report.runs, [path.name for path in report.left_alone]) == (0, ["runs.zip"])
+
+
+def test_a_link_in_a_circle_ends(tmp_path):
+    """A folder that links to itself is walked once."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "x.csv").write_text("step,loss\n1,0.5\n")
+    command = [sys.executable, "-m", "tracklake.cli", "import", "in"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "1 run with 1 point came in" in done.stdout
