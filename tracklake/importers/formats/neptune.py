@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import records
+from tracklake.importers.readers import records, table_files
 from tracklake.importers.readers.records import Points, RunRecord, Source
 from tracklake.schema import naming
 
@@ -35,27 +35,17 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     []
     """
     for name in names:
-        if name.endswith(".parquet") and _columns(folder / name) >= _NEEDED:
+        if name.endswith(".parquet") and set(table_files.parquet_columns(folder / name)) >= _NEEDED:
             yield Source("neptune", folder / name)
-
-
-def _columns(path: Path) -> set[str]:
-    try:
-        return set(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError):
-        return set()
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     """Yield the runs of a file, each with its attributes and series."""
-    rows = pl.scan_parquet(source.path)
-    try:
-        keys = rows.select("project_id", "run_id").unique(maintain_order=True).collect().rows()
-        for project, run_id in keys:
-            mine = rows.filter((pl.col("run_id") == run_id) & (pl.col("project_id") == project)).collect()
-            yield from _run(str(project), str(run_id), mine, source, options)
-    except pl.exceptions.PolarsError as error:
-        raise SourceError(f"{source.path} cannot be read: {str(error).splitlines()[0]}") from error
+    rows = pl.concat(list(table_files.parquet_frames(source.path)))
+    if not set(rows.columns) >= _NEEDED:
+        raise SourceError(f"{source.path} lacks columns of the exporter: {', '.join(sorted(_NEEDED))}")
+    for part in rows.partition_by(["project_id", "run_id"], maintain_order=True):
+        yield from _run(str(part["project_id"][0]), str(part["run_id"][0]), part, source, options)
 
 
 def _run(project: str, run_id: str, rows: pl.DataFrame, source: Source, options: ImportOptions) -> Iterator[Yielded]:

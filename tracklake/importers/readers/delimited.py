@@ -76,7 +76,10 @@ def dialect(data: bytes) -> Dialect:
 
 def _header(line: str, skipped: int, comments: list[str]) -> Dialect:
     separator = max(_SEPARATORS, key=line.count)
-    fields = next(csv.reader(io.StringIO(line), delimiter=separator))
+    try:
+        fields = next(csv.reader(io.StringIO(line), delimiter=separator))
+    except csv.Error as error:
+        raise SourceError(f"its header is none: {error}") from None
     return Dialect(_distinct([field.strip() for field in fields]), separator, skipped, comments)
 
 

@@ -60,7 +60,7 @@ def opened(path: Path) -> Iterator[Database]:
             connection = sqlite3.connect(f"{readable.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
             stack.callback(connection.close)
             yield Database(path, connection)
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeError, MemoryError) as error:
         raise SourceError(f"{path} cannot be read (on): {error}") from error
 
 

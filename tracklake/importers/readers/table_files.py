@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tracklake.importers.readers.curves import Table
 
+_OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 ROWS = 1_000_000
 """Rows of a Parquet file that are read at once."""
 DELIMITED = (".csv", ".tsv", ".txt", ".log")
@@ -39,13 +40,55 @@ class ParquetTable:
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, as frames. Raises SourceError for what is no Parquet file."""
-        try:
-            rows = pl.scan_parquet(self.path)
-            n_rows = rows.select(pl.len()).collect().item()
-            for start in range(0, max(n_rows, 1), ROWS):
-                yield flat(rows.slice(start, ROWS).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise SourceError(f"{self.path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        for frame in parquet_frames(self.path):
+            yield flat(frame)
+
+
+def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a Parquet file in frames of bounded size; arrow reads it, as it takes damage without panic.
+
+    Raises SourceError for what is no Parquet file, and where it cannot be read on.
+
+    >>> from pathlib import Path
+    >>> next(parquet_frames(Path("nowhere.parquet")))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: nowhere.parquet cannot be read as Parquet: ...
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, memory_map=False) as file:
+            empty = True
+            for batch in file.iter_batches(ROWS):
+                empty = False
+                yield _frame(pa.Table.from_batches([batch]))
+            if empty:
+                yield _frame(file.schema_arrow.empty_table())
+    except (pa.ArrowException, OSError, UnicodeError, *_OF_POLARS) as error:
+        raise SourceError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+
+
+def _frame(table: Any) -> pl.DataFrame:
+    table.validate(full=True)  # polars panics at texts that are no UTF-8
+    frame = pl.from_arrow(table)
+    return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """Return the columns of a Parquet file; none where it is none.
+
+    >>> from pathlib import Path
+    >>> parquet_columns(Path("nowhere.parquet"))
+    []
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError, UnicodeError):
+        return []
 
 
 _TABLES: dict[str, Callable[[Path], Table]] = {
@@ -86,6 +129,6 @@ def header_of(path: Path) -> list[str]:
         if suffix in JSON_LINES:
             line = bytestream.head(path).split(b"\n", 1)[0]
             return JsonLinesTable(path).of_line(line)
-        return list(pl.read_parquet_schema(path)) if suffix == ".parquet" else []
+        return parquet_columns(path) if suffix == ".parquet" else []
     except (SourceError, pl.exceptions.PolarsError, OSError):
         return []
