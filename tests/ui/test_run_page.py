@@ -161,6 +161,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path, enter):
     with tl.open(tmp_path).ui() as server:
         header, _ = enter(server).raw("curves", metric="loss").blocks
         assert (header["n_nan"], header["n_inf"], header["points"]) == ([1], [1], [4])
+        assert header["odd_at"] == [[1.0, 2.0]]
 
 
 def test_a_metric_of_texts_has_no_curve(tmp_path: Path, enter):

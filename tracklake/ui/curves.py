@@ -30,6 +30,8 @@ RUNS = 200
 POINTS = 20_000_000
 """Points read for one chart at most."""
 BUCKETS = 1_000
+MARKS = 100
+"""Marks of values that are not finite, of one curve."""
 
 
 class Series(NamedTuple):
@@ -44,8 +46,8 @@ def chart(source: Source, parameters: Parameters) -> Reply:
     """Return the curves of a metric in blocks: x, then y of each run.
 
     Parameters: those that choose runs, metric, x ("step", "time", "relative" or a metric), low and high (the part of x
-    to show), buckets, stream. The header says: runs, names, n_runs (before the limit), exact (or bucketed), points,
-    n_nan and n_inf of each run, first and last x.
+    to show), buckets, stream. The header says: runs, names, n_runs (all that are chosen), n_read (those within the
+    limit), exact (or bucketed), points, n_nan, n_inf and the first x of both (odd_at) of each run, first and last x.
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
@@ -70,11 +72,13 @@ def chart(source: Source, parameters: Parameters) -> Reply:
         "runs": [one.run_id for one in series],
         "names": [names[one.run_id] for one in series],
         "n_runs": rows.height,
+        "n_read": drawn.height,
         "exact": is_exact,
         "buckets": 0 if is_exact else buckets,
         "points": [len(one.x) for one in cut],
         "n_nan": [int(np.isnan(one.y).sum()) for one in cut],
         "n_inf": [int(np.isinf(one.y).sum()) for one in cut],
+        "odd_at": [one.x[~np.isfinite(one.y)][:MARKS].tolist() for one in cut],
         "range": _range(series),
     }
     return replies.blocks(header, [grid, *(y.astype(np.float32 if _fits(y) else np.float64) for y in ys)])

@@ -134,7 +134,7 @@ def columns_shown(frame: pl.DataFrame, question: Question, *, only_differing: bo
 def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
     """Return the columns that tell most, and how many more there are; they do not change with a filter.
 
-    They are summaries, config in which runs differ, and fields that somebody set.
+    They are summaries, config in which runs differ, and fields that somebody set; what most runs lack stands last.
 
     >>> from tracklake.ui.sources import Source
     >>> usual(Source(example(), name="lake"), None)[0]
@@ -148,14 +148,20 @@ def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
         config = [name for name in frame.columns if name.startswith("config.") and _differs(frame[name])]
         fields = [name for name in ("project", "group", "job_type") if _differs(frame[name])]
         names = [*summaries, *config, *fields, "tags", "state", "created_at", "runtime"]
-        filled = tuple([name for name in names if not _is_empty(frame[name])][:DEFAULT_COLUMNS])
-        return filled, len(frame.columns) - len(filled)
+        filled = sorted((n for n in names if not _is_empty(frame[n])), key=lambda n: _is_rare(frame[n]))[
+            :DEFAULT_COLUMNS
+        ]
+        return tuple(filled), len(frame.columns) - len(filled)
 
     return source.cached(("usual", project), choose)  # type: ignore[no-any-return]
 
 
 def _is_empty(series: pl.Series) -> bool:
     return len(series) > 0 and series.null_count() == len(series)
+
+
+def _is_rare(series: pl.Series) -> bool:
+    return 2 * series.null_count() > len(series)
 
 
 def _differs(series: pl.Series) -> bool:

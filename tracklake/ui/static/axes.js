@@ -99,8 +99,10 @@ export function inkOf() {
 // Viridis, from low to high, as [r, g, b].
 const RAMP = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30"].map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
 
+const START = matchMedia("(prefers-color-scheme: dark)").matches ? 0.22 : 0; // its darkest end cannot be seen in the dark
+
 export function ramp(share) {
-  const at = Math.max(0, Math.min(0.9999, share)) * (RAMP.length - 1);
+  const at = (START + (1 - START) * Math.max(0, Math.min(0.9999, share))) * (RAMP.length - 1);
   const i = Math.floor(at);
   return RAMP[i].map((c, k) => Math.round(c + (RAMP[i + 1][k] - c) * (at - i)));
 }

@@ -112,9 +112,10 @@ export class Chart {
       const odd = header.n_nan.reduce((a, b) => a + b, 0);
       const infinite = header.n_inf.reduce((a, b) => a + b, 0);
       words.push(header.exact ? `every point (${points.toLocaleString("en")})` : `smallest and largest of ${header.buckets} buckets (${points.toLocaleString("en")} points); zoom in for more`);
-      if (header.n_runs > header.runs.length) words.push(`${header.runs.length} of ${header.n_runs.toLocaleString("en")} runs have a curve here; group them to see all`);
-      if (odd) words.push(`${odd} NaN (×)`);
-      if (infinite) words.push(`${infinite} infinite`);
+      if (header.n_runs > header.n_read) words.push(`the first ${header.n_read} of ${header.n_runs.toLocaleString("en")} runs; group them to see all`);
+      if (header.n_read > header.runs.length) words.push(`${header.n_read - header.runs.length} without this metric`);
+      if (odd) words.push(`× ${odd} NaN`);
+      if (infinite) words.push(`× ${infinite} infinite`);
       if (this.settings.smooth) words.push(`smoothed (${this.settings.smooth}) over the raw curve`);
     } else if (this.bands) words.push("line: median, band: middle half of the runs; hover for n");
     if (this.settings.logY) words.push("log y");
@@ -166,6 +167,7 @@ export class Chart {
         setSelect: [(u) => u.select.width > 4 && this.zoomTo([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")])],
         setCursor: [(u) => this.hover(u)],
         setSeries: [(u, index) => this.hover(u, index)],
+        draw: [(u) => this.marks(u)],
         ready: [(u) => u.over.addEventListener("dblclick", () => this.zoom && this.zoomTo(null))],
         ...(extra.hooks ?? {}),
       },
@@ -238,6 +240,30 @@ export class Chart {
     this.place.style.height = "";
     this.plot?.destroy();
     this.plot = new Plot(options, data, this.place);
+  }
+
+  // Values that are not finite have no height: a cross at the foot, in the colour of their curve.
+  marks(u) {
+    if (!this.found) return;
+    const { header } = this.found;
+    const size = 3.5 * devicePixelRatio;
+    const foot = u.bbox.top + u.bbox.height - size - 2;
+    u.ctx.save();
+    u.ctx.lineWidth = 1.4 * devicePixelRatio;
+    header.odd_at.forEach((places, i) => {
+      u.ctx.strokeStyle = this.settings.colorOf?.(header.runs[i], i).color ?? format.color(i);
+      u.ctx.beginPath();
+      for (const x of places) {
+        const at = u.valToPos(x, "x", true);
+        if (!(at >= u.bbox.left && at <= u.bbox.left + u.bbox.width)) continue;
+        u.ctx.moveTo(at - size, foot - size);
+        u.ctx.lineTo(at + size, foot + size);
+        u.ctx.moveTo(at - size, foot + size);
+        u.ctx.lineTo(at + size, foot - size);
+      }
+      u.ctx.stroke();
+    });
+    u.ctx.restore();
   }
 
   hover(u, focused) {

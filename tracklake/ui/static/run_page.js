@@ -3,6 +3,7 @@
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { Chart } from "./chart.js";
+import { defineMetric } from "./define_dialog.js";
 import { openDialog } from "./keys.js";
 import { build } from "./markdown.js";
 import * as format from "./format.js";
@@ -139,7 +140,7 @@ class RunPage {
       <table class="sheet summary">${this.run.summary.map(
         (entry) => html`<tr>
           <td class="key" title=${entry.key}>${entry.key}</td>
-          <td class="number strong">${this.value(entry.value, entry.key)}</td>
+          <td class=${typeof entry.value === "number" || /^(NaN|-?inf)$/.test(entry.value) ? "number strong" : "words strong"}>${this.value(entry.value, entry.key)}</td>
           <td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : nothing}</td>
           <td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, text(entry.value))}>✎</button>` : nothing}</td>
         </tr>`,
@@ -170,7 +171,7 @@ class RunPage {
     const at = (value, step) => (value === null || value === undefined ? "" : html`${format.number(value)} <span class="quiet">@ ${format.number(step)}</span>`);
     return html`<h2>Metrics <span class="quiet">${format.count(this.run.n_metrics, "metric")}</span></h2>
       <div class="scroll bare"><table class="sheet">
-        <thead><tr><th>metric</th><th class="number">last</th><th class="number">min @ step</th><th class="number">max @ step</th><th class="number">mean</th><th class="number">points</th><th>quality</th></tr></thead>
+        <thead><tr><th>metric</th><th class="number">last</th><th class="number">min @ step</th><th class="number">max @ step</th><th class="number">mean</th><th class="number">points</th><th>quality</th><th></th></tr></thead>
         <tbody>${names.slice(0, 300).map((name, i) => html`<tr>
           <td class="key" title=${name}>${name}</td>
           <td class="number strong">${format.number(columns.last[i])}</td>
@@ -179,6 +180,7 @@ class RunPage {
           <td class="number">${format.number(columns.mean[i])}</td>
           <td class="number">${format.number(columns.count[i])}</td>
           <td>${judged(flags, name, columns.n_nan[i], columns.n_inf[i])}</td>
+          <td>${this.context.readOnly ? nothing : html`<button class="plain" title="how summaries of all runs show this metric" aria-label=${`define ${name}`} @click=${() => defineMetric(name, this.context)}>✎</button>`}</td>
         </tr>`)}</tbody></table></div>`;
   }
 

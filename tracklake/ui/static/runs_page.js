@@ -154,7 +154,7 @@ class RunsPage {
     return columns
       .map((column, index) => ({ name: column.name, index, type: column.type, label: format.label(column.name) }))
       .filter((column) => column.name !== "name")
-      .map((column) => ({ ...column, sort: this.sortOf(column.name), width: Math.max(WIDTHS[column.type] ?? 130, Math.min(220, 36 + 8.2 * column.label.length)) }));
+      .map((column) => ({ ...column, sort: this.sortOf(column.name), width: (this.baseline && column.type === "number" ? 62 : 0) + Math.max(WIDTHS[column.type] ?? 130, Math.min(220, 36 + 8.2 * column.label.length)) }));
   }
 
   sortOf(name) {

@@ -17,7 +17,7 @@ export function sheet(found) {
 export function frame(columns, { link } = {}) {
   const rows = columns[0]?.values.length ?? 0;
   const kind = (c) => (c.type === "number" ? "number" : "");
-  return html`<div class="scroll bare tall"><table class="sheet">
+  return html`<div class="scroll bare tall" tabindex="0"><table class="sheet frame">
     <thead><tr>${columns.map((c) => html`<th class=${kind(c)} title=${c.name}>${format.label(c.name)}</th>`)}</tr></thead>
     <tbody>${Array.from({ length: rows }, (_, i) => html`<tr>${columns.map((c) => html`<td class=${kind(c)} title=${format.exact(c.values[i], c.type)}>${link && c.name === "run_id" && c.values[i] !== null ? html`<a data-page href=${link(c.values[i])}>${c.values[i]}</a>` : format.value(c.values[i], c.type)}</td>`)}</tr>`)}</tbody>
   </table></div>`;
