@@ -124,7 +124,7 @@ def test_history_has_sealed_and_live_points_that_count(lake: tl.Lake):
         ("b", "loss", 0, 5.0, None), ("b", "loss", 1, 4.0, None), ("b", "loss", 2, 6.0, None),
     ]  # fmt: skip
     assert str([row[1:] for row in found if row[0] == "c"]) == (
-        "[('loss', 0, 7.0, None), ('loss', 1, None, None), ('note', 0, None, 'x'), ('ok', 1, None, 'true')]"
+        "[('loss', 0, 7.0, None), ('loss', 1, None, None), ('note', 0, None, 'x'), ('ok', 1, 1.0, 'true')]"
     )
     assert lake.sql("SELECT count(*) FROM points WHERE run_id = 'c'").item() == 5
 

@@ -242,9 +242,9 @@ QUESTIONS = {
     "config": (lambda lake: lake.runs(columns=["config.Lr"]), UnknownNameError, "did you mean 'config.lr'"),
     "order_by": (lambda lake: lake.runs(order_by="-summary.los"), UnknownNameError, "did you mean 'summary.loss'"),
     "where": (
-        lambda lake: lake.runs(where="lr > 0"),
+        lambda lake: lake.runs(where="lrr > 0"),
         UnknownNameError,
-        "unknown column 'lr'; did you mean 'config.lr'",
+        "unknown column 'lrr'; did you mean 'lr'",
     ),
     "plot": (lambda lake: lake.plot.curves("loss", by="lrr"), UnknownNameError, "unknown column 'lrr'; "),
     "limit": (lambda lake: lake.runs(limit=-1), QueryError, "limit=-1; it is a whole number, at least 0"),
@@ -315,14 +315,16 @@ WHERE = {
     "": "where='' is no condition in SQL: ",
     "select 1": "where='select 1' is no condition in SQL: ",
     '"config.lr" = 0.1; DROP TABLE runs': "is no condition in SQL: ",
-    "nofunction(state)": "is no condition in SQL: unsupported function 'nofunction'",
+    "nofunction(state)": "cannot be answered: ",
+    "lr > (SELECT max(lr) FROM runs)": "is no condition in SQL: it asks for tables; ask lake.sql",
     "state = finished": "unknown column 'finished'; ",
     "val/acc > 3": "unknown column 'val'; ",
-    "config.Lr > 0": "did you mean 'config.lr'",
-    "\"config.lr\" > 'x'": "cannot be answered: cannot compare string with numeric type (f64) (config.lr is Float64)",
-    '"config.lr"': "cannot be answered: filter predicate must be of type `Boolean`, got `Float64`",
-    "1": "where='1' cannot be answered: filter predicate must be of type `Boolean`",
+    "config.Lrr > 0": "did you mean 'config.lr'",
+    "\"config.lr\" > 'x'": " (config.lr is Float64)",
+    '"config.lr"': "cannot be answered: it is Float64, not true or false",
+    "1": "where='1' cannot be answered: it is Int32, not true or false",
     "'config.lr' > 0.5": "names no column; ",
+    "max(lr) > 0": "cannot be answered: it looks at many runs at once; ask lake.sql",
 }
 
 
@@ -341,7 +343,7 @@ def test_where_text_that_is_wrong(lake: tl.Lake, where: str):
     [
         (5, TypeError, "where= takes a polars expression or a SQL text; got 5 (int)"),
         (pl.col("config.Lr") > 1, UnknownNameError, "unknown column 'config.Lr'; did you mean 'config.lr'"),
-        (pl.col("config.lr"), QueryError, "cannot be answered: filter predicate must be of type `Boolean`"),
+        (pl.col("config.lr"), QueryError, "cannot be answered: it is Float64, not true or false"),
         (pl.col("config.lr").str.len_chars() > 1, QueryError, "cannot be answered: "),
     ],
 )
@@ -354,5 +356,5 @@ def test_where_expression_that_is_wrong(lake: tl.Lake, where: object, error: typ
 
 def test_where_that_is_right(lake: tl.Lake):
     """Quoted names, dotted names without quotes, and expressions ask the same."""
-    for where in ['"config.lr" < 0.2', "config.lr < 0.2 AND state = 'finished'", pl.col("config.lr") < 0.2]:
+    for where in ['"config.lr" < 0.2', "Config.LR < 0.2 AND state = 'finished'", pl.col("config.lr") < 0.2]:
         assert lake.runs(where=where)["run_id"].to_list() == ["one"]

@@ -95,6 +95,7 @@ class _World:
 
     def start(self, run_id: str, from_step: int | None = None) -> None:
         how = {"resume": "allow", "from_step": from_step} if self.has(run_id) else {}
+        how |= {"reinit": "create_new"}
         quiet = {"metadata": False}  # which would be said in a moment of its own choice
         self.open.append(tl.init(RUNS[run_id], id=run_id, dir=self.root, config={"of": run_id}, settings=quiet, **how))
         self.sessions.append((run_id, self.open[-1]._session.journal.session, how.get("from_step")))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 QUOTES = (
     """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
 )
+_ROW = "row of the run"
+_MANY = "it looks at many runs at once; ask lake.sql"
 _AS_LOGGED = " (as logged)"
 _ASKS_FOR_NAN = ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
 _ASKS_FOR_NULL = ("IsNull", "IsNotNull")
@@ -97,12 +99,16 @@ def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_cond
         frame = columns.frame(build(["run_id", *columns.wanted]))
         edited = rewriting.applied(parsed.text, columns.edits(frame))
         value = edited.removeprefix(parser.CONDITION).removesuffix("\n)")
-        cursor.register("runs_in_question", _Registered(frame.with_row_index("row of the run")))
-        shown = f"({value}\n)" + ("::BOOLEAN" if is_condition else "")
-        select = f'SELECT {shown} AS value FROM runs_in_question ORDER BY "row of the run"'  # noqa: S608 - one expression
-        return _run(engine, cursor, select, label, columns, frame)
+        cursor.register("runs_in_question", _Registered(frame.with_row_index(_ROW)))
+        select = f'SELECT ({value}\n) AS value FROM runs_in_question ORDER BY "{_ROW}"'  # noqa: S608 - one expression
+        values = _run(engine, cursor, select, label, columns, frame)
     finally:
         cursor.close()
+    if len(values) != frame.height:
+        raise QueryError(f"{label} cannot be answered: {_MANY}")
+    if is_condition and values.dtype not in (pl.Boolean, pl.Null):
+        raise QueryError(f"{label} cannot be answered: it is {values.dtype}, not true or false")
+    return values
 
 
 def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> parser.SqlText:
@@ -110,7 +116,8 @@ def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], An
         return parser.parse_condition(text, execute=execute)
     except QueryError as error:
         reason = str(error).partition("\nLINE")[0]
-        raise QueryError(f"{label} is no condition in SQL: {reason}; {QUOTES}") from None
+        what = "condition" if label.startswith("where") else "expression"
+        raise QueryError(f"{label} is no {what} in SQL: {reason}; {QUOTES}") from None
 
 
 def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextColumns, frame: pl.DataFrame) -> pl.Series:
@@ -121,7 +128,10 @@ def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextCol
     except duckdb.OutOfMemoryException:
         raise QueryError(results.over_memory(engine.limits)) from None
     except duckdb.Error as error:
-        message = columns.spelled(str(error).partition("\n")[0])
+        first, *hints = str(error).splitlines()
+        message = columns.spelled(" ".join([first, *(line for line in hints if line.startswith("Did you mean"))]))
+        if _ROW in message:
+            raise QueryError(f"{label} cannot be answered: {_MANY}") from None
         types = ", ".join(f"{name} is {dtype}" for name, dtype in columns.types(frame).items())
         raise QueryError(f"{label} cannot be answered: {message}{types and f' ({types})'}") from None
 

@@ -68,6 +68,16 @@ class Column(NamedTuple):
     """The tables of the innermost FROM to which it may belong."""
     is_dotted: bool = False
     """Whether it is the name of a column with dots, written without quotes."""
+    is_qualified: bool = False
+    """Whether its first part is a table of the text."""
+
+    def dotted(self) -> Column:
+        """Return the column whose name its parts are, with dots between them.
+
+        >>> Column(("loss", "min"), at=7).dotted().parts
+        ('loss.min',)
+        """
+        return self._replace(parts=(".".join(self.parts),), is_dotted=True)
 
     @property
     def name(self) -> str:
@@ -145,12 +155,16 @@ def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) 
     if tree["error"]:
         raise QueryError(f"{tree['error_message']}")
     node = tree["statements"][0]["node"] if len(tree["statements"]) == 1 else {}
-    is_one = node.get("type") == "SELECT_NODE" and not node["modifiers"] and not node["group_expressions"]
+    if not node or not text.strip():
+        raise QueryError("it is not one condition")
+    is_one = node["type"] == "SELECT_NODE" and not node["modifiers"] and not node["group_expressions"]
     if not is_one or any(node[part] is not None for part in ("having", "qualify", "sample")):
         raise QueryError("it is not one condition")
     reader = _Reader(SqlText(select), {}, 0)
     reader.scopes.append([])
     reader.visit(node["where_clause"])
+    if reader.found.tables or node["where_clause"].get("class") == "SUBQUERY":
+        raise QueryError("it asks for tables; ask lake.sql")
     return reader.found
 
 
@@ -320,12 +334,13 @@ class _Reader:
         parts, is_dotted = tuple(node["column_names"]), False
         scope = self.scopes[-1] if self.scopes else []
         tables = [t for scope in self.scopes for t in scope]
-        if len(parts) > 1 and parts[0] in _DOTTED and not any(parts[0] in (_alias(t), _name(t)) for t in tables):
+        qualified = any(parts[0].casefold() in (_alias(t), _name(t)) for t in tables)
+        if len(parts) > 1 and parts[0] in _DOTTED and not qualified:
             parts, is_dotted = (".".join(parts),), True
         owners = [t for t in scope if len(parts) == 1 or parts[-2].casefold() in (_alias(t), _name(t))]
         own = tuple(_name(t) for t in owners if not any(_name(t) in names for names in self.defined))
         length = int(node.get("query_location_length", 0))
-        self.found.columns.append(Column(parts, self._at(node), length, use, own, is_dotted))
+        self.found.columns.append(Column(parts, self._at(node), length, use, own, is_dotted, qualified))
         for table in scope:
             if len(parts) == 1 and parts[0].casefold() in (_alias(table), _name(table)):
                 self.found.whole.add(_name(table))

@@ -89,8 +89,19 @@ class _Question:
         self.frames = {name.casefold(): value for name, value in params.items() if is_frame(value)}
         self.values = {name: value for name, value in params.items() if not is_frame(value)}
         self.parsed = parser.parse(text, params=self.values, execute=lambda q, p: cursor.execute(q, p).fetchall())
+        self.parsed.columns = [self._plain(column) for column in self.parsed.columns]
         self.aliases: dict[str, str] = {}
         """Names in the text that are short for a column of runs."""
+
+    def _plain(self, column: Column) -> Column:
+        """Return a column of runs whose name has dots and no quotes, such as loss.min, as one name."""
+        if len(column.parts) == 1 or column.is_qualified or "runs" not in self.parsed.tables:
+            return column
+        try:
+            self.table.names.resolve(".".join(column.parts), any_case=True)
+        except UnknownNameError:
+            return column
+        return column.dotted()._replace(tables=("runs",))
 
     def answer(self, find: Callable[[str], Any]) -> pl.DataFrame:
         import duckdb
