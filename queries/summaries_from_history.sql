@@ -14,7 +14,8 @@
 --          lo, hi                            the lowest and the highest step, None included
 --
 -- No aggregate here sees a NaN: duckdb takes it for the greatest number, other engines skip it or return it. No tie is left
--- to the engine. Infinities are added by hand, because stddev_samp raises on them. kind 5 is None.
+-- to the engine. Infinities are added by hand, because stddev_samp raises on them. kind 5 is None, 6 a value
+-- that a later call of its row replaced by a name above or under it.
 
 with live as (
     select points.*
@@ -34,7 +35,7 @@ resolved as (
         value is not null and not isnan(value) as is_number,
         value is not null and isfinite(value) as is_finite
     from ranked
-    where age = 1
+    where age = 1 and kind <> 6
 ),
 
 bounds as (

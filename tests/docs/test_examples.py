@@ -23,7 +23,26 @@ WITHOUT = {
     "plots/figure": {"start_engine"},  # a thread, and nothing to see
     "tracking/open_runs": {"OpenRuns.forget_in_child"},  # a fork
     "query/run_table": {"RunTable.names"},  # what is there is shown by its class
-    "storage/table/snapshot": {"Snapshot.disputed"},  # sessions that disagree take a page
+    "query/derived_snapshot": {"applied", "inputs_of"},  # steps of computing what DerivedSnapshot shows
+    "query/text_columns": {f"TextColumns.{name}" for name in ("wanted", "frame", "edits", "spelled", "types")},
+    "query/wrapped_snapshot": {
+        f"WrappedSnapshot.{name}"
+        for name in (
+            "n_stored",
+            "alive",
+            "live_points",
+            "history_files",
+            "metrics_of",
+            "points",
+            "pieces",
+            "comes_in_order",
+        )
+    },  # what they pass on is shown where it comes from
+    "storage/table/snapshot_view": {
+        "SnapshotView.disputed",
+        "SnapshotView.logged",
+        "SnapshotView.computed",
+    },  # sessions that disagree take a page
     "cli/terminal": {"height", "width"},  # of whatever terminal there is
 }
 """What needs more to be shown than an example can hold."""
@@ -47,7 +66,9 @@ def is_exempt(node: ast.FunctionDef) -> bool:
     """Tell whether another text shows it: the help of a command, the getter of a setter, the owner of a stub."""
     decorators = " ".join(map(ast.unparse, node.decorator_list))
     is_stub = ast.unparse(node.body[-1]) == "raise NotImplementedError"
-    return is_stub or any(word in decorators for word in (".command(", ".group(", ".setter", "overload"))
+    return is_stub or any(
+        word in decorators for word in (".command(", ".group(", ".setter", "overload", "abstractmethod")
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -20,9 +20,11 @@ from polars.testing import assert_frame_equal
 
 import tracklake as tl
 from tracklake.compute import points
+from tracklake.errors import RunError
 from tracklake.schema import statistics, values
 from tracklake.schema.tables import STATES
 from tracklake.storage.journal import clock, writer
+from tracklake.storage.local import LocalStorage
 
 QUERY = (Path(__file__).parents[2] / "queries" / "summaries_from_history.sql").read_text()
 EXAMPLES = settings().max_examples // 4  # each is a lake that is asked about thirty questions
@@ -81,8 +83,14 @@ class _World:
     open: list[tl.Run] = field(default_factory=list)
     sessions: list[tuple[str, int, int | None]] = field(default_factory=list)
     """(run id, session, from_step) in order of their beginning."""
-    points: list[tuple[str, int, str, int, values.Stored]] = field(default_factory=list)
-    """(run id, session, metric, step, value) in the order in which they were said."""
+    points: list[tuple[str, int, str, int, values.Stored, int]] = field(default_factory=list)
+    """(run id, session, metric, step, value, call) in the order in which they were said."""
+    calls: int = 0
+
+    @property
+    def spent(self) -> Path:
+        """Where the journals are kept that were sealed to their end, and so deleted."""
+        return self.root.with_name("spent")
 
     def __post_init__(self) -> None:
         self.kept = tl.open(self.root, create=True)
@@ -97,8 +105,10 @@ class _World:
         how = {"resume": "allow", "from_step": from_step} if self.has(run_id) else {}
         how |= {"reinit": "create_new"}
         quiet = {"metadata": False}  # which would be said in a moment of its own choice
-        self.open.append(tl.init(RUNS[run_id], id=run_id, dir=self.root, config={"of": run_id}, settings=quiet, **how))
-        self.sessions.append((run_id, self.open[-1]._session.journal.session, how.get("from_step")))
+        with contextlib.suppress(RunError):  # from a step beyond the end
+            started = tl.init(RUNS[run_id], id=run_id, dir=self.root, config={"of": run_id}, settings=quiet, **how)
+            self.open.append(started)
+            self.sessions.append((run_id, started._session.journal.session, how.get("from_step")))
 
     def has(self, run_id: str) -> bool:
         return any(run_id == known for known, _, _ in self.sessions)
@@ -107,7 +117,9 @@ class _World:
         run = self.session(index)
         at = run.step if step is None else step
         stored = [(name, values.store(value, name=name)) for name, value in row.items()]
-        self.points += [(run.id, run._session.journal.session, name, at, value) for name, value in stored]
+        self.calls += 1
+        session = run._session.journal.session
+        self.points += [(run.id, session, name, at, value, self.calls) for name, value in stored]
         run.log(row, step=step, commit=commit)
         if run._session._sealer:
             run._session._sealer.join()
@@ -153,7 +165,13 @@ class _World:
         """Give what a dict holds after all points that are not rewound are put into it in order."""
         cutoff = {session: limit for _, session, limit in self.cutoffs().iter_rows()}
         kept = (p for p in self.points if cutoff[p[1]] is None or p[3] < cutoff[p[1]])
-        held = {(run, metric, step): (x.value, x.ival, x.text, x.kind) for run, _, metric, step, x in kept}
+        held: dict[tuple[str, str, int], tuple[Any, ...]] = {}
+        calls: dict[tuple[str, str, int], int] = {}
+        for run, _, metric, step, x, call in kept:
+            for key in [k for k in held if k[0] == run and k[2] == step and are_relatives(k[1], metric)]:
+                if calls[key] != call:  # names of one call do not replace each other
+                    del held[key]
+            held[run, metric, step], calls[run, metric, step] = (x.value, x.ival, x.text, x.kind), call
         schema = {"run_id": pl.String, "metric": pl.String, "step": pl.Int64}
         schema |= {"value": pl.Float64, "ival": pl.Int64, "text": pl.String, "kind": pl.Int8}
         return pl.DataFrame([(*key, *held[key]) for key in sorted(held)], schema=schema, orient="row")
@@ -162,8 +180,15 @@ class _World:
         """Give a lake that holds the same journals and no partition."""
         other = self.root.with_name("unsealed")
         shutil.copytree(self.root / "journal", other / "journal")
+        if self.spent.exists():
+            shutil.copytree(self.spent, other / "journal", dirs_exist_ok=True)
         shutil.copy(self.root / "tracklake.json", other)
         return tl.open(other)
+
+
+def are_relatives(one: str, other: str) -> bool:
+    """Say whether one dotted name is above the other."""
+    return one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 @contextlib.contextmanager
@@ -177,6 +202,7 @@ def world(folder: Path, *, seed: int = 0, rotate_at: int = 1 << 20, same: int = 
         patch.setattr(clock, "time", SimpleNamespace(time_ns=lambda: next(ticks)))
         patch.setattr(writer, "secrets", SimpleNamespace(randbits=random.Random(seed).getrandbits))
         patch.setattr(writer, "ROTATE_AT", rotate_at)
+        patch.setattr(LocalStorage, "delete", delete_but_keep_journals)
         made = _World(folder / "lake")
         try:
             yield made
@@ -184,6 +210,19 @@ def world(folder: Path, *, seed: int = 0, rotate_at: int = 1 << 20, same: int = 
             for run in made.open:
                 run.finish()
             shutil.rmtree(folder)
+
+
+def delete_but_keep_journals(storage: LocalStorage, name: str) -> bool:
+    """Delete a file as storage does, but for a journal, which is put aside."""
+    file = storage.path(name)
+    if not file.exists():
+        return False
+    if name.startswith("journal/"):
+        aside = storage.root.with_name("spent")
+        aside.mkdir(exist_ok=True)
+        shutil.copy(file, aside)
+    file.unlink()
+    return True
 
 
 def stored_in(lake: tl.Lake) -> dict[str, Any]:

@@ -33,10 +33,10 @@ def of_project(snapshot: SnapshotView, project: str) -> SnapshotView:
     run_ids = first.filter(pl.col("project") == project)["run_id"].to_list()
     if not run_ids:
         raise UnknownNameError.nearest("project", project, first["project"].unique())
-    return snapshot if len(run_ids) == first.height else ProjectSnapshot(snapshot, run_ids)
+    return snapshot if len(run_ids) == first.height else _ProjectSnapshot(snapshot, run_ids)
 
 
-class ProjectSnapshot(WrappedSnapshot):
+class _ProjectSnapshot(WrappedSnapshot):
     """A snapshot in which there are no runs but some."""
 
     def __init__(self, inner: SnapshotView, run_ids: Collection[str]) -> None:

@@ -62,7 +62,16 @@ def refuse_mixed(column: Column, name: str, text: str, *, sql: str) -> QueryErro
 
 
 class TextColumns:
-    """The columns that a condition names, each under a name of its own in the frame that it is asked of."""
+    """The columns that a condition names, each under a name of its own in the frame that it is asked of.
+
+    >>> import duckdb
+    >>> from tracklake.sandbox.parser import parse_condition
+    >>> table = example()._view.runs
+    >>> parsed = parse_condition("lr > 0.05", execute=lambda q, p: duckdb.execute(q, p).fetchall())
+    >>> columns = TextColumns(parsed, table.names, label="")
+    >>> columns.wanted, columns.frame(table.select(wanted=columns.wanted)).columns
+    (['config.lr'], ['column_0'])
+    """
 
     def __init__(self, parsed: SqlText, names: ColumnNames, *, label: str) -> None:
         self._parsed = parsed
