@@ -25,7 +25,7 @@ with scores as (
 labels as (
     select run_id, "group" as label from runs where $by = 'group'
     union all
-    select run_id, coalesce(text, regexp_replace(cast(value as varchar), '\.0$', '')) from config where key = $by and $by <> 'group'
+    select run_id, label from config where key = $by and $by <> 'group'
 ),
 
 grouped as (

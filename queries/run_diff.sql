@@ -11,7 +11,7 @@
 -- What is equal in both is left out.
 
 with said as (
-    select 'config' as what, run_id, key, value, text from config where run_id in ($a, $b)
+    select 'config' as what, run_id, key, value, label as text from config where run_id in ($a, $b)
     union all
     select 'summary' as what, run_id, metric as key, value, text
     from summaries

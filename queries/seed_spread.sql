@@ -22,7 +22,7 @@ with scores as (
 ),
 
 settings as (
-    select run_id, string_agg(concat(key, '=', coalesce(text, regexp_replace(cast(value as varchar), '\.0$', ''))), ', ' order by key) as config
+    select run_id, string_agg(concat(key, '=', label), ', ' order by key) as config
     from config
     where key <> $seed
     group by run_id

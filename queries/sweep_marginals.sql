@@ -22,14 +22,14 @@ with scores as (
 settings as (
     select
         config.key,
-        coalesce(config.text, regexp_replace(cast(config.value as varchar), '\.0$', '')) as setting,
+        config.label as setting,
         max(config.value) as number,
         count(*) as runs,
         avg(scores.value) as mean,
         median(scores.value) as median,
         case when $goal = 'min' then min(scores.value) else max(scores.value) end as best
     from scores join config on config.run_id = scores.run_id
-    group by config.key, coalesce(config.text, regexp_replace(cast(config.value as varchar), '\.0$', ''))
+    group by config.key, config.label
 ),
 
 spreads as (

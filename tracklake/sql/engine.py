@@ -138,6 +138,7 @@ class _Question:
                     raise AmbiguousNameError(f"{error}{pointing(self.text, column.at)}") from None
                 except UnknownNameError:
                     continue
+                self.__dict__.pop("_runs_built", None)
                 return True
         return False
 
@@ -162,7 +163,11 @@ class _Question:
         asked = [name + IS_NAN for name in self._named("asked for NaN") if self.table.names.find(name + IS_NAN)]
         short = [column for column in self.aliases.values() if column not in names]
         built = self.table.select(wanted=[*names, *(name for name in [*asked, *short] if name not in names)])
-        built = built.with_columns(built[column].alias(name) for name, column in self.aliases.items())
+        flags = {name + IS_NAN: column for name, column in self.aliases.items() if built[column].dtype.is_float()}
+        built = built.with_columns(
+            *(built[column].alias(name) for name, column in self.aliases.items()),
+            *(built[column].is_nan().alias(name) for name, column in flags.items()),
+        )
         return pl.DataFrame([without_nan(series) for series in built])
 
     def _named(self, use: str) -> list[str]:
@@ -175,7 +180,8 @@ class _Question:
 
     def _edit(self, column: Column) -> Edit | None:
         text = None
-        if "runs" in column.tables and (name := _found(self.table, column.name)):
+        name = self.aliases.get(column.name) or _found(self.table, column.name)
+        if "runs" in column.tables and name:
             text = self.table.names.text_part(name, self._runs_built)
             if text and column.use == "other" and not any(c.name == text for c in self.parsed.columns):
                 raise refuse_mixed(column, name, text, sql=self.text)

@@ -5,7 +5,8 @@ Each is built with no more than a text asks of it: the rows of the runs and metr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from tracklake.compute import scans, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.query.column_names import BASE
 from tracklake.query.derivations import Derivations
+from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
@@ -29,7 +31,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "runs": BASE,
     "summaries": ("run_id", "project", "metric", "stat", "value", "text", "is_nan"),
     "history": ("run_id", "project", "metric", "step", "time", "value", "text", "is_nan"),
-    "config": ("run_id", "project", "key", "value", "text", "is_nan"),
+    "config": ("run_id", "project", "key", "value", "text", "is_nan", "label"),
     "definitions": (
         "project", "name", "kind", "summary", "goal", "step_metric", "step_sync", "hidden",
         "expression", "description", "unit", "runs",
@@ -168,21 +170,46 @@ def _resolved(
 
 
 def config(table: RunTable) -> pl.DataFrame:
-    """Return the config of every run, one row a (run, key).
+    """Return the config of every run, one row a (run, key); None is a value, with neither number nor text.
+
+    `label` tells all values apart, whatever their kinds.
 
     >>> config(example()._view.runs).rows()
-    [('fast', 'example', 'lr', 0.1, None, False), ('slow', 'example', 'lr', 0.01, None, False)]
+    [('fast', 'example', 'lr', 0.1, None, False, '0.1'), ('slow', 'example', 'lr', 0.01, None, False, '0.01')]
     """
     key = pl.col("column").str.strip_prefix("config.").alias("key")
-    values = table.config.filter(pl.col("kind") != Kind.NULL).select(
+    stored = ["kind", "value", "ival", "text"]
+    distinct = table.config.select(stored).unique()
+    labels = pl.Series("label", [_label(values.restore(*row)) for row in distinct.iter_rows()], dtype=pl.String)
+    labelled = table.config.join(distinct.with_columns(labels), on=stored, nulls_equal=True)
+    rows = labelled.select(
         "run_id",
         key,
-        pl.col("value").fill_nan(None),
+        pl.when(pl.col("kind") != Kind.BOOL).then("value").fill_nan(None),
         typed_columns.in_words(),
         pl.col("value").is_nan().fill_null(value=False).alias("is_nan"),
+        "label",
     )
     runs = table.summaries.runs.select("run_id", "project")
-    return values.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
+    return rows.join(runs, on="run_id", maintain_order="left").select(COLUMNS["config"]).sort("run_id", "key")
+
+
+def _label(value: Any) -> str:
+    """Return a value of config as text: no two values have the same."""
+    if isinstance(value, str):
+        return repr(value) if _is_like_another(value) else value
+    if isinstance(value, float):
+        return repr(value + 0.0)  # -0.0 is 0.0
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _is_like_another(text: str) -> bool:
+    """Say whether a text reads like a value that is no text, or like a text in quotes."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return text[:1] in ("'", '"') or text.strip().lower() in ("nan", "inf", "-inf")
+    return True
 
 
 def definitions(table: RunTable) -> pl.DataFrame:
