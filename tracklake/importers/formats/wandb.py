@@ -162,12 +162,18 @@ class _Reading:
         self._steps.append(step)
         usable = isinstance(timestamp, int | float) and math.isfinite(timestamp)
         self._times.append(int(timestamp * 1e6) if usable else self._times[-1] if at else record.start or 0)
+        columns = self._columns
         for key, value in values.items():
-            if isinstance(value, dict) and "_type" not in value:
+            if type(value) is dict and "_type" not in value:
                 for name, below in naming.flatten({key or "_": value}).items():
                     self._point(name, at, below)
-            else:
-                self._point(key, at, value)
+                continue
+            column = columns.get(key)
+            if column is None:
+                column = columns[key] = _Columns()
+            column.rows.append(at)
+            column.values.append(value)
+        self._n_points += len(values)
         if not values:
             self._point("_step", at, step)  # an empty row
 
@@ -224,12 +230,21 @@ class _Reading:
         if record is None:
             yield Remark(self._source.path, "it does not say which run it is of", is_loss=True)
             return
-        record.config = {key: value for key, value in self._config.items() if key != "_wandb"}
+        record.config = {key: value for key, value in self._decoded(self._config).items() if key != "_wandb"}
         record.definitions = self._statements
         record.metadata = {**_beside(self._source), **record.metadata}
-        entries = {key: value for key, value in self._summary.items() if key not in _OWN}
+        entries = {key: value for key, value in self._decoded(self._summary).items() if key not in _OWN}
         record.summary = {key: value for key, value in entries.items() if self._is_edit(key, value)}
         record.expected = entries
+
+    def _decoded(self, entries: dict[str, Any]) -> dict[str, Any]:
+        values = {}
+        for key, value in entries.items():
+            try:
+                values |= wb.decoded({key: value})
+            except ValueError as error:
+                self.faults.append(str(error))
+        return values
 
     def _is_edit(self, key: str, value: Any) -> bool:
         """Tell whether an entry of the summary was set by hand: history does not say it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import DefinitionError
 from tracklake.importers.readers import protobuf
-from tracklake.importers.readers.protobuf import double, fields, message, text, whole, zigzag
+from tracklake.importers.readers.protobuf import double, fields, message, text, varint, whole, zigzag
 from tracklake.schema import definitions
 
 if TYPE_CHECKING:
@@ -68,6 +68,48 @@ def item(data: bytes) -> tuple[str, tuple[str, ...], Any]:
     return key, path, value
 
 
+def plain_items(data: bytes) -> tuple[list[tuple[str, bytes]], list[tuple[int, int | bytes]]]:
+    """Return the key and JSON text of each item that has one key, and all other fields of a record.
+
+    This is the way of nearly every value of a file, so it looks at bytes where they usually stand.
+
+    >>> plain_items(bytes([0x0A, 7, 0x12, 1]) + b"a" + bytes([0x82, 0x01, 1]) + b"7" + bytes([0x12, 2, 0x08, 5]))
+    ([('a', b'7')], [(2, b'\\x08\\x05')])
+    """
+    items: list[tuple[str, bytes]] = []
+    at, end = 0, len(data)
+    names = _names
+    try:
+        while at < end and data[at] == 0x0A:  # noqa: PLR2004 - an item
+            begin, size = at + 2, data[at + 1]
+            if size >= 128:  # noqa: PLR2004 - the continuation bit
+                size, begin = varint(data, at + 1, end)
+            stop = begin + size
+            key = begin + 2
+            key_stop = key + data[begin + 1]
+            value, length = key_stop + 3, data[key_stop + 2]
+            if length >= 128:  # noqa: PLR2004 - likewise
+                length, value = varint(data, key_stop + 2, end)
+            is_plain = data[begin] in (0x0A, 0x12) and data[begin + 1] < 128  # noqa: PLR2004 - likewise
+            if not is_plain or data[key_stop : key_stop + 2] != b"\x82\x01" or value + length != stop or stop > end:
+                break
+            raw = data[key:key_stop]
+            name = names.get(raw)
+            if name is None:
+                name = raw.decode("utf-8", "replace")
+                if len(names) < _MOST_NAMES:
+                    names[raw] = name
+            items.append((name, data[value:stop]))
+            at = stop
+    except (IndexError, ValueError):
+        pass  # it is looked at again, field by field
+    return items, list(fields(data, at))
+
+
+_names: dict[bytes, str] = {}
+_MOST_NAMES = 100_000
+
+
 def row(data: bytes) -> tuple[dict[str, Any], int | None]:
     """Return the values of a history record by key, nested ones in dicts, and its step where it says one.
 
@@ -76,7 +118,10 @@ def row(data: bytes) -> tuple[dict[str, Any], int | None]:
     """
     values: dict[str, Any] = {}
     step = None
-    for number, raw in fields(data):
+    items, rest = plain_items(data)
+    for name, text_of_value in items:
+        values[name] = value_of(text_of_value)
+    for number, raw in rest:
         if number == 1:
             key, path, value = item(message(raw))
             if path:
@@ -98,14 +143,15 @@ def _put(values: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 def updates(data: bytes) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
-    """Return what a summary or config record sets, nested, and the paths that it removes.
+    """Return what a summary or config record sets, nested and not decoded, and the paths that it removes.
 
     >>> updates(bytes([0x0A, 7, 0x0A, 1]) + b"a" + bytes([0x82, 0x01, 1]) + b"7")
-    ({'a': 7}, [])
+    ({'a': b'7'}, [])
     """
-    values: dict[str, Any] = {}
+    items, rest = plain_items(data)
+    values: dict[str, Any] = {name: Undecoded(raw) for name, raw in items}
     removed = []
-    for number, raw in fields(data):
+    for number, raw in rest:
         if number in (1, 2):
             key, path, value = item(message(raw))
             if number == 1:
@@ -113,6 +159,19 @@ def updates(data: bytes) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
             else:
                 removed.append(path or (key,))
     return values, removed
+
+
+class Undecoded(bytes):
+    """JSON text that is decoded when it is wanted: of what is said again and again only the last is."""
+
+
+def decoded(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return entries with their values decoded. ValueError for no JSON.
+
+    >>> decoded({"a": Undecoded(b"7"), "b": {"c": 1}})
+    {'a': 7, 'b': {'c': 1}}
+    """
+    return {key: value_of(bytes(value)) if isinstance(value, Undecoded) else value for key, value in entries.items()}
 
 
 def update(target: dict[str, Any], values: Mapping[str, Any], removed: list[tuple[str, ...]]) -> None:
