@@ -55,7 +55,8 @@ class Publication:
     """
 
     def __init__(self, reader: SnapshotReader, *, dry_run: bool = False, replace: bool = False) -> None:
-        self.recorded = RecordedSources(reader.snapshot())
+        snapshot = reader.snapshot()
+        self.recorded = RecordedSources(snapshot, reader.catalog.records.statements)
         self.runs: Counter[str] = Counter()
         """New points of each run of which anything is new."""
         self.projects: dict[str, set[str]] = {}
@@ -66,7 +67,7 @@ class Publication:
         """Samples of system metrics."""
         self._began = time.monotonic()
         self._catalog = reader.catalog
-        self._snapshot = reader.snapshot()
+        self._snapshot = snapshot
         self._open: dict[int, OpenSession] = {}
         self._over: list[OpenSession] = []
         self._n_pending = 0
@@ -108,13 +109,16 @@ class Publication:
         self._ended[session_of(record.identity, record.session)] = ended
         return ended
 
-    def add_contents(self, contents: Iterable[Contents], *, project: str, advance: Callable[[float], object]) -> None:
+    def add_contents(self, contents: Iterable[Contents], *, advance: Callable[[float], object]) -> None:
         """Write partitions of sessions that nobody has begun."""
         for one in contents:
             self._store(one)
             advance(one.points.height)
             self._table_sessions |= set(one.records.files["session"])
-            self._count(project, one.records.files["run_id"], one.points)
+            for project, run_id in one.records.files.select("project", "run_id").iter_rows():
+                self.runs[run_id] += 0
+                self.projects.setdefault(project, set()).add(run_id)
+            self._count(one.points)
 
     @property
     def sessions(self) -> list[OpenSession]:
@@ -186,7 +190,7 @@ class Publication:
         if files:
             contents = Contents(points.sort(pl.concat([pl.DataFrame(schema=POINTS), *frames])), _records(files, rows))
             self._store(contents)
-            self._count(None, pl.Series(dtype=pl.String), contents.points)
+            self._count(contents.points)
 
     def _written_samples(self, session: int) -> pl.DataFrame:
         files = [self._catalog.storage.fetch(partition.history) for partition in self._written]
@@ -202,10 +206,7 @@ class Publication:
         if not self._is_dry:
             self._written.append(partitions.write(self._catalog.storage, contents))
 
-    def _count(self, project: str | None, run_ids: pl.Series, frame: pl.DataFrame) -> None:
-        if project is not None:
-            self.projects.setdefault(project, set()).update(run_ids)
-            self.runs.update(dict.fromkeys(run_ids, 0))
+    def _count(self, frame: pl.DataFrame) -> None:
         if frame.height:
             starts = sorted_groups.group_starts(frame, by=("run_id",)).arg_true()
             lengths = starts.slice(1).append(pl.Series([frame.height], dtype=starts.dtype)) - starts

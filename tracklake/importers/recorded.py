@@ -52,8 +52,13 @@ class RecordedSources:
     0
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, sealed: pl.DataFrame | None = None) -> None:
+        """Look at a snapshot; `sealed` are all statements of partitions, those of deleted runs too."""
         self._snapshot = snapshot
+        self._deleted: dict[str, str] = {}
+        if sealed is not None and snapshot.deleted:
+            is_deleted = pl.col("run_id").is_in(list(snapshot.deleted)) & (pl.col("key") == "source")
+            self._deleted = dict(sealed.filter(is_deleted).select("text", "run_id").iter_rows())
         sources = snapshot.facts("source")
         self._by_identity: dict[str, str] = dict(sources.select("text", "run_id").iter_rows())
         self._taken = {run_id.casefold() for run_id in [*snapshot.files["run_id"].unique(), *snapshot.deleted]}
@@ -72,12 +77,17 @@ class RecordedSources:
         known = self._by_identity.get(record.identity)
         if known is not None:
             return known
-        run_id = clean_run_id(record.run_id)
-        if run_id.casefold() in self._taken:
-            run_id = f"{run_id}-{hashlib.sha256(record.identity.encode()).hexdigest()[:_SUFFIX]}"
+        run_id = self.free_id(clean_run_id(record.run_id), of=record.identity)
         self._by_identity[record.identity] = run_id
-        self._taken.add(run_id.casefold())
         return run_id
+
+    def deleted_run(self, record: RunRecord) -> str | None:
+        """Return the id of the record's run if it is deleted in the lake.
+
+        >>> from tracklake.importers.readers.records import RunRecord
+        >>> RecordedSources(example()._view.snapshot).deleted_run(RunRecord("csv:a", run_id="a"))
+        """
+        return self._deleted.get(record.identity)
 
     def is_free(self, run_ids: Iterable[str]) -> bool:
         """Tell whether the lake has none of these ids, in any case.
@@ -86,6 +96,17 @@ class RecordedSources:
         False
         """
         return not any(run_id.casefold() in self._taken for run_id in run_ids)
+
+    def free_id(self, run_id: str, *, of: str) -> str:
+        """Return an id that no other run has: the one asked for, else with a suffix that follows from `of`.
+
+        >>> RecordedSources(example()._view.snapshot).free_id("slow", of="7")
+        'slow-7902699b'
+        """
+        if run_id.casefold() in self._taken:
+            run_id = f"{run_id}-{hashlib.sha256(of.encode()).hexdigest()[:_SUFFIX]}"
+        self._taken.add(run_id.casefold())
+        return run_id
 
     def next_file(self, session: int) -> int:
         """Return the number of the next file of a session: 0 if the lake has nothing of it.

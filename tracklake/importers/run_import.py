@@ -185,10 +185,20 @@ def _import_source(
             if isinstance(item, RunRecord):
                 if record is not None:
                     publication.end(record)
-                record = item
+                record = None
                 n_runs += 1
+                deleted = publication.recorded.deleted_run(item)
+                if deleted is not None:
+                    text = (
+                        f"run {deleted!r} is deleted in the lake and stays so; lake.restore({deleted!r}) brings it back"
+                    )
+                    report.remarks.append(Remark(source.path, text))
+                    continue
+                record = item
                 publication.begin(record, {**facts, "source": record.identity})
             elif isinstance(item, Points):
+                if record is None:  # of a deleted run
+                    continue
                 n_points += publication.add(item)
             elif item.is_loss:
                 report.unread.append(Unread(item.path, item.text))

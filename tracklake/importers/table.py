@@ -67,7 +67,7 @@ def import_table(reader: SnapshotReader, source: Table, layout: Layout) -> Impor
     total = len(rows.run) * rows.metrics.width
     with progress("importing points", total=total) as advance:
         if publication.recorded.is_free(runs.ids):
-            publication.add_contents(contents(rows, runs), project=layout.project, advance=advance)
+            publication.add_contents(contents(rows, runs), advance=advance)
         else:
             _add_run_by_run(publication, rows, runs)
     return publication.commit()

@@ -14,6 +14,7 @@
 - `page_methods`: what a lake shows in a browser, and reports; a part of `Lake`.
 - `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
 - `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.
+- `transfer`: runs of one lake in another: merged without duplicates, and compared.
 """
 
 from __future__ import annotations

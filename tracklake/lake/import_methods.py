@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tracklake.common import arguments
 from tracklake.importers import run_import
 from tracklake.importers import table as tables
 from tracklake.importers.readers.records import ImportOptions, Restart
 from tracklake.importers.table import Layout
+from tracklake.lake import transfer
 from tracklake.lake.base import LakeBase
 from tracklake.schema import run_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import polars as pl
 
     from tracklake.importers.publish import Imported
     from tracklake.importers.run_import import ImportReport
@@ -53,6 +56,37 @@ class ImportMethods(LakeBase):
         id_columns = arguments.texts("run_columns", run_columns)
         config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
         return tables.import_table(self._reader, table, Layout(id_columns, config, step, metrics, project))
+
+    def merge(self, other: Self | str | os.PathLike[str]) -> Imported:
+        """Copy the runs of another lake into this one, by one commit, with arrays and system metrics.
+
+        What is here already, told by its session, is not copied again; of a run that grew there comes what is new. A
+        run whose id another run has here gets a suffix. Lake-level definitions and deleted runs stay where they are.
+        Raises LakeError for a run that is still running there.
+
+        >>> lake, other = example(), tl.open("other", create=True)
+        >>> other.merge(lake), other.merge(lake)[:2]
+        (Imported(runs=2, points=12, partitions=1), (0, 0))
+        """
+        there = other if isinstance(other, LakeBase) else type(self)(other)
+        return transfer.merge(
+            self._reader,
+            self._storage,
+            other=there._reader.snapshot(),
+            other_storage=there._storage,  # noqa: SLF001
+        )
+
+    def diff(self, other: Self | str | os.PathLike[str]) -> pl.DataFrame:
+        """In which runs do two lakes differ? One row a run: run_id, change, metrics.
+
+        `change` is "only here", "only there" or "differs", for which `metrics` names those whose points differ.
+
+        >>> lake, other = example(), tl.open("other", create=True)
+        >>> lake.diff(other).select("run_id", "change").rows()
+        [('fast', 'only here'), ('slow', 'only here')]
+        """
+        there = other if isinstance(other, LakeBase) else type(self)(other)
+        return transfer.difference(self._reader.snapshot(), there._reader.snapshot())  # noqa: SLF001
 
     def import_from(
         self,

@@ -238,7 +238,7 @@ class _Reading:
         record.expected = entries
 
     def _decoded(self, entries: dict[str, Any]) -> dict[str, Any]:
-        values = {}
+        values: dict[str, Any] = {}
         for key, value in entries.items():
             try:
                 values |= wb.decoded({key: value})

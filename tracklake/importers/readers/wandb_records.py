@@ -69,12 +69,12 @@ def item(data: bytes) -> tuple[str, tuple[str, ...], Any]:
 
 
 def plain_items(data: bytes) -> tuple[list[tuple[str, bytes]], list[tuple[int, int | bytes]]]:
-    """Return the key and JSON text of each item that has one key, and all other fields of a record.
+    r"""Return the key and JSON text of each item that has one key, and all other fields of a record.
 
     This is the way of nearly every value of a file, so it looks at bytes where they usually stand.
 
     >>> plain_items(bytes([0x0A, 7, 0x12, 1]) + b"a" + bytes([0x82, 0x01, 1]) + b"7" + bytes([0x12, 2, 0x08, 5]))
-    ([('a', b'7')], [(2, b'\\x08\\x05')])
+    ([('a', b'7')], [(2, b'\x08\x05')])
     """
     items: list[tuple[str, bytes]] = []
     at, end = 0, len(data)
