@@ -66,7 +66,15 @@ class OpenSession:
         self._n_rows = 0
 
     def add(self, frame: pl.DataFrame) -> int:
-        """Take in a batch (schema SAMPLES) and return how many of its points are new."""
+        """Take in a batch (schema SAMPLES) and return how many of its points are new.
+
+        >>> from tracklake.importers.readers.records import RunRecord, columns
+        >>> from tracklake.importers.recorded import RecordedSources
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
+        >>> session.add(columns({"loss": pl.Series([0.5, None])}, step=pl.Series([1, 2])))
+        1
+        """
         fresh = new_samples(self._stamped(frame), self._present)
         if fresh.height:
             owner = {"project": self.record.project, "run_id": self.run_id, "session": self.session}
@@ -81,7 +89,16 @@ class OpenSession:
         return self.record.is_timed and self.record.rows_are_timed
 
     def reopen(self, record: RunRecord, present: pl.DataFrame) -> None:
-        """Go on with a record of the same session; `present` are the points that it has given so far."""
+        """Go on with a record of the same session; `present` are the points that it has given so far.
+
+        >>> from tracklake.importers.readers.records import RunRecord, columns
+        >>> from tracklake.importers.recorded import RecordedSources
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
+        >>> loss = columns({"loss": pl.Series([0.5])}, step=pl.Series([1]))
+        >>> session.reopen(session.record, loss.drop("ts")), session.add(loss)
+        (None, 0)
+        """
         self.record = record
         self._present = pl.concat([frame for frame in (self._present, present) if frame.width])
 
@@ -101,7 +118,15 @@ class OpenSession:
         return frame
 
     def file_row(self, *, is_over: bool) -> tuple[object, ...]:
-        """Return the row of the file that comes next (schema FILES)."""
+        """Return the row of the file that comes next (schema FILES).
+
+        >>> from tracklake.importers.readers.records import RunRecord, columns
+        >>> from tracklake.importers.recorded import RecordedSources
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
+        >>> session.file_row(is_over=True)[3:]
+        (0, 0, True, 7, 7)
+        """
         start = self._start if self._start is not None else time.time_ns() // 1000
         return (
             self.record.project,
@@ -115,7 +140,15 @@ class OpenSession:
         )
 
     def statement_rows(self, *, is_over: bool) -> list[tuple[object, ...]]:
-        """Return what the file that comes next says that is new (schema STATEMENTS)."""
+        """Return what the file that comes next says that is new (schema STATEMENTS).
+
+        >>> from tracklake.importers.readers.records import RunRecord, columns
+        >>> from tracklake.importers.recorded import RecordedSources
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
+        >>> [(str(row[4]), row[5]) for row in session.statement_rows(is_over=True)]
+        [('finish', 'state'), ('finish', 'exit_code')]
+        """
         start = self._start if self._start is not None else time.time_ns() // 1000
         after = 0 if self._through is None else self._through + 1
         opening = list(statements.opening(self.record, self._facts))
@@ -135,7 +168,16 @@ class OpenSession:
         ]
 
     def turn_over(self) -> None:
-        """Go on with the next file: what was pending is in a partition."""
+        """Go on with the next file: what was pending is in a partition.
+
+        >>> from tracklake.importers.readers.records import RunRecord, columns
+        >>> from tracklake.importers.recorded import RecordedSources
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
+        >>> session.turn_over()
+        >>> session.file_row(is_over=True)[3]
+        1
+        """
         self.pending = []
         self._n += 1
 

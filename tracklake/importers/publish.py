@@ -81,7 +81,12 @@ class Publication:
         self._n_points = 0
 
     def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
-        """Open the session of a record; `facts` are what it says of itself beyond the record."""
+        """Open the session of a record; `facts` are what it says of itself beyond the record.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.begin(record, {"imported_from": "a.csv"})
+        """
         session = session_of(record.identity, record.session)
         if session in self._ended:  # two sources tell of it, such as two copies of one file
             self._write()
@@ -95,7 +100,14 @@ class Publication:
                 self.replaced.append(opened.run_id)
 
     def add(self, batch: Points) -> int:
-        """Take in points of a record that was begun; return how many of them are new."""
+        """Take in points of a record that was begun; return how many of them are new.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.begin(record)
+        >>> publication.add(Points(record, columns({"loss": pl.Series([0.5])}, step=pl.Series([0]))))
+        1
+        """
         n_new = self._open[session_of(batch.record.identity, batch.record.session)].add(batch.frame)
         self._n_pending += n_new
         if self._n_pending >= MAX_POINTS:
@@ -103,14 +115,26 @@ class Publication:
         return n_new
 
     def end(self, record: RunRecord) -> OpenSession:
-        """Close the session of a record, which has no more to say."""
+        """Close the session of a record, which has no more to say.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.begin(record)
+        >>> publication.end(record).run_id
+        'a'
+        """
         ended = self._open.pop(session_of(record.identity, record.session))
         self._over.append(ended)
         self._ended[session_of(record.identity, record.session)] = ended
         return ended
 
     def add_contents(self, contents: Iterable[Contents], *, advance: Callable[[float], object]) -> None:
-        """Write partitions of sessions that nobody has begun."""
+        """Write partitions of sessions that nobody has begun.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.add_contents([], advance=print)
+        """
         for one in contents:
             self._store(one)
             advance(one.points.height)
@@ -122,7 +146,13 @@ class Publication:
 
     @property
     def sessions(self) -> list[OpenSession]:
-        """The sessions that were begun and are over."""
+        """The sessions that were begun and are over.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.sessions
+        []
+        """
         return list(self._ended.values())
 
     def commit(self) -> Imported:
@@ -130,6 +160,12 @@ class Publication:
 
         Raises CommitError if another import of the same sources came first, or if this took so long beside other
         writers that its files may have been taken for orphans; what was written is deleted then.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.begin(record)
+        >>> publication.commit()
+        Imported(runs=1, points=0, partitions=1)
         """
         for session in list(self._open.values()):
             self.end(session.record)
@@ -157,7 +193,12 @@ class Publication:
                 self.n_samples += system_samples.write(self._catalog.storage, session.record, session.run_id)
 
     def discard(self) -> None:
-        """Delete what was written and not committed."""
+        """Delete what was written and not committed.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.discard()
+        """
         for partition in self._written:
             partitions.discard(self._catalog.storage, partition)
 

@@ -69,12 +69,8 @@ class ImportMethods(LakeBase):
         (Imported(runs=2, points=12, partitions=1), (0, 0))
         """
         there = other if isinstance(other, LakeBase) else type(self)(other)
-        return transfer.merge(
-            self._reader,
-            self._storage,
-            other=there._reader.snapshot(),
-            other_storage=there._storage,  # noqa: SLF001
-        )
+        snapshot, storage = there._reader.snapshot(), there._storage  # noqa: SLF001 - of its own class
+        return transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
 
     def diff(self, other: Self | str | os.PathLike[str]) -> pl.DataFrame:
         """In which runs do two lakes differ? One row a run: run_id, change, metrics.

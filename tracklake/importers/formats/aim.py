@@ -34,7 +34,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:  # noqa
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the runs that are not archived; a context of a metric is part of its name. SourceError without aim."""
+    """Yield the runs that are not archived; a context of a metric is part of its name. SourceError without aim.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> list(read(Source("aim", Path("nowhere")), ImportOptions()))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: nowhere ...
+    """
     if importlib.util.find_spec("aim") is None:
         raise SourceError(f"{source.path} is read through the package aim: pip install aim")
     import aim

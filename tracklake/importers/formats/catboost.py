@@ -34,7 +34,15 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run: `learn/<metric>` and `test/<metric>` by iteration, as long after its start as time_left says."""
+    r"""Yield the run: `learn/<metric>` and `test/<metric>` by iteration, as long after its start as time_left says.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("learn_error.tsv").write_text("iter\tLogloss\n0\t0.5\n")
+    >>> source = Source("catboost", Path(), (Path("learn_error.tsv"),))
+    >>> list(read(source, ImportOptions()))[1].frame["metric"][0]
+    'learn/Logloss'
+    """
     files = {path.name: path for path in source.files}
     record = places.record_at(source.path, options, kind="catboost", file=files["learn_error.tsv"])
     passed = _passed(files)

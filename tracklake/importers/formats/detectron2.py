@@ -29,6 +29,13 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run."""
+    r"""Yield the run.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("metrics.json").write_text('{"iteration": 19, "loss": 0.5}\n')
+    >>> [type(item).__name__ for item in read(Source("detectron2", Path("metrics.json")), ImportOptions())]
+    ['RunRecord', 'Points']
+    """
     form = Form(step="iteration", elapsed="")
     return read_run(source.path, options, kind="detectron2", form=form, run=source.path.parent)

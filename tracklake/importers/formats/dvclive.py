@@ -40,11 +40,18 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run: a metric's name is the path of its table."""
+    r"""Yield the run: a metric's name is the path of its table.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> Path("exp/dvclive/plots/metrics").mkdir(parents=True)
+    >>> _ = Path("exp/dvclive/plots/metrics/loss.tsv").write_text("step\tloss\n0\t0.5\n")
+    >>> (source,) = recognise(Path("exp/dvclive"), [])
+    >>> next(read(source, ImportOptions())).run_id
+    'exp'
+    """
     folder = source.path
     record = places.record_at(folder, options, kind="dvclive")
-    if record.run_id == "dvclive":
-        record.run_id = folder.absolute().parent.name or record.run_id
     record.start, record.is_timed = folder.stat().st_mtime_ns // 1000, False
     try:
         summary = json.loads((folder / "metrics.json").read_bytes()) if (folder / "metrics.json").is_file() else {}

@@ -72,7 +72,15 @@ class _LogHistory:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run, with the Trainer's own names: `eval_loss` is eval/loss, `loss` is train/loss."""
+    """Yield the run, with the Trainer's own names: `eval_loss` is eval/loss, `loss` is train/loss.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("trainer_state.json").write_text('{"log_history": [{"step": 1, "eval_loss": 0.5}]}')
+    >>> source = Source("hugging_face", Path("trainer_state.json"))
+    >>> list(read(source, ImportOptions()))[1].frame["metric"][0]
+    'eval/loss'
+    """
     path = source.path
     state = _state(path)
     folder = _run_folder(path)

@@ -33,5 +33,12 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run."""
+    r"""Yield the run.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("training.log").write_text("epoch,loss\n0,0.5\n")
+    >>> [type(item).__name__ for item in read(Source("keras", Path("training.log")), ImportOptions())]
+    ['RunRecord', 'Points']
+    """
     return read_run(source.path, options, kind="keras", form=Form(step="epoch"))

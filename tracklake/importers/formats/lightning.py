@@ -28,5 +28,12 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run."""
+    r"""Yield the run.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("metrics.csv").write_text("epoch,step,loss\n0,49,0.5\n")
+    >>> [type(item).__name__ for item in read(Source("lightning", Path("metrics.csv")), ImportOptions())]
+    ['RunRecord', 'Points']
+    """
     return read_run(source.path, options, kind="lightning")

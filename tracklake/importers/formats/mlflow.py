@@ -38,7 +38,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield every run that is not deleted, with its parameters, tags, metrics and data sets."""
+    """Yield every run that is not deleted, with its parameters, tags, metrics and data sets.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> list(read(Source("mlflow", Path("nowhere")), ImportOptions()))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: nowhere ...
+    """
     with sqlite.opened(source.path) as database:
         runs, n_deleted = _runs(database)
         known = {uuid: mlflow_runs.record_of(run, runs, options) for uuid, run in runs.items()}

@@ -46,7 +46,17 @@ def _is_experiment(folder: Path) -> bool:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run of a folder; of an experiment's own folder nothing, as its runs are sources of their own."""
+    r"""Yield the run of a folder; of an experiment's own folder nothing, as its runs are sources of their own.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> Path("7/0a1b/metrics").mkdir(parents=True)
+    >>> _ = Path("7/0a1b/meta.yaml").write_text("run_id: 0a1b\nstatus: 3\n")
+    >>> _ = Path("7/0a1b/metrics/loss").write_text("1700000000000 0.5 1\n")
+    >>> record, points = read(Source("mlflow_files", Path("7/0a1b")), ImportOptions())
+    >>> record.project, points.frame["value"][0]
+    ('7', 0.5)
+    """
     if _is_experiment(source.path) and not (source.path / "metrics").is_dir():
         return
     meta = config_files.read_config(source.path / "meta.yaml")

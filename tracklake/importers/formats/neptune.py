@@ -40,7 +40,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the runs of a file, each with its attributes and series."""
+    """Yield the runs of a file, each with its attributes and series.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> list(read(Source("neptune", Path("nowhere")), ImportOptions()))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: nowhere ...
+    """
     rows = pl.concat(list(table_files.parquet_frames(source.path)))
     if not set(rows.columns) >= _NEEDED:
         raise SourceError(f"{source.path} lacks columns of the exporter: {', '.join(sorted(_NEEDED))}")

@@ -38,7 +38,15 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the trials of all studies."""
+    r"""Yield the trials of all studies.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> lines = '{"op_code": 0, "study_name": "s", "directions": [1]}\n{"op_code": 4, "study_id": 0}\n'
+    >>> _ = Path("j.log").write_text(lines)
+    >>> next(read(Source("optuna", Path("j.log")), ImportOptions())).run_id
+    's-0'
+    """
     if sqlite.is_database(source.path):
         with sqlite.opened(source.path) as database:
             trials = _from_database(database)

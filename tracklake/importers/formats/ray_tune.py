@@ -36,7 +36,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the trial, nested results with "/" between their parts as Ray has them, without the config they repeat."""
+    r"""Yield the trial, nested results with "/" between their parts as Ray has them, without the config they repeat.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("result.json").write_text('{"training_iteration": 1, "env": {"reward": 0.5}}\n')
+    >>> list(read(Source("ray_tune", Path("result.json")), ImportOptions()))[1].frame["metric"][0]
+    'env/reward'
+    """
     path = source.path
     record = places.record_at(path.parent, options, kind="ray", file=path)
     record.config = {**_params(path), **record.config}

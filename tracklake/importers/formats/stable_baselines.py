@@ -36,7 +36,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run: of a monitor a row an episode, `t` seconds after its `t_start`."""
+    r"""Yield the run: of a monitor a row an episode, `t` seconds after its `t_start`.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("a.monitor.csv").write_text('#{"t_start": 1e9, "env_id": "CartPole-v1"}\nr,l,t\n17,17,0.5\n')
+    >>> next(read(Source("stable_baselines", Path("a.monitor.csv")), ImportOptions())).config
+    {'env_id': 'CartPole-v1'}
+    """
     if source.path.name == "progress.csv":
         return read_run(source.path, options, kind="sb3", form=Form(step=_TIMESTEPS, elapsed="time/time_elapsed"))
     return _monitor(source.path, options)

@@ -33,7 +33,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the runs: those that a column tells apart, else the one that the file is."""
+    r"""Yield the runs: those that a column tells apart, else the one that the file is.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("a.csv").write_text("step,loss\n1,0.5\n")
+    >>> list(read(Source("table", Path("a.csv")), ImportOptions()))[1].frame["metric"][0]
+    'loss'
+    """
     shape = many_runs.shape_of(header_of(source.path), options)
     if shape is None:
         return read_run(source.path, options, kind="table")

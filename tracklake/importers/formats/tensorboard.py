@@ -44,7 +44,15 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run of a folder, file after file in the order of their times."""
+    """Yield the run of a folder, file after file in the order of their times.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("events.out.tfevents.1.a").write_bytes(b"torn")
+    >>> (source,) = recognise(Path(), ["events.out.tfevents.1.a"])
+    >>> next(read(source, ImportOptions())).text
+    'torn: the last 4 bytes are no whole record'
+    """
     reading = _Reading(source.files[0], options)
     for path in source.files:
         file = RecordFile(path)

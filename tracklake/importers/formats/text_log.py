@@ -52,7 +52,13 @@ class TextLog:
             raise SourceError(f"pattern={pattern!r} names no groups; say 'step (?P<step>\\d+).*loss (?P<loss>\\S+)'")
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows. Raises SourceError where no line fits."""
+        r"""Yield the rows. Raises SourceError where no line fits.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a.log").write_text("loss 0.5")
+        >>> next(TextLog(Path("a.log"), r"loss (?P<loss>\S+)").frames()).rows()
+        [(0.5,)]
+        """
         n_rows = 0
         for chunk in bytestream.chunks(self.path):
             lines = chunk.decode("utf-8", "replace").splitlines()
@@ -68,7 +74,15 @@ class TextLog:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run. Raises SourceError without a pattern."""
+    r"""Yield the run. Raises SourceError without a pattern.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions, Source
+    >>> _ = Path("a.log").write_text("hello\nstep 1: loss 0.5\n")
+    >>> options = ImportOptions(pattern=r"step (?P<step>\d+): loss (?P<loss>\S+)")
+    >>> list(read(Source("text_log", Path("a.log")), options))[1].frame["metric"][0]
+    'loss'
+    """
     if options.pattern is None:
         raise SourceError(
             f"{source.path} is a text log: say pattern=r'step (?P<step>\\d+).*loss (?P<loss>\\S+)' (--pattern)"

@@ -35,7 +35,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the runs of a project, which the file is named after; of what runs are it says no state."""
+    """Yield the runs of a project, which the file is named after; of what runs are it says no state.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> list(read(Source("trackio", Path("nowhere")), ImportOptions()))
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: nowhere ...
+    """
     project = options.project or source.path.stem
     with sqlite.opened(source.path) as database:
         configs = dict(_configs(database))

@@ -44,7 +44,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run of a file; of a killed, torn or damaged one what can be had, and how much was lost."""
+    r"""Yield the run of a file; of a killed, torn or damaged one what can be had, and how much was lost.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("run-a.wandb").write_bytes(b":W&B\xe1\xbe\x00")
+    >>> [remark.text for remark in read(Source("wandb", Path("run-a.wandb")), ImportOptions())]
+    ['it does not say which run it is of']
+    """
     log = RecordLog(source.path)
     reading = _Reading(source, options)
     for data in log.records():

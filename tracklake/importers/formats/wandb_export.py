@@ -36,7 +36,14 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield a run for each name; the least and largest value of a bucket are left out, as they are no points."""
+    r"""Yield a run for each name; the least and largest value of a bucket are left out, as they are no points.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("e.csv").write_text('"Step","run-1 - loss"\n"1","0.5"\n')
+    >>> next(read(Source("wandb_export", Path("e.csv")), ImportOptions())).run_id
+    'run-1'
+    """
     table = DelimitedTable(source.path)
     place = places.place_of(source.path, options, kind="wandb_export")
     known: dict[str, RunRecord] = {}

@@ -37,7 +37,14 @@ def _files(folder: Path, names: Collection[str]) -> Iterator[Path]:
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    """Yield the run, which its folder stands for; `time` is seconds since the start."""
+    r"""Yield the run, which its folder stands for; `time` is seconds since the start.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> _ = Path("results.csv").write_text("  epoch,  train/box_loss\n  1,  0.5\n")
+    >>> [type(item).__name__ for item in read(Source("yolo", Path("results.csv")), ImportOptions())]
+    ['RunRecord', 'Points']
+    """
     elapsed = "time" if "time" in header_of(source.path) else ""
     form = Form(step="epoch", elapsed=elapsed)
     return read_run(source.path, options, kind="yolo", form=form, run=source.path.parent)

@@ -33,7 +33,11 @@ class Dialect(NamedTuple):
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether a comma may stand in numbers."""
+        """Whether a comma may stand in numbers.
+
+        >>> Dialect(["a", "b"], ";", 0, []).decimal_comma
+        True
+        """
         return self.separator == ";"
 
     @property
@@ -116,7 +120,13 @@ class DelimitedTable:
         self.names = self.dialect.names
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows in order, as frames. Raises SourceError for what is no table."""
+        r"""Yield the rows in order, as frames. Raises SourceError for what is no table.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a.csv").write_text("a\n1\n")
+        >>> next(DelimitedTable(Path("a.csv")).frames()).rows()
+        [(1,)]
+        """
         first, *types = self._types()
         if not types:
             yield first

@@ -34,7 +34,13 @@ class JsonLinesTable:
         self._separator = separator
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows in order, as frames. Raises SourceError for what is no JSON Lines file."""
+        """Yield the rows in order, as frames. Raises SourceError for what is no JSON Lines file.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a.jsonl").write_text('{"a": 1}')
+        >>> next(JsonLinesTable(Path("a.jsonl")).frames()).rows()
+        [(1,)]
+        """
         n_lines = 0
         for chunk in bytestream.chunks(self.path):
             frame = None if any(word in chunk for word in _NOT_JSON) else self._fast(chunk)

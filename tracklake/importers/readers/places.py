@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracklake.importers.readers.records import ImportOptions
 
 GENERIC = {"metrics", "results", "result", "progress", "training", "train", "log", "logs", "history", "trainer_state",
-           "monitor", "output", "summary", "catboost_info"}  # fmt: skip
+           "monitor", "output", "summary", "catboost_info", "dvclive"}  # fmt: skip
 """Names of files and folders that many runs share."""
 _FIELD = re.compile(r"\{(\w+)\}")
 

@@ -45,7 +45,13 @@ class RecordLog:
         """Where damaged chunks begin."""
 
     def records(self) -> Iterator[bytes]:
-        """Yield the records. SourceError for a file that is none of this kind."""
+        """Yield the records. SourceError for a file that is none of this kind.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a.wandb").write_bytes(HEADER)
+        >>> list(RecordLog(Path("a.wandb")).records())
+        []
+        """
         with self.path.open("rb") as file:
             header = file.read(len(HEADER))
             if header[:4] != HEADER[:4]:

@@ -112,7 +112,11 @@ class Source(NamedTuple):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it consists of."""
+        """The files that it consists of.
+
+        >>> Source("catboost", Path("c"), (Path("c/learn_error.tsv"),)).files
+        (PosixPath('c/learn_error.tsv'),)
+        """
         return self.claimed or (self.path,)
 
 

@@ -113,20 +113,47 @@ class Database:
         return [row[1] for row in self._connection.execute(f'PRAGMA table_info("{quoted}")')]
 
     def has(self, table: str, *columns: str) -> bool:
-        """Tell whether there is a table with these columns."""
+        """Tell whether there is a table with these columns.
+
+        >>> from pathlib import Path
+        >>> with sqlite3.connect("a.db") as connection:
+        ...     _ = connection.execute("CREATE TABLE t (x)"), connection.execute("INSERT INTO t VALUES (7)")
+        >>> connection.close()
+        >>> with opened(Path("a.db")) as database:
+        ...     database.has("t", "x"), database.has("t", "y")
+        (True, False)
+        """
         return set(columns) <= set(self.tables.get(table, ())) and table in self.tables
 
     def rows(
         self, table: str, columns: Sequence[str], *, order: Collection[str] = (), where: str = ""
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of a table; a column that it lacks is null. None where there is no such table."""
+        """Yield the rows of a table; a column that it lacks is null. None where there is no such table.
+
+        >>> from pathlib import Path
+        >>> with sqlite3.connect("a.db") as connection:
+        ...     _ = connection.execute("CREATE TABLE t (x)"), connection.execute("INSERT INTO t VALUES (7)")
+        >>> connection.close()
+        >>> with opened(Path("a.db")) as database:
+        ...     list(database.rows("t", ["x", "y"]))
+        [(7, None)]
+        """
         for batch in self.batches(table, columns, order=order, where=where):
             yield from batch
 
     def batches(
         self, table: str, columns: Sequence[str], *, order: Collection[str] = (), where: str = ""
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a table as lists of bounded length."""
+        """Yield the rows of a table as lists of bounded length.
+
+        >>> from pathlib import Path
+        >>> with sqlite3.connect("a.db") as connection:
+        ...     _ = connection.execute("CREATE TABLE t (x)"), connection.execute("INSERT INTO t VALUES (7)")
+        >>> connection.close()
+        >>> with opened(Path("a.db")) as database:
+        ...     list(database.batches("t", ["x"]))
+        [[(7,)]]
+        """
         if table not in self.tables:
             return
         present = self.tables[table]

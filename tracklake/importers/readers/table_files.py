@@ -39,7 +39,13 @@ class ParquetTable:
         self.remarks: dict[str, None] = {}
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows in order, as frames. Raises SourceError for what is no Parquet file."""
+        """Yield the rows in order, as frames. Raises SourceError for what is no Parquet file.
+
+        >>> from pathlib import Path
+        >>> pl.DataFrame({"a": [1]}).write_parquet("a.parquet")
+        >>> next(ParquetTable(Path("a.parquet")).frames()).rows()
+        [(1,)]
+        """
         for frame in parquet_frames(self.path):
             yield flat(frame)
 

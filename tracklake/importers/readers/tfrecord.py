@@ -54,7 +54,13 @@ class RecordFile:
         """Where a record does not have its checksum; nothing behind it was read."""
 
     def blocks(self, size: int = BLOCK) -> Iterator[Block]:
-        """Yield the records as blocks."""
+        """Yield the records as blocks.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a").write_bytes(framed(b"x") * 3)
+        >>> [len(block.starts) for block in RecordFile(Path("a")).blocks()]
+        [3]
+        """
         rest, offset = b"", 0
         with self.path.open("rb") as file:
             while chunk := file.read(size):
