@@ -177,7 +177,7 @@ def test_types_are_part_of_a_key(tmp_path: Path):
     """1, 1.0, True, "1", "true" and 2**60 beside 2**60 + 1 are different groups, each found by its own value."""
     keys = [1, 1.0, True, "1", "true", 2**60, 2**60 + 1, [1], None]
     found = log(tmp_path, [({"k": k, "n": 0}, 0.5) for k in keys]).compare("acc", by="k", goal="max")
-    exact = {"1", "1.0", "true", "'1'", "'true'", str(2**60), str(2**60 + 1), "[1]", None}
+    exact = {"1", "1.0", "true", "'1'", "'true'", str(2**60), str(2**60 + 1), "[1]", "null"}
     assert set(found.table["config.k (exact)"]) == exact
     assert found.table["n"].to_list() == [1] * 9
     for key in (1, 1.0, True, "1", "true", 2**60 + 1):

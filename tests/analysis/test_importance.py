@@ -15,7 +15,7 @@ from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvalu
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from tracklake.analysis import importance, parameters
+from tracklake.analysis import grids, importance, parameters
 from tracklake.analysis.stats import fanova, ped_anova
 from tracklake.errors import DefinitionError
 
@@ -47,6 +47,8 @@ def distribution(p: parameters.Parameter) -> BaseDistribution:
     low, high = p.bounds
     if p.choices:
         return CategoricalDistribution(p.choices)
+    if p.name == "width":  # powers of two: a grid of exponents
+        return IntDistribution(int(np.log2(low)), int(np.log2(high)))
     return (
         IntDistribution(int(low), int(high), log=p.log) if p.kind == "int" else FloatDistribution(low, high, log=p.log)
     )
@@ -58,6 +60,7 @@ def study(names: list[str]) -> optuna.Study:
     spaces = {p.name: distribution(p) for p in FOUND if p.name in names}
     for row, loss in zip(ROWS.select(names).iter_rows(named=True), LOSSES, strict=True):
         held = {name: value for name, value in row.items() if value is not None}
+        held |= {"width": int(np.log2(held["width"]))} if "width" in held else {}
         made.add_trial(
             optuna.trial.create_trial(params=held, distributions={n: spaces[n] for n in held}, value=float(loss))
         )
@@ -111,7 +114,7 @@ def test_ped_anova_is_that_of_optuna(quantile: float):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study(ROWS.columns))
-    ours = ped_anova.importance([parameters.gridded(p) for p in FOUND], ped_anova.best(LOSSES, quantile))
+    ours = ped_anova.importance([grids.gridded(p) for p in FOUND], ped_anova.best(LOSSES, quantile))
     assert ours == pytest.approx([theirs[p.name] for p in FOUND], abs=1e-9)
 
 
@@ -119,9 +122,9 @@ def test_ped_anova_of_draws_is_that_of_the_runs_drawn():
     """Counting a run twice is the same as having it twice."""
     counts = np.random.default_rng(1).integers(0, 3, N).astype(float)
     drawn = np.repeat(np.arange(N), counts.astype(int))
-    grids = [parameters.gridded(p) for p in FOUND]
-    weighted = ped_anova.importance(grids, ped_anova.best(LOSSES, 0.2, weights=counts), weights=counts)
-    again = [g._replace(cells=g.cells[drawn]) for g in grids]
+    on_grid = [grids.gridded(p) for p in FOUND]
+    weighted = ped_anova.importance(on_grid, ped_anova.best(LOSSES, 0.2, weights=counts), weights=counts)
+    again = [g._replace(cells=g.cells[drawn]) for g in on_grid]
     assert weighted == pytest.approx(ped_anova.importance(again, ped_anova.best(LOSSES[drawn], 0.2)), abs=1e-9)
 
 

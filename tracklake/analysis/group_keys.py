@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis.grouping import EXACT, exact_text
-from tracklake.display.labels import value_label
+from tracklake.display.labels import ABSENT, value_label
 from tracklake.display.tables import Column
 from tracklake.errors import UnknownNameError
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def find(groups: pl.DataFrame, keys: Any) -> int:
     """Return the number of the group with these keys: a mapping of columns, or the value of the only one.
 
-    Raises UnknownNameError, which names the groups there are, TypeError for a bare value where columns are several.
+    None is the value None; where some runs have that and others lack the key, these are "(absent)". Raises
+    UnknownNameError, which names the groups there are, TypeError for a bare value where columns are several.
 
     >>> import polars as pl
     >>> find(pl.DataFrame({"config.lr": [0.1, None], "config.opt": ["adam", "adam"]}), {"lr": None})
@@ -64,14 +65,39 @@ def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
     >>> key_columns(table, ["config.lr", "config.lr.text"])
     [Column(heading='lr', cells=['0.1', "'auto'"], right=False, rank=0, is_key=True)]
     """
-    rows = table.select(by).to_dicts()
-    columns = []
-    for name in (name for name in by if not _is_part(name, by)):
-        mixed = f"{name}.text" in by
-        cells = [_cell(row, name, quote=mixed) for row in rows]
-        right = table[name].dtype.is_numeric() and not mixed
-        columns.append(Column(name.removeprefix("config."), cells, right, is_key=True))
-    return columns
+    names = [name for name in by if not _is_part(name, by)]
+    return [
+        Column(
+            name.removeprefix("config."),
+            labels_of(table, name),
+            right=table[name].dtype.is_numeric() and f"{name}.text" not in by,
+            is_key=True,
+        )
+        for name in names
+    ]
+
+
+def labels_of(table: pl.DataFrame, name: str) -> list[str]:
+    """Return the values of one column that groups as text; what differs is told apart, if need be by quotes.
+
+    >>> import polars as pl
+    >>> labels_of(pl.DataFrame({"opt": ["adam", None]}), "opt"), labels_of(pl.DataFrame({"opt": ["null", None]}), "opt")
+    (['adam', 'null'], ["'null'", 'null'])
+    """
+    rows = table.select(column for column in parts_of(name) if column in table.columns).to_dicts()
+    mixed = f"{name}.text" in table.columns
+    plain = [_cell(row, name, quote=mixed) for row in rows]
+    typed = {tuple(row.values()) for row in rows}
+    return plain if len(set(plain)) >= len(typed) else [_cell(row, name, quote=True) for row in rows]
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Return the columns that together hold the exact values of one: itself, its texts, what tells types apart.
+
+    >>> parts_of("config.lr")
+    ('config.lr', 'config.lr.text', 'config.lr (exact)')
+    """
+    return name, f"{name}.text", name + EXACT
 
 
 def _is_part(name: str, names: Collection[str]) -> bool:
@@ -81,15 +107,21 @@ def _is_part(name: str, names: Collection[str]) -> bool:
 
 def _cell(row: dict[str, Any], name: str, *, quote: bool) -> str:
     exact, text, value = row.get(name + EXACT), row.get(f"{name}.text"), row[name]
-    return exact if exact is not None else value_label(text if value is None else value, quote=quote)
+    if exact is not None:
+        return str(exact)
+    if value is None and text is None and name + EXACT in row:
+        return ABSENT
+    return value_label(text if value is None else value, quote=quote)
 
 
 def _has(row: dict[str, Any], name: str, value: Any) -> bool:
-    if row.get(name + EXACT) is not None and isinstance(value, bool | int | float | str):
+    if value == ABSENT and name + EXACT in row:
+        return _cell(row, name, quote=True) == ABSENT
+    if row.get(name + EXACT) is not None and isinstance(value, bool | int | float | str | None):
         return bool(row[name + EXACT] == exact_text(value))
     stored = [row[column] for column in (name, f"{name}.text") if column in row]
     if value is None:
-        return all(h is None for h in stored)
+        return all(h is None for h in stored) and name + EXACT not in row
     return any(h == value and isinstance(h, bool) == isinstance(value, bool) for h in stored if h is not None) or (
         value != value and any(h != h for h in stored)  # noqa: PLR0124 - NaN is a key as well
     )

@@ -109,8 +109,9 @@ def pooled(table: RunTable, run_ids: pl.Series) -> tuple[str, ...]:
 def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """Return the rows with a column `x (exact)` for each column of config in which different values look alike.
 
-    1 and 1.0, True and "true", an integer beyond 2**53 and its neighbour beside a float: columns of one type cannot
-    hold both, but a group must not mix them.
+    1 and 1.0, True and "true", an integer beyond 2**53 and its neighbour beside a float, None (whose exact text is
+    null) and a key that is absent (which has none): columns of one type cannot hold both, but a group must not mix
+    them.
 
     >>> for lr in (1, 1.0):
     ...     tl.init(config={"lr": lr}).finish()
@@ -118,13 +119,38 @@ def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.
     >>> with_exact(table, table.select(wanted=["run_id", "config.lr"]), ["config.lr"])["config.lr (exact)"].to_list()
     ['1', '1.0']
     """
-    config = table.config.filter(pl.col("column").is_in(list(names)) & (pl.col("kind") != Kind.NULL))
-    mixed = config.group_by("column").agg(pl.col("kind").n_unique()).filter(pl.col("kind") > 1)["column"].to_list()
-    for name in (name for name in names if name in mixed):
+    config = _mixed(table, names)
+    for name in config["column"].unique().sort():
         column = _exact_texts(config.filter(pl.col("column") == name), rows["run_id"])
         if column.n_unique() > rows.select(c for c in (name, f"{name}.text") if c in rows.columns).n_unique():
             rows = rows.with_columns(column.alias(name + EXACT))
     return rows
+
+
+def words(table: RunTable, run_ids: pl.Series, names: Sequence[str]) -> dict[str, pl.Series]:
+    """Return the exact text of what is no number, None being null, for columns of config that hold several kinds.
+
+    Null where a run has a number, or lacks the key.
+
+    >>> for drop in (0.5, None, "auto", True):
+    ...     tl.init(config={"drop": drop}).finish()
+    >>> table = tl.open()._view.runs
+    >>> words(table, table.select(wanted=["run_id"])["run_id"], ["config.drop"])["config.drop"].to_list()
+    [None, 'null', "'auto'", 'true']
+    """
+    config = _mixed(table, names).filter(~pl.col("kind").is_in([Kind.INT, Kind.FLOAT]))
+    return {
+        str(name): _exact_texts(config.filter(pl.col("column") == name), run_ids)
+        for name in config["column"].unique().sort()
+    }
+
+
+def _mixed(table: RunTable, names: Sequence[str]) -> pl.DataFrame:
+    """Return the config of the columns whose values are of several kinds, None being one, or lacking in some runs."""
+    config = table.config.filter(pl.col("column").is_in(list(names)))
+    is_mixed = (pl.col("kind").n_unique() > 1) | (pl.col("kind") == Kind.NULL).any()
+    mixed = config.group_by("column").agg(is_mixed.alias("is_mixed")).filter("is_mixed")["column"]
+    return config.filter(pl.col("column").is_in(mixed.implode()))
 
 
 def _exact_texts(config: pl.DataFrame, run_ids: pl.Series) -> pl.Series:

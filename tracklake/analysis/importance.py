@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import parameters
+from tracklake.analysis import grids
 from tracklake.analysis.stats import fanova, ped_anova
 from tracklake.common import arguments
 from tracklake.errors import DefinitionError
@@ -25,6 +25,8 @@ METHODS: tuple[Method, ...] = ("ped-anova", "fanova", "permutation")
 
 MOST_CHOICES = 8
 """Categories that a forest sees apart; the rarer ones are one."""
+TOP = 10
+"""Runs that are called the best, at least, unless that were more than half of them."""
 FEW = 5
 """Below so many runs (or failed runs) nothing is said of them."""
 
@@ -56,7 +58,7 @@ def importance(
     *,
     failed: Booleans,
     method: Method,
-    quantile: float,
+    quantile: float | None,
     draws: int,
     confidence: float,
     seed: int,
@@ -74,13 +76,14 @@ def importance(
     [('opt', 1.0)]
     """
     arguments.check_word("method", method, Method, error=DefinitionError)
+    quantile = top_share(int((~np.isnan(losses)).sum())) if quantile is None else quantile
     quantile = arguments.share("quantile", quantile, such_as=0.1)
     confidence = arguments.share("confidence", confidence, such_as=0.95)
-    draws = arguments.whole("draws", draws, least=0)
+    draws = arguments.whole("draws", draws, least=0 if method != "permutation" else 1)
     seed = arguments.whole("seed", seed, least=0)
     counted = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
-    of_runs = [p._replace(codes=p.codes[counted]) for p in found]
+    of_runs = [p.of(counted) for p in found]
     values, drawn = compute(of_runs, losses[counted], quantile=quantile, draws=draws, seed=seed)
     low, high = _bounds(values, drawn, confidence)
     total = values.sum()
@@ -94,6 +97,15 @@ def importance(
     }
     frame = pl.DataFrame(columns, schema_overrides={"name": pl.String}).with_columns(pl.col(pl.Float64).fill_nan(None))
     return frame.sort("importance", "name", descending=[True, False])
+
+
+def top_share(n_runs: int) -> float:
+    """Return the share of the runs that are called the best: a tenth, but ten runs where that would be fewer.
+
+    >>> top_share(1000), top_share(30), round(top_share(12), 2)
+    (0.1, 0.3333333333333333, 0.5)
+    """
+    return min(max(0.1, TOP / max(n_runs, 1)), 0.5)
 
 
 def _bounds(values: Floats, drawn: Floats, confidence: float) -> tuple[Floats, Floats]:
@@ -117,13 +129,13 @@ def _of_the_best(
     values, drawn = np.zeros(len(found)), np.zeros((draws, len(found)))
     if not varied or len(losses) < 2:  # noqa: PLR2004 - nothing to tell apart
         return values, drawn
-    grids = [parameters.gridded(found[i]) for i in varied]
-    values[varied] = ped_anova.importance(grids, ped_anova.best(losses, quantile))
+    on_grid = [grids.gridded(found[i]) for i in varied]
+    values[varied] = ped_anova.importance(on_grid, ped_anova.best(losses, quantile))
     generator = np.random.default_rng(seed)
     for draw in range(draws):
         counts = np.bincount(generator.integers(0, len(losses), len(losses)), minlength=len(losses)).astype(np.float64)
         top = ped_anova.best(losses, quantile, weights=counts)
-        drawn[draw, varied] = ped_anova.importance(grids, top, weights=counts)
+        drawn[draw, varied] = ped_anova.importance(on_grid, top, weights=counts)
     return values, drawn
 
 
@@ -133,7 +145,7 @@ def _of_failing(found: Sequence[Parameter], failed: Booleans) -> Floats:
         return np.full(len(found), np.nan)
     varied = [i for i, p in enumerate(found) if p.is_varied]
     values = np.zeros(len(found))
-    values[varied] = ped_anova.importance([parameters.gridded(found[i]) for i in varied], failed)
+    values[varied] = ped_anova.importance([grids.gridded(found[i]) for i in varied], failed)
     return values / values.sum() if values.sum() > 0 else values
 
 
@@ -218,7 +230,7 @@ def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
     True
     """
     counted = ~np.isnan(losses)
-    varied = [q for q in (p._replace(codes=p.codes[counted]) for p in found) if q.is_varied]
+    varied = [q for q in (p.of(counted) for p in found) if q.is_varied]
     if not varied or counted.sum() < FEW or np.ptp(losses[counted]) == 0:
         return None
     features = encoded(varied)
@@ -229,6 +241,8 @@ def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
 
 def encoded(found: Sequence[Parameter]) -> Encoded:
     """Return parameters as features. Where a run lacks a number, it has the median: it then says nothing.
+
+    What a column of numbers holds beside them (None, a word) has a column of 0 and 1.
 
     Of more than 8 categories the rarest share a column.
 
@@ -241,16 +255,22 @@ def encoded(found: Sequence[Parameter]) -> Encoded:
     columns: list[Floats] = []
     groups: list[list[int]] = []
     for p in found:
-        parts = _categories(p) if p.choices else [np.where(p.active, p.scaled, np.nanmedian(p.scaled))]
+        parts = _categories(p.codes, p.active) if p.choices else _number(p)
         groups.append(list(range(len(columns), len(columns) + len(parts))))
         columns += parts
     features = np.stack(columns, axis=1)
     return Encoded(features, np.stack([features.min(axis=0), features.max(axis=0)], axis=1), groups)
 
 
-def _categories(p: Parameter) -> list[Floats]:
-    """Return a column of 0 and 1 for each category of the parameter, and for being without one."""
-    codes = np.where(p.active, p.codes, -1.0)
+def _number(p: Parameter) -> list[Floats]:
+    """Return the column of a number, the median where a run has none, and the columns of what it has instead."""
+    number = np.where(np.isnan(p.codes), np.nanmedian(p.scaled), p.scaled)
+    return [number, *(_categories(p.level.astype(np.float64), p.is_level) if p.level is not None else [])]
+
+
+def _categories(codes: Floats, active: Booleans) -> list[Floats]:
+    """Return a column of 0 and 1 for each category, and for being without one."""
+    codes = np.where(active, codes, -1.0)
     names, counts = np.unique(codes, return_counts=True)
     common = names[np.argsort(-counts, kind="stable")]
     alone = np.sort(common[: MOST_CHOICES - 1]) if len(common) > MOST_CHOICES else names

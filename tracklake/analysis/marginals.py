@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tracklake.analysis.stats.resampling import Ints
 
 _TICKS = 5
+LEVEL = 0.1
+"""How far apart values that are no numbers stand at the foot of an axis of numbers."""
 _STATISTICS = ("n", "n_failed", "n_diverged", "mean", "low", "high", "best", "adjusted")
 
 
@@ -56,14 +58,13 @@ def marginal(
     points = arguments.whole("points", points, least=1)
     confidence = arguments.share("confidence", confidence, such_as=0.95)
     seed = arguments.whole("seed", seed, least=0)
-    bins = _bins(parameter, points)
-    placed = runs.select("value", "failed", "diverged").with_columns(
-        pl.Series("bin", bins), pl.Series("at", parameter.codes)
-    )
+    bins = bins_of(parameter, points)
+    codes = pl.Series("at", parameter.codes, nan_to_null=True)
+    placed = runs.select("value", "failed", "diverged").with_columns(pl.Series("bin", bins), codes)
     placed = placed.filter(pl.col("bin") >= 0)
     size = int(bins.max(initial=-1)) + 1
     low, high = _intervals(placed.drop_nulls("value"), size, confidence, seed)
-    adjusted = _adjusted(runs["value"], bins, [_bins(other, points) for other in others], size)
+    adjusted = _adjusted(runs["value"], bins, [bins_of(other, points) for other in others], size)
     per_bin = _per_bin(placed, objective)
     at = per_bin["bin"]
     estimates = {"low": low[at], "high": high[at], "adjusted": adjusted[at]}
@@ -96,7 +97,12 @@ def _places_of(parameter: Parameter, table: pl.DataFrame) -> list[pl.Expr | pl.S
     if parameter.choices:
         names = [parameter.choices[int(place)] for place in table["value_at"]]
         return [pl.Series("choice", names, dtype=pl.String)]
-    return [pl.col("value_at").alias("value"), pl.col("low_edge"), pl.col("high_edge")]
+    edges: list[pl.Expr | pl.Series] = [pl.col("value_at").alias("value"), pl.col("low_edge"), pl.col("high_edge")]
+    if not parameter.levels:
+        return edges
+    n_bins = table["value_at"].count()
+    levels = [None if place < n_bins else parameter.levels[place - n_bins] for place in table["bin"]]
+    return [*edges, pl.Series("choice", levels, dtype=pl.String)]
 
 
 def _adjusted(values: pl.Series, bins: Ints, others: Sequence[Ints], size: int) -> Floats:
@@ -106,16 +112,25 @@ def _adjusted(values: pl.Series, bins: Ints, others: Sequence[Ints], size: int) 
     return evened_out(values.to_numpy()[used], bins[used], beside, size=size)
 
 
-def _bins(parameter: Parameter, points: int) -> Ints:
-    """Return the bin of each run, -1 where it lacks the parameter: a value each, or stretches of as many runs."""
-    active = parameter.active
-    codes = parameter.codes[active]
+def bins_of(parameter: Parameter, points: int) -> Ints:
+    """Return the bin of each run, -1 where it lacks the parameter: a value each, or ranges of as many runs.
+
+    Beyond those of the numbers, one for each of the levels.
+
+    >>> from tracklake.analysis.parameters import varied
+    >>> bins_of(varied(pl.DataFrame({"drop": [0.3, 0.1, 0.2, None]}), ["drop"])[0], 20).tolist()
+    [2, 0, 1, 3]
+    """
+    has_number = ~np.isnan(parameter.codes)
+    codes = parameter.codes[has_number]
     place = _ranked(codes)
     if place.max(initial=-1) >= points and not parameter.choices:
         edges = np.quantile(codes, np.linspace(0, 1, points + 1)[1:-1])
         place = _ranked(np.searchsorted(edges, codes, side="left"))
-    bins = np.full(len(active), -1, dtype=np.int64)
-    bins[active] = place
+    bins = np.full(len(parameter.codes), -1, dtype=np.int64)
+    bins[has_number] = place
+    if parameter.level is not None:
+        bins[parameter.is_level] = place.max(initial=-1) + 1 + parameter.level[parameter.is_level]
     return bins
 
 
@@ -209,9 +224,9 @@ def parallel(found: Sequence[Parameter], runs: pl.DataFrame, objective: Objectiv
     """
     lines, axes = [runs["run_id"]], []
     for p in found:
-        places, low, high = _places(p.scaled)
+        places, axis = _axis(p)
         lines.append(pl.Series(p.name, places, nan_to_null=True))
-        axes.append(_axis(p, low, high))
+        axes.append(axis)
     places, low, high = _places(runs["value"].fill_null(np.nan).to_numpy())
     lines.append(pl.Series("value", places, nan_to_null=True))
     ticks = np.linspace(low, high, _TICKS)
@@ -230,9 +245,19 @@ def _places(values: Floats) -> tuple[Floats, float, float]:
     return np.where(np.isfinite(values), 0.5, np.nan), low, high
 
 
-def _axis(p: Parameter, low: float, high: float) -> tuple[str, str, str | None, list[float], list[str]]:
+def _axis(p: Parameter) -> tuple[Floats, tuple[str, str, str | None, list[float], list[str]]]:
+    """Return the place of each run on the axis of a parameter, and the axis; levels stand below the numbers."""
     if p.choices:
-        return p.name, p.kind, None, _places(np.arange(len(p.choices), dtype=np.float64))[0].tolist(), p.choices
+        positions = _places(np.arange(len(p.choices), dtype=np.float64))[0]
+        return _places(p.codes)[0], (p.name, p.kind, None, positions.tolist(), p.choices)
+    places, low, high = _places(p.scaled)
+    foot = LEVEL * len(p.levels)
     ticks = np.linspace(low, high, _TICKS)
-    values = 10**ticks if p.log else ticks
-    return p.name, p.kind, "log" if p.log else "linear", _places(ticks)[0].tolist(), [f"{t:.4g}" for t in values]
+    numbers = 10**ticks if p.log else ticks
+    positions = foot + (1 - foot) * _places(ticks)[0]
+    places = foot + (1 - foot) * places
+    if p.level is not None:
+        places = np.where(p.is_level, LEVEL * p.level, places)
+    labels = [*p.levels, *(f"{t:.4g}" for t in numbers)]
+    at = [*(LEVEL * i for i in range(len(p.levels))), *positions.tolist()]
+    return places, (p.name, p.kind, "log" if p.log else "linear", at, labels)

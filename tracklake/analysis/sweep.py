@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake.analysis import (
     early_stopping_replay,
+    group_keys,
     grouped_runs,
     grouping,
     importance,
@@ -126,7 +127,7 @@ class Sweep(Tabulated):
         self,
         *,
         method: Method = "ped-anova",
-        quantile: float = 0.1,
+        quantile: float | None = None,
         draws: int | None = None,
         confidence: float = 0.95,
         seed: int = 0,
@@ -138,12 +139,13 @@ class Sweep(Tabulated):
         (they add up to 1), failure (the share in telling failed runs from the others, null if fewer than 5
         failed).
 
-        "ped-anova": which tell the best `quantile` of the runs from all; the fastest, and at home with conditional
-        parameters; says nothing of how bad the rest is. "fanova": how much of the variance over the whole space each
-        explains by itself; needs runs all over the space. "permutation": how much worse a forest predicts runs it has
-        not seen when a parameter is shuffled, in R²; blind to a parameter that another one stands in for. All need the
-        extra `analysis`. Not to be read as cause and effect where the settings were not chosen independently of each
-        other. Sources: Watanabe et al. 2023; Hutter et al. 2014; Breiman 2001.
+        "ped-anova": which tell the best `quantile` of the runs from all (by default a tenth, but ten runs at least, up
+        to half of them; with fewer than some 30 runs it sees little but noise); the fastest, and at home with
+        conditional parameters; says nothing of how bad the rest is. "fanova": how much of the variance over the whole
+        space each explains by itself; needs runs all over the space. "permutation": how much worse a forest predicts
+        runs it has not seen when a parameter is shuffled, in R²; blind to a parameter that another one stands in for.
+        All need the extra `analysis`. Not to be read as cause and effect where the settings were not chosen
+        independently of each other. Sources: Watanabe et al. 2023; Hutter et al. 2014; Breiman 2001.
 
         >>> example().sweep(metric="acc", goal="max").importance(draws=0).select("name", "share").rows()
         [('config.lr', 1.0)]
@@ -302,9 +304,9 @@ class Sweep(Tabulated):
 
     @property
     def _columns(self) -> list[str]:
-        """The columns of the parameters, with their texts."""
-        names = [p.name for p in self.settings]
-        return [c for c in self.runs.columns if c in names or c.removesuffix(".text") in names]
+        """The columns of the parameters, with those that tell their exact values."""
+        names = {part for p in self.settings for part in group_keys.parts_of(p.name)}
+        return [c for c in self.runs.columns if c in names]
 
     def __len__(self) -> int:
         """Return how many runs there are."""
@@ -339,9 +341,10 @@ def sweep(
     )
     rows = objectives.judged(table, objective, columns=columns, run_ids=ids, counting=counting)
     rows = rows.with_columns(pl.when("used").then("value").alias("value"))
-    varied = parameters.varied(rows, columns)
+    rows = grouping.with_exact(table, rows, columns)
+    varied = parameters.varied(rows, columns, grouping.words(table, rows["run_id"], columns))
     seeds = [p.name for p in varied if params is None and parameters.is_seed(p.name)]
-    names = [c for p in varied for c in (p.name, f"{p.name}.text") if c in rows.columns]
+    names = [c for p in varied for c in group_keys.parts_of(p.name) if c in rows.columns]
     selected = rows.select(list(dict.fromkeys(("run_id", "state", *names, *_JUDGED))))
     return Sweep(series, objective, selected, [p for p in varied if p.name not in seeds], seeds, counting)
 

@@ -17,6 +17,8 @@ _UNITS = (
 )
 """From how many seconds on, how many seconds one has, its name."""
 
+ABSENT = "(absent)"
+"""The label of runs that lack a key which is None in others."""
 OTHER = "(other)"
 """The name of all values together that have none of their own."""
 _SHORT = 0.1

@@ -31,6 +31,8 @@ class Gridded(NamedTuple):
     size: int
     ordered: bool
     """Whether the cells are a scale rather than categories."""
+    levels: int = 0
+    """How many cells, after those of the scale, are values that are no numbers: None, a word."""
 
 
 def best(losses: Floats, quantile: float, *, weights: Floats | None = None) -> Booleans:
@@ -57,7 +59,7 @@ def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats 
     >>> bool(first > 0), round(float(second), 9)
     (True, 0.0)
     """
-    counts = np.ones(len(top)) if weights is None else weights
+    counts: Floats = np.ones(len(top)) if weights is None else weights
     chosen = counts * top
     n_top, n_all = chosen.sum(), counts.sum()
     divergences = np.zeros(len(parameters))
@@ -65,20 +67,31 @@ def importance(parameters: Sequence[Gridded], top: Booleans, *, weights: Floats 
         return divergences
     for i, grid in enumerate(parameters):
         active = grid.cells >= 0
-        everyone = np.bincount(grid.cells[active], weights=counts[active], minlength=grid.size)
-        upper = np.bincount(grid.cells[active], weights=chosen[active], minlength=grid.size)
-        if grid.size > 1 and upper.sum() > 0 and everyone.sum() > 1:
+        size = grid.size + grid.levels
+        everyone = np.bincount(grid.cells[active], weights=counts[active], minlength=size).astype(np.float64)
+        upper = np.bincount(grid.cells[active], weights=chosen[active], minlength=size).astype(np.float64)
+        if size > 1 and upper.sum() > 0 and everyone.sum() > 1:
             share = (upper.sum() / n_top) ** 2 / (everyone.sum() / n_all)
-            divergences[i] = share * _divergence(upper, everyone, ordered=grid.ordered)
+            divergences[i] = share * _divergence(upper, everyone, grid)
     scaled: Floats = divergences * (n_top / n_all) ** 2
     return scaled
 
 
-def _divergence(upper: Any, everyone: Any, *, ordered: bool) -> float:
+def _divergence(upper: Floats, everyone: Floats, grid: Gridded) -> float:
     """Return the Pearson divergence of the density of the top from that of all runs."""
-    density = _on_scale if ordered else _of_categories
-    top, overall = density(upper) + 1e-12, density(everyone) + 1e-12
+    top, overall = _density(upper, grid) + 1e-12, _density(everyone, grid) + 1e-12
     return float(overall @ (top / overall - 1) ** 2)
+
+
+def _density(counts: Floats, grid: Gridded) -> Floats:
+    """Return the share of each cell: of a scale with levels, those of the levels and of all numbers are categories."""
+    if not grid.ordered:
+        return _of_categories(counts)
+    if not grid.levels:
+        return _on_scale(counts)
+    numbers, levels = counts[: grid.size], counts[grid.size :]
+    shares = _of_categories(np.append(numbers.sum(), levels))
+    return np.concatenate([shares[0] * _on_scale(numbers), shares[1:]])
 
 
 def _of_categories(counts: Floats) -> Floats:
