@@ -14,7 +14,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.errors import TracklakeError, UnknownNameError
-from tracklake.plots import bands, binning, encodings, scatter
+from tracklake.plots import bands, binning, curves, encodings, scatter
 from tracklake.plots.binning import binned, wants_log
 from tracklake.plots.parallel_axes import placed
 
@@ -64,6 +64,7 @@ def test_curves_say_what_is_missing(lake: tl.Lake):
         "Runs end at different places: a line goes on over fewer of them, and may jump.",
         "1 run of 6 without loss.",
         "Not drawn: 2 values of 1 run, NaN, infinite or no number.",
+        "Diverged: 1 of 5 runs ended so.",
     )
 
 
@@ -103,11 +104,30 @@ def test_runs_are_aligned_by_their_last_value():
     assert data.select("x", "n", "middle").rows() == [(0, 1, 1), (1, 1, 1), (2, 2, 2), (3, 2, 2), (4, 1, 5)]
 
 
-def test_extremes_between_places_stay_in_the_band():
-    """A spike between two places of the axis is not lost: the band reaches it."""
-    points = pl.DataFrame({"run_id": ["a"] * 4, "x": [0, 1, 2, 3], "value": [1.0, 99.0, 1.0, 1.0]})
-    data = bands.follow(points, pl.DataFrame({"run_id": ["a"], "group": ["g"]}), at=np.array([0.0, 3.0]), band="range")
-    assert data.select("middle", "low", "high").rows() == [(1.0, 1.0, 1.0), (1.0, 1.0, 99.0)]
+def test_a_spike_stays_where_places_are_thinned():
+    """Of a thousand places some are drawn, and a spike is among them."""
+    values = [1.0] * 1000
+    values[637] = 99.0
+    points = pl.DataFrame({"run_id": "a", "x": range(1000), "value": values})
+    group = pl.DataFrame({"run_id": ["a"], "group": ["g"]})
+    curve = bands.follow(points, group, at=np.arange(1000.0), band="range")
+    data = bands.thinned(curve, size=20, log=False)
+    assert data.height <= 22
+    assert data.filter(pl.col("high") == 99.0)["x"].to_list() == [637.0]
+
+
+@pytest.mark.parametrize("band", ["range", "deciles", "std"])
+def test_runs_that_are_the_same_have_no_band(band: bands.Band):
+    """Two runs of the same 5,000 noisy values: the band has no width at any step, and only steps that were logged."""
+    noisy = np.random.default_rng(0).normal(size=5000).cumsum()
+    points = pl.DataFrame({"run_id": ["a"] * 5000 + ["b"] * 5000, "step": [*range(0, 50_000, 10)] * 2})
+    points = points.with_columns(pl.lit("loss").alias("metric"), pl.Series("value", [*noisy, *noisy]))
+    rows = pl.DataFrame({"run_id": ["a", "b"], "name": ["a", "b"], "config.lr": [0.1, 0.1]})
+    asked = curves.Request(["loss"], ["config.lr"], "step", band, None, None)
+    data = curves.plot(asked, rows=rows, points=points).data
+    assert data.select((pl.col("high") - pl.col("low")).max()).item() == pytest.approx(0.0, abs=1e-12)
+    assert set(data["x"]) <= set(range(0, 50_000, 10))
+    assert data.height <= 240
 
 
 def test_std_band_is_the_sample_standard_deviation():
@@ -139,7 +159,8 @@ def test_scatter_draws_a_dot_a_run(lake: tl.Lake):
     """Each run with both numbers is a dot; the others are told."""
     plot = lake.plot.scatter("lr", "loss.min", color="seed")
     assert plot.data.rows() == [
-        ("a0", 0.1, 1.0, 0.0), ("a1", 0.1, 4.0, 1.0), ("b0", 0.01, 8.0, 2.0), ("b1", 0.01, 2.0, 3.0),
+        ("a0", 0.1, 1.0, True, 0.0), ("a1", 0.1, 4.0, True, 1.0),
+        ("b0", 0.01, 8.0, True, 2.0), ("b1", 0.01, 2.0, True, 3.0),
     ]  # fmt: skip
     assert plot.notes == ("Not drawn: 2 runs of 6 without a finite lr or loss.min.",)
 
@@ -238,7 +259,7 @@ def test_saved_pictures_need_no_network(lake: tl.Lake, tmp_path: Path, suffix: s
 
 def test_other_suffixes_are_refused(lake: tl.Lake, tmp_path: Path):
     """A name that ends otherwise is refused with those that can be."""
-    with pytest.raises(TracklakeError, match=r"'x.jpeg': give a name that ends in .png, .svg or .html"):
+    with pytest.raises(TracklakeError, match=r"'x.jpeg', but as .png, .svg, .pdf or .html"):
         lake.plot.curves("loss").save(tmp_path / "x.jpeg")
 
 

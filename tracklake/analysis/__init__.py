@@ -6,10 +6,10 @@ The statistics themselves, which know no lake, lie in the subpackage `stats`.
 - `comparison_notes`: in sentences, what a reader of a comparison's table has to know.
 - `contrasts`: differences of one group against another: tests, intervals, sizes of effects.
 - `early_stopping_replay`: early stopping tried on stored curves, as tables.
+- `grids`: a parameter as cells, for the divergence of PED-ANOVA.
 - `group_keys`: a group found by its exact typed values, and these values as text.
 - `grouped_runs`: one number a run, in groups, tasks and repeats.
 - `grouping`: the columns that put runs into groups, told apart by their exact typed values.
-- `grids`: a parameter as cells, for the divergence of PED-ANOVA.
 - `importance`: which parameters mattered, with how sure that is.
 - `learning_curves`: how a metric went along steps, time, tokens or any other metric, for many runs at once.
 - `marginals`: the value as a function of one parameter, of two, and of all side by side.

@@ -53,7 +53,7 @@ def _size(parameter: Parameter, numbers: Floats) -> int:
     scaled = np.log(distinct) if parameter.log else distinct
     step = _common_step(np.diff(scaled))
     if step is not None:
-        return round((scaled[-1] - scaled[0]) / step) + 1
+        return round(float(scaled[-1] - scaled[0]) / step) + 1
     if parameter.kind != "int" or not parameter.log:
         return _CELLS
     unit = float(np.gcd.reduce(distinct.astype(np.int64)))

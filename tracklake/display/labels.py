@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ ABSENT = "(absent)"
 """The label of runs that lack a key which is None in others."""
 OTHER = "(other)"
 """The name of all values together that have none of their own."""
+_BLANK, _PICTURES = 0x20, 0x2400
+"""The first character that is no control, and the picture of the first control."""
 _SHORT = 0.1
 """Seconds below which a span is written in milliseconds."""
 
@@ -51,13 +54,30 @@ def number_labels(numbers: Iterable[float]) -> list[str]:
     return short if len(set(short)) == len(set(exact)) else [repr(number) for number in exact]
 
 
+def printable(text: str) -> str:
+    r"""Replace what no picture and no terminal can show by a sign: control characters, line ends, marks of direction.
+
+    >>> printable("val\nloss"), printable("acc\x1b]0;title\x07")
+    ('val␊loss', 'acc␛]0;title␇')
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(char: str) -> str:
+    """Return the character, or the sign that stands for it (Unicode's control pictures, else the replacement)."""
+    code = ord(char)
+    if code < _BLANK:
+        return chr(_PICTURES + code)
+    return char if char.isprintable() or unicodedata.category(char) == "Zs" else "\N{REPLACEMENT CHARACTER}"
+
+
 def short_name(name: str, *, width: int = 44) -> str:
     """Shorten the name of a column or metric for a label: without its prefix, and with its middle left out.
 
     >>> short_name("config.optimizer.lr"), short_name("train/decoder/layer_12/attention/entropy", width=24)
     ('optimizer.lr', 'train/de…tention/entropy')
     """
-    return middle_out(name.removeprefix("config.").removeprefix("summary."), width=width)
+    return middle_out(printable(name.removeprefix("config.").removeprefix("summary.")), width=width)
 
 
 def named(columns: Iterable[str], values: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from tracklake.display.labels import short_name
 from tracklake.errors import DefinitionError
 from tracklake.plots import binning, curves, figure, parallel_axes, scatter, sweep_figures
 from tracklake.plots.bands import Band
-from tracklake.schema.definitions import goal_of
+from tracklake.plots.run_columns import RunColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,8 +40,8 @@ class Plots:
         figure.start_engine()
         self._series_of = series_of
 
-    def _of(self, project: str | None) -> _Columns:
-        return _Columns(self._series_of(project))
+    def _of(self, project: str | None) -> RunColumns:
+        return RunColumns(self._series_of(project))
 
     def curves(
         self,
@@ -73,14 +73,16 @@ class Plots:
         arguments.check_word("band", band, Band | None, error=DefinitionError)
         names = drawn.series.known(metrics)
         columns = drawn.columns(by)
-        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", "name", *columns])
+        every = drawn.keys(columns)
+        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", "name"])
+        rows = rows.join(every, on="run_id", how="left", maintain_order="left")
         points = drawn.series.read(
             names, runs=None if runs is None and where is None else rows, where=None, steps=None, x=x, shape="long",
             downsample=None, raw=False, limit=100_000_000,
         )  # fmt: skip
         axes = [x] if x else sorted(set(drawn.series.step_metrics(names).values()))
         request = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
-        return curves.plot(request, rows=rows, points=points)
+        return curves.plot(request, rows=rows, points=points, among=every)
 
     def scatter(
         self,
@@ -96,16 +98,22 @@ class Plots:
     ) -> Plot:
         """How do two columns of the runs go together? A dot a run; more than 2,000 runs are counted in tiles.
 
-        Columns may be numbers, text or times. Data: run, x, y, color; for tiles x, x_end, y, y_end, n and value (n, or
+        Columns may be numbers, text or times. Axes say which statistic of a metric they show; runs that did not finish
+        are hollow. Data: run, x, y, finished, color; for tiles x, x_end, y, y_end, n and value (n, or
         the median of a number as color, or the most frequent text). Raises UnknownNameError.
 
         >>> example().plot.scatter("lr", "loss.min").data.rows()
-        [('slow', 0.01, 0.5), ('fast', 0.1, 0.25)]
+        [('slow', 0.01, 0.5, True), ('fast', 0.1, 0.25, True)]
         """
         drawn = self._of(project)
-        names = {"run": "name", "x": x, "y": y, **({"color": color} if color else {})}
-        frame, titles = drawn.frame(names, runs=runs, where=where)
-        return scatter.scatter(frame, titles, log={"x": log_x, "y": log_y})
+        names = {"run_id": "run_id", "run": "name", "x": x, "y": y, "state": "state"}
+        frame, titles = drawn.frame(names | ({"color": color} if color else {}), runs=runs, where=where)
+        frame = frame.with_columns((pl.col("state") == "finished").alias("finished"))
+        frame = frame.select("run_id", "run", "x", "y", "finished", *(["color"] if color else []))
+        legend = None
+        if color and not frame["color"].dtype.is_numeric():
+            frame, legend = drawn.coloured(frame, drawn.column(color), titles["color"])
+        return scatter.scatter(frame.drop("run_id"), titles, log={"x": log_x, "y": log_y}, legend=legend)
 
     def heatmap(
         self,
@@ -157,8 +165,9 @@ class Plots:
         value, goal = drawn.measure(metric, goal)
         columns = drawn.columns(by)
         frame, titles = drawn.frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
-        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", *columns])
-        groups = binning.grouped(rows, columns) if columns else binning.together(rows)
+        every = drawn.keys(columns)
+        rows = every.filter(pl.col("run_id").is_in(frame["run_id"].implode()))
+        groups = binning.grouped(rows, columns, among=every) if columns else binning.together(rows)
         titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
         return scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
 
@@ -245,38 +254,3 @@ class Plots:
         """
         arguments.instance("sweep", sweep, Sweep, of="lake.sweep(...)")
         return sweep_figures.pareto(sweep, metrics)
-
-
-class _Columns:
-    """The columns of the runs that a picture is drawn from."""
-
-    def __init__(self, series: SeriesTable) -> None:
-        self.series = series
-        self.table = series.table
-
-    def frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
-        """Return the columns of the runs under the names of what they are drawn as, and their titles."""
-        full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
-        rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
-        ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
-        return pl.DataFrame({drawn: values for drawn, (_, values) in ready.items()}), {
-            d: title for d, (title, _) in ready.items()
-        }
-
-    def measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
-        """Return the column of a number to judge runs by, and which way is better if that is known."""
-        goal = goal and goal_of(goal)
-        name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
-        if name not in self.series.snapshot.metrics:
-            stat = name.rpartition(".")[2]
-            return self.column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
-        direction = goal or self.table.summaries.goal(name)
-        return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
-
-    def columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
-        """Return the full names of columns of the runs."""
-        return [] if names is None else [self.column(name) for name in arguments.texts(said, names)]
-
-    def column(self, name: str) -> str:
-        """Return the full name of a column of the runs."""
-        return self.table.names.resolve(name).name

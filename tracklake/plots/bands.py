@@ -17,22 +17,24 @@ Band = Literal["range", "deciles", "std", "none"]
 """What a band around the middle line spans: all runs, the middle 80 % of them, one standard deviation, or nothing."""
 
 PLACES = 240
-"""Places of the x axis at which curves are drawn."""
+"""Places of the x axis at which a curve is drawn, at most."""
 
 
-def places(x: pl.Series, *, log: bool, size: int = PLACES) -> Floats:
-    """Return the places of the x axis at which curves are read: all there are, or `size` evenly spaced ones.
+def places(x: pl.Series, *, log: bool, size: int) -> Floats:
+    """Return the places of the x axis at which runs are aggregated: all that were logged, or `size` of them, spread.
 
-    >>> places(pl.Series([3.0, 1.0, 3.0]), log=False).tolist()
+    >>> places(pl.Series([3.0, 1.0, 3.0]), log=False, size=9).tolist()
     [1.0, 3.0]
+    >>> places(pl.Series(range(1000)), log=False, size=3).tolist()
+    [0.0, 500.0, 999.0]
     """
     distinct = x.unique().sort().to_numpy().astype(np.float64)
     if len(distinct) <= size:
         return distinct
     low, high = distinct[0], distinct[-1]
     even = np.geomspace(low, high, size) if log else np.linspace(low, high, size)
-    even[-1] = high
-    return even
+    nearest: Floats = distinct[np.unique(np.minimum(np.searchsorted(distinct, even), len(distinct) - 1))]
+    return nearest
 
 
 def follow(points: pl.DataFrame, groups: pl.DataFrame, *, at: Floats, band: Band) -> pl.DataFrame:
@@ -40,8 +42,8 @@ def follow(points: pl.DataFrame, groups: pl.DataFrame, *, at: Floats, band: Band
 
     points: run_id, x, value (finite), in order of x within a run; groups: run_id, group. A run's value at a place is
     its last one up to there, from its first place to its last: nothing is carried on beyond its end, and a run that is
-    a group alone has its own places only. The middle is the median, for "std" the mean. "range" (and "none") spans
-    every point, also those between two places.
+    a group alone has its own places only. The middle is the median, for "std" the mean. A band is over the runs at one
+    place: runs that are the same have none.
 
     >>> points = pl.DataFrame({"run_id": ["a", "a", "b"], "x": [0, 1, 0], "value": [1.0, 2.0, 5.0]})
     >>> groups = pl.DataFrame({"run_id": ["a", "b"], "group": ["g", "g"]})
@@ -52,9 +54,9 @@ def follow(points: pl.DataFrame, groups: pl.DataFrame, *, at: Floats, band: Band
     names = cells.runs.join(groups, on="run_id", how="left", maintain_order="left")["group"]
     parts = []
     for name in groups["group"].unique(maintain_order=True):
-        value, low, high = _carried(cells, np.flatnonzero((names == name).fill_null(value=False).to_numpy()), len(at))
+        value = _carried(cells, np.flatnonzero((names == name).fill_null(value=False).to_numpy()), len(at))
         n = np.isfinite(value).sum(axis=1)
-        lowest, middle, highest = _band(band, value, low, high, n)
+        lowest, middle, highest = _band(band, value, n)
         parts.append(
             pl.DataFrame({"x": at, "n": n, "middle": middle, "low": lowest, "high": highest})
             .filter(pl.col("n") > 0)
@@ -63,15 +65,37 @@ def follow(points: pl.DataFrame, groups: pl.DataFrame, *, at: Floats, band: Band
     return pl.concat(parts)
 
 
+def thinned(curve: pl.DataFrame, *, size: int, log: bool) -> pl.DataFrame:
+    """Keep at most about `size` places of one group's curve: of each stretch where it is lowest and where highest.
+
+    So no outlier of a band is lost. The first and the last place stay.
+
+    >>> curve = pl.DataFrame({"x": np.arange(100.0), "low": np.arange(100.0), "high": np.arange(100.0)})
+    >>> thinned(curve, size=6, log=False)["x"].to_list()
+    [0.0, 49.0, 50.0, 99.0]
+    """
+    if curve.height <= size:
+        return curve
+    x = pl.col("x").log() if log else pl.col("x")
+    bins = max(size // 2 - 1, 1)
+    share = (x - x.min()) / (x.max() - x.min())
+    stretch = (share * bins).floor().cast(pl.Int64).clip(0, bins - 1)
+    rows = curve.with_row_index("row").with_columns(stretch.alias("stretch"))
+    ends = rows.group_by("stretch").agg(
+        pl.col("row").get(pl.col("low").arg_min()).alias("lowest"),
+        pl.col("row").get(pl.col("high").arg_max()).alias("highest"),
+    )
+    keep = pl.concat([ends["lowest"], ends["highest"], rows["row"].gather([0, -1])]).unique().sort()
+    return curve[keep]
+
+
 class _PerPlace(NamedTuple):
-    """The points between two places as one: per (run, place) the last value, the lowest and the highest."""
+    """The points between two places as one: per (run, place) the last value."""
 
     runs: pl.DataFrame
     run: Ints
     place: Ints
     last: Floats
-    low: Floats
-    high: Floats
 
 
 def _per_place(points: pl.DataFrame, at: Floats) -> _PerPlace:
@@ -80,13 +104,12 @@ def _per_place(points: pl.DataFrame, at: Floats) -> _PerPlace:
     value = points["value"].to_numpy()
     starts = np.flatnonzero(np.diff(run * len(at) + place, prepend=-1))
     last = np.append(starts[1:], len(run))[: len(starts)] - 1
-    low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
     runs = points.select(pl.col("run_id").rle().struct.field("value").alias("run_id"))
-    return _PerPlace(runs, run[starts], place[starts], value[last], low, high)
+    return _PerPlace(runs, run[starts], place[starts], value[last])
 
 
-def _carried(cells: _PerPlace, runs: Ints, size: int) -> tuple[Floats, Floats, Floats]:
-    """Return value, low and high of these runs, [place, run]; a place between two points has the value before."""
+def _carried(cells: _PerPlace, runs: Ints, size: int) -> Floats:
+    """Return the value of these runs, [place, run]; a place between two points has the value before."""
     row = np.full(int(cells.run.max(initial=-1)) + 1, -1)
     row[runs] = np.arange(len(runs))
     selected = np.flatnonzero(row[cells.run] >= 0)
@@ -96,12 +119,10 @@ def _carried(cells: _PerPlace, runs: Ints, size: int) -> tuple[Floats, Floats, F
     last = size - 1 - np.argmax(measured[:, ::-1], axis=1)
     source = np.maximum.accumulate(source, axis=1)  # the positions rise along a run, so the largest is the last seen
     present = measured if len(runs) == 1 else (source >= 0) & (np.arange(size) <= last[:, None])
-    value = np.where(present, cells.last[source], np.nan)
-    low, high = (np.where(measured, x[source], value) for x in (cells.low, cells.high))
-    return value.T, low.T, high.T
+    return np.where(present, cells.last[source], np.nan).T
 
 
-def _band(band: Band, value: Floats, low: Floats, high: Floats, n: Ints) -> tuple[Floats, Floats, Floats]:
+def _band(band: Band, value: Floats, n: Ints) -> tuple[Floats, Floats, Floats]:
     """Return (low, middle, high) of each place, over the runs that are there."""
     empty = n == 0
     if band == "std":
@@ -114,8 +135,7 @@ def _band(band: Band, value: Floats, low: Floats, high: Floats, n: Ints) -> tupl
     middle = _quantile(ranked, n, 0.5)
     if band == "deciles":
         return _quantile(ranked, n, 0.1), middle, _quantile(ranked, n, 0.9)
-    lowest = np.min(low, axis=1, where=~np.isnan(low), initial=np.inf)
-    highest = np.max(high, axis=1, where=~np.isnan(high), initial=-np.inf)
+    lowest, highest = _quantile(ranked, n, 0.0), _quantile(ranked, n, 1.0)
     return np.where(empty, np.nan, lowest), middle, np.where(empty, np.nan, highest)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from tracklake.analysis import group_keys
 from tracklake.common.text import number_of
-from tracklake.display.labels import OTHER, named, value_label
+from tracklake.display.labels import OTHER, named
+from tracklake.plots.encodings import Legend, is_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,8 @@ def around(values: pl.Series, *, log: bool) -> tuple[float, float]:
         room = (high / low) ** 0.04 if high > low else 2.0
         return low / room, high * room
     room = 0.04 * (high - low) or abs(high) / 2 or 1.0
+    if low < high and is_share(low, high):
+        return max(low - room, 0.0), 1.0
     return low - room, high + room
 
 
@@ -80,33 +84,51 @@ class Groups(NamedTuple):
     """Whether the groups are numbers, whose order a colour should show."""
     notes: list[str]
     """What is left out: groups beyond those that can be told apart; their runs are not in the frame."""
+    places: Sequence[int] = ()
+    """The place of each group among all that the lake has, which gives it its colour; none: that among the names."""
+    n_places: int = 0
+    """How many groups the lake has."""
+
+    def legend(self, title: str) -> Legend:
+        """Return what the colours stand for.
+
+        >>> together(pl.DataFrame({"run_id": ["a"]})).legend("").names
+        ['all (1 run)']
+        """
+        return Legend(title, self.names, self.ordered, self.places, self.n_places)
 
 
-def grouped(rows: pl.DataFrame, columns: Sequence[str], *, limit: int = GROUPS) -> Groups:
-    """Name the group of each run by its values in these columns, null being a value; keep the groups with most runs.
+def grouped(
+    rows: pl.DataFrame, columns: Sequence[str], *, limit: int = GROUPS, among: pl.DataFrame | None = None
+) -> Groups:
+    """Name the group of each run by its exact values in these columns; keep the groups with most runs.
 
-    rows: run_id and the columns. A single column names a group by its value, several as "lr=0.1, depth=3".
+    rows: run_id and the columns, with those that tell exact values (`group_keys.parts_of`). A single column names a
+    group by its value, several as "lr=0.1, depth=3"; names that would be equal are told apart. `among` has the same
+    columns of all runs of the lake: a group has the same place, and so the same colour, in every picture.
 
     >>> grouped(pl.DataFrame({"run_id": ["a", "b", "c"], "config.lr": [0.1, None, 0.1]}), ["config.lr"]).frame.rows()
     [('a', '0.1 (2 runs)'), ('c', '0.1 (2 runs)'), ('b', 'null (1 run)')]
     """
-    values = rows.select("run_id", *(pl.col(column).alias(f"by_{i}") for i, column in enumerate(columns)))
-    by = values.columns[1:]
-    counted = values.group_by(by, maintain_order=True).agg(pl.len().alias("n"))
-    largest = counted.sort("n", descending=True, maintain_order=True).head(limit).sort(by, nulls_last=True)
-    names = [_group_name(columns, *row) for row in largest.iter_rows()]
+    by = [part for column in columns for part in group_keys.parts_of(column) if part in rows.columns]
+    counted = rows.group_by(by, maintain_order=True).agg(pl.len().alias("n_of_group"))
+    largest = counted.sort("n_of_group", descending=True, maintain_order=True).head(limit).sort(by, nulls_last=True)
+    labels = [group_keys.labels_of(largest, column) for column in columns]
+    names = [_group_name(columns, values, n) for *values, n in zip(*labels, largest["n_of_group"], strict=True)]
     titled = largest.select(*by, pl.Series("group", names))
-    frame = titled.join(values, on=by, nulls_equal=True, maintain_order="left_right").select("run_id", "group")
-    ordered = len(columns) == 1 and values["by_0"].dtype.is_numeric()
+    frame = titled.join(rows, on=by, nulls_equal=True, maintain_order="left_right").select("run_id", "group")
+    ordered = len(by) == 1 and rows[by[0]].dtype.is_numeric()
+    every = (rows if among is None else among).select(by).unique(maintain_order=True)
+    every = (every.sort(by, nulls_last=True) if ordered else every).with_row_index("place")
+    places = titled.join(every, on=by, nulls_equal=True, maintain_order="left", how="left")["place"].to_list()
     notes = (
         [f"Shown: the {largest.height} groups with most runs, of {counted.height:,}."] if counted.height > limit else []
     )
-    return Groups(frame, names, ordered, notes)
+    return Groups(frame, names, ordered, notes, places, every.height)
 
 
-def _group_name(columns: Sequence[str], *row: object) -> str:
-    *values, n = row
-    name = value_label(values[0]) if len(columns) == 1 else named(columns, map(value_label, values))
+def _group_name(columns: Sequence[str], values: Sequence[str], n: int) -> str:
+    name = values[0] if len(columns) == 1 else named(columns, values)
     return f"{name} ({number_of(n, 'run')})"
 
 

@@ -70,7 +70,7 @@ class Request(NamedTuple):
         return ", ".join(short_name(column) for column in self.by)
 
 
-def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame) -> Plot:
+def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame, among: pl.DataFrame | None = None) -> Plot:
     """Draw the points (run_id, metric, step, value, maybe x) of the runs (run_id, name, and the columns of `by`).
 
     >>> asked, rows = Request(["loss"], [], "step", None, None, None), pl.DataFrame({"run_id": ["a"], "name": ["slow"]})
@@ -84,14 +84,15 @@ def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame) -> Plot:
         return empty(
             asked.title, notes=left_out, because="no run matches" if rows.is_empty() else "no finite number was logged"
         )
-    groups = _groups(rows.join(sound, on="run_id", how="semi", maintain_order="left"), asked.by)
+    logged = rows.join(sound, on="run_id", how="semi", maintain_order="left")
+    groups = _groups(logged, asked.by, among)
     most = int(groups.frame["group"].value_counts()["count"].max())  # type: ignore[arg-type] # there are runs
     band = asked.band or _default_band(most, len(groups.names))
     placed, unit = _on_axis(sound, asked.x_title)
     log_x = wants_log(placed["x"]) if asked.log_x is None else asked.log_x
     data = _data(placed, groups, band=band, log=log_x, metrics=asked.metrics)
     notes = [*([_READ[band]] if most > 1 else []), *_thinning(data), *groups.notes, *left_out]
-    legend = Legend(asked.by_title or "run", groups.names, groups.ordered)
+    legend = groups.legend(asked.by_title or "run")
     x = Axis(f"{asked.x_title.lstrip('_')}{unit}", log_x)
     draw = partial(_draw, x=x, legend=legend, log_y=asked.log_y, banded=band != "none")
     return Plot(asked.title, data=data, draw=draw, notes=notes)
@@ -120,21 +121,23 @@ def _thinning(data: pl.DataFrame) -> list[str]:
 
 def _data(points: pl.DataFrame, groups: Groups, *, band: Band, log: bool, metrics: Sequence[str]) -> pl.DataFrame:
     """Return metric, group, x, n, middle, low, high."""
-    size = min(PLACES, max(30, _ROWS // len(groups.names)), max(30, _CELLS // groups.frame.height))
-    parts = [
-        bands.follow(part, groups.frame, at=bands.places(part["x"], log=log, size=size), band=band).select(
-            pl.lit(name).alias("metric"), pl.all()
-        )
-        for name, part in ((name, points.filter(pl.col("metric") == name)) for name in metrics)
-        if part.height
-    ]
+    size = min(PLACES, max(30, _ROWS // len(groups.names)))
+    common = max(size, _CELLS // groups.frame.height)
+    parts = []
+    for name in metrics:
+        part = points.filter(pl.col("metric") == name)
+        if part.height:
+            at = bands.places(part["x"], log=log, size=common)
+            curves = bands.follow(part, groups.frame, at=at, band=band)
+            drawn = (bands.thinned(c, size=size, log=log) for c in curves.partition_by("group", maintain_order=True))
+            parts += [curve.select(pl.lit(name).alias("metric"), pl.all()) for curve in drawn]
     return pl.concat(parts)
 
 
-def _groups(rows: pl.DataFrame, by: Sequence[str]) -> Groups:
+def _groups(rows: pl.DataFrame, by: Sequence[str], among: pl.DataFrame | None) -> Groups:
     """Return the runs by their groups; where none are asked for, each run is one if they are few, else all together."""
     if by:
-        return binning.grouped(rows, by)
+        return binning.grouped(rows, by, among=among)
     if rows.height <= SINGLE:
         return binning.single(rows)
     return binning.together(rows)
@@ -164,5 +167,10 @@ def _unsound(points: pl.DataFrame, sound: pl.DataFrame) -> list[str]:
     lost = points.height - sound.height
     if not lost:
         return []
-    runs = points.filter(pl.col("value").is_finite().not_().fill_null(value=True))["run_id"].n_unique()
-    return [f"Not drawn: {number_of(lost, 'value')} of {number_of(runs, 'run')}, NaN, infinite or no number."]
+    unsound = pl.col("value").is_finite().not_().fill_null(value=True)
+    runs = points.filter(unsound)["run_id"].n_unique()
+    note = f"Not drawn: {number_of(lost, 'value')} of {number_of(runs, 'run')}, NaN, infinite or no number."
+    last = points.sort("step").group_by("run_id", "metric").agg(unsound.last().alias("diverged"))
+    diverged = last.filter("diverged")["run_id"].n_unique()
+    total = points["run_id"].n_unique()
+    return [note, *([f"Diverged: {diverged:,} of {number_of(total, 'run')} ended so."] if diverged else [])]

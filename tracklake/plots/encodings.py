@@ -6,7 +6,7 @@ numbers as colours, and groups that are numbers, are drawn in viridis.
 
 from __future__ import annotations
 
-import itertools
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,8 +23,13 @@ Channel = dict[str, Any]
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333"]
 VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30"]
 GREY = "#b8b8b8"
-DASHES = [[1, 0], [5, 3]]
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
+SHADES = 14
+"""Numbers up to which each that the lake has is a shade of its own; of more, those of a picture are spread."""
 _TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal", "T": "temporal"}
+MOST_TICKS = 9
+"""Numbers along a logarithmic axis, at most."""
 _LEVEL = 80
 """Letters of all names along an axis up to which they fit side by side."""
 _NUMBER = (
@@ -46,6 +51,8 @@ class Axis(NamedTuple):
     domain: tuple[float, float] | None = None
     ticks: tuple[float, ...] = ()
     """Where the numbers stand; none: where they are round."""
+    ends_at_one: bool = False
+    """Whether there is nothing beyond 1, as of an accuracy."""
 
     def around(self, *values: pl.Series) -> Axis:
         """Give the axis some width where it would show a single value, which would have no number beside it.
@@ -55,8 +62,12 @@ class Axis(NamedTuple):
         """
         numbers = [column.cast(pl.Float64) for column in values if column.dtype.is_numeric()]
         distinct = pl.concat(numbers).drop_nulls().unique().to_list() if numbers else []
-        if len(distinct) != 1:
+        if not distinct:
             return self
+        if self.log and len(distinct) > 1:
+            return self._replace(domain=self.domain or (min(distinct), max(distinct)))
+        if len(distinct) > 1:
+            return self._replace(ends_at_one=is_share(min(distinct), max(distinct)))
         (value,) = distinct
         wide = abs(value) / 2 or 1.0
         return self._replace(domain=(value - wide, value + wide))
@@ -68,28 +79,48 @@ class Legend(NamedTuple):
     title: str
     names: Sequence[str]
     ordered: bool = False
+    places: Sequence[int] = ()
+    """The place of each name among all that there are, which gives it its colour, dash and marker everywhere."""
+    n_places: int = 0
 
     @property
     def colours(self) -> list[str]:
-        """One colour a name: along viridis for numbers, else those of Okabe and Ito in turn, the others grey.
+        """One colour a name: along viridis for numbers, else those of Okabe and Ito by their places, the others grey.
 
-        >>> Legend("optimizer", ["adam", "sgd"]).colours
-        ['#0072B2', '#D55E00']
+        >>> Legend("optimizer", ["adam", "sgd"]).colours, Legend("optimizer", ["sgd"], places=[1]).colours
+        (['#0072B2', '#D55E00'], ['#D55E00'])
         """
+        if self.ordered and self.n_places and self.n_places <= SHADES:
+            shades = along_viridis(self.n_places)
+            return [shades[place] for place in self._places]
         if self.ordered:
             return along_viridis(len(self.names))
-        colours = itertools.cycle(OKABE_ITO)
-        return [GREY if name == OTHER else next(colours) for name in self.names]
+        return [
+            GREY if name == OTHER else OKABE_ITO[place % len(OKABE_ITO)]
+            for name, place in zip(self.names, self._places, strict=True)
+        ]
 
     @property
     def dashes(self) -> list[list[int]]:
-        """One dash a name: solid, and broken where the colours come round again.
+        """One dash a name, so that lines differ without colours too.
 
-        >>> Legend("group", [str(i) for i in range(8)]).dashes[6:]
-        [[1, 0], [5, 3]]
+        >>> Legend("group", ["a", "b"]).dashes
+        [[1, 0], [6, 3]]
         """
-        turn = len(self.names) if self.ordered else len(OKABE_ITO)
-        return [DASHES[i // turn % len(DASHES)] for i in range(len(self.names))]
+        return [DASHES[place % len(DASHES)] for place in self._places]
+
+    @property
+    def shapes(self) -> list[str]:
+        """One marker a name.
+
+        >>> Legend("group", ["a", "b"]).shapes
+        ['circle', 'square']
+        """
+        return [SHAPES[place % len(SHAPES)] for place in self._places]
+
+    @property
+    def _places(self) -> Sequence[int]:
+        return self.places or range(len(self.names))
 
 
 def along_viridis(count: int) -> list[str]:
@@ -128,12 +159,49 @@ def position(field: str, axis: Axis, side: str | None = None) -> Channel:
     >>> position("x", Axis("lr", log=True))["scale"]["type"]
     'log'
     """
-    domain = {"domain": list(axis.domain)} if axis.domain else {}
-    scale = {"type": "log" if axis.log else "linear", "zero": False, "nice": not axis.log, **domain}
+    if axis.log and axis.domain and not axis.ticks:
+        axis = axis._replace(ticks=log_ticks(*axis.domain))
+        axis = axis._replace(domain=(axis.ticks[0], axis.ticks[-1]))
+    domain: Channel = {"domain": list(axis.domain)} if axis.domain else {"domainMax": 1} if axis.ends_at_one else {}
+    room = {"padding": 8} if axis.log else {}
+    scale = {"type": "log" if axis.log else "linear", "zero": False, "nice": not axis.log, **domain, **room}
     at: Channel = {"values": list(axis.ticks)} if axis.ticks else {"tickCount": 6}
     labels = {"format": ".0%"} if axis.percent else _log_ticks(named=bool(axis.ticks)) if axis.log else {}
-    title = short_name(axis.title, width=80 if (side or field) == "x" else 48)
+    title = short_name(axis.title, width=70 if (side or field) == "x" else 40) + (" (log scale)" if axis.log else "")
     return channel(field, "Q", title=title, scale=scale, axis=at | labels)
+
+
+def is_share(low: float, high: float) -> bool:
+    """Tell whether numbers look like shares that come near to all, such as accuracies.
+
+    >>> is_share(0.5, 0.97), is_share(0.1, 0.4), is_share(0.5, 1.2)
+    (True, False, False)
+    """
+    return low >= 0 and 0.9 <= high <= 1  # noqa: PLR2004 - near to all
+
+
+def log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Return round numbers from below the lowest to above the highest, at most nine, for a logarithmic axis.
+
+    >>> log_ticks(0.0012, 0.9)
+    (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    >>> log_ticks(3, 170)
+    (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0)
+    """
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        ticks = _round_numbers(low, high, steps)
+        if len(ticks) <= MOST_TICKS:
+            return ticks
+    every = -(-len(ticks) // (MOST_TICKS - 1))
+    return (*ticks[:-1:every], ticks[-1])
+
+
+def _round_numbers(low: float, high: float, steps: Sequence[int]) -> tuple[float, ...]:
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1
+    numbers = [float(f"{step}e{power}") for power in range(first, last) for step in steps]
+    below = max((n for n in numbers if n <= low * (1 + 1e-9)), default=numbers[0])
+    above = min((n for n in numbers if n >= high * (1 - 1e-9)), default=numbers[-1])
+    return tuple(n for n in numbers if below <= n <= above)
 
 
 def _log_ticks(*, named: bool) -> Channel:
@@ -215,18 +283,27 @@ def groups(legend: Legend) -> Channel:
 def dashes(legend: Legend) -> Channel:
     """Return the channel that dashes lines by their group.
 
-    >>> dashes(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]  # both solid: their colours differ
-    [[1, 0], [1, 0]]
+    >>> dashes(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]
+    [[1, 0], [6, 3]]
     """
-    return _strokes(legend, legend.dashes)
+    return _strokes(legend, legend.dashes) | {"legend": None}
 
 
-def _strokes(legend: Legend, values: Sequence[object]) -> Channel:
-    """Return the one legend that colours and dashes share; a single group needs none."""
-    style = {"symbolType": "stroke", "symbolStrokeWidth": 2, "symbolOpacity": 1, "labelExpr": _NAME}
+def shapes(legend: Legend, field: str = "group") -> Channel:
+    """Return the channel that gives points the marker of their group.
+
+    >>> shapes(Legend("optimizer", ["adam", "sgd"]))["scale"]["range"]
+    ['circle', 'square']
+    """
+    return _strokes(legend, legend.shapes, field)
+
+
+def _strokes(legend: Legend, values: Sequence[object], field: str = "group") -> Channel:
+    """Return the one legend that colours and markers share; a single group needs none."""
+    style = {"symbolStrokeWidth": 2, "symbolOpacity": 1, "symbolSize": 80, "labelExpr": _NAME}
     scale = {"domain": list(legend.names), "range": values}
     several = len(legend.names) > 1
-    return channel("group", "N", title=short_name(legend.title), scale=scale, legend=style if several else None)
+    return channel(field, "N", title=short_name(legend.title, width=34), scale=scale, legend=style if several else None)
 
 
 def color(means: Axis | Legend | None, field: str = "color") -> Channel:
@@ -239,8 +316,7 @@ def color(means: Axis | Legend | None, field: str = "color") -> Channel:
         return {"value": OKABE_ITO[0]}
     title = short_name(means.title, width=34)
     if isinstance(means, Legend):
-        scale: Channel = {"domain": list(means.names), "range": means.colours}
-        return channel(field, "N", title=title, scale=scale, legend={"labelExpr": _NAME})
+        return _strokes(means, means.colours, field)
     stops = VIRIDIS[::-1] if means.reverse else VIRIDIS.copy()
     scale = {"type": "log" if means.log else "linear", "range": stops, "zero": False}
     numeric = channel(field, "Q", title=title, scale=scale, legend={"format": ".3~g"})

@@ -1,9 +1,10 @@
-"""A plot: aggregated data, what was left out of it, and its picture as PNG, SVG or HTML, all offline."""
+"""A plot: aggregated data, what was left out of it, and its picture as PNG, SVG, PDF or HTML, all offline."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 from functools import cache, cached_property
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.common import arguments
+from tracklake.display.labels import printable
 from tracklake.errors import TracklakeError
 from tracklake.plots import marks, png
 
@@ -73,7 +75,8 @@ class Plot:
         >>> example().plot.curves("loss").spec["title"]["text"]
         ['loss']
         """
-        return marks.finished(self._draw(self.data), title=self.title, notes=self.notes)
+        spec: Chart = _printable(marks.finished(self._draw(self.data), title=self.title, notes=self.notes))
+        return spec
 
     @property
     def chart(self) -> Any:
@@ -87,19 +90,19 @@ class Plot:
         return _needed("altair").Chart.from_dict(self.spec)
 
     def save(self, path: os.PathLike[str] | str) -> Path:
-        """Write the picture as .png, .svg or .html (interactive, opens offline), and return the path.
+        """Write the picture as .png, .svg, .pdf or .html (interactive, opens offline), and return the path.
 
         Raises TracklakeError for another suffix, and without vl-convert.
 
         >>> example().plot.scatter("lr", "loss.min").save("lr.gif")
         Traceback (most recent call last):
-        tracklake.errors.TracklakeError: cannot save a plot as 'lr.gif': give a name that ends in .png, .svg or .html
+        tracklake.errors.TracklakeError: cannot save a plot as 'lr.gif', but as .png, .svg, .pdf or .html
         """
         target = arguments.path("path", path)
         suffix = target.suffix.lower()
-        makers = {".png": self._png, ".svg": self._svg, ".html": self._html}
+        makers = {".png": self._png, ".svg": self._svg, ".pdf": self._pdf, ".html": self._html}
         if suffix not in makers:
-            msg = f"cannot save a plot as {target.name!r}: give a name that ends in .png, .svg or .html"
+            msg = f"cannot save a plot as {target.name!r}, but as .png, .svg, .pdf or .html"
             raise TracklakeError(msg)
         target.write_bytes(makers[suffix]())
         return target
@@ -110,8 +113,11 @@ class Plot:
     def _svg(self) -> bytes:
         return str(_needed("vl_convert").vegalite_to_svg(self.spec)).encode()
 
+    def _pdf(self) -> bytes:
+        return bytes(_needed("vl_convert").vegalite_to_pdf(self.spec))
+
     def _html(self) -> bytes:
-        return str(_needed("vl_convert").vegalite_to_html(self.spec, bundle=True)).encode()
+        return _page(str(_needed("vl_convert").vegalite_to_html({"mark": "point"}, bundle=True)), self.spec).encode()
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Show a notebook the PNG: readable wherever the notebook is read, and small; without vl-convert, the text."""
@@ -126,6 +132,23 @@ class Plot:
 
     def __repr__(self) -> str:
         return f"Plot({self.title!r}, {self.data.height:,} rows)"
+
+
+def _page(page: str, spec: Chart) -> str:
+    """Put a spec into the page of an empty one; written so that no name can end the script, or start one."""
+    head, _, after = page.rpartition("const spec = ")
+    _, _, tail = after.partition(";\n")
+    literal = json.dumps(spec).replace("<", "\\u003c").replace(">", "\\u003e")
+    return f"{head}const spec = {literal};\n{tail}"
+
+
+def _printable(part: Any) -> Any:
+    """Return a part of a spec in which every text can be shown; a control character ends vl-convert's process."""
+    if isinstance(part, str):
+        return printable(part)
+    if isinstance(part, list):
+        return [_printable(item) for item in part]
+    return {key: _printable(value) for key, value in part.items()} if isinstance(part, dict) else part
 
 
 def _needed(package: str) -> Any:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 560, 320
 _TITLE_WIDTH, _NOTE_WIDTH = 76, 100
 _DOTTED = 24
-"""Places of a line up to which each is marked with a dot."""
+"""Places of a line up to which each has a marker."""
+_MARKERS = 8
+"""Markers of a longer line."""
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _STYLE = {
     "background": "white", "padding": 12, "font": "sans-serif",
@@ -75,17 +77,35 @@ def lines(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend, banded: bool)
     >>> data = pl.DataFrame({"group": ["a"], "x": [0.0], "n": [2], "middle": [0.5], "low": [0.4], "high": [0.6]})
     >>> chart = lines(data, x=Axis("step"), y=Axis("loss"), legend=Legend("lr", ["a"]), banded=True)
     >>> [layer["mark"]["type"] for layer in chart["layer"]]
-    ['area', 'line', 'circle']
+    ['area', 'line', 'point', 'circle']
     """
     up = y.around(data["low"], data["high"])
     shared = {"x": encodings.position("x", x.around(data["x"])), "color": encodings.groups(legend)}
     named = {"group": legend.title, "x": x.title, "middle": y.title, "low": "low", "high": "high", "n": "runs"}
     middle = shared | {"y": encodings.position("middle", up, "y")}
     bounds = shared | {"y": encodings.position("low", up, "y"), "y2": {"field": "high"}}
-    band = mark("area", bounds, fillOpacity=0.16)
+    band = [mark("area", bounds, fillOpacity=0.14)]
+    if len(legend.names) > 1:  # where bands overlap one sees which is which by their outlines
+        edges = ({"y": encodings.position(name, up, "y")} for name in ("low", "high"))
+        band += [mark("line", shared | edge, strokeWidth=0.8, strokeOpacity=0.5) for edge in edges]
     line = mark("line", middle | {"strokeDash": encodings.dashes(legend)}, strokeWidth=2)
-    points = mark("circle", middle | {"tooltip": encodings.tips(data, named)}, size=36, opacity=_dotted(data))
-    return {"data": values(data), "layer": [*([band] if banded else []), line, points]}
+    return {"data": values(data), "layer": [*(band if banded else []), line, *_points(data, middle, legend, named)]}
+
+
+def _points(data: pl.DataFrame, at: Chart, legend: Legend, named: dict[str, str]) -> list[Chart]:
+    """Return the markers of the groups, few of each, and what a pointer shows at every place."""
+    tips = at | {"tooltip": encodings.tips(data, named)}
+    shown = at | {"shape": encodings.shapes(legend)}
+    marked = mark("point", shown, filled=True, size=44, opacity=1)
+    return [{"data": values(_sampled(data)), **marked}, mark("circle", tips, size=60, opacity=0)]
+
+
+def _sampled(data: pl.DataFrame) -> pl.DataFrame:
+    """Keep all places of short lines, of longer ones some, spread, and not at the same x for every group."""
+    n, number = pl.len().over("group"), pl.int_range(pl.len()).over("group")
+    every = (n / _MARKERS).ceil().cast(pl.Int64)
+    shift = (pl.col("group").rank("dense") * 2 + 1) * every // 5
+    return data.filter((n <= _DOTTED) | (number % every == shift % every))
 
 
 def stairs(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend) -> Chart:
@@ -94,7 +114,7 @@ def stairs(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend) -> Chart:
     >>> data = pl.DataFrame({"group": ["a"], "x": [0.9], "share": [1.0], "n": [2]})
     >>> chart = stairs(data, x=Axis("acc"), y=Axis("share of runs"), legend=Legend("lr", ["a"]))
     >>> [layer["mark"]["type"] for layer in chart["layer"]]
-    ['line', 'circle']
+    ['line', 'point', 'circle']
     """
     share = encodings.position("share", y._replace(percent=True, domain=(0, 1)), "y")
     shared = {"x": encodings.position("x", x.around(data["x"])), "y": share, "color": encodings.groups(legend)}
@@ -102,18 +122,17 @@ def stairs(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend) -> Chart:
     tips.append(encodings.channel("share", "Q", format=".1%"))
     order = {"strokeDash": encodings.dashes(legend), "order": encodings.channel("share", "Q")}
     line = mark("line", shared | order, strokeWidth=2, interpolate="step-after")
-    return {
-        "data": values(data),
-        "layer": [line, mark("circle", shared | {"tooltip": tips}, size=36, opacity=_dotted(data))],
-    }
+    marked = mark("point", shared | {"shape": encodings.shapes(legend)}, filled=True, size=40, opacity=1)
+    pointed = mark("circle", shared | {"tooltip": tips}, size=60, opacity=0)
+    return {"data": values(data), "layer": [line, {"data": values(_sampled(data)), **marked}, pointed]}
 
 
 def dots(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend | None) -> Chart:
-    """Draw a dot a run: run, x, y, and color where there is one.
+    """Draw a dot a run: run, x, y, and color where there is one; hollow where the column finished is false.
 
     >>> data = pl.DataFrame({"run": ["a"], "x": [0.1], "y": [0.5]})
     >>> dots(data, x=Axis("lr"), y=Axis("loss"), color=None)["mark"]["type"]
-    'circle'
+    'point'
     """
     named = {"run": "run", "x": x.title, "y": y.title, **({"color": color.title} if color else {})}
     spread = pl.Series("beside", np.arange(data.height) * binning.GOLDEN % 1)
@@ -124,11 +143,14 @@ def dots(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend | None) -
         "tooltip": encodings.tips(data, named),
         **{f"{side}Offset": encodings.beside() for side in "xy" if encodings.kind(data, side) == "N"},
     }
+    if isinstance(color, Legend):
+        encoding["shape"] = encodings.shapes(color, "color")
+    if "finished" in data.columns:  # a hollow dot has the stroke of its colour, and no fill
+        encoding["fill"] = encodings.color(color)
+        encoding["fillOpacity"] = encodings.either("datum.finished", {"value": 0.75}, 0)
     size = 48 if data.height <= _SMALL else 22
-    return {
-        "data": values(data.with_columns(spread)),
-        **mark("circle", encoding, size=size, opacity=1, fillOpacity=0.75),
-    }
+    dot = mark("point", encoding, filled=False, size=size, opacity=1, fillOpacity=0.75, strokeWidth=1.4)
+    return {"data": values(data.with_columns(spread)), **dot}
 
 
 def tiles(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend, written: bool = False) -> Chart:
@@ -248,8 +270,3 @@ def _is_bright(values: pl.Series, axis: Axis) -> str:
     low, high = float(values.min()), float(values.max())  # type: ignore[arg-type] # there are tiles
     middle = (low * high) ** 0.5 if axis.log else (low + high) / 2
     return f"datum.value {'<' if axis.reverse else '>='} {middle!r}"
-
-
-def _dotted(data: pl.DataFrame) -> int:
-    """Return 1 where lines have so few places that each is marked with a dot, else 0."""
-    return int(data["group"].value_counts()["count"].max() <= _DOTTED)  # type: ignore[operator] # there are rows

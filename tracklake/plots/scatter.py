@@ -67,8 +67,10 @@ def _timed(title: str, values: pl.Series) -> tuple[str, pl.Series]:
     return f"{title}, seconds from {start:%Y-%m-%d %H:%M:%S} {zone}".rstrip(), seconds
 
 
-def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str, bool | None]) -> Plot:
-    """Draw a dot a run (run, x, y, maybe color); where they are too many, tiles that count them.
+def scatter(
+    frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str, bool | None], legend: Legend | None = None
+) -> Plot:
+    """Draw a dot a run (run, x, y, maybe color and finished); where they are too many, tiles that count them.
 
     >>> runs = pl.DataFrame({"run": ["slow", "fast"], "x": [0.01, 0.1], "y": [0.5, 0.25]})
     >>> scatter(runs, {"x": "lr", "y": "loss"}, log={"x": None, "y": None})
@@ -82,9 +84,12 @@ def scatter(frame: pl.DataFrame, titles: Mapping[str, str], *, log: Mapping[str,
     if drawn.height > MARKS:
         return _counted(drawn, title, titles, log=log, notes=notes)
     axes = {side: _side(titles[side], drawn[side], log=log[side]) for side in ("x", "y")}
-    color = _colors(titles["color"], drawn["color"]) if "color" in titles else None
-    if isinstance(color, Legend):
+    color = legend or (_colors(titles["color"], drawn["color"]) if "color" in titles else None)
+    if isinstance(color, Legend) and legend is None:
         drawn = drawn.with_columns(binning.most_frequent(drawn["color"], limit=len(OKABE_ITO)).alias("color"))
+    if "finished" in drawn.columns and not drawn["finished"].all():
+        ended = drawn.filter(~pl.col("finished")).height
+        notes = [*notes, f"Hollow: {number_of(ended, 'run')} of {drawn.height:,} that did not finish."]
     return Plot(title, data=drawn, draw=partial(marks.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
 
 
@@ -156,7 +161,7 @@ def shares(
         return empty(title, notes=notes, because=none)
     data = binning.shares(grouped.select("group", "value"), reaching=goal)
     y = Axis(f"share of runs with {titles['value']} {'≥' if goal == 'max' else '≤'} x")
-    legend = Legend(titles.get("group", ""), groups.names, groups.ordered)
+    legend = groups.legend(titles.get("group", ""))
     draw = partial(marks.stairs, x=Axis(titles["value"], _is_log(data["x"], log)), y=y, legend=legend)
     return Plot(title, data=data, draw=draw, notes=notes)
 
@@ -170,10 +175,10 @@ def _colors(title: str, values: pl.Series) -> Axis | Legend:
 
 
 def _side(title: str, values: pl.Series, *, log: bool | None) -> Axis:
-    """Return an axis of dots; a logarithmic one has room beyond the outermost."""
+    """Return an axis of dots."""
     if not _is_log(values, log):
         return Axis(title)
-    return Axis(title, log=True, domain=binning.around(values, log=True))
+    return Axis(title, log=True).around(values)
 
 
 def _is_log(values: pl.Series, asked: bool | None) -> bool:  # noqa: FBT001 - as the caller asked, or not

@@ -1,0 +1,82 @@
+"""Columns of the runs as pictures take them: values ready to be drawn, titles, and groups that keep their colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.analysis import grouping
+from tracklake.common import arguments
+from tracklake.display.labels import OTHER
+from tracklake.plots import binning, scatter
+from tracklake.plots.encodings import OKABE_ITO, Legend
+from tracklake.schema.definitions import goal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.query.history import SeriesTable
+    from tracklake.query.run_filter import Runs, Where
+    from tracklake.schema.definitions import Goal
+
+_COLUMN = "the name of a column or a metric"
+
+
+class RunColumns:
+    """The columns of the runs of one project, or of all.
+
+    >>> RunColumns(example()._view.series).column("lr")
+    'config.lr'
+    """
+
+    def __init__(self, series: SeriesTable) -> None:
+        self.series = series
+        self.table = series.table
+
+    def frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
+        """Return the columns of the runs under the names of what they are drawn as, and their titles."""
+        full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
+        rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
+        ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
+        return pl.DataFrame({drawn: values for drawn, (_, values) in ready.items()}), {
+            d: title for d, (title, _) in ready.items()
+        }
+
+    def keys(self, columns: Sequence[str]) -> pl.DataFrame:
+        """Return run_id and the columns of all runs, with what tells their exact values, oldest first."""
+        wanted = ["run_id", *(column for column in columns if column != "run_id")]
+        rows = self.table.select(wanted=wanted, order_by="created_at")
+        return grouping.with_exact(self.table, rows, columns)
+
+    def coloured(self, frame: pl.DataFrame, column: str, title: str) -> tuple[pl.DataFrame, Legend]:
+        """Name the colour of each run by its exact value; values beyond the colours are others."""
+        every = self.keys([column])
+        rows = every.filter(pl.col("run_id").is_in(frame["run_id"].implode()))
+        values = rows.select(pl.exclude("run_id")).n_unique()
+        limit = len(OKABE_ITO) if values <= len(OKABE_ITO) else len(OKABE_ITO) - 1
+        groups = binning.grouped(rows, [column], limit=limit, among=every)
+        labels = groups.frame.select("run_id", pl.col("group").str.replace(r" \([\d,]+ runs?\)$", "").alias("color"))
+        joined = frame.drop("color").join(labels, on="run_id", how="left", maintain_order="left")
+        joined = joined.with_columns(pl.col("color").fill_null(OTHER))
+        names = labels["color"].unique(maintain_order=True).to_list()
+        others = [OTHER] if OTHER in joined["color"] else []
+        return joined, Legend(title, [*names, *others], places=[*groups.places, *([0] if others else [])])
+
+    def measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
+        """Return the column of a number to judge runs by, and which way is better if that is known."""
+        goal = goal and goal_of(goal)
+        name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
+        if name not in self.series.snapshot.metrics:
+            stat = name.rpartition(".")[2]
+            return self.column(metric), goal or (stat if stat in ("min", "max") else None)  # type: ignore[return-value] # just these two
+        direction = goal or self.table.summaries.goal(name)
+        return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
+
+    def columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
+        """Return the full names of columns of the runs."""
+        return [] if names is None else [self.column(name) for name in arguments.texts(said, names)]
+
+    def column(self, name: str) -> str:
+        """Return the full name of a column of the runs."""
+        return self.table.names.resolve(name).name
