@@ -21,17 +21,18 @@ from tracklake.schema import values
 from tracklake.schema.definitions import Definitions, MetricDefinition, Statement, statement
 
 NAMES = st.sampled_from(["a", "a.b", "x", ".x", "e"])
-VALUES = st.sampled_from([0.5, 1e16, -1e16, 0.1, math.nan, math.inf, 3, -7, True, False, "text", None])
-KINDS = st.sets(st.sampled_from(["min", "max", "mean", "sum", "count", "first", "last", "none", "median"]), min_size=1)
+VALUES = st.sampled_from([0.5, 1e16, -1e16, math.nan, math.inf, 3, True, "text", "text", None, None])
+KINDS = st.sampled_from([{"min"}, {"max", "mean"}, {"sum", "median"}, {"last"}, {"first", "count"}, {"none"}])
+DEFINED = st.sampled_from(["*", "*", "a*", "a", "a.b", "x", "e"])
 OPERATIONS = st.one_of(
     st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), st.booleans()),
     st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), st.booleans()),
     st.tuples(st.just("edit"), st.dictionaries(NAMES, VALUES, min_size=1, max_size=2)),
     st.tuples(st.just("edit elsewhere"), st.dictionaries(NAMES, VALUES, min_size=1, max_size=2)),
     st.tuples(st.just("delete"), NAMES),
-    st.tuples(st.just("define"), NAMES | st.sampled_from(["*", "a*"]), KINDS),
-    st.tuples(st.just("lake define"), NAMES | st.just("*"), KINDS),
-    st.tuples(st.just("step metric"), st.sampled_from(["a", "x", "a.b"]), st.sampled_from(["e", "x"])),
+    st.tuples(st.just("define"), DEFINED, KINDS),
+    st.tuples(st.just("lake define"), DEFINED, KINDS),
+    st.tuples(st.just("step metric"), st.sampled_from(["a", "x"]), st.just("e")),
     st.just(("resume",)),
     st.tuples(st.just("rewind"), st.integers(0, 5)),
 )
@@ -233,7 +234,7 @@ def without_times(entries: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=settings().max_examples)
+@settings(max_examples=settings().max_examples * 2)
 @given(operations=st.lists(OPERATIONS, min_size=1, max_size=14))
 def test_summary_and_history_are_those_of_the_model(operations):
     """After everything, the live summary, the lake's, and the history are what the rules say."""
