@@ -6,7 +6,7 @@
 --          project PROJECT = null only this project
 --          k BIGINT = 20          this many runs
 -- Returns  rank BIGINT, run_id TEXT, name TEXT, project TEXT, group TEXT, value DOUBLE,
---          step DOUBLE            where the least or greatest value was, for min and max
+--          step BIGINT            where the least or greatest value was, for min and max
 -- Runs on  duckdb, spark
 --
 -- Runs without a number are left out; equal values have equal ranks.
@@ -34,7 +34,8 @@ steps as (
 )
 
 select
-    ranked.rank, ranked.run_id, runs.name, runs.project, runs."group", ranked.value, steps.step
+    ranked.rank, ranked.run_id, runs.name, runs.project, runs."group", ranked.value,
+    cast(steps.step as bigint) as step
 from ranked
     join runs on runs.run_id = ranked.run_id
     left join steps on steps.run_id = ranked.run_id

@@ -118,3 +118,30 @@ def test_every_surface_names_the_nearest(lake: tl.Lake, where: str, message: str
     result = CliRunner().invoke(cli.main, ["runs", "--where", where, "--dir", lake.dir])
     assert result.exit_code == 2
     assert "did you mean" in result.stderr
+
+
+def test_runs_are_groups_of_their_own(lake: tl.Lake):
+    """by="run_id" makes a group of each run in every call that groups."""
+    assert lake.compare("loss", by="run_id", goal="min").table.height == 3
+    assert lake.learning_curves("loss", by="run_id")["run"].to_list() == ["a", "b", "c"]
+    assert sorted(lake.time_to("loss", 0.8, by="run_id", goal="min").table["run"]) == ["a", "b", "c"]
+    assert lake.plot.curves("loss", by="run_id").data.height == 3
+
+
+def test_a_goal_is_asked_for_once(tmp_path: Path):
+    """A sweep's own goal holds in its pareto front, and who defines the least alone says which way is better."""
+    for i in range(3):
+        with tl.init("p", id=f"r{i}", config={"lr": i}, dir=tmp_path) as run:
+            run.log({"acc": i, "loss": 3 - i})
+    lake = tl.open(tmp_path)
+    lake.define_metric("loss", summary="min")
+    assert lake.compare("loss", by="lr").table["config.lr"][0] == 2
+    assert lake.sweep(metric="acc", goal="max").pareto(["acc", "loss"])["run_id"].to_list() == ["r2"]
+    lake.alias("both", ["acc", "loss"])
+    assert "both" in lake.metrics
+
+
+def test_a_baseline_is_taken_as_it_is_printed(lake: tl.Lake):
+    """--baseline lr=0.1 names the group that the table calls so."""
+    answer = ["compare", "loss", "--by", "lr", "--goal", "min", "--baseline", "lr=0.2", "--dir", lake.dir]
+    assert "baseline lr=0.2" in CliRunner().invoke(cli.main, answer).stdout

@@ -452,3 +452,31 @@ def test_a_regex_that_is_none_is_refused(api: tl.Api, pattern):
     condition = pattern if isinstance(pattern, re.Pattern) else {"$regex": pattern}
     with pytest.raises(tl.TracklakeError, match=r"\$regex"):
         len(api.runs("my project", {"displayName": condition}))
+
+
+def test_histories_come_in_the_order_of_the_runs(tmp_path):
+    """What `order` says of the runs holds for their histories."""
+    for i in range(3):
+        with tl.init("p", id=f"r{i}", config={"lr": i}, dir=tmp_path) as run:
+            run.log({"acc": i})
+    found = tl.Api(tmp_path).runs(order="-config.lr").histories(["acc"])
+    assert found["run_id"].to_list() == ["r2", "r1", "r0"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "run_ids"),
+    [
+        ({"config.sizes": 64}, ["a", "b"]),
+        ({"config.sizes": {"$in": [128, 7]}}, ["b"]),
+        ({"config.sizes": {"$all": [64, 32]}}, ["a"]),
+        ({"config.sizes": [64, 32]}, ["a"]),
+        ({"config.names": "x"}, ["a"]),
+        ({"tags": {"$all": ["late", "big"]}}, ["b"]),
+    ],
+)
+def test_filters_look_into_lists(tmp_path, filters, run_ids):
+    """A filter on a list in config matches its elements, as MongoDB's does, and $all wants them all."""
+    for run_id, sizes, tags in (("a", [64, 32], ["late"]), ("b", [64, 128], ["late", "big"])):
+        config = {"sizes": sizes, "names": ["x"] if run_id == "a" else "y"}
+        tl.init("p", id=run_id, config=config, tags=tags, dir=tmp_path).finish()
+    assert [run.id for run in tl.Api(tmp_path).runs("p", filters)] == run_ids

@@ -80,7 +80,7 @@ def resolve(table: RunTable, by: str | Sequence[str], run_ids: pl.Series) -> Gro
 
 
 def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Where) -> pl.DataFrame:
-    """Return run_id and the columns that group, one row a run.
+    """Return run_id and the columns that group, one row a run; run_id as a column that groups is called run.
 
     >>> grouped(example()._view.runs, "lr", runs=None, where=None).rows()
     [('slow', 0.01), ('fast', 0.1)]
@@ -88,7 +88,8 @@ def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Wher
     ids = table.select(runs=runs, where=where, wanted=["run_id"])
     named = resolve(table, by, ids["run_id"])
     rows = with_exact(table, table.select(runs=ids, wanted=["run_id", *named.columns]), named.columns)
-    return rows.select("run_id", *named.shown(rows))
+    shown = named.shown(rows)
+    return rows.select("run_id", *(pl.col(name).alias("run") if name == "run_id" else name for name in shown))
 
 
 def pooled(table: RunTable, run_ids: pl.Series) -> tuple[str, ...]:

@@ -215,7 +215,11 @@ def defined_goal(table: RunTable, metric: str) -> str | None:
     goals = table.summaries.goals(metric)
     if len(goals) > 1:
         raise DefinitionError(f'the runs define {metric!r} with both goals: say goal="min" or goal="max"')
-    return goals.pop() if goals else None
+    if goals:
+        return goals.pop()
+    kinds = {kind for d in table.summaries.definition(metric).values() if d is not None for kind in d.kinds}
+    ends = kinds.intersection(("min", "max"))  # who asks for the least alone says which way is better
+    return ends.pop() if len(ends) == 1 else None
 
 
 def _direction(goal: str | None, name: str) -> Goal:

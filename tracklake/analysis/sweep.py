@@ -203,16 +203,18 @@ class Sweep(Tabulated):
         ['fast']
         """
         goals = objectives.goals_of(metrics)
-        wanted = [objectives.resolve(self.series.table, name, goal=goal) for name, goal in goals.items()]
-        rows = objectives.read(self.series.table, wanted, columns=[], runs=self.runs, where=None)
+        known = {self.objective.name: self.objective.goal}
+        table = self.series.table
+        wanted = [objectives.resolve(table, name, goal=goal or known.get(name)) for name, goal in goals.items()]
+        rows = objectives.read(table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"objective_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]
         complete = np.where(self._failed[:, None], np.nan, np.stack(costs, axis=1))
         most = None if fronts is None else arguments.whole("fronts", fronts, least=1)
         ranks = pl.Series("front", pareto.ranks(complete, fronts=most))
-        table = self.runs.select("run_id", *self._columns).with_columns(values)
-        table = table.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(complete).any(axis=1)))
-        selected = table if others else table.drop_nulls("front")
+        ranked = self.runs.select("run_id", *self._columns).with_columns(values)
+        ranked = ranked.with_columns(ranks.set(ranks == 0, None)).filter(pl.Series(~np.isnan(complete).any(axis=1)))
+        selected = ranked if others else ranked.drop_nulls("front")
         return selected.sort("front", nulls_last=True, maintain_order=True)
 
     def parallel(self) -> Parallel:

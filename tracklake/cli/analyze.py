@@ -49,7 +49,7 @@ diverged_option = click.option(
 @click.option("--stat", help="The statistic that is a run's number. [default: best]")
 @where_option
 @project_option
-@click.option("--baseline", metavar="KEYS", help='The group to compare with: 0.1, or {"lr": 0.1}. [default: the best]')
+@click.option("--baseline", metavar="KEYS", help="The group to compare with: 0.1, or lr=0.1. [default: the best]")
 @click.option(
     "--center", type=click.Choice(get_args(Center)), default="mean", show_default=True, help="What is compared."
 )
@@ -75,7 +75,7 @@ def compare(
       tracklake compare val/acc --by lr,batch_size --latex > table.tex
     """
     options |= {name: _columns(options[name]) for name in ("over", "task")}
-    options["baseline"] = None if options["baseline"] is None else read(options["baseline"])
+    options["baseline"] = None if options["baseline"] is None else _keys(options["baseline"])
     comparison = tl.open(directory).compare(metric, by=listed(by), **options)
     if form is not None:
         give(comparison.table, form=form, rows=terminal.most(form, limit))
@@ -172,9 +172,7 @@ def at_budget(
 @click.option("--by", help="What makes the groups: columns with commas. [default: all runs are one group]")
 @where_option
 @project_option
-@click.option(
-    "--baseline", metavar="KEYS", help='The group to compare with: 0.1, or {"lr": 0.1}. [default: the soonest]'
-)
+@click.option("--baseline", metavar="KEYS", help="The group to compare with: 0.1, or lr=0.1. [default: the soonest]")
 @limit
 @forms
 def time_to(
@@ -194,12 +192,20 @@ def time_to(
       tracklake time-to val/acc 0.95 --by lr
       tracklake time-to val/loss 0.3 --x time --goal min --json
     """
-    base = None if baseline is None else read(baseline)
+    base = None if baseline is None else _keys(baseline)
     result = tl.open(directory).time_to(metric, threshold, by=_columns(by) or (), baseline=base, **options)
     if form is None:
         terminal.show(result, limit=limit)
     else:
         give(result.table, form=form, rows=terminal.most(form, limit))
+
+
+def _keys(text: str) -> Any:
+    """Read the keys of a group: a value, an object of JSON, or as a table prints them: lr=0.1, depth=3."""
+    pairs = [pair.partition("=") for pair in text.split(", ")]
+    if all(equals and name.strip().replace(".", "").replace("_", "").isalnum() for name, equals, _ in pairs):
+        return {name.strip(): read(value) for name, _, value in pairs}
+    return read(text)
 
 
 def _columns(text: str | None) -> list[str] | None:

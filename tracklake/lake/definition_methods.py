@@ -101,7 +101,9 @@ class DefinitionMethods(LakeBase):
         derivation = Derivation(name, expression, description=description, unit=unit)
         self._say_derivation(StatementKind.DERIVE, derivation, project)
 
-    def alias(self, name: str, *others: str, description: str | None = None, project: str | None = None) -> None:
+    def alias(
+        self, name: str, *others: str | Sequence[str], description: str | None = None, project: str | None = None
+    ) -> None:
         """Say that metrics of other names are the same: `name` has the points of all, so that runs compare.
 
         The others stay what they are. At one step the value said last holds. Without others it is taken back. Like a
@@ -113,7 +115,8 @@ class DefinitionMethods(LakeBase):
         >>> lake.summaries("accuracy.max").rows()
         [('slow', 0.6), ('fast', 0.9)]
         """
-        self._say_derivation(StatementKind.ALIAS, Derivation(name, others=others, description=description), project)
+        names = tuple(text for other in others for text in ([other] if isinstance(other, str) else other))
+        self._say_derivation(StatementKind.ALIAS, Derivation(name, others=names, description=description), project)
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
         arguments.text("name", derivation.name, takes="the name of a metric")

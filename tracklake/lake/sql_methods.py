@@ -57,7 +57,7 @@ class SqlMethods(LakeBase):
         Raises UnknownNameError for a query, metric, project or run that is not there, QueryError for other parameters.
 
         >>> example().query("leaderboard", metric="acc", goal="max").select("rank", "run_id", "value", "step").rows()
-        [(1, 'fast', 0.9, 1.0), (2, 'slow', 0.6, 2.0)]
+        [(1, 'fast', 0.9, 1), (2, 'slow', 0.6, 2)]
         """
         arguments.text("name", name, takes="the name of a query")
         query = named_queries.get(name, self._queries)

@@ -103,7 +103,7 @@ def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_cond
         select = f'SELECT ({value}\n) AS value FROM runs_in_question ORDER BY "{_ROW}"'  # noqa: S608 - one expression
         values = _run(engine, cursor, select, label, columns, frame)
     finally:
-        cursor.close()
+        engine.release(cursor)
     if len(values) != frame.height:
         raise QueryError(f"{label} cannot be answered: {_MANY}")
     if is_condition and values.dtype not in (pl.Boolean, pl.Null):

@@ -73,12 +73,19 @@ class SeriesTable:
             )
             if not unclean.is_empty():
                 clean = clean.join(unclean.lazy(), on=_SERIES, how="anti")
-                frames.append(_shaped(self.snapshot.resolved_series(unclean).lazy(), stored_as))
-            frames.append(_shaped(clean, stored_as))
+                frames.append(self._shaped(self.snapshot.resolved_series(unclean).lazy(), stored_as))
+            frames.append(self._shaped(clean, stored_as))
         pseudo = [name for name in names if name in PSEUDO]
         if pseudo:
-            frames.append(_shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
-        return pl.concat(frames) if frames else _shaped(self.snapshot.points([]), stored_as)
+            frames.append(self._shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
+        return pl.concat(frames) if frames else self._shaped(self.snapshot.points([]), stored_as)
+
+    def _shaped(self, found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
+        """Return the columns of a history; the time is null where it is not known when a row was logged."""
+        time = pl.col("ts")
+        if self.snapshot.untimed:
+            time = pl.when(~pl.col("session").is_in(self.snapshot.untimed)).then(time)
+        return found.select("run_id", "metric", "step", time.alias("time"), *stored_as)
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
         """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime.
@@ -249,10 +256,6 @@ class SeriesTable:
         ordered = keyed.with_row_index("at").sort("step")
         joined = ordered.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
-
-
-def _shaped(found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
-    return found.select("run_id", "metric", "step", pl.col("ts").alias("time"), *stored_as)
 
 
 def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:

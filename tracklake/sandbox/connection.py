@@ -5,6 +5,7 @@ Whatever a text says, duckdb has no file system here: data reach it as frames, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -88,6 +89,17 @@ class Sandbox:
         if self._connection is None or self._process != os.getpid():  # its threads do not live on in a forked child
             self._connection, self._process = locked(self.limits), os.getpid()
         return self._connection.cursor()
+
+    @staticmethod
+    def release(cursor: DuckDBPyConnection) -> None:
+        """Close a cursor; one that still works on what it was told to end is left to do so.
+
+        >>> Sandbox.release(Sandbox().cursor())
+        """
+        import duckdb
+
+        with contextlib.suppress(duckdb.Error):
+            cursor.close()
 
     def abandon(self) -> None:
         """Forget the instance: one that did not end a query when it was told to is not asked again.

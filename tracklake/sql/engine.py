@@ -56,7 +56,7 @@ class Engine:
         try:
             return _Question(self._sandbox, cursor, table, text, params).answer(find)
         finally:
-            cursor.close()
+            self._sandbox.release(cursor)
 
 
 def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:

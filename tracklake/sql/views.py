@@ -118,7 +118,7 @@ def _that_count(table: RunTable, limits: Limits) -> pl.LazyFrame:
     both = pl.concat([stored, _resolved(table, series, pseudo, limits.runs).lazy()])
     value = pl.col("value")
     return both.with_columns(
-        pl.col("ts").alias("time"),
+        pl.when(~pl.col("session").is_in(table.snapshot.untimed)).then("ts").alias("time"),
         value.fill_nan(None),
         typed_columns.in_words(),
         value.is_nan().fill_null(value=False).alias("is_nan"),

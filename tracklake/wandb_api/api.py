@@ -123,7 +123,7 @@ class Api(ApiArtifacts):
         """Which runs match? A lazy sequence: nothing is read before it is looked at.
 
         `path` is "entity/project" or "project" (None: all). `filters` in MongoDB's style ($and $or $nor $not $eq $ne
-        $gt $gte $lt $lte $in $nin $exists $regex) over config.<path>, summary_metrics.<path>, state, group, tags,
+        $gt $gte $lt $lte $in $nin $all $exists $regex) over config.<path>, summary_metrics.<path>, state, group, tags,
         jobType, createdAt, displayName and name, which is the id. `order` is one of these after "+" or "-", nulls and
         NaN last. What a run holds is read together with its neighbours: `per_page` of them, or some thousands, as that
         takes hardly longer. Raises UnknownNameError and QueryError when looked at.
@@ -206,13 +206,16 @@ class ApiRuns:
         return table.select("run_id", "name", *(c for c in table.columns if c.startswith("summary.")))
 
     def histories(self, keys: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return every row of every run: run_id, _step, time (UTC), and one typed column a metric.
+        """Return every row of every run, the runs in their order: run_id, _step, time (UTC), one typed column a metric.
 
         >>> Api(example().dir).runs(filters={"name": "slow"}).histories(["loss"]).select("_step", "loss").rows()
         [(0, 2.0), (1, 1.0), (2, 0.5)]
         """
         names = None if keys is None else arguments.texts("keys", keys)
-        return self._lake.history(names, runs=self._ids, shape="wide").rename({"step": "_step"})
+        rows = self._lake.history(names, runs=self._ids, shape="wide").rename({"step": "_step"})
+        order = pl.DataFrame({"run_id": self._ids}, schema={"run_id": pl.String}).with_row_index("place")
+        placed = rows.join(order, on="run_id", how="left", maintain_order="left")
+        return placed.sort("place", maintain_order=True).drop("place")
 
     def _page(self, number: int) -> Page:
         if number not in self._pages:

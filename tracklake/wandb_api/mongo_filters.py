@@ -37,7 +37,7 @@ FIELDS = {
 }
 """The columns of W&B's fields; beside them there are config.<path> and summary_metrics.<path>."""
 _COMPARISONS: dict[str, Callable[[Any, Any], pl.Expr]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
-_OPERATORS = ("$eq", "$ne", *_COMPARISONS, "$in", "$nin", "$exists", "$regex", "$not")
+_OPERATORS = ("$eq", "$ne", *_COMPARISONS, "$in", "$nin", "$all", "$exists", "$regex", "$not")
 _LOGIC = ("$and", "$or", "$nor", "$not")
 _FALSE = pl.lit(value=False)
 
@@ -144,8 +144,14 @@ class _Field:
         elif isinstance(value, list | dict):
             same = _FALSE if self.text is None else self.text == json.dumps(value, ensure_ascii=False)
         else:
-            same = self._against(value, lambda a, b: a == b)
+            same = self._against(value, lambda a, b: a == b).fill_null(value=False) | self._has_element(value)
         return same.fill_null(value=False)
+
+    def _has_element(self, value: Any) -> pl.Expr:
+        """Say where the value is a list that has this one among its elements, as MongoDB compares with lists."""
+        if self.text is None:
+            return _FALSE
+        return self.text.map_elements(lambda text: _holds(text, value), return_dtype=pl.Boolean).fill_null(value=False)
 
     def is_among(self, values: Collection[Any]) -> pl.Expr:
         """Say where the value is one of these; of a list of tags, where one of them is."""
@@ -155,7 +161,8 @@ class _Field:
         if self.text is None or isinstance(self.dtype, pl.Datetime):
             return _any(self.equals(value) for value in values)
         others = _any(self.equals(value) for value in values if not isinstance(value, str))
-        return self.text.is_in(texts).fill_null(value=False) | others
+        elements = _any(self._has_element(value) for value in texts)
+        return self.text.is_in(texts).fill_null(value=False) | elements | others
 
     def compares(self, value: Any, how: Callable[[Any, Any], pl.Expr]) -> pl.Expr:
         """Say where the value is greater or less than this one; NaN is neither."""
@@ -206,11 +213,8 @@ def _pattern(options: str, pattern: Any) -> str:
 def _operator(field: _Field, name: str, operand: Any) -> pl.Expr:
     if name in _COMPARISONS:
         return field.compares(operand, _COMPARISONS[name])
-    if name in ("$in", "$nin"):
-        if not isinstance(operand, list | tuple | set):
-            raise QueryError(f"{name} takes a list of values, not {operand!r}")
-        matches = field.is_among(operand)
-        return matches if name == "$in" else ~matches
+    if name in ("$in", "$nin", "$all"):
+        return _of_several(field, name, operand)
     if name in ("$eq", "$ne"):
         return field.equals(operand) if name == "$eq" else ~field.equals(operand)
     if name == "$exists":
@@ -220,6 +224,26 @@ def _operator(field: _Field, name: str, operand: Any) -> pl.Expr:
     if name == "$not":
         return ~_of_field(field, operand)
     raise UnknownNameError.nearest("operator", name, _OPERATORS)
+
+
+def _of_several(field: _Field, name: str, operand: Any) -> pl.Expr:
+    if not isinstance(operand, list | tuple | set):
+        raise QueryError(f"{name} takes a list of values, not {operand!r}")
+    if name == "$all":
+        return _all(field.equals(value) for value in operand)
+    matches = field.is_among(operand)
+    return matches if name == "$in" else ~matches
+
+
+def _holds(text: str, value: Any) -> bool:
+    """Say whether a text is a list in JSON that has a value of this kind among its elements."""
+    if not text.startswith("["):
+        return False
+    try:
+        elements = json.loads(text)
+    except ValueError:
+        return False
+    return any(element == value and isinstance(element, bool) == isinstance(value, bool) for element in elements)
 
 
 def _moment(value: Any) -> datetime:

@@ -266,6 +266,15 @@ class SnapshotView(ABC):
         return counting.join(series, on=["run_id", "metric"], how="semi", maintain_order="left")
 
     @cached_property
+    def untimed(self) -> list[int]:
+        """The sessions of which it is not known when their rows were logged: imports of sources without times.
+
+        >>> example()._view.snapshot.untimed
+        []
+        """
+        return pl.concat([self.facts(key)["session"] for key in partitions.UNTIMED]).unique().to_list()
+
+    @cached_property
     def starts(self) -> pl.DataFrame:
         """Return run_id, session, start and runtime_base of every session.
 
