@@ -103,12 +103,16 @@ class RecordedRun:
         ['baseline']
         """
         tags = self._base("tags")
-        return [] if tags is None else list(tags)
+        vars(self)["_seen_tags"] = [] if tags is None else list(tags)
+        return list(vars(self)["_seen_tags"])
 
     @tags.setter
     def tags(self, tags: Sequence[str]) -> None:
-        """Add those that are new and remove those that are missing, at once."""
-        self.say(run_fields.statements({"tags": run_fields.check_tags(tags)}, tags=self.tags))
+        """Add those that are new and remove those that are missing, at once: compared with what was read last."""
+        new = run_fields.check_tags(tags)
+        seen = vars(self).get("_seen_tags")
+        self.say(run_fields.statements({"tags": new}, tags=self.tags if seen is None else seen))
+        vars(self)["_seen_tags"] = new
 
     @property
     def facts(self) -> dict[str, Any]:

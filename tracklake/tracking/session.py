@@ -73,6 +73,7 @@ class Session:
         self._listener = listener
         self._is_over = False
         self._sealer: threading.Thread | None = None
+        self._sealing = threading.Lock()
         self._catalog: Catalog | None = None
         self._warned: set[str] = set()
         self.journal: Journal | None = None
@@ -196,7 +197,7 @@ class Session:
         ...     run._session.journal is None
         True
         """
-        self.turn = Turn()
+        self.turn, self._sealing = Turn(), threading.Lock()
         for task in self.tasks:
             task.after_fork()
         if self.journal is not None:
@@ -267,8 +268,9 @@ class Session:
             self._sealer.join()
 
     def _seal(self) -> None:
-        self._catalog = self._catalog or Catalog(self.storage, statements=False)
-        sealing.seal(self._catalog, live=False)
+        with self._sealing:  # whoever was interrupted after a thread had started may start another
+            self._catalog = self._catalog or Catalog(self.storage, statements=False)
+            sealing.seal(self._catalog, live=False)
 
 
 def _put_off_on_error(seal: Callable[[], object]) -> None:

@@ -95,11 +95,13 @@ class Turn:
         2
         """
         while self.deferred:
-            call = self.deferred[0]
-            call()
+            self.recovery = NOTHING_WRITTEN  # what arrives from here on waits, too
+            while self.deferred:
+                call = self.deferred[0]
+                call()
+                if self.deferred and self.deferred[0] is call:
+                    del self.deferred[0]
             self.recovery = None
-            if self.deferred[:1] == [call]:
-                del self.deferred[0]
 
     def _is_nested(self, frame: FrameType | None) -> bool:
         """Tell whether a call that has this turn is on the stack from here outwards."""

@@ -1,0 +1,283 @@
+"""Whatever interrupts a call that writes: rows whose `log` returned are whole, and the run can go on.
+
+An interrupter stops the program before the k-th line that runs in tracklake, for each k; it raises, as Ctrl-C and an
+alarm do, or calls what a signal handler may call.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+import polars as pl
+import pytest
+from processes import output
+
+import tracklake as tl
+from tracklake.storage.journal import writer
+from tracklake.storage.journal.reader import JournalReader
+
+PACKAGE = str(Path(tl.__file__).parent)
+Row = dict[str, float]
+
+
+class Interrupter:
+    """A trace function that calls `act` before the k-th line of tracklake's code, once."""
+
+    def __init__(self, at: int, act: Callable[[], None]) -> None:
+        self.left = at
+        self.act = act
+
+    def __enter__(self) -> Self:
+        sys.settrace(self.trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def trace(self, frame: FrameType, *_: object) -> Any:
+        return self.line if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def line(self, _: FrameType, event: str, *__: object) -> Any:
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self.act()
+        return self.line
+
+
+def steady(i: int) -> Row:
+    return {"i": i, "a": 1.0}
+
+
+def new_names(i: int) -> Row:
+    return {"i": i, f"n{i}": 1.0}
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def raise_in(_: tl.Run) -> list[Row]:
+    raise KeyboardInterrupt
+
+
+def log_in(run: tl.Run) -> list[Row]:
+    """What a signal handler logs."""
+    run.log({"i": 1000.0, "h": 1.0})
+    return [{"i": 1000.0, "h": 1.0}]
+
+
+def edit_in(run: tl.Run) -> list[Row]:
+    """What a signal handler sets and reads."""
+    run.summary["x"] = run.summary["i"]
+    run.tags += ("seen",)
+    return []
+
+
+def train(folder: Path, rows: Callable[[int], Row], act: Callable[[tl.Run], list[Row]], at: int) -> tuple[bool, list]:
+    """Log, interrupted at a line, and log on; return whether all of it ran before, and the rows that were logged."""
+    run = tl.init("p", id=f"r{at}", dir=folder, settings={"metadata": False}, reinit="create_new")
+    logged: list[Row] = []
+
+    def log(numbers: Iterator[int]) -> None:
+        for i in numbers:
+            run.log(rows(i))
+            logged.append(rows(i))
+
+    log(iter(range(3)))
+    interrupter = Interrupter(at, lambda: logged.extend(act(run)))
+    try:
+        with interrupter:
+            log(iter(range(3, 9)))
+    except KeyboardInterrupt:
+        pass
+    log(iter(range(20, 40)))
+    run.finish()
+    return interrupter.left > 0, logged
+
+
+def read(folder: Path, run_id: str) -> list[Row]:
+    """The rows of a run in the order of their steps; each has one value a metric."""
+    points = tl.open(folder).history(runs=[run_id], raw=True).group_by("step", maintain_order=True)
+    rows = points.agg("metric", "value").sort("step")
+    assert all(len(set(names)) == len(names) for names in rows["metric"].to_list())
+    return [dict(zip(names, values, strict=True)) for _, names, values in rows.iter_rows()]
+
+
+def damage(folder: Path) -> list[str]:
+    return [str(fault) for path in (folder / "journal").iterdir() for fault in JournalReader(path).read().faults]
+
+
+@pytest.mark.parametrize("rows", [steady, new_names])
+@pytest.mark.parametrize("act", [raise_in, log_in, edit_in])
+@pytest.mark.parametrize("apart", [83, pytest.param(1, marks=pytest.mark.long)])
+def test_no_line_of_log_and_rotate_costs_a_row(tmp_path: Path, monkeypatch, rows, act, apart: int):
+    """At whichever line: each row whose `log` returned is there, whole and once; the interrupted one whole, or not."""
+    monkeypatch.setattr(writer, "ROTATE_AT", 900)
+    at, is_over = 1, False
+    while not is_over:
+        is_over, logged = train(tmp_path, rows, act, at)
+        there = read(tmp_path, f"r{at}")
+        assert [row for row in logged if row not in there] == [], at
+        assert len(there) <= len(logged) + 1
+        assert all(row in logged or row in [rows(i) for i in range(3, 9)] for row in there)
+        at += apart
+    assert damage(tmp_path) == []
+    assert tl.open(tmp_path).check(full=True).ok
+
+
+@pytest.mark.parametrize("apart", [23, pytest.param(1, marks=pytest.mark.long)])
+def test_no_line_of_finish_and_seal_costs_a_row_or_the_state(tmp_path: Path, apart: int):
+    """An interrupted finish is completed by the next; an interrupted seal by the next seal."""
+    at, is_over = 1, False
+    while not is_over:
+        run = tl.init("p", id=f"r{at}", dir=tmp_path, settings={"metadata": False}, reinit="create_new")
+        run.log({"a": 1.0})
+        interrupter = Interrupter(at, interrupt)
+        try:
+            with interrupter:
+                run.finish()
+                tl.open(tmp_path).refresh()
+        except KeyboardInterrupt:
+            run.finish()
+        is_over = interrupter.left > 0
+        at += apart
+    lake = tl.open(tmp_path)
+    lake.refresh()
+    assert set(lake.runs(columns=["state"])["state"]) == {"finished"}
+    assert set(lake.summaries(["a.count"])["a.count"]) == {1}
+    assert lake.check(full=True).ok
+
+
+@pytest.mark.parametrize("apart", [61, pytest.param(3, marks=pytest.mark.long)])
+def test_a_process_that_is_told_to_end_leaves_its_rows_and_the_right_state(tmp_path: Path, apart: int):
+    """SIGTERM at a line of log, rotate or finish: killed (finished, if it was), with every row whose log returned."""
+    script = f"""
+    sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
+    from test_interrupts import Interrupter, new_names
+    from tracklake.storage.journal import writer
+    writer.ROTATE_AT = 900
+    for at in range(1, 1500, {apart}):
+        if os.fork() == 0:
+            run = tl.init("p", id=f"r{{at}}", dir=sys.argv[1], settings={{"metadata": False}})
+            with Interrupter(at, lambda: os.kill(os.getpid(), signal.SIGTERM)):
+                for i in range(8):
+                    run.log(new_names(i))
+                    open(f"{{sys.argv[1]}}/{{at}}.logged", "a").write(f"{{i}} ")
+                run.finish()
+            os._exit(0)
+        os.wait()
+    """
+    (tmp_path / "x").mkdir()
+    output(script, tmp_path)
+    lake = tl.open(tmp_path)
+    assert set(lake.runs(columns=["state"])["state"]) <= {"killed", "finished"}
+    values = dict(lake.history("i").group_by("run_id").agg("value").iter_rows())
+    for path in tmp_path.glob("*.logged"):
+        assert set(map(float, path.read_text().split())) <= set(values[f"r{path.stem}"])
+    assert lake.check(full=True).ok
+
+
+def test_real_alarms_cost_no_row(tmp_path: Path):
+    """A timer that raises TimeoutError around training steps: acknowledged rows are all there."""
+    run = tl.init("p", id="r", dir=tmp_path)
+    logged: set[float] = set()
+
+    def time_out(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, time_out)
+    try:
+        for i in range(4_000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-6 * (20 + i % 150))
+                run.log({"i": float(i), **({f"n{i % 97}": 1.0} if i % 3 else {})})
+                logged.add(float(i))
+            except TimeoutError:
+                pass
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    run.finish()
+    lake = tl.open(tmp_path)
+    assert logged - set(lake.history("i")["value"]) == set()
+    assert lake.check(full=True).ok
+
+
+def test_signal_handlers_log_while_threads_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A handler's row follows the one it interrupts; none is lost, in files that rotate."""
+    monkeypatch.setattr(writer, "ROTATE_AT", 20_000)
+    run = tl.init("p", id="r", dir=tmp_path)
+    counts = {"handler": 0, "thread": 0}
+
+    def count(who: str) -> None:
+        run.log({who: float(counts[who])})
+        counts[who] += 1
+
+    before = signal.signal(signal.SIGALRM, lambda *_: count("handler"))
+    thread = threading.Thread(target=lambda: [count("thread") for _ in range(2_000)])
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+        thread.start()
+        for i in range(5_000):
+            run.log({"main": float(i)})
+        thread.join()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    run.finish()
+    history = tl.open(tmp_path).history(raw=True)
+    found = dict(history.group_by("metric").len().iter_rows())
+    assert found == {"main": 5_000, "thread": 2_000, "handler": counts["handler"]}
+    assert history["step"].n_unique() == history.height
+    assert counts["handler"] > 0
+
+
+def test_no_descriptor_is_used_after_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Files that a training opens after an interrupt get numbers that were the journal's, and none of its bytes."""
+    monkeypatch.setattr(writer, "ROTATE_AT", 900)
+    for at in range(1, 700, 29):
+        run = tl.init("p", id=f"r{at}", dir=tmp_path / "lake", settings={"metadata": False}, reinit="create_new")
+        try:
+            with Interrupter(at, interrupt):
+                for i in range(9):
+                    run.log(new_names(i))
+                run.finish()
+        except KeyboardInterrupt:
+            pass
+        checkpoints = [os.open(tmp_path / f"{n}.pt", os.O_CREAT | os.O_RDWR) for n in range(4)]
+        for i in range(10, 30):
+            if not run._session.is_over:
+                run.log(new_names(i))
+        run.finish()
+        assert [os.fstat(checkpoint).st_size for checkpoint in checkpoints] == [0] * 4
+        [os.close(checkpoint) for checkpoint in checkpoints]
+
+
+def test_tags_added_by_several_processes_are_all_there(tmp_path: Path):
+    """Each tag that is added or removed is a statement of its own."""
+    with tl.init("p", id="r", dir=tmp_path, tags=["a", "draft"]):
+        pass
+    script = """
+    for n in range(6):
+        if os.fork() == 0:
+            for i in range(5):
+                run = tl.open(sys.argv[1]).run("r")
+                run.tags = [*run.tags, f"t{n}.{i}"]
+            os._exit(0)
+    [os.wait() for _ in range(6)]
+    """
+    output(script, tmp_path)
+    run = tl.open(tmp_path).run("r")
+    run.tags = [tag for tag in run.tags if tag != "draft"]
+    assert set(run.tags) == {"a", *(f"t{n}.{i}" for n in range(6) for i in range(5))}
+    assert tl.open(tmp_path).runs(where=pl.col("tags").list.contains("t3.4"))["run_id"].to_list() == ["r"]
