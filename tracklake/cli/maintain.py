@@ -9,6 +9,7 @@ import tracklake as tl
 from tracklake.cli import demo as demonstration
 from tracklake.cli.base import directory_option, main, project_option, run_ids
 
+FORMS = ["parquet", "csv", "jsonl", "mlflow", "tensorboard", "wandb"]
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
@@ -71,7 +72,7 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
 @main.command(short_help="Write runs, summaries and history as files.")
 @click.argument("folder", type=click.Path())
 @directory_option
-@click.option("--format", "form", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True,
+@click.option("--format", "form", type=click.Choice(FORMS), default="parquet", show_default=True,
               help="The form of the files.")  # fmt: skip
 @click.option("--run", "run_id", shell_complete=run_ids, help="Only this run: its rows, and all else as run.json.")
 @click.option("--where", help="Only runs that meet a SQL condition over their columns.")

@@ -7,6 +7,7 @@
   `Lake`.
 - `describe`: what is in a lake, in one screen: its runs, projects, metrics with their coverage, definitions, files.
 - `export`: what a lake holds as plain files, for tools that know nothing of a lake.
+- `foreign_export`: runs in the forms of other tools: an MLflow file store, TensorBoard's event files, W&B's JSON.
 - `import_methods`: what a lake brings in of other tools; a part of `Lake`.
 - `integrity`: health: what of the promises can be verified on disk is, and told in words.
 - `lake`: the lake: everything a reader asks of it.

@@ -40,7 +40,7 @@ def write_tables(
         _write(summaries.lazy(), into / f"summaries.{form}", form)
         _write(_with_text(points), into / f"history.{form}", form)
 
-    return _publish(folder, write)
+    return publish(folder, write)
 
 
 def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
@@ -57,7 +57,7 @@ def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
         (into / "run.json").write_text(json.dumps(described(run), indent=2, ensure_ascii=False), encoding="utf-8")
         _write(run.history().lazy(), into / f"history.{form}", form)
 
-    return _publish(folder, write)
+    return publish(folder, write)
 
 
 def described(run: RecordedRun) -> dict[str, Any]:
@@ -115,8 +115,15 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _publish(folder: Path, write: Callable[[Path], None]) -> list[Path]:
-    """Let `write` fill a folder that appears whole or not at all."""
+def publish(folder: Path, write: Callable[[Path], None]) -> list[Path]:
+    """Let `write` fill a folder that appears whole or not at all, and return what it holds.
+
+    LakeError if the folder is there and not empty.
+
+    >>> from pathlib import Path
+    >>> [path.name for path in publish(Path("out"), lambda folder: (folder / "a.txt").touch())]
+    ['a.txt']
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise LakeError(f"{folder} is there already and not empty: give a new folder to export into")
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")

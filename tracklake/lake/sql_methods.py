@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tracklake.common import arguments
-from tracklake.lake import describe, export
+from tracklake.lake import describe, export, foreign_export
 from tracklake.lake.base import LakeBase
 from tracklake.lake.export import Form
+from tracklake.lake.foreign_export import ForeignForm
 from tracklake.query import run_filter
 from tracklake.sql import engine, named_queries
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
     from pathlib import Path
 
     import polars as pl
     from duckdb import DuckDBPyConnection
 
     from tracklake.lake.describe import Description
+    from tracklake.lake.recorded_run import RecordedRun
     from tracklake.query.run_filter import Where
 
 
@@ -88,12 +91,15 @@ class SqlMethods(LakeBase):
         self,
         folder: os.PathLike[str] | str,
         *,
-        form: Form = "parquet",
+        form: Form | ForeignForm = "parquet",
         run: str | None = None,
         where: Where = None,
         project: str | None = None,
     ) -> list[Path]:
         """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
+
+        "mlflow" writes a file store, "tensorboard" event files (scalars as doubles), "wandb" JSON as W&B keeps it, a
+        folder a run; these hold config and numbers, and their own tools read them.
 
         With `run` it holds that run's rows, and all else that is known of it as run.json. JSON has null for a number
         that is not finite, and what it is in <column>.text. The folder appears whole or not at all; LakeError if it is
@@ -102,8 +108,12 @@ class SqlMethods(LakeBase):
         >>> [path.name for path in example().export("out", form="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
-        arguments.check_word("form", form, Form)
+        arguments.check_word("form", form, Form | ForeignForm)
         path = arguments.path("folder", folder)
+        if form in arguments.words(ForeignForm):
+            ids = None if run is None else [run_filter.id_of(run, said="run")]
+            return self._export_foreign(path, ids, where, project, cast("ForeignForm", form))
+        form = cast("Form", form)
         if run is not None:
             return export.write_run(path, run=self.run(run_filter.id_of(run, said="run")), form=form)
         view = self._view_of(project)
@@ -117,6 +127,19 @@ class SqlMethods(LakeBase):
             points=view.series.scan(None, runs=ids),
             form=form,
         )
+
+    def _export_foreign(
+        self, path: Path, ids: list[str] | None, where: Where, project: str | None, form: ForeignForm
+    ) -> list[Path]:
+        table = self._view_of(project).runs.select(runs=ids, where=where, wanted=["run_id"])
+        columns = ["metric", "step", "time", "value", "text"]
+
+        def each() -> Iterator[tuple[RecordedRun, pl.DataFrame]]:
+            for run_id in table["run_id"]:
+                points = self._view.series.scan(None, runs=[run_id]).select(columns).collect()
+                yield self.run(run_id), points.sort("metric", "step")
+
+        return export.publish(path, lambda into: foreign_export.write_runs(into, each(), form))
 
     def describe(self, *, project: str | None = None) -> Description:
         """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.

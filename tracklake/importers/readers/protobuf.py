@@ -139,3 +139,25 @@ def microseconds(value: int | bytes) -> int:
     """
     parts = {number: whole(part) for number, part in fields(message(value))}
     return parts.get(1, 0) * 1_000_000 + parts.get(2, 0) // 1000
+
+
+def as_varint(value: int) -> bytes:
+    """Return an int64 as a varint.
+
+    >>> as_varint(150).hex(), len(as_varint(-1))
+    ('9601', 10)
+    """
+    rest, digits = value % 2**64, []
+    while rest >= 128:  # noqa: PLR2004 - the continuation bit
+        digits.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*digits, rest])
+
+
+def field(number: int, data: bytes) -> bytes:
+    """Return bytes as a field of a message.
+
+    >>> field(1, b"a").hex()
+    '0a0161'
+    """
+    return as_varint(number << 3 | BYTES) + as_varint(len(data)) + data

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -175,3 +175,22 @@ def framed(data: bytes) -> bytes:
     """
     crc = int(checksums(np.frombuffer(data, np.uint8).reshape(1, len(data)))[0])
     return struct.pack("<QI", len(data), _of_length(len(data))) + data + struct.pack("<I", crc)
+
+
+def framed_many(records: Sequence[bytes]) -> list[bytes]:
+    """Return each of many pieces of data as one record; checksums of those of one length are computed together.
+
+    >>> framed_many([b"hello"]) == [framed(b"hello")]
+    True
+    """
+    whole: list[bytes] = [b""] * len(records)
+    by_length: dict[int, list[int]] = {}
+    for at, data in enumerate(records):
+        by_length.setdefault(len(data), []).append(at)
+    for length, places in by_length.items():
+        joined = b"".join(records[at] for at in places)
+        crcs = checksums(np.frombuffer(joined, np.uint8).reshape(len(places), length))
+        head = struct.pack("<QI", length, _of_length(length))
+        for at, crc in zip(places, crcs.tolist(), strict=True):
+            whole[at] = head + records[at] + struct.pack("<I", crc)
+    return whole
