@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,24 @@ import tracklake
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LIBRARIES = {
+    "accelerate": "accelerate",
+    "keras": "keras",
+    "lightgbm": "lightgbm",
+    "lightning": "lightning",
+    "optuna": "optuna",
+    "ray": "ray",
+    "sb3": "stable_baselines3",
+    "sklearn": "sklearn",
+    "transformers": "transformers",
+    "xgboost": "xgboost",
+}
+"""What a module of `integrations` needs to be imported at all."""
+collect_ignore = [
+    f"integrations/{module}.py" for module, library in LIBRARIES.items() if importlib.util.find_spec(library) is None
+]
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,10 @@ WITHOUT = {
     "cli/terminal": {"height", "width"},  # of whatever terminal there is
 }
 """What needs more to be shown than an example can hold."""
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "conftest.py")
+FILES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name != "conftest.py" and "integrations" not in path.parts
+)
+"""A library calls the methods of its integration: there the module shows an example of the whole."""
 
 
 def name_of(path: Path) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 import tracklake as tl
 
-TERMINAL = {"cli"}
-"""The packages that may import at their top what only a terminal needs."""
+TERMINAL = {"cli", "integrations"}
+"""The packages that may import at their top what only a terminal needs, or the library that a module is for."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
 LATE = {"lake/analysis_methods", "lake/lake"}
