@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.tracking import GeneralTracker, on_main_process
 
+from tracklake.media.image import Image
 from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 
@@ -66,8 +67,6 @@ class TracklakeTracker(GeneralTracker):
     @on_main_process
     def log_images(self, values: Mapping[str, Any], step: int | None = None, **_: Any) -> None:
         """Log lists of pictures."""
-        from tracklake.media.image import Image
-
         self._run.log({key: [Image(image) for image in images] for key, images in values.items()}, step=step)
 
     @on_main_process
