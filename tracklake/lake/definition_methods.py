@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tracklake.common import arguments
 from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
-from tracklake.query import derivation_checks
+from tracklake.query import definitions_in_force, derivation_checks
 from tracklake.query.derivations import Derivation
 from tracklake.schema import definitions, naming, run_fields
 from tracklake.schema.statement_kind import StatementKind
@@ -69,7 +69,7 @@ class DefinitionMethods(LakeBase):
         if not isinstance(name, str):
             return None, False
         summaries, metric = self._view.runs.summaries, naming.metric_name(name)
-        known = summaries.lake_definitions(project or "").get(metric)
+        known = definitions_in_force.of_lake(summaries.snapshot, project or "").get(metric)
         in_runs = any(metric in defined and defined[metric].goal for defined in summaries.defined.sets)
         return (known.goal if known else None), in_runs
 

@@ -4,6 +4,7 @@
   means.
 - `conditions`: conditions over the columns of the runs: what `where=` and `order_by=` say, in SQL or as a polars
   expression.
+- `definitions_in_force`: definitions in force: those of each run and of the lake, merged in the order of their stamps.
 - `derivation_checks`: whether a derivation can be: its inputs are there, it needs not itself, and its name means
   nothing else.
 - `derivations`: metrics that are not logged but said in the lake, as an expression over others or as another name.

@@ -7,16 +7,14 @@ compute/name_hiding has it.
 
 from __future__ import annotations
 
-import heapq
 from functools import cached_property, lru_cache
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tracklake.compute import name_hiding, rewinds
+from tracklake.query import definitions_in_force
 from tracklake.schema import naming, statistics, values
-from tracklake.schema.definitions import Definitions, MetricDefinition, Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
@@ -24,32 +22,12 @@ from tracklake.schema.values import STORED
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from tracklake.schema.definitions import Goal
+    from tracklake.query.definitions_in_force import Defined
+    from tracklake.schema.definitions import Goal, MetricDefinition
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 LAST = tuple(f"last_{name}" for name in STORED)
 _EVENT = ["run_id", "key", "ts", "session", "op", *STORED]
-_STAMPED = (pl.col("ts").to_physical(), "session", "text")
-_Stamped = tuple[int, int, str]
-"""When a definition was made (microseconds), by which session, and its text."""
-
-
-class Defined(NamedTuple):
-    """The definitions in force: runs that share them share one object. groups: run_id, group (index into sets)."""
-
-    groups: pl.DataFrame
-    sets: list[Definitions]
-
-    def of_run(self, run_id: str) -> Definitions:
-        """Return the definitions of one run.
-
-        >>> lake = example()
-        >>> lake.define_metric("loss", summary="min")
-        >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
-        ('min',)
-        """
-        group = self.groups.filter(pl.col("run_id") == run_id)
-        return self.sets[group["group"][0]] if group.height else Definitions([])
 
 
 class Summaries:
@@ -60,42 +38,14 @@ class Summaries:
 
     @cached_property
     def defined(self) -> Defined:
-        """The definitions of every run: its own and the lake's, in the order in which they were said.
+        """The definitions of every run: its own and the lake's, in the order of their stamps.
 
         >>> lake = example()
         >>> lake.define_metric("loss", summary="min")
         >>> lake._view.runs.summaries.defined.groups.rows()  # both runs have the same
         [('slow', 0), ('fast', 0)]
         """
-        statements = self.snapshot.statements_of(StatementKind.DEFINE)
-        of_lake = self._lake_definitions(statements.filter(pl.col("run_id") == LAKE_RUN))
-        own = _definitions_by_run(statements.filter(pl.col("run_id") != LAKE_RUN))
-        everywhere = of_lake.get("", [])
-        groups: dict[tuple[str, ...], int] = {}
-        group_of_run = []
-        for run_id, project in self.runs.select("run_id", "project").iter_rows():
-            texts = _in_order(of_lake.get(project, everywhere), own.get(run_id, []))
-            group_of_run.append(groups.setdefault(texts, len(groups)))
-        sets = [Definitions([Statement.from_json(text) for text in texts]) for texts in groups]
-        return Defined(self.runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
-
-    def _lake_definitions(self, statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
-        """Return the lake's own definitions by project; under "" those for every project, which the others include."""
-        scope = dict(self.snapshot.sessions.select("session", "project").iter_rows())
-        rows = [(scope[row[1]], row) for row in statements.select(_STAMPED).iter_rows()]
-        return {project: [row for where, row in rows if where in ("", project)] for project in {"", *dict(rows)}}
-
-    def lake_definitions(self, project: str) -> Definitions:
-        """Return what the lake itself defines for a project; "" is what it defines for all.
-
-        >>> lake = example()
-        >>> lake.define_metric("loss", goal="min")
-        >>> lake._view.runs.summaries.lake_definitions("example")["loss"].goal
-        'min'
-        """
-        statements = self.snapshot.statements_of(StatementKind.DEFINE, run_id=LAKE_RUN)
-        of_lake = self._lake_definitions(statements)
-        return Definitions(map(Statement.from_json, _in_order(of_lake.get(project, of_lake.get("", [])), [])))
+        return definitions_in_force.of_runs(self.snapshot, self.runs)
 
     @cached_property
     def runs(self) -> pl.DataFrame:
@@ -318,6 +268,7 @@ class Summaries:
 def parts(definition: MetricDefinition) -> tuple[tuple[str, str], ...]:
     """Return the parts of the entry of a defined metric, and the statistic that each of them shows.
 
+    >>> from tracklake.schema.definitions import MetricDefinition
     >>> parts(MetricDefinition("loss", summary=frozenset({"best", "last"}), goal="min"))
     (('best', 'min'), ('best_step', 'argmin'), ('last', 'last'))
     """
@@ -329,6 +280,7 @@ def shows_last(definition: MetricDefinition) -> bool:
 
     So `define_metric("*", summary="min")` leaves strings and histograms as they are.
 
+    >>> from tracklake.schema.definitions import MetricDefinition
     >>> shows_last(MetricDefinition("*", summary=frozenset({"min"}))), shows_last(MetricDefinition("loss", none=True))
     (True, False)
     """
@@ -346,25 +298,12 @@ def _statistics(row: dict[str, Any]) -> dict[str, Any]:
 def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict[str, Any] | None:
     """Return the entry of a defined metric: the statistics asked for; None where there is none of them.
 
+    >>> from tracklake.schema.definitions import MetricDefinition
     >>> shape(MetricDefinition("loss", summary=frozenset({"best"}), goal="min"), {"min": 0.5, "argmin": 7}.get)
     {'best': 0.5, 'best_step': 7}
     """
     items = ((part, statistic(name)) for part, name in parts(definition))
     return {part: value for part, value in items if value is not None} or None
-
-
-def _definitions_by_run(statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
-    """Return the definitions that each run made itself, in their order."""
-    by_run: dict[str, list[_Stamped]] = {}
-    for run_id, ts, session, text in statements.select("run_id", *_STAMPED).iter_rows():
-        by_run.setdefault(run_id, []).append((ts, session, text))
-    return by_run
-
-
-def _in_order(of_lake: list[_Stamped], own: list[_Stamped]) -> tuple[str, ...]:
-    """Return the texts of both lists of definitions in the order of their stamps."""
-    ordered = heapq.merge(of_lake, own, key=itemgetter(0, 1)) if of_lake else own
-    return tuple(text for _, _, text in ordered)
 
 
 def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:

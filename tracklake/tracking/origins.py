@@ -12,6 +12,7 @@ import polars as pl
 from tracklake.common.warnings import warn
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import LakeError, RunError, RunExistsError, RunNotFoundError
+from tracklake.query import definitions_in_force
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, run_fields, values
@@ -126,7 +127,7 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
     try:
         if not Catalog(storage).has_run(LAKE_RUN):
             return ()
-        return Summaries(SnapshotReader(storage, only=LAKE_RUN).snapshot()).lake_definitions(project).statements
+        return definitions_in_force.of_lake(SnapshotReader(storage, only=LAKE_RUN).snapshot(), project).statements
     except LakeError as error:  # a training is worth more than a step metric that is not filled in
         warn(f"tracklake: step metrics that the lake defines are not filled in: {error}")
         return ()

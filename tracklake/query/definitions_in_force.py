@@ -1,0 +1,94 @@
+"""Definitions in force: those of each run and of the lake, merged in the order of their stamps."""
+
+from __future__ import annotations
+
+import heapq
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.schema.definitions import Definitions, Statement
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import LAKE_RUN
+
+if TYPE_CHECKING:
+    from tracklake.storage.table.snapshot_view import SnapshotView
+
+_STAMPED = (pl.col("ts").to_physical(), "session", "text")
+_Stamped = tuple[int, int, str]
+"""When a definition was made (microseconds), by which session, and its text."""
+
+
+class Defined(NamedTuple):
+    """The definitions in force: runs that share them share one object. groups: run_id, group (index into sets)."""
+
+    groups: pl.DataFrame
+    sets: list[Definitions]
+
+    def of_run(self, run_id: str) -> Definitions:
+        """Return the definitions of one run.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", summary="min")
+        >>> lake._view.runs.summaries.defined.of_run("fast")["loss"].kinds
+        ('min',)
+        """
+        group = self.groups.filter(pl.col("run_id") == run_id)
+        return self.sets[group["group"][0]] if group.height else Definitions([])
+
+
+def of_runs(snapshot: SnapshotView, runs: pl.DataFrame) -> Defined:
+    """Return the definitions of runs (run_id, project): their own and the lake's.
+
+    >>> lake = example()
+    >>> lake.define_metric("loss", summary="min")
+    >>> view = lake._view.runs
+    >>> of_runs(view.snapshot, view.summaries.runs).groups.rows()  # both runs have the same
+    [('slow', 0), ('fast', 0)]
+    """
+    statements = snapshot.statements_of(StatementKind.DEFINE)
+    by_project = _lake_definitions(snapshot, statements.filter(pl.col("run_id") == LAKE_RUN))
+    own = _definitions_by_run(statements.filter(pl.col("run_id") != LAKE_RUN))
+    everywhere = by_project.get("", [])
+    groups: dict[tuple[str, ...], int] = {}
+    group_of_run = []
+    for run_id, project in runs.select("run_id", "project").iter_rows():
+        texts = _in_order(by_project.get(project, everywhere), own.get(run_id, []))
+        group_of_run.append(groups.setdefault(texts, len(groups)))
+    sets = [Definitions([Statement.from_json(text) for text in texts]) for texts in groups]
+    return Defined(runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
+
+
+def of_lake(snapshot: SnapshotView, project: str) -> Definitions:
+    """Return what the lake itself defines for a project; "" is what it defines for all.
+
+    >>> lake = example()
+    >>> lake.define_metric("loss", goal="min")
+    >>> of_lake(lake._view.runs.snapshot, "example")["loss"].goal
+    'min'
+    """
+    by_project = _lake_definitions(snapshot, snapshot.statements_of(StatementKind.DEFINE, run_id=LAKE_RUN))
+    texts = _in_order(by_project.get(project, by_project.get("", [])), [])
+    return Definitions(map(Statement.from_json, texts))
+
+
+def _lake_definitions(snapshot: SnapshotView, statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
+    """Return the lake's own definitions by project; under "" those for every project, which the others include."""
+    scope = dict(snapshot.sessions.select("session", "project").iter_rows())
+    rows = [(scope[row[1]], row) for row in statements.select(_STAMPED).iter_rows()]
+    return {project: [row for where, row in rows if where in ("", project)] for project in {"", *dict(rows)}}
+
+
+def _definitions_by_run(statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
+    """Return the definitions that each run made itself, in their order."""
+    by_run: dict[str, list[_Stamped]] = {}
+    for run_id, ts, session, text in statements.select("run_id", *_STAMPED).iter_rows():
+        by_run.setdefault(run_id, []).append((ts, session, text))
+    return by_run
+
+
+def _in_order(of_lake: list[_Stamped], own: list[_Stamped]) -> tuple[str, ...]:
+    """Return the texts of both lists of definitions in the order of their stamps."""
+    ordered = heapq.merge(of_lake, own, key=itemgetter(0, 1)) if of_lake else own
+    return tuple(text for _, _, text in ordered)
