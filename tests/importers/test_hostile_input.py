@@ -51,13 +51,13 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_damaged_files_end_in_rows_and_a_clear_error(tmp_path, name):
     """Whatever is damaged, a reader gives rows, or a SourceError, in little time and memory; the lake stays sound."""
-    whole = sample(SAMPLES[name]).read_bytes()
+    complete = sample(SAMPLES[name]).read_bytes()
     dice = random.Random(name)
     path = tmp_path / Path(SAMPLES[name]).name
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.monotonic()
     for _ in range(ROUNDS):
-        path.write_bytes(damaged(whole, dice))
+        path.write_bytes(damaged(complete, dice))
         try:
             for item in registry.find(name).read(Source(name, path), ImportOptions()):
                 assert not isinstance(item, Points) or set(item.frame.columns) >= {"metric", "step", "value"}
@@ -70,12 +70,12 @@ def test_damaged_files_end_in_rows_and_a_clear_error(tmp_path, name):
 @pytest.mark.parametrize("name", ["wandb", "tensorboard", "mlflow"])
 def test_an_import_of_damaged_files_leaves_a_sound_lake(tmp_path, name):
     """What comes of damaged files is a lake that checks, however they are damaged."""
-    whole = sample(SAMPLES[name]).read_bytes()
+    complete = sample(SAMPLES[name]).read_bytes()
     dice = random.Random(name)
     for number in range(8):
         folder = tmp_path / "in" / f"r{number}"
         folder.mkdir(parents=True)
-        (folder / Path(SAMPLES[name]).name).write_bytes(damaged(whole, dice))
+        (folder / Path(SAMPLES[name]).name).write_bytes(damaged(complete, dice))
     lake = tl.open(tmp_path / "lake", create=True)
     lake.import_from(tmp_path / "in")
     assert lake.check(full=True).ok

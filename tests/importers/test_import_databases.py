@@ -140,8 +140,8 @@ def test_a_database_that_is_written_is_copied(lake, tmp_path):
 
 def test_a_database_that_is_damaged(lake, tmp_path):
     """A damaged database is told as such, and what else lies there comes in."""
-    whole = sample("mlflow/mlflow-3.17.db").read_bytes()
-    (tmp_path / "mlflow.db").write_bytes(whole[:40_000] + b"\xff" * (len(whole) - 40_000))
+    complete = sample("mlflow/mlflow-3.17.db").read_bytes()
+    (tmp_path / "mlflow.db").write_bytes(complete[:40_000] + b"\xff" * (len(complete) - 40_000))
     (tmp_path / "x.csv").write_text("step,loss\n1,0.5\n")
     report = lake.import_from(tmp_path)
     assert "mlflow.db" in report.unread[0].path.name

@@ -78,17 +78,17 @@ def test_files_say_the_same(lake, tmp_path, ending):
     }
     write[ending](tmp_path / f"curves.{ending}")
     lake.import_table(tmp_path / f"curves.{ending}", **ASKED)
-    found = lake.history("val/loss")["value"].to_list()
-    assert found[:4] == [0.5, 0.25, 1.0, 0.75]
-    assert len(found) == 5
+    values = lake.history("val/loss")["value"].to_list()
+    assert values[:4] == [0.5, 0.25, 1.0, 0.75]
+    assert len(values) == 5
 
 
 @pytest.mark.parametrize("form", [CURVES.lazy(), CURVES.to_arrow(), CURVES.to_pandas()])
 def test_frames_say_the_same(lake, form):
     """LazyFrames, arrow tables and pandas frames are tables; in pandas NaN is nothing."""
     lake.import_table(form, **ASKED)
-    found = lake.history("val/loss")["value"].drop_nans().to_list()
-    assert found == [0.5, 0.25, 1.0, 0.75]
+    values = lake.history("val/loss")["value"].drop_nans().to_list()
+    assert values == [0.5, 0.25, 1.0, 0.75]
 
 
 def test_column_that_begins_with_blanks_is_numeric(lake, tmp_path):
@@ -138,14 +138,14 @@ def test_several_partitions_answer_as_one(most, partitions, tmp_path, monkeypatc
     """A table too big for one partition is cut, between runs where they fit, and answers the same."""
     table = pl.DataFrame({"run": [f"r{i // 10}" for i in range(95)], "step": [i % 10 for i in range(95)]})
     table = table.with_columns(x=pl.arange(95) / 7, y=pl.arange(95) % 3)
-    asked = {"run_columns": ["run"], "step": "step", "metrics": {"x": "x", "y": "y"}}
-    whole, cut = (tl.open(tmp_path / name, create=True) for name in ("whole", "cut"))
-    assert whole.import_table(table, **asked) == (10, 190, 1)
+    layout = {"run_columns": ["run"], "step": "step", "metrics": {"x": "x", "y": "y"}}
+    uncut, cut = (tl.open(tmp_path / name, create=True) for name in ("whole", "cut"))
+    assert uncut.import_table(table, **layout) == (10, 190, 1)
     monkeypatch.setattr(contents, "MAX_POINTS", most)
-    assert cut.import_table(table, **asked) == (10, 190, partitions)
+    assert cut.import_table(table, **layout) == (10, 190, partitions)
     shown = ["run_id", "state", "config.run", "summary.*.mean", "summary.*.argmax", "summary.*.std"]
-    assert_frame_equal(cut.runs(columns=shown), whole.runs(columns=shown))
-    assert_frame_equal(cut.history().drop("time"), whole.history().drop("time"))
+    assert_frame_equal(cut.runs(columns=shown), uncut.runs(columns=shown))
+    assert_frame_equal(cut.history().drop("time"), uncut.history().drop("time"))
     assert cut.check(full=True).ok
 
 
@@ -195,7 +195,7 @@ def test_table_without_time_has_no_runtime(lake):
 
 
 @pytest.mark.parametrize(
-    ("change", "asked", "error", "message"),
+    ("change", "layout", "error", "message"),
     [
         ({}, {"step": "epcoh"}, UnknownNameError, "unknown column 'epcoh'; did you mean 'epoch'?"),
         ({}, {"metrics": {"a": "lss"}}, UnknownNameError, "unknown column 'lss'; did you mean 'loss'?"),
@@ -213,11 +213,11 @@ def test_table_without_time_has_no_runtime(lake):
         ({"model": [[1]] * 5}, {}, SourceError, "the run column 'model' holds List"),
     ],
 )
-def test_what_is_no_such_table_is_refused(lake, change, asked, error, message):
+def test_what_is_no_such_table_is_refused(lake, change, layout, error, message):
     """What cannot be imported is refused, naming the row or the column, and nothing comes in."""
     table = CURVES.with_columns(pl.Series(name, column) for name, column in change.items())
     with pytest.raises(error, match=message):
-        lake.import_table(table, **ASKED | asked)
+        lake.import_table(table, **ASKED | layout)
     assert lake.runs().is_empty()
 
 

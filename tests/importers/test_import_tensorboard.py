@@ -147,10 +147,10 @@ def test_scalars_decoded_together_are_those_decoded_alone(rows):
     starts = [sum(map(len, data[:i])) for i in range(len(data))]
     np = tfrecord.np
     block = tfrecord.Block(b"".join(data), np.array(starts, np.int64), np.array([len(d) for d in data], np.int64))
-    together, rest = event_records.scalars(block)
+    together, others = event_records.scalars(block)
     rows_of = (zip(one.at, one.step, one.value, strict=True) for one in together)
     decoded = [(int(at), one.tag, int(s), v) for one, each in zip(together, rows_of, strict=True) for at, s, v in each]
-    for at in rest.tolist():
+    for at in others.tolist():
         alone = event_records.event(data[at], at)
         decoded += [(at, value.tag, alone.step, value.value) for value in alone.values]
     assert [(t, s) for _, t, s, _ in sorted(decoded, key=lambda row: row[0])] == [(t, s) for t, s, _ in rows]

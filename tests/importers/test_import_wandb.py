@@ -59,11 +59,11 @@ def test_damage_costs_what_is_damaged(lake, name, rows, state, reason):
 
 def test_a_file_that_grows(lake, tmp_path):
     """A file that is still written adds its new rows, whole ones only, and finishes when it says so."""
-    whole = sample("wandb/big-records.wandb").read_bytes()
+    complete = sample("wandb/big-records.wandb").read_bytes()
     path = tmp_path / "run-a.wandb"
     heights = []
-    for size in (40_000, 40_000, 300_000, len(whole)):
-        path.write_bytes(whole[:size])
+    for size in (40_000, 40_000, 300_000, len(complete)):
+        path.write_bytes(complete[:size])
         lake.import_from(path)
         heights.append((lake.run("bigrecs1").history().height, lake.run("bigrecs1").state))
     assert heights[-1] == (12, "failed")

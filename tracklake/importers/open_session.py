@@ -109,8 +109,8 @@ class OpenSession:
             self._start = time.time_ns() // 1000 if first is None else _microseconds(first)
         if not self._has_times or frame["ts"].null_count():
             counted = pl.int_range(frame.height, eager=True) + (self._start + self._n_rows)
-            known = pl.col("ts").fill_null(strategy="forward") if self._has_times else pl.lit(None, STAMP)
-            frame = frame.with_columns(known.fill_null(counted.cast(STAMP)).alias("ts"))
+            stamps = pl.col("ts").fill_null(strategy="forward") if self._has_times else pl.lit(None, STAMP)
+            frame = frame.with_columns(stamps.fill_null(counted.cast(STAMP)).alias("ts"))
         self._n_rows += frame.height
         if frame.height:
             self._start = min(self._start, _microseconds(frame["ts"].min()))
@@ -182,8 +182,8 @@ class OpenSession:
         self._n += 1
 
     def _end(self, start: int, *, is_over: bool) -> int:
-        known = [start, self._last or start, self._through or start]
-        return max([*known, self.record.end] if is_over and self.record.end is not None else known)
+        stamps = [start, self._last or start, self._through or start]
+        return max([*stamps, self.record.end] if is_over and self.record.end is not None else stamps)
 
     def _rows(self, rows: list[SourceStatement], stamp: int) -> list[tuple[object, ...]]:
         return [(self.run_id, self.session, self._n, stamp, *_columns(one)) for one in rows]

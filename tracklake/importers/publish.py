@@ -208,8 +208,8 @@ class Publication:
         before, now = self._snapshot.files, self._catalog.records.files
         came = now.join(before, on=["session", "n"], how="anti")
         ids = {run_id.casefold() for run_id in self.runs}
-        known = {run_id.casefold() for run_id in before["run_id"].unique()}
-        taken = {run_id.casefold() for run_id in came["run_id"].unique()} - known
+        earlier = {run_id.casefold() for run_id in before["run_id"].unique()}
+        taken = {run_id.casefold() for run_id in came["run_id"].unique()} - earlier
         own = {one.session for one in self._ended.values()} | self._table_sessions
         is_in_time = time.monotonic() - self._began < ABANDON_SECONDS
         return is_in_time and not taken & ids and not own & set(came["session"])

@@ -103,13 +103,13 @@ def _of_file(path: Path, only: str | None) -> Recognised:
 
 def _asked(folder: Path, names: Collection[str], only: str | None) -> Iterator[Source]:
     """Yield what the formats recognise of a folder's files; what one has claimed no other is offered."""
-    rest = list(names)
+    unclaimed = list(names)
     formats = registry.load() if only is None else {only: registry.find(only)}
     for one in formats.values():
-        for source in one.recognise(folder, rest):
+        for source in one.recognise(folder, unclaimed):
             yield source
             claimed = {file.name for file in source.files if file.parent == folder}
-            rest = [name for name in rest if name not in claimed]
+            unclaimed = [name for name in unclaimed if name not in claimed]
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

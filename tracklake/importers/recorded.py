@@ -74,9 +74,9 @@ class RecordedSources:
         >>> recorded.run_id(RunRecord("csv:a", run_id="new")), recorded.run_id(RunRecord("csv:b", run_id="FAST"))
         ('new', 'FAST-73ef106e')
         """
-        known = self._by_identity.get(record.identity)
-        if known is not None:
-            return known
+        recorded_id = self._by_identity.get(record.identity)
+        if recorded_id is not None:
+            return recorded_id
         run_id = self.free_id(clean_run_id(record.run_id), of=record.identity)
         self._by_identity[record.identity] = run_id
         return run_id

@@ -104,8 +104,8 @@ def _count(source: ImportedSource) -> str:
 
 
 def _some(lines: list[str], what: str) -> list[str]:
-    rest = len(lines) - _SHOWN
-    return [*lines[:_SHOWN], f"... and {rest:,} more {what}"] if rest > 0 else lines
+    n_hidden = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], f"... and {n_hidden:,} more {what}"] if n_hidden > 0 else lines
 
 
 def import_paths(
@@ -145,9 +145,8 @@ def import_paths(
                 _import_source(publication, source, rooted, report, again=verify or replace)
                 advance(_size(source))
         imported = publication.commit()
-    except BaseException:
-        publication.discard()
-        raise
+    finally:
+        publication.discard()  # of what is committed nothing is left to discard
     report.runs, report.points = imported.runs, imported.points
     report.replaced = publication.replaced
     report.overwritten = publication.n_overwritten

@@ -52,10 +52,11 @@ def _names(publication: Publication, here: SnapshotView, other: SnapshotView) ->
     """Return the id here of each run there: that of the run with which it shares a session, else a free one."""
     shared = here.files.select("session", pl.col("run_id").alias("own")).unique("session")
     pairs = other.files.join(shared, on="session", how="inner").unique("run_id")
-    known = dict(pairs.select("run_id", "own").iter_rows())
+    same_run = dict(pairs.select("run_id", "own").iter_rows())
     names = {}
     for run_id in other.files.filter(pl.col("run_id") != LAKE_RUN)["run_id"].unique().sort():
-        names[run_id] = known.get(run_id) or publication.recorded.free_id(run_id, of=str(_first_session(other, run_id)))
+        first = str(_first_session(other, run_id))
+        names[run_id] = same_run.get(run_id) or publication.recorded.free_id(run_id, of=first)
     return names
 
 

@@ -72,8 +72,8 @@ def _errors(frame: pl.DataFrame, prefix: str, passed: pl.DataFrame | None, start
     metrics = {f"{prefix}/{column.name}": column for column in frame.get_columns()[1:]}
     if passed is None:
         return columns(metrics, step=step)
-    known = step.to_frame().join(passed, on="iter", how="left", maintain_order="left")["passed"]
-    return columns(metrics, step=step, ts=(known * 1000).cast(pl.Int64) + start)
+    milliseconds = step.to_frame().join(passed, on="iter", how="left", maintain_order="left")["passed"]
+    return columns(metrics, step=step, ts=(milliseconds * 1000).cast(pl.Int64) + start)
 
 
 def _passed(files: dict[str, Path]) -> pl.DataFrame | None:

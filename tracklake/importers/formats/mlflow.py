@@ -48,8 +48,8 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     """
     with sqlite.opened(source.path) as database:
         runs, n_deleted = _runs(database)
-        known = {uuid: mlflow_runs.record_of(run, runs, options) for uuid, run in runs.items()}
-        yield from _metrics(database, known, _model_metrics(database, known))
+        records_by_run = {uuid: mlflow_runs.record_of(run, runs, options) for uuid, run in runs.items()}
+        yield from _metrics(database, records_by_run, _model_metrics(database, records_by_run))
     if n_deleted:
         yield Remark(source.path, f"{n_deleted:,} runs that are deleted there were left out")
 
@@ -78,20 +78,22 @@ def _runs(database: Database) -> tuple[dict[str, MlflowRun], int]:
     return runs, n_deleted
 
 
-def _metrics(database: Database, known: dict[str, RunRecord], of_models: dict[str, pl.DataFrame]) -> Iterator[Yielded]:
+def _metrics(
+    database: Database, records_by_run: dict[str, RunRecord], of_models: dict[str, pl.DataFrame]
+) -> Iterator[Yielded]:
     """Yield each run with its points, in the order of their ids; those without metrics at the end."""
     begun: set[str] = set()
     for batch in database.batches("metrics", _METRIC, order=["run_uuid"]):
         frame = _frame(batch)
         for part in frame.partition_by("run_uuid", maintain_order=True):
-            record = known.get(part["run_uuid"][0])
+            record = records_by_run.get(part["run_uuid"][0])
             if record is None:
                 continue
             if record.identity not in begun:
                 begun.add(record.identity)
                 yield from _begin(record, of_models)
             yield from mlflow_runs.points(record, part)
-    for record in known.values():
+    for record in records_by_run.values():
         if record.identity not in begun:
             yield from _begin(record, of_models)
 
@@ -121,13 +123,13 @@ def _frame(batch: list[tuple[Any, ...]]) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.lit(is_nan)).then(float("nan")).otherwise(exact).alias("value"))
 
 
-def _model_metrics(database: Database, known: dict[str, RunRecord]) -> dict[str, pl.DataFrame]:
+def _model_metrics(database: Database, records_by_run: dict[str, RunRecord]) -> dict[str, pl.DataFrame]:
     """Return the metrics of logged models and of data sets by run, under the model's name and the data set's."""
     models = dict(database.rows("logged_models", ["model_id", "name"]))
     columns = ["run_id", "model_id", *_MODEL_METRIC]
     series: dict[str, list[tuple[str, float, int, int]]] = {}
     for run, model, name, value, ms, step, data in database.rows("logged_model_metrics", columns):
-        if run in known and isinstance(value, int | float):
+        if run in records_by_run and isinstance(value, int | float):
             metric = f"{models.get(model, model)}/{name}" + (f"@{data}" if data else "")
             series.setdefault(run, []).append((metric, float(value), ms, step))
     types = {"metric": pl.String, "value": pl.Float64, "ms": pl.Int64, "step": pl.Int64}

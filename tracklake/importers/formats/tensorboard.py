@@ -96,25 +96,26 @@ class _Reading:
 
     def take(self, block: Block) -> Iterator[Yielded]:
         """Yield the points of a block, session after session."""
-        scalars, rest = event_records.scalars(block)
-        events = list(self._events(block, rest))
+        scalars, others = event_records.scalars(block)
+        events = list(self._events(block, others))
         bounds = [event.at for event in events if event.is_start and (self.has_begun or event.at)]
         limits = [0, *bounds, len(block.starts)]
         for start, stop in itertools.pairwise(limits):
-            mine = [event for event in events if start <= event.at < stop]
-            restart = next((event for event in mine if event.is_start and event.at == start and start in bounds), None)
+            session_events = [event for event in events if start <= event.at < stop]
+            first = session_events[0] if session_events else None
+            restart = first if first is not None and first.at == start and start in bounds else None
             if restart is not None and restart.step > 0:
                 self._restart(restart)
                 self.has_begun = False
-            self._describe(mine)
+            self._describe(session_events)
             if not self.has_begun:
                 yield from self.begin()
-            frame = self._frame([_within(one, start, stop) for one in scalars], mine)
+            frame = self._frame([_within(one, start, stop) for one in scalars], session_events)
             if frame.height:
                 yield Points(self._record, frame)
 
-    def _events(self, block: Block, rest: Any) -> Iterator[Event]:
-        for at in rest.tolist():
+    def _events(self, block: Block, others: Any) -> Iterator[Event]:
+        for at in others.tolist():
             start = int(block.starts[at])
             try:
                 yield event_records.event(block.data[start : start + int(block.lengths[at])], at)

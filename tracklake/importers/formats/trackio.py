@@ -48,24 +48,24 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
         configs = dict(_configs(database))
         columns = ["run_id", "run_name", "timestamp", "step", "metrics"]
         order = ["run_id", "id"] if database.has("metrics", "run_id", "id") else ["run_name", "rowid"]
-        known: dict[str, RunRecord] = {}
+        runs: dict[str, RunRecord] = {}
         n_lost = 0
         for batch in database.batches("metrics", columns, order=order):
             groups: dict[str, list[tuple[Any, ...]]] = {}
             for row in batch:
                 groups.setdefault(str(row[0] or row[1]), []).append(row)
             for key, rows in groups.items():
-                if key not in known:
-                    known[key] = _record(key, str(rows[0][1]), project, configs.get(key, {}))
-                    yield known[key]
+                if key not in runs:
+                    runs[key] = _record(key, str(rows[0][1]), project, configs.get(key, {}))
+                    yield runs[key]
                 frame, lost = _points(rows)
                 n_lost += lost
-                yield Points(known[key], frame)
+                yield Points(runs[key], frame)
         for key, config in configs.items():
-            if key not in known:
-                known[key] = _record(key, str(config.get("_Name", key)), project, config)
-                yield known[key]
-        _take_system(database, known)
+            if key not in runs:
+                runs[key] = _record(key, str(config.get("_Name", key)), project, config)
+                yield runs[key]
+        _take_system(database, runs)
     if n_lost:
         yield Remark(source.path, f"{n_lost:,} rows are no JSON objects", is_loss=True)
 
@@ -113,11 +113,11 @@ def _points(rows: list[tuple[Any, ...]]) -> tuple[pl.DataFrame, int]:
     return records.columns(metrics, step=step, ts=stamps), len(rows) - len(sound)
 
 
-def _take_system(database: Database, known: dict[str, RunRecord]) -> None:
+def _take_system(database: Database, runs: dict[str, RunRecord]) -> None:
     """Give runs their samples of system metrics."""
     columns = ["run_id", "run_name", "timestamp", "metrics"]
     for run, name, timestamp, metrics in database.rows("system_metrics", columns):
-        record, value = known.get(str(run or name)), _object(metrics)
+        record, value = runs.get(str(run or name)), _object(metrics)
         moments = curves.moments(pl.Series([str(timestamp)]))
         if record is not None and value is not None and moments is not None:
             numbers = {k: float(v) for k, v in json_lines.flattened(value, ".") if isinstance(v, int | float)}

@@ -146,10 +146,10 @@ class _Reading:
     def _describe(self, record: RunRecord, word: Any, parts: dict[int, list[int | bytes]]) -> None:
         record.group, record.job_type, record.name, record.notes = word(6), word(7), word(8), word(9)
         record.tags = [protobuf.text(tag) for tag in parts.get(10, [])]
-        found = {"host": word(13), "sweep_id": word(12)}
+        metadata = {"host": word(13), "sweep_id": word(12)}
         git = wb.strings(protobuf.message(parts[21][-1])) if 21 in parts else {}  # noqa: PLR2004 - git
-        found |= {name: protobuf.text(git[n][-1]) for n, name in ((1, "git.remote"), (2, "git.commit")) if n in git}
-        record.metadata = {**record.metadata, **{key: value for key, value in found.items() if value}}
+        metadata |= {name: protobuf.text(git[n][-1]) for n, name in ((1, "git.remote"), (2, "git.commit")) if n in git}
+        record.metadata = {**record.metadata, **{key: value for key, value in metadata.items() if value}}
 
     def _known(self) -> RunRecord:
         if self._record is None:
@@ -224,11 +224,11 @@ class _Reading:
     def _environment(self, data: bytes) -> None:
         parts = wb.strings(data)
         names = {1: "os", 2: "python", 6: "program", 12: "host", 14: "executable", 18: "gpu"}
-        found = {name: protobuf.text(parts[n][-1]) for n, name in names.items() if n in parts}
+        metadata = {name: protobuf.text(parts[n][-1]) for n, name in names.items() if n in parts}
         if 5 in parts:  # noqa: PLR2004 - the arguments
-            found["argv"] = without_secrets([protobuf.text(arg) for arg in parts[5]])  # type: ignore[assignment]
+            metadata["argv"] = without_secrets([protobuf.text(arg) for arg in parts[5]])  # type: ignore[assignment]
         record = self._known()
-        record.metadata = {**record.metadata, **{key: value for key, value in found.items() if value}}
+        record.metadata = {**record.metadata, **{key: value for key, value in metadata.items() if value}}
 
     def end(self) -> Iterator[Yielded]:
         """Yield what is left, and complete the run."""
@@ -274,8 +274,8 @@ def _beside(source: Source) -> dict[str, Any]:
         except (ValueError, OSError, RecursionError):
             continue
         if isinstance(stated, dict):
-            found = {ours: stated[name] for name, ours in _METADATA.items() if stated.get(name)}
+            metadata = {ours: stated[name] for name, ours in _METADATA.items() if stated.get(name)}
             if isinstance(stated.get("args"), list):
-                found["argv"] = without_secrets([str(arg) for arg in stated["args"]])
-            return found
+                metadata["argv"] = without_secrets([str(arg) for arg in stated["args"]])
+            return metadata
     return {}

@@ -30,8 +30,8 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     """
     for name in names:
         header = header_of(folder / name) if name.endswith(".csv") else []
-        rest = [column for column in header[1:] if not column.endswith(_BOUNDS)]
-        if header and header[0] in _STEPS and rest and all(_BETWEEN in column for column in rest):
+        columns = [column for column in header[1:] if not column.endswith(_BOUNDS)]
+        if header and header[0] in _STEPS and columns and all(_BETWEEN in column for column in columns):
             yield Source("wandb_export", folder / name)
 
 
@@ -46,13 +46,13 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     """
     table = DelimitedTable(source.path)
     place = places.place_of(source.path, options, kind="wandb_export")
-    known: dict[str, RunRecord] = {}
+    runs: dict[str, RunRecord] = {}
     start = source.path.stat().st_mtime_ns // 1000
     frames = list(table.frames())
     for column in (name for name in table.names[1:] if not name.endswith(_BOUNDS)):
         run = column.rpartition(_BETWEEN)[0]
-        if run not in known:
-            known[run] = RunRecord(
+        if run not in runs:
+            runs[run] = RunRecord(
                 f"wandb_export:{place.project}:{run}",
                 run_id=run,
                 project=place.project,
@@ -60,7 +60,7 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
                 start=start,
                 is_timed=False,
             )
-    for run, record in known.items():
+    for run, record in runs.items():
         yield record
         for frame in frames:
             step = frame.to_series(0)

@@ -57,20 +57,20 @@ def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     [b'a\n', b'b\nc']
     """
     limit = _FREE + MAX_RATIO * path.stat().st_size
-    rest, total = b"", 0
+    remainder, total = b"", 0
     with _opened(path) as stream:
         block = _read(stream, size, path)
         while block:
             total += len(block)
             if total > limit:
                 raise SourceError(f"{path} gets over {MAX_RATIO} times larger when decompressed; it is not read on")
-            rest += block
+            remainder += block
             block = _read(stream, size, path)
-            cut = _end_of_lines(rest) if block else len(rest)
+            cut = _end_of_lines(remainder) if block else len(remainder)
             if cut:
-                yield rest[:cut]
-                rest = rest[cut:]
-            elif len(rest) > max(LONGEST_LINE, 2 * size):
+                yield remainder[:cut]
+                remainder = remainder[cut:]
+            elif len(remainder) > max(LONGEST_LINE, 2 * size):
                 raise SourceError(f"{path} has a line of more than {LONGEST_LINE >> 20} MB; it is no text table")
 
 

@@ -68,23 +68,23 @@ def scalars(block: Block) -> tuple[list[Scalars], Ints]:
     >>> value = bytes([0x0A, 1]) + b"a" + bytes([0x15]) + struct.pack("<f", 0.5)
     >>> summary = bytes([0x0A, len(value)]) + value
     >>> record = bytes([0x09]) + struct.pack("<d", 7.0) + bytes([0x10, 3, 0x2A, len(summary)]) + summary
-    >>> found, rest = scalars(tfrecord.Block(record * 5, np.arange(5) * len(record), np.full(5, len(record))))
-    >>> found[0].tag, found[0].step.tolist(), float(found[0].value[0]), len(rest)
+    >>> decoded, others = scalars(tfrecord.Block(record * 5, np.arange(5) * len(record), np.full(5, len(record))))
+    >>> decoded[0].tag, decoded[0].step.tolist(), float(decoded[0].value[0]), len(others)
     ('a', [3, 3, 3, 3, 3], 0.5, 0)
     """
     data = np.frombuffer(block.data, np.uint8)
     decoded: list[Scalars] = []
-    rest: list[Ints] = []
+    others: list[Ints] = []
     for length in np.unique(block.lengths):
         which = np.flatnonzero(block.lengths == length)
         if len(which) <= _FEW or length > tfrecord.CHECKED:
-            rest.append(which)
+            others.append(which)
             continue
         rows = tfrecord.gathered(data, block.starts[which], int(length))
-        one_length, left = _of_one_length(rows, which)
+        one_length, unmatched = _of_one_length(rows, which)
         decoded += one_length
-        rest.append(left)
-    return decoded, np.sort(np.concatenate(rest)) if rest else np.empty(0, np.int64)
+        others.append(unmatched)
+    return decoded, np.sort(np.concatenate(others)) if others else np.empty(0, np.int64)
 
 
 class _Template(NamedTuple):

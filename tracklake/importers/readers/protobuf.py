@@ -147,11 +147,11 @@ def as_varint(value: int) -> bytes:
     >>> as_varint(150).hex(), len(as_varint(-1))
     ('9601', 10)
     """
-    rest, digits = value % 2**64, []
-    while rest >= 128:  # noqa: PLR2004 - the continuation bit
-        digits.append(rest & 127 | 128)
-        rest >>= 7
-    return bytes([*digits, rest])
+    remainder, digits = value % 2**64, []
+    while remainder >= 128:  # noqa: PLR2004 - the continuation bit
+        digits.append(remainder & 127 | 128)
+        remainder >>= 7
+    return bytes([*digits, remainder])
 
 
 def field(number: int, data: bytes) -> bytes:

@@ -61,10 +61,10 @@ class RecordFile:
         >>> [len(block.starts) for block in RecordFile(Path("a")).blocks()]
         [3]
         """
-        rest, offset = b"", 0
+        remainder, offset = b"", 0
         with self.path.open("rb") as file:
             while chunk := file.read(size):
-                data = rest + chunk
+                data = remainder + chunk
                 block, used, is_damaged = _split(data)
                 n_sound = _sound(block)
                 if n_sound < len(block.starts):
@@ -77,8 +77,8 @@ class RecordFile:
                 if is_damaged:
                     self.damaged_at = offset
                     return
-                rest = data[used:]
-        self.torn = len(rest)
+                remainder = data[used:]
+        self.torn = len(remainder)
 
 
 def _split(data: bytes) -> tuple[Block, int, bool]:
@@ -183,7 +183,7 @@ def framed_many(records: Sequence[bytes]) -> list[bytes]:
     >>> framed_many([b"hello"]) == [framed(b"hello")]
     True
     """
-    whole: list[bytes] = [b""] * len(records)
+    frames: list[bytes] = [b""] * len(records)
     by_length: dict[int, list[int]] = {}
     for at, data in enumerate(records):
         by_length.setdefault(len(data), []).append(at)
@@ -192,5 +192,5 @@ def framed_many(records: Sequence[bytes]) -> list[bytes]:
         crcs = checksums(np.frombuffer(joined, np.uint8).reshape(len(places), length))
         head = struct.pack("<QI", length, _of_length(length))
         for at, crc in zip(places, crcs.tolist(), strict=True):
-            whole[at] = head + records[at] + struct.pack("<I", crc)
-    return whole
+            frames[at] = head + records[at] + struct.pack("<I", crc)
+    return frames

@@ -118,10 +118,10 @@ def row(data: bytes) -> tuple[dict[str, Any], int | None]:
     """
     values: dict[str, Any] = {}
     step = None
-    items, rest = plain_items(data)
+    items, others = plain_items(data)
     for name, text_of_value in items:
         values[name] = value_of(text_of_value)
-    for number, raw in rest:
+    for number, raw in others:
         if number == 1:
             key, path, value = item(message(raw))
             if path:
@@ -148,10 +148,10 @@ def updates(data: bytes) -> tuple[dict[str, Any], list[tuple[str, ...]]]:
     >>> updates(bytes([0x0A, 7, 0x0A, 1]) + b"a" + bytes([0x82, 0x01, 1]) + b"7")
     ({'a': b'7'}, [])
     """
-    items, rest = plain_items(data)
+    items, others = plain_items(data)
     values: dict[str, Any] = {name: Undecoded(raw) for name, raw in items}
     removed = []
-    for number, raw in rest:
+    for number, raw in others:
         if number in (1, 2):
             key, path, value = item(message(raw))
             if number == 1:
