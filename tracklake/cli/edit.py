@@ -11,7 +11,9 @@ from tracklake.cli.base import directory_option, listed, main, metric_names, run
 @main.command(short_help="Define how a metric is summarized.")
 @click.argument("metric", shell_complete=metric_names)
 @directory_option
-@click.option("--summary", help="min, max, mean, best, last, first, std, sum, count or none; several with commas.")
+@click.option(
+    "--summary", help="min, max, mean, best, last, first, std, sum, count, median or none; several with commas."
+)
 @click.option("--goal", type=click.Choice(["min", "max"]), help="Whether less or more of it is better.")
 @click.option("--step-metric", shell_complete=metric_names, help="The metric that is its x axis.")
 @click.option("--hidden/--shown", default=None, help="Whether it is left out of default columns.")

@@ -86,7 +86,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """What is this statistic of that metric, for each run? Any statistic of any metric, defined or not.
 
         A path is a metric's name (its last value), or a name and a statistic: min max mean std sum count first last
-        argmin argmax best best_step n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is always exact.
+        argmin argmax best best_step median n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is exact.
         wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where
         there is any. A run without the metric has null. Raises UnknownNameError.
 

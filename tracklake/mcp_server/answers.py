@@ -30,8 +30,8 @@ SQL_SECONDS = 20.0
 POINTS = 2_000_000
 """Points that one question may read."""
 STATISTICS = (
-    "summary.<metric>.<statistic>, a statistic being one of min max mean std first last count argmin argmax best "
-    "best_step n_nan n_inf p50 p95 ..."
+    "summary.<metric>.<statistic>, a statistic being one of min max mean std median first last count argmin argmax "
+    "best best_step n_nan n_inf p50 p95 ..."
 )
 _DIGITS = 6
 

@@ -179,7 +179,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
     ) -> Definition:
         """Define how a metric, or all that a glob matches, is summarized.
 
-        `summary`: min, max, mean, best, last, first, none, std, sum or count, several with commas; best needs `goal`
+        `summary`: min, max, mean, best, last, first, none, std, sum, count or median, with commas; best needs `goal`
         (or `objective`), "min" or "max". It counts for points logged before as well. `step_metric` is the metric's x
         axis; with `step_sync` (the default beside it) rows that lack it get its latest number. `hidden` leaves the
         metric out of default columns. Calls for one name merge, `overwrite=True` starts afresh. Raises DefinitionError.
