@@ -69,9 +69,9 @@ class DefinitionMethods(LakeBase):
         if not isinstance(name, str):
             return None, False
         summaries, metric = self._view.runs.summaries, naming.metric_name(name)
-        known = definitions_in_force.of_lake(summaries.snapshot, project or "").get(metric)
+        in_force = definitions_in_force.of_lake(summaries.snapshot, project or "").get(metric)
         in_runs = any(metric in defined and defined[metric].goal for defined in summaries.defined.sets)
-        return (known.goal if known else None), in_runs
+        return (in_force.goal if in_force else None), in_runs
 
     def derive(
         self,
@@ -115,7 +115,7 @@ class DefinitionMethods(LakeBase):
         >>> lake.summaries("accuracy.max").rows()
         [('slow', 0.6), ('fast', 0.9)]
         """
-        names = tuple(text for other in others for text in ([other] if isinstance(other, str) else other))
+        names = tuple(name for other in others for name in arguments.texts("others", other))
         self._say_derivation(StatementKind.ALIAS, Derivation(name, others=names, description=description), project)
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:

@@ -68,8 +68,8 @@ class ImportMethods(LakeBase):
         >>> other.merge(lake), other.merge(lake)[:2]
         (Imported(runs=2, points=12, partitions=1), (0, 0))
         """
-        there = other if isinstance(other, LakeBase) else type(self)(other)
-        snapshot, storage = there._reader.snapshot(), there._storage  # noqa: SLF001 - of its own class
+        theirs = other if isinstance(other, LakeBase) else type(self)(other)
+        snapshot, storage = theirs._reader.snapshot(), theirs._storage  # noqa: SLF001 - of its own class
         return transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
 
     def diff(self, other: Self | str | os.PathLike[str]) -> pl.DataFrame:
@@ -81,8 +81,8 @@ class ImportMethods(LakeBase):
         >>> lake.diff(other).select("run_id", "change").rows()
         [('fast', 'only here'), ('slow', 'only here')]
         """
-        there = other if isinstance(other, LakeBase) else type(self)(other)
-        return transfer.difference(self._reader.snapshot(), there._reader.snapshot())  # noqa: SLF001
+        theirs = other if isinstance(other, LakeBase) else type(self)(other)
+        return transfer.difference(self._reader.snapshot(), theirs._reader.snapshot())  # noqa: SLF001
 
     def import_from(
         self,

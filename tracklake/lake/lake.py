@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
-    from tracklake.query.history import Steps
     from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.thinning import Steps
     from tracklake.schema.definitions import Goal
     from tracklake.storage.table.sealing import Sealed
 

@@ -11,7 +11,7 @@ from tracklake.lake.base import LakeBase
 from tracklake.lake.export import Form
 from tracklake.lake.foreign_export import ForeignForm
 from tracklake.query import run_filter
-from tracklake.sql import engine, named_queries
+from tracklake.sql import caller_frames, engine, named_queries
 
 if TYPE_CHECKING:
     import os
@@ -52,7 +52,9 @@ class SqlMethods(LakeBase):
         """
         arguments.text("text", text, takes="a text in SQL")
         frame = inspect.currentframe()
-        return self._engine.ask(self._view.runs, text, params, find=engine.Caller(frame.f_back if frame else None))
+        return self._engine.ask(
+            self._view.runs, text, params, find=caller_frames.Caller(frame.f_back if frame else None)
+        )
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.

@@ -19,6 +19,7 @@
   snapshot.
 - `system_history`: system metrics, read: the samples of a stream beside the history of runs.
 - `text_columns`: the columns of the runs that a SQL text names: which they are, and how the text is to read them.
+- `thinning`: which points of a history are kept: those at some steps, or a few that show a curve's ends and extremes.
 - `wrapped_snapshot`: a snapshot over another one: it adds to it or leaves out of it, and asks it for what is stored.
 """
 

@@ -239,18 +239,21 @@ class ColumnNames:
 
     def _defined(self, run_ids: pl.Series | None) -> list[str]:
         """Return the summary columns that these runs (None: all) show by definition, and the keys set by hand."""
-        groups, edits = self.summaries.defined.groups, self.summaries.edits.filter(pl.col("op") == StatementKind.EDIT)
+        groups = self.summaries.defined.groups
+        edits = self.summaries.edits.filter(pl.col("op") == StatementKind.EDIT)
         metrics = self.summaries.snapshot.metrics
         if run_ids is not None and len(run_ids) < groups.height:
             groups = groups.filter(pl.col("run_id").is_in(run_ids.implode()))
             edits = edits.filter(pl.col("run_id").is_in(run_ids.implode()))
             metrics = self.summaries.snapshot.metrics_of(run_ids.to_list())
         shown_groups, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
-        shown = {key: [d for i, d in self.summaries.definition(key).items() if i in shown_groups] for key in logged}
-        plain = self._shown_plain(shown, run_ids)
+        groups_shown = {
+            key: [d for i, d in self.summaries.definition(key).items() if i in shown_groups] for key in logged
+        }
+        plain = self._shown_plain(groups_shown, run_ids)
         names = []
         for key in sorted(by_hand | logged):
-            served = shown.get(key, [])
+            served = groups_shown.get(key, [])
             explicit = [d for d in served if d is not None] or served[:1]  # who says nothing of it follows those who do
             if key in self.summaries.snapshot.derived.metrics and explicit == [None]:
                 continue

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tracklake.query.column_names import ColumnNames
     from tracklake.query.run_filter import Where
+    from tracklake.sandbox.sql_text import SqlText
 
     Build = Callable[[Sequence[str]], pl.DataFrame]
     """Gives the columns of these names for the runs in question."""
@@ -111,7 +112,7 @@ def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_cond
     return values
 
 
-def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> parser.SqlText:
+def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> SqlText:
     try:
         return parser.parse_condition(text, execute=execute)
     except QueryError as error:

@@ -64,8 +64,6 @@ def _check_taking_back(name: str, project: str | None, before: Derivations) -> N
 
 def _check_others(derivation: Derivation, before: Derivations, logged: Collection[str]) -> None:
     for other in derivation.others:
-        if not isinstance(other, str):
-            raise DefinitionError(f"an alias takes names one by one, alias('loss', 'train/loss'), not {other!r}")
         if other == derivation.name:
             raise DefinitionError(f"{other!r} would need itself")
         if other in before:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute import points, scans, sorted_groups, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import HistoryTooLargeError, QueryError
+from tracklake.query import thinning
 from tracklake.schema import definitions, naming
 from tracklake.schema.statistics import Statistic
 from tracklake.schema.tables import POINTS
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
 
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.run_table import RunTable
+    from tracklake.query.thinning import Steps
 
 Shape = Literal["long", "wide"]
-Steps = tuple[int | None, int | None] | range | None
-"""The first and the last step wanted (None: open), both included; or a range."""
 
 _SERIES = ["run_id", "metric"]
-_ENDS = 4
-"""The least points of a series that is thinned: its first, its last and the two extremes."""
 _NOTHING = pl.DataFrame(schema={name: POINTS[name] for name in STORED} | {"at": pl.UInt32})
 
 
@@ -56,7 +53,7 @@ class SeriesTable:
         """
         names = self.known(metrics)
         ids = self.table.ids(runs=runs, where=where)
-        frame = between(self._points(names, ids, raw=raw), steps)
+        frame = thinning.between(self._points(names, ids, raw=raw), steps)
         return frame.select("run_id", "metric", "step", "time", "value", typed_columns.in_words(), "ival", "kind")
 
     def _points(
@@ -129,7 +126,11 @@ class SeriesTable:
         """
         arguments.check_word("shape", shape, Shape)
         most = arguments.number("limit", limit)
-        size = None if downsample is None else arguments.whole("downsample", downsample, least=_ENDS, error=QueryError)
+        size = (
+            None
+            if downsample is None
+            else arguments.whole("downsample", downsample, least=thinning.ENDS, error=QueryError)
+        )
         names = self.known(metrics)
         axis = None if x is None else self.known(arguments.metric("x", x))[0]
         ids = self.table.ids(runs=runs, where=where)
@@ -137,12 +138,12 @@ class SeriesTable:
             self._refuse_too_many(names, ids, most, counted="n_raw" if raw else "n_points")
         plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else STORED  # of many points it matters how many columns are read
-        read = scans.collect(between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
+        read = scans.collect(thinning.between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         rows = self._ordered(read, names, ids)
         if rows.height > most and size is None:
             raise _too_large(rows.height, most)
         if size is not None:
-            rows = thinned(rows, size)
+            rows = thinning.thinned(rows, size)
         if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             rows = self._with_x(rows, axis, ids)
         if shape == "long":
@@ -256,57 +257,6 @@ class SeriesTable:
         ordered = keyed.with_row_index("at").sort("step")
         joined = ordered.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
-
-
-def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
-    """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
-
-    >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
-    >>> thinned(curve, 4)["value"].to_list()
-    [0.0, 5.0, -3.0, 2.0]
-    """
-    size_of_series = pl.len().over(_SERIES)
-    place = pl.int_range(pl.len()).over(_SERIES)
-    buckets = (size - 2) // 2
-    marked = found.with_columns(place.alias("place"), size_of_series.alias("whole")).with_columns(
-        (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
-    )
-    number = pl.col("value").fill_nan(None)
-    within = [*_SERIES, "bucket"]
-    first_extreme = ((pl.col("place") == pl.col("place").get(number.arg_max()).over(within)).fill_null(value=False)) | (
-        (pl.col("place") == pl.col("place").get(number.arg_min()).over(within)).fill_null(value=False)
-    )
-    keeps = (
-        first_extreme | (pl.col("place") == 0) | (pl.col("place") == pl.col("whole") - 1) | (pl.col("whole") <= size)
-    )
-    return marked.filter(keeps).drop("place", "whole", "bucket")
-
-
-def between(frame: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
-    """Keep the points at the steps wanted; QueryError for what is neither a pair nor a range.
-
-    >>> frame = pl.LazyFrame({"step": range(6)})
-    >>> [between(frame, steps).collect()["step"].to_list() for steps in ((2, None), range(1, 6, 2))]
-    [[2, 3, 4, 5], [1, 3, 5]]
-    """
-    if steps is None:
-        return frame
-    if isinstance(steps, range):
-        ascending = steps if steps.step > 0 else steps[::-1]
-        inside = pl.col("step").is_between(ascending.start, ascending.stop, closed="left")
-        return frame.filter(inside & ((pl.col("step") - ascending.start) % ascending.step == 0))
-    pair = isinstance(steps, tuple | list) and len(steps) == 2  # noqa: PLR2004
-    if not pair or not all(step is None or arguments.is_number(step) for step in steps):
-        raise QueryError(f"steps={steps!r}; accepted are (first, last), numbers or None, or a range")
-    first, last = steps
-    if first is not None:
-        frame = frame.filter(pl.col("step") >= _step(first))
-    return frame if last is None else frame.filter(pl.col("step") <= _step(last))
-
-
-def _step(given: Any) -> int | float:
-    """Return a number as a plain one, exact if it is an integer."""
-    return operator.index(given) if hasattr(type(given), "__index__") else arguments.number("steps", given)
 
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:

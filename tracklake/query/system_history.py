@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.errors import UnknownNameError
-from tracklake.query.history import between
+from tracklake.query.thinning import between
 from tracklake.schema import naming
 from tracklake.storage.journal import row_decoding
 from tracklake.storage.journal.file_names import FileName
@@ -17,7 +17,8 @@ from tracklake.storage.layout import JOURNAL_SUFFIX, SYSTEM_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from tracklake.query.history import Shape, Steps
+    from tracklake.query.history import Shape
+    from tracklake.query.thinning import Steps
     from tracklake.storage.backend import Storage
 
 

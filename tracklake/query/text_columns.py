@@ -14,12 +14,12 @@ import polars as pl
 
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
-from tracklake.sandbox.parser import pointing
 from tracklake.sandbox.rewriting import Edit, quoted
+from tracklake.sandbox.sql_text import pointing
 
 if TYPE_CHECKING:
     from tracklake.query.column_names import ColumnNames
-    from tracklake.sandbox.parser import Column, SqlText
+    from tracklake.sandbox.sql_text import Column, SqlText
 
 
 def without_nan(series: pl.Series) -> pl.Series:
@@ -34,7 +34,7 @@ def without_nan(series: pl.Series) -> pl.Series:
 def reading(column: Column, name: tuple[str, ...], text: str | None) -> str | None:
     r"""Return how a text reads a column under a name, None as it is; `text` names its part of texts, if it is mixed.
 
-    >>> from tracklake.sandbox.parser import Column
+    >>> from tracklake.sandbox.sql_text import Column
     >>> reading(Column(("lr",), 0, use="asked for NaN"), ("lr",), None)
     'if("lr.is_nan", \'nan\'::DOUBLE, "lr")'
     """
@@ -51,7 +51,7 @@ def reading(column: Column, name: tuple[str, ...], text: str | None) -> str | No
 def refuse_mixed(column: Column, name: str, text: str, *, sql: str) -> QueryError:
     """Return the error for what would take the texts of a mixed column for absent.
 
-    >>> from tracklake.sandbox.parser import Column
+    >>> from tracklake.sandbox.sql_text import Column
     >>> print(refuse_mixed(Column(("config.lr",), -1), "config.lr", "config.lr.text", sql=""))
     "config.lr" has values of several kinds: numbers are in it, and the rest in "config.lr.text", which would be ...
     """
@@ -92,8 +92,8 @@ class TextColumns:
     @cached_property
     def wanted(self) -> list[str]:
         """The full names of the columns to build."""
-        asked = [self._full[".".join(c.parts)] + IS_NAN for c in self._parsed.columns if c.use == "asked for NaN"]
-        return list(dict.fromkeys([*self._full.values(), *asked]))
+        flags = [self._full[".".join(c.parts)] + IS_NAN for c in self._parsed.columns if c.use == "asked for NaN"]
+        return list(dict.fromkeys([*self._full.values(), *flags]))
 
     @cached_property
     def _places(self) -> dict[str, str]:

@@ -6,6 +6,10 @@
   tree of it.
 - `results`: the rows of a query as a polars frame: typed, its columns told apart, within bounds of memory and time.
 - `rewriting`: parts of a text replaced by others, by the places that the parser gives.
+- `sql_text`: what a SQL text names, as a value: its tables and columns with their places, and the errors that point at
+  one.
+- `tree_reader`: reading duckdb's own tree of a statement: which tables and columns it names, and what it does that no
+  reader may.
 """
 
 from __future__ import annotations

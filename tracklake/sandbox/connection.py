@@ -57,10 +57,10 @@ class Limits:
 
 def _bytes(size: str) -> int:
     match = _SIZE.fullmatch(arguments.text("sql_memory", size, takes="a size such as '4 GB'"))
-    found = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
-    if found < _LEAST:
+    size_in_bytes = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size_in_bytes < _LEAST:
         raise QueryError(f"sql_memory={size!r}; accepted is a size of at least 256 MB, such as '4 GB'")
-    return found
+    return size_in_bytes
 
 
 @cache

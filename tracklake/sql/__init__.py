@@ -1,5 +1,6 @@
 """DuckDB over the same views, in a connection that can do no more, and named queries.
 
+- `caller_frames`: frames of data that the caller of a query holds in variables.
 - `engine`: sQL over a lake: duckdb over the views of one snapshot, in a connection that cannot do more than read
   them.
 - `named_queries`: one SQL file, one question, one name. The comment at the head of a file says all that is known of

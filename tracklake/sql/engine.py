@@ -17,21 +17,20 @@ from tracklake.query.column_names import IS_NAN
 from tracklake.query.text_columns import reading, refuse_mixed, without_nan
 from tracklake.sandbox import parser, results, rewriting
 from tracklake.sandbox.connection import Limits, Sandbox, locked
-from tracklake.sandbox.parser import pointing
 from tracklake.sandbox.rewriting import Edit, quoted
+from tracklake.sandbox.sql_text import pointing, refused
 from tracklake.sql import summaries_view, views
+from tracklake.sql.caller_frames import is_frame
 from tracklake.sql.views import COLUMNS, NULL_FOR_NAN, PREFIX, Part, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
     from duckdb import DuckDBPyConnection
 
     from tracklake.query.run_table import RunTable
-    from tracklake.sandbox.parser import Column, SqlText
+    from tracklake.sandbox.sql_text import Column, SqlText
 
-_FRAMES = {("polars", "DataFrame"), ("polars", "LazyFrame"), ("pandas", "DataFrame"), ("pyarrow", "Table")}
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
 
@@ -147,8 +146,8 @@ class _Question:
         if name == "runs":
             return _as_it_is(name, self._runs)
         columns = {column.name.casefold() for column in self.parsed.columns}
-        whole = name in self.parsed.whole or name in self.parsed.patterns or self.parsed.shows_all
-        needed = None if whole else columns | ({"is_nan"} if "value" in columns else set())
+        is_whole = name in self.parsed.whole or name in self.parsed.patterns or self.parsed.shows_all
+        needed = None if is_whole else columns | ({"is_nan"} if "value" in columns else set())
         return view(name, self.table, limits=views.Limits(self.table, self.parsed.allowed(name), columns=needed))
 
     @property
@@ -160,9 +159,9 @@ class _Question:
                 f"the columns of runs are built by name, and a pattern names none: list them, or use *{at}"
             )
         names = _columns(self.table, self.parsed)
-        asked = [name + IS_NAN for name in self._named("asked for NaN") if self.table.names.find(name + IS_NAN)]
+        flags_asked = [name + IS_NAN for name in self._named("asked for NaN") if self.table.names.find(name + IS_NAN)]
         short = [column for column in self.aliases.values() if column not in names]
-        built = self.table.select(wanted=[*names, *(name for name in [*asked, *short] if name not in names)])
+        built = self.table.select(wanted=[*names, *(name for name in [*flags_asked, *short] if name not in names)])
         flags = {name + IS_NAN: column for name, column in self.aliases.items() if built[column].dtype.is_float()}
         built = built.with_columns(
             *(built[column].alias(name) for name, column in self.aliases.items()),
@@ -285,40 +284,6 @@ class _Table:
         return frame.__arrow_c_stream__(requested_schema)
 
 
-# Frames of the caller
-
-
-def is_frame(value: object) -> bool:
-    """Say whether a value is a frame of polars, pandas or arrow.
-
-    >>> is_frame(pl.DataFrame()), is_frame([1])
-    (True, False)
-    """
-    kind = type(value)
-    return (kind.__module__.partition(".")[0], kind.__name__) in _FRAMES
-
-
-class Caller:
-    """Finds the frames of data that a caller's variables hold.
-
-    >>> import sys
-    >>> mine = pl.DataFrame({"lr": [0.1]})
-    >>> Caller(sys._getframe())("mine").height
-    1
-    """
-
-    def __init__(self, frame: FrameType | None) -> None:
-        self._frame = frame
-
-    def __call__(self, name: str) -> Any:
-        """Return the frame of data that the caller has under this name, whatever its case; None if there is none."""
-        for variables in (self._frame.f_locals, self._frame.f_globals) if self._frame else ():
-            for variable, value in variables.items():
-                if variable.casefold() == name and is_frame(value):
-                    return value
-        return None
-
-
 def _register_frames(
     cursor: DuckDBPyConnection, asked: SqlText, given: Mapping[str, Any], find: Callable[[str], Any]
 ) -> None:
@@ -342,7 +307,7 @@ def _checked(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -
     """Return the params; QueryError if they are not just those that the text has, or it is no statement that reads."""
     statement, *more = cursor.extract_statements(text)
     if more or statement.type.name not in ("SELECT", "EXPLAIN"):  # what sql_text should have refused
-        raise parser.refused(statement.type.name)
+        raise refused(statement.type.name)
     wanted = {str(name) for name in statement.named_parameters}
     if missing := sorted(wanted - set(params)):
         raise QueryError(f"the text has the parameter ${missing[0]}, and no value was given for it: {missing[0]}=...")

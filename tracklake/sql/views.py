@@ -94,9 +94,10 @@ def history(table: RunTable, limits: Limits) -> View:
     >>> view.parts[0].make()["value"].sum()
     5.5
     """
-    shown = [name for name in COLUMNS["history"] if limits.columns is None or name in limits.columns] or ["run_id"]
-    schema = {name: _HISTORY[name] for name in shown}
-    return View("history", [Part("history", schema, lambda: _handed(table, _that_count(table, limits).select(shown)))])
+    columns = [name for name in COLUMNS["history"] if limits.columns is None or name in limits.columns] or ["run_id"]
+    schema = {name: _HISTORY[name] for name in columns}
+    part = Part("history", schema, lambda: _handed(table, _that_count(table, limits).select(columns)))
+    return View("history", [part])
 
 
 _HISTORY: Schema = {
@@ -136,10 +137,10 @@ def points(table: RunTable, limits: Limits) -> View:
     >>> [part.make().height for part in points(table, Limits(table, {"run_id": frozenset({"fast"})})).parts]
     [6]
     """
-    shown = [name for name in COLUMNS["points"] if limits.columns is None or name in limits.columns] or ["run_id"]
+    columns = [name for name in COLUMNS["points"] if limits.columns is None or name in limits.columns] or ["run_id"]
     metrics = None if limits.metrics is None else list(limits.metrics)
-    stored = table.snapshot.logged.points(metrics, runs=limits.runs).select(shown)
-    return View("points", [Part("points", {name: POINTS[name] for name in shown}, lambda: _handed(table, stored))])
+    stored = table.snapshot.logged.points(metrics, runs=limits.runs).select(columns)
+    return View("points", [Part("points", {name: POINTS[name] for name in columns}, lambda: _handed(table, stored))])
 
 
 def _unresolved(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
