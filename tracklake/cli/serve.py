@@ -64,15 +64,15 @@ def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: b
       tracklake report digits.md --check
       tracklake report digits.md --pdf --out digits.pdf
     """
-    found = tl.open(directory).report(file)
-    for problem in found.problems:
+    resolved = tl.open(directory).report(file)
+    for problem in resolved.problems:
         click.echo(problem, err=True)
     suffix = ".pdf" if as_pdf else ".html"
     target = Path(out) if out else None if check else Path(file).with_suffix(suffix)
     if target is not None:
-        written = pdf.write(found, target) if as_pdf else found.save(target)  # type: ignore[arg-type] # a Report
+        written = pdf.write(resolved, target) if as_pdf else resolved.save(target)  # type: ignore[arg-type] # a Report
         click.echo(str(written))
-    if check and found.problems:
+    if check and resolved.problems:
         raise SystemExit(1)
 
 

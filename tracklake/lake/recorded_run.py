@@ -15,7 +15,9 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import STORED
 from tracklake.storage.journal.clock import Clock
+from tracklake.tracking.config_values import NestedDict
 from tracklake.tracking.edit_session import write_session
+from tracklake.tracking.run_config import Config
 from tracklake.tracking.run_files import saved_files
 from tracklake.tracking.run_mappings import Summary
 
@@ -48,14 +50,24 @@ class RecordedRun:
 
     @property
     def config(self) -> dict[str, Any]:
-        """A copy of the config as a plain nested dict: what is changed in it is stored nowhere.
+        """The config as a nested dict; what is set in it, at any depth, is stored at once.
 
-        `tracklake.Api(dir).run(id)` has a config that its `update()` stores.
-
-        >>> example().run("slow").config
-        {'lr': 0.01}
+        >>> run = example().run("slow")
+        >>> run.config["seed"] = 3
+        >>> run.config
+        {'lr': 0.01, 'seed': 3}
         """
-        return self._table().configs([self.id])[self.id]
+        return NestedDict(self._table().configs([self.id])[self.id], path=(), change=self._set_config)
+
+    def _set_config(self, path: tuple[str, ...], value: Any) -> None:
+        """Store a value at a path of the config, beside what others have stored."""
+        current = self._table().configs([self.id])[self.id]
+        top = level = current.get(path[0], {}) if len(path) > 1 else value
+        for part in path[1:-1]:
+            level = level[part]
+        if len(path) > 1:
+            level[path[-1]] = value
+        Config(current, store=self.say).update({path[0]: top}, allow_val_change=True)
 
     @property
     def dir(self) -> Path | str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from tracklake.common.arguments import check_word
 from tracklake.errors import DefinitionError
-from tracklake.schema.naming import compile_glob, is_glob, metric_name
+from tracklake.schema.naming import compile_glob, encodable, is_glob, metric_name
 from tracklake.schema.statistics import KINDS
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _name(what: str, given: str | Named) -> str:
     name = given if isinstance(given, str) else getattr(given, "name", None)
     if not isinstance(name, str) or not name:
         raise _refused(what, given, "a metric name that is not empty, or what an earlier define_metric returned")
-    return metric_name(name)
+    return encodable(metric_name(name))
 
 
 def _kinds(summary: str | Iterable[str]) -> frozenset[str] | None:

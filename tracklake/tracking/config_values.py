@@ -62,9 +62,9 @@ class NestedDict(dict[str, Any]):
         return self[key]
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        name = ".".join(self._path)
+        name = f"config[{'.'.join(self._path)!r}]" if self._path else "a config"
         raise ConfigError(
-            f"keys of config[{name!r}] cannot be deleted; say run.config.update({{...}}, allow_val_change=True)"
+            f"keys of {name} cannot be deleted; say run.config.update({{...}}, allow_val_change=True)"
         )
 
     __delitem__ = pop = popitem = clear = _refuse

@@ -133,8 +133,8 @@ class LiveSummary:
     def _running_summary(self, snapshot: Snapshot) -> RunningSummary:
         """Return what a snapshot says of the run."""
         running = RunningSummary(session=self._journal.session)
-        said = snapshot.states(columns=list(STATES), runs=[self._run_id])
-        for state in _in_microseconds(said).iter_rows(named=True):
+        logged_states = snapshot.states(columns=list(STATES), runs=[self._run_id])
+        for state in _in_microseconds(logged_states).iter_rows(named=True):
             running.series(state["metric"]).absorb(state)
         edits = Summaries(snapshot).edits.filter(pl.col("run_id") == self._run_id)
         for stamp, op, key, *stored in _in_microseconds(edits).select("ts", "op", "key", *STORED).iter_rows():
@@ -159,8 +159,8 @@ class _JournalFollower:
         self.running = running
         self._session = journal.session
         self._starts = starts
-        mine = _in_microseconds(starts.filter(pl.col("session") == journal.session))
-        ((self._began, self._ran),) = mine.select("start", "runtime_base").iter_rows()
+        own_start = _in_microseconds(starts.filter(pl.col("session") == journal.session))
+        ((self._began, self._ran),) = own_start.select("start", "runtime_base").iter_rows()
         self._tail = JournalReader(journal.path)
         self._tail.read(through=start)
         self._file = journal.path.open("rb", buffering=0)
@@ -224,8 +224,8 @@ class _JournalFollower:
         key_set = self._tail.key_sets[number]
         kinds = [frame_format.KINDS[letter] for letter in key_set.kinds]
         columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
-        found = self._layouts[number] = key_set.values, columns
-        return found
+        row_layout = self._layouts[number] = key_set.values, columns
+        return row_layout
 
     def _columns(self, logged: list[tuple[str, int]]) -> dict[str, tuple[int, int]]:
         """Return the kind and place of each value of a row of these names and kinds, and make their series."""
@@ -242,11 +242,11 @@ class _JournalFollower:
         logged = row_decoding.points_of([row_decoding.Source(tail, header["project"], header["run"], self._session)])
         if "_timestamp" in logged["metric"]:
             self.running.series("_timestamp").spoil()
-        found = points.with_pseudo(logged, sessions=self._starts)
+        logged_points = points.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
-        for state in _in_microseconds(states.of(found.filter(~top))).iter_rows(named=True):
+        for state in _in_microseconds(states.of(logged_points.filter(~top))).iter_rows(named=True):
             self.running.series(state["metric"]).absorb(state)
-        newest = _in_microseconds(found.filter(top).sort("ts", maintain_order=True))
+        newest = _in_microseconds(logged_points.filter(top).sort("ts", maintain_order=True))
         for metric, step, stamp, *stored in newest.select("metric", "step", "ts", *STORED).iter_rows():
             self.running.series(metric).add(step, stamp, stored[0], frame_format.plain(values.Stored(*stored)))
         for item in tail.items:

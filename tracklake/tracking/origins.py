@@ -61,17 +61,17 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
         return None
     snapshot = SnapshotReader(storage, only=run_id).snapshot()
     name = naming.safe_name(run_id)
-    known = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
-    if not known:
+    real_ids = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
+    if not real_ids:
         if run_id.casefold() in {deleted.casefold() for deleted in snapshot.deleted}:
             raise RunExistsError(
                 f"run {run_id!r} was deleted: its id stays taken; lake.restore({run_id!r}) brings it back"
             )
         return None
-    (real_id,) = known
+    (real_id,) = real_ids
     table = RunTable(Summaries(snapshot))
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
-    found = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
+    row = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
     config = table.config.filter(pl.col("run_id") == real_id).select("key", *STORED)
     start = Start(
@@ -79,11 +79,11 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
         config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
         definitions=table.summaries.defined.of_run(real_id).statements,
         names=tuple(snapshot.metrics_of([real_id])),
-        fields={name: found[name] for name in (*run_fields.TEXTS, "tags") if found[name]},
+        fields={name: row[name] for name in (*run_fields.TEXTS, "tags") if row[name]},
         files=saved_files(snapshot.statements_of(StatementKind.FILE, run_id=real_id).select("key", "text").iter_rows()),
     )
     last = int(snapshot.files.filter(pl.col("run_id") == real_id)["last"].dt.epoch("us").max())  # type: ignore[arg-type]
-    return Before(real_id, found["project"], found["state"] == "running", start, last, found["runtime"])
+    return Before(real_id, row["project"], row["state"] == "running", start, last, row["runtime"])
 
 
 def find_parent(
@@ -101,19 +101,19 @@ def find_parent(
     if from_step is not None:
         raise RunError("from_step rewinds a run that is there, fork_from begins a new one: give one of the two")
     snapshot = SnapshotReader(storage, only=given_id).snapshot()
-    known = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
-    found = [r for r in known if naming.safe_name(r) == naming.safe_name(given_id)]
-    if not found:
+    run_ids = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
+    real_ids = [r for r in run_ids if naming.safe_name(r) == naming.safe_name(given_id)]
+    if not real_ids:
         everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
         raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
-    states = snapshot.states(runs=found)["metric"].to_list()
+    states = snapshot.states(runs=real_ids)["metric"].to_list()
     copied = [name for name in states if name not in PSEUDO]
-    rows = snapshot.resolved([*copied, "_timestamp"], runs=found).filter(pl.col("step") < step)
-    ran = snapshot.resolved(["_runtime"], runs=found).filter(pl.col("step") < step)["value"].max()
-    own = set(snapshot.statements_of(StatementKind.DEFINE, run_id=found[0])["key"])
-    in_force = Summaries(snapshot).defined.of_run(found[0])
+    rows = snapshot.resolved([*copied, "_timestamp"], runs=real_ids).filter(pl.col("step") < step)
+    ran = snapshot.resolved(["_runtime"], runs=real_ids).filter(pl.col("step") < step)["value"].max()
+    own = set(snapshot.statements_of(StatementKind.DEFINE, run_id=real_ids[0])["key"])
+    in_force = Summaries(snapshot).defined.of_run(real_ids[0])
     definitions = tuple(in_force[name].as_statement() for name in in_force if name in own)
-    return Parent(found[0], step, _by_step(rows), float(ran or 0.0), definitions)  # type: ignore[arg-type] # a Float64
+    return Parent(real_ids[0], step, _by_step(rows), float(ran or 0.0), definitions)  # type: ignore[arg-type] # a Float64
 
 
 def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
@@ -135,11 +135,11 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
 
 def _fork_point(fork_from: object) -> tuple[str, int]:
     """Read (run_id, step), or as W&B writes it "run_id?_step=5"."""
-    given = fork_from
-    if isinstance(given, str) and "?_step=" in given:
-        run_id, _, text = given.rpartition("?_step=")
-        given = (run_id, int(text)) if text.removeprefix("-").isdecimal() else given
-    pair: Any = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)  # noqa: PLR2004
+    spec = fork_from
+    if isinstance(spec, str) and "?_step=" in spec:
+        run_id, _, text = spec.rpartition("?_step=")
+        spec = (run_id, int(text)) if text.removeprefix("-").isdecimal() else spec
+    pair: Any = spec if isinstance(spec, tuple | list) and len(spec) == 2 else (None, None)  # noqa: PLR2004
     run_id, step = pair
     if not isinstance(run_id, str) or isinstance(step, bool) or not isinstance(step, Integral):
         raise RunError(f"fork_from={fork_from!r}; accepted are (run_id, step) and 'run_id?_step=5'")

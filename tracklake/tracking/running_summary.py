@@ -65,11 +65,11 @@ class RunningSummary:
         >>> running.series("loss") is running.series("loss")
         True
         """
-        found = self._series.get(name)
-        if found is None:
-            found = self._series[name] = RunningState(name, self._rows)
+        state = self._series.get(name)
+        if state is None:
+            state = self._series[name] = RunningState(name, self._rows)
             self._names.add([name])
-        return found
+        return state
 
     def take(self, row: Row) -> None:
         """Take in a row; its series have to be known.
@@ -143,9 +143,9 @@ class RunningSummary:
                 return None
         entries = {}
         for key in sorted(wanted):
-            shown = self._shown(key)
-            if shown is not _ABSENT:
-                entries[key] = shown
+            entry = self._shown(key)
+            if entry is not _ABSENT:
+                entries[key] = entry
         return entries
 
     def _needs_points(self, name: str) -> bool:

@@ -241,7 +241,7 @@ def _start(
     """Return where the run goes on; a new one begins with what the lake has `defined`."""
     start = before.start if before else Start(definitions=defined)
     if before is not None and before.live and not resumed:
-        start = start._replace(step=0)
+        start = start._replace(step=0, contested=start.step)
     if from_step is not None:
         start = start._replace(step=from_step)
     if parent is not None:
