@@ -63,9 +63,7 @@ class NestedDict(dict[str, Any]):
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         name = f"config[{'.'.join(self._path)!r}]" if self._path else "a config"
-        raise ConfigError(
-            f"keys of {name} cannot be deleted; say run.config.update({{...}}, allow_val_change=True)"
-        )
+        raise ConfigError(f"keys of {name} cannot be deleted; say run.config.update({{...}}, allow_val_change=True)")
 
     __delitem__ = pop = popitem = clear = _refuse
 

@@ -61,7 +61,9 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
         return None
     snapshot = SnapshotReader(storage, only=run_id).snapshot()
     name = naming.safe_name(run_id)
-    real_ids = [r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name]
+    real_ids = [
+        r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name
+    ]
     if not real_ids:
         if run_id.casefold() in {deleted.casefold() for deleted in snapshot.deleted}:
             raise RunExistsError(

@@ -13,6 +13,7 @@ from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -229,13 +230,11 @@ class _Decoder:
         rows = _row_array(self.data, offsets, size)
         stamps, steps, ids, values = (np.ascontiguousarray(rows[name]) for name in ("stamp", "step", "id", "values"))
         self.records.last = max(self.records.last, int(stamps.max()))
-        present = ids[:1].tolist() if (ids == ids[0]).all() else np.unique(ids).tolist()
-        for number in present:
+        for number, of_set in _by_key_set(ids):
             key_set = self.reader.key_sets.get(number)
             if key_set is None or len(key_set.names) != values.shape[1]:
-                self._undeclared(number, np.flatnonzero(ids == number), offsets)
+                self._undeclared(number, np.arange(len(ids))[of_set], offsets)
                 continue
-            of_set = slice(None) if len(present) == 1 else ids == number
             block = RowBlock(key_set.names, key_set.kinds, stamps[of_set], steps[of_set], values[of_set])
             self.records.blocks.append(block)
 
@@ -246,6 +245,16 @@ class _Decoder:
             f"from here on {len(rows)} rows cannot be read: "
             f"the declaration of their names (key set {number}) is damaged",
         )
+
+
+def _by_key_set(ids: NDArray[np.uint32]) -> Iterator[tuple[int, slice | NDArray[np.int64]]]:
+    """Yield each key set with its rows, in their order; in time that does not follow the number of key sets."""
+    if (ids == ids[0]).all():
+        yield int(ids[0]), slice(None)
+        return
+    order = np.argsort(ids, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(ids[order])) + 1):
+        yield int(ids[rows[0]]), rows
 
 
 def _row_array(data: bytes, offsets: list[range], size: int) -> NDArray[Any]:
