@@ -41,6 +41,7 @@ class RunTable:
         self.summaries = summaries
         self.snapshot = summaries.snapshot
         self._columns = SummaryColumns(summaries)
+        self._config_cells: dict[str, Cells] = {}
         self.quality = Quality(summaries)
 
     def select(
@@ -242,7 +243,7 @@ class RunTable:
         statements = self.snapshot.statements_of(StatementKind.CONFIG, StatementKind.UNSET).filter(
             pl.col("run_id") != LAKE_RUN
         )
-        last = statements.unique(["run_id", "key"], keep="last", maintain_order=True)
+        last = statements.filter(statements.select(pl.struct("run_id", "key").is_last_distinct()).to_series())
         last = last.filter(pl.col("op") == StatementKind.CONFIG)
         names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
         return last.select(
@@ -263,11 +264,13 @@ class RunTable:
         return configs
 
     @cached_property
-    def _config_cells(self) -> dict[str, Cells]:
-        parts = self.config.partition_by("column", as_dict=True).items()
-        return {str(name): Cells(self._columns.places(part["run_id"]), part.select(STORED)) for (name,), part in parts}
+    def _config_parts(self) -> dict[str, pl.DataFrame]:
+        return {str(name): part for (name,), part in self.config.partition_by("column", as_dict=True).items()}
 
     def _config(self, rows: Rows, name: str) -> list[pl.Series]:
+        if name not in self._config_cells:
+            part = self._config_parts[name]
+            self._config_cells[name] = Cells(self._columns.places(part["run_id"]), part.select(STORED))
         return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
 
     def _summary(
