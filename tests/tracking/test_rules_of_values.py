@@ -354,3 +354,15 @@ def test_rule_10_bytes_that_are_no_text_cannot_be_stored(run):
     with pytest.raises(TypeError):
         run.summary["b"] = b"\xff"
     assert summary(run) == {"c": "é"}
+
+
+def test_rule_09_what_a_row_replaced_leaves_no_column(run):
+    """Neither in the table of runs nor in the history; all points are in raw=True."""
+    run.log({"n": 1.0}, commit=False)
+    run.log({"n.p": 2.0})
+    lake = tl.open(run.lake_dir)
+    for _ in range(2):
+        assert [name for name in lake.runs().columns if name.startswith("summary.")] == ["summary.n.p"]
+        assert (lake.run("r").metrics, rows(run)) == (["n.p"], {0: {"n.p": 2.0}})
+        assert lake.history(raw=True)["metric"].to_list() == ["n", "n", "n.p"]
+        lake.refresh()

@@ -179,8 +179,8 @@ class RecordedRun:
         >>> example().run("slow").metrics
         ['acc', 'loss']
         """
-        names = self._table().snapshot.states(runs=[self.id])["metric"]
-        return sorted(set(names) - set(PSEUDO))
+        merged = self._table().snapshot.states(runs=[self.id], columns=["n_points"])
+        return sorted(set(merged.filter(pl.col("n_points") > 0)["metric"]) - set(PSEUDO))
 
     @property
     def files(self) -> list[str]:

@@ -247,6 +247,7 @@ class ColumnNames:
             edits = edits.filter(pl.col("run_id").is_in(run_ids.implode()))
             metrics = self.summaries.snapshot.metrics_of(run_ids.to_list())
         shown_groups, by_hand, logged = set(groups["group"].unique()), set(edits["key"]), set(metrics)
+        logged -= self.summaries.replaced_wholly(logged, runs=None if run_ids is None else run_ids.to_list())
         groups_shown = {
             key: [d for i, d in self.summaries.definition(key).items() if i in shown_groups] for key in logged
         }

@@ -227,6 +227,22 @@ class Summaries:
         has_none = (statistics.expression("count") == 0) & pl.col("last_kind").is_not_null()
         return merged.filter(has_none).select("run_id", "metric")
 
+    def replaced_wholly(self, metrics: Collection[str], *, runs: Collection[str] | None) -> set[str]:
+        """Return those of the metrics of which no point counts: later calls of their rows wrote above or under them.
+
+        >>> lake = example()
+        >>> with tl.init("example", id="twice", dir=lake.dir) as run:
+        ...     run.log({"n": 1.0}, commit=False)
+        ...     run.log({"n.p": 2.0})
+        >>> lake._view.runs.summaries.replaced_wholly(["loss", "n", "n.p"], runs=None)
+        {'n'}
+        """
+        related = {name for pair in name_hiding.related_pairs(metrics) for name in pair}
+        if not related:
+            return set()
+        merged = self.snapshot.states(sorted(related), columns=["n_points"], runs=runs)
+        return related - set(merged.filter(pl.col("n_points") > 0)["metric"])
+
     def from_points(
         self, metrics: Collection[str], stats: Iterable[str], *, runs: Collection[str] | None
     ) -> pl.DataFrame:
