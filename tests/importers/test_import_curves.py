@@ -333,3 +333,27 @@ def test_a_folder_in_which_everything_lies_together(lake, tmp_path):
     assert [path.name for path in report.left_alone] == ["README.md"]
     assert lake.check(full=True).ok
     assert lake.import_from(tmp_path / "all").runs == 0
+
+
+@pytest.mark.parametrize("size", [7, 40, 1000])
+def test_types_are_decided_over_all_of_a_file(lake, tmp_path, monkeypatch, size):
+    """A file that is read in pieces has one type a column, and restarts between pieces are seen."""
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (size,))
+    rows = [f"{step},{step},{'' if step < 20 else 0.5},{'x' if step == 29 else step}" for step in range(30)]
+    path = write(tmp_path / "x.csv", "step,a,b,c\n" + "\n".join([*rows, "7,0.5,0.5,7"]) + "\n")
+    assert "row 31 has step 7 after step 29" in lake.import_from(path).unread[0].reason
+    assert lake.import_from(path, restart="continue").points == 31 + 11 + 31
+    summary = lake.run("x").summary
+    assert (summary["a"], summary["b"], summary["c"]) == (0.5, 0.5, "7")
+    assert lake.history("a").filter(step=3)["value"].to_list() == [3.0]
+    assert lake.history("c").filter(step=3)["text"].to_list() == ["3"]
+
+
+@pytest.mark.parametrize("size", [30, 1000])
+def test_json_lines_in_pieces(lake, tmp_path, monkeypatch, size):
+    """JSON Lines that are read in pieces give the same points."""
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (size,))
+    rows = [{"step": step, "loss": 1 / (step + 1)} | ({"acc": step} if step % 3 else {}) for step in range(9)]
+    lake.import_from(write(tmp_path / "x.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
+    assert points(lake, "loss") == [(step, 1 / (step + 1)) for step in range(9)]
+    assert points(lake, "acc") == [(step, float(step)) for step in range(9) if step % 3]

@@ -112,6 +112,7 @@ class DelimitedTable:
         self.path = path
         self.remarks: dict[str, None] = {}
         """What is told of the cells, in order."""
+        self._schema: dict[str, pl.DataType] | None = None
         data = bytestream.head(path)
         try:
             self.dialect = dialect(data)
@@ -127,13 +128,14 @@ class DelimitedTable:
         >>> next(DelimitedTable(Path("a.csv")).frames()).rows()
         [(1,)]
         """
-        first, *types = self._types()
-        if not types:
-            yield first
-            return
-        schema = {name: _common({frame[name] for frame in types}) for name in self.names}
+        if self._schema is None:
+            first, *types = self._types()
+            if not types:
+                yield first
+                return
+            self._schema = {name: _common({frame[name] for frame in types}) for name in self.names}
         for frame in self._parsed():
-            yield frame.select(_cast(frame[name], schema[name]) for name in self.names)
+            yield frame.select(_cast(frame[name], self._schema[name]) for name in self.names)
 
     def _types(self) -> list[Any]:
         """Return the only frame, or, where there are several, something first and then the types of each."""
