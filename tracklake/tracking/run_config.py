@@ -26,33 +26,33 @@ class Config(Mapping[str, Any]):
     (0.1, 3)
     """
 
-    _INTERNAL = frozenset({"_values", "_store", "_locked"})
+    _INTERNAL = frozenset({"_items", "_store", "_locked"})
 
     def __init__(self, current: dict[str, Any], *, store: Store) -> None:
         self._store = store
-        self._values: dict[str, Any] = {}
+        self._items: dict[str, Any] = {}
         self._hold(current)
         self._locked: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> Any:
-        return self._values[key]
+        return self._items[key]
 
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._items)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._items)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in Config._INTERNAL:
             raise AttributeError(name)
         try:
-            return self._values[name]
+            return self._items[name]
         except KeyError:
-            msg = f"the config has no {name!r}; it has {sorted(self._values)}"
+            msg = f"the config has no {name!r}; it has {sorted(self._items)}"
             raise AttributeError(msg) from None
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -62,7 +62,7 @@ class Config(Mapping[str, Any]):
             self[name] = value
 
     def __repr__(self) -> str:
-        return repr(self._values)
+        return repr(self._items)
 
     def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
@@ -80,10 +80,10 @@ class Config(Mapping[str, Any]):
         for key, value in self._unlocked(nesting.as_mapping(given)).items():
             leaves = stored_leaves(key, value)
             fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
-            if key in self._values and not _same(self._values[key], fresh[key]):
-                if not _only_adds(self._values[key], fresh[key]):
+            if key in self._items and not _same(self._items[key], fresh[key]):
+                if not _only_adds(self._items[key], fresh[key]):
                     self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
-                old = nesting.leaves(self._values[key], name=key)
+                old = nesting.leaves(self._items[key], name=key)
                 changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
             changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
         if changes:
@@ -110,7 +110,7 @@ class Config(Mapping[str, Any]):
         >>> config
         {'lr': 0.1, 'seed': 3}
         """
-        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._values})
+        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._items})
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as a plain nested dict.
@@ -118,15 +118,15 @@ class Config(Mapping[str, Any]):
         >>> Config({"model": {"depth": 3}}, store=lambda changes: None).as_dict()
         {'model': {'depth': 3}}
         """
-        return cast("dict[str, Any]", config_values.plain(self._values))
+        return cast("dict[str, Any]", config_values.plain(self._items))
 
     def _hold(self, fresh: dict[str, Any]) -> None:
         for key, value in fresh.items():
-            self._values[key] = config_values.nested(value, path=(key,), change=self._change_nested)
+            self._items[key] = config_values.nested(value, path=(key,), change=self._change_nested)
 
     def _change_nested(self, path: tuple[str, ...], value: Any) -> None:
         """Store what was changed inside of a value."""
-        top = here = config_values.plain(self._values[path[0]])
+        top = here = config_values.plain(self._items[path[0]])
         if len(path) == 1:
             top = value
         for part in path[1:-1]:
@@ -138,14 +138,14 @@ class Config(Mapping[str, Any]):
     def _unlocked(self, values: dict[str, Any]) -> dict[str, Any]:
         """Leave out the values that are locked, with a warning where they would become others."""
         for key in self._locked.keys() & values.keys():
-            if not _same(self._values[key], values[key]):
-                warn(f"tracklake: config[{key!r}] stays {self._values[key]!r}: {self._locked[key]} has locked it")
+            if not _same(self._items[key], values[key]):
+                warn(f"tracklake: config[{key!r}] stays {self._items[key]!r}: {self._locked[key]} has locked it")
         return {key: value for key, value in values.items() if key not in self._locked}
 
     def _refuse_change(self, key: str, value: object, *, allowed: bool) -> None:
         if not allowed:
             msg = (
-                f"config[{key!r}] is {self._values[key]!r} and would become {value!r}; "
+                f"config[{key!r}] is {self._items[key]!r} and would become {value!r}; "
                 "say run.config.update({...}, allow_val_change=True) if that is meant"
             )
             raise ConfigError(msg)

@@ -257,6 +257,14 @@ class RunConveniences:
         ...     run.pin_config_keys(["lr"])
         """
 
+    def _label(self, *_: object, **__: object) -> None:
+        """Do nothing: libraries label runs by their code for a server."""
+
+    @property
+    def _attach_id(self) -> str:
+        """The id by which another process joins it; Lightning asks for it."""
+        return self._session.run_id
+
     def write_logs(self, *_: object, **__: object) -> None:
         """Do nothing: the console is not captured.
 

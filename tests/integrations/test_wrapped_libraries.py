@@ -1,0 +1,230 @@
+"""Libraries that log to W&B log into the lake under `tracklake wrap`, without a line changed.
+
+Each trains for seconds on the CPU with the real library, where it is installed: in the second environment of .ci/run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import tracklake as tl
+from tracklake.lake.recorded_run import RecordedRun
+from tracklake.standin import launcher
+
+ROOT = Path(tl.__file__).parents[1]
+
+
+def wrapped(code: str, folder: Path, **variables: str) -> tl.Lake:
+    """Run a script under the wrapper and return its lake."""
+    (folder / "train.py").write_text(textwrap.dedent(code))
+    words = [sys.executable, "-m", "tracklake.cli", "wrap", "--dir", "lake", sys.executable, "train.py"]
+    fixed = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        words, cwd=folder, env={**os.environ, **fixed, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return tl.open(folder / "lake")
+
+
+def only_run(lake: tl.Lake) -> RecordedRun:
+    (run_id,) = lake.runs(columns=["run_id"])["run_id"]
+    return lake.run(run_id)
+
+
+def test_a_plain_script(tmp_path: Path):
+    """Metadata, version, submodules, folder of the run, media, a second init, and the executable."""
+    code = """
+        import importlib.metadata, os, subprocess
+        import wandb, wandb.sdk.wandb_run
+        assert importlib.metadata.version("wandb") == wandb.__version__ == "0.31.0"
+        os.makedirs("elsewhere"); os.chdir("elsewhere")
+        run = wandb.init(entity="me", project="walk", dir=".", config={"lr": 0.1}, anonymous="allow")
+        assert wandb.init(project="other") is run and isinstance(run, wandb.sdk.wandb_run.Run)
+        open(os.path.join(wandb.run.dir, "notes.txt"), "w").write("hello")
+        wandb.log({"loss": 0.5, "page": wandb.Html("<b>done</b>")})
+        assert subprocess.run(["wandb", "login"]).returncode == 0
+        wandb.finish()
+    """
+    run = only_run(wrapped(code, tmp_path))
+    assert (run.project, run.config, run.files, run.state) == ("walk", {"lr": 0.1}, ["notes.txt"], "finished")
+    assert run.summary["page"]["_type"] == "html-file"
+
+
+def test_an_ended_id_begins_anew(tmp_path: Path):
+    """An id that has ended, without resume, begins anew, as in W&B: Ray restarts a trial so."""
+    code = """
+        import wandb
+        for losses in ([3.0, 2.0, 1.0], [0.5]):
+            run = wandb.init(project="walk", id="same")
+            for loss in losses:
+                run.log({"loss": loss})
+            run.finish()
+    """
+    assert wrapped(code, tmp_path).history("loss")["value"].to_list() == [0.5]
+
+
+def test_environment_variables(tmp_path: Path):
+    """W&B's variables stand for arguments that are not given."""
+    variables = {"WANDB_PROJECT": "p", "WANDB_NAME": "n", "WANDB_RUN_ID": "i", "WANDB_TAGS": "a,b", "WANDB_NOTES": "x"}
+    run = only_run(wrapped("import wandb; wandb.init().log({'a': 1})", tmp_path, **variables))
+    assert (run.id, run.project, run.name, run.tags, run.facts["notes"]) == ("i", "p", "n", ["a", "b"], "x")
+
+
+def test_lightning(tmp_path: Path):
+    """WandbLogger logs metrics over trainer/global_step, hyperparameters, and a run that ends finished."""
+    pytest.importorskip("lightning")
+    code = """
+        import wandb
+        from lightning.pytorch import Trainer
+        from lightning.pytorch.demos.boring_classes import BoringModel
+        from lightning.pytorch.loggers import WandbLogger
+
+        class Model(BoringModel):
+            def __init__(self):
+                super().__init__()
+                self.save_hyperparameters({"lr": 0.1})
+            def training_step(self, batch, batch_idx):
+                loss = self.step(batch)
+                self.log("train/loss", loss)
+                return loss
+
+        logger = WandbLogger(project="walk")
+        logger.watch(model := Model(), log="all", log_freq=2)
+        Trainer(max_steps=4, logger=logger, log_every_n_steps=1, accelerator="cpu").fit(model)
+        logger.experiment.summary["best"] = 0.9
+    """
+    lake = wrapped(code, tmp_path)
+    run = only_run(lake)
+    assert lake.history("train/loss")["x"].to_list() == [0, 1, 2, 3]
+    assert (run.config["lr"], run.summary["best"], run.state, run.project) == (0.1, 0.9, "finished", "walk")
+    assert "gradients/layer.weight" in run.metrics
+
+
+HF = """
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    class Model(torch.nn.Linear):
+        def forward(self, x, labels):
+            return {"loss": ((super().forward(x) - labels) ** 2).mean()}
+
+    data = [{"x": torch.ones(2), "labels": torch.ones(1)}] * 8
+    arguments = TrainingArguments("out", max_steps=3, logging_steps=1, report_to="wandb", run_name="hf", use_cpu=True)
+"""
+
+
+def test_transformers(tmp_path: Path):
+    """report_to="wandb" logs over train/global_step, its arguments and its run name."""
+    pytest.importorskip("transformers")
+    lake = wrapped(HF + "    Trainer(Model(2, 1), arguments, train_dataset=data).train()\n", tmp_path)
+    run = only_run(lake)
+    assert lake.history("train/loss")["x"].to_list() == [1, 2, 3]
+    assert (run.name, run.config["logging_steps"], run.state) == ("hf", 1, "finished")
+
+
+def test_transformers_search(tmp_path: Path):
+    """hyperparameter_search(backend="wandb") runs a sweep of ours: a run a trial, its learning rate locked."""
+    pytest.importorskip("transformers")
+    code = """
+    trainer = Trainer(model_init=lambda: Model(2, 1), args=arguments, train_dataset=data, eval_dataset=data)
+    space = lambda trial: {
+        "method": "random", "metric": {"name": "objective", "goal": "minimize"},
+        "parameters": {"learning_rate": {"distribution": "uniform", "min": 1e-4, "max": 1e-2}},
+    }
+    trainer.hyperparameter_search(backend="wandb", hp_space=space, n_trials=2, direction="minimize")
+    """
+    lake = wrapped(HF + code, tmp_path)
+    runs = lake.runs(columns=["run_id", "config.learning_rate", "state"])
+    (sweep_id,) = lake.sweeps
+    assert sorted(runs["run_id"]) == [f"{sweep_id}-0", f"{sweep_id}-1"]
+    assert (runs["config.learning_rate"].n_unique(), set(runs["state"])) == (2, {"finished"})
+
+
+def test_accelerate(tmp_path: Path):
+    """log_with="wandb" logs config and metrics at their steps."""
+    pytest.importorskip("accelerate")
+    code = """
+        from accelerate import Accelerator
+        accelerator = Accelerator(cpu=True, log_with="wandb")
+        accelerator.init_trackers("walk", config={"lr": 0.1})
+        accelerator.log({"loss": 0.5}, step=10)
+        accelerator.end_training()
+    """
+    lake = wrapped(code, tmp_path)
+    assert lake.history("loss").select("step", "value").rows() == [(10, 0.5)]
+    assert (only_run(lake).config, only_run(lake).project) == ({"lr": 0.1}, "walk")
+
+
+def test_keras(tmp_path: Path):
+    """W&B's callbacks for Keras, ours under the same names."""
+    pytest.importorskip("keras")
+    code = """
+        import keras, numpy as np, wandb
+        from wandb.integration.keras import WandbMetricsLogger, WandbModelCheckpoint
+        model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
+        model.compile(loss="mse", optimizer="sgd")
+        wandb.init(project="walk")
+        callbacks = [WandbMetricsLogger(), WandbModelCheckpoint("model.keras")]
+        model.fit(np.zeros((8, 2)), np.zeros((8, 1)), epochs=2, verbose=0, callbacks=callbacks)
+        wandb.finish()
+    """
+    lake = wrapped(code, tmp_path)
+    assert lake.history("epoch/loss")["x"].to_list() == [0, 1]
+    artifact = tl.Api(lake.dir).run(only_run(lake).id).logged_artifacts()[0]
+    assert (artifact.type, [file.name for file in artifact.files()]) == ("model", ["model.keras"])
+
+
+def test_xgboost_and_lightgbm(tmp_path: Path):
+    """W&B's callbacks for boosted trees, ours under the same names."""
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    code = """
+        import lightgbm, numpy as np, wandb, xgboost
+        from wandb.integration.lightgbm import log_summary, wandb_callback
+        from wandb.integration.xgboost import WandbCallback
+        x, y = np.arange(80.0).reshape(40, 2), np.arange(40.0)
+        with wandb.init(project="walk", id="xgb"):
+            data = xgboost.DMatrix(x, y)
+            xgboost.train({}, data, 3, evals=[(data, "train")], callbacks=[WandbCallback(log_model=True)])
+        with wandb.init(project="walk", id="lgb"):
+            data = lightgbm.Dataset(x, y)
+            params = {"min_data_in_leaf": 2, "metric": "l2"}
+            log_summary(lightgbm.train(params, data, 3, [data], ["train"], callbacks=[wandb_callback()]))
+    """
+    lake = wrapped(code, tmp_path)
+    assert lake.history("train-rmse")["step"].to_list() == lake.history("train_l2")["step"].to_list() == [0, 1, 2]
+    assert tl.Api(lake.dir).run("walk/xgb").logged_artifacts()[0].name == "xgb_model:v0"
+
+
+def test_stable_baselines(tmp_path: Path):
+    """sync_tensorboard=True and W&B's callback: metrics with their global step, hyperparameters."""
+    pytest.importorskip("stable_baselines3")
+    code = """
+        import wandb
+        from stable_baselines3 import A2C
+        from wandb.integration.sb3 import WandbCallback
+        run = wandb.init(project="cartpole", sync_tensorboard=True, monitor_gym=True, save_code=True)
+        model = A2C("MlpPolicy", "CartPole-v1", device="cpu", tensorboard_log=f"runs/{run.id}")
+        model.learn(1000, log_interval=100, callback=WandbCallback(model_save_path="models"))
+        run.finish()
+    """
+    lake = wrapped(code, tmp_path)
+    run = only_run(lake)
+    assert lake.history("global_step")["value"].max() == 1000
+    assert ("train/policy_loss" in run.metrics, run.config["algo"], run.files) == (
+        True,
+        "A2C",
+        ["model.zip", "train.py"],
+    )
+
+
+def test_a_missing_command_is_told(tmp_path: Path):
+    """A command that is not there is an error of the system, not of the lake."""
+    with pytest.raises(FileNotFoundError):
+        launcher.wrap(["no-such-command"], lake=tmp_path / "lake")
