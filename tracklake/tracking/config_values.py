@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partialmethod
 from typing import Any, NoReturn, Self
 
@@ -22,8 +22,16 @@ class NestedDict(dict[str, Any]):
     ({'k': 1, 'n': 2}, [(('data', 'n'), 2)])
     """
 
-    def __init__(self, content: dict[str, Any], *, path: tuple[str, ...], change: Change) -> None:
-        super().__init__({key: nested(value, path=(*path, key), change=change) for key, value in content.items()})
+    def __init__(
+        self,
+        content: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
+        *,
+        path: tuple[str, ...] = (),
+        change: Change | None = None,
+    ) -> None:
+        """Take the items; without `change`, as `dataclasses.asdict` copies it, it is a dict of its own."""
+        change = change or _detached
+        super().__init__({key: nested(value, path=(*path, key), change=change) for key, value in dict(content).items()})
         self._path = path
         self._change = change
 
@@ -78,10 +86,13 @@ class NestedList(list[Any]):
     ([1, 2], [(('seeds',), [1, 2])])
     """
 
-    def __init__(self, content: list[Any], *, path: tuple[str, ...], change: Change) -> None:
+    def __init__(
+        self, content: Iterable[Any] = (), *, path: tuple[str, ...] = (), change: Change | None = None
+    ) -> None:
+        """Take the elements; without `change`, as `dataclasses.asdict` copies it, it is a list of its own."""
         super().__init__(content)
         self._path = path
-        self._change = change
+        self._change = change or _detached
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a plain list."""
@@ -129,3 +140,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(below) for key, below in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _detached(*_: object) -> None:
+    """Store nothing: what changes belongs to no config."""
