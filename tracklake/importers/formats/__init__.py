@@ -1,6 +1,10 @@
 r"""The formats that are recognised and read, one module each: the listing of this folder is the list of formats.
 
-A module has PRIORITY, `recognise(folder, names)` and `read(source, options)`; see `importers.registry.Format`.
+A new format is one module here with PRIORITY, `recognise(folder, names)`, which yields sources by what files hold,
+and `read(source, options)`, which yields run records, each followed by its points, and remarks on what was lost
+(`importers.registry.Format`, `importers.readers.records`); a line in this list; and a test with files as the tool
+writes them, beside the tool's own reader. Other packages offer such a module by an entry point of the group
+`tracklake.importers`.
 
 - `aim`: aim: a repository `.aim`, read through the package aim, where that is installed.
 - `catboost`: CatBoost: `catboost_info/`, whose files hold one run together.
