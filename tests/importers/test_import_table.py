@@ -192,6 +192,8 @@ def test_table_without_time_has_no_runtime(lake):
     history = lake.run("model=svc,seed=0").history()
     assert history.select("_step", "_runtime", "_timestamp").rows() == [(1, None, None), (2, None, None)]
     assert "_runtime" not in lake.run("model=svc,seed=0").summary
+    reached = lake.at_budget({"time": 10}, metric="val/loss", goal="min")
+    assert reached.select("value", "reached").rows() == [(None, False)] * 3
 
 
 @pytest.mark.parametrize(
