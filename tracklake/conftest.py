@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+os.environ["TRACKLAKE_QUIET"] = "1"
 LIBRARIES = {
     "accelerate": "accelerate",
     "keras": "keras",

@@ -69,3 +69,21 @@ def test_completion(shell: str):
     """`completion` prints the script of a shell."""
     script = CliRunner().invoke(cli.main, ["completion", shell]).stdout
     assert f"_TRACKLAKE_COMPLETE={shell}_complete" in script
+
+
+def test_dir_is_taken_before_the_command_too(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """Before it or after it; after it wins; both win over $TRACKLAKE_DIR."""
+    monkeypatch.setenv("TRACKLAKE_DIR", "nowhere")
+    before = CliRunner().invoke(cli.main, ["--dir", folder, "describe"])
+    both = CliRunner().invoke(cli.main, ["--dir", "nowhere", "describe", "--dir", folder])
+    neither = CliRunner().invoke(cli.main, ["describe"])
+    assert (before.exit_code, before.output) == (0, both.output)
+    assert (neither.exit_code, "there is no lake at nowhere" in neither.stderr) == (2, True)
+
+
+def test_errors_speak_shell(folder: str):
+    """What the library says in Python is said with options and commands."""
+    result = call("sweep", "loss", folder=folder)
+    assert result.exit_code == 2
+    assert "--goal min" in result.stderr
+    assert "goal=" not in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,7 +38,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TracklakeError as error:
-            raise Refusal(str(error)) from error
+            raise Refusal(shell_words(str(error))) from error
         except BrokenPipeError:  # who reads has seen enough: click ends quietly
             raise
         except OSError as error:
@@ -52,6 +53,7 @@ class SweepCommands(Commands):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the words name, with the words that are left.
 
+        >>> from tracklake.cli import main
         >>> main(["sweep", "val/acc", "--dir", "nowhere"], standalone_mode=False)
         Traceback (most recent call last):
         tracklake.cli.base.Refusal: there is no lake at nowhere: ...
@@ -62,7 +64,8 @@ class SweepCommands(Commands):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tracklake")
-def main() -> None:
+@click.option("--dir", "directory", envvar="TRACKLAKE_DIR", help="The lake of any command; here or after it.")
+def main(directory: str | None) -> None:
     """Compare training runs: everything logged lies as Parquet in one folder, the lake.
 
     \b
@@ -90,8 +93,13 @@ def sweep_commands() -> None:
     """
 
 
+def _directory(ctx: click.Context, _: click.Parameter, given: str | None) -> str:
+    """Return the lake of a command: its own --dir, else that before the command, else $TRACKLAKE_DIR, else lake."""
+    return given if given is not None else str(ctx.find_root().params.get("directory") or "lake")
+
+
 directory_option = click.option(
-    "--dir", "directory", envvar="TRACKLAKE_DIR", default="lake", show_default=True, show_envvar=True, help="The lake."
+    "--dir", "directory", callback=_directory, help="The lake. [env var: TRACKLAKE_DIR; default: lake]"
 )
 
 project_option = click.option("--project", help="Only this project.")
@@ -117,6 +125,24 @@ def choices(of: Callable[[str | None], Iterable[str]]) -> Callable[..., list[Com
 run_ids = choices(lambda directory: tl.open(directory).runs(columns=["run_id"])["run_id"])
 metric_names = choices(lambda directory: tl.open(directory).metrics)
 query_names = choices(lambda _: named_queries.find())
+
+
+_PYTHON = [
+    (re.compile(r"lake\.define_metric\((['\"]?)([^'\",)]+)\1, goal=[^)]*\)"), r"tracklake define \2 --goal ..."),
+    (re.compile(r"\b(goal|by|over|where|project|columns|order_by|limit|baseline|stat|x)=(['\"]?)([\w./*+-]+)\2"), ""),
+    (re.compile(r", or open it with create=True|; create=True makes one"), ""),
+]
+
+
+def shell_words(message: str) -> str:
+    """Return a message of the library in the words of the shell.
+
+    >>> shell_words('say goal="min" (or once for all: lake.define_metric("loss", goal=...))')
+    'say --goal min (or once for all: tracklake define loss --goal ...)'
+    """
+    define, option, create = (pattern for pattern, _ in _PYTHON)
+    message = create.sub("", define.sub(_PYTHON[0][1], message))
+    return option.sub(lambda match: f"--{match[1].replace('_', '-')} {match[3]}", message)
 
 
 def listed(text: str) -> list[str]:

@@ -42,6 +42,8 @@ class Watched(NamedTuple):
 def watch(metric: str | None, directory: str, project: str | None, interval: float, *, every: bool, once: bool) -> None:
     """Watch the running runs: their step, the last and best value of METRIC, and its curve. Ctrl-C ends it.
 
+    A run that ends leaves a line above the table: its state, and where it stood.
+
     Without METRIC it is the one that a definition gives a goal, else the first there is.
 
     \b
@@ -55,20 +57,45 @@ def watch(metric: str | None, directory: str, project: str | None, interval: flo
     lake = tl.open(directory)
     console = Console(highlight=False)
 
-    def picture() -> Table:
-        chosen = metric or _usual(lake)
-        return _table(look(lake, chosen, project=project, every=every), chosen)
+    def running() -> list[Watched]:
+        return look(lake, chosen, project=project, every=every)
 
+    chosen = metric or _usual(lake)
+    runs = running()
     if once or not console.is_terminal:
-        console.print(picture())
+        console.print(_table(runs, chosen))
         return
-    with Live(picture(), console=console, auto_refresh=False) as live:
+    with Live(_table(runs, chosen), console=console, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(interval)
-                live.update(picture(), refresh=True)
+                chosen = metric or _usual(lake)
+                before, runs = runs, running()
+                for line in ended(lake, before, runs):
+                    console.print(line, markup=False)
+                live.update(_table(runs, chosen), refresh=True)
         except KeyboardInterrupt:
             return
+
+
+def ended(lake: tl.Lake, before: list[Watched], runs: list[Watched]) -> list[str]:
+    """Return a line for each run that was watched before and has ended: its state and where it stood.
+
+    >>> lake = example()
+    >>> runs = look(lake, "loss", project=None, every=True)
+    >>> ended(lake, runs, [])
+    ['fast: finished at step 2, last 0.75, best 0.25', 'slow: finished at step 2, last 0.5, best 0.5']
+    """
+    running = {run.run_id for run in runs}
+    gone = {run.run_id: run for run in before if run.run_id not in running}
+    if not gone:
+        return []
+    states = dict(lake.runs(runs=list(gone), columns=["state"]).select("run_id", "state").iter_rows())
+    return [
+        f"{terminal.cell(run.name)}: {states[run_id]} at step {run.step}, "
+        f"last {terminal.cell(run.last)}, best {terminal.cell(run.best)}"
+        for run_id, run in gone.items()
+    ]
 
 
 def _usual(lake: tl.Lake) -> str | None:

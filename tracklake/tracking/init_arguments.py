@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -113,6 +114,17 @@ def notes_surroundings(settings: Mapping[str, object] | None) -> bool:
     (False, True)
     """
     return all(bool((settings or {}).get(name, on)) is on for name, on in SWITCHES.items())
+
+
+def announce(run_id: str, lake: str, settings: Mapping[str, object] | None) -> None:
+    """Say once on standard error where a run goes; not with `settings={"quiet": True}` or TRACKLAKE_QUIET.
+
+    >>> announce("r1", "lake", {"quiet": True})
+    """
+    is_quiet = any((settings or {}).get(name) for name in ("quiet", "silent"))
+    if not is_quiet and os.environ.get("TRACKLAKE_QUIET", "0") in ("", "0"):
+        place = lake if "/" in lake or lake.startswith(".") else f"./{lake}"
+        print(f"tracklake: run {run_id} -> {place}", file=sys.stderr)  # noqa: T201 - it is a message
 
 
 def read_config(config: object, *, include: object = None, exclude: object = None) -> dict[str, Any]:

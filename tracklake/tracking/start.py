@@ -86,7 +86,8 @@ def init(
     JSON or YAML file; `config_include_keys` and `config_exclude_keys` choose of it. `save_code` stores the script.
     `sync_tensorboard` (or `tensorboard`) logs the scalars that a SummaryWriter of torch or tensorboardX writes.
     `system_metrics` samples processor, memory and graphics cards every 15 seconds into a stream of their own.
-    `settings={"metadata": False}` leaves out what is noted of host, command line and git. `durability`: "write"
+    `settings={"metadata": False}` leaves out what is noted of host, command line and git; {"quiet": True}, as
+    TRACKLAKE_QUIET=1 does, the line on standard error that says where the run goes. `durability`: "write"
     survives the death of the process, "fsync" that of the machine, "buffered" neither, for up to a second.
     `mode="disabled"` logs into a folder that is thrown away. `reinit` says what becomes of a run that is current:
     "finish_previous" (or True; the default in a notebook, where a cell is run again), "return_previous" (or False; as
@@ -147,6 +148,8 @@ def init(
         run.config.update(values, allow_val_change=run.resumed or bool(allow_val_change))
     run.start_background_tasks(sample_system=sampled, metadata=init_arguments.notes_surroundings(settings))
     _attach(run, call, trial)
+    if call.mode != "disabled":
+        init_arguments.announce(run.id, run.lake_dir, settings)
     return run
 
 

@@ -133,7 +133,14 @@ class OpenFile:
             raise LakeError(f"cannot write {self.path}: the end of an interrupted write cannot be cut off")
 
     def touch(self) -> None:
-        """Set the time of the last change to now: a sign of life."""
+        """Set the time of the last change to now: a sign of life.
+
+        >>> import pathlib
+        >>> from tracklake.storage.journal.file_names import FileName
+        >>> file = OpenFile(pathlib.Path(), FileName("a", 1, 0), sync=False, rotate_at=1 << 20)
+        >>> file.open(b"header"), os.utime(file.path, (0, 0)), file.touch(), file.path.stat().st_mtime > 0
+        (None, None, None, True)
+        """
         if self._file is not None and not self._file.closed:
             os.utime(self.path)
 
@@ -153,12 +160,29 @@ class OpenFile:
         self._file.close()
 
     def close(self) -> None:
-        """Close the file, which somebody else may go on writing, or nobody."""
+        """Close the file, which somebody else may go on writing, or nobody.
+
+        >>> import pathlib
+        >>> from tracklake.storage.journal.file_names import FileName
+        >>> file = OpenFile(pathlib.Path(), FileName("a", 1, 0), sync=False, rotate_at=1 << 20)
+        >>> file.open(b"header"), file.close()
+        (None, None)
+        >>> file.append(b"frame")
+        Traceback (most recent call last):
+        tracklake.errors.RunFinishedError: a.0000000000000001.0.tlj is closed: the run takes no more
+        """
         if self._file is not None:
             self._file.close()
 
     def discard(self) -> None:
-        """Close and delete a file that could not be begun."""
+        """Close and delete a file that could not be begun.
+
+        >>> import pathlib
+        >>> from tracklake.storage.journal.file_names import FileName
+        >>> file = OpenFile(pathlib.Path(), FileName("a", 1, 0), sync=False, rotate_at=1 << 20)
+        >>> file.open(b"header"), file.discard(), file.path.exists()
+        (None, None, False)
+        """
         self.close()
         self._file = None
         self.path.unlink(missing_ok=True)
