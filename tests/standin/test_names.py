@@ -9,7 +9,7 @@ import pytest
 import wandb_0_31
 
 import tracklake as tl
-from tracklake.standin import names, page
+from tracklake.standin import modules, names, page
 from tracklake.wandb_api.api import OF_A_SERVER, Api
 from tracklake.wandb_api.run import ApiRun
 
@@ -85,3 +85,11 @@ def test_init_takes_the_arguments_of_wandb():
 def test_the_page_is_what_the_tables_say():
     """tracklake/wandb_names.md is written from the tables."""
     assert PAGE.read_text() == page.page()
+
+
+@pytest.mark.parametrize("path", sorted(modules.TREE))
+def test_every_module_of_the_tree_leads_somewhere(path: str):
+    """Each name of each module is there, but for those of libraries that are not installed."""
+    for name, target in modules.TREE[path].items():
+        if not target.startswith("tracklake.integrations."):
+            assert getattr(modules.module(path), name) is not None

@@ -81,7 +81,7 @@ TREE: dict[str, dict[str, str]] = {
     "proto": {},
     "sacred": {},
     "sdk": {
-        "Config": "tracklake.tracking.run_mappings:Config",
+        "Config": "tracklake.tracking.run_config:Config",
         "Run": _RUN,
         "Settings": "tracklake.tracking.settings:Settings",
         "init": "tracklake.standin.start:init",
@@ -101,7 +101,7 @@ TREE: dict[str, dict[str, str]] = {
     "sdk.lib.paths": {"StrPath": f"{_SHIMS}:StrPath"},
     "sdk.lib.runid": {"generate_id": f"{_SHIMS}:generate_id"},
     "sdk.lib.telemetry": {"context": f"{_SHIMS}:telemetry_context"},
-    "sdk.wandb_config": {"Config": "tracklake.tracking.run_mappings:Config"},
+    "sdk.wandb_config": {"Config": "tracklake.tracking.run_config:Config"},
     "sdk.wandb_run": {"Run": _RUN},
     "sdk.wandb_settings": {"Settings": "tracklake.tracking.settings:Settings"},
     "sdk.wandb_summary": {"Summary": "tracklake.tracking.run_mappings:Summary"},

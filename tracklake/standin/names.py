@@ -33,7 +33,7 @@ MODULE = {
     "Audio": Name("same", f"{_MEDIA}.sound:Audio"),
     "Classes": Name("stored only", f"{_MEDIA}.documents:Classes"),
     "CommError": Name("same", "tracklake.errors:TracklakeError"),
-    "Config": Name("same", "tracklake.tracking.run_mappings:Config"),
+    "Config": Name("same", "tracklake.tracking.run_config:Config"),
     "Error": Name("same", "tracklake.errors:TracklakeError"),
     "EvalTable": Name("stored only", f"{_MEDIA}.tables:Table", "a Table"),
     "Graph": Name("stored only", f"{_MEDIA}.documents:Graph"),
