@@ -158,6 +158,33 @@ def test_a_request_that_trickles_in_ends(lake, monkeypatch):
         assert time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize("request_", [b"nonsense\r\n\r\n", b"FOO / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
+def test_nonsense_is_answered_like_everything_else(server, request_):
+    """What is no request gets an error under the same policy, and no page of HTML."""
+    answer = spoken(server.port, request_)
+    assert answer.startswith(b"HTTP/1.1 ") or b'"error"' in answer
+    assert b"<" not in answer
+
+
+def test_a_client_that_does_not_read_is_let_go(lake, enter, monkeypatch):
+    """An answer that nobody takes does not hold its thread for ever."""
+    monkeypatch.setattr(http_handler, "WRITE_SECONDS", 0.3)
+    with serve(lake) as server, socket.socket() as client:
+        browser = enter(server)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        target = "/api/ask?sql=SELECT+repeat('x',20000)+AS+x+FROM+range(1000)"
+        head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: {browser.cookie}\r\n\r\n"
+        client.sendall(head.encode())
+        deadline = time.monotonic() + 15
+        busy = True
+        while busy and time.monotonic() < deadline:
+            time.sleep(0.2)
+            busy = len(server._open) > 0
+        assert not busy
+        assert browser.get("/api/changes").status == 200
+
+
 def test_too_many_connections_are_sent_away(lake, monkeypatch):
     """Beyond the limit a connection is told to come later; when one ends there is room again."""
     monkeypatch.setattr(server_module, "CONNECTIONS", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import time
 from pathlib import Path
 
 import click
@@ -41,7 +41,8 @@ def ui(directories: tuple[str, ...], port: int, *, no_browser: bool) -> None:
         if not no_browser:
             server.open_browser()
         try:
-            threading.Event().wait()
+            while True:
+                time.sleep(0.5)  # a signal that another thread takes is noticed when this one wakes
         except KeyboardInterrupt:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -69,17 +70,22 @@ class Application:
         route = QUESTIONS.get(below)
         return route(self._source(parameters), parameters) if route else error_reply(f"no question {below}", status=404)
 
-    def warm(self) -> None:
+    def warm(self) -> threading.Thread:
         """Read the runs in the background, so that the first page finds them read.
 
-        >>> Application([example()]).warm()
+        >>> Application([example()]).warm().join()
         """
-        threading.Thread(target=self._read_once, name="tracklake-ui-warm", daemon=True).start()
+        thread = threading.Thread(target=self._read_once, name="tracklake-ui-warm", daemon=True)
+        thread.start()
+        return thread
 
     def _read_once(self) -> None:
-        for source in self.sources.values():
-            with suppress(TracklakeError, OSError):  # the page tells what is wrong
-                run_rows.window(source, Parameters([]))
+        try:
+            for source in self.sources.values():
+                with suppress(TracklakeError, OSError):  # the page tells what is wrong
+                    run_rows.window(source, Parameters([]))
+        except KeyboardInterrupt:  # polars raises it in the thread that asks; it is meant for the main one
+            _thread.interrupt_main()
 
     def _source(self, parameters: Parameters) -> Source:
         name = parameters.text("lake") or next(iter(self.sources))

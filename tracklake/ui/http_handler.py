@@ -154,6 +154,15 @@ class HttpHandler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(reply.body)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no request at all as everything else is answered.
+
+        >>> HttpHandler.send_error.__name__  # tests/ui/test_safety.py sends nonsense
+        'send_error'
+        """
+        self.close_connection = True
+        self._write(error_reply(explain or message or f"status {code}", status=code))
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base
         """Say nothing: a terminal is for the link.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import socket
 import threading
+import time
 import webbrowser
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 48
 """Connections at once: eight tabs of six each."""
+CLOSE_SECONDS = 5.0
+"""How long closing waits for what is being answered."""
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -51,7 +56,8 @@ class Server(ThreadingHTTPServer):
         self._open: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="tracklake-ui", daemon=True)
         self._thread.start()
-        application.warm()
+        self._warming = application.warm()
+        atexit.register(self.close)  # a thread that is inside native code while Python ends would abort the process
 
     @property
     def url(self) -> str:
@@ -87,6 +93,8 @@ class Server(ThreadingHTTPServer):
         self._open.add(request)
         try:
             super().process_request_thread(request, client_address)
+        except KeyboardInterrupt:  # polars raises it in the thread that asks; it is meant for the main one
+            _thread.interrupt_main()
         finally:
             self._open.discard(request)
             self._room.release()
@@ -97,12 +105,17 @@ class Server(ThreadingHTTPServer):
         >>> from tracklake.ui.application import Application
         >>> Server(Application([example()])).close()
         """
+        atexit.unregister(self.close)
         self.shutdown()
         self.server_close()
         for connection in tuple(self._open):
             with suppress(OSError):  # it may just have ended by itself
                 connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
+        self._warming.join(CLOSE_SECONDS)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def __enter__(self) -> Self:
         return self

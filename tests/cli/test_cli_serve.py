@@ -1,0 +1,50 @@
+"""The commands `ui` and `mcp`, as processes."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import tracklake as tl
+
+
+def test_ui_prints_its_link_and_ends_by_ctrl_c(tmp_path: Path):
+    """The link lets a browser in; Ctrl-C ends the server without a traceback."""
+    tl.open(tmp_path / "lake", create=True)
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from tracklake.cli import main; main()"
+    command = [sys.executable, "-c", code, "ui", "--dir", str(tmp_path / "lake"), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            link = urlsplit(process.stdout.readline().strip())  # type: ignore[union-attr] # it is a pipe
+            connection = http.client.HTTPConnection(link.hostname or "", link.port, timeout=10)
+            connection.request("GET", f"{link.path}?{link.query}")
+            assert connection.getresponse().status == 303
+            connection.close()
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=20) == ("", "")
+            assert process.returncode == 0
+        finally:
+            process.kill()
+
+
+def test_ui_without_a_lake(tmp_path: Path):
+    """One line says that there is none, and the exit code is 2."""
+    command = [sys.executable, "-m", "tracklake.cli", "ui", "--dir", str(tmp_path / "none"), "--no-browser"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "there is no lake at" in done.stderr) == (2, True)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mcp") is not None, reason="mcp is installed")
+def test_mcp_without_the_extra(tmp_path: Path):
+    """One line names the extra, and the exit code is 2."""
+    tl.open(tmp_path / "lake", create=True)
+    command = [sys.executable, "-m", "tracklake.cli", "mcp", "--dir", str(tmp_path / "lake")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "tracklake[mcp]" in done.stderr) == (2, True)
