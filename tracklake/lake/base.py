@@ -98,10 +98,13 @@ class LakeBase:
         """
         project = self._chosen(project)
         logged = self._reader.snapshot()
+        earlier = self._views.get(project)
         if self._logged is not logged:
             self._logged, self._views = logged, {}
         if project not in self._views:
-            self._views[project] = _view(logged if project is None else of_project(logged, project))
+            self._views[project] = newest = _view(logged if project is None else of_project(logged, project))
+            if earlier is not None:
+                newest.runs.carry_over(earlier.runs, touched=newest.logged.touched_since(earlier.logged))
         return self._views[project]
 
     def _chosen(self, project: str | None) -> str | None:

@@ -21,6 +21,7 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
+from tracklake.storage.journal.statements import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -42,7 +43,24 @@ class RunTable:
         self.snapshot = summaries.snapshot
         self._columns = SummaryColumns(summaries)
         self._config_cells: dict[str, Cells] = {}
+        self._earlier_config: pl.DataFrame | None = None
+        """Of the runs that say now what they said before."""
+        self._touched: frozenset[str] = frozenset()
         self.quality = Quality(summaries)
+
+    def carry_over(self, earlier: RunTable, *, touched: frozenset[str] | None) -> None:
+        """Take over what an earlier table knows of the runs that were not touched since (None: all of them were).
+
+        >>> lake = example()
+        >>> earlier, table = lake._view.runs, RunTable(lake._view.runs.summaries)
+        >>> _ = earlier.config
+        >>> table.carry_over(earlier, touched=frozenset({"fast"}))
+        >>> sorted(table.config["run_id"])
+        ['fast', 'slow']
+        """
+        if touched is not None and "config" in vars(earlier) and 2 * len(touched) < earlier.summaries.runs.height:
+            self._touched = touched
+            self._earlier_config = earlier.config.filter(~pl.col("run_id").is_in(list(touched)))
 
     def select(
         self,
@@ -240,9 +258,17 @@ class RunTable:
         >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
         [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
         """
-        statements = self.snapshot.statements_of(StatementKind.CONFIG, StatementKind.UNSET).filter(
-            pl.col("run_id") != LAKE_RUN
-        )
+        kinds = (StatementKind.CONFIG, StatementKind.UNSET)
+        if self._earlier_config is None:
+            return self._last_config(self.snapshot.statements_of(*kinds))
+        of_touched = self.snapshot.statements.filter(pl.col("run_id").is_in(list(self._touched)))
+        config = pl.concat([self._earlier_config, self._last_config(in_order(of_touched, *kinds))])
+        self._earlier_config = None
+        return config
+
+    @staticmethod
+    def _last_config(statements: pl.DataFrame) -> pl.DataFrame:
+        statements = statements.filter(pl.col("run_id") != LAKE_RUN)
         last = statements.filter(statements.select(pl.struct("run_id", "key").is_last_distinct()).to_series())
         last = last.filter(pl.col("op") == StatementKind.CONFIG)
         names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
@@ -263,13 +289,9 @@ class RunTable:
             configs[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
         return configs
 
-    @cached_property
-    def _config_parts(self) -> dict[str, pl.DataFrame]:
-        return {str(name): part for (name,), part in self.config.partition_by("column", as_dict=True).items()}
-
     def _config(self, rows: Rows, name: str) -> list[pl.Series]:
         if name not in self._config_cells:
-            part = self._config_parts[name]
+            part = self.config.filter(pl.col("column") == name)
             self._config_cells[name] = Cells(self._columns.places(part["run_id"]), part.select(STORED))
         return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
 

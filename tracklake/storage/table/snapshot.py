@@ -44,8 +44,28 @@ class Snapshot(SnapshotView):
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
+        self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
+        self._live_run_ids = [s.files["run_id"] for item in live for s in item.records]
         self._live_points = _few([frame for item in live for frame in item.points])
         self._live_states = _few([frame for item in live for frame in item.states])
+
+    def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
+        """Return the runs of which this and an earlier snapshot may say different things; None if that is not known.
+
+        Those in partitions that came or went, in live journals, and those deleted or restored.
+
+        >>> lake = example()
+        >>> earlier = lake._view.logged
+        >>> lake.run("fast").summary["note"] = "rerun"
+        >>> sorted(lake._view.logged.touched_since(earlier))  # nothing is sealed yet
+        ['fast', 'slow']
+        """
+        if not isinstance(earlier, Snapshot):
+            return None
+        here, there = self._run_ids, earlier._run_ids  # noqa: SLF001 - of its own class
+        changed = [(here if key in here else there)[key] for key in here.keys() ^ there.keys()]
+        live = [*self._live_run_ids, *earlier._live_run_ids]  # noqa: SLF001
+        return (self.deleted ^ earlier.deleted).union(*(run_ids.unique() for run_ids in (*changed, *live)))
 
     @cached_property
     def n_stored(self) -> int:

@@ -95,6 +95,10 @@ class SnapshotView(ABC):
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known ahead."""
 
+    def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:  # noqa: ARG002
+        """Return the runs of which this and an earlier snapshot may say different things; None if that is not known."""
+        return None
+
     def computed(self, key: str) -> pl.DataFrame:
         """Return a derived entry of the runs that have one: run_id and the stored value."""
         raise NotImplementedError(key)
