@@ -108,6 +108,7 @@ BLOCKS = [
     ("query", 'leaderboard(metric="acc", goal="max")', "<td>second</td>"),
     ("compare", '"acc", by="lr", goal="max"', "baseline"),
     ("plot", 'curves("acc", by="lr")', "data:image/svg+xml;base64,"),
+    ("plot", 'curves("acc", by="group")', "data:image/svg+xml;base64,"),
     ("plot", 'leaderboard("acc", by="lr", goal="max")', "data:image/svg+xml;base64,"),
     ("plot", 'importance(metric="acc", goal="max")', "data:image/svg+xml;base64,"),
     ("plot", 'marginal("lr", metric="acc", goal="max")', "data:image/svg+xml;base64,"),

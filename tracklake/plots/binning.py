@@ -115,8 +115,9 @@ def grouped(
     largest = counted.sort("n_of_group", descending=True, maintain_order=True).head(limit).sort(by, nulls_last=True)
     labels = [group_keys.labels_of(largest, column) for column in columns]
     names = [_group_name(columns, values, n) for *values, n in zip(*labels, largest["n_of_group"], strict=True)]
-    titled = largest.select(*by, pl.Series("group", names))
-    frame = titled.join(rows, on=by, nulls_equal=True, maintain_order="left_right").select("run_id", "group")
+    titled = largest.select(*by, pl.Series("#title", names))  # a column of the runs may itself be called group
+    joined = titled.join(rows, on=by, nulls_equal=True, maintain_order="left_right")
+    frame = joined.select("run_id", pl.col("#title").alias("group"))
     ordered = len(by) == 1 and rows[by[0]].dtype.is_numeric()
     every = (rows if among is None else among).select(by).unique(maintain_order=True)
     every = (every.sort(by, nulls_last=True) if ordered else every).with_row_index("place")
