@@ -74,3 +74,18 @@ def test_a_training_may_go_to_another_folder(tmp_path: Path, monkeypatch: pytest
         assert (run.summary["loss"], run.lake_dir, lake.dir) == (0.5, "lake", "lake")
     assert list((tmp_path / "other").iterdir()) == []
     assert [lake.run("r").summary[name]["max"] for name in ("weights", "biases")] == [99, 99]
+
+
+def test_a_disabled_run_leaves_nothing(tmp_path: Path):
+    """Its folder is gone when the process has ended, also where the run was left open."""
+    script = """
+    import tempfile
+    tempfile.tempdir = sys.argv[1]
+    with tl.init("p", mode="disabled") as run:
+        run.log({"a": 1.0})
+    assert run.summary["a"] == 1.0
+    tl.init("p", mode="disabled").log({"a": 1.0})
+    sys.exit(0)
+    """
+    output(script, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -29,7 +32,6 @@ from tracklake.tracking.run_conveniences import Beginning
 from tracklake.tracking.settings import Settings
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping
 
     from tracklake.schema.definitions import Statement
@@ -211,7 +213,18 @@ def _checked(call: InitArguments) -> tuple[dict[str, Any], Resume, Reinit, int |
 
 def _root(call: InitArguments, directory: str | os.PathLike[str] | None) -> Location:
     """Return the place of the lake."""
-    return Path(tempfile.mkdtemp(prefix="tracklake-")) if call.mode == "disabled" else layout.root_of(directory)
+    if call.mode != "disabled":
+        return layout.root_of(directory)
+    folder = Path(tempfile.mkdtemp(prefix="tracklake-"))
+    atexit.register(_throw_away, folder, os.getpid())
+    return folder
+
+
+def _throw_away(folder: Path, process: int) -> None:
+    """Delete the folder of a disabled run at the end of the process that made it."""
+    if os.getpid() == process:
+        open_runs.finish_all()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _attach(run: Run, call: InitArguments, trial: Trial | None) -> None:

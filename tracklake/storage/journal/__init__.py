@@ -5,6 +5,7 @@
 - `frame_format`: the frame: the unit of a journal file, and the one place that packs frames and takes them apart.
 - `host`: the machine, as far as the life of its processes is concerned.
 - `open_file`: one journal file, open for appending: the only owner of its descriptor.
+- `pending_frames`: frames in memory: those that a full disk did not take, or that a buffer gathers.
 - `reader`: the reading side of a journal file: its records beyond an offset, and what in it is damaged.
 - `row_decoding`: decoding of rows: the records of journals as the long frame of points.
 - `statements`: the records of sessions other than rows, as two flat frames: one row a journal file, and one row a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import warnings
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,6 +15,7 @@ from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.open_file import OpenFile, allowed_size
+from tracklake.storage.journal.pending_frames import PendingFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class _Batch(NamedTuple):
     """Pending frames that are being written to a file of this size, and those that are pending after them."""
 
     size: int
-    after: list[tuple[bytes, int]]
+    after: PendingFrames
 
 
 class _Finish(NamedTuple):
@@ -88,10 +88,7 @@ class Journal:
         self._on_rotate = on_rotate
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
         self._next_key_set = 0
-        self.pending: list[tuple[bytes, int]] = []
-        """Frames in memory, each with its number of rows, until there is room or the buffer is written."""
-        self._pending_bytes = 0
-        self._is_full = False
+        self.pending = PendingFrames()
         self._under_way: _Rotation | _Batch | _Finish | None = None
         """What takes several steps and has begun."""
         self.is_finished = False
@@ -113,7 +110,7 @@ class Journal:
         ...     run._session.journal.unsaved
         0
         """
-        return sum(rows for _, rows in self.pending) if self._is_full else 0
+        return self.pending.n_rows if self.pending.is_full else 0
 
     @property
     def start(self) -> int:
@@ -233,7 +230,7 @@ class Journal:
             self.settle()
         if self.pending or self._durability == "buffered":
             self._defer(frames, rows)
-            if self._is_full or self._pending_bytes >= BUFFER_AT:
+            if self.pending.is_full or self.pending.n_bytes >= BUFFER_AT:
                 self.flush()
         elif not self.file.append(frames):
             self._defer(frames, rows)
@@ -273,7 +270,7 @@ class Journal:
             if not (self._write_pending(_AT_ONCE) or self._write_pending(1)):
                 self._warn_full()
                 return
-        self._is_full = False
+        self.pending.is_full = False
         if self.file.size >= self.file.rotate_at:
             self._rotate()
 
@@ -367,9 +364,9 @@ class Journal:
 
     def _write_pending(self, count: int) -> bool:
         """Write the first pending frames in one write; False if there is no room for them."""
-        first = self.pending[:count]
-        batch = self._under_way = _Batch(self.file.size, self.pending[count:])
-        written = self.file.append(b"".join(frames for frames, _ in first))
+        frames, after = self.pending.split(count)
+        batch = self._under_way = _Batch(self.file.size, after)
+        written = self.file.append(frames)
         self._take_batch(batch)
         return written
 
@@ -377,7 +374,6 @@ class Journal:
         """Forget the pending frames of a batch if they are written."""
         if self.file.size > batch.size:
             self.pending = batch.after
-            self._pending_bytes = sum(len(frames) for frames, _ in batch.after)
         self._under_way = None
 
     def _take_finish(self, finish: _Finish) -> None:
@@ -389,26 +385,17 @@ class Journal:
 
     def _defer(self, frames: bytes, rows: int) -> None:
         """Keep frames in memory; UnsavedRowsError if they are too much, and there is still no room for those before."""
-        if self._pending_bytes + len(frames) > PENDING_LIMIT:
+        if self.pending.is_beyond(PENDING_LIMIT, len(frames)):
             self.flush()
-        if self._pending_bytes + len(frames) > PENDING_LIMIT:
+        if self.pending.is_beyond(PENDING_LIMIT, len(frames)):
             raise UnsavedRowsError(
-                f"{self.unsaved} rows ({self._pending_bytes >> 20} MB) wait for room for {self.path} "
+                f"{self.unsaved} rows ({self.pending.n_bytes >> 20} MB) wait for room for {self.path} "
                 f"({self.file.refusal}); no more are taken into memory. Make room there and log again."
             )
-        self.pending.append((frames, rows))
-        self._pending_bytes += len(frames)
+        self.pending.add(frames, rows)
 
     def _warn_full(self) -> None:
-        """Warn of a full disk, once until there is room again."""
-        if self._is_full:
-            return
-        self._is_full = True
-        warnings.warn(
-            f"tracklake: {self.file.refusal} for {self.path}; rows are kept in memory, up to {PENDING_LIMIT >> 20} MB, "
-            "and written as soon as there is room",
-            stacklevel=4,
-        )
+        self.pending.warn_full(f"{self.file.refusal} for {self.path}", limit=PENDING_LIMIT)
 
 
 def _rotate_at() -> int:
