@@ -22,7 +22,7 @@ PATIENCE = 120.0
 """Seconds that a child may take: one that waits for a lock which a fork has left taken waits for ever."""
 NURSERY = """
 import json, os, signal, socket, sys, time
-import polars, pyarrow.parquet
+import duckdb, polars, pyarrow.parquet
 import tracklake as tl
 
 line = socket.socket(fileno=int(sys.argv[1]))

@@ -75,7 +75,6 @@ STARTS = [
     ({"tags": {"a": 1}}, TypeError, "tags are texts that are not empty"),
     ({"tags": 5}, TypeError, "tags are texts that are not empty"),
     ({"config": 5}, ConfigError, "config must be a mapping, argparse Namespace, dataclass or pydantic model, not int"),
-    ({"config": {"a": {"b": Odd()}}}, UnstorableValueError, "test_bad_input.Odd has"),
     ({"config": {"a": np.zeros(100)}}, UnstorableValueError, "'a' cannot be stored: an array of 100 elements"),
     ({"config": {"": 1}}, ConfigError, "a config key must be a non-empty str, not ''"),
     ({"config": {5: 1}}, ConfigError, "a config key must be a non-empty str, not 5"),
@@ -101,7 +100,7 @@ def test_init_refuses_before_anything_is_written(lake: tl.Lake, given: dict, err
 def test_config_is_checked_before_the_lake_is_made(tmp_path: Path):
     """A first run that is refused does not even make the folder."""
     with pytest.raises(UnstorableValueError):
-        tl.init("p", config={"a": Odd()}, dir=tmp_path / "lake")
+        tl.init("p", config={"a": np.zeros(40)}, dir=tmp_path / "lake")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -196,15 +195,14 @@ def test_changes_that_cannot_be(run: tl.Run):
     for change, error, words in [
         (lambda: run.summary.update({"a": Odd()}), UnstorableValueError, "'a' cannot be stored"),
         (lambda: run.summary.update({"": 1}), ValueError, "a summary key must not be empty"),
-        (lambda: run.config.update({"a": Odd()}), UnstorableValueError, "'a' cannot be stored"),
         (lambda: setattr(run, "tags", [["a"]]), TypeError, "tags are texts"),
         (lambda: setattr(run, "notes", 5), TypeError, "notes is a text"),
         (lambda: run.define_metric(""), DefinitionError, "name='' cannot be; accepted: a metric name"),
         (lambda: run.define_metric(5), DefinitionError, "name=5 cannot be; accepted: a metric name"),
         (
-            lambda: run.define_metric("a", summary="median"),
+            lambda: run.define_metric("a", summary="mode"),
             DefinitionError,
-            "summary='median' cannot be; accepted: one",
+            "summary='mode' cannot be; accepted: one",
         ),
         (lambda: run.define_metric("a", goal="up"), DefinitionError, "goal='up' cannot be; accepted: minimize, maxim"),
         (lambda: run.define_metric("a", summary="best"), DefinitionError, "'best' together with goal="),

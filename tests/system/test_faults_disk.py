@@ -187,7 +187,7 @@ def test_rotation_without_room(disk: Path, monkeypatch: pytest.MonkeyPatch):
         for _ in range(1_500):
             run.log({"a": 1.0})
     assert steps(disk) == list(range(3_200))
-    assert len(list((disk / "lake/journal").iterdir())) > 2
+    assert run._session.journal.name.n >= 2
     assert tl.open(disk / "lake").check(full=True).findings == []
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a write fails with where the disk, a quota or the size allowed for a file (ulimit -f) is used up."""
+NO_SPACE = "no room on the disk"
 _NO_LIMIT = 1 << 62
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
@@ -185,7 +186,8 @@ class OpenFile:
         """
         self.close()
         self._file = None
-        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that cannot be written
+            self.path.unlink(missing_ok=True)
 
     def _refused(self, error: OSError, size: int) -> bool:
         """Take back a write that failed: False where there is no room, else raise."""
@@ -199,7 +201,7 @@ class OpenFile:
     def _has_no_room(self, size: int) -> bool:
         """Note why there is no room for this many bytes, and return False."""
         too_large = self.size + size > allowed_size()
-        self.refusal = "the size allowed for a file (ulimit -f) is reached" if too_large else "no room on the disk"
+        self.refusal = "the size allowed for a file (ulimit -f) is reached" if too_large else NO_SPACE
         return False
 
     def _cut_back(self) -> None:

@@ -14,7 +14,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName
-from tracklake.storage.journal.open_file import OpenFile, allowed_size
+from tracklake.storage.journal.open_file import NO_SPACE, OpenFile, allowed_size
 from tracklake.storage.journal.pending_frames import PendingFrames
 
 if TYPE_CHECKING:
@@ -303,8 +303,9 @@ class Journal:
         finish = self._under_way = _Finish(self.file.size)
         if self.pending or not self.file.append(self._statement(StatementKind.FINISH, items)[1]):
             self._under_way = None
+            reason = "the disk is full" if self.file.refusal == NO_SPACE else self.file.refusal
             raise UnsavedRowsError(
-                f"{self.file.refusal}: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
+                f"{reason}: {self.unsaved} rows and the end of the run could not be written to {self.path}. "
                 "They are still in memory: make room and call finish() again."
             )
         self._take_finish(finish)
