@@ -96,7 +96,14 @@ class SnapshotView(ABC):
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known ahead."""
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:  # noqa: ARG002
-        """Return the runs of which this and an earlier snapshot may say different things; None if that is not known."""
+        """Return the runs of which this and an earlier snapshot may say different things; None if that is not known.
+
+        >>> lake = example()
+        >>> earlier = lake._view.logged
+        >>> _ = lake.refresh()
+        >>> sorted(lake._view.logged.touched_since(earlier))
+        ['fast', 'slow']
+        """
         return None
 
     def computed(self, key: str) -> pl.DataFrame:
