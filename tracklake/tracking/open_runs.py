@@ -44,6 +44,8 @@ class OpenRuns(Generic[OpenT]):
     """The runs of this process that were started and not finished, the newest last."""
 
     def __init__(self) -> None:
+        self.inherited: list[OpenT] = []
+        """Those of the process that this one was forked from, as long as nothing is written to them here."""
         self._runs: list[OpenT] = []
         self._beat: threading.Thread | None = None
         self._stop = threading.Event()
@@ -77,6 +79,7 @@ class OpenRuns(Generic[OpenT]):
             self._watch_the_end()
         if run not in self._runs:
             self._runs.append(run)
+        self.inherited = [other for other in self.inherited if other is not run]
         exit_status.forget()  # if somebody meant to leave, it was not to be
 
     def drop(self, run: OpenT) -> None:
@@ -112,6 +115,7 @@ class OpenRuns(Generic[OpenT]):
         self._beat = None
         self._stop = threading.Event()
         exit_status.forget()
+        self.inherited = self._runs.copy()
         for run in self._runs:
             run.after_fork()
         if signal.getsignal(signal.SIGTERM) is _terminate:

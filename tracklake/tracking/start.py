@@ -319,9 +319,9 @@ def _random_id() -> str:
 def _previous(reinit: Reinit, call: InitArguments, root: Location) -> Run | None:
     """Return the current run if no other is to begin; finish it if it is to be over then."""
     current: Run | None = open_runs.current
-    if current is None:
-        return None
     by_default = reinit in (None, "default")
+    if current is None or (by_default and current in open_runs.inherited):  # in the child of a fork
+        return None
     if reinit in (True, "finish_previous") or (by_default and is_interactive()):  # most likely a cell is run again
         current.finish()
         return None
