@@ -82,8 +82,8 @@ def read(storage: Storage, number: int) -> dict[str, Partition]:
     rows = _rows(storage, number, ["protocol", "add"])
     for protocol in (row["protocol"] for row in rows):
         if protocol:
-            given = {key: protocol[key] for key in delta_actions.PROTOCOL}
-            delta_actions.check_protocol(given)
+            stored = {key: protocol[key] for key in delta_actions.PROTOCOL}
+            delta_actions.check_protocol(stored)
     adds = [row["add"] | {"tags": _mapping(row["add"]["tags"])} for row in rows if row["add"]]
     return {part.id: part for part in map(delta_actions.partition, adds)}
 

@@ -110,12 +110,12 @@ def merged_records(records: Sequence[SessionRecords]) -> SessionRecords:
     >>> merged_records([sessions, sessions]).statements.equals(sessions.statements)
     True
     """
-    files, said = statements.concat(list(records))
+    files, lines = statements.concat(list(records))
     merged = files.group_by(_FILE, maintain_order=True).agg(
         pl.col("sealed_through").max(), pl.col("complete").any(), pl.col("start").min(), pl.col("last").max()
     )
     key = ["run_id", "session", "n"]
-    once = said.unique(maintain_order=True).sort(*key, "ts", maintain_order=True)
+    once = lines.unique(maintain_order=True).sort(*key, "ts", maintain_order=True)
     return SessionRecords(merged.select(list(statements.FILES)).sort(key), once)
 
 
@@ -157,8 +157,8 @@ def _cut(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
 
 def _records_of(records: SessionRecords, runs: pl.DataFrame, purged: Collection[str]) -> SessionRecords:
     files = records.files.join(runs, on=_RUN, how="semi", maintain_order="left")
-    said = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
-    return SessionRecords(files, said.filter(~pl.col("run_id").is_in(list(purged))))
+    lines = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
+    return SessionRecords(files, lines.filter(~pl.col("run_id").is_in(list(purged))))
 
 
 def _chunks(

@@ -62,8 +62,8 @@ class Snapshot(SnapshotView):
         """
         if not isinstance(earlier, Snapshot):
             return None
-        here, there = self._run_ids, earlier._run_ids  # noqa: SLF001 - of its own class
-        changed = [(here if key in here else there)[key] for key in here.keys() ^ there.keys()]
+        current, before = self._run_ids, earlier._run_ids  # noqa: SLF001 - of its own class
+        changed = [(current if key in current else before)[key] for key in current.keys() ^ before.keys()]
         live = [*self._live_run_ids, *earlier._live_run_ids]  # noqa: SLF001
         return (self.deleted ^ earlier.deleted).union(*(run_ids.unique() for run_ids in (*changed, *live)))
 

@@ -48,11 +48,11 @@ def vacuum(catalog: Catalog, *, older_than: timedelta = DEFAULT_AGE, dry_run: bo
     n_runs = _purge(catalog, before=oldest, dry_run=dry_run)
     storage = catalog.storage
     listed = {f"{folder}/{entry.name}": entry for folder in FOLDERS for entry in storage.list(folder)}
-    needed, known, is_whole = _needed(catalog, since=oldest)  # read after the listing: no file of it is newer
+    needed, named, is_whole = _needed(catalog, since=oldest)  # read after the listing: no file of it is newer
     unneeded = {
         name: entry
         for name, entry in listed.items()
-        if name.endswith(".parquet") and name not in needed and (name in known or _is_orphan(entry, is_whole=is_whole))
+        if name.endswith(".parquet") and name not in needed and (name in named or _is_orphan(entry, is_whole=is_whole))
     }
     if not dry_run:
         for name in unneeded:
@@ -69,9 +69,9 @@ def orphans(storage: Storage, catalog: Catalog) -> Iterator[str]:
     []
     """
     listed = {f"{folder}/{entry.name}": entry for folder in FOLDERS for entry in storage.list(folder)}
-    needed, known, _ = _needed(catalog, since=0)
+    needed, named, _ = _needed(catalog, since=0)
     for name, entry in listed.items():
-        if name.endswith(".parquet") and name not in needed | known and _is_orphan(entry, is_whole=True):
+        if name.endswith(".parquet") and name not in needed | named and _is_orphan(entry, is_whole=True):
             yield name
 
 
@@ -95,8 +95,8 @@ def _needed(catalog: Catalog, *, since: int) -> tuple[set[str], set[str], bool]:
     current = catalog.log.read().partitions
     recent = [part for key, part in every.items() if removed.get(key, since) >= since]
     needed = {name for part in [*current.values(), *recent] for name in partitions.names_of(part)}
-    known = {name for part in every.values() for name in partitions.names_of(part)} - needed
-    return needed, known, not first
+    named = {name for part in every.values() for name in partitions.names_of(part)} - needed
+    return needed, named, not first
 
 
 def _purge(catalog: Catalog, *, before: int, dry_run: bool) -> int:

@@ -89,11 +89,11 @@ def checksum(path: Path) -> tuple[int, int]:
 
 def _checksum(path: Path, status: os.stat_result) -> int:
     key = (str(path), status.st_size, status.st_mtime_ns)
-    known = _verified.get(key)
-    if known is None:
-        _, known = checksum(path)
-        _verified[key] = known
-    return known
+    crc = _verified.get(key)
+    if crc is None:
+        _, crc = checksum(path)
+        _verified[key] = crc
+    return crc
 
 
 def _damaged(storage: Storage, name: str, reason: str) -> LakeError:
