@@ -43,6 +43,8 @@ while True:
 os.setpgid(0, 0)   # it may fork in turn: all of them can be killed together
 line.close()
 [os.dup2(end, 1 + i) for i, end in enumerate(ends)] and [os.close(end) for end in ends]
+os.environ.clear()
+os.environ.update(request["environment"])
 sys.argv = ["script", *request["arguments"]]
 exec(request["script"])
 """
@@ -62,7 +64,11 @@ class Child:
 
     def __init__(self, script: str, *arguments: object) -> None:
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        request = {"script": textwrap.dedent(script), "arguments": [str(argument) for argument in arguments]}
+        request = {
+            "script": textwrap.dedent(script),
+            "arguments": [str(argument) for argument in arguments],
+            "environment": dict(os.environ),
+        }
         socket.send_fds(nursery(), [json.dumps(request).encode()], [out_end, err_end])
         os.close(out_end), os.close(err_end)
         self.pid: int = json.loads(nursery().recv(100))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from s3_server import S3Server
 
 from tracklake.errors import LakeError
 from tracklake.storage.local import LocalStorage
@@ -128,39 +125,8 @@ def s3() -> Iterator[dict[str, str]]:
     """The options of a bucket `bucket` on moto's server."""
     pytest.importorskip("obstore")
     pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
-    with start_moto() as port:
-        yield {
-            "endpoint": f"http://127.0.0.1:{port}",
-            "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1",
-        }  # fmt: skip
-
-
-class start_moto:  # noqa: N801 - reads as the function it is
-    """Run moto's server on a free port with one bucket."""
-
-    def __enter__(self) -> int:
-        import socket
-
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        for _ in range(200):
-            try:
-                request = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
-                urllib.request.urlopen(request, timeout=5)
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-            else:
-                return port
-        raise RuntimeError("moto's server does not answer")
-
-    def __exit__(self, *_: object) -> None:
-        self.server.terminate()
-        self.server.wait(10)
+    with S3Server() as server:
+        yield server.options
 
 
 class TestS3(StoreContract):

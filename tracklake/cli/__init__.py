@@ -9,6 +9,7 @@
 - `launch`: commands that launch: agent, the life of a sweep, and wrap.
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
 - `serve`: commands that serve and show: ui (the page in a browser), mcp (tools for a model), report (one HTML file).
+- `stores`: commands about places: copy a lake, upload what waits on this machine.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
 - `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, versions, delete, restore.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
@@ -16,10 +17,10 @@
 
 from __future__ import annotations
 
-from tracklake.cli import analyze, ask, bring_in, edit, launch, maintain, serve, upkeep, watch
+from tracklake.cli import analyze, ask, bring_in, edit, launch, maintain, serve, stores, upkeep, watch
 from tracklake.cli.base import main
 
 __all__ = ["main"]
 
-COMMANDS = (ask, analyze, launch, watch, serve, edit, upkeep, maintain, bring_in)
+COMMANDS = (ask, analyze, launch, watch, serve, edit, upkeep, maintain, stores, bring_in)
 """The modules that hold the commands; importing one adds its commands to `main`."""

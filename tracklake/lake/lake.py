@@ -20,7 +20,8 @@ from tracklake.lake.sql_methods import SqlMethods
 from tracklake.query import summary_columns, system_history
 from tracklake.query.history import Shape
 from tracklake.schema import statistics
-from tracklake.storage.table import sealing
+from tracklake.storage import layout
+from tracklake.storage.table import sealing, transfer
 
 if TYPE_CHECKING:
     import os
@@ -209,6 +210,21 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         Sealed(partitions=1, journals=2, points=12, faults=[])
         """
         return sealing.seal(self._reader.catalog.copy(), live=True)
+
+    def copy_to(
+        self, place: os.PathLike[str] | str, *, storage_options: Mapping[str, str] | None = None
+    ) -> transfer.Copied:
+        """Copy all that is sealed to a folder or a URL, verified; again, it copies what is new.
+
+        The copy is the same lake: a whole one at any moment, also while it is being made. Returns the files, bytes and
+        commits that were written. Raises LakeError where the place holds another lake, or one that went its own way.
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> lake.copy_to("backup").commits, tl.open("backup").runs()["run_id"].to_list()
+        (2, ['slow', 'fast'])
+        """
+        return transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
 
     def check(self, *, full: bool = False) -> Report:
         """Is everything sound? Verifies checksums, the log, the journals, and the states against points.

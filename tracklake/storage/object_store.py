@@ -30,6 +30,8 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ATTEMPTS = 5
 """How often a put is tried whose name is told to be taken although nothing is there (S3 may answer so, by a 409)."""
 _UPLOADS = 4
+SILENCE = 600.0
+"""Seconds after which nobody is taken to write an object: a live session puts its journal each two minutes."""
 
 
 def is_url(location: object) -> bool:
@@ -152,7 +154,7 @@ class ObjectStorage:
     ) -> list[Entry]:
         """Return the objects directly below a folder by the beginning and end of their names, sorted.
 
-        An object store has no write bit: `writable` is always true, and the end of a journal tells that it is over.
+        An object store has no write bit: an object counts as writable until nobody has written it for ten minutes.
 
         >>> storage = ObjectStorage("memory:///lake")
         >>> _ = storage.put_if_absent("runs/b.parquet", b"2"), storage.put_if_absent("runs/a.parquet", b"1")
@@ -166,7 +168,8 @@ class ObjectStorage:
         entries = {}
         for item in objects:
             name = item["path"].rpartition("/")[2]
-            entries[name] = Entry(name, item["size"], item["last_modified"].timestamp(), writable=True)
+            mtime = item["last_modified"].timestamp()
+            entries[name] = Entry(name, item["size"], mtime, writable=time.time() - mtime < SILENCE)
         self._sizes |= {f"{folder}/{entry.name}": entry.size for entry in entries.values()}
         entries |= {entry.name: entry for entry in self._spooled(folder)}
         chosen = [e for e in entries.values() if e.name in cached or _matches(e.name, prefix, suffix)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tracklake.storage import layout
 from tracklake.storage.journal import host
+from tracklake.storage.journal.upload import uploader_of
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER
 
@@ -45,3 +46,6 @@ def write_session(storage: Storage, *, run_id: str, project: str, changes: list[
     )
     journal.append_changes(changes)
     journal.finish([])
+    uploader = uploader_of(storage, JOURNAL_FOLDER, journal.session)
+    if uploader is not None:
+        uploader.finish()

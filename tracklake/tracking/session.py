@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tracklake.common.warnings import warn
 from tracklake.errors import RunFinishedError, TracklakeError
-from tracklake.storage.journal import host
+from tracklake.storage.journal import host, upload
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.table import housekeeping, sealing
@@ -76,6 +76,8 @@ class Session:
         self._sealing = threading.Lock()
         self._catalog: Catalog | None = None
         self._warned: set[str] = set()
+        self._uploaders: list[upload.Uploader] = []
+        """Those of the journals of a lake on an object store."""
         self.journal: Journal | None = None
         """None in a forked child that has written nothing yet."""
         self._begin()
@@ -101,7 +103,7 @@ class Session:
         ...     journal.path.parent.name
         'system'
         """
-        return Journal(
+        journal = Journal(
             self.storage.journal_folder(folder),
             run_id=self.run_id,
             project=self.project,
@@ -109,7 +111,12 @@ class Session:
             durability=self._durability,
             header=self._header | {"pid": os.getpid()},
             on_rotate=on_rotate,
+            rotate_at=upload.rotation_size(self.storage),
         )
+        uploader = upload.uploader_of(self.storage, folder, journal.session)
+        if uploader is not None:
+            self._uploaders.append(uploader)
+        return journal
 
     def open(self) -> Journal:
         """Return the journal to write to; RunFinishedError once the session is over.
@@ -157,8 +164,8 @@ class Session:
         ...     path.stat().st_mtime > 0
         True
         """
-        for task in self.tasks:
-            self.carefully(task.tick)
+        for tick in [task.tick for task in self.tasks] + [uploader.tick for uploader in self._uploaders]:
+            self.carefully(tick)
         turn = self.turn
         with turn.lock:
             if self.journal is None or self.is_over or (turn.recovery is not None and not turn.begin()):
@@ -188,6 +195,8 @@ class Session:
             if self.journal is not None:
                 self.journal.finish(items)
             self._is_over = True
+        for uploader in self._uploaders:
+            self.carefully(uploader.finish)
 
     def after_fork(self) -> None:
         """Let go of everything in the child of a fork.
@@ -202,7 +211,7 @@ class Session:
             task.after_fork()
         if self.journal is not None:
             self.journal.abandon()
-        self.tasks = []
+        self.tasks, self._uploaders = [], []
         self.journal = self._sealer = self._catalog = None
 
     def warn_once(self, about: str, message: str) -> None:

@@ -17,7 +17,7 @@ from tracklake.common.warnings import warn
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.schema import nesting, run_fields
 from tracklake.storage import layout
-from tracklake.storage.journal import host
+from tracklake.storage.journal import host, upload
 from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Durability
 from tracklake.tracking import init_arguments, origins, tensorboard_sync
@@ -143,7 +143,9 @@ def init(
     if (previous := _previous(again, call, root)) is not None:
         return previous
     plan = _Plan(run_id, fields, going_on, first_step, durability, Settings(settings or {}))
-    run = _begin(layout.create(root), call, plan, trial)
+    storage = layout.create(root)
+    upload.recover_spool(storage)
+    run = _begin(storage, call, plan, trial)
     if trial is not None:
         run.config.lock(trial.config, by=f"sweep {trial.sweep_id}")
     if values:

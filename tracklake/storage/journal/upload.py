@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.errors import LakeError
+from tracklake.errors import LakeError, TracklakeError
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
-from tracklake.storage.layout import JOURNAL_SUFFIX
+from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX, SYSTEM_FOLDER
+from tracklake.storage.object_store import ObjectStorage
 
 if sys.platform != "win32":
     import fcntl
@@ -26,35 +28,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tracklake.storage.backend import Storage
+
 INTERVAL = 10.0
 """Seconds between two uploads of a session, in its first hour: what a lost disk may cost."""
 LATER_INTERVAL = 60.0
 FIRST_HOUR = 3600.0
+ROTATE_AT = 256 << 10
+"""Bytes after which a file of a spool ends: an upload sends all of it again."""
 BEAT = 120.0
 """Seconds of silence after which the same bytes are put again, as a sign of life."""
-
-
-class GrowingObjects(Protocol):
-    """What an upload needs of a store."""
-
-    def replace(self, name: str, data: bytes, *, tag: str | None) -> str:
-        """Overwrite an object whose tag is still this one (None: create it); FileExistsError if it is another."""
-
-    def tag(self, name: str) -> str:
-        """Return the tag of an object."""
-
-    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
-        """Return the bytes of an object."""
-
-    def describe(self, name: str = "") -> str:
-        """Return where an object lies."""
 
 
 class Upload:
     """One file of the spool and the object that mirrors it.
 
     >>> from pathlib import Path
-    >>> from tracklake.storage.object_store import ObjectStorage
     >>> store = ObjectStorage("memory:///lake")
     >>> _ = Path("a.tlj").write_bytes(b"one")
     >>> upload = Upload(store, Path("a.tlj"), "journal/a.tlj")
@@ -62,7 +51,7 @@ class Upload:
     (3, b'one')
     """
 
-    def __init__(self, store: GrowingObjects, path: Path, name: str) -> None:
+    def __init__(self, store: ObjectStorage, path: Path, name: str) -> None:
         self.path = path
         self.name = name
         self.uploaded = 0
@@ -78,8 +67,7 @@ class Upload:
         its object holds other bytes than this file.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.object_store import ObjectStorage
-        >>> _ = Path("b.tlj").write_bytes(b"one")
+            >>> _ = Path("b.tlj").write_bytes(b"one")
         >>> Upload(ObjectStorage("memory:///lake"), Path("b.tlj"), "journal/b.tlj").push(until=2)
         2
         """
@@ -114,9 +102,12 @@ class Upload:
 
 
 class Uploader:
-    """The uploads of one session: its files in order of their number, each seconds apart while it runs."""
+    """The uploads of one journal: its files in order of their number, each seconds apart while it is written.
 
-    def __init__(self, store: GrowingObjects, folder: Path, session: int) -> None:
+    They run in a thread of their own: a store that does not answer delays neither the training nor its other tasks.
+    """
+
+    def __init__(self, store: ObjectStorage, folder: Path, session: int) -> None:
         """`folder` is one of the spool, whose name is that of the lake's: journal, or system."""
         self._store = store
         self._folder = folder
@@ -124,31 +115,61 @@ class Uploader:
         self._uploads: dict[str, Upload] = {}
         self._began = time.monotonic()
         self._due = self._began + INTERVAL
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._error: OSError | TracklakeError | None = None
 
     def tick(self) -> None:
-        """Upload if it is time; OSError if the store does not answer, and then the next try is an interval later.
+        """Upload in the background if it is time, and raise what the last upload met: the next one tries again.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.object_store import ObjectStorage
-        >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).tick()  # not in the first ten seconds
+            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).tick()  # too early
         """
         now = time.monotonic()
         if now >= self._due:
             self._due = now + (INTERVAL if now - self._began < FIRST_HOUR else LATER_INTERVAL)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._push_and_note, name="tracklake-upload", daemon=True)
+                self._thread.start()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def finish(self) -> None:
+        """Upload all that is left; LakeError if that fails, which says where the rows are and what brings them over.
+
+        >>> from pathlib import Path
+            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).finish()  # nothing was written
+        """
+        try:
+            self.push(over=True)
+        except OSError as error:
+            raise LakeError(
+                f"{error.strerror or error}: what was logged is safe in {self._folder} on this machine, and goes to "
+                f"{self._store.describe()} with the next run that starts here, or by `tracklake upload`"
+            ) from error
+
+    def _push_and_note(self) -> None:
+        try:
             self.push(over=False)
+        except (OSError, TracklakeError) as error:
+            self._error = error
 
     def push(self, *, over: bool) -> None:
         """Upload every file of the session; delete those that are complete, with `over` the last one too.
 
         >>> from pathlib import Path
-        >>> from tracklake.storage.object_store import ObjectStorage
-        >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
+            >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
         >>> path = Path("journal", name)
         >>> path.parent.mkdir(), path.write_bytes(b"frames")
         (None, 6)
         >>> Uploader(store, path.parent, session=7).push(over=True), path.exists(), store.read(f"journal/{name}")
         (None, False, b'frames')
         """
+        with self._lock:
+            self._push(over=over)
+
+    def _push(self, *, over: bool) -> None:
         paths = [self._folder / str(name) for name in _files(self._folder) if name.session == self._session]
         for path in paths:
             upload = self._uploads.setdefault(path.name, Upload(self._store, path, f"{self._folder.name}/{path.name}"))
@@ -156,6 +177,26 @@ class Uploader:
                 uploaded = upload.push()
                 if (over or path != paths[-1]) and uploaded == path.stat().st_size:
                     path.unlink()
+
+
+def uploader_of(storage: Storage, folder: str, session: int) -> Uploader | None:
+    """Return what uploads a journal that is written in a spool; None for one that is written in the lake itself.
+
+    >>> uploader_of(example()._storage, "journal", 7) is None
+    True
+    """
+    if isinstance(storage, ObjectStorage):
+        return Uploader(storage, storage.journal_folder(folder), session)
+    return None
+
+
+def rotation_size(storage: Storage) -> int | None:
+    """Return the bytes after which a journal's file should end; None where its own measure does.
+
+    >>> rotation_size(example()._storage), rotation_size(ObjectStorage("memory:///lake"))
+    (None, 262144)
+    """
+    return ROTATE_AT if isinstance(storage, ObjectStorage) else None
 
 
 class Recovered(NamedTuple):
@@ -168,14 +209,13 @@ class Recovered(NamedTuple):
     """Left alone: a process writes them."""
 
 
-def recover(store: GrowingObjects, folder: Path) -> Recovered:
+def recover(store: ObjectStorage, folder: Path) -> Recovered:
     """Upload what processes that are gone left in a spool: all sound frames; a torn tail was never acknowledged.
 
     Two recoverers, or a recoverer and the writer, do not meet: each takes the lock of a file. OSError if the store
     does not answer, and nothing is deleted then.
 
     >>> from pathlib import Path
-    >>> from tracklake.storage.object_store import ObjectStorage
     >>> recover(ObjectStorage("memory:///lake"), Path("empty"))
     Recovered(files=0, bytes=0, live=0)
     """
@@ -186,12 +226,31 @@ def recover(store: GrowingObjects, folder: Path) -> Recovered:
             if not is_mine:
                 live += 1
                 continue
-            reader = JournalReader(path)
-            reader.read()
-            total += Upload(store, path, f"{folder.name}/{path.name}").push(until=reader.offset)
-            path.unlink()
-            files += 1
+            with contextlib.suppress(FileNotFoundError):  # its run has just ended, and uploads it itself
+                total += _upload_sound(store, path)
+                files += 1
     return Recovered(files, total, live)
+
+
+def _upload_sound(store: ObjectStorage, path: Path) -> int:
+    """Upload the sound frames of a file and delete it; return their bytes."""
+    reader = JournalReader(path)
+    reader.read()
+    uploaded = Upload(store, path, f"{path.parent.name}/{path.name}").push(until=reader.offset)
+    path.unlink()
+    return uploaded
+
+
+def recover_spool(storage: Storage) -> Recovered:
+    """Upload what processes of this machine that are gone left of a lake, journals and system metrics.
+
+    >>> recover_spool(example()._storage)  # a local lake has no spool
+    Recovered(files=0, bytes=0, live=0)
+    """
+    if not isinstance(storage, ObjectStorage):
+        return Recovered(0, 0, 0)
+    parts = [recover(storage, storage.spool / folder) for folder in (JOURNAL_FOLDER, SYSTEM_FOLDER)]
+    return Recovered(*(sum(column) for column in zip(*parts, strict=True)))
 
 
 def _files(folder: Path) -> list[FileName]:

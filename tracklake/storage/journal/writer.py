@@ -79,13 +79,19 @@ class Journal:
         durability: Durability,
         header: dict[str, object],
         on_rotate: Callable[[], None] | None = None,
+        rotate_at: int | None = None,
     ) -> None:
-        """Create the first file. `on_rotate` is called when a file has ended because it grew, and may be sealed."""
+        """Create the first file.
+
+        `rotate_at` are the bytes after which a file ends. `on_rotate` is called when one has ended because it grew, and
+        may be sealed.
+        """
         self.session = secrets.randbits(63)
         self.clock = clock
         self._folder = folder
         self._durability = durability
         self._on_rotate = on_rotate
+        self._rotate_at = rotate_at or ROTATE_AT
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
         self._next_key_set = 0
         self.pending = PendingFrames()
@@ -330,7 +336,7 @@ class Journal:
         return stamp, frame_format.statement(stamp, op, items, **extra)
 
     def _new_file(self, name: FileName) -> OpenFile:
-        return OpenFile(self._folder, name, sync=self._durability == "fsync", rotate_at=_rotate_at())
+        return OpenFile(self._folder, name, sync=self._durability == "fsync", rotate_at=_below_limit(self._rotate_at))
 
     def _opening(self, name: FileName) -> bytes:
         """Return the frames with which a file begins, so that it can be read alone."""
@@ -350,7 +356,7 @@ class Journal:
             try:
                 rotation.following.open(rotation.opening)
             except LakeError:
-                rotation.ended.rotate_at += ROTATE_AT >> 4
+                rotation.ended.rotate_at += self._rotate_at >> 4
                 self._under_way = None
                 return
             self.file = rotation.following
@@ -399,6 +405,6 @@ class Journal:
         self.pending.warn_full(f"{self.file.refusal} for {self.path}", limit=PENDING_LIMIT)
 
 
-def _rotate_at() -> int:
+def _below_limit(size: int) -> int:
     """Return the bytes after which a file ends: well below the size that is allowed for one (ulimit -f)."""
-    return min(ROTATE_AT, allowed_size() * 3 // 4)
+    return min(size, allowed_size() * 3 // 4)

@@ -48,8 +48,11 @@ class LiveJournal:
         >>> live.apply(delta), delta.points.height, live.read()
         (None, 6, None)
         """
+        name = f"{layout.JOURNAL_FOLDER}/{self.file.entry.name}"
+        self._catalog.storage.follow(name)  # what was appended on a store comes over
         appended = self._reader.read(through=self._until)
-        cut = self._reader.cut() if self._until is None and not self.file.entry.writable else None
+        may_be_cut = not self.file.entry.writable and self._catalog.storage.lock_path(name) is not None
+        cut = self._reader.cut() if self._until is None and may_be_cut else None
         for fault in (*appended.faults, *([cut] if cut else [])):
             self._warn(fault)
         if self._reader.is_empty or (not appended and self.records):
