@@ -35,7 +35,12 @@ class RunColumns:
         self.table = series.table
 
     def frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
-        """Return the columns of the runs under the names of what they are drawn as, and their titles."""
+        """Return the columns of the runs under the names of what they are drawn as, and their titles.
+
+        >>> frame, titles = RunColumns(example()._view.series).frame({"x": "lr"}, runs=None, where=None)
+        >>> frame.rows(), titles
+        ([(0.01,), (0.1,)], {'x': 'lr'})
+        """
         full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
         rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
         ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
@@ -44,13 +49,22 @@ class RunColumns:
         }
 
     def keys(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return run_id and the columns of all runs, with what tells their exact values, oldest first."""
+        """Return run_id and the columns of all runs, with what tells their exact values, oldest first.
+
+        >>> RunColumns(example()._view.series).keys(["config.lr"]).columns
+        ['run_id', 'config.lr']
+        """
         wanted = ["run_id", *(column for column in columns if column != "run_id")]
         rows = self.table.select(wanted=wanted, order_by="created_at")
         return grouping.with_exact(self.table, rows, columns)
 
     def coloured(self, frame: pl.DataFrame, column: str, title: str) -> tuple[pl.DataFrame, Legend]:
-        """Name the colour of each run by its exact value; values beyond the colours are others."""
+        """Name the colour of each run by its exact value; values beyond the colours are others.
+
+        >>> frame = pl.DataFrame({"run_id": ["slow", "fast"], "color": [None, None]})
+        >>> RunColumns(example()._view.series).coloured(frame, "config.lr", "lr")[1].names
+        ['0.01', '0.1']
+        """
         every = self.keys([column])
         rows = every.filter(pl.col("run_id").is_in(frame["run_id"].implode()))
         values = rows.select(pl.exclude("run_id")).n_unique()
@@ -64,7 +78,11 @@ class RunColumns:
         return joined, Legend(title, [*names, *others], places=[*groups.places, *([0] if others else [])])
 
     def measure(self, metric: str, goal: Goal | None) -> tuple[str, Goal | None]:
-        """Return the column of a number to judge runs by, and which way is better if that is known."""
+        """Return the column of a number to judge runs by, and which way is better if that is known.
+
+        >>> RunColumns(example()._view.series).measure("loss", "min")
+        ('summary.loss.min', 'min')
+        """
         goal = goal and goal_of(goal)
         name = arguments.text("metric", metric, takes=_COLUMN).removeprefix("summary.")
         if name not in self.series.snapshot.metrics:
@@ -74,9 +92,17 @@ class RunColumns:
         return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
 
     def columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
-        """Return the full names of columns of the runs."""
+        """Return the full names of columns of the runs.
+
+        >>> RunColumns(example()._view.series).columns(["lr"])
+        ['config.lr']
+        """
         return [] if names is None else [self.column(name) for name in arguments.texts(said, names)]
 
     def column(self, name: str) -> str:
-        """Return the full name of a column of the runs."""
+        """Return the full name of a column of the runs.
+
+        >>> RunColumns(example()._view.series).column("loss.max")
+        'summary.loss.max'
+        """
         return self.table.names.resolve(name).name
