@@ -24,7 +24,8 @@ class ReplacedValues:
         """Other sessions have logged below the step `contested`."""
         self.is_on = True
         """Whether it has not warned yet."""
-        self.contested = contested
+        self.contested = contested or -(1 << 63)
+        """Rows below this step are looked at."""
         self._session = session
         self._logged = logged
         self._n_rows = 0
@@ -47,7 +48,7 @@ class ReplacedValues:
         self._next_look = 2 * self._n_rows
         replaced = self._logged.logged_at([name for name in names if name not in PSEUDO], step)
         if replaced:
-            self.is_on = False
+            self.is_on, self.contested = False, -(1 << 63)
             self._session.warn_once(
                 "replaced",
                 f"tracklake: run {self._session.run_id!r}: {replaced[0]!r} was logged at step {step} before; the new "

@@ -66,6 +66,7 @@ class RowWriter:
         self._logged = logged
         self._definitions = definitions
         self._watch = ReplacedValues(session, logged, contested=contested)
+        self._recovery = self._complete
         self._plans: dict[tuple[object, ...], _Plan] = {}
         self._plans_file: OpenFile | None = None
         self._last_plan: _Plan | None = None
@@ -109,16 +110,17 @@ class RowWriter:
         ...     run._rows.step
         11
         """
-        journal, watch = self._session.journal, self._watch
+        session = self._session
+        journal = session.journal
         plan = self._plan_of(data)
         at = self.step if step is None else step
         if (
             plan is None
             or journal is None
             or plan.file is not journal.file
-            or type(at) is not int
+            or (step is not None and (type(step) is not int or (step < self.step and self._watch.is_on)))
             or (plan.related and self._is_open(at))
-            or (watch.is_on and (at < self.step or at < watch.contested))
+            or at < self._watch.contested
         ):
             self.write(self.checked(data, step, commit=commit))
             return
@@ -130,11 +132,15 @@ class RowWriter:
         commit = step is None if commit is None else commit
         names = plan.key_set.names
         file = journal.file
-        self._session.turn.recovery = (self._complete, at, names, commit, file, file.size, len(journal.pending), None)
+        n_pending = journal.pending.n_bytes
+        session.turn.recovery = (self._recovery, at, names, commit, file, file.size, n_pending, None)
         journal.append(frame)
         for name in plan.tracked:
             self._latest[name] = values.store(data[name], name=name)
-        self._advance(at, names, commit=commit)
+        if commit and at == self.step and not self._row:
+            self.step = at + 1
+        else:
+            self._advance(at, names, commit=commit)
 
     def write(self, row: CheckedRow) -> None:
         """Append a row of which the keys or types are new, or that has values that do not go into a packed row.
@@ -157,8 +163,8 @@ class RowWriter:
         if self._watch.is_on and (at < self.step or at < self._watch.contested):
             self._watch.check(stored, at)
         journal.settle()
-        position = (journal.file, journal.file.size, len(journal.pending))
-        self._session.turn.recovery = (self._complete, at, names, row.commit, *position, row)
+        position = (journal.file, journal.file.size, journal.pending.n_bytes)
+        self._session.turn.recovery = (self._recovery, at, names, row.commit, *position, row)
         key_set = self._append(journal, at, stored or {"_step": Stored(Kind.INT, float(at), at, None)})
         self._advance(at, names, commit=row.commit)
         row.is_written = True
@@ -210,7 +216,7 @@ class RowWriter:
         if journal is None:
             return
         journal.settle()
-        if journal.file is not file or file.size != size or len(journal.pending) != n_pending:
+        if journal.file is not file or file.size != size or journal.pending.n_bytes != n_pending:
             self._latest.clear()  # looked up again
             self._advance(at, names, commit=commit)
             if row is not None:

@@ -192,6 +192,8 @@ class Session:
         turn = self.turn
         with turn.lock:
             turn.recover()
+            while turn.deferred:
+                turn.run_deferred()
             if self.journal is not None:
                 self.journal.finish(items)
             self._is_over = True

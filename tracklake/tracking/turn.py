@@ -86,7 +86,7 @@ class Turn:
         self.run_deferred()
 
     def run_deferred(self) -> None:
-        """Do what waits, in order.
+        """Do what waits at this moment, in order.
 
         >>> turn = Turn()
         >>> turn.deferred += [lambda: print(1), lambda: print(2)]
@@ -94,14 +94,15 @@ class Turn:
         1
         2
         """
-        while self.deferred:
-            self.recovery = NOTHING_WRITTEN  # what arrives from here on waits, too
-            while self.deferred:
-                call = self.deferred[0]
-                call()
-                if self.deferred and self.deferred[0] is call:
-                    del self.deferred[0]
-            self.recovery = None
+        if not self.deferred:
+            return
+        self.recovery = NOTHING_WRITTEN  # what arrives from here on waits for the next call, else this may never end
+        for _ in range(len(self.deferred)):
+            call = self.deferred[0]
+            call()
+            if self.deferred and self.deferred[0] is call:
+                del self.deferred[0]
+        self.recovery = None
 
     def _is_nested(self, frame: FrameType | None) -> bool:
         """Tell whether a call that has this turn is on the stack from here outwards."""

@@ -48,8 +48,8 @@ class PendingFrames:
         >>> pending.add(b"frame", 1), len(pending)
         (None, 1)
         """
+        self.n_bytes += len(frames)  # first: who compares it after an interrupt may see too much, never too little
         self._frames.append((frames, rows))
-        self.n_bytes += len(frames)
 
     def split(self, count: int) -> tuple[bytes, PendingFrames]:
         """Return the bytes of the first ones, and the others.

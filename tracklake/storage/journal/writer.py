@@ -90,6 +90,7 @@ class Journal:
         self.clock = clock
         self._folder = folder
         self._durability = durability
+        self._buffers = durability == "buffered"
         self._on_rotate = on_rotate
         self._rotate_at = rotate_at or ROTATE_AT
         self._header = {"run": run_id, "project": project, "session": self.session, "start": clock.tick(), **header}
@@ -234,7 +235,7 @@ class Journal:
         """
         if self._under_way is not None:
             self.settle()
-        if self.pending or self._durability == "buffered":
+        if self.pending.n_bytes or self._buffers:
             self._defer(frames, rows)
             if self.pending.is_full or self.pending.n_bytes >= BUFFER_AT:
                 self.flush()
