@@ -170,6 +170,7 @@ class Session:
         with turn.lock:
             if self.journal is None or self.is_over or (turn.recovery is not None and not turn.begin()):
                 return
+            self.carefully(turn.run_deferred)
             self.carefully(self.journal.flush)
             if beat:
                 self.carefully(self.journal.touch)
