@@ -10,6 +10,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 LONG = "runs only with --long"
+EXCUSED = {
+    "the package aim is not installed": "aim of today reads nothing of what it has written here",
+    "No module named 'keras'": "wandb's callbacks for Keras want tensorflow, which is not in any environment",
+    "No module named 'tensorflow'": "likewise",
+}
+"""Why a test is skipped in every environment, and what keeps it from being run."""
 
 
 def skipped(report: Path) -> dict[str, str]:
@@ -19,12 +25,30 @@ def skipped(report: Path) -> dict[str, str]:
     return {name: str(reason.get("message")) for name, reason in reasons.items() if reason is not None}
 
 
+def ran(report: Path) -> set[str]:
+    """Return the tests of a report that were run."""
+    names = {f"{case.get('classname')}::{case.get('name')}" for case in ET.parse(report).iter("testcase")}  # noqa: S314 - as above
+    return names - skipped(report).keys()
+
+
+def was_run(name: str, run: set[str]) -> bool:
+    """Tell whether a test was run; where a whole module was skipped, whether any test of it was."""
+    module, _, test = name.partition("::")
+    return name in run or (not module and any(other.startswith(f"{test}::") for other in run))
+
+
 def main(reports: list[Path]) -> int:
     """Print a line for each test that no environment ran."""
-    by_report = [skipped(report) for report in reports]
-    never_run = {name: reason for name, reason in by_report[0].items() if all(name in other for other in by_report)}
-    faults = [f"{name}: {reason}" for name, reason in never_run.items() if LONG not in reason]
-    print("\n".join(faults) or "every test ran in some environment")
+    run = set().union(*map(ran, reports))
+    never_run = {name: reason for name, reason in skipped(reports[0]).items() if not was_run(name, run)}
+    faults = []
+    for name, reason in never_run.items():
+        excuse = next((why for words, why in EXCUSED.items() if words in reason), None)
+        if excuse is not None:
+            print(f"never run: {name} ({excuse})")
+        elif LONG not in reason:
+            faults.append(f"{name}: {reason}")
+    print("\n".join(faults) or "every other test ran in some environment")
     return 1 if faults else 0
 
 

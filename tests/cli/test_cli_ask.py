@@ -163,7 +163,7 @@ def test_a_full_disk_is_one_clear_line(folder: str, form: list[str]):
 def test_query(folder: str, tmp_path: Path):
     """`query` takes params by name; what is a text to the query is one."""
     found = lines("query", "leaderboard", "metric=loss", "k=1", "--csv", folder=folder)
-    assert found == ["rank,run_id,name,project,group,value,step", "1,a,a,p,g,1.0,1.0"]
+    assert found == ["rank,run_id,name,project,group,value,step", "1,a,a,p,g,1.0,1"]
     (tmp_path / "echo.sql").write_text("-- What?\n--\n-- Takes    x TEXT   a text\n\nselect $x || '!' as x")
     assert lines("query", "echo", "x=5", "--queries", str(tmp_path), "--csv", folder=folder) == ["x", "5!"]
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def same(lake: tl.Lake) -> None:
     fresh = tl.open(lake.dir)
-    assert lake.runs(order_by="run_id").equals(fresh.runs(order_by="run_id"))
+    mine, theirs = (a.runs(order_by="run_id").drop("runtime") for a in (lake, fresh))  # a running run's goes on
+    assert mine.equals(theirs)
     assert lake._view.runs.configs(["r1", "r7"]) == fresh._view.runs.configs(["r1", "r7"])
 
 

@@ -51,8 +51,16 @@ WORDS: dict[str, tuple[Ask, str, str]] = {
     "stream": (lambda lake, w: lake.history("loss", stream=w), "stream", "'metrics', 'system'"),
     "system shape": (lambda lake, w: lake.history(stream="system", shape=w), "shape", "'long', 'wide'"),
     "at_best": (lambda lake, w: lake.at_best("loss", goal=w), "goal", GOALS),
-    "export": (lambda lake, w: lake.export("out", form=w), "form", "'parquet', 'csv', 'jsonl'"),
-    "export run": (lambda lake, w: lake.export("out", run="r0.1-0", form=w), "form", "'parquet', 'csv', 'jsonl'"),
+    "export": (
+        lambda lake, w: lake.export("out", form=w),
+        "form",
+        "'parquet', 'csv', 'jsonl', 'mlflow', 'tensorboard', 'wandb'",
+    ),
+    "export run": (
+        lambda lake, w: lake.export("out", run="r0.1-0", form=w),
+        "form",
+        "'parquet', 'csv', 'jsonl', 'mlflow', 'tensorboard', 'wandb'",
+    ),
     "compare goal": (lambda lake, w: lake.compare("loss", by="lr", goal=w), "goal", GOALS),
     "center": (lambda lake, w: lake.compare("loss", **LOSS, center=w), "center", "'mean', 'median', 'iqm'"),
     "unit": (lambda lake, w: lake.compare("loss", **LOSS, unit=w), "unit", "'run', 'task'"),

@@ -186,6 +186,7 @@ def test_a_process_that_is_told_to_end_leaves_its_rows_and_the_right_state(tmp_p
     assert lake.check(full=True).ok
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # an alarm may hit a gc callback
 def test_real_alarms_cost_no_row(tmp_path: Path):
     """A timer that raises TimeoutError around training steps: acknowledged rows are all there."""
     script = """
