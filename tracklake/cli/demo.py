@@ -133,7 +133,9 @@ def train(point: Configuration, *, seed: int, epochs: int, directory: str) -> No
                           random_state=seed)  # fmt: skip
     config = {**point._asdict(), "seed": seed, "epochs": epochs}
     name = f"{point.name}-seed{seed}"
-    with tl.init(project=PROJECT, name=name, group=point.name, config=config, dir=directory) as run:
+    with tl.init(
+        project=PROJECT, name=name, group=point.name, config=config, dir=directory, settings={"quiet": True}
+    ) as run:
         run.define_metric("val/acc", summary="max", goal="max")
         run.define_metric("val/loss", summary="min", goal="min")
         for _ in range(epochs):
@@ -297,7 +299,7 @@ def tree(root: Path) -> Iterator[str]:
 
 ABOUT = {
     "history": "  points: Parquet, a Delta Lake table",
-    "journal": "  as logged; kept 10 minutes after sealing",
+    "journal": "  as logged, until it is sealed",
     "runs": "  configs, names, how they ended",
     "states": "  aggregates: any summary without a scan",
 }
