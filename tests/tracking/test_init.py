@@ -89,3 +89,14 @@ def test_a_disabled_run_leaves_nothing(tmp_path: Path):
     """
     output(script, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_says_where_it_goes_unless_it_is_quiet(tmp_path: Path, monkeypatch, capsys, recwarn):
+    """One line on standard error, and nothing at all, warnings neither, with the setting or the variable."""
+    monkeypatch.delenv("TRACKLAKE_QUIET", raising=False)
+    for run_id, settings in (("told", {}), ("quiet", {"quiet": True}), ("silent", {"silent": True})):
+        tl.init("p", id=run_id, dir=tmp_path, settings={"metadata": False, **settings}).finish()
+    monkeypatch.setenv("TRACKLAKE_QUIET", "1")
+    tl.init("p", id="variable", dir=tmp_path).finish()
+    assert capsys.readouterr().err == f"tracklake: run told -> {tmp_path}\n"
+    assert [str(warning.message) for warning in recwarn] == []

@@ -11,7 +11,7 @@ from tracklake.common import arguments, documents
 from tracklake.common.warnings import warn, warn_once
 from tracklake.errors import RunError
 from tracklake.schema import nesting
-from tracklake.tracking.settings import MEANT, SWITCHES
+from tracklake.tracking.settings import MEANT, QUIETING, SWITCHES
 
 if TYPE_CHECKING:
     from tracklake.tracking.trial import Trial
@@ -93,7 +93,7 @@ def resolve(call: InitArguments, *, settings: object) -> InitArguments:
     if not isinstance(settings, Mapping | None):
         raise arguments.refused("settings", "a mapping such as {'metadata': False}", settings)
     by_settings = {MEANT[key]: value for key, value in (settings or {}).items() if key in MEANT}
-    _tell_unmeant(f"settings={{'{key}': ...}}" for key in settings or () if key not in MEANT and key not in SWITCHES)
+    _tell_unmeant(f"settings={{'{key}': ...}}" for key in settings or () if key not in {*MEANT, *SWITCHES, *QUIETING})
     resolved = call.filled(by_settings).filled(_of_environment())
     if resolved.mode == "dryrun":  # W&B's older word
         resolved = resolved._replace(mode="offline")
@@ -121,7 +121,7 @@ def announce(run_id: str, lake: str, settings: Mapping[str, object] | None) -> N
 
     >>> announce("r1", "lake", {"quiet": True})
     """
-    is_quiet = any((settings or {}).get(name) for name in ("quiet", "silent"))
+    is_quiet = any((settings or {}).get(name) for name in QUIETING)
     if not is_quiet and os.environ.get("TRACKLAKE_QUIET", "0") in ("", "0"):
         place = lake if "/" in lake or lake.startswith(".") else f"./{lake}"
         print(f"tracklake: run {run_id} -> {place}", file=sys.stderr)  # noqa: T201 - it is a message

@@ -25,10 +25,12 @@ MEANT = {
 """Settings of W&B that are arguments of `init` here."""
 SWITCHES = {"metadata": True, "x_disable_meta": False, "disable_git": False, "x_disable_machine_info": False}
 """Settings that decide whether the surroundings are noted: the value with which they are."""
+QUIETING = ("quiet", "silent")
+"""Settings with which a run does not say where it goes."""
 
 
 class Settings(Mapping[str, Any]):
-    """Settings of `init` by name, as item or attribute; of W&B's names those of MEANT and SWITCHES mean something.
+    """Settings of `init` by name, as item or attribute; those of MEANT, SWITCHES and QUIETING mean something.
 
     >>> settings = Settings(run_name="baseline", console="off")
     >>> settings.run_name, settings["console"], settings.unset
