@@ -264,7 +264,7 @@ def test_reading_a_damaged_partition(lake: tl.Lake, folder: str):
     """A reader that meets a file it cannot read raises a clear error that points to check."""
     path = file(lake, folder)
     path.write_bytes(path.read_bytes()[:-40] + bytes(40))
-    with pytest.raises(LakeError, match=r"is damaged: .*`tracklake repair`"):
+    with pytest.raises(LakeError, match=r"is damaged: .*`tracklake check`"):
         tl.open(lake.dir).history()
     path.unlink()
     with pytest.raises(LakeError, match=r"is gone. `tracklake check` tells what is wrong"):

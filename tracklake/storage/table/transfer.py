@@ -50,7 +50,7 @@ def copy(source: Storage, target: Storage) -> Copied:
     if not target.put_if_absent(layout.MARKER, marker) and target.read(layout.MARKER) != marker:
         raise LakeError(
             f"{target.describe()} is another lake than {source.describe()}: a copy goes to an empty place or to an "
-            "earlier copy. `tracklake merge` brings the runs of one lake into another"
+            "earlier copy. lake.merge(other) brings the runs of one lake into another"
         )
     log = [entry.name for entry in source.list(LOG)]
     copied_log = {entry.name for entry in target.list(LOG)}

@@ -98,6 +98,6 @@ def _checksum(path: Path, status: os.stat_result) -> int:
 
 def _damaged(storage: Storage, name: str, reason: str) -> LakeError:
     return LakeError(
-        f"{storage.describe(name)} is damaged: {reason}. Restore it from a copy, or set it aside by "
-        "`tracklake repair`, which names what was lost"
+        f"{storage.describe(name)} is damaged: {reason}. Restore it from a copy; "
+        "`tracklake check` names all that is wrong"
     )
