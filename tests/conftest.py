@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 os.environ["TRACKLAKE_QUIET"] = "1"  # for child processes too, whose output is compared
-hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 
 
