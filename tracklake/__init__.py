@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION as _VERSION
 from tracklake.errors import TracklakeError
+from tracklake.integrations.wandb_api.api import Api
+from tracklake.integrations.wandb_standin import names as _names
 from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
 from tracklake.schema.histogram import Histogram
-from tracklake.standin import names as _names
 from tracklake.sweeping.launching import early_stopping as _early_stopping
 from tracklake.tracking import trial as _trial
 from tracklake.tracking.open_runs import open_runs as _open_runs
 from tracklake.tracking.run import Run
 from tracklake.tracking.start import init
-from tracklake.wandb_api.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
     # what `__getattr__` gives: loaded when it is first used
     from tracklake.artifacts.artifact import Artifact
-    from tracklake.media.charts import plot_table
-    from tracklake.media.documents import Html, Molecule, Object3D, Plotly
-    from tracklake.media.image import Image
-    from tracklake.media.sound import Audio, Video
-    from tracklake.media.tables import Table
-    from tracklake.standin.offline import AlertLevel
+    from tracklake.artifacts.media.charts import plot_table
+    from tracklake.artifacts.media.documents import Html, Molecule, Object3D, Plotly
+    from tracklake.artifacts.media.image import Image
+    from tracklake.artifacts.media.sound import Audio, Video
+    from tracklake.artifacts.media.tables import Table
+    from tracklake.integrations.wandb_standin.offline import AlertLevel
     from tracklake.sweeping.launching.agent import agent
     from tracklake.sweeping.launching.create import sweep
     from tracklake.tracking.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tracklake as tl
-from tracklake.standin import names
+from tracklake.integrations.wandb_standin import names
 
 CURRENT = {"run", "config", "summary"}
 """They change with the current run, so the module answers for them when they are asked for."""

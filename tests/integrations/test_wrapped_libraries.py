@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import tracklake as tl
+from tracklake.integrations.wandb_standin import launcher
 from tracklake.lake.recorded_run import RecordedRun
-from tracklake.standin import launcher
 
 ROOT = Path(tl.__file__).parents[1]
 

@@ -13,7 +13,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
-from tracklake.sandbox import parser
+from tracklake.query.sandbox import parser
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
-from tracklake.sandbox.connection import Limits, locked
+from tracklake.query.sandbox.connection import Limits, locked
 
 SECRET = "nobody should read this"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tracklake.artifacts.manifest import Entry, Manifest
+from tracklake.artifacts.media.content import digest, save_file
+from tracklake.artifacts.media.media import Media
+from tracklake.artifacts.media.tables import Table
 from tracklake.artifacts.repository import Repository, check_name
 from tracklake.errors import ArtifactError, UnknownNameError
-from tracklake.media.content import digest, save_file
-from tracklake.media.media import Media
-from tracklake.media.tables import Table
 
 if TYPE_CHECKING:
     import os

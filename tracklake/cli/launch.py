@@ -9,7 +9,7 @@ import click
 
 import tracklake as tl
 from tracklake.cli.base import Refusal, directory_option, main, sweep_commands
-from tracklake.standin import launcher
+from tracklake.integrations.wandb_standin import launcher
 from tracklake.sweeping.launching import processes
 from tracklake.sweeping.launching.create import open_sweep
 

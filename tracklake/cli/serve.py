@@ -9,10 +9,9 @@ from pathlib import Path
 import click
 
 import tracklake as tl
-from tracklake import mcp_server
 from tracklake.cli.base import directory_option, main
-from tracklake.reports import pdf
-from tracklake.ui import serve
+from tracklake.ui import mcp_server, serve
+from tracklake.ui.reports import pdf
 
 
 @main.command(short_help="Look at the runs in a browser.")

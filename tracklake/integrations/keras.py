@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras.callbacks import Callback, ModelCheckpoint
 
-from tracklake.media.tables import Table
+from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 

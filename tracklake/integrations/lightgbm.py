@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.media import charts
-from tracklake.media.tables import Table
+from tracklake.artifacts.media import charts
+from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tracklake.media import charts
+from tracklake.artifacts.media import charts
 from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 

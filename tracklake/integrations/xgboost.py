@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from xgboost.callback import TrainingCallback
 
-from tracklake.media import charts
-from tracklake.media.tables import Table
+from tracklake.artifacts.media import charts
+from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 

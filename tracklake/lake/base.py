@@ -13,8 +13,8 @@ from tracklake.query import derived_snapshot, run_filter
 from tracklake.query.history import SeriesTable
 from tracklake.query.project_snapshot import of_project
 from tracklake.query.run_table import RunTable
+from tracklake.query.sandbox.connection import Limits
 from tracklake.query.summaries import Summaries
-from tracklake.sandbox.connection import Limits
 from tracklake.sql import named_queries
 from tracklake.sql.engine import Engine
 from tracklake.storage import layout

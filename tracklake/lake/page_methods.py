@@ -81,7 +81,7 @@ class PageMethods:
         True
         """
         path = arguments.path("file", file)
-        render = importlib.import_module("tracklake.reports").render
+        render = importlib.import_module("tracklake.ui.reports").render
         report: Report = render(self, path.read_text(encoding="utf-8"), title=path.stem)
         if out is not None:
             report.save(out)

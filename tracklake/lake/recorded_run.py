@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tracklake.media.content import StoredFile
+    from tracklake.artifacts.media.content import StoredFile
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
     from tracklake.tracking.run_mappings import Change

@@ -15,16 +15,16 @@ import polars as pl
 
 from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
+from tracklake.query.sandbox import parser, results, rewriting
+from tracklake.query.sandbox.connection import Sandbox
 from tracklake.query.text_columns import TextColumns, without_nan
-from tracklake.sandbox import parser, results, rewriting
-from tracklake.sandbox.connection import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracklake.query.column_names import ColumnNames
     from tracklake.query.run_filter import Where
-    from tracklake.sandbox.sql_text import SqlText
+    from tracklake.query.sandbox.sql_text import SqlText
 
     Build = Callable[[Sequence[str]], pl.DataFrame]
     """Gives the columns of these names for the runs in question."""

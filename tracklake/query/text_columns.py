@@ -14,12 +14,12 @@ import polars as pl
 
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
-from tracklake.sandbox.rewriting import Edit, quoted
-from tracklake.sandbox.sql_text import pointing
+from tracklake.query.sandbox.rewriting import Edit, quoted
+from tracklake.query.sandbox.sql_text import pointing
 
 if TYPE_CHECKING:
     from tracklake.query.column_names import ColumnNames
-    from tracklake.sandbox.sql_text import Column, SqlText
+    from tracklake.query.sandbox.sql_text import Column, SqlText
 
 
 def without_nan(series: pl.Series) -> pl.Series:
@@ -34,7 +34,7 @@ def without_nan(series: pl.Series) -> pl.Series:
 def reading(column: Column, name: tuple[str, ...], text: str | None) -> str | None:
     r"""Return how a text reads a column under a name, None as it is; `text` names its part of texts, if it is mixed.
 
-    >>> from tracklake.sandbox.sql_text import Column
+    >>> from tracklake.query.sandbox.sql_text import Column
     >>> reading(Column(("lr",), 0, use="asked for NaN"), ("lr",), None)
     'if("lr.is_nan", \'nan\'::DOUBLE, "lr")'
     """
@@ -51,7 +51,7 @@ def reading(column: Column, name: tuple[str, ...], text: str | None) -> str | No
 def refuse_mixed(column: Column, name: str, text: str, *, sql: str) -> QueryError:
     """Return the error for what would take the texts of a mixed column for absent.
 
-    >>> from tracklake.sandbox.sql_text import Column
+    >>> from tracklake.query.sandbox.sql_text import Column
     >>> print(refuse_mixed(Column(("config.lr",), -1), "config.lr", "config.lr.text", sql=""))
     "config.lr" has values of several kinds: numbers are in it, and the rest in "config.lr.text", which would be ...
     """
@@ -65,7 +65,7 @@ class TextColumns:
     """The columns that a condition names, each under a name of its own in the frame that it is asked of.
 
     >>> import duckdb
-    >>> from tracklake.sandbox.parser import parse_condition
+    >>> from tracklake.query.sandbox.parser import parse_condition
     >>> table = example()._view.runs
     >>> parsed = parse_condition("lr > 0.05", execute=lambda q, p: duckdb.execute(q, p).fetchall())
     >>> columns = TextColumns(parsed, table.names, label="")

@@ -14,11 +14,11 @@ import polars as pl
 
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
+from tracklake.query.sandbox import parser, results, rewriting
+from tracklake.query.sandbox.connection import Limits, Sandbox, locked
+from tracklake.query.sandbox.rewriting import Edit, quoted
+from tracklake.query.sandbox.sql_text import pointing, refused
 from tracklake.query.text_columns import reading, refuse_mixed, without_nan
-from tracklake.sandbox import parser, results, rewriting
-from tracklake.sandbox.connection import Limits, Sandbox, locked
-from tracklake.sandbox.rewriting import Edit, quoted
-from tracklake.sandbox.sql_text import pointing, refused
 from tracklake.sql import summaries_view, views
 from tracklake.sql.caller_frames import is_frame
 from tracklake.sql.views import COLUMNS, NULL_FOR_NAN, PREFIX, Part, View
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tracklake.query.run_table import RunTable
-    from tracklake.sandbox.sql_text import Column, SqlText
+    from tracklake.query.sandbox.sql_text import Column, SqlText
 
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from tracklake.query.run_table import RunTable
-    from tracklake.sandbox.pushdown import Allowed
+    from tracklake.query.sandbox.pushdown import Allowed
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 

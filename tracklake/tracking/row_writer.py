@@ -5,10 +5,10 @@ from __future__ import annotations
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracklake.artifacts.media import recognition
 from tracklake.compute.name_hiding import NameFamilies
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import FileMissingError, UnstorableValueError
-from tracklake.media import recognition
 from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import GONE, Kind, Stored

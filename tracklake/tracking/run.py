@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from tracklake.media.content import StoredFile
+    from tracklake.artifacts.media.content import StoredFile
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tracklake.artifacts.artifact import Artifact
+from tracklake.artifacts.media.content import StoredFile, save_file
 from tracklake.artifacts.repository import Repository
 from tracklake.errors import ArtifactError, FileMissingError
-from tracklake.media.content import StoredFile, save_file
 from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored

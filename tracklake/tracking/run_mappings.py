@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from tracklake.media import recognition
+from tracklake.artifacts.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import NOTHING, Kind, Stored

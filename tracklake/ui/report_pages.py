@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import LakeError, QueryError, ReportError
-from tracklake.reports import render
 from tracklake.ui import replies
+from tracklake.ui.reports import render
 from tracklake.ui.views import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tracklake.reports import Report
     from tracklake.ui.parameters import Parameters
     from tracklake.ui.replies import Reply
+    from tracklake.ui.reports import Report
     from tracklake.ui.sources import Source
 
 FOLDER = "reports"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.errors import LakeError
-from tracklake.sandbox.connection import Limits
+from tracklake.query.sandbox.connection import Limits
 from tracklake.sql.engine import Engine
 from tracklake.storage import layout
 

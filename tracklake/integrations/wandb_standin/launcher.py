@@ -1,0 +1,118 @@
+"""Runs a command with the stand-in first on its path.
+
+A temporary folder holds a package `wandb` of a few lines, its metadata (`wandb-0.31.0.dist-info`), and an executable
+`wandb`; it stands first in PYTHONPATH and PATH of the command, so that any Python it starts, by torchrun, `-m` or a
+script, imports it. `python -I` ignores PYTHONPATH and with it the stand-in.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracklake.integrations.wandb_standin.modules import VERSION
+from tracklake.storage import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PACKAGE = """import sys
+from tracklake.integrations.wandb_standin.modules import install
+install(sys.modules[__name__])
+"""
+_METADATA = f"""Metadata-Version: 2.1
+Name: wandb
+Version: {VERSION}
+Summary: Stand-in of tracklake for wandb
+"""
+_EXECUTABLE = """#!{python}
+import sys
+from tracklake.integrations.wandb_standin.launcher import shell
+sys.exit(shell(sys.argv[1:]))
+"""
+
+
+def wrap(command: Sequence[str], *, lake: str | os.PathLike[str] | None = None) -> int:
+    """Run a command that sees the stand-in as `wandb`, and return its exit code. Raises FileNotFoundError.
+
+    The lake is absolute in the command's environment (TRACKLAKE_DIR), so that processes that change their folder log
+    into the same one.
+
+    >>> wrap([sys.executable, "-c", "import wandb; wandb.init(project='p').log({'loss': 0.5})"])
+    0
+    >>> tl.open().runs(columns=["project", "summary.loss"]).select("project", "summary.loss").rows()
+    [('p', 0.5)]
+    """
+    with tempfile.TemporaryDirectory(prefix="tracklake-wandb-") as folder:
+        prepare(Path(folder))
+        return subprocess.run(list(command), env=_environment(Path(folder), lake), check=False).returncode  # noqa: S603
+
+
+def prepare(folder: Path) -> None:
+    """Write the package, its metadata and the executable into a folder.
+
+    >>> prepare(Path("standin"))
+    >>> sorted(path.name for path in Path("standin").iterdir())
+    ['bin', 'wandb', 'wandb-0.31.0.dist-info']
+    """
+    info = folder / f"wandb-{VERSION}.dist-info"
+    for path, text in (
+        (folder / "wandb" / "__init__.py", _PACKAGE),
+        (info / "METADATA", _METADATA),
+        (info / "INSTALLER", "tracklake\n"),
+        (folder / "bin" / "wandb", _EXECUTABLE.format(python=sys.executable)),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (folder / "bin" / "wandb").chmod(0o755)
+
+
+def shell(arguments: Sequence[str]) -> int:
+    """Do what the command `wandb` does where that means something: `wandb agent`, `wandb sweep`; else say so.
+
+    >>> shell(["login"])
+    0
+    """
+    words = list(arguments)
+    if words[:1] == ["sweep"]:
+        words = ["sweep", "create", *words[1:]]
+    if words[:1] in (["agent"], ["sweep"]):
+        return subprocess.run([sys.executable, "-m", "tracklake.cli", *words], check=False).returncode  # noqa: S603
+    text = f"wandb {' '.join(words[:1])} means nothing here: runs lie in the lake, `tracklake runs` shows them"
+    print(text, file=sys.stderr)  # noqa: T201 - it is a command
+    return 0
+
+
+def load_ipython_extension(_: Any = None) -> None:
+    """Let `import wandb` give the stand-in in this notebook: `%load_ext tracklake`.
+
+    >>> load_ipython_extension()
+    >>> import wandb
+    >>> wandb.__version__
+    '0.31.0'
+    >>> for name in [name for name in sys.modules if name.split(".")[0] == "wandb"]:
+    ...     del sys.modules[name]
+    >>> Path(sys.path.pop(0)).name[:10]
+    'tracklake-'
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tracklake-wandb-"))
+    prepare(folder)
+    for name in [name for name in sys.modules if name.split(".")[0] == "wandb"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+
+
+def _environment(folder: Path, lake: str | os.PathLike[str] | None) -> dict[str, str]:
+    variables = dict(os.environ)
+    ours = str(Path(__file__).parents[3])  # for a Python that has tracklake only by its path
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), variables.get("PYTHONPATH"), ours)))
+    variables["PATH"] = os.pathsep.join(filter(None, (str(folder / "bin"), variables.get("PATH"))))
+    variables["TRACKLAKE_DIR"] = str(layout.connect(layout.root_of(lake)).root)
+    variables["WANDB_MODE"] = variables.get("WANDB_MODE") or "offline"
+    return variables
