@@ -10,11 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION as _VERSION
 from tracklake.errors import TracklakeError
-from tracklake.integrations.wandb_api.api import Api
-from tracklake.integrations.wandb_standin import names as _names
-from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
-from tracklake.schema.histogram import Histogram
-from tracklake.sweeping.launching import early_stopping as _early_stopping
 from tracklake.tracking import trial as _trial
 from tracklake.tracking.open_runs import open_runs as _open_runs
 from tracklake.tracking.run import Run
@@ -38,7 +33,10 @@ if TYPE_CHECKING:
     from tracklake.artifacts.media.image import Image
     from tracklake.artifacts.media.sound import Audio, Video
     from tracklake.artifacts.media.tables import Table
+    from tracklake.integrations.wandb_api.api import Api
     from tracklake.integrations.wandb_standin.offline import AlertLevel
+    from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
+    from tracklake.schema.histogram import Histogram
     from tracklake.sweeping.launching.agent import agent
     from tracklake.sweeping.launching.create import sweep
     from tracklake.tracking.settings import Settings
@@ -93,7 +91,6 @@ __all__ = [
     "watch",
 ]
 __version__ = _VERSION
-_trial.current.on_begin = _early_stopping.attach
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
@@ -126,7 +123,7 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:  # 
 
     >>> _ = init("walk", id="w1")
     >>> finish(exit_code=1)
-    >>> open("lake").run("w1").state
+    >>> tl.open("lake").run("w1").state
     'failed'
     """
     if _open_runs.current is not None:
@@ -163,11 +160,30 @@ def _current() -> Run:
     return current
 
 
+def _stop_early(run: Run, trial: _trial.Trial) -> None:
+    """Attach early stopping to a run of a sweep; only then is what sweeps need loaded."""
+    from tracklake.sweeping.launching import early_stopping
+
+    early_stopping.attach(run, trial)
+
+
+_trial.current.on_begin = _stop_early
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
+    """Load what a training script may never use: the lake's read side, and W&B's other names."""
     if name == "run":
         return _open_runs.current
     if name in ("config", "summary"):
         return _BeforeInit() if _open_runs.current is None else getattr(_current(), name)
-    if name == "load_ipython_extension":
-        return _names.notebook()
-    return _names.resolve(name)
+    if name in ("Lake", "open"):
+        from tracklake.lake import lake
+
+        return getattr(lake, name)
+    from tracklake.integrations.wandb_standin import names
+
+    return names.notebook() if name == "load_ipython_extension" else names.resolve(name)

@@ -18,7 +18,7 @@ TERMINAL = {"cli", "integrations"}
 """The packages that may import at their top what only a terminal needs, or the library that a module is for."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
-LATE = {"lake/analysis_methods", "lake/lake"}
+LATE = {"__init__", "lake/analysis_methods", "lake/import_methods", "lake/lake", "lake/sql_methods"}
 """The lazy faces: they import their own package inside a function, since statistics and plots load slowly."""
 
 

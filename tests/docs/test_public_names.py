@@ -25,9 +25,11 @@ def test_all_is_what_can_be_imported():
     """`__all__` names every public name, and nothing leaks beside it but what typing brings."""
     inner = (types.ModuleType, type(annotations))
     exposed = {name for name, thing in vars(tl).items() if name[0] != "_" and not isinstance(thing, inner)}
-    lazy = set(tl.__all__) & set(names.MODULE)
-    """W&B's names are loaded when they are first used."""
+    lazy = (set(tl.__all__) & set(names.MODULE)) | {"Lake", "open"}
+    """The read side and W&B's names are loaded when they are first used."""
     assert (exposed - set(vars(typing))) | CURRENT | lazy == set(tl.__all__)
+    assert all(getattr(tl, name) is not None for name in lazy)
+    assert set(tl.__all__) <= set(dir(tl))
 
 
 def test_names_of_the_current_run(tmp_path: Path):

@@ -34,7 +34,7 @@ def lake(tmp_path: Path) -> tl.Lake:
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
 def test_tables(lake: tl.Lake, tmp_path: Path, form: Any):
     """The three files hold runs, every statistic, and every point."""
-    files = lake.export(tmp_path / "out", form=form)
+    files = lake.export(tmp_path / "out", format=form)
     assert [file.name for file in files] == [f"{name}.{form}" for name in ("history", "runs", "summaries")]
     history, runs, summaries = (READ[form](file) for file in files)
     assert sorted(history.select("run_id", "metric", "text").rows()) == [
@@ -47,7 +47,7 @@ def test_tables(lake: tl.Lake, tmp_path: Path, form: Any):
 
 def test_lists_are_text_in_csv(lake: tl.Lake, tmp_path: Path):
     """CSV holds the tags with commas between them, Parquet as a list."""
-    assert pl.read_csv(lake.export(tmp_path / "csv", form="csv")[1])["tags"].to_list() == ["x,y", "x,y"]
+    assert pl.read_csv(lake.export(tmp_path / "csv", format="csv")[1])["tags"].to_list() == ["x,y", "x,y"]
     assert pl.read_parquet(lake.export(tmp_path / "out")[1])["tags"].to_list() == [["x", "y"]] * 2
 
 
@@ -59,7 +59,7 @@ def test_some_runs(lake: tl.Lake, tmp_path: Path):
 
 def test_one_run(lake: tl.Lake, tmp_path: Path):
     """One run is its rows and a JSON file with all else; numbers that are not finite are texts there."""
-    rows, facts = lake.export(tmp_path / "b", run="b", form="jsonl")
+    rows, facts = lake.export(tmp_path / "b", run="b", format="jsonl")
     assert json.loads(rows.read_text()) == {
         "_step": 0, "loss": None, "loss.text": "NaN", "note": "hi", "ok": True,
         **{k: v for k, v in json.loads(rows.read_text()).items() if k in ("_timestamp", "_runtime")},
@@ -74,13 +74,13 @@ def test_numbers_that_are_not_finite_are_named_beside_in_json(tmp_path: Path):
     with tl.init(id="a", dir=tmp_path / "lake") as run:
         for value in (1.5, float("nan"), float("inf"), -float("inf"), None):
             run.log({"loss": value, "acc": 1.0})
-    history, _, summaries = tl.open(tmp_path / "lake").export(tmp_path / "out", form="jsonl")
+    history, _, summaries = tl.open(tmp_path / "lake").export(tmp_path / "out", format="jsonl")
     found = pl.read_ndjson(history).filter(metric="loss").sort("step")
     assert found.select("value", "value.text").rows() == [
         (1.5, None), (None, "NaN"), (None, "Infinity"), (None, "-Infinity"), (None, None),
     ]  # fmt: skip
     assert pl.read_ndjson(summaries).filter(metric="loss", stat="max")["value.text"].to_list() == ["Infinity"]
-    rows, _ = tl.open(tmp_path / "lake").export(tmp_path / "one", run="a", form="jsonl")
+    rows, _ = tl.open(tmp_path / "lake").export(tmp_path / "one", run="a", format="jsonl")
     assert pl.read_ndjson(rows).columns == ["_step", "acc", "loss", "loss.text", "_timestamp", "_runtime"]
 
 

@@ -25,7 +25,7 @@ def lake(tmp_path):
 @pytest.mark.parametrize("form", ["mlflow", "tensorboard"])
 def test_round_trip_through_our_importers(lake, tmp_path, form):
     """What is exported and imported again has the same points."""
-    lake.export(tmp_path / "out", form=form)
+    lake.export(tmp_path / "out", format=form)
     again = tl.open(tmp_path / "again", create=True)
     assert again.import_from(tmp_path / "out").runs == 1
     assert again.history("val/loss")["value"].to_list() == LOSSES
@@ -36,7 +36,7 @@ def test_mlflow_reads_its_store(lake, tmp_path, monkeypatch):
     """MLflow's own client reads the file store: the run, its parameters, its metrics."""
     mlflow = pytest.importorskip("mlflow.tracking", reason="the package mlflow is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    lake.export(tmp_path / "mlruns", form="mlflow")
+    lake.export(tmp_path / "mlruns", format="mlflow")
     client = mlflow.MlflowClient((tmp_path / "mlruns").as_uri())
     (experiment,) = [one for one in client.search_experiments() if one.name == "digits"]
     (run,) = client.search_runs([experiment.experiment_id])
@@ -50,7 +50,7 @@ def test_tensorboard_reads_its_events(lake, tmp_path):
     name = "tensorboard.backend.event_processing.event_accumulator"
     accumulator = pytest.importorskip(name, reason="the package tensorboard is not installed")
     tensors = pytest.importorskip("tensorboard.util.tensor_util")
-    lake.export(tmp_path / "out", form="tensorboard")
+    lake.export(tmp_path / "out", format="tensorboard")
     (file,) = (tmp_path / "out").rglob("*tfevents*")
     events = accumulator.EventAccumulator(str(file), size_guidance={"tensors": 0})
     events.Reload()
@@ -60,7 +60,7 @@ def test_tensorboard_reads_its_events(lake, tmp_path):
 
 def test_json_in_the_shape_of_wandb(lake, tmp_path):
     """Config, summary and rows are as W&B keeps them; integers are exact."""
-    lake.export(tmp_path / "out", form="wandb", run="a")
+    lake.export(tmp_path / "out", format="wandb", run="a")
     (folder,) = (tmp_path / "out").glob("*/*")
     rows = [json.loads(line) for line in (folder / "wandb-history.jsonl").read_text().splitlines()]
     assert [row["n"] for row in rows] == [2**53, 2**53 + 1, 2**53 + 2, 2**53 + 3]
@@ -72,6 +72,6 @@ def test_names_stay_in_the_folder(tmp_path):
     """Names of metrics and params that lead out of a folder are made safe."""
     with tl.init("..", id="r", config={"../x": 1}, dir=tmp_path / "lake") as run:
         run.log({"../../evil": 1.0, "/abs": 2.0})
-    tl.open(tmp_path / "lake").export(tmp_path / "deep" / "out", form="mlflow")
+    tl.open(tmp_path / "lake").export(tmp_path / "deep" / "out", format="mlflow")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "lake"]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]

@@ -114,5 +114,5 @@ def test_sql_of_the_shell_takes_a_project(lake: tl.Lake):
 
 def test_exports_take_a_project(lake: tl.Lake, tmp_path: Path):
     """The files have the runs of the project alone."""
-    lake.export(tmp_path / "out", form="csv", project="real")
+    lake.export(tmp_path / "out", format="csv", project="real")
     assert "toy" not in (tmp_path / "out/history.csv").read_text()

@@ -52,13 +52,13 @@ WORDS: dict[str, tuple[Ask, str, str]] = {
     "system shape": (lambda lake, w: lake.history(stream="system", shape=w), "shape", "'long', 'wide'"),
     "at_best": (lambda lake, w: lake.at_best("loss", goal=w), "goal", GOALS),
     "export": (
-        lambda lake, w: lake.export("out", form=w),
-        "form",
+        lambda lake, w: lake.export("out", format=w),
+        "format",
         "'parquet', 'csv', 'jsonl', 'mlflow', 'tensorboard', 'wandb'",
     ),
     "export run": (
-        lambda lake, w: lake.export("out", run="r0.1-0", form=w),
-        "form",
+        lambda lake, w: lake.export("out", run="r0.1-0", format=w),
+        "format",
         "'parquet', 'csv', 'jsonl', 'mlflow', 'tensorboard', 'wandb'",
     ),
     "compare goal": (lambda lake, w: lake.compare("loss", by="lr", goal=w), "goal", GOALS),
@@ -406,8 +406,8 @@ def test_a_bare_statistic_is_the_last_value(lake: tl.Lake):
 
 def test_refused_before_anything_is_written(lake: tl.Lake):
     """An export into a form that is not there makes no folder."""
-    with pytest.raises(TracklakeError, match="form='xml'"):
-        lake.export(Path(lake.dir) / "out", form="xml")  # type: ignore[arg-type]
+    with pytest.raises(TracklakeError, match="format='xml'"):
+        lake.export(Path(lake.dir) / "out", format="xml")  # type: ignore[arg-type]
     assert not (Path(lake.dir) / "out").exists()
 
 

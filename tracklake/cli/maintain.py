@@ -89,7 +89,7 @@ def export(folder: str, directory: str, form: str, run_id: str | None, where: st
       tracklake export out --format csv --where "project = 'digits'"
       tracklake export best --run h64-lr0.1-seed0 --format jsonl
     """
-    written = tl.open(directory).export(folder, form=form, run=run_id, where=where, project=project)  # type: ignore[arg-type]
+    written = tl.open(directory).export(folder, format=form, run=run_id, where=where, project=project)  # type: ignore[arg-type]
     for path in written:
         click.echo(str(path))
 

@@ -13,7 +13,6 @@ from tracklake.common import arguments
 from tracklake.errors import TracklakeError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
-from tracklake.sweeping.records import SweepRecords, sweeps_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from tracklake.analysis.sweep import Sweep
     from tracklake.analysis.time_to_threshold import TimeToThreshold
     from tracklake.query.run_filter import Runs, Where
+    from tracklake.sweeping.records import SweepRecords
 
     Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
 
@@ -250,6 +250,8 @@ class AnalysisMethods(LakeBase):
         >>> example().sweeps
         []
         """
+        from tracklake.sweeping.records import sweeps_of
+
         return sweeps_of(self._storage)
 
     def sweep(
@@ -286,6 +288,8 @@ class AnalysisMethods(LakeBase):
 
         _need("scipy")
         if sweep_id is not None:
+            from tracklake.sweeping.records import SweepRecords
+
             launched = SweepRecords.open(self._storage, sweep_id)
             runs = launched.run_ids() if runs is None else runs
             metric, goal = _judged_by(launched, metric, goal)

@@ -1,4 +1,7 @@
-"""What a lake brings in of other tools; a part of `Lake`."""
+"""What a lake brings in of other tools; a part of `Lake`.
+
+The importers load when the first import is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,6 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from tracklake.common import arguments
-from tracklake.importers import run_import
-from tracklake.importers import table as tables
-from tracklake.importers.readers.records import ImportOptions, Restart
-from tracklake.importers.table import Layout
-from tracklake.lake import transfer
 from tracklake.lake.base import LakeBase
 from tracklake.schema import run_fields
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tracklake.importers.publish import Imported
+    from tracklake.importers.readers.records import Restart
     from tracklake.importers.run_import import ImportReport
     from tracklake.importers.sources import Table
 
@@ -53,9 +52,12 @@ class ImportMethods(LakeBase):
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
         Imported(runs=2, points=3, partitions=1)
         """
+        from tracklake.importers import table as tables
+
         id_columns = arguments.texts("run_columns", run_columns)
         config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
-        return tables.import_table(self._reader, table, Layout(id_columns, config, step, metrics, project))
+        layout = tables.Layout(id_columns, config, step, metrics, project)
+        return tables.import_table(self._reader, table, layout)
 
     def merge(self, other: Self | str | os.PathLike[str]) -> Imported:
         """Copy the runs of another lake into this one, by one commit, with arrays and system metrics.
@@ -68,6 +70,8 @@ class ImportMethods(LakeBase):
         >>> other.merge(lake), other.merge(lake)[:2]
         (Imported(runs=2, points=12, partitions=1), (0, 0))
         """
+        from tracklake.lake import transfer
+
         theirs = other if isinstance(other, LakeBase) else type(self)(other)
         snapshot, storage = theirs._reader.snapshot(), theirs._storage  # noqa: SLF001 - of its own class
         return transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
@@ -81,6 +85,8 @@ class ImportMethods(LakeBase):
         >>> lake.diff(other).select("run_id", "change").rows()
         [('fast', 'only here'), ('slow', 'only here')]
         """
+        from tracklake.lake import transfer
+
         theirs = other if isinstance(other, LakeBase) else type(self)(other)
         return transfer.difference(self._reader.snapshot(), theirs._reader.snapshot())  # noqa: SLF001
 
@@ -122,9 +128,12 @@ class ImportMethods(LakeBase):
         keras            training.log: 1 run, 2 new points
         1 run with 2 points came in; projects: 'uncategorized' (1)
         """
+        from tracklake.importers import run_import
+        from tracklake.importers.readers import records
+
         if restart is not None:
-            arguments.check_word("restart", restart, Restart)
-        options = ImportOptions(
+            arguments.check_word("restart", restart, records.Restart)
+        options = records.ImportOptions(
             project=None if project is None else run_fields.check_project(project),
             step=step,
             run_columns=tuple(arguments.texts("run_columns", run_columns)),

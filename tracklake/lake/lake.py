@@ -10,7 +10,6 @@ from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.errors import QueryError
-from tracklake.lake import integrity
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
 from tracklake.lake.import_methods import ImportMethods
@@ -237,6 +236,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> report.ok, report.checked[0]
         (True, 'the log: version 1, 1 partition')
         """
+        from tracklake.lake import integrity
+
         return integrity.check(self._storage, full=full)
 
     def __repr__(self) -> str:

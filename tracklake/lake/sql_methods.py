@@ -1,4 +1,7 @@
-"""What a lake answers in SQL, by named queries and as files; a part of `Lake`."""
+"""What a lake answers in SQL, by named queries and as files; a part of `Lake`.
+
+What writes files loads when the first export is asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from tracklake.common import arguments
-from tracklake.lake import describe, export, foreign_export
 from tracklake.lake.base import LakeBase
-from tracklake.lake.export import Form
-from tracklake.lake.foreign_export import ForeignForm
 from tracklake.query import run_filter
 from tracklake.sql import caller_frames, engine, named_queries
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from tracklake.lake.describe import Description
+    from tracklake.lake.export import Form
+    from tracklake.lake.foreign_export import ForeignForm
     from tracklake.lake.recorded_run import RecordedRun
     from tracklake.query.run_filter import Where
 
@@ -93,7 +95,7 @@ class SqlMethods(LakeBase):
         self,
         folder: os.PathLike[str] | str,
         *,
-        form: Form | ForeignForm = "parquet",
+        format: Form | ForeignForm = "parquet",  # noqa: A002 - the word for it
         run: str | None = None,
         where: Where = None,
         project: str | None = None,
@@ -107,15 +109,17 @@ class SqlMethods(LakeBase):
         that is not finite, and what it is in <column>.text. The folder appears whole or not at all; LakeError if it is
         there and not empty.
 
-        >>> [path.name for path in example().export("out", form="csv")]
+        >>> [path.name for path in example().export("out", format="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
-        arguments.check_word("form", form, Form | ForeignForm)
+        from tracklake.lake import export, foreign_export
+
+        arguments.check_word("format", format, export.Form | foreign_export.ForeignForm)
         path = arguments.path("folder", folder)
-        if form in arguments.words(ForeignForm):
+        if format in arguments.words(foreign_export.ForeignForm):
             ids = None if run is None else [run_filter.id_of(run, said="run")]
-            return self._export_foreign(path, ids, where, project, cast("ForeignForm", form))
-        form = cast("Form", form)
+            return self._export_foreign(path, ids, where, project, cast("ForeignForm", format))
+        form = cast("Form", format)
         if run is not None:
             return export.write_run(path, run=self.run(run_filter.id_of(run, said="run")), form=form)
         view = self._view_of(project)
@@ -133,6 +137,8 @@ class SqlMethods(LakeBase):
     def _export_foreign(
         self, path: Path, ids: list[str] | None, where: Where, project: str | None, form: ForeignForm
     ) -> list[Path]:
+        from tracklake.lake import export, foreign_export
+
         table = self._view_of(project).runs.select(runs=ids, where=where, wanted=["run_id"])
         columns = ["metric", "step", "time", "value", "text"]
 
@@ -150,4 +156,6 @@ class SqlMethods(LakeBase):
         >>> described.states, described.metrics.select("metric", "runs", "points").rows()
         ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
         """
+        from tracklake.lake import describe
+
         return describe.describe(self._view_of(project).runs, self._storage)
