@@ -12,13 +12,11 @@ from tracklake._version import VERSION as _VERSION
 from tracklake.errors import TracklakeError
 from tracklake.tracking import trial as _trial
 from tracklake.tracking.open_runs import open_runs as _open_runs
-from tracklake.tracking.run import Run
-from tracklake.tracking.start import init
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tracklake.tracking.run import Definition
+    from tracklake.tracking.run import Definition, Run
     from tracklake.tracking.run_config import Config
     from tracklake.tracking.run_mappings import Summary
 
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from tracklake.sweeping.launching.agent import agent
     from tracklake.sweeping.launching.create import sweep
     from tracklake.tracking.settings import Settings
+    from tracklake.tracking.start import init
 
     alert: Any
     log_artifact: Any
@@ -96,7 +95,7 @@ __version__ = _VERSION
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
     """Log a row of the current run; see `Run.log`.
 
-    >>> with init("walk", id="w1") as run:
+    >>> with tl.init("walk", id="w1") as run:
     ...     log({"loss": 0.5, "val": {"acc": 0.9}})
     >>> run.summary["loss"], run.summary["val.acc"]
     (0.5, 0.9)
@@ -107,7 +106,7 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
 def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
     """Define a metric of the current run; see `Run.define_metric`.
 
-    >>> with init("walk", id="w1") as run:
+    >>> with tl.init("walk", id="w1") as run:
     ...     define_metric("loss", summary="min,mean").name
     ...     log({"loss": 0.5}), log({"loss": 1.0})
     'loss'
@@ -121,7 +120,7 @@ def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: FBT001 - as W&B
     """Finish the current run, if there is one; see `Run.finish`.
 
-    >>> _ = init("walk", id="w1")
+    >>> _ = tl.init("walk", id="w1")
     >>> finish(exit_code=1)
     >>> tl.open("lake").run("w1").state
     'failed'
@@ -175,7 +174,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a training script may never use: the lake's read side, and W&B's other names."""
+    """Load a part when it is first used: a reader needs nothing of the writing side, a training script no reader."""
     if name == "run":
         return _open_runs.current
     if name in ("config", "summary"):

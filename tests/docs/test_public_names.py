@@ -26,7 +26,7 @@ def test_all_is_what_can_be_imported():
     inner = (types.ModuleType, type(annotations))
     exposed = {name for name, thing in vars(tl).items() if name[0] != "_" and not isinstance(thing, inner)}
     lazy = (set(tl.__all__) & set(names.MODULE)) | {"Lake", "open"}
-    """The read side and W&B's names are loaded when they are first used."""
+    """All that is heavy is loaded when it is first used."""
     assert (exposed - set(vars(typing))) | CURRENT | lazy == set(tl.__all__)
     assert all(hasattr(tl, name) for name in lazy)
     assert set(tl.__all__) <= set(dir(tl))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.common import arguments
 from tracklake.errors import QueryError, RunNotFoundError
-from tracklake.lake.recorded_run import RecordedRun
 from tracklake.query import derived_snapshot, run_filter
 from tracklake.query.history import SeriesTable
 from tracklake.query.project_snapshot import of_project
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from tracklake.lake.recorded_run import RecordedRun
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 
@@ -125,4 +125,6 @@ class LakeBase:
         run_ids, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
         if not (run_ids == wanted).any():
             raise RunNotFoundError.nearest("run", wanted, run_ids)
+        from tracklake.lake.recorded_run import RecordedRun
+
         return RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)

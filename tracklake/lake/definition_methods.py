@@ -14,7 +14,6 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage.journal.clock import Clock
-from tracklake.tracking import edit_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,6 +131,8 @@ class DefinitionMethods(LakeBase):
         """Write a statement about the lake, or one project of it, later than all that was said before."""
         project = self._project if project is None else run_fields.check_project(project)
         newest = self._reader.snapshot().files["last"].dt.epoch("us").max()
+        from tracklake.tracking import edit_session
+
         edit_session.write_session(
             self._storage,
             run_id=LAKE_RUN,

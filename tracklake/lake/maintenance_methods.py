@@ -17,7 +17,6 @@ from tracklake.storage.journal.clock import Clock
 from tracklake.storage.read_only import ReadOnly
 from tracklake.storage.table import compaction, vacuum, versions
 from tracklake.storage.table.past_reader import PastReader
-from tracklake.tracking import edit_session
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,6 +138,8 @@ class MaintenanceMethods(LakeBase):
         newest = self._view.logged.files["last"].dt.epoch("us").max()
         clock = Clock(after=int(newest or 0))  # type: ignore[arg-type] # an Int64 column
         changes = [(kind, run_id, store(None, name=run_id)) for run_id in run_ids]
+        from tracklake.tracking import edit_session
+
         edit_session.write_session(self._storage, run_id=LAKE_RUN, project="", changes=changes, clock=clock)
         return len(run_ids)
 
