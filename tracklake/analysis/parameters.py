@@ -275,6 +275,16 @@ def _levels(words: Sequence[str | None], labels: Mapping[str, str]) -> tuple[tup
     return tuple(labels[word] for word in ordered), level
 
 
+def word_labels(words: pl.Series, values: pl.Series) -> dict[str, str]:
+    """Return the label of each exact text: without its quotes, unless it would then read like another value.
+
+    >>> word_labels(pl.Series(["'auto'", "null", "'null'"]), pl.Series([None, None, None]))
+    {"'auto'": 'auto', "'null'": "'null'", 'null': 'null'}
+    """
+    numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy() if values.dtype.is_numeric() else np.empty(0)
+    return dict(sorted(_labels(set(words.drop_nulls()), numbers).items()))
+
+
 def _labels(words: set[str], numbers: Floats) -> dict[str, str]:
     """Return the label of each word: a text without its quotes, unless it would read like another value."""
     plain = {word: word[1:-1] if word[:1] in "'\"" else word for word in words}

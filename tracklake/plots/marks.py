@@ -194,10 +194,11 @@ def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], c
         "labelOverlap": False, "labelFlush": False, "labelAngle": 0 if encodings.are_level(named) else -20,
         "labelColor": "#222",
     }  # fmt: skip
+    foot = min(-0.12, float(ticks["at"].min() or 0.0) - 0.03)  # type: ignore[arg-type] # places
     across = {"domain": [0, max(len(titles) - 1, 1)], "nice": False, "padding": 0}
     at = {
         "x": encodings.channel("axis", "Q", scale=across, axis=upright),
-        "y": encodings.channel("at", "Q", scale={"domain": [-0.12, 1.02], "nice": False}, axis=None),
+        "y": encodings.channel("at", "Q", scale={"domain": [foot, 1.02], "nice": False}, axis=None),
     }
     tips = [encodings.channel("run", "N"), *encodings.tips(data, {"color": color.title})]
     line = at | {"detail": encodings.channel("run", "N"), "tooltip": tips}

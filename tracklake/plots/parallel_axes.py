@@ -28,7 +28,7 @@ _NAMES = 12
 """Texts that have a place of their own on an axis."""
 _FEW = 7
 """Distinct numbers up to which an axis is labelled with them."""
-_MISSING_AT = -0.09
+_MISSING, _MISSING_AT = "missing", -0.09
 
 
 class Placed(NamedTuple):
@@ -38,7 +38,7 @@ class Placed(NamedTuple):
     ticks: list[tuple[float, str]]
 
 
-def placed(values: pl.Series) -> Placed:
+def placed(values: pl.Series, levels: pl.Series | None = None) -> Placed:
     """Place values along an axis: numbers linearly, or in logarithms where that reads better; text in its order.
 
     >>> placed(pl.Series([0.01, 0.1, 1.0])).at.round(3).to_list()
@@ -64,8 +64,22 @@ def placed(values: pl.Series) -> Placed:
         ((float(np.log(m) if log else m) - start) / span, label)
         for m, label in zip(marked, number_labels(marked), strict=True)
     ]
-    missing = [(_MISSING_AT, "missing")] if values.null_count() else []
-    return Placed(pl.Series((scaled - start) / span).fill_nan(None).fill_null(_MISSING_AT), ticks + missing)
+    at = pl.Series((scaled - start) / span).fill_nan(None)
+    below = _below(at, levels)
+    feet = {name: _MISSING_AT * (i + 1) for i, name in enumerate(_in_order(below))}
+    depths = below.replace_strict(feet, default=None, return_dtype=pl.Float64)
+    return Placed(at.zip_with(at.is_not_null(), depths), [*ticks, *((foot, name) for name, foot in feet.items())])
+
+
+def _below(at: pl.Series, levels: pl.Series | None) -> pl.Series:
+    """Return what stands in place of the number of each run that has none, null for the others."""
+    other = pl.Series([None] * len(at), dtype=pl.String) if levels is None else levels
+    return pl.select(pl.when(at.is_null()).then(other.fill_null(_MISSING))).to_series()
+
+
+def _in_order(names: pl.Series) -> list[str]:
+    """Return the names that stand below an axis, what is missing last."""
+    return sorted(names.drop_nulls().unique(), key=lambda name: (name == _MISSING, name))
 
 
 def _round_numbers(low: float, high: float, *, log: bool) -> list[float]:
@@ -94,7 +108,10 @@ def plot(frame: pl.DataFrame, titles: Mapping[str, str], *, axes: Sequence[str],
         return empty(
             title, notes=notes, because="no run has a finite number of it" if frame.height else "no run matches"
         )
-    laid = {axis: placed(rows[axis]) for axis in (*axes, "value")}
+    laid = {
+        axis: placed(rows[axis], rows[f"{axis}_level"] if f"{axis}_level" in rows.columns else None)
+        for axis in (*axes, "value")
+    }
     data, thinned = _lines(rows, laid)
     ticks = [(i, at, label) for i, axis in enumerate(laid.values()) for at, label in axis.ticks]
     tick_marks = pl.DataFrame(ticks, schema={"axis": pl.Int64, "at": pl.Float64, "label": pl.String}, orient="row")

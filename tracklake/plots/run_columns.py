@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.analysis import grouping
+from tracklake.analysis import grouping, parameters
 from tracklake.common import arguments
-from tracklake.display.labels import OTHER
+from tracklake.display.labels import ABSENT, OTHER
 from tracklake.plots import binning, scatter
 from tracklake.plots.encodings import OKABE_ITO, Legend
 from tracklake.schema.definitions import goal_of
@@ -43,10 +43,24 @@ class RunColumns:
         """
         full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
         rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
-        ready = {drawn: scatter.ready(name, rows[name]) for drawn, name in full.items()}
-        return pl.DataFrame({drawn: values for drawn, (_, values) in ready.items()}), {
-            d: title for d, (title, _) in ready.items()
-        }
+        words = grouping.words(self.table, rows["run_id"], list(full.values()))
+        columns: dict[str, pl.Series] = {}
+        titles: dict[str, str] = {}
+        for drawn, name in full.items():
+            values, levels = _exact(rows[name], words.get(name))
+            titles[drawn], columns[drawn] = scatter.ready(name, values)
+            titles[drawn] += self._statistic(name)
+            if levels is not None:
+                columns[f"{drawn}_level"] = levels
+        return pl.DataFrame(columns), titles
+
+    def _statistic(self, column: str) -> str:
+        """Say which statistic of a metric a bare column shows: its last value, where no other is defined."""
+        metric = column.removeprefix("summary.")
+        if metric == column or metric.startswith("_") or metric not in self.series.snapshot.metrics:
+            return ""
+        kinds = {k for d in self.table.summaries.definition(metric).values() if d is not None for k in d.kinds}
+        return f" ({', '.join(sorted(kinds)) or 'last'})"
 
     def keys(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return run_id and the columns of all runs, with what tells their exact values, oldest first.
@@ -106,3 +120,12 @@ class RunColumns:
         'summary.loss.max'
         """
         return self.table.names.resolve(name).name
+
+
+def _exact(values: pl.Series, words: pl.Series | None) -> tuple[pl.Series, pl.Series | None]:
+    """Return the numbers or names of a column, and what stands where a column of several kinds has no number."""
+    if words is None:
+        return values, None
+    labels = parameters.word_labels(words, values)
+    names = words.replace_strict(labels, default=None, return_dtype=pl.String)
+    return (values, names) if values.dtype.is_numeric() else (names.fill_null(ABSENT), None)

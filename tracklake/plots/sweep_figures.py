@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import group_keys, objectives
+from tracklake.analysis import group_keys, marginals, objectives
 from tracklake.common.text import number_of
 from tracklake.display.labels import named, short_name, value_label
 from tracklake.errors import DefinitionError
@@ -92,9 +92,11 @@ def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
 
 def _left_out(found: Comparison) -> list[str]:
     """Say how many runs have no number, and where centers are over different tasks."""
-    failed, runs = int(found.table["n_failed"].sum()), found.grouped.runs.height
+    of = found.grouped
+    failed, runs = int(found.table["n_failed"].sum()), of.runs.height
     name = short_name(found.grouped.objective.name)
     notes = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
+    notes += [f"{note}." for note in objectives.divergence(of.runs, of.objective, of.counting)]
     tasks = found.table.filter(pl.col("n") > 0)["n_tasks"]
     if tasks.n_unique() > 1:
         notes.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
@@ -119,6 +121,7 @@ def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
         _METHODS[method].format(quantile),
         f"From {number_of(used, 'run')}. Lines: 95% bootstrap interval; behind them each one's share of the total.",
         *(f"Which runs failed is told by {short_name(name)}." for name in table.filter(_blamed())["name"]),
+        *_divergence(sweep),
     ]
     return Plot(title, data=data, draw=partial(sweep_marks.bars, rows=rows, x=Axis("importance")), notes=notes)
 
@@ -137,16 +140,19 @@ def marginal(sweep: Sweep, name: str) -> Plot:
     title = f"{short_name(sweep.objective.name)} along {short_name(parameter.name)}"
     having = int(sweep.runs.filter(pl.Series(parameter.active))["value"].count())
     points = min(max(having // _RUNS, 4), 20)
-    per_value = sweep.marginal(name, points=points).rename({"choice" if parameter.choices else "value": "x"})
-    per_value = per_value.filter(pl.col("n") + pl.col("n_failed") > 0)
+    table = sweep.marginal(name, points=points)
+    names = _names(parameter, table)
+    is_named = bool(parameter.choices or parameter.levels)
+    per_value = table.with_columns(names.alias("x")).filter(pl.col("n") + pl.col("n_failed") > 0)
     if not per_value["n"].sum():
         return empty(title, because=_nothing(sweep.runs))
-    most_run = per_value.top_k(_CHOICES, by="n").sort("x") if parameter.choices else per_value
-    data = most_run.select("x", "n", "n_failed", "mean", "low", "high", "adjusted")
-    placed = _placed(parameter, sweep.runs).filter(_is_shown(parameter, most_run))
+    most_run = per_value.filter(pl.col("n").rank("ordinal", descending=True) <= _CHOICES) if is_named else per_value
+    data = most_run.select("x", "n", "n_failed", "n_diverged", "mean", "low", "high", "adjusted")
+    placed = _placed(sweep.runs, _values(parameter, names, points)).filter(_is_shown(most_run, is_named))
     runs = _thinned(placed.drop_nulls("value"), "x", "value")
-    lines = most_run.select("mean", "low", "high", "adjusted", "best")
-    y, beyond = _seen(sweep.objective.name, sweep.objective, lines, runs)
+    y, beyond = _seen(
+        sweep.objective.name, sweep.objective, most_run.select("mean", "low", "high", "adjusted", "best"), runs
+    )
     notes = [f"Grey: {_count(runs, placed['value'].count())}. Bands: 95% bootstrap interval of the mean."]
     if most_run.height < per_value.height:
         notes.append(f"Shown: the {_CHOICES} of {number_of(per_value.height, 'value')} with most runs.")
@@ -154,34 +160,57 @@ def marginal(sweep: Sweep, name: str) -> Plot:
     x = _along(parameter, placed["x"])
     alone = all(other.name == parameter.name for other in sweep.settings)
     draw = partial(sweep_marks.marginal, runs=runs, failed=failed, x=x, y=y, alone=alone)
-    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond])
+    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_divergence(sweep)])
+
+
+def _names(parameter: Parameter, table: pl.DataFrame) -> pl.Series:
+    """Return where each row of a marginal stands: a number, or a name where the parameter has values that are none."""
+    if parameter.choices:
+        return table["choice"]
+    if not parameter.levels:
+        return table["value"]
+    rows = table.select("choice", "low_edge", "high_edge").iter_rows()
+    return pl.Series([choice or _stretch(low, high) for choice, low, high in rows], dtype=pl.String)
+
+
+def _stretch(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g} .. {high:g}"
+
+
+def _values(parameter: Parameter, names: pl.Series | None = None, points: int = 0) -> pl.Series:
+    """Return the number or the name of each run, null where it has none; `names` are those of the bins."""
+    codes = pl.Series("x", parameter.codes, nan_to_null=True)
+    if parameter.levels and names is not None:
+        bins = pl.Series("x", marginals.bins_of(parameter, points))
+        place = pl.Series("x", bins.rank("dense").cast(pl.Int64) - 1 - int((bins < 0).any()))
+        return pl.select(pl.when(bins >= 0).then(names.gather(place.clip(0)))).to_series().alias("x")
+    if not parameter.choices:
+        return codes
+    return codes.replace_strict(range(len(parameter.choices)), parameter.choices, return_dtype=pl.String)
 
 
 def _along(parameter: Parameter, values: pl.Series) -> Axis:
     """Return the axis of a parameter; few numbers stand all at it."""
-    if parameter.choices:
+    if not values.dtype.is_numeric():
         return Axis(parameter.name)
     distinct = values.unique().sort().to_list()
     bounds = binning.around(values, log=parameter.log)
     return Axis(parameter.name, parameter.log, domain=bounds, ticks=tuple(distinct) if len(distinct) <= _FEW else ())
 
 
-def _values(parameter: Parameter) -> pl.Series:
-    """Return the number or the text of each run, null where it has none."""
-    codes = pl.Series("x", parameter.codes, nan_to_null=True)
-    if not parameter.choices:
-        return codes
-    return codes.replace_strict(range(len(parameter.choices)), parameter.choices, return_dtype=pl.String)
-
-
-def _placed(parameter: Parameter, runs: pl.DataFrame) -> pl.DataFrame:
+def _placed(runs: pl.DataFrame, x: pl.Series) -> pl.DataFrame:
     """Return x, value, failed, and beside: where among the dots of one name each lies."""
     beside = (pl.int_range(pl.len()) * binning.GOLDEN % 1).alias("beside")
-    return runs.select(_values(parameter), "value", "failed").drop_nulls("x").with_columns(beside)
+    return runs.select(x, "value", "failed").drop_nulls("x").with_columns(beside)
 
 
-def _is_shown(parameter: Parameter, shown: pl.DataFrame) -> pl.Expr:
-    return pl.col("x").is_in(shown["x"].implode()) if parameter.choices else pl.lit(value=True)
+def _is_shown(drawn: pl.DataFrame, is_named: bool) -> pl.Expr:  # noqa: FBT001 - numbers are all shown
+    return pl.col("x").is_in(drawn["x"].implode()) if is_named else pl.lit(value=True)
+
+
+def _divergence(sweep: Sweep) -> list[str]:
+    """Say how many runs diverged, and how they count."""
+    return [f"{note}." for note in objectives.divergence(sweep.runs, sweep.objective, sweep.counting)]
 
 
 def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
@@ -206,7 +235,9 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     notes = [f"Blue: {number_of(best.height, 'run')} of {fronts.height:,} that no other beats in both."]
     notes += [f"Not drawn: {number_of(lost, 'run')} of {len(sweep):,}, failed or without both."] if lost else []
     draw = partial(sweep_marks.front, x=axes["x"], y=axes["y"], rising=sides["x"].goal == "max")
-    return Plot(title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=notes)
+    return Plot(
+        title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=[*notes, *_divergence(sweep)]
+    )
 
 
 def parallel(sweep: Sweep) -> Plot:
@@ -223,10 +254,20 @@ def parallel(sweep: Sweep) -> Plot:
         return empty(f"{short_name(sweep.objective.name)} by its parameters", because="no parameter varies")
     ready = [scatter.ready(p.name, _values(p)) for p in chosen]
     axes = {f"axis_{i}": values for i, (_, values) in enumerate(ready)}
-    frame = pl.DataFrame({"run": sweep.runs["run_id"], **axes, "value": sweep.runs["value"]})
+    levels = {f"axis_{i}_level": _levels(p) for i, p in enumerate(chosen) if p.levels}
+    frame = pl.DataFrame({"run": sweep.runs["run_id"], **axes, **levels, "value": sweep.runs["value"]})
     names = {f"axis_{i}": name for i, (name, _) in enumerate(ready)}
     titles = names | {"value": short_name(sweep.objective.name)}
-    return parallel_axes.plot(frame, titles, axes=list(axes), goal=sweep.objective.goal)
+    plot = parallel_axes.plot(frame, titles, axes=list(axes), goal=sweep.objective.goal)
+    plot.notes += tuple(_divergence(sweep))
+    return plot
+
+
+def _levels(parameter: Parameter) -> pl.Series:
+    """Return what each run has in place of a number, null where it has one."""
+    level = pl.Series(parameter.level, dtype=pl.Int64)
+    labels = dict(enumerate(parameter.levels))
+    return level.replace_strict(labels, default=None, return_dtype=pl.String)
 
 
 def _thinned(points: pl.DataFrame, x: str, y: str) -> pl.DataFrame:
