@@ -14,12 +14,12 @@ from processes import output
 from rich.console import Console
 
 import tracklake as tl
-from tracklake.cli import demo
+from tracklake.cli import demo, demo_sweep
 
-SMALL = [demo.SWEEP[0], demo.SWEEP[-1], demo.DIVERGING]
+SMALL = [demo_sweep.SWEEP[0], demo_sweep.SWEEP[-1], demo_sweep.DIVERGING]
 
 
-def run_demo(directory: Path, configurations: Sequence[demo.Configuration], *, seeds: int, epochs: int) -> str:
+def run_demo(directory: Path, configurations: Sequence[demo_sweep.Configuration], *, seeds: int, epochs: int) -> str:
     console = Console(file=io.StringIO(), width=80)
     demo.demo(str(directory), configurations=configurations, seeds=seeds, epochs=epochs, console=console)
     return console.file.getvalue()
@@ -43,14 +43,14 @@ def lake(first: str, place: Path) -> tl.Lake:
 
 def test_the_whole_sweep():
     """The demo trains at least 24 configurations, each under its own name, and one more that diverges."""
-    assert len({point.name for point in demo.SWEEP}) == 24
-    assert demo.DIVERGING not in demo.SWEEP
+    assert len({point.name for point in demo_sweep.SWEEP}) == 24
+    assert demo_sweep.DIVERGING not in demo_sweep.SWEEP
 
 
 def test_logs_every_epoch(lake: tl.Lake):
     """Every epoch of a run that learns is there, with the loss and accuracy of each part."""
     runs = lake.runs(project="digits", where="state = 'finished'")
-    history = lake.history(demo.METRICS, runs=runs)
+    history = lake.history(demo_sweep.METRICS, runs=runs)
     assert history.height == 4 * 8 * 6
     assert history["step"].max() == 7
 
@@ -99,7 +99,7 @@ def test_next_things_work_when_pasted(lake: tl.Lake, place: Path, first: str, nu
 def test_second_time_adds(first: str, place: Path):
     """Run twice it adds runs, with seeds that were not there, and says so."""
     assert "were there" not in first
-    second = run_demo(place, [demo.SWEEP[0]], seeds=1, epochs=1)
+    second = run_demo(place, [demo_sweep.SWEEP[0]], seeds=1, epochs=1)
     assert "6 runs were there; 1 added, with seeds from 2." in second
     assert sorted(set(tl.open(str(place)).runs()["config.seed"])) == [0, 1, 2]
 
@@ -118,10 +118,20 @@ def test_without_scikit_learn(tmp_path: Path):
 def test_a_worker_trains_with_one_thread():
     """The linear algebra of a worker is held to one thread in a process that had loaded none of it before."""
     script = """
-    from tracklake.cli import demo
-    demo._one_thread()
-    demo.digits()
+    from tracklake.cli import demo, demo_sweep
+    demo_sweep._one_thread()
+    demo_sweep.digits()
     from threadpoolctl import threadpool_info
     print({library["num_threads"] for library in threadpool_info()})
     """
     assert output(script) == "{1}"
+
+
+def test_readme_shows_the_table_that_the_demo_prints(first: str):
+    """README's excerpt has the demo's header and configurations; its numbers are those of one version of sklearn."""
+    readme = (Path(tl.__file__).parents[1] / "README.md").read_text()
+    title, header, *rows = readme.split("The demo prints")[1].split("```text\n")[1].split("```")[0].splitlines()
+    assert title.replace("8 of 25", "3 of 3") in first
+    assert header.split() in [line.split() for line in first.splitlines()]
+    assert {row.split()[0] for row in rows} <= {point.name for point in demo_sweep.SWEEP}
+    assert all(re.fullmatch(r"\S+ +3( +0\.\d{4} ± 0\.\d{4}){2}( +\d+){3}", row) for row in rows)

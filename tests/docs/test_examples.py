@@ -9,15 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "tracklake"
 WITHOUT = {
-    "cli/demo": {
-        "demo",
-        "digits",
-        "measure",
-        "report",
-        "train",
-        "train_all",
-        "tree",
-    },  # tests/cli/test_demo.py
+    "cli/demo": {"demo", "report", "tree"},  # tests/cli/test_demo.py
+    "cli/demo_sweep": {"digits", "measure", "train", "train_all"},  # likewise
     "analysis/stats/fanova": {"boxes", "forest"},  # of a fitted forest
     "analysis/importance": {"permuted"},  # likewise
     "plots/figure": {"start_engine"},  # a thread, and nothing to see

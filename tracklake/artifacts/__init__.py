@@ -5,6 +5,8 @@ never make one number; its files lie under the lake's `files/` by their SHA-256.
 the versions.
 
 - `artifact`: an artifact as a script sees it: files are added, it is logged, found, and downloaded.
+- `artifact_file`: one file of an artifact: of a version that was logged, and as an entry of its manifest.
+- `artifact_version`: what a version says of itself: its name, aliases and size, the run that logged it, its users.
 - `manifest`: what a version holds, as it is stored.
 - `repository`: the versions of the artifacts of a lake: log, find, alias.
 """

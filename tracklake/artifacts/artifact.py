@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tracklake.artifacts.artifact_file import ArtifactFile, entry_of
+from tracklake.artifacts.artifact_version import ArtifactVersion
 from tracklake.artifacts.manifest import Entry, Manifest
-from tracklake.artifacts.media.content import digest, save_file
+from tracklake.artifacts.media.content import digest
 from tracklake.artifacts.media.media import Media
 from tracklake.artifacts.media.tables import Table
 from tracklake.artifacts.repository import Repository, check_name
@@ -19,56 +20,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tracklake.storage.backend import Storage
 
-
-class ArtifactFile:
-    """One file of an artifact that was logged.
-
-    >>> with tl.init() as run:
-    ...     artifact = tl.Artifact("notes", type="text")
-    ...     with artifact.new_file("a.txt") as file:
-    ...         _ = file.write("hello")
-    ...     run.log_artifact(artifact).files()
-    [ArtifactFile('a.txt', 5 bytes)]
-    """
-
-    def __init__(self, name: str, entry: Entry, lake: Storage | None) -> None:
-        self.name = self.path = name
-        self.size = entry.size
-        self.digest = entry.sha256
-        self.ref = entry.reference or None
-        self._entry, self._lake = entry, lake
-
-    def download(self, root: str | os.PathLike[str] | None = None, **_: object) -> str:
-        """Copy it under a folder and return the path; without one, return where it lies in the lake.
-
-        >>> with tl.init() as run:
-        ...     artifact = tl.Artifact("notes", type="text")
-        ...     with artifact.new_file("a.txt") as file:
-        ...         _ = file.write("hello")
-        ...     run.log_artifact(artifact).get_entry("a.txt").download("copy")
-        'copy/a.txt'
-        """
-        if self.ref is not None:
-            raise ArtifactError(
-                f"{self.name!r} is a reference to {self.ref!r}: the lake does not hold it; fetch it there"
-            )
-        if root is None:
-            return str(self._path())
-        target = Path(root, self.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._path(), target)
-        return str(target)
-
-    def _path(self) -> Path:
-        return Path(self._entry.path) if self._lake is None else self._lake.fetch(self._entry.path)
-
-    def __repr__(self) -> str:
-        return f"ArtifactFile({self.name!r}, {self.size} bytes)"
-
-
-class Artifact:
+class Artifact(ArtifactVersion):
     """A named, versioned set of files by content.
 
     Make one, add files, and log it: `run.log_artifact(artifact, aliases=["best"])`; its version is v0, v1, ... What is
@@ -105,8 +58,8 @@ class Artifact:
         self.ttl: object = None
         self._sources: dict[str, Path | Media | Entry] = {}
         self._scratch: list[tempfile.TemporaryDirectory[str]] = []
-        self._repository: Repository | None = None
-        self._manifest: Manifest | None = None
+        self._repository = None
+        self._manifest = None
 
     @classmethod
     def stored(cls, manifest: Manifest, repository: Repository) -> Artifact:
@@ -119,115 +72,6 @@ class Artifact:
         artifact = cls(manifest.name, manifest.type, manifest.description, manifest.metadata)
         artifact._manifest, artifact._repository = manifest, repository
         return artifact
-
-    @property
-    def name(self) -> str:
-        """The name, with the version once it is logged.
-
-        >>> Artifact("model", type="model").name
-        'model'
-        """
-        return self._base_name if self._manifest is None else f"{self._base_name}:{self.version}"
-
-    @property
-    def version(self) -> str:
-        """The version: "v0", "v1", ... Raises ArtifactError before it is logged.
-
-        >>> Artifact("model", type="model").version
-        Traceback (most recent call last):
-        tracklake.errors.ArtifactError: artifact 'model' was not logged yet: run.log_artifact(artifact) does
-        """
-        return f"v{self._logged.version}"
-
-    @property
-    def aliases(self) -> list[str]:
-        """The aliases that name this version now, `latest` among them if it is that.
-
-        >>> with tl.init() as run:
-        ...     run.log_artifact(Artifact("data", type="set"), aliases=["raw"]).aliases
-        ['latest', 'raw']
-        """
-        of, repository = self._logged, self._lake
-        latest = repository.numbers(of.project, of.name)[-1] == of.version
-        named = [a for a, version in repository.aliases(of.project, of.name).items() if version == of.version]
-        return (["latest"] if latest else []) + named
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 over names and contents of its files. Raises ArtifactError before it is logged.
-
-        >>> with tl.init() as run:
-        ...     len(run.log_artifact(Artifact("data", type="set")).digest)
-        64
-        """
-        return self._logged.digest
-
-    @property
-    def size(self) -> int:
-        """The bytes of its files. Raises ArtifactError before it is logged.
-
-        >>> with tl.init() as run:
-        ...     run.log_artifact(Artifact("data", type="set")).size
-        0
-        """
-        return self._logged.size
-
-    @property
-    def id(self) -> str:
-        """Project, name and version.
-
-        >>> with tl.init("digits") as run:
-        ...     run.log_artifact(Artifact("data", type="set")).id
-        'digits/data:v0'
-        """
-        return self.qualified_name
-
-    @property
-    def qualified_name(self) -> str:
-        """Project, name and version, as `id`.
-
-        >>> with tl.init("digits") as run:
-        ...     run.log_artifact(Artifact("data", type="set")).qualified_name
-        'digits/data:v0'
-        """
-        return f"{self._logged.project}/{self.name}"
-
-    @property
-    def project(self) -> str:
-        """The project of the run that logged it.
-
-        >>> with tl.init("digits") as run:
-        ...     run.log_artifact(Artifact("data", type="set")).project
-        'digits'
-        """
-        return self._logged.project
-
-    @property
-    def created_at(self) -> str:
-        """When it was logged: UTC, ISO 8601.
-
-        >>> with tl.init() as run:
-        ...     run.log_artifact(Artifact("data", type="set")).created_at[4]
-        '-'
-        """
-        return self._logged.created_at
-
-    @property
-    def state(self) -> str:
-        """COMMITTED once it is logged, else PENDING.
-
-        >>> Artifact("model", type="model").state
-        'PENDING'
-        """
-        return "PENDING" if self._manifest is None else "COMMITTED"
-
-    def is_draft(self) -> bool:
-        """Tell whether it was not logged yet.
-
-        >>> Artifact("model", type="model").is_draft()
-        True
-        """
-        return self._manifest is None
 
     def add_file(
         self, local_path: str | os.PathLike[str], name: str | None = None, policy: str | None = None, **_: object
@@ -315,7 +159,7 @@ class Artifact:
         'v0'
         """
         lake = repository.storage
-        entries = {name: _stored(source, lake) for name, source in self._sources.items()}
+        entries = {name: entry_of(source, lake=lake) for name, source in self._sources.items()}
         draft = Manifest(self._base_name, self.type, project, -1, entries, self.metadata, self.description, run_id)
         self._manifest, self._repository = repository.log(draft, aliases=aliases), repository
         for scratch in self._scratch:
@@ -455,54 +299,9 @@ class Artifact:
         draft = self._logged._replace(name=check_name(name), project=before[-1] if before else self._logged.project)
         return Artifact.stored(self._lake.log(draft, aliases=aliases or ()), self._lake)
 
-    def logged_by(self) -> str | None:
-        """Return the id of the run that logged it.
-
-        >>> with tl.init(id="r1") as run:
-        ...     run.log_artifact(Artifact("data", type="set")).logged_by()
-        'r1'
-        """
-        return self._logged.run_id
-
-    def used_by(self) -> list[str]:
-        """Return the ids of the runs that use it.
-
-        >>> with tl.init(id="r1") as run:
-        ...     _ = run.log_artifact(Artifact("data", type="set"))
-        ...     run.use_artifact("data").used_by()
-        ['r1']
-        """
-        return self._lake.users(self._logged)
-
-    def __repr__(self) -> str:
-        return f"<Artifact {self.name if self._manifest is None else self.id}>"
-
-    @property
-    def _logged(self) -> Manifest:
-        if self._manifest is None:
-            raise self._not_logged()
-        return self._manifest
-
-    @property
-    def _lake(self) -> Repository:
-        if self._repository is None:
-            raise self._not_logged()
-        return self._repository
-
-    def _not_logged(self) -> ArtifactError:
-        return ArtifactError(f"artifact {self._base_name!r} was not logged yet: run.log_artifact(artifact) does")
-
     def _add(self, name: str, source: Path | Media | Entry) -> None:
         if self._manifest is not None:
             raise ArtifactError(f"artifact {self.name!r} is logged: make a new one to add files")
         if name.startswith("/") or ".." in name.split("/") or not name:
             raise ArtifactError(f"{name!r} is no name of a file in an artifact; names are relative, without '..'")
         self._sources[name] = source
-
-
-def _stored(source: Path | Media | Entry, lake: Storage) -> Entry:
-    if isinstance(source, Entry):
-        return source
-    if isinstance(source, Media):
-        return Entry(*source.save(lake), type_name=source.type_name)
-    return Entry(*save_file(source, lake=lake))

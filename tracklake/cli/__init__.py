@@ -4,7 +4,8 @@
 - `ask`: commands that read: runs, show, history, sql, query, describe.
 - `base`: what all commands share: the group, the lake's option, and errors as one line.
 - `bring_in`: the command `import`: bring in what other tools left behind.
-- `demo`: `tracklake demo`: a real sweep on scikit-learn's digits, logged and read through the public API alone.
+- `demo`: `tracklake demo`: trains a real sweep, and prints what the lake knows of it through the public API alone.
+- `demo_sweep`: the sweep that the demo trains: configurations, the digits, and one run of them logged epoch by epoch.
 - `edit`: commands that edit metadata of metrics and runs, never what was logged: define, derive, alias, tag.
 - `launch`: commands that launch: agent, the life of a sweep, and wrap.
 - `maintain`: commands that maintain a lake: demo, refresh, check, export, completion.
