@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tracklake.artifacts.media.tables import Table
     from tracklake.integrations.wandb_api.api import Api
     from tracklake.integrations.wandb_standin.offline import AlertLevel
-    from tracklake.lake.lake import Lake, open  # noqa: A004 - tl.open is the public name
+    from tracklake.lake.lake import Lake
+    from tracklake.lake.opening import open  # noqa: A004 - tl.open is the public name
     from tracklake.schema.histogram import Histogram
     from tracklake.sweeping.launching.agent import agent
     from tracklake.sweeping.launching.create import sweep
@@ -180,9 +181,9 @@ def __getattr__(name: str) -> Any:
     if name in ("config", "summary"):
         return _BeforeInit() if _open_runs.current is None else getattr(_current(), name)
     if name in ("Lake", "open"):
-        from tracklake.lake import lake
+        from tracklake.lake import opening
 
-        return getattr(lake, name)
+        return getattr(opening, name)
     from tracklake.integrations.wandb_standin import names
 
     return names.notebook() if name == "load_ipython_extension" else names.resolve(name)

@@ -7,11 +7,13 @@
   `Lake`.
 - `describe`: what is in a lake, in one screen: its runs, projects, metrics with their coverage, definitions, files.
 - `export`: what a lake holds as plain files, for tools that know nothing of a lake.
+- `federated_lake`: several lakes, read as one; what changes runs goes to the lake in which they lie.
 - `foreign_export`: runs in the forms of other tools: an MLflow file store, TensorBoard's event files, W&B's JSON.
 - `import_methods`: what a lake brings in of other tools; a part of `Lake`.
 - `integrity`: health: what of the promises can be verified on disk is, and told in words.
 - `lake`: the lake: everything a reader asks of it.
 - `maintenance_methods`: what keeps a lake fast and small, and its past: compaction, vacuum, versions, deleted runs.
+- `opening`: opening: which places are meant, and whether they are one lake or several.
 - `page_methods`: what a lake shows in a browser, and reports; a part of `Lake`.
 - `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
 - `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.

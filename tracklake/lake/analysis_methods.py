@@ -252,7 +252,15 @@ class AnalysisMethods(LakeBase):
         """
         from tracklake.sweeping.records import sweeps_of
 
-        return sweeps_of(self._storage)
+        return sorted(sweep for storage in self._storages for sweep in sweeps_of(storage))
+
+    def _sweep_records(self, sweep_id: str) -> SweepRecords:
+        """Return what is known of a launched sweep."""
+        from tracklake.sweeping.records import SweepRecords, sweeps_of
+
+        storages = self._storages
+        has_it = (storage for storage in storages if len(storages) > 1 and sweep_id in sweeps_of(storage))
+        return SweepRecords.open(next(has_it, storages[0]), sweep_id)
 
     def sweep(
         self,
@@ -288,9 +296,7 @@ class AnalysisMethods(LakeBase):
 
         _need("scipy")
         if sweep_id is not None:
-            from tracklake.sweeping.records import SweepRecords
-
-            launched = SweepRecords.open(self._storage, sweep_id)
+            launched = self._sweep_records(sweep_id)
             runs = launched.run_ids() if runs is None else runs
             metric, goal = _judged_by(launched, metric, goal)
         if metric is None:

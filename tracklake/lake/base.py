@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.common import arguments
 from tracklake.errors import QueryError, RunNotFoundError
-from tracklake.query import derived_snapshot, run_filter
+from tracklake.query import derived_snapshot, run_filter, system_history
 from tracklake.query.history import SeriesTable
 from tracklake.query.project_snapshot import of_project
 from tracklake.query.run_table import RunTable
@@ -21,9 +21,12 @@ from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    import polars as pl
 
     from tracklake.lake.recorded_run import RecordedRun
+    from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 
@@ -58,23 +61,43 @@ class LakeBase:
         sql_seconds: float | None = None,
     ) -> None:
         limits = Limits.of(sql_memory, sql_seconds)
-        connect = layout.create if create else layout.open_existing
-        self._storage = connect(layout.root_of(root), options=storage_options)
+        self._storage = self._connect(root, create=create, options=storage_options)
         self._project = None if project is None else arguments.text("project", project)
         self._logged: SnapshotView | None = None
         self._views: dict[str | None, View] = {}
         self._engine = Engine(limits)
         self._queries = named_queries.folders_of(queries)
 
+    def _connect(
+        self, root: os.PathLike[str] | str | None, *, create: bool, options: Mapping[str, str] | None
+    ) -> Storage:
+        """Return the place of the lake: one that is there, or a new one."""
+        connect = layout.create if create else layout.open_existing
+        return connect(layout.root_of(root), options=options)
+
+    @property
+    def _storages(self) -> list[Storage]:
+        """The place of the lake; those of all, where several are read as one."""
+        return [self._storage]
+
+    def _place_of(self, run_id: str) -> tuple[Storage, str]:
+        """Return where a run lies, and its id there."""
+        return self._storage, run_id
+
+    def _system_samples(self, run_ids: Collection[str] | None) -> pl.DataFrame:
+        """Return the system metrics of these runs; see `system_history.samples`."""
+        return system_history.samples(self._storage, run_ids)
+
     def _reopened(self) -> Self:
         """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
         other = copy.copy(self)
         vars(other).pop("_reader", None)
-        vars(other).update(_newest=None, _engine=Engine())
+        vars(other).update(_logged=None, _views={}, _engine=Engine())
         return other
 
     @cached_property
     def _reader(self) -> SnapshotReader:
+        """What takes snapshots."""
         return SnapshotReader(self._storage)
 
     @property
@@ -127,4 +150,5 @@ class LakeBase:
             raise RunNotFoundError.nearest("run", wanted, run_ids)
         from tracklake.lake.recorded_run import RecordedRun
 
-        return RecordedRun(wanted, storage=self._storage, table=lambda: self._view.runs)
+        storage, stored_id = self._place_of(wanted)
+        return RecordedRun(wanted, storage=storage, table=lambda: self._view.runs, stored_id=stored_id)

@@ -11,6 +11,8 @@ from tracklake.sql import views
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
 
@@ -52,11 +54,11 @@ class Description(NamedTuple):
         return self._asdict() | {name: frame.to_dicts() for name, frame in frames.items()}
 
 
-def describe(table: RunTable, storage: Storage) -> Description:
-    """Describe the lake of one snapshot.
+def describe(table: RunTable, storages: Sequence[Storage]) -> Description:
+    """Describe the lake of one snapshot, or the lakes that are read as one.
 
     >>> lake = example()
-    >>> found = describe(lake._view.runs, lake._storage)
+    >>> found = describe(lake._view.runs, [lake._storage])
     >>> found.runs, found.points, found.pending_points
     (2, 12, 12)
     """
@@ -82,8 +84,12 @@ def describe(table: RunTable, storage: Storage) -> Description:
         partitions=len(snapshot.version.partitions),
         pending_journals=snapshot.live_points["session"].n_unique(),
         pending_points=snapshot.live_points.height,
-        bytes=sum(entry.size for folder, suffix in FILES.items() for entry in storage.list(folder, suffix=suffix)),
+        bytes=sum(map(_size, storages)),
     )
+
+
+def _size(storage: Storage) -> int:
+    return sum(entry.size for folder, suffix in FILES.items() for entry in storage.list(folder, suffix=suffix))
 
 
 def _defined(table: RunTable, metric: str) -> str | None:

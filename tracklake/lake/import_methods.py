@@ -72,7 +72,7 @@ class ImportMethods(LakeBase):
         """
         from tracklake.lake import transfer
 
-        theirs = other if isinstance(other, LakeBase) else type(self)(other)
+        theirs = other if isinstance(other, LakeBase) else LakeBase(other)
         snapshot, storage = theirs._reader.snapshot(), theirs._storage  # noqa: SLF001 - of its own class
         return transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
 
@@ -87,7 +87,7 @@ class ImportMethods(LakeBase):
         """
         from tracklake.lake import transfer
 
-        theirs = other if isinstance(other, LakeBase) else type(self)(other)
+        theirs = other if isinstance(other, LakeBase) else LakeBase(other)
         return transfer.difference(self._reader.snapshot(), theirs._reader.snapshot())  # noqa: SLF001
 
     def import_from(

@@ -142,7 +142,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
             if x is not None or downsample is not None or raw:
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view_of(project).runs.ids(runs=runs, where=where)
-            return system_history.history(self._storage, names, runs=ids, steps=steps, shape=shape)
+            return system_history.shaped(self._system_samples(ids), names, steps=steps, shape=shape)
         return self._view_of(project).series.read(
             names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
         )
@@ -246,41 +246,3 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
 
     def _repr_html_(self) -> str:
         return reprs.lake_html(self._view.series, self._storage.location)
-
-
-def open(  # noqa: A001 - tl.open
-    root: os.PathLike[str] | str | None = None,
-    *,
-    create: bool = False,
-    queries: Sequence[os.PathLike[str] | str] = (),
-    storage_options: Mapping[str, str] | None = None,
-    project: str | None = None,
-    sql_memory: str | None = None,
-    sql_seconds: float | None = None,
-) -> Lake:
-    """Open a lake for reading: a folder or a URL (s3://, gs://, az://), else $TRACKLAKE_DIR, else ./lake.
-
-    With `project` every answer is of that project, as if the lake held no other run. `sql_memory` (such as "4 GB") and
-    `sql_seconds` bound a query in SQL, by default $TRACKLAKE_SQL_MEMORY, else half of the machine's memory, and
-    $TRACKLAKE_SQL_SECONDS, else 600.
-
-    `queries` are folders of .sql files of yours, beside those of $TRACKLAKE_QUERIES. `storage_options` are those of the
-    package obstore for a URL ("access_key_id", "endpoint", ...); without them credentials come from the environment,
-    and they are never written anywhere. Raises LakeError if there is no lake (create=True makes an empty one), or if a
-    newer version wrote it.
-
-    >>> open("nowhere")
-    Traceback (most recent call last):
-    tracklake.errors.LakeError: there is no lake at nowhere: log a run with tracklake.init(dir='nowhere'), or ...
-    >>> open("nowhere", create=True).runs().height
-    0
-    """
-    return Lake(
-        root,
-        create=create,
-        queries=queries,
-        storage_options=storage_options,
-        project=project,
-        sql_memory=sql_memory,
-        sql_seconds=sql_seconds,
-    )

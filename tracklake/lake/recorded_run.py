@@ -39,8 +39,11 @@ class RecordedRun:
     ('finished', {'lr': 0.1}, 0.75)
     """
 
-    def __init__(self, run_id: str, *, storage: Storage, table: Callable[[], RunTable]) -> None:
+    def __init__(
+        self, run_id: str, *, storage: Storage, table: Callable[[], RunTable], stored_id: str | None = None
+    ) -> None:
         self.id = run_id
+        self._stored_id = stored_id or run_id
         self.storage = storage
         """Where the lake lies."""
         self.summary = Summary(
@@ -247,7 +250,7 @@ class RecordedRun:
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
         write_session(
             self.storage,
-            run_id=self.id,
+            run_id=self._stored_id,
             project=self.project,
             changes=changes,
             clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type]

@@ -158,4 +158,4 @@ class SqlMethods(LakeBase):
         """
         from tracklake.lake import describe
 
-        return describe.describe(self._view_of(project).runs, self._storage)
+        return describe.describe(self._view_of(project).runs, self._storages)

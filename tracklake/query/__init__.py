@@ -9,6 +9,8 @@
   nothing else.
 - `derivations`: metrics that are not logged but said in the lake, as an expression over others or as another name.
 - `derived_snapshot`: derived metrics at read time: a snapshot in which derivations are metrics like any others.
+- `federated_snapshot`: several snapshots as one: the runs of several lakes side by side, each summarized as in its own
+  lake.
 - `history`: history of many runs as frames: long, wide, and each run's row at its best step.
 - `project_snapshot`: a snapshot of one project: as if the lake held no other run.
 - `quality`: what is wrong with a run, told from its history: divergence, plateaus, gaps, noise.

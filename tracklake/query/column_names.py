@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _ALWAYS = frozenset(("count", "first", "last"))
 """Kinds of summaries that every series with a value has."""
 BASE = ("run_id", "project", "name", "group", "job_type", "state", "created_at", "runtime", "tags", "notes")
+LAKE = "lake"
+"""The field that tells the lakes of runs apart, where several are read as one."""
 IS_NAN = ".is_nan"
 """What follows a column's name in that of the column which tells where it is NaN."""
 _TEXT = ".text"
@@ -48,6 +50,8 @@ class ColumnNames:
         self.summaries = summaries
         self._config = config
         self._config_names = config["column"].unique().sort().to_list()
+        self.base = ("run_id", LAKE, *BASE[1:]) if summaries.snapshot.lake_of_run else BASE
+        """The fields that every run has."""
 
     @cached_property
     def available(self) -> list[str]:
@@ -58,7 +62,7 @@ class ColumnNames:
         ('run_id', ['config.lr', 'summary.acc', 'summary.loss', ...])
         """
         entries = [f"summary.{key}" for key in self.summaries.entry_keys if not key.startswith("_")]
-        return [*BASE, *self._config_names, *entries, *self._defined(None)]
+        return [*self.base, *self._config_names, *entries, *self._defined(None)]
 
     @cached_property
     def taken(self) -> set[str]:
@@ -120,7 +124,7 @@ class ColumnNames:
         >>> names.find("config.lr").config, names.find("lr"), names.find("config.lr.is_nan").part
         ('config.lr', None, 'is_nan')
         """
-        if name in BASE or name.startswith(quality.PREFIX):
+        if name in self.base or name.startswith(quality.PREFIX):
             return ColumnRef(name)
         for part, suffix in ((None, ""), ("text", _TEXT), ("is_nan", IS_NAN)):
             if not name.endswith(suffix):
@@ -189,7 +193,7 @@ class ColumnNames:
         ['config.lr', 'summary.acc', 'summary.loss']
         """
         configured = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
-        return [*BASE, *(name for name in self._config_names if name in configured), *self._defined(run_ids)]
+        return [*self.base, *(name for name in self._config_names if name in configured), *self._defined(run_ids)]
 
     def is_better_high(self, name: str) -> bool:
         """Tell whether a column shows a measure of which every definition says that more of it is better.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _STAMPED = (pl.col("ts").to_physical(), "session", "text")
 _Stamped = tuple[int, int, str]
 """When a definition was made (microseconds), by which session, and its text."""
+_Scope = tuple[str, str]
+"""A lake ("" where only one is read) and a project ("" for all)."""
 
 
 class Defined(NamedTuple):
@@ -48,13 +50,13 @@ def of_runs(snapshot: SnapshotView, runs: pl.DataFrame) -> Defined:
     [('slow', 0), ('fast', 0)]
     """
     statements = snapshot.statements_of(StatementKind.DEFINE)
-    by_project = _lake_definitions(snapshot, statements.filter(pl.col("run_id") == LAKE_RUN))
+    by_scope = _lake_definitions(snapshot)
     own = _definitions_by_run(statements.filter(pl.col("run_id") != LAKE_RUN))
-    everywhere = by_project.get("", [])
     groups: dict[tuple[str, ...], int] = {}
     group_of_run = []
     for run_id, project in runs.select("run_id", "project").iter_rows():
-        texts = _in_order(by_project.get(project, everywhere), own.get(run_id, []))
+        of_lake = _in_scope(by_scope, snapshot.lake_of_run.get(run_id, ""), project)
+        texts = _in_order(of_lake, own.get(run_id, []))
         group_of_run.append(groups.setdefault(texts, len(groups)))
     sets = [Definitions([Statement.from_json(text) for text in texts]) for texts in groups]
     return Defined(runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
@@ -68,16 +70,22 @@ def of_lake(snapshot: SnapshotView, project: str) -> Definitions:
     >>> of_lake(lake._view.runs.snapshot, "example")["loss"].goal
     'min'
     """
-    by_project = _lake_definitions(snapshot, snapshot.statements_of(StatementKind.DEFINE, run_id=LAKE_RUN))
-    texts = _in_order(by_project.get(project, by_project.get("", [])), [])
+    texts = _in_order(_in_scope(_lake_definitions(snapshot), "", project), [])
     return Definitions(map(Statement.from_json, texts))
 
 
-def _lake_definitions(snapshot: SnapshotView, statements: pl.DataFrame) -> dict[str, list[_Stamped]]:
-    """Return the lake's own definitions by project; under "" those for every project, which the others include."""
-    scope = dict(snapshot.sessions.select("session", "project").iter_rows())
-    rows = [(scope[row[1]], row) for row in statements.select(_STAMPED).iter_rows()]
-    return {project: [row for where, row in rows if where in ("", project)] for project in {"", *dict(rows)}}
+def _lake_definitions(snapshot: SnapshotView) -> dict[_Scope, list[_Stamped]]:
+    """Return the lakes' own definitions by scope; those for one project include those for all."""
+    statements = snapshot.statements_of_lakes(StatementKind.DEFINE).select("lake", "scope", *_STAMPED)
+    rows = [((lake, project), stamped) for lake, project, *stamped in statements.iter_rows()]
+    return {
+        (lake, project): [tuple(row) for (of, where), row in rows if of == lake and where in ("", project)]
+        for lake, project in {*dict(rows), *((lake, "") for (lake, _), _ in rows)}
+    }
+
+
+def _in_scope(by_scope: dict[_Scope, list[_Stamped]], lake: str, project: str) -> list[_Stamped]:
+    return by_scope.get((lake, project), by_scope.get((lake, ""), []))
 
 
 def _definitions_by_run(statements: pl.DataFrame) -> dict[str, list[_Stamped]]:

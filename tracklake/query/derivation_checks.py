@@ -8,7 +8,7 @@ import polars as pl
 
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, is_column
+from tracklake.query.derivations import Derivation, Derivations, Scope, is_column
 from tracklake.query.derived_snapshot import applied, inputs_of
 from tracklake.schema import naming, statistics
 
@@ -36,7 +36,7 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         raise DefinitionError(f"{name!r} cannot be the name of a derived metric; give one like that of a metric: 'gap'")
     usable = before.usable()
     for other in usable.get(name, {}).values():
-        if (other.kind, other.is_of_steps) != (derivation.kind, derivation.is_of_steps):
+        if not other.is_like(derivation):
             raise DefinitionError(
                 f"{name!r} is {other.kind} as {other.expression or other.others!r}: take that back first"
             )
@@ -50,15 +50,15 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
     _check_place(derivation, table)
     _check_inputs(derivation, table)
-    usable.with_one(project or EVERYWHERE, derivation)
+    usable.with_one(Scope(project or ""), derivation)
 
 
 def _check_taking_back(name: str, project: str | None, before: Derivations) -> None:
     if name not in before:
         raise UnknownNameError.nearest("derived metric", name, before)
     scopes = before[name]
-    if (project or EVERYWHERE) not in scopes:
-        stated = " and ".join(f"project={scope!r}" if scope else "all projects" for scope in sorted(scopes))
+    if Scope(project or "") not in scopes:
+        stated = " and ".join(str(scope) for scope in sorted(scopes))
         raise DefinitionError(f"{name!r} is said for {stated}, not for {project or 'all projects'}: take that back")
 
 

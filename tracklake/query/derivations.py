@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -18,14 +18,29 @@ from tracklake.errors import DefinitionError
 from tracklake.query.column_names import BASE
 from tracklake.schema import naming, statistics
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import LAKE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tracklake.storage.table.snapshot_view import SnapshotView
 
-EVERYWHERE = ""
+
+class Scope(NamedTuple):
+    """Where a derivation holds: in one project, or in all (""); of one lake, where several are read as one."""
+
+    project: str = ""
+    lake: str = ""
+
+    def __str__(self) -> str:
+        """Return it in words.
+
+        >>> str(Scope("digits")), str(Scope())
+        ("project='digits'", 'all projects')
+        """
+        return f"project={self.project!r}" if self.project else "all projects"
+
+
+EVERYWHERE = Scope()
 """The scope of what is said for all projects."""
 _WHOLE_COLUMN = {"Agg", "Over", "Window", "SubPlan", "Explode", "Filter", "Slice", "Sort", "SortBy", "Gather", "Len"}
 """Parts of a polars expression that look at other rows than their own."""
@@ -85,6 +100,14 @@ class Derivation:
         (True, False)
         """
         return bool(self.metrics)
+
+    def is_like(self, other: Derivation) -> bool:
+        """Whether another one gives the same kind of thing under a name: points, the points of others, or a value.
+
+        >>> Derivation("gap", "a - b").is_like(Derivation("gap", others=("c",)))
+        False
+        """
+        return (self.kind, self.is_of_steps) == (other.kind, other.is_of_steps)
 
     @property
     def is_readable(self) -> bool:
@@ -157,12 +180,12 @@ def _words(tree: Any) -> Iterator[str]:
                 yield from _words(value)
 
 
-class Derivations(Mapping[str, dict[str, Derivation]]):
-    """The derivations in force: by name, and for each name by scope (a project, or EVERYWHERE)."""
+class Derivations(Mapping[str, dict[Scope, Derivation]]):
+    """The derivations in force: by name, and for each name by scope."""
 
-    def __init__(self, said: Iterable[tuple[str, Derivation]]) -> None:
+    def __init__(self, said: Iterable[tuple[Scope, Derivation]]) -> None:
         """Fold what was said: (scope, derivation) in the order of the stamps. One that says nothing takes back."""
-        self._by_name: dict[str, dict[str, Derivation]] = {}
+        self._by_name: dict[str, dict[Scope, Derivation]] = {}
         for scope, derivation in said:
             scopes = self._by_name.setdefault(derivation.name, {})
             scopes.pop(scope, None)
@@ -179,14 +202,11 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         >>> list(Derivations.of(lake._view.logged))
         ['gap']
         """
-        statements = snapshot.statements_of(StatementKind.DERIVE, StatementKind.ALIAS, run_id=LAKE_RUN)
-        if statements.is_empty():
-            return cls([])
-        scope = dict(snapshot.sessions.select("session", "project").iter_rows())
-        rows = statements.select("session", "key", "text").iter_rows()
-        return cls((scope[session], _from_json(name, text)) for session, name, text in rows)
+        statements = snapshot.statements_of_lakes(StatementKind.DERIVE, StatementKind.ALIAS)
+        rows = statements.select("scope", "lake", "key", "text").iter_rows()
+        return cls((Scope(scope, lake), _from_json(name, text)) for scope, lake, name, text in rows)
 
-    def __getitem__(self, name: str) -> dict[str, Derivation]:
+    def __getitem__(self, name: str) -> dict[Scope, Derivation]:
         """Return the derivations of one name by scope."""
         return self._by_name[name]
 
@@ -199,30 +219,33 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
         return len(self._by_name)
 
     def usable(self) -> Derivations:
-        """Return these without those that cannot be read or would need themselves.
+        """Return these without those that cannot be read, would need themselves, or are of another kind than the first.
 
-        None such is ever accepted, but two processes may close a circle at once, and another polars may read less.
+        None such is ever accepted, but two processes may close a circle at once, another polars may read less, and of
+        lakes that are read as one each has its own.
 
-        >>> list(Derivations([("", Derivation("gap", "a - b")), ("", Derivation("bad", "a -"))]).usable())
+        >>> list(Derivations([(Scope(), Derivation("gap", "a - b")), (Scope(), Derivation("bad", "a -"))]).usable())
         ['gap']
         """
-        readable = Derivations((scope, d) for scope, d in self._said() if d.is_readable)
-        return Derivations((scope, d) for scope, d in readable._said() if not readable._circle(d.name, ()))
+        readable = Derivations((scope, d) for scope, d in self._scoped() if d.is_readable)
+        sound = Derivations((scope, d) for scope, d in readable._scoped() if not readable._circle(d.name, ()))
+        first = {name: next(iter(scopes.values())) for name, scopes in sound.items()}
+        return Derivations((scope, d) for scope, d in sound._scoped() if d.is_like(first[d.name]))
 
-    def with_one(self, scope: str, derivation: Derivation) -> Derivations:
+    def with_one(self, scope: Scope, derivation: Derivation) -> Derivations:
         """Return these and one more; DefinitionError, which shows the circle, if it needs itself.
 
-        >>> Derivations([("", Derivation("a", "b + 1"))]).with_one("", Derivation("b", "a - 1"))
+        >>> Derivations([(EVERYWHERE, Derivation("a", "b + 1"))]).with_one(EVERYWHERE, Derivation("b", "a - 1"))
         Traceback (most recent call last):
         tracklake.errors.DefinitionError: 'b' would need itself: b <- a <- b
         """
-        after = Derivations([*self._said(), (scope, derivation)])
+        after = Derivations([*self._scoped(), (scope, derivation)])
         circle = after._circle(derivation.name, ())
         if circle:
             raise DefinitionError(f"{derivation.name!r} would need itself: {' <- '.join(circle)}")
         return after
 
-    def _said(self) -> Iterator[tuple[str, Derivation]]:
+    def _scoped(self) -> Iterator[tuple[Scope, Derivation]]:
         return ((scope, d) for scopes in self._by_name.values() for scope, d in scopes.items())
 
     def _circle(self, name: str, above: tuple[str, ...]) -> tuple[str, ...]:
@@ -246,7 +269,7 @@ class Derivations(Mapping[str, dict[str, Derivation]]):
     def owner(self, name: str) -> str | None:
         """Return the derivation that a metric or a column belongs to.
 
-        >>> Derivations([("", Derivation("gap", "a - b"))]).owner("summary.gap.max")
+        >>> Derivations([(EVERYWHERE, Derivation("gap", "a - b"))]).owner("summary.gap.max")
         'gap'
         """
         path = name.removeprefix("summary.")

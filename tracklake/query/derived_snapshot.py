@@ -17,7 +17,7 @@ from tracklake.common.warnings import warn
 from tracklake.compute import states, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, is_column
+from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, Scope, is_column
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.query.wrapped_snapshot import WrappedSnapshot
@@ -45,13 +45,13 @@ def over(snapshot: SnapshotView) -> SnapshotView:
     usable = derivations.usable()
     for name, scopes in derivations.items():
         for scope in scopes.keys() - usable.get(name, {}).keys():
-            _warn(name, scope, "its expression cannot be read, or needs itself")
+            _warn(name, scope, "its expression cannot be read, needs itself, or is of another kind than that of a lake")
     return DerivedSnapshot(snapshot, usable) if usable else snapshot
 
 
-def _warn(name: str, scope: str, reason: str) -> None:
+def _warn(name: str, scope: Scope, reason: str) -> None:
     """Warn that a derivation gives nothing: one that fails must not take the rest of the lake with it."""
-    back = f"lake.derive({name!r}, None{f', project={scope!r}' if scope else ''}) takes it back"
+    back = f"lake.derive({name!r}, None{f', project={scope.project!r}' if scope.project else ''}) takes it back"
     warn(f"tracklake: {name!r} is derived, but has no values: {reason}; {back}")
 
 
@@ -235,8 +235,7 @@ class DerivedSnapshot(WrappedSnapshot):
         if runs is not None:
             all_runs = all_runs.filter(pl.col("run_id").is_in(list(runs)))
         for scope, derivation in scopes.items():
-            in_scope = pl.col("project") == scope if scope else ~pl.col("project").is_in(list(scopes))
-            yield derivation, all_runs.filter(in_scope)["run_id"].to_list()
+            yield derivation, runs_in(scope, all_runs, scopes)["run_id"].to_list()
 
     def _needs(self, name: str) -> set[str]:
         """Return the logged metrics without which a derived one has no point; of an alias, none in particular."""
@@ -244,6 +243,18 @@ class DerivedSnapshot(WrappedSnapshot):
             return set()
         inputs = {metric for d in self.derivations[name].values() for metric in d.metrics}
         return {n for metric in inputs for n in (self._needs(metric) if metric in self.derived.metrics else {metric})}
+
+
+def runs_in(scope: Scope, runs: pl.DataFrame, scopes: Collection[Scope]) -> pl.DataFrame:
+    """Return those of the runs (project, and lake where there are several) for which one of several scopes holds.
+
+    >>> runs = example()._view.runs.summaries.runs
+    >>> runs_in(Scope("example"), runs, [Scope(), Scope("example")]).height
+    2
+    """
+    runs = runs.filter(pl.col("lake") == scope.lake) if scope.lake else runs
+    others = [other.project for other in scopes if other.lake == scope.lake]
+    return runs.filter(pl.col("project") == scope.project if scope.project else ~pl.col("project").is_in(others))
 
 
 def inputs_of(derivation: Derivation, table: RunTable) -> pl.DataFrame:

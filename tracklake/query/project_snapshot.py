@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.compute.points import PSEUDO
 from tracklake.errors import UnknownNameError
 from tracklake.query.wrapped_snapshot import WrappedSnapshot
 from tracklake.schema.tables import LAKE_RUN
@@ -36,6 +37,16 @@ def of_project(snapshot: SnapshotView, project: str) -> SnapshotView:
     return snapshot if len(run_ids) == first.height else _ProjectSnapshot(snapshot, run_ids)
 
 
+def n_stored(snapshot: SnapshotView, runs: Collection[str]) -> int:
+    """Return how many points are stored of some runs, those that were overwritten or masked included.
+
+    >>> n_stored(example()._view.logged, ["slow"])
+    6
+    """
+    pieces = snapshot.pieces(None, ["metric", "n_raw"], runs)
+    return int(pieces.filter(~pl.col("metric").is_in(PSEUDO))["n_raw"].sum())
+
+
 class _ProjectSnapshot(WrappedSnapshot):
     """A snapshot in which there are no runs but some."""
 
@@ -50,7 +61,7 @@ class _ProjectSnapshot(WrappedSnapshot):
     @cached_property
     def n_stored(self) -> int:
         """How many points are stored of these runs, those that were overwritten or masked included."""
-        return int(self.pieces(None, ["n_raw"], None)["n_raw"].sum())
+        return n_stored(self._inner, list(self._run_ids))
 
     @cached_property
     def live_points(self) -> pl.DataFrame:

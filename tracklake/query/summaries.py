@@ -49,16 +49,17 @@ class Summaries:
 
     @cached_property
     def runs(self) -> pl.DataFrame:
-        """run_id, project and created_at of every run, the oldest first.
+        """run_id, project and created_at of every run, the oldest first; where there are several lakes, its lake.
 
         >>> example()._view.runs.summaries.runs["run_id"].to_list()
         ['slow', 'fast']
         """
         sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
         grouped = sessions.group_by("run_id", maintain_order=True)
-        return grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at")).sort(
-            "created_at", "run_id"
-        )
+        runs = grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at"))
+        if lakes := self.snapshot.lake_of_run:
+            runs = runs.with_columns(pl.col("run_id").replace_strict(lakes, return_dtype=pl.String).alias("lake"))
+        return runs.sort("created_at", "run_id")
 
     @cached_property
     def edits(self) -> pl.DataFrame:

@@ -37,18 +37,33 @@ def history(
     >>> found.select("run_id", "metric", "step").row(0)
     ('r1', 'proc.threads', 0)
     """
-    samples = between(_samples(storage, runs).lazy(), steps).collect()
-    streams = samples["metric"].unique().to_list()
+    return shaped(samples(storage, runs), metrics, steps=steps, shape=shape)
+
+
+def shaped(every: pl.DataFrame, metrics: Sequence[str] | None, *, steps: Steps, shape: Shape) -> pl.DataFrame:
+    """Return those of some samples that are asked for, long or wide; see `history`.
+
+    >>> every = samples(example()._storage, None)
+    >>> shaped(every, None, steps=None, shape="long").columns
+    ['run_id', 'metric', 'step', 'time', 'value']
+    """
+    asked = between(every.lazy(), steps).collect()
+    streams = asked["metric"].unique().to_list()
     for name in metrics or ():
         if name not in streams:
             raise UnknownNameError.nearest("system metric", name, streams)
-    samples = samples if metrics is None else samples.filter(pl.col("metric").is_in(list(metrics)))
+    asked = asked if metrics is None else asked.filter(pl.col("metric").is_in(list(metrics)))
     if shape == "long":
-        return samples
-    return samples.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
+        return asked
+    return asked.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
 
 
-def _samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
+def samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
+    """Return all samples of these runs (None: of all), by run, metric and time.
+
+    >>> samples(example()._storage, None).height
+    0
+    """
     wanted = None if runs is None else {naming.safe_name(run_id) for run_id in runs}
     sources = []
     for entry in storage.list(SYSTEM_FOLDER, suffix=JOURNAL_SUFFIX):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tracklake.schema.statement_kind import StatementKind
+
 
 class WrappedSnapshot(SnapshotView):
     """Asks another snapshot for what is stored; what follows from that is computed anew."""
@@ -20,6 +22,11 @@ class WrappedSnapshot(SnapshotView):
         super().__init__(inner.version, files, statements)
         self._inner = inner
         self.deleted = inner.deleted
+        self.lake_of_run = inner.lake_of_run
+
+    def statements_of_lakes(self, *kinds: StatementKind) -> pl.DataFrame:
+        """Return what the lake says itself in statements of these kinds; see `SnapshotView`."""
+        return self._inner.statements_of_lakes(*kinds)
 
     @property
     def n_stored(self) -> int:

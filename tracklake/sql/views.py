@@ -14,6 +14,7 @@ from tracklake.compute import scans, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.query.column_names import BASE
 from tracklake.query.derivations import Derivations
+from tracklake.query.derived_snapshot import runs_in
 from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS
@@ -246,16 +247,14 @@ def derivations(table: RunTable) -> pl.DataFrame:
     >>> derivations(lake._view.runs).select("name", "kind", "expression", "runs").rows()
     [('gap', 'derived', 'acc - loss', 2)]
     """
-    runs = dict(table.summaries.runs.group_by("project").len().iter_rows())
     columns = ("project", "name", "kind", "expression", "description", "unit")
     rows = []
     for name, scopes in Derivations.of(table.snapshot).items():
         for scope, derivation in scopes.items():
             expression = derivation.expression or ", ".join(derivation.others)
-            n_runs = runs.get(scope, 0) if scope else sum(n for project, n in runs.items() if project not in scopes)
-            rows.append(
-                (scope or None, name, derivation.kind, expression, derivation.description, derivation.unit, n_runs)
-            )
+            n_runs = runs_in(scope, table.summaries.runs, scopes).height
+            about = (derivation.kind, expression, derivation.description, derivation.unit, n_runs)
+            rows.append((scope.project or None, name, *about))
     return pl.DataFrame(rows, schema={**dict.fromkeys(columns, pl.String), "runs": pl.Int64}, orient="row")
 
 

@@ -92,9 +92,10 @@ class Source:
         >>> source.version() == before
         False
         """
-        if "://" not in self.dir and not Path(self.dir, layout.MARKER).exists():
-            raise LakeError(f"the lake at {self.dir} is gone: is its disk there, was it moved?")
         with self.reading() as lake:
+            for place in (storage.root for storage in lake._storages):  # noqa: SLF001 - likewise
+                if isinstance(place, Path) and not (place / layout.MARKER).exists():
+                    raise LakeError(f"the lake at {place} is gone: is its disk there, was it moved?")
             snapshot = lake._view.logged  # noqa: SLF001 - the page is another face of the lake
             if snapshot is not self._snapshot or self._states_differ(lake):
                 self._snapshot = snapshot

@@ -14,7 +14,7 @@ from tracklake.integrations.wandb_api.artifacts import ApiArtifacts
 from tracklake.integrations.wandb_api.page import Page
 from tracklake.integrations.wandb_api.run import ENTITY, ApiRun, User
 from tracklake.integrations.wandb_api.sweep import ApiSweep
-from tracklake.lake.lake import Lake
+from tracklake.lake import opening
 from tracklake.schema import naming
 from tracklake.schema.values import Kind
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tracklake.lake.lake import Lake
     from tracklake.query.run_table import RunTable
 
 AT_ONCE = 4096
@@ -56,7 +57,7 @@ _PATH = "a text such as 'entity/project/run_id' or 'project'"
 
 
 class Api(ApiArtifacts):
-    """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake.
+    """W&B's `wandb.Api` over a lake: `dir`, else $TRACKLAKE_DIR, else ./lake; over several, if `dir` names several.
 
     `overrides`, `timeout` and `api_key` are accepted and mean nothing. Raises LakeError if there is no lake.
 
@@ -66,13 +67,13 @@ class Api(ApiArtifacts):
 
     def __init__(
         self,
-        dir: os.PathLike[str] | str | None = None,  # noqa: A002 - as in init
+        dir: os.PathLike[str] | str | Sequence[os.PathLike[str] | str] | None = None,  # noqa: A002 - as in init
         *,
         overrides: Mapping[str, object] | None = None,  # noqa: ARG002
         timeout: float | None = None,  # noqa: ARG002
         api_key: str | None = None,  # noqa: ARG002
     ) -> None:
-        self._lake = Lake(dir)
+        self._lake = opening.open(dir)
 
     @property
     def default_entity(self) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from tracklake.analysis import objectives
 from tracklake.integrations.wandb_api.page import Page
 from tracklake.integrations.wandb_api.run import ENTITY, ApiRun
-from tracklake.sweeping.records import SweepRecords
 
 if TYPE_CHECKING:
     from tracklake.lake.lake import Lake
@@ -27,7 +26,7 @@ class ApiSweep:
 
     def __init__(self, lake: Lake, path: str) -> None:
         self._lake = lake
-        self._records = SweepRecords.open(lake._storage, path)  # noqa: SLF001 - the Api is another face of the lake
+        self._records = lake._sweep_records(path)  # noqa: SLF001 - the Api is another face of the lake
 
     @property
     def id(self) -> str:

@@ -12,15 +12,17 @@ from tracklake.compute import points, rewinds, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage.journal import statements
 from tracklake.storage.table import partitions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from tracklake.storage.table.delta_log import Version
 
+NO_LAKES: Mapping[str, str] = {}
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
 _SERIES = ["run_id", "metric"]
 _NUMBERS = ["n", "n_nan", "n_pos_inf", "n_neg_inf"]
@@ -45,6 +47,8 @@ class SnapshotView(ABC):
     """
 
     derived = DerivedNames()
+    lake_of_run: Mapping[str, str] = NO_LAKES
+    """The lake of each run, where several are read as one; else empty."""
     deleted: frozenset[str] = frozenset()
     """Runs that are deleted: nothing of them is in `files`, `statements`, `points` or `pieces`."""
 
@@ -147,6 +151,20 @@ class SnapshotView(ABC):
         [('lr', 0.01)]
         """
         return statements.in_order(self.statements, *kinds, run_id=run_id)
+
+    def statements_of_lakes(self, *kinds: StatementKind) -> pl.DataFrame:
+        """Return what the lake says itself in statements of these kinds, in order: STATEMENTS, scope, lake.
+
+        `scope` is the project for which it holds, "" for all; `lake` is "" unless several lakes are read as one.
+
+        >>> lake = example()
+        >>> lake.define_metric("loss", goal="min")
+        >>> lake._view.snapshot.statements_of_lakes(StatementKind.DEFINE).select("key", "scope", "lake").rows()
+        [('loss', '', '')]
+        """
+        scopes = self.sessions.filter(pl.col("run_id") == LAKE_RUN).select("session", pl.col("project").alias("scope"))
+        own = self.statements_of(*kinds, run_id=LAKE_RUN)
+        return own.join(scopes, on="session", how="left", maintain_order="left").with_columns(lake=pl.lit(""))
 
     def facts(self, key: str) -> pl.DataFrame:
         """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
