@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import polars as pl
 
 from tracklake.errors import LakeError
-from tracklake.lake.integrity import Report
 from tracklake.lake.lake import Lake
 from tracklake.query.federated_snapshot import FederatedSnapshot
 from tracklake.storage.object_store import is_url
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from tracklake.lake.integrity import Report
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.storage.table.snapshot_view import SnapshotView
@@ -93,12 +94,12 @@ class FederatedLake(Lake):
         >>> tl.open([lake.dir, "other"]).check().ok
         True
         """
-        report = Report()
-        for name, lake in self._lakes.items():
-            of_lake = lake.check(full=full)
-            report.checked.extend(f"{name}: {line}" for line in of_lake.checked)
-            report.findings.extend(f"{name}: {line}" for line in of_lake.findings)
-        return report
+        reports = {name: lake.check(full=full) for name, lake in self._lakes.items()}
+        return dataclasses.replace(
+            next(iter(reports.values())),
+            checked=[f"{name}: {line}" for name, report in reports.items() for line in report.checked],
+            findings=[f"{name}: {line}" for name, report in reports.items() for line in report.findings],
+        )
 
     def at(self, version: int | datetime | str) -> Self:
         """Return the lakes as they were at a moment; see `Lake.at`. LakeError for a number: each has its own.

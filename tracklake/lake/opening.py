@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracklake.errors import LakeError
+from tracklake.lake.federated_lake import FederatedLake
 from tracklake.lake.lake import Lake
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ def open(  # noqa: A001 - tl.open
     if isinstance(places, list):
         if create:
             raise LakeError(f"create=True makes one lake, and {len(places)} are named: {', '.join(map(str, places))}")
-        from tracklake.lake.federated_lake import FederatedLake
-
         return FederatedLake(
             places,
             queries=queries,
