@@ -102,9 +102,8 @@ class Floor:
         self.connection = getattr(self, "connection", None) or duckdb.connect()
         best = f"""SELECT run_id, project, max AS value, max_step AS step FROM {self._files("states")}
             WHERE metric = '{METRIC}' AND max IS NOT NULL ORDER BY max DESC, run_id LIMIT 20"""
-        said = f"""SELECT run_id, said.key AS key, said.text AS text
-            FROM (SELECT run_id, unnest(statements) AS said FROM {self._files("runs")}
-                  WHERE run_id IN (SELECT run_id FROM best)) WHERE said.op = 'field'"""
+        said = f"""SELECT run_id, key, text FROM {self._files("runs")}
+            WHERE op = 'field' AND run_id IN (SELECT run_id FROM best)"""
         text = f"""WITH best AS MATERIALIZED ({best}), said AS ({said}),
             fields AS (SELECT run_id, max(text) FILTER (key = 'name') AS name,
                            max(text) FILTER (key = 'group') AS "group" FROM said GROUP BY run_id)
@@ -126,7 +125,8 @@ class Floor:
         import click
         import polars as pl
 
-        runs = pl.read_parquet(f"{self.folder}/runs/*.parquet", columns=["run_id", "project", "start"])
+        rows = pl.scan_parquet(f"{self.folder}/runs/*.parquet").filter(op="header")
+        runs = rows.select("run_id", "project", "start").collect()
         states = pl.read_parquet(f"{self.folder}/states/*.parquet", columns=["run_id", "metric", "last_value"])
         wide = states.filter(pl.col("metric").is_in(["loss", "acc"])).pivot(
             "metric", index="run_id", values="last_value"

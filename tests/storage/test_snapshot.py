@@ -242,7 +242,7 @@ def test_a_reader_that_looks_after_every_row_keeps_few_pieces(tmp_path):
         assert lake.summaries("m.last").rows() == [("a", float(i))]
     snapshot = lake._view.snapshot
     assert len(snapshot._live_points) == len(snapshot._live_states) <= 6
-    assert (snapshot.files.height, snapshot.statements.filter(key="node").height) == (1, 1)
+    assert (snapshot.files.height, snapshot.facts("node").height) == (1, 1)
     assert lake.summaries(["m.sum", "m.count"]).equals(tl.open(tmp_path).summaries(["m.sum", "m.count"]))
     run.finish()
 

@@ -43,15 +43,15 @@ def test_statements_keep_the_order_of_their_file():
     said = statements.of_slices(parts)
     assert said.statements.select("run_id", "n").unique(maintain_order=True).rows() == [("a", 0), ("a", 1), ("b", 0)]
     assert said.statements["key"].to_list() == names * 3
-    assert statements.unnest(statements.nest(said)).statements.equals(said.statements)
+    assert statements.from_rows(statements.to_rows(said)).statements.equals(said.statements)
 
 
 def test_a_file_that_states_nothing():
     """A file of rows alone, its header lost, comes back with no statement: neither null nor empty."""
     said = statements.of_slices([part(), part("note", n=1)])
-    stored = statements.nest(said)
+    stored = statements.to_rows(said)
     assert stored.schema == pl.Schema(SESSIONS)
-    assert stored["statements"].list.len().to_list() == [0, 1]
-    back = statements.unnest(stored)
+    assert stored.select("op", "n").rows() == [("edit", 1), ("header", 0), ("header", 1)]
+    back = statements.from_rows(stored)
     assert back.files.equals(said.files)
     assert back.statements["key"].to_list() == ["note"]

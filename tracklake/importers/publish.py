@@ -56,7 +56,7 @@ class Publication:
 
     def __init__(self, reader: SnapshotReader, *, dry_run: bool = False, replace: bool = False) -> None:
         snapshot = reader.snapshot()
-        self.recorded = RecordedSources(snapshot, reader.catalog.records.statements)
+        self.recorded = RecordedSources(snapshot, reader.catalog.statements())
         self.runs: Counter[str] = Counter()
         """New points of each run of which anything is new."""
         self.projects: dict[str, set[str]] = {}
@@ -205,7 +205,7 @@ class Publication:
     def _is_valid(self, newer: Version) -> bool:
         """Tell whether what others have committed meanwhile leaves room for this."""
         self._catalog.refresh(to=newer)
-        before, now = self._snapshot.files, self._catalog.records.files
+        before, now = self._snapshot.files, self._catalog.files
         came = now.join(before, on=["session", "n"], how="anti")
         ids = {run_id.casefold() for run_id in self.runs}
         earlier = {run_id.casefold() for run_id in before["run_id"].unique()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.schema import run_fields
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED, Stored
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tracklake.importers.readers.records import RunRecord
     from tracklake.importers.statements import SourceStatement
     from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.storage.table.statement_log import StatementLog
 
 SAMPLE_KEY = ["metric", "step", *STORED]
 _SUFFIX = 8
@@ -52,13 +54,14 @@ class RecordedSources:
     0
     """
 
-    def __init__(self, snapshot: Snapshot, sealed: pl.DataFrame | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, sealed: StatementLog | None = None) -> None:
         """Look at a snapshot; `sealed` are all statements of partitions, those of deleted runs too."""
         self._snapshot = snapshot
         self._deleted: dict[str, str] = {}
         if sealed is not None and snapshot.deleted:
-            is_deleted = pl.col("run_id").is_in(list(snapshot.deleted)) & (pl.col("key") == "source")
-            self._deleted = dict(sealed.filter(is_deleted).select("text", "run_id").iter_rows())
+            of_deleted = sealed.restricted(pl.col("run_id").is_in(list(snapshot.deleted)))
+            sources = of_deleted.of(StatementKind.SESSION, keys=["source"])
+            self._deleted = dict(sources.select("text", "run_id").iter_rows())
         sources = snapshot.facts("source")
         self._by_identity: dict[str, str] = dict(sources.select("text", "run_id").iter_rows())
         self._taken = {run_id.casefold() for run_id in [*snapshot.files["run_id"].unique(), *snapshot.deleted]}
@@ -166,7 +169,8 @@ class RecordedSources:
         >>> RecordedSources(example()._view.snapshot).statements("fast", 7)
         {}
         """
-        rows = self._snapshot.statements.filter((pl.col("run_id") == run_id) & (pl.col("session") == session))
+        own = self._snapshot.statements.restricted((pl.col("run_id") == run_id) & (pl.col("session") == session))
+        rows = own.of()
         ordered = rows.sort("ts", maintain_order=True).select("op", "key", *STORED)
         return {(op, key): Stored(*stored) for op, key, *stored in ordered.iter_rows()}
 

@@ -91,8 +91,8 @@ def _of_runs(
     new_points = other.points(runs=run_ids).collect().with_columns(rename)
     new_points = _without(new_points, here.points(runs=own).collect(), _SAME_POINT)
     is_theirs, is_ours = pl.col("run_id").is_in(run_ids), pl.col("run_id").is_in(own)
-    statements = other.statements.filter(is_theirs).with_columns(rename)
-    statements = _without(statements, here.statements.filter(is_ours), _SAME_STATEMENT)
+    statements = other.statements.restricted(is_theirs).of().with_columns(rename)
+    statements = _without(statements, here.statements.restricted(is_ours).of(), _SAME_STATEMENT)
     sessions = pl.concat([new_points["session"], statements["session"]]).unique()
     if sessions.is_empty():
         return

@@ -17,6 +17,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS
 from tracklake.storage.table.delta_log import Version
 from tracklake.storage.table.snapshot_view import SnapshotView
+from tracklake.storage.table.statement_log import StatementLog
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -142,8 +143,7 @@ class FederatedSnapshot(SnapshotView):
             for key, partition in member.snapshot.version.partitions.items()
         }
         version = Version(timestamp=max(s.version.timestamp for s in snapshots.values()), partitions=partitions)
-        statements = (_with_parents(member, member.shown(member.snapshot.statements)) for member in self.members)
-        super().__init__(version, self._of_runs("files"), pl.concat(statements))
+        super().__init__(version, self._of_runs("files"), _FederatedLog(self.members))
         self.lake_of_run = {name: member.lake for member in self.members for name in member.names.values()}
 
     def _of_runs(self, name: str) -> pl.DataFrame:
@@ -249,6 +249,21 @@ class FederatedSnapshot(SnapshotView):
         """
         asked = self._asked(runs)
         return len(asked) == 1 and not asked[0][0].renames and asked[0][0].snapshot.comes_in_order(asked[0][1])
+
+
+class _FederatedLog(StatementLog):
+    """The statements of several lakes, of the runs that are shown."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members = members
+
+    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the statements of these kinds and keys, under the ids here."""
+        return pl.concat(_with_parents(m, m.shown(m.snapshot.statements.of(*kinds, keys=keys))) for m in self._members)
+
+    def keys(self, *kinds: StatementKind) -> list[str]:
+        """Return the keys that statements of these kinds have in any lake."""
+        return sorted({key for member in self._members for key in member.snapshot.statements.keys(*kinds)})
 
 
 def _with_parents(member: Member, statements: pl.DataFrame) -> pl.DataFrame:

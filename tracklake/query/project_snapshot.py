@@ -53,7 +53,7 @@ class _ProjectSnapshot(WrappedSnapshot):
     def __init__(self, inner: SnapshotView, run_ids: Collection[str]) -> None:
         self._run_ids = frozenset(run_ids)
         is_one = pl.col("run_id").is_in([*run_ids, LAKE_RUN])
-        super().__init__(inner, inner.files.filter(is_one), inner.statements.filter(is_one))
+        super().__init__(inner, inner.files.filter(is_one), inner.statements.restricted(is_one))
 
     def _within(self, runs: Collection[str] | None) -> Collection[str]:
         return self._run_ids if runs is None else self._run_ids.intersection(runs)

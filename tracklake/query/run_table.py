@@ -21,7 +21,6 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
-from tracklake.storage.journal.statements import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -214,10 +213,8 @@ class RunTable:
     @property
     def _tags(self) -> pl.DataFrame:
         """run_id, tags: those whose last statement adds them, in the order in which they were added."""
-        statements = self.snapshot.statements.filter(pl.col("op").is_in([StatementKind.TAG, StatementKind.UNTAG]))
-        newest = statements.sort("ts", "session", maintain_order=True).unique(
-            ["run_id", "key"], keep="last", maintain_order=True
-        )
+        statements = self.snapshot.statements_of(StatementKind.TAG, StatementKind.UNTAG)
+        newest = statements.unique(["run_id", "key"], keep="last", maintain_order=True)
         added = newest.filter(pl.col("op") == StatementKind.TAG)
         return added.group_by("run_id", maintain_order=True).agg(pl.col("key").alias("tags"))
 
@@ -261,8 +258,8 @@ class RunTable:
         kinds = (StatementKind.CONFIG, StatementKind.UNSET)
         if self._earlier_config is None:
             return self._last_config(self.snapshot.statements_of(*kinds))
-        of_touched = self.snapshot.statements.filter(pl.col("run_id").is_in(list(self._touched)))
-        config = pl.concat([self._earlier_config, self._last_config(in_order(of_touched, *kinds))])
+        of_touched = self.snapshot.statements.restricted(pl.col("run_id").is_in(list(self._touched)))
+        config = pl.concat([self._earlier_config, self._last_config(of_touched.in_order(*kinds))])
         self._earlier_config = None
         return config
 

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tracklake.schema.statement_kind import StatementKind
+    from tracklake.storage.table.statement_log import StatementLog
 
 
 class WrappedSnapshot(SnapshotView):
     """Asks another snapshot for what is stored; what follows from that is computed anew."""
 
-    def __init__(self, inner: SnapshotView, files: pl.DataFrame, statements: pl.DataFrame) -> None:
+    def __init__(self, inner: SnapshotView, files: pl.DataFrame, statements: StatementLog) -> None:
         super().__init__(inner.version, files, statements)
         self._inner = inner
         self.deleted = inner.deleted

@@ -72,14 +72,19 @@ STATEMENT: dict[str, pl.DataType | type[pl.DataType]] = {
 """One stamped statement of a session, other than a row."""
 
 SESSIONS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "project": pl.String,
+    "op": pl.String,  # statement_kind.StatementKind; "header" in the row of a journal file
+    "key": pl.String,  # "" in the row of a journal file
     "run_id": pl.String,
     "session": pl.Int64,
     "n": pl.Int32,  # number of the journal file within the session
+    "place": pl.Int64,  # of a statement among all of the partition, in order of run, session, file and statement
+    **{name: dtype for name, dtype in STATEMENT.items() if name not in ("op", "key")},
+    "project": pl.String,  # from here on the row of a journal file; null in that of a statement
     "sealed_through": pl.Int64,  # bytes of that file that this partition and those before it hold
     "complete": pl.Boolean,  # sealed to its end, and its end is a rotate or finish statement
     "start": STAMP,  # when the session began
     "last": STAMP,  # largest stamp seen in this part
-    "statements": pl.List(pl.Struct(STATEMENT)),
 }
-"""One row a (run, session, journal file) of one partition. Sorted (run_id, session, n)."""
+"""One row a (run, session, journal file) of one partition, and one a statement. Sorted (op, key, run_id, session, n).
+
+So the values of one config path lie side by side, and are read without the others."""

@@ -116,7 +116,8 @@ class LiveSummary:
         with self._journal.path.open("rb") as opened:
             header = frame_format.frame_size(opened.read(frame_format.PREFIX_SIZE))
         snapshot = SnapshotReader(self._storage, only=self._run_id, until={(file.session, file.n): header}).snapshot()
-        by_lake = snapshot.statements.filter((pl.col("run_id") == LAKE_RUN) & (pl.col("op") != StatementKind.SESSION))
+        others = [kind for kind in StatementKind if kind != StatementKind.SESSION]
+        by_lake = snapshot.statements.of(*others).filter(pl.col("run_id") == LAKE_RUN)
         understood = [
             StatementKind.DEFINE,
             StatementKind.DERIVE,
@@ -288,7 +289,7 @@ class _OtherWriters:
         ]
         self._names = tuple(sorted(names))
         if self._catalog.refresh() is not NOTHING:  # what came and was sealed since the last look has no journal now
-            files = self._catalog.records.files.filter(pl.col("session") != self._session)
+            files = self._catalog.files.filter(pl.col("session") != self._session)
             self._sealed = tuple(files.select("session", "n", "sealed_through").sort("session", "n").iter_rows())
         paths = [f"{self._folder}/{name}" for name in self._names]
         self._open = [path for path in paths if _may_grow(path)]

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from tracklake.storage.journal.reader import JournalRecords
 
-FILES = {name: dtype for name, dtype in SESSIONS.items() if name != "statements"}
+FILES = {
+    name: SESSIONS[name]
+    for name in ("project", "run_id", "session", "n", "sealed_through", "complete", "start", "last")
+}
 """One row a (run, session, journal file)."""
 STATEMENTS = {"run_id": pl.String, "session": pl.Int64, "n": pl.Int32, **STATEMENT}
 """One row a statement, in the order in which a file holds them."""
@@ -77,29 +80,43 @@ def concat(records: Sequence[SessionRecords]) -> SessionRecords:
     )
 
 
-def nest(records: SessionRecords) -> pl.DataFrame:
-    """Return the stored form (schema SESSIONS): each file's statements as a list.
+def to_rows(records: SessionRecords) -> pl.DataFrame:
+    """Return the stored form (schema SESSIONS): a row a journal file and a row a statement, by kind and key.
 
     >>> from tracklake.storage.journal.reader import JournalRecords
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
     >>> records = of_slices([JournalSlice(header, n=0, records=JournalRecords(), through=900, complete=False)])
-    >>> nest(records)["statements"].list.len().to_list()
-    [1]
+    >>> to_rows(records).select("op", "key", "text", "sealed_through").rows()
+    [('header', '', None, 900), ('session', 'node', 'host1', None)]
     """
-    lists = records.statements.group_by(_OWNER).agg(pl.struct(list(STATEMENT)).alias("statements"))
-    empty = pl.lit([], dtype=SESSIONS["statements"])
-    nested = records.files.join(lists, on=_OWNER, how="left").with_columns(pl.col("statements").fill_null(empty))
-    return nested.select(list(SESSIONS)).sort(_OWNER)
+    headers = records.files.sort(_OWNER).with_columns(
+        pl.lit(str(StatementKind.HEADER)).alias("op"), pl.lit("").alias("key"), pl.lit(0, pl.Int64).alias("place")
+    )
+    lines = records.statements.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+    rows = pl.concat([headers, lines], how="diagonal").select(list(SESSIONS))
+    return rows.sort("op", "key", maintain_order=True)
 
 
-def unnest(stored: pl.DataFrame) -> SessionRecords:
-    """Return the flat frames of the stored form; the inverse of `nest`.
+def from_rows(rows: pl.DataFrame) -> SessionRecords:
+    """Return the two frames of the stored form; the inverse of `to_rows`.
 
     >>> from tracklake.storage.journal.reader import JournalRecords
     >>> header = {"run": "a", "project": "p", "session": 1, "start": 7, "node": "host1"}
     >>> records = of_slices([JournalSlice(header, n=0, records=JournalRecords(), through=900, complete=False)])
-    >>> unnest(nest(records)).statements.equals(records.statements)
+    >>> from_rows(to_rows(records)).statements.equals(records.statements)
     True
+    """
+    is_header = rows["op"] == StatementKind.HEADER
+    lines = rows.filter(~is_header).sort("place", maintain_order=True)
+    return SessionRecords(rows.filter(is_header).select(list(FILES)), lines.select(list(STATEMENTS)))
+
+
+def of_lists(stored: pl.DataFrame) -> SessionRecords:
+    """Return the two frames of the older stored form: a row a journal file, its statements as a list.
+
+    >>> lists = pl.DataFrame(schema={**FILES, "statements": pl.List(pl.Struct(STATEMENT))})
+    >>> of_lists(lists).statements.height
+    0
     """
     lists = stored.select([*_OWNER, "statements"]).filter(pl.col("statements").list.len() > 0)
     flat = lists.explode("statements").unnest("statements")

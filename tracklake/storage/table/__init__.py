@@ -19,6 +19,7 @@
 - `snapshot_view`: what is asked of a snapshot: the points that count and merged states, over stored points and pieces
   of states.
 - `spent_journals`: which sealed journal files nobody appends to any more, and their deletion.
+- `statement_log`: the statements of a snapshot, read by kind and key as they are asked for.
 - `transfer`: the sealed content of a lake, copied to another place as the same lake.
 - `vacuum`: delete the files that no version within an age needs, and those that belong to no commit.
 - `verified_files`: the files of partitions as local paths, each held against its commit before its first use.

@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.compute.scans import collect_all
 from tracklake.schema import naming
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, statements
 from tracklake.storage.table import partitions
 from tracklake.storage.table.delta_log import DeltaLog, Version
+from tracklake.storage.table.statement_log import PartitionLog, SealedStatements
+from tracklake.storage.table.verified_files import SIBLINGS, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from tracklake.storage.backend import Entry, Storage
-    from tracklake.storage.journal.statements import SessionRecords
     from tracklake.storage.table.delta_actions import Partition
 
 NOTHING = Version(-1, 0, {})
+SMALL_BYTES = 1 << 15
+"""Bytes of a file of session records up to which it is read as a whole."""
+_RUNS = SIBLINGS.index("runs")
 _MANY = 1000
 """Runs asked for, from which on no partition is left out."""
 
@@ -50,6 +55,15 @@ class JournalFile(NamedTuple):
         return self.name.session, self.name.n
 
 
+class PartitionRecords(NamedTuple):
+    """What is known of the sessions of one partition."""
+
+    files: pl.DataFrame
+    """One row a journal file (schema statements.FILES)."""
+    statements: SealedStatements | pl.DataFrame
+    """To be read by kind and key, or, where they are few, as they are (schema STATEMENTS)."""
+
+
 class Catalog:
     """The committed part of a lake, kept up to date at the cost of what is new.
 
@@ -64,8 +78,8 @@ class Catalog:
         self.version = NOTHING
         self._only = only
         self._statements = statements
-        self._records: dict[str, SessionRecords] = {}
-        self._all: SessionRecords | None = None
+        self._records: dict[str, PartitionRecords] = {}
+        self._files: pl.DataFrame | None = None
         self._spent: dict[str, JournalFile] = {}
         """Journals that are sealed to their end: they change no more."""
 
@@ -98,27 +112,42 @@ class Catalog:
         host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number:
-            self._records = {name: self._records.get(name) or self._read(p) for name, p in version.partitions.items()}
-            self._all = None
+            read = self._read([part for name, part in version.partitions.items() if name not in self._records])
+            self._records = {name: self._records.get(name) or read[name] for name in version.partitions}
+            self._files = None
             self.version = version
         return self.version
 
     @property
-    def records(self) -> SessionRecords:
-        """The session records of all partitions.
+    def files(self) -> pl.DataFrame:
+        """One row a journal file of all partitions (schema statements.FILES).
 
         >>> lake = example()
         >>> catalog = Catalog(lake._storage)
         >>> _ = lake.refresh(), catalog.refresh()
-        >>> catalog.records.files["run_id"].to_list()
+        >>> catalog.files["run_id"].to_list()
         ['fast', 'slow']
         """
-        if self._all is None:
-            self._all = statements.concat(list(self._records.values()))
-        return self._all
+        if self._files is None:
+            empty = pl.DataFrame(schema=statements.FILES)
+            self._files = pl.concat([empty, *(records.files for records in self._records.values())])
+        return self._files
+
+    def statements(self, live: Sequence[pl.DataFrame] = ()) -> PartitionLog:
+        """Return the statements of all partitions, and of live journals.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> catalog.statements().keys(StatementKind.CONFIG)
+        ['lr']
+        """
+        sealed = [records.statements for records in self._records.values()]
+        large = [part for part in sealed if isinstance(part, SealedStatements)]
+        return PartitionLog(large, [*(part for part in sealed if isinstance(part, pl.DataFrame)), *live])
 
     @property
-    def records_by_partition(self) -> dict[str, SessionRecords]:
+    def records_by_partition(self) -> dict[str, PartitionRecords]:
         """The session records of each partition, by its id; never changed, but replaced as a whole.
 
         >>> lake = example()
@@ -140,10 +169,10 @@ class Catalog:
         (-1, 1)
         """
         other = Catalog(self.storage, only=self._only, statements=self._statements)
-        other.version, other._records, other._all, other._spent = (
+        other.version, other._records, other._files, other._spent = (
             self.version,
             self._records,
-            self._all,
+            self._files,
             self._spent.copy(),
         )
         return other
@@ -190,10 +219,25 @@ class Catalog:
         newest = self.log.read(since=self.version if self.version is not NOTHING else None)
         return any(partitions.may_contain(self.storage, part, run_id) for part in newest.partitions.values())
 
-    def _read(self, partition: Partition) -> SessionRecords:
-        """Read the session records of a partition."""
-        runs = None if self._only is None else [self._only, LAKE_RUN]
-        return partitions.read_sessions(self.storage, partition, runs=runs, with_statements=self._statements)
+    def _read(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
+        """Read the session records of partitions."""
+        if self._only is None or not self._statements:
+            return self._read_all(new)
+        runs = [self._only, LAKE_RUN]
+        read = {part.id: partitions.read_sessions(self.storage, part, runs=runs) for part in new}
+        return {name: PartitionRecords(*records) for name, records in read.items()}
+
+    def _read_all(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
+        """Read the records of all runs, in one go; of large partitions only the journal files."""
+        scanned = [partitions.scan_rows(path) for path in verified_all(self.storage, new, "runs")]
+        is_small = [self._statements and part.sizes[_RUNS] <= SMALL_BYTES for part in new]
+        pairs = zip(scanned, is_small, strict=True)
+        frames = collect_all([rows if small else partitions.headers(rows) for rows, small in pairs])
+        read = {}
+        for part, rows, frame, small in zip(new, scanned, frames, is_small, strict=True):
+            whole = statements.from_rows(frame) if small else (frame, SealedStatements(rows))
+            read[part.id] = PartitionRecords(*whole)
+        return read
 
 
 class PartitionRuns(NamedTuple):
@@ -206,12 +250,11 @@ class PartitionRuns(NamedTuple):
     """Sorted, with repeats."""
 
 
-def runs_by_partition(records: Mapping[str, SessionRecords]) -> list[PartitionRuns]:
+def runs_by_partition(records: Mapping[str, PartitionRecords]) -> list[PartitionRuns]:
     """Return the runs of each partition, in order of their first run; those without any are left out.
 
-    >>> records = statements.concat([])
-    >>> files = records.files.clear(1).with_columns(run_id=pl.lit("a"))
-    >>> runs_by_partition({"7f3a": records._replace(files=files)})[0][:3]
+    >>> files = pl.DataFrame({"run_id": ["a"]})
+    >>> runs_by_partition({"7f3a": PartitionRecords(files, pl.DataFrame())})[0][:3]
     ('7f3a', 'a', 'a')
     """
     ids = ((name, r.files["run_id"]) for name, r in records.items() if r.files.height)

@@ -12,8 +12,10 @@ from tracklake.schema.tables import LAKE_RUN
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tracklake.storage.table.statement_log import StatementLog
 
-def deleted_runs(statements: pl.DataFrame) -> frozenset[str]:
+
+def deleted_runs(statements: StatementLog) -> frozenset[str]:
     """Return the runs that are deleted: the last statement about them says so.
 
     >>> lake = example()
@@ -24,7 +26,7 @@ def deleted_runs(statements: pl.DataFrame) -> frozenset[str]:
     return frozenset(_last(statements)["key"])
 
 
-def deleted_before(statements: pl.DataFrame, moment: int) -> frozenset[str]:
+def deleted_before(statements: StatementLog, moment: int) -> frozenset[str]:
     """Return the runs that have been deleted since before a moment (ms since the epoch).
 
     >>> lake = example()
@@ -44,9 +46,7 @@ def without(frame: pl.LazyFrame, runs: Collection[str]) -> pl.LazyFrame:
     return frame.filter(~pl.col("run_id").is_in(list(runs))) if runs else frame
 
 
-def _last(statements: pl.DataFrame) -> pl.DataFrame:
-    about = statements.filter(
-        (pl.col("run_id") == LAKE_RUN) & pl.col("op").is_in([StatementKind.DELETE, StatementKind.RESTORE])
-    )
-    last = about.sort("ts", "session", maintain_order=True).unique("key", keep="last", maintain_order=True)
+def _last(statements: StatementLog) -> pl.DataFrame:
+    about = statements.in_order(StatementKind.DELETE, StatementKind.RESTORE)
+    last = about.filter(pl.col("run_id") == LAKE_RUN).unique("key", keep="last", maintain_order=True)
     return last.filter(pl.col("op") == StatementKind.DELETE)

@@ -37,7 +37,7 @@ ROW_GROUP = 131_072
 _PAGE = 1 << 14
 """Bytes of a column that are read or left out at once: with the usual 1 MB, one metric of all runs and few runs of many
 take a fifth to a quarter longer, and a file is some 4 % smaller, more where numbers are regular."""
-_STRINGS = ["project", "run_id", "metric", "text", "first_text", "last_text"]
+_STRINGS = ["project", "run_id", "metric", "op", "key", "text", "first_text", "last_text"]
 _FEW_STEPS = 1024
 """Distinct steps up to which they are kept as a dictionary: one metric of all runs is read a fifth sooner, in as many
 bytes. Of tens of thousands the places in a dictionary take two bytes a point, their differences none."""
@@ -54,6 +54,7 @@ _DELTAS = {
     "last_step",
     "start",
     "last",
+    "place",
 }
 _FLOATS = {"value", "sum", "sum_low", "mean", "m2", "min", "max", "first_value", "last_value"}
 _NO_STATISTICS = _FLOATS
@@ -123,7 +124,7 @@ def _write_files(
     table = pl.concat(states_of_chunks)
     if len(states_of_chunks) > 2:  # noqa: PLR2004 - an empty one, and that of the only chunk, which is sorted
         table = table.sort("metric", "run_id", "session", maintain_order=True)
-    tables = [(states_path, table.select(list(STATES))), (runs_path, statements.nest(records).select(list(SESSIONS)))]
+    tables = [(states_path, table.select(list(STATES))), (runs_path, statements.to_rows(records))]
     others = [partial(_write_parquet, table, path) for path, table in tables]
     return n_points, _side_by_side([partial(checksum, history), *others])
 
@@ -152,12 +153,8 @@ def discard(storage: Storage, partition: Partition) -> None:
         storage.delete(file)
 
 
-def read_sessions(
-    storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None, with_statements: bool = True
-) -> SessionRecords:
+def read_sessions(storage: Storage, partition: Partition, *, runs: Sequence[str] | None = None) -> SessionRecords:
     """Return the session records of a partition; those of some `runs` only, their ids in any case.
-
-    Without statements only `files` is read, which is a hundredth of the bytes.
 
     Raises LakeError if the file is gone or damaged (that it is whole is known only when all of it is read).
 
@@ -167,17 +164,41 @@ def read_sessions(
     >>> read_sessions(lake._storage, part, runs=["FAST"]).files["run_id"].to_list()
     ['fast']
     """
-    sessions = scan(verified(storage, partition, "runs"), schema=SESSIONS)
-    if not with_statements:
-        return statements.concat([])._replace(files=collect(sessions.select(list(statements.FILES))))
+    rows = scan_rows(verified(storage, partition, "runs"))
     if runs is None:
-        return statements.unnest(collect(sessions))
+        return statements.from_rows(collect(rows))
     if not any(may_contain(storage, partition, run_id) for run_id in runs):
         return statements.concat([])
     names = {run_id.casefold() for run_id in runs}
-    ids = collect(sessions.select("run_id"))["run_id"].unique()
-    ids_any_case = [run_id for run_id in ids if run_id.casefold() in names]
-    return statements.unnest(collect(sessions.filter(pl.col("run_id").is_in(ids_any_case))))
+    ids_any_case = [run_id for run_id in _ids(rows) if run_id.casefold() in names]
+    return statements.from_rows(collect(rows.filter(pl.col("run_id").is_in(ids_any_case))))
+
+
+def scan_rows(path: Path) -> pl.LazyFrame:
+    """Scan a runs file (schema SESSIONS), also one of the time when a journal file's statements were a list.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> scan_rows(verified(lake._storage, part, "runs")).filter(op="config").select("key", "value").collect().rows()
+    [('lr', 0.1), ('lr', 0.01)]
+    """
+    if "statements" in pl.read_parquet_schema(path):
+        return statements.to_rows(statements.of_lists(pl.read_parquet(path))).lazy()
+    return scan(path, schema=SESSIONS)
+
+
+def headers(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Select one row a journal file (schema statements.FILES) from the rows of a runs file.
+
+    >>> headers(pl.LazyFrame(schema=SESSIONS)).collect().columns[:3]
+    ['project', 'run_id', 'session']
+    """
+    return rows.filter(pl.col("op") == StatementKind.HEADER).select(list(statements.FILES))
+
+
+def _ids(rows: pl.LazyFrame) -> pl.Series:
+    return collect(headers(rows).select("run_id"))["run_id"].unique()
 
 
 def names_of(partition: Partition) -> tuple[str, str, str]:
@@ -220,8 +241,7 @@ def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
 @lru_cache(maxsize=4096)
 def _hashes(path: Path) -> array[int]:
     """Return the hashes of the ids in a runs file, sorted. The process remembers them: the file never changes."""
-    ids = collect(scan(path, schema=SESSIONS).select("run_id"))["run_id"].unique()
-    return array("q", sorted(hash(run_id.casefold()) for run_id in ids))
+    return array("q", sorted(hash(run_id.casefold()) for run_id in _ids(scan_rows(path))))
 
 
 UNTIMED = ["untimed", "untimed_rows"]

@@ -111,7 +111,7 @@ def fallback_header(catalog: Catalog, file: JournalFile) -> dict[str, Any]:
     'fast'
     """
     safe_name = pl.col("run_id").map_elements(naming.safe_name, return_dtype=pl.String)
-    sealed = catalog.records.files.filter(safe_name == file.name.run)
+    sealed = catalog.files.filter(safe_name == file.name.run)
     if not sealed.is_empty():
         run_id, project = sealed.select("run_id", "project").row(0)
     else:

@@ -12,7 +12,7 @@ from tracklake.compute import scans
 from tracklake.compute.scans import READ_ALL
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
-from tracklake.storage.journal import file_names, statements
+from tracklake.storage.journal import file_names
 from tracklake.storage.table import deleted_runs
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
@@ -35,12 +35,14 @@ class Snapshot(SnapshotView):
     """What a reader sees of the stored files and the live journals."""
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
-        records = statements.concat([catalog.records, *(s for item in live for s in item.records)])
-        self.deleted = deleted_runs.deleted_runs(records.statements)
-        is_there = ~pl.col("run_id").is_in(list(self.deleted))
+        records = [s for item in live for s in item.records]
+        files = pl.concat([catalog.files, *(s.files for s in records)])
+        log = catalog.statements([s.statements for s in records])
+        self.deleted = deleted_runs.deleted_runs(log)
         if self.deleted:
-            records = statements.SessionRecords(*(frame.filter(is_there) for frame in records))
-        super().__init__(version, records.files, records.statements)
+            is_there = ~pl.col("run_id").is_in(list(self.deleted))
+            files, log = files.filter(is_there), log.restricted(is_there)
+        super().__init__(version, files, log)
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklake.storage.table.delta_log import Version
+    from tracklake.storage.table.statement_log import StatementLog
 
 NO_LAKES: Mapping[str, str] = {}
 _PIECE = ["run_id", "metric", "session", "lo", "hi"]
@@ -52,7 +53,7 @@ class SnapshotView(ABC):
     deleted: frozenset[str] = frozenset()
     """Runs that are deleted: nothing of them is in `files`, `statements`, `points` or `pieces`."""
 
-    def __init__(self, version: Version, files: pl.DataFrame, statements: pl.DataFrame) -> None:
+    def __init__(self, version: Version, files: pl.DataFrame, statements: StatementLog) -> None:
         self.version = version
         self.files = files
         self.statements = statements
@@ -142,15 +143,17 @@ class SnapshotView(ABC):
         >>> lake.history("loss", runs="slow")["value"].to_list()
         [2.0, 0.1]
         """
-        return rewinds.cutoffs(self.files, self.statements)
+        return rewinds.cutoffs(self.files, self.statements.of(StatementKind.SESSION, keys=["from_step"]))
 
-    def statements_of(self, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
-        """Return the statements of these kinds, of all runs or of one, in the order of their stamps.
+    def statements_of(
+        self, *kinds: StatementKind, run_id: str | None = None, keys: Collection[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the statements of these kinds (and keys), of all runs or of one, in the order of their stamps.
 
         >>> example()._view.snapshot.statements_of(StatementKind.CONFIG, run_id="slow").select("key", "value").rows()
         [('lr', 0.01)]
         """
-        return statements.in_order(self.statements, *kinds, run_id=run_id)
+        return statements.in_order(self.statements.of(*kinds, keys=keys), *kinds, run_id=run_id)
 
     def statements_of_lakes(self, *kinds: StatementKind) -> pl.DataFrame:
         """Return what the lake says itself in statements of these kinds, in order: STATEMENTS, scope, lake.
@@ -172,7 +175,7 @@ class SnapshotView(ABC):
         >>> sorted(example()._view.snapshot.facts("pid")["run_id"])
         ['fast', 'slow']
         """
-        facts = self.statements.filter((pl.col("op") == StatementKind.SESSION) & (pl.col("key") == key))
+        facts = self.statements.of(StatementKind.SESSION, keys=[key])
         return facts.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @cached_property
@@ -310,4 +313,5 @@ class SnapshotView(ABC):
         >>> example()._view.snapshot.starts["runtime_base"].to_list()
         [0.0, 0.0]
         """
-        return partitions.session_starts(statements.SessionRecords(self.files, self.statements))
+        facts = self.statements.of(StatementKind.SESSION, keys=["runtime_base", *partitions.UNTIMED])
+        return partitions.session_starts(statements.SessionRecords(self.files, facts))

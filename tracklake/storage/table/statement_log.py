@@ -1,0 +1,225 @@
+"""The statements of a snapshot, read by kind and key as they are asked for, and remembered for each partition.
+
+The rows of a large partition are sorted by kind and key, so that one value of config of all runs is read without the
+others. Small partitions and live journals are in memory as a whole: to read them takes less than to choose.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.compute import scans, sorted_groups
+from tracklake.schema.statement_kind import StatementKind
+from tracklake.storage.journal.statements import STATEMENTS, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+_Name = tuple[str, str]
+"""Kind and key of a statement."""
+_NAME = ["op", "key"]
+_EMPTY = pl.DataFrame(schema=STATEMENTS)
+
+
+class SealedStatements:
+    """The statements of one large partition: what of them was read is kept, since the file never changes."""
+
+    def __init__(self, rows: pl.LazyFrame) -> None:
+        """Take the rows of a runs file (schema SESSIONS), unread."""
+        self.lines = rows.filter(pl.col("op") != StatementKind.HEADER)
+        self._names: frozenset[_Name] | None = None
+        self._read: dict[_Name, pl.DataFrame] = {}
+
+    @property
+    def names(self) -> frozenset[_Name]:
+        """Kind and key of all statements.
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> rows = pl.scan_parquet("lake/runs/*.parquet")
+        >>> ("config", "lr") in SealedStatements(rows).names
+        True
+        """
+        load_names([self])
+        return self._names or frozenset()
+
+    def missing(self, names: Collection[_Name]) -> list[_Name]:
+        """Return those of the names that are there and were not read yet, sorted.
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> SealedStatements(pl.scan_parquet("lake/runs/*.parquet")).missing([("config", "lr"), ("edit", "x")])
+        [('config', 'lr')]
+        """
+        return sorted(self.names.intersection(names).difference(self._read))
+
+    def of(self, names: Collection[_Name]) -> list[pl.DataFrame]:
+        """Return what was read under these names, a frame each, in the order of names (schema STATEMENTS and place).
+
+        >>> lake = example()
+        >>> _ = lake.refresh()
+        >>> part = SealedStatements(pl.scan_parquet("lake/runs/*.parquet"))
+        >>> load([part], [("config", "lr")])
+        >>> [frame["value"].to_list() for frame in part.of([("config", "lr")])]
+        [[0.1, 0.01]]
+        """
+        return [self._read[name] for name in sorted(self.names.intersection(names))]
+
+
+def load_names(parts: Iterable[SealedStatements]) -> None:
+    """Read which kinds and keys partitions have, of several at once.
+
+    >>> load_names([])
+    """
+    new = [part for part in parts if part._names is None]  # noqa: SLF001 - one noun, two forms
+    frames = scans.collect_all([part.lines.select(_NAME).unique() for part in new]) if new else []
+    for part, frame in zip(new, frames, strict=True):
+        part._names = frozenset(frame.iter_rows())  # noqa: SLF001
+
+
+def load(parts: Sequence[SealedStatements], names: Collection[_Name]) -> None:
+    """Read the statements of some kinds and keys, of several partitions at once.
+
+    >>> load([], [("config", "lr")])
+    """
+    load_names(parts)
+    wanted = [(part, missing) for part in parts if (missing := part.missing(names))]
+    frames = scans.collect_all([_only(part.lines, missing) for part, missing in wanted]) if wanted else []
+    for (part, missing), frame in zip(wanted, frames, strict=True):
+        part._read |= dict(zip(missing, _cut(frame), strict=True))  # noqa: SLF001
+
+
+def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
+    """Select the rows of some names; equality is looked up in the dictionaries of a file."""
+    kinds, keys = {kind for kind, _ in names}, {key for _, key in names}
+    chosen = _one_of(_one_of(lines, "op", kinds), "key", keys)
+    if len(kinds) > 1 and len(keys) > 1:  # else the names are all of their combinations that there are
+        pairs = pl.DataFrame(names, schema=_NAME, orient="row").lazy()
+        chosen = chosen.join(pairs, on=_NAME, how="semi")
+    return chosen.select(*STATEMENTS, "place").sort(_NAME, maintain_order=True)
+
+
+def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
+    return lines.filter(pl.col(column) == next(iter(values)) if len(values) == 1 else pl.col(column).is_in(values))
+
+
+def _cut(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """Cut sorted rows into those of each name."""
+    starts = sorted_groups.group_starts(frame, by=_NAME).arg_true().to_list()
+    return [frame[start:stop] for start, stop in zip(starts, [*starts[1:], frame.height], strict=True)]
+
+
+class StatementLog(ABC):
+    """The statements of a snapshot."""
+
+    is_exact = False
+    """Whether every key of `keys` is that of a statement which `of` returns."""
+
+    @abstractmethod
+    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the statements of these kinds (all where none is named) and keys, each file's in their order.
+
+        Columns as in statements.STATEMENTS.
+
+        >>> example()._view.logged.statements.of(StatementKind.CONFIG, keys=["lr"])["value"].sort().to_list()
+        [0.01, 0.1]
+        """
+
+    @abstractmethod
+    def keys(self, *kinds: StatementKind) -> list[str]:
+        """Return the keys that statements of these kinds have, sorted.
+
+        >>> example()._view.logged.statements.keys(StatementKind.CONFIG)
+        ['lr']
+        """
+
+    def in_order(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the statements of some kinds in the order of their stamps (ts, session).
+
+        >>> example()._view.logged.statements.in_order(StatementKind.CONFIG)["run_id"].to_list()
+        ['slow', 'fast']
+        """
+        return in_order(self.of(*kinds, keys=keys), *kinds)
+
+    def restricted(self, only: pl.Expr) -> StatementLog:
+        """Return those of some runs alone.
+
+        >>> log = example()._view.logged.statements.restricted(pl.col("run_id") == "slow")
+        >>> log.of(StatementKind.CONFIG)["run_id"].to_list()
+        ['slow']
+        """
+        return _RestrictedLog(self, only)
+
+
+class _RestrictedLog(StatementLog):
+    """The statements of some runs."""
+
+    def __init__(self, inner: StatementLog, only: pl.Expr) -> None:
+        self._inner = inner
+        self._only = only
+
+    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the statements of these kinds and keys that some runs have."""
+        return self._inner.of(*kinds, keys=keys).filter(self._only)
+
+    def keys(self, *kinds: StatementKind) -> list[str]:
+        """Return the keys that statements of these kinds have in any run."""
+        return self._inner.keys(*kinds)
+
+
+class PartitionLog(StatementLog):
+    """The statements of large partitions, and those of small ones and of live journals, which are in memory."""
+
+    is_exact = True
+
+    def __init__(self, parts: Sequence[SealedStatements], frames: Sequence[pl.DataFrame] = ()) -> None:
+        self._parts = parts
+        self._frames = frames
+
+    @cached_property
+    def _in_memory(self) -> pl.DataFrame:
+        return pl.concat([_EMPTY, *self._frames])
+
+    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+        """Return the statements of these kinds and keys.
+
+        >>> PartitionLog([]).of(StatementKind.CONFIG).height
+        0
+        """
+        kinds = kinds or tuple(StatementKind)
+        frames = [_EMPTY, *(_of_part(part, names) for part, names in self._loaded(kinds, keys) if names)]
+        if self._frames:
+            lines = self._in_memory
+            lines = lines.filter(pl.col("op").is_in(kinds) if len(kinds) > 1 else pl.col("op") == kinds[0])
+            frames.append(lines if keys is None else lines.filter(pl.col("key").is_in(keys)))
+        return pl.concat(frames)
+
+    def keys(self, *kinds: StatementKind) -> list[str]:
+        """Return the keys that statements of these kinds have, sorted.
+
+        >>> PartitionLog([]).keys(StatementKind.CONFIG)
+        []
+        """
+        load_names(self._parts)
+        keys = {key for part in self._parts for kind, key in part.names if kind in kinds}
+        if self._frames:
+            keys.update(self._in_memory.filter(pl.col("op").is_in(kinds))["key"].unique())
+        return sorted(keys)
+
+    def _loaded(
+        self, kinds: Sequence[StatementKind], keys: Collection[str] | None
+    ) -> list[tuple[SealedStatements, list[_Name]]]:
+        load_names(self._parts)
+        names_of = [[n for n in part.names if n[0] in kinds and (keys is None or n[1] in keys)] for part in self._parts]
+        load(self._parts, {name for names in names_of for name in names})
+        return list(zip(self._parts, names_of, strict=True))
+
+
+def _of_part(part: SealedStatements, names: list[_Name]) -> pl.DataFrame:
+    frames = part.of(names)
+    lines = frames[0] if len(frames) == 1 else pl.concat(frames).sort("place")
+    return lines.drop("place")
