@@ -136,6 +136,7 @@ class Catalog:
     def statements(self, live: Sequence[pl.DataFrame] = ()) -> PartitionLog:
         """Return the statements of all partitions, and of live journals.
 
+        >>> from tracklake.schema.statement_kind import StatementKind
         >>> lake = example()
         >>> catalog = Catalog(lake._storage)
         >>> _ = lake.refresh(), catalog.refresh()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.live_journals import LiveJournal
+    from tracklake.storage.table.statement_log import StatementLog
     from tracklake.storage.table.verified_files import Sibling
 
 FRAMES = 32
@@ -37,7 +38,7 @@ class Snapshot(SnapshotView):
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
         records = [s for item in live for s in item.records]
         files = pl.concat([catalog.files, *(s.files for s in records)])
-        log = catalog.statements([s.statements for s in records])
+        log: StatementLog = catalog.statements([s.statements for s in records])
         self.deleted = deleted_runs.deleted_runs(log)
         if self.deleted:
             is_there = ~pl.col("run_id").is_in(list(self.deleted))
