@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tracklake.artifacts.artifact_file import ArtifactFile, entry_of
 from tracklake.artifacts.artifact_version import ArtifactVersion
-from tracklake.artifacts.manifest import Entry, Manifest
+from tracklake.artifacts.manifest import Entry, Manifest, check_file_name
 from tracklake.artifacts.media.content import digest
 from tracklake.artifacts.media.media import Media
 from tracklake.artifacts.media.tables import Table
@@ -302,6 +302,4 @@ class Artifact(ArtifactVersion):
     def _add(self, name: str, source: Path | Media | Entry) -> None:
         if self._manifest is not None:
             raise ArtifactError(f"artifact {self.name!r} is logged: make a new one to add files")
-        if name.startswith("/") or ".." in name.split("/") or not name:
-            raise ArtifactError(f"{name!r} is no name of a file in an artifact; names are relative, without '..'")
-        self._sources[name] = source
+        self._sources[check_file_name(name)] = source

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from tracklake.errors import ArtifactError
+
 
 class Entry(NamedTuple):
     """One file of an artifact: by content in the lake, or a reference to a place outside."""
@@ -66,11 +68,29 @@ class Manifest(NamedTuple):
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
-        """Read a stored one; ValueError or TypeError where it is damaged. See `to_json` for an example.
+        """Read a stored one; ArtifactError where it is damaged or names a file outside. See `to_json` for an example.
 
         >>> Manifest.from_json(b"{")
         Traceback (most recent call last):
-        json.decoder.JSONDecodeError: ...
+        tracklake.errors.ArtifactError: this is no manifest: ...
         """
-        content = json.loads(text)
-        return cls(**{**content, "entries": {name: Entry(**entry) for name, entry in content["entries"].items()}})
+        try:
+            content = json.loads(text)
+            entries = {check_file_name(name): Entry(**entry) for name, entry in content["entries"].items()}
+            return cls(**{**content, "entries": entries})
+        except ArtifactError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ArtifactError(f"this is no manifest: {error}") from error
+
+
+def check_file_name(name: str) -> str:
+    """Return the name of a file in an artifact; ArtifactError for one that leads out of the folder of a download.
+
+    >>> check_file_name("../weights")
+    Traceback (most recent call last):
+    tracklake.errors.ArtifactError: '../weights' is no name of a file in an artifact; names are relative, without '..'
+    """
+    if name.startswith("/") or ".." in name.split("/") or not name:
+        raise ArtifactError(f"{name!r} is no name of a file in an artifact; names are relative, without '..'")
+    return name

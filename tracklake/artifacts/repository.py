@@ -133,14 +133,18 @@ class Repository:
         return manifest
 
     def read(self, project: str, name: str, version: int) -> Manifest:
-        """Return a version by its number.
+        """Return a version by its number; ArtifactError, with the file, where its manifest is damaged.
 
         >>> repository = Repository(example()._storage)
         >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[])
         >>> repository.read("p", "data", 0) == stored
         True
         """
-        return Manifest.from_json(self.storage.read(_path(project, name, f"v{version:06d}")))
+        path = _path(project, name, f"v{version:06d}")
+        try:
+            return Manifest.from_json(self.storage.read(path))
+        except ArtifactError as error:
+            raise ArtifactError(f"artifact {project}/{name}:v{version} in {path}: {error}") from error
 
     def numbers(self, project: str, name: str) -> list[int]:
         """Return the numbers of the versions that are there, ascending.
