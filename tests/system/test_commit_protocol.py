@@ -63,6 +63,7 @@ class Protocol(RuleBasedStateMachine):
         self.model: dict[str, ModelRun] = {}
         self.open: list[tuple[str, int, tl.Run]] = []
         self.deleted: set[str] = set()
+        self.purged: set[str] = set()
         self.count = itertools.count()
         self.old: list[tuple[object, pl.DataFrame]] = []
         self.versions: dict[int, pl.DataFrame] = {}
@@ -169,9 +170,12 @@ class Protocol(RuleBasedStateMachine):
             patch.setattr(vacuum.time, "time", lambda: now + 8 * 86_400)
             vacuum.vacuum(Catalog(self.lake._storage))
         self.old, self.versions = [], {}
+        self.purged |= self.deleted  # what was sealed of them is gone for good
 
     @rule(run_id=RUNS)
     def a_run_is_deleted_or_restored(self, run_id: str) -> None:
+        if run_id in self.purged:
+            return
         if run_id in self.deleted:
             self.lake.restore(run_id)
             self.deleted.remove(run_id)

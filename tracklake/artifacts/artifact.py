@@ -15,6 +15,7 @@ from tracklake.artifacts.media.media import Media
 from tracklake.artifacts.media.tables import Table
 from tracklake.artifacts.repository import Repository, check_name
 from tracklake.errors import ArtifactError, UnknownNameError
+from tracklake.storage import content_files
 
 if TYPE_CHECKING:
     import os
@@ -240,7 +241,7 @@ class Artifact(ArtifactVersion):
         entry = self._logged.entries.get(name)
         if entry is None:
             return None
-        path = self._lake.storage.fetch(entry.path)
+        path = content_files.verified(self._lake.storage, entry.path)
         return Table.load(path) if entry.type_name == Table.type_name else path
 
     __getitem__ = get

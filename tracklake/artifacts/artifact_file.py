@@ -10,6 +10,7 @@ from tracklake.artifacts.manifest import Entry
 from tracklake.artifacts.media.content import save_file
 from tracklake.artifacts.media.media import Media
 from tracklake.errors import ArtifactError
+from tracklake.storage import content_files
 
 if TYPE_CHECKING:
     import os
@@ -57,7 +58,7 @@ class ArtifactFile:
         return str(target)
 
     def _path(self) -> Path:
-        return Path(self._entry.path) if self._lake is None else self._lake.fetch(self._entry.path)
+        return Path(self._entry.path) if self._lake is None else content_files.verified(self._lake, self._entry.path)
 
     def __repr__(self) -> str:
         return f"ArtifactFile({self.name!r}, {self.size} bytes)"

@@ -6,7 +6,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from tracklake.errors import ArtifactError
+from tracklake.errors import ArtifactError, LakeError
+from tracklake.storage import checked_json
 
 
 class Entry(NamedTuple):
@@ -64,7 +65,7 @@ class Manifest(NamedTuple):
         True
         """
         entries = {name: entry._asdict() for name, entry in self.entries.items()}
-        return json.dumps({**self._asdict(), "entries": entries}, ensure_ascii=False).encode()
+        return checked_json.dumps({**self._asdict(), "entries": entries})
 
     @classmethod
     def from_json(cls, text: bytes) -> Manifest:
@@ -75,12 +76,12 @@ class Manifest(NamedTuple):
         tracklake.errors.ArtifactError: this is no manifest: ...
         """
         try:
-            content = json.loads(text)
+            content = checked_json.loads(text)
             entries = {check_file_name(name): Entry(**entry) for name, entry in content["entries"].items()}
             return cls(**{**content, "entries": entries})
         except ArtifactError:
             raise
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (LakeError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ArtifactError(f"this is no manifest: {error}") from error
 
 

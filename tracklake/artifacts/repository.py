@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracklake.artifacts.manifest import Manifest
 from tracklake.errors import ArtifactError, UnknownNameError
 from tracklake.schema import naming
+from tracklake.storage import checked_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +108,7 @@ class Repository:
     def _list(self, draft: Manifest) -> None:
         """Note that there is an artifact of this name: a folder's folders cannot be listed on every storage."""
         index = f"{_INDEX}/{naming.safe_name(f'{draft.project}/{draft.name}')}.json"
-        self.storage.put_if_absent(index, json.dumps([draft.project, draft.name]).encode())
+        self.storage.put_if_absent(index, checked_json.dumps({"project": draft.project, "name": draft.name}))
 
     def find(self, text: str, *, project: str | None = None, type: str | None = None) -> Manifest:  # noqa: A002
         """Return the version that "project/name:alias" names; of `project` where it names none itself.
@@ -165,7 +165,7 @@ class Repository:
         """
         moved: dict[str, int] = {}
         for file in self.storage.list(_folder(project, name), prefix="alias.", suffix=".json"):
-            change = json.loads(self.storage.read(f"{_folder(project, name)}/{file.name}"))
+            change = checked_json.read(self.storage, f"{_folder(project, name)}/{file.name}")
             moved[change["alias"]] = change["version"]
         return {alias: version for alias, version in moved.items() if version >= 0}
 
@@ -181,7 +181,7 @@ class Repository:
         folder = _folder(manifest.project, manifest.name)
         if not remove and self.aliases(manifest.project, manifest.name).get(alias) == manifest.version:
             return
-        change = json.dumps({"alias": alias, "version": -1 if remove else manifest.version}).encode()
+        change = checked_json.dumps({"alias": alias, "version": -1 if remove else manifest.version})
         number = len(self.storage.list(folder, prefix="alias.", suffix=".json"))
         while not self.storage.put_if_absent(f"{folder}/alias.{number:06d}.json", change):
             number += 1
@@ -196,7 +196,8 @@ class Repository:
         ['slow']
         """
         name = f"use.v{manifest.version:06d}.{naming.safe_name(run_id)}.json"
-        self.storage.put_if_absent(f"{_folder(manifest.project, manifest.name)}/{name}", json.dumps(run_id).encode())
+        content = checked_json.dumps({"run_id": run_id})
+        self.storage.put_if_absent(f"{_folder(manifest.project, manifest.name)}/{name}", content)
 
     def users(self, manifest: Manifest) -> list[str]:
         """Return the ids of the runs that use this version.
@@ -207,7 +208,7 @@ class Repository:
         """
         folder = _folder(manifest.project, manifest.name)
         files = self.storage.list(folder, prefix=f"use.v{manifest.version:06d}.", suffix=".json")
-        return [json.loads(self.storage.read(f"{folder}/{file.name}")) for file in files]
+        return [checked_json.read(self.storage, f"{folder}/{file.name}")["run_id"] for file in files]
 
     def names(self) -> list[tuple[str, str]]:
         """Return (project, name) of every artifact of the lake, sorted.
@@ -217,8 +218,9 @@ class Repository:
         >>> repository.names()
         [('p', 'data')]
         """
-        names = [file.name for file in self.storage.list(_INDEX, suffix=".json")]
-        return sorted(tuple(json.loads(self.storage.read(f"{_INDEX}/{name}"))) for name in names)
+        files = self.storage.list(_INDEX, suffix=".json")
+        stored = [checked_json.read(self.storage, f"{_INDEX}/{file.name}") for file in files]
+        return sorted((content["project"], content["name"]) for content in stored)
 
 
 def _folder(project: str, name: str) -> str:

@@ -35,6 +35,18 @@ def warn_once(about: str, message: str) -> None:
         warn(message)
 
 
+def warn_set_aside(what: str) -> None:
+    """Warn once that something stored cannot be understood, and that all else is read.
+
+    >>> with warnings.catch_warnings(record=True, action="always") as heard:
+    ...     warn_set_aside("the definition {} of an example")
+    >>> str(heard[0].message)[:63]
+    'tracklake: the definition {} of an example cannot be understood'
+    """
+    reason = "a newer version wrote it, or it is damaged"
+    warn_once(what, f"tracklake: {what} cannot be understood ({reason}) and is set aside; lake.check() tells more")
+
+
 _warned: set[str] = set()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ import polars as pl
 from tracklake.common.text import number_of
 from tracklake.compute import scans, states
 from tracklake.errors import TracklakeError
+from tracklake.lake import unreadable_statements
 from tracklake.schema.tables import POINTS, STATES
-from tracklake.storage import layout
+from tracklake.storage import content_files, layout
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
@@ -104,6 +104,8 @@ def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report:
     report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
     if len(sound) == len(version_partitions):
         catalog.refresh(to=version)
+        lines = unreadable_statements.of_frame(catalog.records.statements)
+        report.findings.extend(unreadable_statements.findings(lines))
 
 
 def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool:
@@ -186,9 +188,13 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
             reader = JournalReader(catalog.storage.follow(name))
-            faults = reader.read().faults
+            records = reader.read()
             cut = reader.cut() if name in over else None
-            report.findings.extend(str(fault._replace(file=name)) for fault in (*faults, *([cut] if cut else [])))
+            faults = (*records.faults, *([cut] if cut else []))
+            report.findings.extend(str(fault._replace(file=name)) for fault in faults)
+            run_id = str(reader.header.get("run"))
+            lines = unreadable_statements.of_journal(records)
+            report.findings.extend(unreadable_statements.findings((run_id, line) for line in lines))
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 
 
@@ -196,8 +202,7 @@ def _check_binaries(storage: Storage, report: Report) -> None:
     """Compare each file of files/ with its name, which is the hash of its content."""
     entries = storage.list("files")
     for entry in entries:
-        with storage.fetch(f"files/{entry.name}").open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != entry.name.partition(".")[0]:
-                report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
+        if not content_files.is_whole(storage.fetch(f"files/{entry.name}")):
+            report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
     if entries:
         report.checked.append(f"the content of {number_of(len(entries), 'file')} in files/")

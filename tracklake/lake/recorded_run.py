@@ -14,6 +14,7 @@ from tracklake.query.history import SeriesTable
 from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import STORED
+from tracklake.storage import content_files
 from tracklake.storage.journal.clock import Clock
 from tracklake.tracking.config_values import NestedDict
 from tracklake.tracking.edit_session import write_session
@@ -204,7 +205,7 @@ class RecordedRun:
         """
         if name not in self._files:
             raise FileMissingError.nearest("file", name, self._files)
-        return self.storage.fetch(self._files[name].path)
+        return content_files.verified(self.storage, self._files[name].path)
 
     @property
     def _files(self) -> Mapping[str, StoredFile]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.schema.definitions import Definitions, Statement
+from tracklake.schema.definitions import Definitions, readable
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 
@@ -58,7 +58,7 @@ def of_runs(snapshot: SnapshotView, runs: pl.DataFrame) -> Defined:
         of_lake = _in_scope(by_scope, snapshot.lake_of_run.get(run_id, ""), project)
         texts = _in_order(of_lake, own.get(run_id, []))
         group_of_run.append(groups.setdefault(texts, len(groups)))
-    sets = [Definitions([Statement.from_json(text) for text in texts]) for texts in groups]
+    sets = [Definitions(readable(texts)) for texts in groups]
     return Defined(runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
 
 
@@ -71,7 +71,7 @@ def of_lake(snapshot: SnapshotView, project: str) -> Definitions:
     'min'
     """
     texts = _in_order(_in_scope(_lake_definitions(snapshot), "", project), [])
-    return Definitions(map(Statement.from_json, texts))
+    return Definitions(readable(texts))
 
 
 def _lake_definitions(snapshot: SnapshotView) -> dict[_Scope, list[_Stamped]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
+from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import DefinitionError
 from tracklake.query.column_names import BASE
 from tracklake.schema import naming, statistics
@@ -204,7 +205,8 @@ class Derivations(Mapping[str, dict[Scope, Derivation]]):
         """
         statements = snapshot.statements_of_lakes(StatementKind.DERIVE, StatementKind.ALIAS)
         rows = statements.select("scope", "lake", "key", "text").iter_rows()
-        return cls((Scope(scope, lake), _from_json(name, text)) for scope, lake, name, text in rows)
+        scoped = ((Scope(scope, lake), _readable(name, text)) for scope, lake, name, text in rows)
+        return cls((scope, derivation) for scope, derivation in scoped if derivation is not None)
 
     def __getitem__(self, name: str) -> dict[Scope, Derivation]:
         """Return the derivations of one name by scope."""
@@ -277,6 +279,29 @@ class Derivations(Mapping[str, dict[Scope, Derivation]]):
         return next((c for c in candidates if c in self._by_name), None)
 
 
-def _from_json(name: str, text: str) -> Derivation:
-    fields = {key: value for key, value in json.loads(text).items() if key in Derivation.__dataclass_fields__}
-    return Derivation(**{**fields, "name": name, "others": tuple(fields.get("others", ()))})
+def from_json(name: str, text: str) -> Derivation:
+    """Return the derivation of a name that a stored text holds; DefinitionError for any other text.
+
+    >>> from_json("gap", '{"expression":"a - b"}').expression
+    'a - b'
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DefinitionError(f"{text!r} is no stored derivation: {error}") from error
+    if not isinstance(content, dict) or not name:
+        raise DefinitionError(f"{text!r} is no stored derivation of {name!r}")
+    for field, value in content.items():
+        is_list = field == "others" and isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not is_list and not (field in ("expression", "description", "unit") and isinstance(value, str)):
+            raise DefinitionError(f"{text!r} is no stored derivation: {field!r} cannot be {value!r}")
+    return Derivation(**{**content, "name": name, "others": tuple(content.get("others", ()))})
+
+
+def _readable(name: str, text: str) -> Derivation | None:
+    """Return a stored derivation; None, with a warning, where it cannot be understood."""
+    try:
+        return from_json(name, text)
+    except DefinitionError:
+        warn_set_aside(f"the derivation of {name!r}, {text!r},")
+        return None

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tracklake.common.arguments import check_word
+from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import DefinitionError
 from tracklake.schema.naming import compile_glob, encodable, is_glob, metric_name
 from tracklake.schema.statistics import KINDS
@@ -71,15 +72,56 @@ class Statement:
 
     @classmethod
     def from_json(cls, text: str) -> Statement:
-        """Return the statement that `to_json` wrote.
+        """Return the statement that `to_json` wrote; DefinitionError for any other text, also of a newer version.
 
         >>> Statement.from_json('{"name":"loss","hidden":true}').hidden
         True
         """
-        content = json.loads(text)
+        content = _fields_of(text)
         if "summary" in content:
             content["summary"] = frozenset(content["summary"])
         return cls(**content)
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "name": lambda value: isinstance(value, str) and value != "",
+    "summary": lambda value: isinstance(value, list) and all(kind in (*KINDS, "none") for kind in value),
+    "step_metric": lambda value: isinstance(value, str),
+    "step_sync": lambda value: isinstance(value, bool),
+    "hidden": lambda value: isinstance(value, bool),
+    "goal": lambda value: value in ("min", "max"),
+    "overwrite": lambda value: isinstance(value, bool),
+}
+"""What a stored statement may hold under each name."""
+
+
+def _fields_of(text: str) -> dict[str, Any]:
+    """Return the fields of a stored statement, checked."""
+    try:
+        content = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DefinitionError(f"{text!r} is no stored definition: {error}") from error
+    if not isinstance(content, dict) or "name" not in content:
+        raise DefinitionError(f"{text!r} is no stored definition: it names no metric")
+    for name, value in content.items():
+        if name not in _FORMS or not _FORMS[name](value):
+            raise DefinitionError(f"{text!r} is no stored definition: {name!r} cannot be {value!r}")
+    return content
+
+
+def readable(texts: Iterable[str]) -> list[Statement]:
+    """Return the statements that stored texts hold; of one that cannot be understood a warning tells.
+
+    >>> readable(['{"name":"loss","summary":["min"]}'])[0].name
+    'loss'
+    """
+    statements = []
+    for text in texts:
+        try:
+            statements.append(Statement.from_json(text))
+        except DefinitionError:
+            warn_set_aside(f"the definition {text!r}")
+    return statements
 
 
 def statement(

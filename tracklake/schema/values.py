@@ -19,6 +19,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tracklake.common.lazy_numpy import np
+from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import UnstorableValueError
 from tracklake.schema.arrays import CONVERSION_ERRORS, as_numpy
 from tracklake.schema.histogram import Histogram
@@ -128,10 +129,19 @@ def restore(kind: int, value: float | None, ival: int | None, text: str | None) 
     if kind == TEXT:
         return text
     if kind == JSON:
-        return json.loads(text or "null")
+        return _from_json(text or "null")
     if kind in (NULL, REPLACED):
         return None
     raise ValueError(f"{kind!r} is no kind of value; there are {', '.join(f'{k.value} ({k.name})' for k in Kind)}")
+
+
+def _from_json(text: str) -> Any:
+    """Return a JSON text's value; the text itself, with a warning, where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        warn_set_aside(f"the value {text[:80]!r}")
+        return text
 
 
 _new = partial(tuple.__new__, Stored)  # the constructor of a NamedTuple is a Python function: this is twice as fast

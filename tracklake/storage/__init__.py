@@ -3,6 +3,8 @@
 Journals and the table of partitions lie in the subpackages `journal` and `table`.
 
 - `backend`: what a lake needs of the place that holds its bytes: the protocol that every storage follows.
+- `checked_json`: JSON with a checksum: what a lake stores as JSON, so that a flipped bit or a cut is noticed.
+- `content_files`: files by content: those of `files/`, each held against the SHA-256 in its name.
 - `file_cache`: the cache of immutable files: local copies of objects, by name, shared and bounded.
 - `layout`: the root of a lake: the file that makes a folder a lake, and its folders.
 - `local`: the local directory under a lake's root: read, list, put-if-absent, sync, delete.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import LakeError
 from tracklake.schema.tables import FORMAT_VERSION
+from tracklake.storage import checked_json
 from tracklake.storage.local import LocalStorage
 from tracklake.storage.object_store import ObjectStorage, is_url
 
@@ -74,7 +74,7 @@ def create(location: Location, *, options: Mapping[str, Any] | None = None) -> S
             raise LakeError(f"{location} is a file; a lake is a folder. Give another dir.")
         if not _has_marker(storage):
             content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
-            storage.put_if_absent(MARKER, json.dumps(content).encode())
+            storage.put_if_absent(MARKER, checked_json.dumps(content))
         storage.journal_folder(JOURNAL_FOLDER)
     except OSError as error:
         msg = f"cannot make a lake at {location}: {error.strerror or error}. Give a folder that can be written."
@@ -124,9 +124,11 @@ def read_id(storage: Storage) -> str:
     except OSError as error:
         raise LakeError(f"cannot read {storage.describe(MARKER)}: {error.strerror}") from error
     try:
-        content: dict[str, Any] = json.loads(text)
-        stored_format, lake_id = int(content["format"]), str(content["id"])
-    except (ValueError, KeyError, TypeError) as error:
+        content = checked_json.loads(text)
+        stored_format, lake_id = content["format"], content["id"]
+        if type(stored_format) is not int or stored_format < 1 or not isinstance(lake_id, str):
+            raise ValueError(f"format {stored_format!r}, id {lake_id!r}")  # noqa: TRY301 - one way out
+    except (ValueError, KeyError, LakeError, RecursionError) as error:
         msg = f"{storage.describe(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
         raise LakeError(msg) from error
     if stored_format < FORMAT_VERSION:

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tracklake.errors import SweepError
+from tracklake.storage import checked_json
 from tracklake.storage.journal import file_names
 from tracklake.sweeping.config import SweepConfig
 
@@ -65,7 +65,7 @@ class SweepRecords:
         >>> len(SweepRecords.create(example()._storage, config).id)
         8
         """
-        content = json.dumps({"config": config.to_json(), "warm_start": warm_start or []}).encode()
+        content = checked_json.dumps({"config": config.to_json(), "warm_start": warm_start or []})
         while True:
             sweep_id = "".join(secrets.choice(_LETTERS) for _ in range(8))
             if storage.put_if_absent(f"{FOLDER}/{sweep_id}.json", content):
@@ -131,7 +131,7 @@ class SweepRecords:
         """
         if "config" in what:
             SweepConfig({**self.config.to_json(), **what["config"]})  # refused before anything is written
-        number, content = len(self._changes()), json.dumps(what).encode()
+        number, content = len(self._changes()), checked_json.dumps(what)
         while not self.storage.put_if_absent(f"{self._folder}/change.{number:06d}.json", content):
             number += 1
 
@@ -143,7 +143,7 @@ class SweepRecords:
         True
         """
         name = f"{self._folder}/claim.{claim.number:06d}.{claim.attempt}.json"
-        return self.storage.put_if_absent(name, json.dumps(claim._asdict()).encode())
+        return self.storage.put_if_absent(name, checked_json.dumps(claim._asdict()))
 
     def end(self, claim: Claim, outcome: Outcome, *, error: str = "") -> None:
         """Note how a trial ended; what was noted first counts.
@@ -155,7 +155,7 @@ class SweepRecords:
         {(0, 0): 'failed'}
         """
         name = f"{self._folder}/end.{claim.number:06d}.{claim.attempt}.json"
-        self.storage.put_if_absent(name, json.dumps({"outcome": outcome, "error": error}).encode())
+        self.storage.put_if_absent(name, checked_json.dumps({"outcome": outcome, "error": error}))
 
     def claims(self) -> list[Claim]:
         """Return the newest claim of each trial, by number.
@@ -224,7 +224,7 @@ class SweepRecords:
 
     @property
     def _stored(self) -> dict[str, Any]:
-        return dict(json.loads(self.storage.read(f"{FOLDER}/{self.id}.json")))
+        return checked_json.read(self.storage, f"{FOLDER}/{self.id}.json")
 
     def _changes(self) -> list[dict[str, Any]]:
         return self._read("change.")
@@ -238,7 +238,7 @@ class SweepRecords:
         entries = [entry for entry in listed if entry.name.startswith(prefix)]  # cached ones come whatever their name
         for entry in entries:
             if entry.name not in self._contents:
-                self._contents[entry.name] = json.loads(self.storage.read(f"{self._folder}/{entry.name}"))
+                self._contents[entry.name] = checked_json.read(self.storage, f"{self._folder}/{entry.name}")
             self._entries[entry.name] = entry
         return [(entry.name, self._contents[entry.name]) for entry in entries]
 

@@ -12,10 +12,12 @@ from typing import IO, TYPE_CHECKING
 from tracklake.artifacts.artifact import Artifact
 from tracklake.artifacts.media.content import StoredFile, save_file
 from tracklake.artifacts.repository import Repository
+from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import ArtifactError, FileMissingError
 from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
+from tracklake.storage import content_files
 
 if TYPE_CHECKING:
     import os
@@ -122,7 +124,7 @@ class RunFiles:
             if name not in self._saved:
                 raise FileMissingError.nearest("file", name, self._saved)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._session.storage.fetch(self._saved[name].path), target)
+            shutil.copyfile(content_files.verified(self._session.storage, self._saved[name].path), target)
         return target.open(encoding="utf-8")
 
     def log_code(
@@ -295,4 +297,10 @@ def saved_files(statements: Iterable[tuple[str, str]]) -> Mapping[str, StoredFil
     >>> saved_files([("a.txt", '{"path": "files/ab.txt", "sha256": "ab", "size": 1}')])
     {'a.txt': StoredFile(path='files/ab.txt', sha256='ab', size=1)}
     """
-    return {name: StoredFile(**json.loads(text)) for name, text in statements}
+    files = {}
+    for name, text in statements:
+        try:
+            files[name] = StoredFile.from_json(text)
+        except FileMissingError:
+            warn_set_aside(f"where file {name!r} lies, {text!r},")
+    return files

@@ -9,6 +9,7 @@ from tracklake.artifacts.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import NOTHING, Kind, Stored
+from tracklake.storage import content_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +128,7 @@ class Summary(MutableMapping[str, Any]):
             saved = f"an array of more than {values.LIST_LIMIT} elements is"
             msg = f"summary[{key!r}] is {entry!r}, not a saved array ({saved})"
             raise TypeError(msg)
-        return arrays.load(self._storage.fetch(entry["path"]))
+        return arrays.load(content_files.verified(self._storage, str(entry["path"])))
 
     def _at(self, path: str) -> Summary:
         """Return the part of the summary under a full name."""

@@ -12,11 +12,12 @@ from tracklake.compute.name_hiding import NameFamilies, Stamps
 from tracklake.compute.running_state import RunningState
 from tracklake.query.summaries import shape, shows_last
 from tracklake.schema import naming, statistics, values
-from tracklake.schema.definitions import Definitions, Statement
+from tracklake.schema.definitions import Definitions, readable
 from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from tracklake.compute.running_state import Row
+    from tracklake.schema.definitions import Statement
     from tracklake.schema.values import Stored
 
 _ABSENT = object()
@@ -116,7 +117,7 @@ class RunningSummary:
         >>> running.entries()
         {'loss': {'min': 0.5}}
         """
-        self._said.append((stamp, session, Statement.from_json(text)))
+        self._said.extend((stamp, session, statement) for statement in readable([text]))
         self._said.sort(key=lambda item: item[:2])
         self._definitions = Definitions(statement for _, _, statement in self._said)
         kinds = {kind for definition in self._definitions.values() for kind in definition.kinds}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import uuid
 from pathlib import Path
@@ -34,6 +35,22 @@ class StoredFile(NamedTuple):
         {'path': 'files/ab.txt', 'sha256': 'ab', 'size': 3}
         """
         return self._asdict()
+
+    @classmethod
+    def from_json(cls, text: str) -> StoredFile:
+        """Read the entry of a file; FileMissingError for any other text, and for a path that is not in the lake.
+
+        >>> StoredFile.from_json('{"path": "files/ab.txt", "sha256": "ab", "size": 3}').size
+        3
+        """
+        try:
+            path, digest, size = (json.loads(text)[name] for name in cls._fields)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise FileMissingError(f"{text!r} is no entry of a stored file: {error}") from error
+        is_sound = isinstance(path, str) and isinstance(digest, str) and isinstance(size, int)
+        if not is_sound or not path.startswith("files/") or ".." in path.split("/"):
+            raise FileMissingError(f"{text!r} is no entry of a stored file: it names none of files/")
+        return cls(path, digest, size)
 
 
 def save_bytes(data: bytes, *, lake: Storage, suffix: str) -> StoredFile:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.common.lazy_numpy import np
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage.journal import frame_format
 from tracklake.storage.journal.file_names import FileName
 
@@ -122,6 +123,16 @@ class JournalReader:
         self.is_empty &= not (self.header or decoder.records.faults)
         return decoder.records
 
+    @property
+    def is_of_lake(self) -> bool:
+        """Whether its statements are those of the lake as a whole, which logs no rows.
+
+        >>> from pathlib import Path
+        >>> JournalReader(Path("a.tlj")).is_of_lake
+        False
+        """
+        return bool(self.header.get("run") == LAKE_RUN)
+
     def cut(self) -> Fault | None:
         """Return the damage of a file that is over, as its missing write bit tells, and yet lacks its last frame.
 
@@ -215,6 +226,8 @@ class _Decoder:
         if op == StatementKind.HEADER:
             self.reader.take_header(content)
         elif op == StatementKind.ROW:
+            if self.reader.is_of_lake:
+                raise ValueError("a row in the lake's own journal")
             step: Any = content.get("step")
             if not frame_format.is_int64(step):
                 raise ValueError(f"a row at step {step!r}")
@@ -227,6 +240,9 @@ class _Decoder:
 
     def _decode_rows(self, size: int, offsets: list[range]) -> None:
         """Decode the rows of one size, split by key set."""
+        if self.reader.is_of_lake:
+            self._fault(offsets[0].start, f"{frame_format.UNREADABLE}: rows in the lake's own journal")
+            return
         rows = _row_array(self.data, offsets, size)
         stamps, steps, ids, values = (np.ascontiguousarray(rows[name]) for name in ("stamp", "step", "id", "values"))
         self.records.last = max(self.records.last, int(stamps.max()))

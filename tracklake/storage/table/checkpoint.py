@@ -7,14 +7,16 @@ import io
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import polars as pl
 
 from tracklake.errors import LakeError
+from tracklake.storage import checked_json
 from tracklake.storage.table import delta_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pyarrow as pa
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 EVERY = 100
 """Commits from one checkpoint to the next."""
+DIGEST = ".crc32"
+"""Ends the name of the file that holds the size and checksum of a checkpoint."""
 _NAME = re.compile(r"([0-9]{20})\.checkpoint\.parquet", re.ASCII)
 
 
@@ -65,7 +69,22 @@ def write(storage: Storage, number: int, partitions: Iterable[Partition], *, met
     rows += [delta_actions.add(part, data_change=False) for part in partitions]
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), buffer, compression="zstd")
-    return storage.put_if_absent(path_of(number), buffer.getvalue())
+    data = buffer.getvalue()
+    digest = checked_json.dumps({"size": len(data), "crc": crc32(data)})
+    with contextlib.suppress(FileNotFoundError):
+        storage.read(path_of(number), length=1)
+        return False
+    storage.put_if_absent(f"{path_of(number)}{DIGEST}", digest)
+    return storage.put_if_absent(path_of(number), data)
+
+
+def is_own(names: Collection[str], number: int) -> bool:
+    """Tell whether the checksum of a checkpoint is among the names of the log's files: one that tracklake wrote.
+
+    >>> is_own(["00000000000000000100.checkpoint.parquet"], 100)  # another Delta writer's
+    False
+    """
+    return f"{number:020d}.checkpoint.parquet{DIGEST}" in names
 
 
 def read(storage: Storage, number: int) -> dict[str, Partition]:
@@ -106,10 +125,22 @@ def read_metadata(storage: Storage, number: int) -> dict[str, Any]:
 def _rows(storage: Storage, number: int, columns: list[str]) -> list[dict[str, Any]]:
     name = path_of(number)
     try:
-        return pl.read_parquet(io.BytesIO(storage.read(name)), columns=columns).to_dicts()
+        data = storage.read(name)
+        _verify(storage, name, data)
+        return pl.read_parquet(io.BytesIO(data), columns=columns).to_dicts()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         first = str(error).partition("\n")[0]
         raise LakeError(f"{storage.describe(name)} cannot be read: {first}") from error
+
+
+def _verify(storage: Storage, name: str, data: bytes) -> None:
+    """Raise LakeError where a checkpoint is not what was written; that of another writer has no checksum."""
+    try:
+        digest = checked_json.read(storage, f"{name}{DIGEST}")
+    except FileNotFoundError:
+        return
+    if (digest.get("size"), digest.get("crc")) != (len(data), crc32(data)):
+        raise LakeError(f"{storage.describe(name)} is damaged: its checksum is not the one it was written with")
 
 
 def _mapping(items: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import polars as pl
 
 from tracklake.errors import LakeError
 from tracklake.schema.tables import FORMAT_VERSION, POINTS, STAMP
+from tracklake.storage import checked_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +86,31 @@ class Commit(NamedTuple):
     remove: Sequence[str]  # ids
     operation: str = ""
     """What made it: SEAL, IMPORT, OPTIMIZE, ..."""
+
+
+def commit_lines(actions: Sequence[dict[str, Any]]) -> bytes:
+    """Return the actions of a commit as the bytes of its file; the first, `commitInfo`, gets the checksum of all.
+
+    >>> parse(commit_lines(creation(7))).operation
+    'CREATE TABLE'
+    >>> parse(commit_lines(creation(7)).replace(b"CREATE", b"create"))
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: its checksum is that of other content
+    """
+    info = actions[0]["commitInfo"]
+    own = {**info["tracklake"], checked_json.KEY: checked_json.checksum(actions)}
+    return lines([{"commitInfo": {**info, "tracklake": own}}, *actions[1:]])
+
+
+def _check_sum(actions: Sequence[dict[str, Any]]) -> None:
+    """Raise LakeError where a commit has a checksum, and it is that of other actions."""
+    for action in actions:
+        own = action.get("commitInfo", {}).get("tracklake")
+        if isinstance(own, dict) and checked_json.KEY in own:
+            bare = {key: value for key, value in own.items() if key != checked_json.KEY}
+            restored = {"commitInfo": {**action["commitInfo"], "tracklake": bare}}
+            if checked_json.checksum([restored, *actions[1:]]) != own[checked_json.KEY]:
+                raise LakeError("its checksum is that of other content")
 
 
 def lines(actions: Sequence[dict[str, Any]]) -> bytes:
@@ -189,9 +215,11 @@ def parse(data: bytes) -> Commit:
     >>> parse(lines(actions(commit, data_change=True))) == commit
     True
     """
-    actions = [action for line in data.splitlines() for action in json.loads(line).items()]
+    file_lines = [json.loads(line) for line in data.splitlines()]
+    actions = [action for line in file_lines for action in line.items()]
     if not actions:
         raise ValueError("it is empty")
+    _check_sum(file_lines)
     for kind, action in actions:
         if kind == "protocol":
             check_protocol(action)

@@ -70,7 +70,7 @@ class DeltaLog:
         >>> log.create(), log.create(), log.read().number
         (None, None, 0)
         """
-        self._put(0, delta_actions.lines(delta_actions.creation(_now())))
+        self._put(0, delta_actions.commit_lines(delta_actions.creation(_now())))
 
     def read(self, *, since: Version | None = None, at: int | None = None) -> Version:
         """Return the newest version, or version number `at`; Version(-1, 0, {}) where there is no log.
@@ -162,7 +162,7 @@ class DeltaLog:
         while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
             commit = Commit(max(_now(), newest.timestamp), add, remove, operation)
             actions = delta_actions.actions(commit, data_change=data_change)
-            if self._put(newest.number + 1, delta_actions.lines(actions)):
+            if self._put(newest.number + 1, delta_actions.commit_lines(actions)):
                 version = _after(newest, [commit])
                 self._checkpoint(version)
                 return version
@@ -176,10 +176,13 @@ class DeltaLog:
         return list(self._listed)
 
     def _base(self, names: Sequence[str], at: int | None) -> Version:
-        """Return the newest version that has a sound checkpoint, at most `at`; else what is before the first commit."""
+        """Return the newest version that has a sound checkpoint, at most `at`; else what is before the first commit.
+
+        One of another Delta writer has no checksum, and is read only where commits before it are gone.
+        """
         damage = None
         for number in checkpoint.numbers(names):
-            if at is None or number <= at:
+            if (at is None or number <= at) and (checkpoint.is_own(names, number) or not _has_all(names, number)):
                 try:
                     return self._from_checkpoint(number)
                 except LakeError as error:
@@ -251,6 +254,11 @@ def _after(version: Version, commits: Sequence[Commit]) -> Version:
         partitions.update((part.id, part) for part in commit.add)
     timestamp = max(version.timestamp, *(commit.timestamp for commit in commits))
     return Version(version.number + len(commits), timestamp, partitions)
+
+
+def _has_all(names: Iterable[str], number: int) -> bool:
+    """Tell whether the commits up to a number are all among the files of the log."""
+    return sum(int(name[:20]) <= number for name in names if _COMMIT.fullmatch(name)) == number + 1
 
 
 def _last(names: Iterable[str]) -> int:
