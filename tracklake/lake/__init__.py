@@ -18,6 +18,7 @@
 - `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
 - `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.
 - `transfer`: runs of one lake in another: merged without duplicates, and compared.
+- `unreadable_statements`: statements that this version does not understand: they are set aside when they are read.
 """
 
 from __future__ import annotations

@@ -104,7 +104,8 @@ def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report:
     report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
     if len(sound) == len(version_partitions):
         catalog.refresh(to=version)
-        lines = unreadable_statements.of_frame(catalog.records.statements)
+    for partition in sound:
+        lines = unreadable_statements.of_frame(partitions.read_sessions(storage, partition).statements)
         report.findings.extend(unreadable_statements.findings(lines))
 
 

@@ -39,7 +39,8 @@ class Line(NamedTuple):
 def of_frame(statements: pl.DataFrame) -> Iterator[tuple[str, Line]]:
     """Yield (run_id, line) of the statements of a frame (schema STATEMENTS) that can be wrong.
 
-    >>> list(of_frame(example()._view.logged.statements))
+    >>> from tracklake.storage.journal.statements import STATEMENTS
+    >>> list(of_frame(pl.DataFrame(schema=STATEMENTS)))
     []
     """
     plain_kinds = [str(kind) for kind in StatementKind if kind not in _PARSERS]
