@@ -29,6 +29,7 @@ WITHOUT = {
             "points",
             "pieces",
             "comes_in_order",
+            "statements_of_lakes",
         )
     },  # what they pass on is shown where it comes from
     "storage/table/snapshot_view": {

@@ -18,8 +18,8 @@ TERMINAL = {"cli", "integrations"}
 """The packages that may import at their top what only a terminal needs, or the library that a module is for."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
-LATE = {"__init__"} | {f"lake/{name}_methods" for name in ("analysis", "definition", "import", "maintenance", "sql")}
-LATE |= {"lake/base", "lake/lake"}
+LATE = {f"lake/{name}_methods" for name in ("analysis", "definition", "import", "maintenance", "run", "sql")}
+LATE |= {"__init__", "lake/base", "lake/lake"}
 """The lazy faces: they import their own package inside a function, since statistics and plots load slowly."""
 
 

@@ -1,4 +1,4 @@
-"""Commands that keep a lake fast and small, and its past: compact, vacuum, versions, delete, restore."""
+"""Commands that keep a lake fast, small and in order: compact, vacuum, versions, delete, restore, rename, move."""
 
 from __future__ import annotations
 
@@ -88,10 +88,8 @@ def delete(runs: tuple[str, ...], directory: str, where: str | None, *, yes: boo
       tracklake delete kelo-mupa
       tracklake delete --where "state = 'crashed'" --yes
     """
-    if bool(runs) == (where is not None):
-        raise click.UsageError("give ids of runs, or --where; one of the two")
     lake = tl.open(directory)
-    ids = lake.runs(runs=list(runs) or None, where=where, columns=["run_id"])["run_id"].to_list()
+    ids = _chosen(lake, runs, where)
     if not yes and ids:
         more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
         click.confirm(f"Delete {number_of(len(ids), 'run')} ({', '.join(ids[:_LISTED])}{more})?", abort=True)
@@ -109,3 +107,49 @@ def restore(runs: tuple[str, ...], directory: str) -> None:
       tracklake restore kelo-mupa
     """
     click.echo(f"{directory}: {number_of(tl.open(directory).restore(list(runs)), 'run')} restored")
+
+
+@main.command(short_help="Give a run or a project another name.")
+@click.argument("run_or_project")
+@click.argument("name")
+@directory_option
+@click.option("--project", "is_project", is_flag=True, help="It is a project, with all its runs.")
+def rename(run_or_project: str, name: str, directory: str, *, is_project: bool) -> None:
+    """Give a run, by its id, the display NAME; with --project a project the name NAME. Ids of runs stay.
+
+    \b
+    Examples:
+      tracklake rename kelo-mupa baseline
+      tracklake rename --project digits-old digits
+    """
+    lake = tl.open(directory)
+    if is_project:
+        click.echo(f"{directory}: {number_of(lake.rename_project(run_or_project, name), 'run')} in project {name} now")
+    else:
+        lake.rename(run_or_project, name)
+        click.echo(f"{directory}: {run_or_project} is called {name} now")
+
+
+@main.command(short_help="Move runs to another project.")
+@click.argument("runs", nargs=-1, shell_complete=run_ids)
+@directory_option
+@click.option("--where", help="Runs that meet a SQL condition over their columns.")
+@click.option("--to", "project", required=True, help="The project; a new one or one that is there.")
+def move(runs: tuple[str, ...], directory: str, where: str | None, project: str) -> None:
+    """Move RUNS, by their ids or a condition, to another project, at once and together.
+
+    \b
+    Examples:
+      tracklake move kelo-mupa --to digits
+      tracklake move --where "project = 'tmp' AND state = 'finished'" --to digits
+    """
+    lake = tl.open(directory)
+    ids = _chosen(lake, runs, where)
+    click.echo(f"{directory}: {number_of(lake.move(ids, project), 'run')} in project {project} now")
+
+
+def _chosen(lake: tl.Lake, runs: tuple[str, ...], where: str | None) -> list[str]:
+    """Return the ids of the runs that a command names, by ids or by a condition."""
+    if bool(runs) == (where is not None):
+        raise click.UsageError("give ids of runs, or --where; one of the two")
+    return lake.runs(runs=list(runs) or None, where=where, columns=["run_id"])["run_id"].to_list()

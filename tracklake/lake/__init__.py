@@ -12,10 +12,13 @@
 - `import_methods`: what a lake brings in of other tools; a part of `Lake`.
 - `integrity`: health: what of the promises can be verified on disk is, and told in words.
 - `lake`: the lake: everything a reader asks of it.
-- `maintenance_methods`: what keeps a lake fast and small, and its past: compaction, vacuum, versions, deleted runs.
+- `maintenance_methods`: what keeps a lake fast and small, and its past: compaction, vacuum, versions; a part of
+  `Lake`.
 - `opening`: opening: which places are meant, and whether they are one lake or several.
 - `page_methods`: what a lake shows in a browser, and reports; a part of `Lake`.
 - `recorded_run`: a run as a reader sees it: its config, its summary (writable), its history.
+- `run_methods`: what becomes of recorded runs: deleted and restored, renamed, moved to another project; a part of
+  `Lake`.
 - `sql_methods`: what a lake answers in SQL, by named queries and as files; a part of `Lake`.
 - `transfer`: runs of one lake in another: merged without duplicates, and compared.
 - `unreadable_statements`: statements that this version does not understand: they are set aside when they are read.

@@ -15,6 +15,7 @@ from tracklake.lake.definition_methods import DefinitionMethods
 from tracklake.lake.import_methods import ImportMethods
 from tracklake.lake.maintenance_methods import MaintenanceMethods
 from tracklake.lake.page_methods import PageMethods
+from tracklake.lake.run_methods import RunMethods
 from tracklake.lake.sql_methods import SqlMethods
 from tracklake.query import summary_columns, system_history
 from tracklake.query.history import Shape
@@ -37,7 +38,7 @@ StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
 
 
-class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, MaintenanceMethods, PageMethods):
+class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, MaintenanceMethods, RunMethods, PageMethods):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 
     Made by `tracklake.open`. Reading never writes. `runs=` takes ids, runs, or a frame with a column run_id. An

@@ -1,4 +1,4 @@
-"""What keeps a lake fast and small, and its past: compaction, vacuum, versions, deleted runs; a part of `Lake`."""
+"""What keeps a lake fast and small, and its past: compaction, vacuum, versions; a part of `Lake`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast
 
 from tracklake.common.arguments import refused
-from tracklake.errors import LakeError, RunError, RunNotFoundError
+from tracklake.errors import LakeError
 from tracklake.lake.base import LakeBase
-from tracklake.query import run_filter
-from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import LAKE_RUN
-from tracklake.schema.values import store
-from tracklake.storage.journal.clock import Clock
 from tracklake.storage.read_only import ReadOnly
 from tracklake.storage.table import compaction, vacuum, versions
 from tracklake.storage.table.past_reader import PastReader
@@ -21,7 +16,6 @@ from tracklake.storage.table.past_reader import PastReader
 if TYPE_CHECKING:
     import polars as pl
 
-    from tracklake.query.run_filter import Runs
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.compaction import Compacted
     from tracklake.storage.table.snapshot_reader import SnapshotReader
@@ -29,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MaintenanceMethods(LakeBase):
-    """Compaction, vacuum, versions and deleted runs; a part of `Lake`."""
+    """Compaction, vacuum and versions; a part of `Lake`."""
 
     def compact(self) -> Compacted:
         """Merge small partitions into few large ones; answers stay the same, and points that no longer count go.
@@ -94,54 +88,6 @@ class MaintenanceMethods(LakeBase):
         past._reader = cast("SnapshotReader", PastReader(past._storage, number))  # noqa: SLF001
         past._logged, past._views = None, {}  # noqa: SLF001
         return past
-
-    def delete(self, runs: Runs) -> int:
-        """Hide runs from every answer at once, and return how many that were; `restore` takes it back.
-
-        Their ids stay taken. `vacuum` takes their rows out of the files, a week after. Raises RunNotFoundError for runs
-        that are not there, RunError for those that are still running.
-
-        >>> lake = example()
-        >>> lake.delete("slow"), lake.runs()["run_id"].to_list()
-        (1, ['fast'])
-        """
-        ids = list(dict.fromkeys(run_filter.ids(runs)))
-        table = self._view.runs.select(wanted=["state"])
-        states = dict(table.select("run_id", "state").iter_rows())
-        for run_id in ids:
-            if run_id not in states:
-                raise RunNotFoundError.nearest("run", run_id, states)
-            if states[run_id] == "running":
-                raise RunError(f"run {run_id!r} is running: finish it before it is deleted")
-        return self._say_of_runs(StatementKind.DELETE, ids)
-
-    def restore(self, runs: Runs) -> int:
-        """Take the deletion of runs back, and return how many that were; what vacuum has taken out stays out.
-
-        Raises RunNotFoundError for runs that are not deleted.
-
-        >>> lake = example()
-        >>> lake.delete(["slow", "fast"]), lake.restore("slow"), lake.runs()["run_id"].to_list()
-        (2, 1, ['slow'])
-        """
-        ids = list(dict.fromkeys(run_filter.ids(runs)))
-        deleted = self._view.logged.deleted
-        for run_id in ids:
-            if run_id not in deleted:
-                raise RunNotFoundError.nearest("deleted run", run_id, sorted(deleted))
-        return self._say_of_runs(StatementKind.RESTORE, ids)
-
-    def _say_of_runs(self, kind: StatementKind, run_ids: list[str]) -> int:
-        """Write a statement about each run, later than all that there are."""
-        if not run_ids:
-            return 0
-        newest = self._view.logged.files["last"].dt.epoch("us").max()
-        clock = Clock(after=int(newest or 0))  # type: ignore[arg-type] # an Int64 column
-        changes = [(kind, run_id, store(None, name=run_id)) for run_id in run_ids]
-        from tracklake.tracking import edit_session
-
-        edit_session.write_session(self._storage, run_id=LAKE_RUN, project="", changes=changes, clock=clock)
-        return len(run_ids)
 
 
 def _moment(version: int | datetime | str) -> int | datetime:

@@ -191,12 +191,20 @@ class FederatedSnapshot(SnapshotView):
 
     @property
     def alive(self) -> pl.DataFrame:
-        """run_id, session of the sessions whose process shows life."""
+        """run_id, session of the sessions whose process shows life.
+
+        >>> FederatedSnapshot({"lake": example()._view.logged}).alive.height
+        0
+        """
         return self._of_runs("alive")
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
-        """The points that are not in committed files yet, as logged (schema POINTS)."""
+        """The points that are not in committed files yet, as logged (schema POINTS).
+
+        >>> FederatedSnapshot({"lake": example()._view.logged}).live_points.height
+        12
+        """
         return self._of_runs("live_points")
 
     def _asked(self, runs: Collection[str] | None) -> Sequence[tuple[Member, list[str] | None]]:

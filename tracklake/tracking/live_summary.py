@@ -124,7 +124,9 @@ class LiveSummary:
             StatementKind.ALIAS,
             StatementKind.DELETE,
             StatementKind.RESTORE,
-        ]  # a run leaves the last two out
+            StatementKind.MOVE,
+            StatementKind.RENAME_PROJECT,
+        ]  # the last four are of other runs, and a snapshot has applied them
         if not by_lake["op"].is_in(understood).all():
             return None
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))

@@ -9,6 +9,7 @@
   commit.
 - `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
+- `moved_runs`: moved runs: statements by which runs belong to another project at once.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
 - `rewriting`: one set of partitions from another, without the points that no longer count.

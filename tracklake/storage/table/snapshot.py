@@ -13,7 +13,7 @@ from tracklake.compute.scans import READ_ALL
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
-from tracklake.storage.table import deleted_runs
+from tracklake.storage.table import deleted_runs, moved_runs
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.verified_files import verified_all
@@ -43,7 +43,9 @@ class Snapshot(SnapshotView):
         if self.deleted:
             is_there = ~pl.col("run_id").is_in(list(self.deleted))
             files, log = files.filter(is_there), log.restricted(is_there)
-        super().__init__(version, files, log)
+        self._stored_projects = files.filter(pl.col("run_id") != LAKE_RUN)["project"]
+        self._moved = moved_runs.projects_of_moved(log)
+        super().__init__(version, moved_runs.in_their_projects(files, log, self._moved), log)
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
@@ -68,7 +70,9 @@ class Snapshot(SnapshotView):
         current, before = self._run_ids, earlier._run_ids  # noqa: SLF001 - of its own class
         changed = [(current if key in current else before)[key] for key in current.keys() ^ before.keys()]
         live = [*self._live_run_ids, *earlier._live_run_ids]  # noqa: SLF001
-        return (self.deleted ^ earlier.deleted).union(*(run_ids.unique() for run_ids in (*changed, *live)))
+        hidden = self.deleted ^ earlier.deleted
+        moved = dict(self._moved.items() ^ earlier._moved.items())  # noqa: SLF001
+        return hidden.union(moved, *(run_ids.unique() for run_ids in (*changed, *live)))
 
     @cached_property
     def n_stored(self) -> int:
@@ -121,6 +125,8 @@ class Snapshot(SnapshotView):
         frames = [scans.scan(files, schema=POINTS)] if files else []
         frames += [frame.lazy() for frame in self._live_points]
         stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
+        if self._moved:
+            stored = stored.with_columns(moved_runs.moved_project(self._moved))
         return scans.only(deleted_runs.without(stored, self.deleted), metrics=metrics, runs=runs)
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
@@ -143,6 +149,7 @@ class Snapshot(SnapshotView):
         (12, 0)
         """
         live = pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
+        live = live.with_columns(moved_runs.moved_project(self._moved)) if self._moved else live
         return live.filter(~pl.col("run_id").is_in(list(self.deleted))) if self.deleted else live
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
@@ -160,7 +167,7 @@ class Snapshot(SnapshotView):
 
     @cached_property
     def _is_one_project(self) -> bool:
-        return self.files.filter(pl.col("run_id") != LAKE_RUN)["project"].n_unique() <= 1
+        return self._stored_projects.n_unique() <= 1
 
     def _files_of(self, runs: Collection[str] | None, sibling: Sibling) -> list[Path]:
         partitions = [self.version.partitions[h.partition] for h in partitions_with_runs(self._partition_runs, runs)]
