@@ -62,9 +62,46 @@ def test_last_value_of_a_repeated_step_wins(lake):
     """Rows of one run and step are one row: of each metric the last value that is there counts."""
     rows = [("a", 1, 0.5, 3), ("b", 1, 9.0, 9), ("a", 1, None, 4), ("a", 0, 0.1, None), ("a", 1, 0.7, None)]
     table = pl.DataFrame(rows, schema=["run", "step", "x", "n"], orient="row")
-    lake.import_table(table, run_columns=["run"], step="step", metrics={"x": "x", "n": "n"})
+    named = {"run_columns": ["run"], "step": "step", "metrics": {"x": "x", "n": "n"}}
+    lake.import_table(table, **named, restart="last-wins")
     assert lake.history(runs="a", shape="wide").select("step", "x", "n").rows() == [(0, 0.1, None), (1, 0.7, 4)]
     assert lake.history(raw=True).height == 7
+
+
+RESTARTED = pl.DataFrame(
+    [("a", 0, 1.0), ("b", 0, 9.0), ("a", 1, 0.5), ("b", 1, 8.0), ("a", 0, 0.75), ("a", 1, 0.25), ("a", 2, 0.125)],
+    schema=["run", "step", "x"],
+    orient="row",
+)
+
+
+def test_a_falling_step_stops_the_import(lake):
+    """A step below that before it in the same run is an error with the row, and nothing comes in."""
+    expected = "row 5 of the table has step 0 after step 1 of the run 'a'.*restart='new-run'"
+    with pytest.raises(SourceError, match=expected):
+        lake.import_table(RESTARTED, run_columns="run", step="step", metrics={"x": "x"})
+    assert set(lake.runs()["run_id"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("restart", "curves"),
+    [
+        ("new-run", {"a": [(0, 1.0), (1, 0.5)], "a-restart1": [(0, 0.75), (1, 0.25), (2, 0.125)]}),
+        ("continue", {"a": [(0, 1.0), (1, 0.5), (2, 0.75), (3, 0.25), (4, 0.125)]}),
+        ("last-wins", {"a": [(0, 0.75), (1, 0.25), (2, 0.125)]}),
+    ],
+)
+def test_what_a_falling_step_means(lake, restart, curves):
+    """With `restart` what follows is a run of its own, goes on, or replaces; runs without one stay as they are."""
+    named = {"run_columns": "run", "step": "step", "metrics": {"x": "x"}, "restart": restart}
+    lake.import_table(RESTARTED, **named)
+    history = lake.history("x").select("run_id", "step", "value")
+    found = {run_id: history.filter(run_id=run_id).select("step", "value").rows() for run_id in lake.runs()["run_id"]}
+    assert found == {**curves, "b": [(0, 9.0), (1, 8.0)]}
+    assert lake.import_table(RESTARTED, run_columns="run", step="step", metrics={"x": "x"}, restart=restart)[:2] == (
+        0,
+        0,
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl"])

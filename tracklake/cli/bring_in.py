@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ import tracklake as tl
 from tracklake.cli.base import directory_option, listed, main
 from tracklake.importers import registry
 from tracklake.schema import run_fields
+
+if TYPE_CHECKING:
+    from tracklake.importers.readers.records import Restart
 
 
 class _Import(click.Group):
@@ -47,6 +51,11 @@ def import_() -> None:
     """
 
 
+_restart_option = click.option(
+    "--restart", type=click.Choice(["new-run", "continue", "last-wins"]), help="What a falling step means."
+)
+
+
 @import_.command("formats", short_help="List the formats that are recognised.")
 def formats() -> None:
     """List the formats that are recognised, in the order in which they are asked.
@@ -59,66 +68,66 @@ def formats() -> None:
         click.echo(f"{name:<18}{(module.__doc__ or '').splitlines()[0]}")
 
 
+_PATH_OPTIONS = [
+    click.argument("paths", nargs=-1, required=True),
+    directory_option,
+    click.option("--project", help="The project of all runs. [default: as the source has it]"),
+    click.option("--dry-run", is_flag=True, help="Tell what would come in; write nothing."),
+    click.option("--verify", is_flag=True, help="Compare the summaries with those that the sources hold."),
+    click.option("--replace", is_flag=True, help="What was imported of these runs before counts no longer."),
+    click.option("--watch", type=click.FloatRange(min=0), metavar="SECONDS", help="Import again and again."),
+    click.option("--step", help="Tables: the column of the step; '' counts the rows."),
+    click.option("--run-columns", default="", help="Tables: columns that tell runs apart, with commas between them."),
+    click.option("--metrics", default="", help="Tables: columns that must be numbers, with commas between them."),
+    _restart_option,
+    click.option("--pattern", help="Text logs: a regular expression with named groups."),
+    click.option("--path", "named_paths", help="Parts of paths as config: '{model}/seed{seed}/metrics.csv'."),
+]
+
+
 def _insisting(format: str | None) -> click.Command:  # noqa: A002 - the word for it
     """Return the command that imports paths, of one format if it is named."""
 
-    @click.command("paths", short_help="Import files and folders.")
-    @click.argument("paths", nargs=-1, required=True)
-    @directory_option
-    @click.option("--project", help="The project of all runs. [default: as the source has it]")
-    @click.option("--dry-run", is_flag=True, help="Tell what would come in; write nothing.")
-    @click.option("--verify", is_flag=True, help="Compare the summaries with those that the sources hold.")
-    @click.option("--replace", is_flag=True, help="What was imported of these runs before counts no longer.")
-    @click.option("--watch", type=click.FloatRange(min=0), metavar="SECONDS", help="Import again and again.")
-    @click.option("--step", help="Tables: the column of the step; '' counts the rows.")
-    @click.option("--run-columns", default="", help="Tables: columns that tell runs apart, with commas between them.")
-    @click.option(
-        "--restart", type=click.Choice(["new-run", "continue", "last-wins"]), help="What a falling step means."
-    )
-    @click.option("--pattern", help="Text logs: a regular expression with named groups.")
-    @click.option("--path", "named_paths", help="Parts of paths as config: '{model}/seed{seed}/metrics.csv'.")
-    def paths_command(
-        paths: tuple[str, ...],
-        directory: str,
-        project: str | None,
-        step: str | None,
-        run_columns: str,
-        restart: str | None,
-        pattern: str | None,
-        named_paths: str | None,
-        *,
-        dry_run: bool,
-        verify: bool,
-        replace: bool,
-        watch: float | None,
-    ) -> None:
+    def paths_command(paths: tuple[str, ...], directory: str, **options: Any) -> None:
         """Import files, folders and all below them, and globs; tell what came in and what could not be read.
 
         \b
         Example:
           tracklake import results/ --dry-run
         """
-        bring_in = partial(
-            tl.open(directory, create=True).import_from,
-            paths,
-            format,
-            project=project,
-            step=step,
-            run_columns=listed(run_columns),
-            restart=restart,  # type: ignore[arg-type] # a choice
-            pattern=pattern,
-            paths=named_paths,
-            dry_run=dry_run,
-            verify=verify,
-        )
-        click.echo(str(bring_in(replace=replace)))
-        while watch is not None:
-            time.sleep(watch)
-            report = bring_in()
-            if report.runs:
-                click.echo(str(report))
+        _import_paths(paths, directory, format=format, **options)
 
-    return paths_command
+    for option in reversed(_PATH_OPTIONS):
+        paths_command = option(paths_command)
+    return click.command("paths", short_help="Import files and folders.")(paths_command)
+
+
+def _import_paths(
+    paths: tuple[str, ...],
+    directory: str,
+    *,
+    run_columns: str,
+    metrics: str,
+    named_paths: str | None,
+    replace: bool,
+    watch: float | None,
+    **options: Any,
+) -> None:
+    """Import once, or again and again, and print what came of it."""
+    bring_in = partial(
+        tl.open(directory, create=True).import_from,
+        paths,
+        run_columns=listed(run_columns),
+        metrics=listed(metrics),
+        paths=named_paths,
+        **options,
+    )
+    click.echo(str(bring_in(replace=replace)))
+    while watch is not None:
+        time.sleep(watch)
+        report = bring_in()
+        if report.runs:
+            click.echo(str(report))
 
 
 import_.add_command(_insisting(None))
@@ -132,6 +141,7 @@ import_.add_command(_insisting(None))
 @click.option("--step", required=True, help="The column of the step: whole numbers.")
 @click.option("--metric", "metrics", multiple=True, required=True, help="A column, or NAME=COLUMN. May be repeated.")
 @click.option("--project", default=run_fields.UNCATEGORIZED, show_default=True, help="The project of the runs.")
+@_restart_option
 def import_table(
     file: str,
     directory: str,
@@ -140,6 +150,7 @@ def import_table(
     step: str,
     metrics: tuple[str, ...],
     project: str,
+    restart: Restart | None,
 ) -> None:
     """Import a table with one row a (run, step): CSV, TSV, Parquet or JSONL, by its ending.
 
@@ -160,6 +171,7 @@ def import_table(
         step=step,
         metrics=named,
         project=project,
+        restart=restart,
     )
     click.echo(f"{directory}: {done.runs:,} runs with {done.points:,} points are in the lake now")
 

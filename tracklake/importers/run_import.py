@@ -142,6 +142,7 @@ def import_paths(
     try:
         with progress("importing", total=total) as advance:
             for source, rooted in jobs.values():
+                advance(0, name=str(source.path))
                 _import_source(publication, source, rooted, report, again=verify or replace)
                 advance(_size(source))
         imported = publication.commit()

@@ -12,7 +12,7 @@ from tracklake.common import arguments
 from tracklake.common.lazy_numpy import np
 from tracklake.common.progress import progress
 from tracklake.errors import SourceError
-from tracklake.importers import sources
+from tracklake.importers import restarts, sources
 from tracklake.importers.contents import Rows, Runs, contents
 from tracklake.importers.publish import Publication
 from tracklake.importers.readers.records import Points, RunRecord, columns
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracklake.importers.publish import Imported
+    from tracklake.importers.readers.records import Restart
     from tracklake.importers.sources import Table
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -41,6 +42,7 @@ class Layout(NamedTuple):
     step: str
     metrics: Mapping[str, str]
     project: str
+    restart: Restart | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -116,8 +118,7 @@ def _arranged(table: pl.DataFrame, layout: Layout, source: Table) -> tuple[Rows,
     for name in (*layout.runs, layout.step):
         _refuse(_is_nothing(table[name]), f"has nothing in the column {name!r}, which {_USE[name == layout.step]}")
     steps = _steps(table[layout.step])
-    run, firsts = _numbered(table.select(layout.runs))
-    ids = run_ids(table.select(layout.runs)[firsts])
+    run, steps, ids, firsts = _told_apart(table.select(layout.runs), steps, layout.restart)
     by_id = ids.arg_sort().cast(pl.Int64).to_numpy()
     rank = np.argsort(by_id)[run]
     order = np.lexsort((steps, rank))
@@ -134,6 +135,20 @@ def _arranged(table: pl.DataFrame, layout: Layout, source: Table) -> tuple[Rows,
     _refuse_changing(table.select(layout.config)[order], rank[order], runs.ids)
     metrics = table.select(pl.col(column).alias(name) for name, column in layout.metrics.items())
     return Rows(rank[order], steps[order], metrics[order]), runs
+
+
+def _told_apart(columns: pl.DataFrame, steps: Ints, restart: Restart | None) -> tuple[Ints, Ints, pl.Series, Ints]:
+    """Return the run and the step of each row, and the id and the first row of each run."""
+    run, firsts = _numbered(columns)
+    ids = run_ids(columns[firsts])
+    run, steps, begun = restarts.resolved(run, steps, restart, describe=lambda row: repr(ids[int(run[row])]))
+    if len(begun) == len(ids):
+        return run, steps, ids, firsts
+    _, firsts = np.unique(run, return_index=True)
+    base = ids[np.cumsum(begun == 0) - 1]
+    names = [f"{run_id}-restart{n}" if n else run_id for run_id, n in zip(base, begun.tolist(), strict=True)]
+    named = [name if len(name) <= run_fields.LONGEST_RUN_ID else _fit(name, name) for name in names]
+    return run, steps, pl.Series("run_id", named), firsts.astype(np.int64)
 
 
 _USE = {False: "tells runs apart", True: "is the step"}

@@ -35,13 +35,15 @@ class ImportMethods(LakeBase):
         metrics: Mapping[str, str],
         config_columns: str | Iterable[str] | None = None,
         project: str = run_fields.UNCATEGORIZED,
+        restart: Restart | None = None,
     ) -> Imported:
         """Bring in a table that holds one row a (run, step): CSV, TSV, Parquet or JSONL, or a frame.
 
         `run_columns` tell runs apart and give them their ids (`model=svc,seed=3`; of a single column the value itself).
         `config_columns` (by default the run columns) become config, `metrics` maps metric names to columns. Null is not
-        logged; of rows with the same run and step the last that has a value wins, the others stay in `raw=True`. The
-        runs are finished, and without time; all of them come in or, after an error, none. The same table again adds
+        logged; of rows with the same run and step the last that has a value wins, the others stay in `raw=True`. A step
+        that falls within a run is an error, unless `restart` says what it means ("new-run", "continue", "last-wins").
+        The runs are finished, and without time; all of them come in or, after an error, none. The same table again adds
         nothing, one that grew what is new; a run of another source that has such an id gets a suffix.
         Frames: polars, pandas (NaN is null there), anything that hands out arrow.
         Returns how many runs, points and partitions that were. Raises SourceError, which names the row or column,
@@ -53,10 +55,13 @@ class ImportMethods(LakeBase):
         Imported(runs=2, points=3, partitions=1)
         """
         from tracklake.importers import table as tables
+        from tracklake.importers.readers import records
 
         id_columns = arguments.texts("run_columns", run_columns)
         config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
-        layout = tables.Layout(id_columns, config, step, metrics, project)
+        if restart is not None:
+            arguments.check_word("restart", restart, records.Restart)
+        layout = tables.Layout(id_columns, config, step, metrics, project, restart)
         return tables.import_table(self._reader, table, layout)
 
     def merge(self, other: Self | str | os.PathLike[str]) -> Imported:
