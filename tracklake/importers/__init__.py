@@ -9,6 +9,7 @@
 - `registry`: the formats that there are: the modules of `formats`, and those of other packages by the entry point.
 - `restarts`: steps that fall within a run of a table: a training that was started anew, or rows in no order.
 - `run_import`: an import from beginning to end: recognise, read, publish, and tell what came of it.
+- `source_reading`: reading sources: small ones whole, several at a time as tasks; large ones as they are taken in.
 - `sources`: where a table comes from: a CSV, Parquet or JSONL file, or a frame of polars, pandas or arrow.
 - `statements`: what a run record says beside its points, as stamped statements of one session.
 - `system_samples`: system metrics of imported runs: a stream of their own beside the history, as the writing side

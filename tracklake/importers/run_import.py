@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracklake.common.progress import progress
 from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
-from tracklake.importers import recognition, registry, verification
+from tracklake.importers import recognition, verification
 from tracklake.importers.publish import Publication
 from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord
+from tracklake.importers.source_reading import ReadingJob, read_all
 from tracklake.query.summaries import Summaries
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from tracklake.importers.readers.records import Source
+    from tracklake.importers.readers.records import Source, Yielded
     from tracklake.importers.verification import Difference
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -129,22 +130,22 @@ def import_paths(
     """
     report = ImportReport(is_dry=dry_run)
     publication = Publication(reader, dry_run=dry_run, replace=replace)
-    jobs: dict[tuple[str, Path], tuple[Source, ImportOptions]] = {}
+    jobs: dict[tuple[str, Path], ReadingJob] = {}
     for path in recognition.expand(paths):
         recognised = recognition.recognise(path, only=format)
         report.left_alone += recognised.left_alone
         report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {
-            (source.format, source.path.absolute()): (source, dataclasses.replace(options, root=path))
+            (source.format, source.path.absolute()): ReadingJob(source, dataclasses.replace(options, root=path))
             for source in recognised.sources
         }
-    total = sum(_size(source) for source, _ in jobs.values())
+    new = [job for job in jobs.values() if verify or replace or not _is_recorded(publication, job, report)]
     try:
-        with progress("importing", total=total) as advance:
-            for source, rooted in jobs.values():
-                advance(0, name=str(source.path))
-                _import_source(publication, source, rooted, report, again=verify or replace)
-                advance(_size(source))
+        with progress("importing", total=sum(job.size for job in new)) as advance:
+            for job, items in read_all(new, reader.catalog.engine):
+                advance(0, name=str(job.source.path))
+                _import_source(publication, job, items, report)
+                advance(job.size)
         imported = publication.commit()
     finally:
         publication.discard()  # of what is committed nothing is left to discard
@@ -169,19 +170,22 @@ def _verified(reader: SnapshotReader, publication: Publication) -> list[Differen
     ]
 
 
-def _import_source(
-    publication: Publication, source: Source, options: ImportOptions, report: ImportReport, *, again: bool
-) -> None:
-    """Take in one source; what cannot be read of it goes into the report, and no other source suffers."""
-    state = state_of(source, options)
-    if publication.recorded.has_state(state) and not again:
-        report.sources.append(ImportedSource(source.format, source.path, 0, 0))
-        return
-    facts = {"imported_from": source.path.name, "format": source.format, "source_state": state}
+def _is_recorded(publication: Publication, job: ReadingJob, report: ImportReport) -> bool:
+    """Tell whether a source was imported before as it is now."""
+    if not publication.recorded.has_state(state_of(*job)):
+        return False
+    report.sources.append(ImportedSource(job.source.format, job.source.path, 0, 0))
+    return True
+
+
+def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yielded], report: ImportReport) -> None:
+    """Take in what one source holds; what cannot be read of it goes into the report, and no other source suffers."""
+    source = job.source
+    facts = {"imported_from": source.path.name, "format": source.format, "source_state": state_of(*job)}
     n_runs = n_points = 0
     record: RunRecord | None = None
     try:
-        for item in registry.find(source.format).read(source, options):
+        for item in items:
             if isinstance(item, RunRecord):
                 if record is not None:
                     publication.end(record)
@@ -226,7 +230,3 @@ def state_of(source: Source, options: ImportOptions) -> str:
         stat = file.stat()
         digest.update(f"{file.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:32]
-
-
-def _size(source: Source) -> int:
-    return sum(file.stat().st_size for file in source.files if file.is_file())

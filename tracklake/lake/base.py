@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.common import arguments
+from tracklake.common.task_engine import LOCAL
 from tracklake.errors import QueryError, RunNotFoundError
 from tracklake.query import derived_snapshot, run_filter, system_history
 from tracklake.query.history import SeriesTable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.lake.recorded_run import RecordedRun
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_view import SnapshotView
@@ -60,12 +62,13 @@ class LakeBase:
         sql_memory: str | None = None,
         sql_seconds: float | None = None,
     ) -> None:
-        limits = Limits.of(sql_memory, sql_seconds)
+        self._limits = Limits.of(sql_memory, sql_seconds)
         self._storage = self._connect(root, create=create, options=storage_options)
         self._project = None if project is None else arguments.text("project", project)
         self._logged: SnapshotView | None = None
         self._views: dict[str | None, View] = {}
-        self._engine = Engine(limits)
+        self._engine = Engine(self._limits)
+        self._task_engine: TaskEngine = LOCAL
         self._queries = named_queries.folders_of(queries)
 
     def _connect(
@@ -92,13 +95,13 @@ class LakeBase:
         """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
         other = copy.copy(self)
         vars(other).pop("_reader", None)
-        vars(other).update(_logged=None, _views={}, _engine=Engine())
+        vars(other).update(_logged=None, _views={}, _engine=Engine(self._limits))
         return other
 
     @cached_property
     def _reader(self) -> SnapshotReader:
         """What takes snapshots."""
-        return SnapshotReader(self._storage)
+        return SnapshotReader(self._storage, engine=self._task_engine)
 
     @property
     def dir(self) -> str:

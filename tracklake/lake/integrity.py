@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common.task_engine import LOCAL, run_tasks
 from tracklake.common.text import number_of
 from tracklake.compute import scans, states
 from tracklake.errors import TracklakeError
@@ -22,6 +23,7 @@ from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.verified_files import checksum
 
 if TYPE_CHECKING:
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
@@ -62,7 +64,7 @@ class Report:
         return "\n".join([*lines, "all is sound" if self.ok else f"{len(self.findings)} found wrong"])
 
 
-def check(storage: Storage, *, full: bool) -> Report:
+def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report:
     """Verify a lake: format, log, files and checksums, states against points, journals, strays.
 
     What is found wrong in one place does not keep it from looking at the others.
@@ -79,6 +81,7 @@ def check(storage: Storage, *, full: bool) -> Report:
         report.findings.append(str(error))
         return report
     catalog = Catalog(storage)
+    catalog.engine = engine
     try:
         version = catalog.log.read()
     except TracklakeError as error:
@@ -98,33 +101,53 @@ def check(storage: Storage, *, full: bool) -> Report:
 def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
     storage, version_partitions = catalog.storage, version.partitions.values()
     report.checked.append(f"the log: version {version.number}, {number_of(len(version_partitions), 'partition')}")
-    sound = [partition for partition in version_partitions if _files_sound(storage, partition, report)]
-    report.checked.append(f"the checksums of {number_of(3 * len(version_partitions), 'partition file')}")
-    compared = sum(_compare_states(storage, partition, full=full, report=report) for partition in sound)
+    tasks = [(storage, partition, full) for partition in version_partitions]
+    looked_at = list(run_tasks(catalog.engine, _check_partition, tasks))
+    report.checked.append(f"the checksums of {number_of(3 * len(tasks), 'partition file')}")
+    report.findings.extend(finding for one in looked_at for finding in one.findings)
+    compared = sum(one.n_series for one in looked_at)
     report.checked.append(f"the states of {compared:,} series against their points{'' if full else ' (a sample)'}")
-    if len(sound) == len(version_partitions):
+    if all(one.is_whole for one in looked_at):
         catalog.refresh(to=version)
-    for partition in sound:
-        lines = unreadable_statements.of_frame(partitions.read_sessions(storage, partition).statements)
-        report.findings.extend(unreadable_statements.findings(lines))
 
 
-def _files_sound(storage: Storage, partition: Partition, report: Report) -> bool:
-    before = len(report.findings)
+class _LookedAt(NamedTuple):
+    """What a check of one partition found."""
+
+    findings: list[str]
+    is_whole: bool
+    """Whether its files are those of its commit."""
+    n_series: int
+    """Series whose states were computed again."""
+
+
+def _check_partition(task: tuple[Storage, Partition, bool]) -> _LookedAt:
+    """Hold the files of a partition against its commit, and its states against its points."""
+    storage, partition, full = task
+    findings = _damaged_files(storage, partition)
+    if findings:
+        return _LookedAt(findings, is_whole=False, n_series=0)
+    n_series, wrong = _compare_states(storage, partition, full=full)
+    lines = unreadable_statements.of_frame(partitions.read_sessions(storage, partition).statements)
+    return _LookedAt([*wrong, *unreadable_statements.findings(lines)], is_whole=True, n_series=n_series)
+
+
+def _damaged_files(storage: Storage, partition: Partition) -> list[str]:
+    findings = []
     names = (partition.history, partition.states, partition.runs)
     for name, size, crc in zip(names, partition.sizes, partition.crcs, strict=True):
         try:
             digest = checksum(storage.fetch(name))
         except OSError as error:
-            report.findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
+            findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
         if digest != (size, crc):
-            report.findings.append(f"{name} is damaged: its checksum is not the one it was committed with")
-    return len(report.findings) == before
+            findings.append(f"{name} is damaged: its checksum is not the one it was committed with")
+    return findings
 
 
-def _compare_states(storage: Storage, partition: Partition, *, full: bool, report: Report) -> int:
-    """Compute the states of a partition, or a sample of them, again; return how many."""
+def _compare_states(storage: Storage, partition: Partition, *, full: bool) -> tuple[int, list[str]]:
+    """Compute the states of a partition, or a sample of them, again; return how many, and what is wrong with them."""
     stored = scans.scan(storage.fetch(partition.states), schema=STATES)
     points = scans.scan(storage.fetch(partition.history), schema=POINTS)
     try:
@@ -136,15 +159,14 @@ def _compare_states(storage: Storage, partition: Partition, *, full: bool, repor
         again = states.of_rows(scans.collect(points), sessions=starts)
         old = scans.collect(stored)
     except TracklakeError as error:
-        report.findings.append(f"partition {partition.id}: {error}")
-        return 0
+        return 0, [f"partition {partition.id}: {error}"]
     if not full:
         old, again = (frame.join(series, on=_SERIES, how="semi") for frame in (old, again))
-    report.findings.extend(
+    wrong = [
         f"{partition.states}: the state of {metric!r} of run {run_id!r} is not that of its points"
         for run_id, metric in _different(old, again).iter_rows()
-    )
-    return series.height
+    ]
+    return series.height, wrong
 
 
 def _different(old: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
+from tracklake import engines
 from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
     from tracklake.query.run_filter import Runs, Where
@@ -226,6 +228,24 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """
         return transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
 
+    def on(self, engine: engines.EngineName | TaskEngine, **options: Any) -> Self:
+        """Return this lake with its heavy work done elsewhere: "threads" (of this process), "ray", "dask", "spark".
+
+        Heavy work: quantiles and other statistics that states do not hold, downsampled histories, quality, states that
+        must be computed again, compaction, imports of many files, `check(full=True)`. It runs as pure tasks over
+        partitions; answers are the same, and only this process commits. Workers open the lake at its address, with
+        this version of tracklake. `options` go to the engine: `address` (ray, dask), `session` (spark), `workers`
+        (threads). An object with a method `map(task, items)`, which returns the results in order, is an engine too.
+        Raises LakeError for another word, and where the engine's library is not installed.
+
+        >>> lake = example()
+        >>> lake.on("threads", workers=2).summaries(["loss.p95"]).equals(lake.summaries(["loss.p95"]))
+        True
+        """
+        other = self._reopened()
+        other._task_engine = engines.engine_of(engine, **options)  # noqa: SLF001 - of its own class
+        return other
+
     def check(self, *, full: bool = False) -> Report:
         """Is everything sound? Verifies checksums, the log, the journals, and the states against points.
 
@@ -239,7 +259,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """
         from tracklake.lake import integrity
 
-        return integrity.check(self._storage, full=full)
+        return integrity.check(self._storage, full=full, engine=self._task_engine)
 
     def __repr__(self) -> str:
         """Return what it holds in three lines of at most 80 columns."""

@@ -85,7 +85,7 @@ class MaintenanceMethods(LakeBase):
         reason = f"this is version {number} of {self._storage.describe()} as it was; open the lake itself"
         past = copy.copy(self)
         past._storage = cast("Storage", ReadOnly(self._storage, reason=reason))  # noqa: SLF001 - of its own class
-        past._reader = cast("SnapshotReader", PastReader(past._storage, number))  # noqa: SLF001
+        past._reader = cast("SnapshotReader", PastReader(past._storage, number, engine=self._task_engine))  # noqa: SLF001
         past._logged, past._views = None, {}  # noqa: SLF001
         return past
 

@@ -12,17 +12,20 @@ from tracklake.compute import points, scans, sorted_groups, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.query import thinning
+from tracklake.query.run_table import RunTable
+from tracklake.query.summaries import Summaries
 from tracklake.schema import definitions, naming
 from tracklake.schema.statistics import Statistic
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import STORED, Kind
+from tracklake.storage.table import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.query.run_table import RunTable
     from tracklake.query.thinning import Steps
+    from tracklake.storage.table.snapshot_view import SnapshotView
 
 Shape = Literal["long", "wide"]
 
@@ -138,17 +141,26 @@ class SeriesTable:
             self._refuse_too_many(names, ids, most, counted="n_raw" if raw else "n_points")
         plain = shape == "long" and not raw and self.snapshot.are_numbers(names, runs=ids)
         stored_as = ["value"] if plain else STORED  # of many points it matters how many columns are read
-        read = scans.collect(thinning.between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
-        rows = self._ordered(read, names, ids)
-        if rows.height > most and size is None:
-            raise _too_large(rows.height, most)
-        if size is not None:
-            rows = thinning.thinned(rows, size)
+        if size is None:
+            rows = self._rows(names, ids, steps, raw=raw, stored_as=stored_as)
+            if rows.height > most:
+                raise _too_large(rows.height, most)
+        else:
+            asked = (names, steps, raw, stored_as, size)
+            rows = run_tasks.map_runs(self.snapshot, _thinned_rows, *asked, metrics=names, runs=ids)
+            rows = rows.sort(_SERIES, maintain_order=True)  # each task gives its own runs in order
         if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             rows = self._with_x(rows, axis, ids)
         if shape == "long":
             return _long(rows)
         return _wide(rows.unique([*_SERIES, "step"], keep="last", maintain_order=True) if raw else rows)
+
+    def _rows(
+        self, names: Sequence[str], ids: Collection[str] | None, steps: Steps, *, raw: bool, stored_as: Sequence[str]
+    ) -> pl.DataFrame:
+        """Return the points of a history in order of run, metric and step."""
+        read = scans.collect(thinning.between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
+        return self._ordered(read, names, ids)
 
     def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
@@ -257,6 +269,20 @@ class SeriesTable:
         ordered = keyed.with_row_index("at").sort("step")
         joined = ordered.join_asof(right.sort("step"), on="step", by=["run_id", "x_metric"], check_sortedness=False)
         return joined.sort("at").drop("at", "x_metric")
+
+
+def _thinned_rows(
+    snapshot: SnapshotView,
+    runs: Collection[str] | None,
+    names: Sequence[str],
+    steps: Steps,
+    raw: bool,  # noqa: FBT001 - a task gets its arguments by position
+    stored_as: Sequence[str],
+    size: int,
+) -> pl.DataFrame:
+    """Return a few points of each series, in order."""
+    table = SeriesTable(RunTable(Summaries(snapshot)))
+    return thinning.thinned(table._rows(names, runs, steps, raw=raw, stored_as=stored_as), size)  # noqa: SLF001
 
 
 def _long(found: pl.DataFrame) -> pl.DataFrame:

@@ -58,6 +58,10 @@ class _ProjectSnapshot(WrappedSnapshot):
     def _within(self, runs: Collection[str] | None) -> Collection[str]:
         return self._run_ids if runs is None else self._run_ids.intersection(runs)
 
+    def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:
+        """Return these runs (None: all) of the project in parts that can be sent to where tasks run."""
+        return self._inner.excerpts(self._within(runs))
+
     @cached_property
     def n_stored(self) -> int:
         """How many points are stored of these runs, those that were overwritten or masked included."""

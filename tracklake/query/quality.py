@@ -9,9 +9,13 @@ import polars as pl
 
 from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.query.summaries import Summaries
+from tracklake.storage.table import run_tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tracklake.schema.definitions import Goal
+    from tracklake.storage.table.snapshot_view import SnapshotView
 
 PREFIX = "quality."
 FLAGS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -55,11 +59,8 @@ class Quality:
         """
         goal = goal or self._summaries.goal(metric)
         if (metric, goal) not in self._known:
-            points = self._snapshot.resolved([metric]).filter(pl.col("value").is_not_null())
-            computed = _flags(points, goal).join(
-                self._duplicates(metric), on="run_id", how="left", maintain_order="left"
-            )
-            self._known[metric, goal] = computed.select("run_id", *(pl.col(f).cast(t) for f, t in FLAGS.items()))
+            flags = run_tasks.map_runs(self._snapshot, _flags_of_runs, metric, goal, metrics=[metric], runs=None)
+            self._known[metric, goal] = flags.sort("run_id")
         return self._known[metric, goal]
 
     def column(self, name: str) -> pl.DataFrame:
@@ -122,10 +123,20 @@ class Quality:
         flags = [self._of_logged.flags(m) for m in logged if m not in expressions]
         return flags + [self.flags(m) for m in every if m in expressions]
 
-    def _duplicates(self, metric: str) -> pl.DataFrame:
-        """Return how many steps each run logged more than once (in late rows, resumed or rewound sessions)."""
-        times = self._snapshot.points([metric]).group_by("run_id", "step").agg(pl.len().alias("times"))
-        return times.group_by("run_id").agg((pl.col("times") > 1).sum().alias("duplicate_steps")).collect()
+
+def _flags_of_runs(
+    snapshot: SnapshotView, runs: Collection[str] | None, metric: str, goal: Goal | None
+) -> pl.DataFrame:
+    points = snapshot.resolved([metric], runs=runs).filter(pl.col("value").is_not_null())
+    duplicates = _duplicates(snapshot.points([metric], runs=runs))
+    flags = _flags(points, goal).join(duplicates, on="run_id", how="left", maintain_order="left")
+    return flags.select("run_id", *(pl.col(f).cast(t) for f, t in FLAGS.items()))
+
+
+def _duplicates(points: pl.LazyFrame) -> pl.DataFrame:
+    """Return how many steps each run logged more than once (in late rows, resumed or rewound sessions)."""
+    times = points.group_by("run_id", "step").agg(pl.len().alias("times"))
+    return times.group_by("run_id").agg((pl.col("times") > 1).sum().alias("duplicate_steps")).collect()
 
 
 def _no_goal(name: str, metric: str) -> DefinitionError:
@@ -160,7 +171,8 @@ def _noise() -> pl.Expr:
     The median absolute second difference, scaled for normal noise: the differences of a smooth curve vanish, those of
     independent noise have 6 times its variance. Source: Gasser, Sroka and Jennen-Steinmetz 1986, made robust.
     """
-    jitter = pl.col("value").diff().diff().abs().median() * _MAD / 6**0.5
+    # one product: polars divides a single number by a constant, and multiplies several by its reciprocal
+    jitter = pl.col("value").diff().diff().abs().median() * (_MAD / 6**0.5)
     return pl.when(pl.len() >= 5).then(jitter)  # noqa: PLR2004 - three differences
 
 

@@ -18,6 +18,7 @@ from tracklake.schema import naming, statistics, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
+from tracklake.storage.table import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -252,10 +253,8 @@ class Summaries:
         >>> example()._view.runs.summaries.from_points(["loss"], ["median"], runs=["fast"]).rows()
         [('fast', 'loss', 0.75)]
         """
-        points = self.snapshot.resolved(metrics, runs=runs)
-        numbers = points.filter(pl.col("value").is_not_nan())  # null, which is no number, is left out as well
-        aggregates = [statistics.from_points(stat).alias(stat) for stat in sorted(stats)]
-        return numbers.group_by("run_id", "metric").agg(aggregates)
+        asked = (list(metrics), sorted(stats))
+        return run_tasks.map_runs(self.snapshot, _statistics_of_points, *asked, metrics=metrics, runs=runs)
 
     def _statistics_of(
         self, shaped: dict[tuple[str, str], MetricDefinition]
@@ -279,6 +278,15 @@ class Summaries:
             table = table.join(computed, on=["run_id", "metric"], how="left")
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
         return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
+
+
+def _statistics_of_points(
+    snapshot: SnapshotView, runs: Collection[str] | None, metrics: list[str], stats: list[str]
+) -> pl.DataFrame:
+    points = snapshot.resolved(metrics, runs=runs)
+    numbers = points.filter(pl.col("value").is_not_nan())  # null, which is no number, is left out as well
+    aggregates = [statistics.from_points(stat).alias(stat) for stat in stats]
+    return numbers.group_by("run_id", "metric").agg(aggregates)
 
 
 @lru_cache

@@ -24,10 +24,15 @@ class WrappedSnapshot(SnapshotView):
         self._inner = inner
         self.deleted = inner.deleted
         self.lake_of_run = inner.lake_of_run
+        self.engine = inner.engine
 
     def statements_of_lakes(self, *kinds: StatementKind) -> pl.DataFrame:
         """Return what the lake says itself in statements of these kinds; see `SnapshotView`."""
         return self._inner.statements_of_lakes(*kinds)
+
+    def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:
+        """Return these runs (None: all) in parts that can be sent to where tasks run."""
+        return self._inner.excerpts(runs)
 
     @property
     def n_stored(self) -> int:

@@ -14,6 +14,7 @@ import stat
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -57,6 +58,7 @@ class ObjectStorage:
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, cache: FileCache | None = None) -> None:
         self.location = url.rstrip("/")
+        self._options = options
         self._store = _connect(url, options)
         in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
         self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.location))
@@ -64,6 +66,12 @@ class ObjectStorage:
         """The local folder of the journals that this machine writes."""
         self._sizes: dict[str, int] = {}
         """Bytes of each growing object at the last listing: a range that begins beyond the end is an error."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how the same lake is opened where a task runs: by its URL; a store in memory is nowhere else."""
+        if self.location.startswith("memory:"):
+            raise LakeError(f"{self.location} lies in the memory of this process; no task elsewhere can read it")
+        return partial(ObjectStorage, options=self._options), (self.location,)
 
     @property
     def root(self) -> str:

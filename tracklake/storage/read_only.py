@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import LakeError
@@ -34,6 +35,10 @@ class ReadOnly:
     def __init__(self, storage: Storage, *, reason: str) -> None:
         self._storage = storage
         self._reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how a copy is made where a task runs."""
+        return partial(ReadOnly, reason=self._reason), (self._storage,)
 
     def __getattr__(self, name: str) -> Any:
         """Return what the storage has under a name."""

@@ -13,6 +13,7 @@
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
 - `rewriting`: one set of partitions from another, without the points that no longer count.
+- `run_tasks`: heavy reading of runs as tasks: cut by the partitions that hold them.
 - `sealing`: the records of journals become a partition, written by whoever comes first.
 - `snapshot`: a snapshot: what one reader sees of the lake at one moment, committed and live data alike.
 - `snapshot_reader`: taking snapshots: the log, and the journals beside it, each read on from where the last snapshot

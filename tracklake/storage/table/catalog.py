@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common.task_engine import LOCAL
 from tracklake.compute.scans import collect_all
 from tracklake.schema import naming
 from tracklake.schema.tables import LAKE_RUN
@@ -19,6 +20,7 @@ from tracklake.storage.table.verified_files import SIBLINGS, verified_all
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Entry, Storage
     from tracklake.storage.table.delta_actions import Partition
 
@@ -74,6 +76,8 @@ class Catalog:
 
     def __init__(self, storage: Storage, *, only: str | None = None, statements: bool = True) -> None:
         self.storage = storage
+        self.engine: TaskEngine = LOCAL
+        """What heavy work over the partitions runs on."""
         self.log = DeltaLog(storage)
         self.version = NOTHING
         self._only = only
@@ -170,6 +174,7 @@ class Catalog:
         (-1, 1)
         """
         other = Catalog(self.storage, only=self._only, statements=self._statements)
+        other.engine = self.engine
         other.version, other._records, other._files, other._spent = (
             self.version,
             self._records,

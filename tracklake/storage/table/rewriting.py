@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
+from tracklake.common.task_engine import run_tasks
 from tracklake.compute import points, rewinds, scans, sorted_groups
 from tracklake.errors import LakeError
 from tracklake.schema import naming
@@ -69,16 +70,32 @@ def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
     sizes = _sizes(storage, plan.inputs, records)
     bytes_a_point = sum(p.sizes[0] for p in plan.inputs) / max(1, sum(p.n_points for p in plan.inputs))
     most = min(MAX_POINTS, int(MAX_BYTES / max(bytes_a_point, 1)))
-    n_files = 0
-    for runs in _cut(sizes, most):
-        of_runs = _records_of(records, runs, plan.purged)
-        n_files += of_runs.files.height
-        chunks = _chunks(
-            storage, plan, runs, cutoffs=rewinds.cutoffs(records.files, records.statements), settled=settled
-        )
-        yield partitions.write_chunks(storage, chunks, of_runs, level=plan.level)
+    cutoffs = rewinds.cutoffs(records.files, records.statements)
+    tasks = [
+        _Output(storage, plan, runs, _records_of(records, runs, plan.purged), cutoffs, settled)
+        for runs in _cut(sizes, most)
+    ]
+    yield from run_tasks(catalog.engine, _write_output, tasks)
+    n_files = sum(task.records.files.height for task in tasks)
     if n_files != records.files.height:  # a watermark that is lost lets readers count a journal twice
         raise LakeError(f"of {records.files.height} watermarks {n_files} would be left; nothing was changed")
+
+
+class _Output(NamedTuple):
+    """One partition to be written: some runs of the inputs of a rewrite."""
+
+    storage: Storage
+    plan: Rewrite
+    runs: pl.DataFrame
+    records: SessionRecords
+    cutoffs: pl.DataFrame
+    settled: pl.Series
+
+
+def _write_output(task: _Output) -> Partition:
+    """Write a partition under an id of its own, so that a task that is run twice leaves a file that no commit names."""
+    chunks = _chunks(task.storage, task.plan, task.runs, cutoffs=task.cutoffs, settled=task.settled)
+    return partitions.write_chunks(task.storage, chunks, task.records, level=task.plan.level)
 
 
 def fitting(storage: Storage, inputs: Sequence[Partition]) -> list[Partition]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.common.task_engine import LocalThreads
 from tracklake.compute import scans
 from tracklake.compute.scans import READ_ALL
+from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
-from tracklake.storage.table import deleted_runs, moved_runs
+from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks
 from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
+from tracklake.storage.table.statement_log import PartitionLog
 from tracklake.storage.table.verified_files import verified_all
 
 if TYPE_CHECKING:
@@ -25,9 +29,12 @@ if TYPE_CHECKING:
     from tracklake.storage.table.catalog import Catalog, JournalFile
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.live_journals import LiveJournal
+    from tracklake.storage.table.run_tasks import RunTask
     from tracklake.storage.table.statement_log import StatementLog
     from tracklake.storage.table.verified_files import Sibling
 
+_FACTS = ["from_step", "runtime_base", *partitions.UNTIMED]
+"""What sessions say of themselves that decides which points count, and when they were logged."""
 FRAMES = 32
 """So many frames of live points stay apart."""
 
@@ -46,6 +53,7 @@ class Snapshot(SnapshotView):
         self._stored_projects = files.filter(pl.col("run_id") != LAKE_RUN)["project"]
         self._moved = moved_runs.projects_of_moved(log)
         super().__init__(version, moved_runs.in_their_projects(files, log, self._moved), log)
+        self.engine = catalog.engine
         self._storage = catalog.storage
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
@@ -73,6 +81,42 @@ class Snapshot(SnapshotView):
         hidden = self.deleted ^ earlier.deleted
         moved = dict(self._moved.items() ^ earlier._moved.items())  # noqa: SLF001
         return hidden.union(moved, *(run_ids.unique() for run_ids in (*changed, *live)))
+
+    def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:
+        """Return these runs (None: all) in parts that can be sent to where tasks run, in order of partition ids.
+
+        A part opens no log and names its files: it reads the same when they were compacted away meanwhile.
+
+        >>> from tracklake.common.task_engine import LocalThreads
+        >>> snapshot = example()._view.logged
+        >>> snapshot.engine = type("Elsewhere", (), {})()
+        >>> [(part.live_points.height, run_ids) for part, run_ids in snapshot.excerpts(["fast"])]
+        [(6, ['fast'])]
+        """
+        if isinstance(self.engine, LocalThreads):  # polars reads with all processors of this machine as it is
+            return []
+        present = self.files["run_id"].unique()
+        chosen = present if runs is None else present.filter(present.is_in(list(runs)))
+        cuts = run_tasks.cut(chosen.sort(), self._partition_runs, self.version)
+        return [(self._excerpt(task), task.run_ids) for task in cuts]
+
+    def _excerpt(self, task: RunTask) -> Snapshot:
+        """Return what is needed of this snapshot to read points and states of the runs of a task."""
+        is_one = pl.col("run_id").is_in(task.run_ids)
+        facts = self.statements.of(StatementKind.SESSION, keys=_FACTS).filter(is_one)
+        files = self.files.filter(is_one)
+        stored = {key: part for key, part in self.version.partitions.items() if key in task.partitions}
+        part = Snapshot.__new__(Snapshot)
+        SnapshotView.__init__(part, replace(self.version, partitions=stored), files, PartitionLog([], [facts]))
+        vars(part).update(
+            _moved={},
+            _stored_projects=files["project"],
+            _storage=self._storage,
+            _partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
+            _live_points=[frame.filter(is_one) for frame in self._live_points],
+            _live_states=[frame.filter(is_one) for frame in self._live_states],
+        )
+        return part
 
     @cached_property
     def n_stored(self) -> int:

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tracklake.common.task_engine import LOCAL
 from tracklake.storage.table.catalog import Catalog, Watermark
 from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
@@ -13,6 +14,7 @@ from tracklake.storage.table.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import JournalSlice
     from tracklake.storage.table.catalog import JournalFile
@@ -27,9 +29,15 @@ class SnapshotReader:
     """
 
     def __init__(
-        self, storage: Storage, *, only: str | None = None, until: dict[tuple[int, int], int] | None = None
+        self,
+        storage: Storage,
+        *,
+        only: str | None = None,
+        until: dict[tuple[int, int], int] | None = None,
+        engine: TaskEngine = LOCAL,
     ) -> None:
         self.catalog = Catalog(storage, only=only)
+        self.catalog.engine = engine
         self._until = until or {}
         self._live: dict[tuple[int, int], LiveJournal] = {}
         self._snapshot: Snapshot | None = None

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common.task_engine import LOCAL
 from tracklake.compute import points, rewinds, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage.journal import statements
-from tracklake.storage.table import partitions
+from tracklake.storage.table import partitions, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.statement_log import StatementLog
 
@@ -52,6 +54,9 @@ class SnapshotView(ABC):
     """The lake of each run, where several are read as one; else empty."""
     deleted: frozenset[str] = frozenset()
     """Runs that are deleted: nothing of them is in `files`, `statements`, `points` or `pieces`."""
+
+    engine: TaskEngine = LOCAL
+    """What heavy reading runs on."""
 
     def __init__(self, version: Version, files: pl.DataFrame, statements: StatementLog) -> None:
         self.version = version
@@ -99,6 +104,14 @@ class SnapshotView(ABC):
     @abstractmethod
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known ahead."""
+
+    def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:  # noqa: ARG002
+        """Return these runs (None: all) in parts that tasks can read elsewhere; none where they are not to be cut.
+
+        >>> example()._view.logged.excerpts(None)  # threads of this process read all at once
+        []
+        """
+        return []
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:  # noqa: ARG002
         """Return the runs of which this and an earlier snapshot may say different things; None if that is not known.
@@ -211,8 +224,9 @@ class SnapshotView(ABC):
             return states.merge(pieces)
         unmergeable = unmergeable.unique()
         mergeable = pieces.join(unmergeable, on=["run_id", "metric"], how="anti")
-        recomputed = states.of(self.resolved_series(unmergeable), by_session=False).select(needed)
-        return states.merge(pl.concat([mergeable, recomputed]))
+        series, affected = unmergeable["metric"].unique().to_list(), unmergeable["run_id"].unique().to_list()
+        recomputed = run_tasks.map_runs(self, _states_of_series, unmergeable, metrics=series, runs=affected)
+        return states.merge(pl.concat([mergeable, recomputed.select(needed)]))
 
     def of_run(self, run_id: str) -> pl.DataFrame:
         """Return the points of one run that count (schema POINTS), sorted by metric and step, markers among them.
@@ -315,3 +329,9 @@ class SnapshotView(ABC):
         """
         facts = self.statements.of(StatementKind.SESSION, keys=["runtime_base", *partitions.UNTIMED])
         return partitions.session_starts(statements.SessionRecords(self.files, facts))
+
+
+def _states_of_series(snapshot: SnapshotView, runs: Collection[str], series: pl.DataFrame) -> pl.DataFrame:
+    """Return the states of some series, computed from their points."""
+    own = series.filter(pl.col("run_id").is_in(list(runs)))
+    return states.of(snapshot.resolved_series(own), by_session=False)

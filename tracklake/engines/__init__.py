@@ -1,0 +1,15 @@
+"""Engines: where the heavy work of a lake runs, beside threads of this process; each needs its library, an extra.
+
+An engine has one method, `map(task, items)`, which returns the results in order; see `common/task_engine`.
+
+- `choice`: the engine that a word or an object means.
+- `dask`: tasks on a Dask cluster.
+- `ray`: tasks on Ray.
+- `spark`: tasks on Spark.
+"""
+
+from __future__ import annotations
+
+from tracklake.engines.choice import EngineName, engine_of
+
+__all__ = ["EngineName", "engine_of"]
