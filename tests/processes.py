@@ -25,6 +25,7 @@ import json, os, signal, socket, sys, time
 import duckdb, polars, pyarrow.parquet
 import tracklake as tl
 
+[getattr(tl, name) for name in tl.__all__]   # they load when they are first used
 line = socket.socket(fileno=int(sys.argv[1]))
 while True:
     message, ends, _, _ = socket.recv_fds(line, 1 << 18, 2)

@@ -117,7 +117,10 @@ def plan_all(existing: Iterable[Partition]) -> Rewrite | None:
     chosen: list[Partition] = []
     total = 0
     for part in sorted((p for p in existing if not _is_full(p)), key=lambda p: p.n_points):
-        if (chosen and part.n_points > FAN_IN * max(total, CHEAP)) or total + part.n_points > MAX_STEP:
+        outweighs = part.n_points > FAN_IN * max(total, CHEAP)
+        if len(chosen) == 1 and outweighs:  # one that is far smaller than all others waits until there are more
+            chosen, total = [], 0
+        elif (chosen and outweighs) or total + part.n_points > MAX_STEP:
             break
         chosen.append(part)
         total += part.n_points
