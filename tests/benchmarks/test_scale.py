@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import large_lake
 import polars as pl
 import pytest
-import scale
 
 import tracklake as tl
 
@@ -14,20 +14,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_generated_lake_answers_as_its_numbers_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Of several partitions, in table, statistics and history; and so it does when they are merged."""
-    monkeypatch.setattr(scale, "PART_POINTS", 2_000)
-    scale.generate(tmp_path / "lake", 25, steps=10, keys=5)
-    parts = [scale.contents(first, min(first + 10, 25), steps=10, keys=5) for first in (0, 10, 20)]
-    points = pl.concat([part.points for part in parts])
-    expected = points.filter(metric="m/07").group_by("run_id").agg(pl.col("value").min()).sort("run_id")
+def answers(lake: tl.Lake) -> list[list[tuple[object, ...]]]:
+    return [
+        lake.summaries(["m/07.min", "m/07.argmin", "sparse/1.last", "m/0042.max"]).sort("run_id").rows(),
+        lake.runs(columns=["state", "config.k3"], order_by="run_id").rows(),
+        lake.runs(columns=["summary.m/07.min"], order_by="summary.m/07.min", limit=5).rows(),
+        lake.history(["m/03", "m/0042"], runs=["run-0000007", "wide-0000000"]).rows(),
+    ]
+
+
+def test_a_thousandth_of_a_large_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Table, statistics and history are those of the numbers it was made of, also when its partitions are merged."""
+    monkeypatch.setattr(large_lake, "MAX_POINTS", 300_000)
+    monkeypatch.setattr(large_lake, "CHUNK_POINTS", 70_000)
+    kinds = large_lake.shapes(0.001)
+    large_lake.generate(tmp_path / "lake", kinds)
     lake = tl.open(tmp_path / "lake")
-    for _ in range(2):
-        assert lake.summaries("m/07.min").sort("run_id").rows() == expected.rows()
-        assert lake.history("m/03")["value"].sum() == pytest.approx(points.filter(metric="m/03")["value"].sum())
-        table = lake.runs(columns=["state", "config.k3"], order_by="run_id")
-        assert (table.height, set(table["state"])) == (25, {"finished"})
-        assert table["config.k3"].to_list() == [float(i % 5) for i in range(25)]
-        assert lake.check(full=True).findings == []
-        lake.compact()
-    assert lake.describe().partitions == 1
+    assert (lake.describe().partitions, lake.runs(columns=[]).height) == (5, 101)
+    duckdb = pytest.importorskip("duckdb")
+    by_hand = duckdb.sql(
+        f"SELECT run_id, min(value), arg_min(step, value) FROM '{tmp_path}/lake/history/*.parquet' "
+        "WHERE metric = 'm/07' GROUP BY run_id ORDER BY run_id"
+    ).fetchall()
+    before = answers(lake)
+    assert [row[:3] for row in before[0] if row[1] is not None] == by_hand
+    assert [row[1:] for row in before[1]] == [("finished", float(int(row[0][-7:]) % 5)) for row in before[1]]
+    assert [row[0] for row in before[2]] == [row[0] for row in sorted(by_hand, key=lambda row: row[1])[:5]]
+    assert len(before[3]) == 500 + 10
+    assert lake.compact().written == 1
+    assert answers(lake) == before
+    assert lake.check(full=True).findings == []
+
+
+def test_points_come_in_the_order_of_the_table():
+    """So the generator need not sort them; sparse metrics have every fiftieth step."""
+    shape = large_lake.Shape("p", 3, 2, 100, 1, 5)
+    points = large_lake.points(shape, 0, 3)
+    assert points.height == 3 * shape.points_a_run == 606
+    assert points.equals(points.sort("run_id", "metric", "step"))
+    assert points.filter(pl.col("metric") == "sparse/0")["step"].to_list() == [0, 50] * 3

@@ -121,3 +121,10 @@ def test_a_step_merges_the_oldest_of_the_lowest_level():
     plan = compaction.plan_step([large, *parts])
     assert ([part.id for part in plan.inputs], plan.level) == ([*"01234567"], 1)
     assert compaction.plan_step([large, *parts[:7]]) is None
+
+
+def test_one_that_is_far_smaller_waits():
+    """A small partition among large ones that are alike keeps nobody from merging these."""
+    sizes = {"small": 100, "a": 9_000_000, "b": 9_000_000}
+    parts = [Partition(name, n_points=n, created=0, sizes=(n, 5, 3), crcs=(1, 2, 3)) for name, n in sizes.items()]
+    assert [part.id for part in compaction.plan_all(parts).inputs] == ["a", "b"]
