@@ -14,7 +14,7 @@ def same(lake: tl.Lake) -> None:
     fresh = tl.open(lake.dir)
     mine, theirs = (a.runs(order_by="run_id").drop("runtime") for a in (lake, fresh))  # a running run's goes on
     assert mine.equals(theirs)
-    assert lake._view.runs.configs(["r1", "r7"]) == fresh._view.runs.configs(["r1", "r7"])
+    assert lake._view.runs.config.nested(["r1", "r7"]) == fresh._view.runs.config.nested(["r1", "r7"])
 
 
 def test_an_open_lake_follows(tmp_path: Path):
@@ -31,7 +31,7 @@ def test_an_open_lake_follows(tmp_path: Path):
         lake.refresh()
         same(lake)
     same(lake)
-    assert lake._view.runs._touched == {"r7"}
+    assert lake._view.runs.touched == {"r7"}
     lake.compact()
     same(lake)
     lake.delete("r3")

@@ -182,7 +182,7 @@ def _settings(table: RunTable, run_ids: pl.Series) -> pl.DataFrame:
 
     A label is a text that differs in every one of more than ten runs, such as an output folder.
     """
-    config = table.config.drop("key").filter(pl.col("run_id").is_in(run_ids.implode()))
+    config = table.config.of_runs(run_ids.to_list()).drop("key")
     is_label = pl.col("text").is_not_null().all() & (pl.col("text").n_unique() == len(run_ids))
     labels = config.group_by("column").agg(is_label.alias("is_label")).filter("is_label")["column"]
     counted = config if len(run_ids) <= _LABELLED else config.filter(~pl.col("column").is_in(labels.implode()))

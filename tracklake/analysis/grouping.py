@@ -148,7 +148,7 @@ def words(table: RunTable, run_ids: pl.Series, names: Sequence[str]) -> dict[str
 
 def _mixed(table: RunTable, names: Sequence[str]) -> pl.DataFrame:
     """Return the config of the columns whose values are of several kinds, None being one, or lacking in some runs."""
-    config = table.config.filter(pl.col("column").is_in(list(names)))
+    config = table.config.of([name for name in names if name in table.config.columns])
     is_mixed = (pl.col("kind").n_unique() > 1) | (pl.col("kind") == Kind.NULL).any()
     mixed = config.group_by("column").agg(is_mixed.alias("is_mixed")).filter("is_mixed")["column"]
     return config.filter(pl.col("column").is_in(mixed.implode()))

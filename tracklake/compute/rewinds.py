@@ -36,9 +36,9 @@ def cutoffs(files: pl.DataFrame, statements: pl.DataFrame) -> pl.DataFrame:
     """
     is_rewind = (pl.col("op") == StatementKind.SESSION) & (pl.col("key") == "from_step")
     facts = statements.filter(is_rewind).unique(_SESSION, keep="last", maintain_order=True)
-    begun = files.group_by(_SESSION, maintain_order=True).agg(pl.col("start").min())
     if facts.is_empty():
-        return begun.clear().select(*_SESSION, pl.lit(0, dtype=pl.Int64).alias("cutoff"))
+        return files.select(_SESSION).clear().select(*_SESSION, pl.lit(0, dtype=pl.Int64).alias("cutoff"))
+    begun = files.group_by(_SESSION, maintain_order=True).agg(pl.col("start").min())
     rewinds = facts.select("run_id", cutoff="ival", by="session")
     rewinds = rewinds.join(begun.rename({"session": "by", "start": "since"}), on=["run_id", "by"])
     earlier, at_once = pl.col("start") < pl.col("since"), pl.col("start") == pl.col("since")

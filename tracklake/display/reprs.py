@@ -278,7 +278,7 @@ def _run(series: SeriesTable, run_id: str) -> dict[str, Any]:
 
 def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
     """Return the config values of a run as text, in the order of their names."""
-    config = series.table.config.filter(pl.col("run_id") == run_id).sort("key")
+    config = series.table.config.of_runs([run_id]).sort("key")
     return [(str(key), str(values.restore(*stored))) for key, *stored in config.select("key", *STORED).iter_rows()]
 
 

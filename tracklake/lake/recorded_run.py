@@ -61,11 +61,11 @@ class RecordedRun:
         >>> run.config
         {'lr': 0.01, 'seed': 3}
         """
-        return NestedDict(self._table().configs([self.id])[self.id], path=(), change=self._set_config)
+        return NestedDict(self._table().config.nested([self.id])[self.id], path=(), change=self._set_config)
 
     def _set_config(self, path: tuple[str, ...], value: Any) -> None:
         """Store a value at a path of the config, beside what others have stored."""
-        current = self._table().configs([self.id])[self.id]
+        current = self._table().config.nested([self.id])[self.id]
         top = level = current.get(path[0], {}) if len(path) > 1 else value
         for part in path[1:-1]:
             level = level[part]

@@ -1,9 +1,11 @@
 """A snapshot as DataFrames: summaries, the table of runs, history, quality, derived metrics.
 
+- `cells`: the values of one column of many runs, by the place of each run among all, and where they go in a table.
 - `column_names`: column names of the table of runs: which there are, which are shown, and what a name or a glob
   means.
 - `conditions`: conditions over the columns of the runs: what `where=` and `order_by=` say, in SQL or as a polars
   expression.
+- `config_values`: the config of many runs, read path by path as columns are asked for.
 - `definitions_in_force`: definitions in force: those of each run and of the lake, merged in the order of their stamps.
 - `derivation_checks`: whether a derivation can be: its inputs are there, it needs not itself, and its name means
   nothing else.

@@ -18,6 +18,7 @@ from tracklake.schema.statement_kind import StatementKind
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from tracklake.query.config_values import ConfigValues
     from tracklake.query.summaries import Summaries
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.schema.statistics import Statistic
@@ -44,12 +45,12 @@ class ColumnRef(NamedTuple):
 
 
 class ColumnNames:
-    """The columns that the runs of one snapshot have; `config` has a row a (run, config column)."""
+    """The columns that the runs of one snapshot have."""
 
-    def __init__(self, summaries: Summaries, config: pl.DataFrame) -> None:
+    def __init__(self, summaries: Summaries, config: ConfigValues) -> None:
         self.summaries = summaries
         self._config = config
-        self._config_names = config["column"].unique().sort().to_list()
+        self._config_names = config.columns
         self.base = ("run_id", LAKE, *BASE[1:]) if summaries.snapshot.lake_of_run else BASE
         """The fields that every run has."""
 
@@ -192,8 +193,14 @@ class ColumnNames:
         >>> example()._view.runs.names.defaults(pl.Series(["fast"]))[-3:]
         ['config.lr', 'summary.acc', 'summary.loss']
         """
-        configured = set(self._config.filter(pl.col("run_id").is_in(run_ids.implode()))["column"].unique())
+        configured = self._configured(run_ids)
         return [*self.base, *(name for name in self._config_names if name in configured), *self._defined(run_ids)]
+
+    def _configured(self, run_ids: pl.Series) -> Collection[str]:
+        """Return the config columns of which some of these runs have a value."""
+        if len(run_ids) == self.summaries.runs.height:
+            return self._config_names
+        return set(self._config.of_runs(run_ids.to_list())["column"].unique())
 
     def is_better_high(self, name: str) -> bool:
         """Tell whether a column shows a measure of which every definition says that more of it is better.

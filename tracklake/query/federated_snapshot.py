@@ -265,9 +265,15 @@ class _FederatedLog(StatementLog):
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = members
 
-    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the statements of these kinds and keys, under the ids here."""
-        return pl.concat(_with_parents(m, m.shown(m.snapshot.statements.of(*kinds, keys=keys))) for m in self._members)
+    def of(
+        self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the statements of these kinds, keys and runs, under the ids here."""
+        frames = []
+        for member in self._members:
+            statements = member.snapshot.statements.of(*kinds, keys=keys, runs=member.chosen(runs))
+            frames.append(_with_parents(member, member.shown(statements)))
+        return pl.concat(frames)
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have in any lake."""

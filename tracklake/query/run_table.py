@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -14,12 +12,13 @@ from tracklake.common import arguments
 from tracklake.compute import points, typed_columns
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
+from tracklake.query.cells import Cells, Move, Rows, Unfinished
 from tracklake.query.column_names import ColumnNames
+from tracklake.query.config_values import ConfigValues
 from tracklake.query.quality import PREFIX, Quality
-from tracklake.query.summary_columns import Cells, Rows, SummaryColumns
-from tracklake.schema import naming, run_fields, values
+from tracklake.query.summary_columns import SummaryColumns
+from tracklake.schema import run_fields
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
@@ -41,10 +40,11 @@ class RunTable:
         self.summaries = summaries
         self.snapshot = summaries.snapshot
         self._columns = SummaryColumns(summaries)
+        self.config = ConfigValues(self.snapshot)
         self._config_cells: dict[str, Cells] = {}
-        self._earlier_config: pl.DataFrame | None = None
-        """Of the runs that say now what they said before."""
-        self._touched: frozenset[str] = frozenset()
+        self._earlier_config: dict[str, Unfinished] = {}
+        self.touched: frozenset[str] | None = None
+        """The runs that were read anew since an earlier table; None if all were."""
         self.quality = Quality(summaries)
 
     def carry_over(self, earlier: RunTable, *, touched: frozenset[str] | None) -> None:
@@ -52,14 +52,19 @@ class RunTable:
 
         >>> lake = example()
         >>> earlier, table = lake._view.runs, RunTable(lake._view.runs.summaries)
-        >>> _ = earlier.config
+        >>> _ = earlier.select(wanted=["config.lr"])
         >>> table.carry_over(earlier, touched=frozenset({"fast"}))
-        >>> sorted(table.config["run_id"])
-        ['fast', 'slow']
+        >>> table.select(wanted=["config.lr"]).rows()
+        [('slow', 0.01), ('fast', 0.1)]
         """
-        if touched is not None and "config" in vars(earlier) and 2 * len(touched) < earlier.summaries.runs.height:
-            self._touched = touched
-            self._earlier_config = earlier.config.filter(~pl.col("run_id").is_in(list(touched)))
+        if touched is None or 2 * len(touched) > earlier.summaries.runs.height:
+            return
+        self.touched = touched
+        self.summaries.carry_over(earlier.summaries, touched=touched)
+        move = Move(earlier.summaries.runs["run_id"], self.summaries.runs["run_id"], touched=touched)
+        self._columns.carry_over(earlier._columns, move)
+        earlier_config = earlier._earlier_config | earlier._config_cells
+        self._earlier_config = {name: move(cells) for name, cells in earlier_config.items()}
 
     def select(
         self,
@@ -158,7 +163,9 @@ class RunTable:
         at = self._rows_of(rows["run_id"])
         built = {c: [self._base(rows, at, c.name)] for c in columns if c.config is None and c.path is None}
         if len(built) < len(columns):
-            built |= {c: self._config(at, c.config) for c in columns if c.config is not None}
+            config = {c: c.config for c in columns if c.config is not None}
+            self.config.load([n for n in config.values() if n not in {**self._config_cells, **self._earlier_config}])
+            built |= {c: self._config(at, name) for c, name in config.items()}
             paths = {c: c.path for c in columns if c.path is not None}
             built |= self._summary(at, paths, self._limited(rows["run_id"]))
         series: dict[str, pl.Series] = {}
@@ -248,49 +255,18 @@ class RunTable:
         ends = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
         return ends.sort("start", "session").select("run_id", "session", "state")
 
-    @cached_property
-    def config(self) -> pl.DataFrame:
-        """The config value of every (run, key) that was said last: run_id, key, stored columns, column (its name).
-
-        >>> example()._view.runs.config.select("run_id", "column", "value").sort("run_id").rows()
-        [('fast', 'config.lr', 0.1), ('slow', 'config.lr', 0.01)]
-        """
-        kinds = (StatementKind.CONFIG, StatementKind.UNSET)
-        if self._earlier_config is None:
-            return self._last_config(self.snapshot.statements_of(*kinds))
-        of_touched = self.snapshot.statements.restricted(pl.col("run_id").is_in(list(self._touched)))
-        config = pl.concat([self._earlier_config, self._last_config(of_touched.in_order(*kinds))])
-        self._earlier_config = None
-        return config
-
-    @staticmethod
-    def _last_config(statements: pl.DataFrame) -> pl.DataFrame:
-        statements = statements.filter(pl.col("run_id") != LAKE_RUN)
-        last = statements.filter(statements.select(pl.struct("run_id", "key").is_last_distinct()).to_series())
-        last = last.filter(pl.col("op") == StatementKind.CONFIG)
-        names = {key: f"config.{naming.column(key)}" for key in last["key"].unique()}
-        return last.select(
-            "run_id", "key", *STORED, pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
-        )
-
-    def configs(self, run_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Return the config of each of these runs as a nested dict.
-
-        >>> example()._view.runs.configs(["fast"])
-        {'fast': {'lr': 0.1}}
-        """
-        values_of_runs = self.config.filter(pl.col("run_id").is_in(list(run_ids))).sort("run_id", maintain_order=True)
-        configs: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
-        rows = values_of_runs.select("run_id", "key", *STORED).iter_rows()
-        for run_id, items in groupby(rows, key=itemgetter(0)):
-            configs[run_id] = naming.nest((naming.split(key), values.restore(*stored)) for _, key, *stored in items)
-        return configs
-
     def _config(self, rows: Rows, name: str) -> list[pl.Series]:
         if name not in self._config_cells:
-            part = self.config.filter(pl.col("column") == name)
-            self._config_cells[name] = Cells(self._columns.places(part["run_id"]), part.select(STORED))
+            unfinished = self._earlier_config.pop(name, None)
+            if unfinished is None:
+                cells = self._cells_of(self.config.of([name]))
+            else:
+                cells = unfinished.finished(self._cells_of(self.config.of_runs(unfinished.touched, [name])))
+            self._config_cells[name] = cells
         return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
+
+    def _cells_of(self, config: pl.DataFrame) -> Cells:
+        return Cells(self._columns.places(config["run_id"]), config.select(STORED))
 
     def _summary(
         self, rows: Rows, asked: dict[ColumnRef, Statistic], runs: Collection[str] | None

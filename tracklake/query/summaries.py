@@ -36,6 +36,21 @@ class Summaries:
 
     def __init__(self, snapshot: SnapshotView) -> None:
         self.snapshot = snapshot
+        self._earlier_runs: pl.DataFrame | None = None
+        """Of those that were not touched since."""
+        self._touched: frozenset[str] = frozenset()
+
+    def carry_over(self, earlier: Summaries, *, touched: frozenset[str]) -> None:
+        """Take over the rows of `runs` that an earlier snapshot had and nothing has touched since.
+
+        >>> view = example()._view
+        >>> summaries, earlier = Summaries(view.logged), view.runs.summaries
+        >>> summaries.carry_over(earlier, touched=frozenset(["fast"]))
+        >>> summaries.runs.equals(earlier.runs)
+        True
+        """
+        self._touched = touched
+        self._earlier_runs = earlier.runs.filter(~pl.col("run_id").is_in(list(touched)))
 
     @cached_property
     def defined(self) -> Defined:
@@ -55,12 +70,22 @@ class Summaries:
         >>> example()._view.runs.summaries.runs["run_id"].to_list()
         ['slow', 'fast']
         """
-        sessions = self.snapshot.sessions.filter(pl.col("run_id") != LAKE_RUN)
-        grouped = sessions.group_by("run_id", maintain_order=True)
-        runs = grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at"))
+        if self._earlier_runs is None:
+            return _in_order_of_creation(self._runs_of(self.snapshot.sessions))
+        fresh = self._runs_of(self.snapshot.sessions_of(self._touched))
+        runs, self._earlier_runs = pl.concat([self._earlier_runs, fresh]), None
+        return _in_order_of_creation(runs)
+
+    def _runs_of(self, sessions: pl.DataFrame) -> pl.DataFrame:
+        sessions = sessions.filter(pl.col("run_id") != LAKE_RUN)
+        if sessions["run_id"].is_unique().all():
+            runs = sessions.select("run_id", "project", pl.col("start").alias("created_at"))
+        else:
+            grouped = sessions.group_by("run_id", maintain_order=True)
+            runs = grouped.agg(pl.col("project").first(), pl.col("start").min().alias("created_at"))
         if lakes := self.snapshot.lake_of_run:
             runs = runs.with_columns(pl.col("run_id").replace_strict(lakes, return_dtype=pl.String).alias("lake"))
-        return runs.sort("created_at", "run_id")
+        return runs
 
     @cached_property
     def edits(self) -> pl.DataFrame:
@@ -329,6 +354,13 @@ def shape(definition: MetricDefinition, statistic: Callable[[str], Any]) -> dict
     """
     items = ((part, statistic(name)) for part, name in parts(definition))
     return {part: value for part, value in items if value is not None} or None
+
+
+def _in_order_of_creation(runs: pl.DataFrame) -> pl.DataFrame:
+    """Sort runs by created_at and run_id, if they are not: those that came since stand at the end anyway."""
+    created = runs["created_at"]
+    is_ordered = (created.head(-1) < created.slice(1)).all()
+    return runs if is_ordered else runs.sort("created_at", "run_id")
 
 
 def _of_runs(frame: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -13,80 +12,21 @@ from tracklake.common.arguments import refused
 from tracklake.compute import sorted_groups, typed_columns
 from tracklake.compute.scans import READ_ALL
 from tracklake.errors import DefinitionError, UnknownNameError
+from tracklake.query.cells import Cells, Unfinished
 from tracklake.schema import statistics
+from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from tracklake.query.cells import Move
     from tracklake.query.summaries import Summaries
     from tracklake.schema.statistics import Statistic
 
 
-@dataclass(frozen=True)
-class Cells:
-    """What some runs have in one column: the place of each run among all runs, and a value for each.
-
-    `values` are stored columns (kind, value, ival, text) of values of any kind, or the one column of a number.
-    """
-
-    runs: pl.Series
-    values: pl.DataFrame
-    whole: dict[str, list[pl.Series]] = field(default_factory=dict)
-    """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
-
-
-class Rows:
-    """The rows of a table: which runs they are, as places among all runs."""
-
-    def __init__(self, places: pl.Series, *, of: int) -> None:
-        self.places = places
-        self._of = of
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @cached_property
-    def _row(self) -> pl.Series:
-        """The row of each run, null of those that have none."""
-        return typed_columns.inverse(self.places, self._of)
-
-    def take(self, cells: Cells) -> tuple[pl.DataFrame, pl.Series]:
-        """Return the values that belong into the table, and their rows.
-
-        >>> rows = Rows(pl.Series([2, 0]), of=3)
-        >>> values, at = rows.take(Cells(pl.Series([0, 1, 2]), pl.DataFrame({"value": [0.0, 0.1, 0.2]})))
-        >>> values["value"].to_list(), at.to_list()
-        ([0.0, 0.2], [1, 0])
-        """
-        if self._are_all:
-            return cells.values, cells.runs
-        at = self._row.gather(cells.runs)
-        is_row = at.is_not_null()
-        return (cells.values, at) if is_row.all() else (cells.values.filter(is_row), at.filter(is_row))
-
-    @cached_property
-    def _are_all(self) -> bool:
-        return len(self) == self._of and self.places.is_sorted()
-
-    def column(self, name: str, cells: Cells) -> list[pl.Series]:
-        """Return the column of these cells (and `name.text` where kinds mix), null where a run has none.
-
-        >>> rows = Rows(pl.Series([2, 0]), of=3)
-        >>> rows.column("loss", Cells(pl.Series([0, 1]), pl.DataFrame({"value": [0.0, 0.1]})))[0].to_list()
-        [None, 0.0]
-        """
-        if not self._are_all:
-            return self._built(name, cells)
-        if name not in cells.whole:
-            cells.whole[name] = self._built(name, cells)
-        return cells.whole[name]
-
-    def _built(self, name: str, cells: Cells) -> list[pl.Series]:
-        values, at = self.take(cells)
-        if values.width == 1:
-            return [typed_columns.place(values.to_series(), at, len(self)).alias(name)]
-        return typed_columns.typed(name, values, at, len(self), of_all=cells.values)
+_Name = TypeVar("_Name")
+"""Of a column: a key, or a statistic."""
 
 
 class SummaryColumns:
@@ -97,6 +37,26 @@ class SummaryColumns:
         self.snapshot = summaries.snapshot
         self._statistics: dict[Statistic, Cells] = {}
         self._entries: dict[str, Cells] = {}
+        self._earlier_statistics: dict[Statistic, Unfinished] = {}
+        self._earlier_entries: dict[str, Unfinished] = {}
+
+    def carry_over(self, earlier: SummaryColumns, move: Move) -> None:
+        """Take over what was read for an earlier snapshot, of the runs that were not touched since.
+
+        >>> from tracklake.query.cells import Move
+        >>> columns, earlier = (SummaryColumns(example()._view.runs.summaries) for _ in range(2))
+        >>> _ = earlier.entries(["loss"], runs=None)
+        >>> ids = earlier.summaries.runs["run_id"]
+        >>> columns.carry_over(earlier, Move(ids, ids, touched=["slow"]))
+        >>> columns.entries(["loss"], runs=None)["loss"].values["value"].to_list()
+        [0.75, 0.5]
+        """
+        if LAKE_RUN in move.touched or self.snapshot.derived.metrics or self.snapshot.derived.entries:
+            return  # what is defined or derived for all runs may have changed
+        statistics_read = earlier._earlier_statistics | earlier._statistics
+        self._earlier_statistics = {path: move(cells) for path, cells in statistics_read.items()}
+        entries_read = earlier._earlier_entries | earlier._entries
+        self._earlier_entries = {key: move(cells) for key, cells in entries_read.items()}
 
     def entries(self, wanted: Collection[str], *, runs: Collection[str] | None) -> Mapping[str, Cells]:
         """Return the entry that stands under each of these keys, of these runs (None: of all).
@@ -109,12 +69,37 @@ class SummaryColumns:
         if not missing:
             return self._entries
         runs = self._scope(runs, len(missing))
-        entries = self.summaries.entries(missing, runs=runs).sort("key", maintain_order=True)
+        return self._kept(self._entries, self._finished(missing, self._earlier_entries, self._read_entries, runs), runs)
+
+    def _read_entries(self, keys: Sequence[str], runs: Collection[str] | None) -> dict[str, Cells]:
+        entries = self.summaries.entries(keys, runs=runs).sort("key", maintain_order=True)
         places = self.places(entries["run_id"])
         stored = entries.select(STORED)
-        fresh = {key: Cells(places[part], stored[part]) for key, part in _stretches(entries["key"])}
-        fresh |= {key: Cells(places[:0], stored.clear()) for key in missing if key not in fresh}
-        return self._kept(self._entries, fresh, runs)
+        cells = {key: Cells(places[part], stored[part]) for key, part in _stretches(entries["key"])}
+        return cells | {key: Cells(places[:0], stored.clear()) for key in keys if key not in cells}
+
+    def _finished(
+        self,
+        wanted: Sequence[_Name],
+        earlier: dict[_Name, Unfinished],
+        read: Callable[[Sequence[_Name], Collection[str] | None], dict[_Name, Cells]],
+        runs: Collection[str] | None,
+    ) -> dict[_Name, Cells]:
+        """Return the cells of some columns: what an earlier snapshot knew with what was touched since, or read anew."""
+        if runs is not None or not earlier:
+            return read(wanted, runs)
+        known = {name: earlier.pop(name) for name in wanted if name in earlier}
+        new = [name for name in wanted if name not in known]
+        cells = read(new, None) if new else {}
+        for touched in {unfinished.touched for unfinished in known.values()}:
+            names = [name for name, unfinished in known.items() if unfinished.touched == touched]
+            fresh = read(names, self._present(touched))
+            cells |= {name: known[name].finished(fresh[name]) for name in names}
+        return cells
+
+    def _present(self, runs: frozenset[str]) -> list[str]:
+        run_ids = self.summaries.runs["run_id"]
+        return run_ids.filter(run_ids.is_in(list(runs))).to_list()
 
     def statistics(self, wanted: Iterable[Statistic], *, runs: Collection[str] | None) -> Mapping[Statistic, Cells]:
         """Return each of these statistics over history, of these runs (None: of all).
@@ -130,11 +115,15 @@ class SummaryColumns:
         if not missing:
             return self._statistics
         runs = self._scope(runs, len({path.metric for path in missing}))
-        of_points = [path for path in missing if statistics.needs_points(str(path.stat))]
-        fresh = self._from_points(of_points, runs)
-        if len(of_points) < len(missing):
-            fresh |= self._from_states([path for path in missing if path not in fresh], runs)
+        fresh = self._finished(missing, self._earlier_statistics, self._read_statistics, runs)
         return self._kept(self._statistics, fresh, runs)
+
+    def _read_statistics(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
+        of_points = [path for path in paths if statistics.needs_points(str(path.stat))]
+        cells = self._from_points(of_points, runs)
+        if len(of_points) < len(paths):
+            cells |= self._from_states([path for path in paths if path not in cells], runs)
+        return cells
 
     def places(self, run_ids: pl.Series) -> pl.Series:
         """Return the place of each run among all runs, the oldest first.

@@ -181,9 +181,9 @@ def config(table: RunTable) -> pl.DataFrame:
     """
     key = pl.col("column").str.strip_prefix("config.").alias("key")
     stored = ["kind", "value", "ival", "text"]
-    distinct = table.config.select(stored).unique()
+    distinct = table.config.every.select(stored).unique()
     labels = pl.Series("label", [_label(values.restore(*row)) for row in distinct.iter_rows()], dtype=pl.String)
-    labelled = table.config.join(distinct.with_columns(labels), on=stored, nulls_equal=True)
+    labelled = table.config.every.join(distinct.with_columns(labels), on=stored, nulls_equal=True)
     rows = labelled.select(
         "run_id",
         key,

@@ -75,7 +75,7 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
     row = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
-    config = table.config.filter(pl.col("run_id") == real_id).select("key", *STORED)
+    config = table.config.of_runs([real_id]).select("key", *STORED)
     start = Start(
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),

@@ -255,10 +255,7 @@ def _truths(table: RunTable, found: pl.DataFrame) -> list[pl.Series]:
 
 def _truths_of(table: RunTable, run_ids: pl.Series, name: str) -> pl.Series:
     column = table.names.resolve(name)
-    if column.path is None:
-        stored = table.config.filter(pl.col("column") == name)
-    else:
-        stored = table.summaries.entries([column.path.metric])
+    stored = table.config.of([name]) if column.path is None else table.summaries.entries([column.path.metric])
     booleans = stored.filter(pl.col("kind") == Kind.BOOL).select("run_id", pl.col("ival").cast(pl.Boolean))
     joined = run_ids.to_frame().join(booleans, on="run_id", how="left", maintain_order="left")
     return joined["ival"].alias(mongo_filters.truths(name))

@@ -41,7 +41,7 @@ class Page:
         >>> Page(example(), ["slow"]).configs
         {'slow': {'lr': 0.01}}
         """
-        return self._table.configs(self.ids)
+        return self._table.config.nested(self.ids)
 
     @cached_property
     def entries(self) -> dict[str, Row]:

@@ -123,20 +123,6 @@ def of_lists(stored: pl.DataFrame) -> SessionRecords:
     return SessionRecords(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
 
 
-def in_order(statements: pl.DataFrame, *kinds: StatementKind, run_id: str | None = None) -> pl.DataFrame:
-    """Return the statements of these kinds, of all runs or of one, in the order of their stamps (ts, session).
-
-    >>> rows = [("a", 1, 0, ts, "field", "notes", None, None, text, 3) for ts, text in ((9, "new"), (4, "old"))]
-    >>> statements = pl.DataFrame(rows, schema=STATEMENTS, orient="row")
-    >>> in_order(statements, StatementKind.FIELD, run_id="a")["text"].to_list()
-    ['old', 'new']
-    """
-    chosen = statements.filter(pl.col("op").is_in(kinds))
-    if run_id is not None:
-        chosen = chosen.filter(pl.col("run_id") == run_id)
-    return chosen.sort("ts", "session", maintain_order=True)
-
-
 def _file_row(journal_slice: JournalSlice) -> tuple[object, ...]:
     header = journal_slice.header
     last = max(journal_slice.records.last, header["start"])

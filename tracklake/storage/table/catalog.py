@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tracklake.common.task_engine import LOCAL
-from tracklake.compute.scans import collect_all
+from tracklake.compute.scans import collect_all, scan
 from tracklake.schema import naming
-from tracklake.schema.tables import LAKE_RUN
+from tracklake.schema.tables import LAKE_RUN, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, statements
 from tracklake.storage.table import partitions
@@ -84,6 +84,7 @@ class Catalog:
         self._statements = statements
         self._records: dict[str, PartitionRecords] = {}
         self._files: pl.DataFrame | None = None
+        self._metrics: dict[str, frozenset[str]] = {}
         self._spent: dict[str, JournalFile] = {}
         """Journals that are sealed to their end: they change no more."""
 
@@ -162,6 +163,23 @@ class Catalog:
         [2]
         """
         return self._records
+
+    def metrics(self, version: Version) -> set[str]:
+        """Return the names of all metrics of which the partitions of a version have states; each is looked at once.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> version = lake.refresh() and catalog.refresh()
+        >>> sorted(catalog.metrics(version))[-2:]
+        ['acc', 'loss']
+        """
+        new = [part for name, part in version.partitions.items() if name not in self._metrics]
+        paths = verified_all(self.storage, new, "states")
+        frames = collect_all([scan(path, schema=STATES).select(pl.col("metric").unique()) for path in paths])
+        read = {part.id: frozenset(frame["metric"]) for part, frame in zip(new, frames, strict=True)}
+        current = self.version.partitions.keys() | version.partitions.keys()
+        self._metrics = {name: names for name, names in (self._metrics | read).items() if name in current}
+        return {metric for name in version.partitions for metric in self._metrics[name]}
 
     def copy(self) -> Catalog:
         """Return a catalog that knows what this one knows, and goes its own way from here.

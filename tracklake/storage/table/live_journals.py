@@ -31,12 +31,25 @@ class LiveJournal:
         self.points: list[pl.DataFrame] = []
         self.states: list[pl.DataFrame] = []
         self.records: list[SessionRecords] = []
+        self.revision: tuple[int, int] = (watermark.through, 0)
+        """Another one whenever something was read."""
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
         self._reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
         if watermark.through:
             self._reader.read(through=watermark.through)
+
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """The run that it speaks of; none before its first statement was read.
+
+        >>> from tracklake.storage.table.catalog import Catalog, Watermark
+        >>> catalog = Catalog(example()._storage)
+        >>> LiveJournal(catalog, catalog.list_journals()[0], Watermark()).run_ids
+        frozenset()
+        """
+        return frozenset(run_id for records in self.records for run_id in records.files["run_id"])
 
     def read(self) -> JournalSlice | None:
         """Read what was appended; None if nothing was. FileNotFoundError: the file is gone.
@@ -81,6 +94,7 @@ class LiveJournal:
         >>> live.points[0].height, live.states[0].filter(metric="loss")["min"].item()
         (6, 0.25)
         """
+        self.revision = (self.revision[0], self.revision[1] + 1)
         self._add_records(delta.records)
         if not delta.points.is_empty():
             self._add_points(delta)

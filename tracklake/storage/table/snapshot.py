@@ -55,32 +55,34 @@ class Snapshot(SnapshotView):
         super().__init__(version, moved_runs.in_their_projects(files, log, self._moved), log)
         self.engine = catalog.engine
         self._storage = catalog.storage
+        self._catalog = catalog
         self._partition_runs = runs_by_partition(catalog.records_by_partition)
         self._live_files = [item.file for item in live]
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
-        self._live_run_ids = [s.files["run_id"] for item in live for s in item.records]
+        self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}
         self._live_points = _few([frame for item in live for frame in item.points])
         self._live_states = _few([frame for item in live for frame in item.states])
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
         """Return the runs of which this and an earlier snapshot may say different things; None if that is not known.
 
-        Those in partitions that came or went, in live journals, and those deleted or restored.
+        Those in partitions that came or went, in live journals that came, grew or went, and those deleted or restored.
 
         >>> lake = example()
         >>> earlier = lake._view.logged
         >>> lake.run("fast").summary["note"] = "rerun"
-        >>> sorted(lake._view.logged.touched_since(earlier))  # nothing is sealed yet
-        ['fast', 'slow']
+        >>> lake._view.logged.touched_since(earlier)
+        frozenset({'fast'})
         """
         if not isinstance(earlier, Snapshot):
             return None
         current, before = self._run_ids, earlier._run_ids  # noqa: SLF001 - of its own class
         changed = [(current if key in current else before)[key] for key in current.keys() ^ before.keys()]
-        live = [*self._live_run_ids, *earlier._live_run_ids]  # noqa: SLF001
+        live, before_live = self._live_revisions, earlier._live_revisions  # noqa: SLF001
+        grown = [(live if key in live else before_live)[key] for key in live.keys() ^ before_live.keys()]
         hidden = self.deleted ^ earlier.deleted
         moved = dict(self._moved.items() ^ earlier._moved.items())  # noqa: SLF001
-        return hidden.union(moved, *(run_ids.unique() for run_ids in (*changed, *live)))
+        return hidden.union(moved, *(run_ids.unique() for run_ids in changed), *grown)
 
     def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:
         """Return these runs (None: all) in parts that can be sent to where tasks run, in order of partition ids.
@@ -156,6 +158,9 @@ class Snapshot(SnapshotView):
         >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
         ['acc', 'loss']
         """
+        if runs is None and not self.deleted:
+            live = (frame["metric"].unique() for frame in self._live_states)
+            return sorted(self._catalog.metrics(self.version).union(*live))
         names = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
         return sorted(set(pl.concat(names)["metric"]))
 

@@ -135,8 +135,15 @@ class SnapshotView(ABC):
         >>> example()._view.snapshot.sessions.select("run_id", "project").rows()
         [('slow', 'example'), ('fast', 'example')]
         """
-        aggregates = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
-        return self.files.group_by(["run_id", "session"], maintain_order=True).agg(*aggregates).sort("start", "session")
+        return _sessions_of(self.files)
+
+    def sessions_of(self, runs: Collection[str]) -> pl.DataFrame:
+        """Return the same of some runs.
+
+        >>> example()._view.snapshot.sessions_of(["slow"])["run_id"].to_list()
+        ['slow']
+        """
+        return _sessions_of(self.files.filter(pl.col("run_id").is_in(list(runs))))
 
     @cached_property
     def disputed(self) -> list[str]:
@@ -166,7 +173,7 @@ class SnapshotView(ABC):
         >>> example()._view.snapshot.statements_of(StatementKind.CONFIG, run_id="slow").select("key", "value").rows()
         [('lr', 0.01)]
         """
-        return statements.in_order(self.statements.of(*kinds, keys=keys), *kinds, run_id=run_id)
+        return self.statements.in_order(*kinds, keys=keys, runs=None if run_id is None else [run_id])
 
     def statements_of_lakes(self, *kinds: StatementKind) -> pl.DataFrame:
         """Return what the lake says itself in statements of these kinds, in order: STATEMENTS, scope, lake.
@@ -178,7 +185,7 @@ class SnapshotView(ABC):
         >>> lake._view.snapshot.statements_of_lakes(StatementKind.DEFINE).select("key", "scope", "lake").rows()
         [('loss', '', '')]
         """
-        scopes = self.sessions.filter(pl.col("run_id") == LAKE_RUN).select("session", pl.col("project").alias("scope"))
+        scopes = self.sessions_of([LAKE_RUN]).select("session", pl.col("project").alias("scope"))
         own = self.statements_of(*kinds, run_id=LAKE_RUN)
         return own.join(scopes, on="session", how="left", maintain_order="left").with_columns(lake=pl.lit(""))
 
@@ -335,3 +342,12 @@ def _states_of_series(snapshot: SnapshotView, runs: Collection[str], series: pl.
     """Return the states of some series, computed from their points."""
     own = series.filter(pl.col("run_id").is_in(list(runs)))
     return states.of(snapshot.resolved_series(own), by_session=False)
+
+
+def _sessions_of(files: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a session, in the order in which they began."""
+    names = ["run_id", "session", "project", "start", "last"]
+    if not files["session"].is_unique().all():  # else each has one file
+        aggregates = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
+        files = files.group_by(["run_id", "session"], maintain_order=True).agg(*aggregates)
+    return files.select(names).sort("start", "session")

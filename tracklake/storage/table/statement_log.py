@@ -14,7 +14,7 @@ import polars as pl
 
 from tracklake.compute import scans, sorted_groups
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.storage.journal.statements import STATEMENTS, in_order
+from tracklake.storage.journal.statements import STATEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _Name = tuple[str, str]
 """Kind and key of a statement."""
 _NAME = ["op", "key"]
+_FEW_RUNS = 1000
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
 
 
@@ -120,8 +121,10 @@ class StatementLog(ABC):
     """Whether every key of `keys` is that of a statement which `of` returns."""
 
     @abstractmethod
-    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the statements of these kinds (all where none is named) and keys, each file's in their order.
+    def of(
+        self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the statements of these kinds (all where none is named), keys and runs, each file's in their order.
 
         Columns as in statements.STATEMENTS.
 
@@ -137,13 +140,15 @@ class StatementLog(ABC):
         ['lr']
         """
 
-    def in_order(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+    def in_order(
+        self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
+    ) -> pl.DataFrame:
         """Return the statements of some kinds in the order of their stamps (ts, session).
 
         >>> example()._view.logged.statements.in_order(StatementKind.CONFIG)["run_id"].to_list()
         ['slow', 'fast']
         """
-        return in_order(self.of(*kinds, keys=keys), *kinds)
+        return self.of(*kinds, keys=keys, runs=runs).sort("ts", "session", maintain_order=True)
 
     def restricted(self, only: pl.Expr) -> StatementLog:
         """Return those of some runs alone.
@@ -162,9 +167,11 @@ class _RestrictedLog(StatementLog):
         self._inner = inner
         self._only = only
 
-    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
+    def of(
+        self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
+    ) -> pl.DataFrame:
         """Return the statements of these kinds and keys that some runs have."""
-        return self._inner.of(*kinds, keys=keys).filter(self._only)
+        return self._inner.of(*kinds, keys=keys, runs=runs).filter(self._only)
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have in any run."""
@@ -184,19 +191,22 @@ class PartitionLog(StatementLog):
     def _in_memory(self) -> pl.DataFrame:
         return pl.concat([_EMPTY, *self._frames])
 
-    def of(self, *kinds: StatementKind, keys: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the statements of these kinds and keys.
+    def of(
+        self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the statements of these kinds, keys and runs.
 
         >>> PartitionLog([]).of(StatementKind.CONFIG).height
         0
         """
         kinds = kinds or tuple(StatementKind)
-        frames = [_EMPTY, *(_of_part(part, names) for part, names in self._loaded(kinds, keys) if names)]
+        frames = [_EMPTY, *self._sealed(kinds, keys, runs)]
         if self._frames:
             lines = self._in_memory
             lines = lines.filter(pl.col("op").is_in(kinds) if len(kinds) > 1 else pl.col("op") == kinds[0])
             frames.append(lines if keys is None else lines.filter(pl.col("key").is_in(keys)))
-        return pl.concat(frames)
+        chosen = pl.concat(frames)
+        return chosen if runs is None else chosen.filter(pl.col("run_id").is_in(list(runs)))
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have, sorted.
@@ -210,13 +220,19 @@ class PartitionLog(StatementLog):
             keys.update(self._in_memory.filter(pl.col("op").is_in(kinds))["key"].unique())
         return sorted(keys)
 
-    def _loaded(
-        self, kinds: Sequence[StatementKind], keys: Collection[str] | None
-    ) -> list[tuple[SealedStatements, list[_Name]]]:
+    def _sealed(
+        self, kinds: Sequence[StatementKind], keys: Collection[str] | None, runs: Collection[str] | None
+    ) -> list[pl.DataFrame]:
+        """Return what large partitions have; of a few runs alone nothing is remembered."""
         load_names(self._parts)
         names_of = [[n for n in part.names if n[0] in kinds and (keys is None or n[1] in keys)] for part in self._parts]
-        load(self._parts, {name for names in names_of for name in names})
-        return list(zip(self._parts, names_of, strict=True))
+        pairs = [(part, names) for part, names in zip(self._parts, names_of, strict=True) if names]
+        if runs is not None and len(runs) <= _FEW_RUNS and any(part.missing(names) for part, names in pairs):
+            chosen = [scans.only(part.lines, metrics=None, runs=runs) for part, _ in pairs]
+            read = scans.collect_all([_only(c, names) for c, (_, names) in zip(chosen, pairs, strict=True)])
+            return [frame.sort("place").drop("place") for frame in read]
+        load([part for part, _ in pairs], {name for _, names in pairs for name in names})
+        return [_of_part(part, names) for part, names in pairs]
 
 
 def _of_part(part: SealedStatements, names: list[_Name]) -> pl.DataFrame:

@@ -185,7 +185,7 @@ class Trials:
         if self._warm is None:
             ids = self.records.warm_start
             numbers = self._read(ids, config.metric) if ids and config.metric else {}
-            configs = self.lake._view.runs.configs(ids) if ids else {}  # noqa: SLF001 - as above
+            configs = self.lake._view.runs.config.nested(ids) if ids else {}  # noqa: SLF001 - as above
             names = [parameter.name for parameter in config.parameters]
             self._warm = [Observation(_point(configs[r], names), numbers.get(r)) for r in ids]
         return self._warm
