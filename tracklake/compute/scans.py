@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 READ_ALL = 1_000_000
 """States that are read for all runs even if only some runs are asked for: those of one metric lie together."""
+_EQUALITIES = 12
+"""So many strings are compared one by one, which prunes row groups between them; more take longer than that."""
 LOOK = "`tracklake check` tells what is wrong with this lake"
 
 
@@ -67,6 +71,8 @@ def only(frame: pl.LazyFrame, *, metrics: Collection[str] | None, runs: Collecti
             continue
         if len(wanted) == 1:  # what is equal is looked up among the distinct strings of a row group
             frame = frame.filter(pl.col(column) == next(iter(wanted)))
+        elif 0 < len(wanted) <= _EQUALITIES:
+            frame = frame.filter(reduce(or_, (pl.col(column) == value for value in sorted(wanted))))
         elif wanted:
             within = pl.col(column).is_between(pl.lit(min(wanted)), pl.lit(max(wanted)))  # this prunes row groups ...
             is_one = pl.col(column).is_in(list(wanted))  # ... and this keeps polars from pruning, unless it is hidden

@@ -52,14 +52,22 @@ def of_runs(snapshot: SnapshotView, runs: pl.DataFrame) -> Defined:
     statements = snapshot.statements_of(StatementKind.DEFINE)
     by_scope = _lake_definitions(snapshot)
     own = _definitions_by_run(statements.filter(pl.col("run_id") != LAKE_RUN))
+    scope = ["lake", "project"] if "lake" in runs.columns else ["project"]
+    defines = runs["run_id"].is_in(list(own))
     groups: dict[tuple[str, ...], int] = {}
-    group_of_run = []
-    for run_id, project in runs.select("run_id", "project").iter_rows():
-        of_lake = _in_scope(by_scope, snapshot.lake_of_run.get(run_id, ""), project)
-        texts = _in_order(of_lake, own.get(run_id, []))
-        group_of_run.append(groups.setdefault(texts, len(groups)))
+    scopes = runs.filter(~defines).select(scope).unique(maintain_order=True)
+    frames = [(scopes, scope), (runs.filter(defines).select("run_id", *scope), ["run_id"])]
+    placed = []
+    for frame, by in frames:  # runs that define nothing themselves differ by their scope alone
+        numbers = []
+        for row in frame.iter_rows(named=True):
+            of_lake = _in_scope(by_scope, row.get("lake", ""), row["project"])
+            texts = _in_order(of_lake, own.get(row.get("run_id", ""), []))
+            numbers.append(groups.setdefault(texts, len(groups)))
+        placed.append((frame.select(by).with_columns(pl.Series("group", numbers, dtype=pl.UInt32)), by))
+    of_scope, of_run = (runs.join(frame, on=by, how="left", maintain_order="left")["group"] for frame, by in placed)
     sets = [Definitions(readable(texts)) for texts in groups]
-    return Defined(runs.select("run_id", pl.Series("group", group_of_run, dtype=pl.UInt32)), sets)
+    return Defined(runs.select("run_id", pl.select(pl.coalesce(of_run, of_scope)).to_series().alias("group")), sets)
 
 
 def of_lake(snapshot: SnapshotView, project: str) -> Definitions:

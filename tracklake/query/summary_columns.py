@@ -44,7 +44,8 @@ class SummaryColumns:
         """Take over what was read for an earlier snapshot, of the runs that were not touched since.
 
         >>> from tracklake.query.cells import Move
-        >>> columns, earlier = (SummaryColumns(example()._view.runs.summaries) for _ in range(2))
+        >>> summaries = example()._view.runs.summaries
+        >>> columns, earlier = SummaryColumns(summaries), SummaryColumns(summaries)
         >>> _ = earlier.entries(["loss"], runs=None)
         >>> ids = earlier.summaries.runs["run_id"]
         >>> columns.carry_over(earlier, Move(ids, ids, touched=["slow"]))
@@ -72,11 +73,11 @@ class SummaryColumns:
         return self._kept(self._entries, self._finished(missing, self._earlier_entries, self._read_entries, runs), runs)
 
     def _read_entries(self, keys: Sequence[str], runs: Collection[str] | None) -> dict[str, Cells]:
-        entries = self.summaries.entries(keys, runs=runs).sort("key", maintain_order=True)
-        places = self.places(entries["run_id"])
-        stored = entries.select(STORED)
-        cells = {key: Cells(places[part], stored[part]) for key, part in _stretches(entries["key"])}
-        return cells | {key: Cells(places[:0], stored.clear()) for key in keys if key not in cells}
+        entries = sorted_groups.sort(self.summaries.entries(keys, runs=runs), by=["key"], series=["key"])
+        stored, parts = entries.select(STORED), dict(_stretches(entries["key"]))
+        nothing = Cells(self.places(entries["run_id"][:0]), stored.clear())
+        places = self._places_of(entries["run_id"], parts)
+        return {key: Cells(places[key], stored[parts[key]]) if key in parts else nothing for key in keys}
 
     def _finished(
         self,
@@ -157,15 +158,25 @@ class SummaryColumns:
         stats = sorted({str(path.stat) for path in paths})
         needed = sorted({column for stat in stats for column in statistics.columns(stat)})
         merged = self.snapshot.states(sorted({p.metric for p in paths}), columns=needed, runs=runs)
-        places = self.places(merged["run_id"])
         tables = {stat: _table(merged, stat) for stat in stats if statistics.spec(stat).by_goal is None}
         part_of = dict(_stretches(merged["metric"]))
+        places, nowhere = self._places_of(merged["run_id"], part_of), self.places(merged["run_id"][:0])
         cells = {}
         for path in paths:
             part = part_of.get(path.metric, slice(0, 0))
             values = tables[str(path.stat)][part] if path.stat in tables else self._best(merged[part], path)
-            cells[path] = Cells(places[part], values)
+            cells[path] = Cells(places.get(path.metric, nowhere), values)
         return cells
+
+    def _places_of(self, run_ids: pl.Series, parts: Mapping[str, slice]) -> dict[str, pl.Series]:
+        """Return the places of each part of the ids; mostly one part has the same runs as the one before it."""
+        places: dict[str, pl.Series] = {}
+        before = run_ids.clear()
+        for name, part in parts.items():
+            ids = run_ids[part]
+            places[name] = next(reversed(places.values())) if places and ids.equals(before) else self.places(ids)
+            before = ids
+        return places
 
     def _best(self, found: pl.DataFrame, path: Statistic) -> pl.DataFrame:
         """Return the best value or its step, by the goal that each run's definitions give the metric."""

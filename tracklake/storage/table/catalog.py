@@ -28,7 +28,7 @@ NOTHING = Version(-1, 0, {})
 SMALL_BYTES = 1 << 15
 """Bytes of a file of session records up to which it is read as a whole."""
 _RUNS = SIBLINGS.index("runs")
-_MANY = 1000
+MANY_RUNS = 1000
 """Runs asked for, from which on no partition is left out."""
 
 
@@ -273,6 +273,15 @@ class PartitionRuns(NamedTuple):
     ids: pl.Series
     """Sorted, with repeats."""
 
+    def those_of(self, run_ids: Collection[str]) -> list[str]:
+        """Return those of some runs that it has, sorted.
+
+        >>> PartitionRuns("p1", "a", "c", pl.Series(["a", "a", "c"])).those_of(["c", "b"])
+        ['c']
+        """
+        wanted = pl.Series(sorted(run_ids), dtype=pl.String)
+        return wanted.filter(_are_in(self.ids, wanted)).to_list()
+
 
 def runs_by_partition(records: Mapping[str, PartitionRecords]) -> list[PartitionRuns]:
     """Return the runs of each partition, in order of their first run; those without any are left out.
@@ -295,14 +304,14 @@ def partitions_with_runs(partitions: Sequence[PartitionRuns], run_ids: Collectio
     >>> partitions_with_runs([first, second], ["b"])
     []
     """
-    if run_ids is None or len(run_ids) > _MANY:
+    if run_ids is None or len(run_ids) > MANY_RUNS:
         return list(partitions)
     least, most = min(run_ids, default=""), max(run_ids, default="")
     near = [h for h in partitions if h.first <= most and least <= h.last]
     wanted = pl.Series(sorted(run_ids), dtype=pl.String)
-    return [h for h in near if _holds_any(h.ids, wanted)]
+    return [h for h in near if _are_in(h.ids, wanted).any()]
 
 
-def _holds_any(ids: pl.Series, wanted: pl.Series) -> bool:
-    """Tell whether sorted ids have one of those wanted among them; by a search, as there may be very many."""
-    return (ids.search_sorted(wanted, side="left") != ids.search_sorted(wanted, side="right")).any()
+def _are_in(ids: pl.Series, wanted: pl.Series) -> pl.Series:
+    """Tell which of those wanted are among sorted ids; by a search, as there may be very many."""
+    return ids.search_sorted(wanted, side="left") != ids.search_sorted(wanted, side="right")

@@ -17,7 +17,7 @@ from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
 from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks
-from tracklake.storage.table.catalog import partitions_with_runs, runs_by_partition
+from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs, runs_by_partition
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.statement_log import PartitionLog
 from tracklake.storage.table.verified_files import verified_all
@@ -170,13 +170,24 @@ class Snapshot(SnapshotView):
         >>> example()._view.snapshot.points(["loss"], runs=["fast"]).select(pl.col("value").sum()).collect().item()
         2.0
         """
-        files = self.history_files(runs=runs)
-        frames = [scans.scan(files, schema=POINTS)] if files else []
-        frames += [frame.lazy() for frame in self._live_points]
+        sealed = self._scan_history(metrics, runs)
+        live = [scans.only(frame.lazy(), metrics=metrics, runs=runs) for frame in self._live_points]
+        frames = [*sealed, *live]
         stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
         if self._moved:
             stored = stored.with_columns(moved_runs.moved_project(self._moved))
-        return scans.only(deleted_runs.without(stored, self.deleted), metrics=metrics, runs=runs)
+        return deleted_runs.without(stored, self.deleted)
+
+    def _scan_history(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
+        """Scan committed points; each partition for those of the runs alone that it has, which prunes row groups."""
+        if runs is None or len(runs) > MANY_RUNS:
+            files = self.history_files(runs=runs)
+            return [scans.only(scans.scan(files, schema=POINTS), metrics=metrics, runs=runs)] if files else []
+        scanned = zip(partitions_with_runs(self._partition_runs, runs), self.history_files(runs=runs), strict=True)
+        return [
+            scans.only(scans.scan(path, schema=POINTS), metrics=metrics, runs=part.those_of(runs))
+            for part, path in scanned
+        ]
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
         """Return the paths of the committed files of points that hold something of these runs.

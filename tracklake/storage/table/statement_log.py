@@ -7,7 +7,8 @@ others. Small partitions and live journals are in memory as a whole: to read the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -23,6 +24,7 @@ _Name = tuple[str, str]
 """Kind and key of a statement."""
 _NAME = ["op", "key"]
 _FEW_RUNS = 1000
+_EQUALITIES = 64
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
 
 
@@ -105,7 +107,9 @@ def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
 
 
 def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
-    return lines.filter(pl.col(column) == next(iter(values)) if len(values) == 1 else pl.col(column).is_in(values))
+    if len(values) > _EQUALITIES:
+        return lines.filter(pl.col(column).is_in(values))
+    return lines.filter(reduce(or_, (pl.col(column) == value for value in sorted(values))))
 
 
 def _cut(frame: pl.DataFrame) -> list[pl.DataFrame]:
