@@ -14,6 +14,7 @@ from samples import sample
 
 import tracklake as tl
 from tracklake.errors import SourceError, UnknownNameError
+from tracklake.importers import publish
 from tracklake.importers.readers import bytestream
 
 YOLO = """                  epoch,         train/box_loss,   metrics/mAP50(B)
@@ -357,3 +358,18 @@ def test_json_lines_in_pieces(lake, tmp_path, monkeypatch, size):
     lake.import_from(write(tmp_path / "x.jsonl", "".join(json.dumps(row) + "\n" for row in rows)))
     assert points(lake, "loss") == [(step, 1 / (step + 1)) for step in range(9)]
     assert points(lake, "acc") == [(step, float(step)) for step in range(9) if step % 3]
+
+
+def test_later_values_win_across_partitions(lake, tmp_path, monkeypatch):
+    """Values that replace earlier ones do so where both lie in different partitions, and after another import."""
+    monkeypatch.setattr(publish, "MAX_POINTS", 4)
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (16,))
+    path = tmp_path / "x.csv"
+    first = "step,loss\n" + "".join(f"{step % 6},{step}\n" for step in range(12))
+    path.write_text(first)
+    assert lake.import_from(path, restart="last-wins").points == 12
+    assert lake.history("loss")["value"].to_list() == [6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    path.write_text(first + "0,20\n1,21\n")
+    assert lake.import_from(path, restart="last-wins").points == 2
+    lake.compact()
+    assert lake.history("loss")["value"].to_list() == [20.0, 21.0, 8.0, 9.0, 10.0, 11.0]

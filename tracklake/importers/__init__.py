@@ -3,6 +3,7 @@
 - `contents`: from rows in order of run and step to what partitions hold: points, and what sessions say of themselves.
 - `open_session`: one session of an imported run while its points come in: what of it is new, stamped, ready for a
   partition.
+- `pending`: points that no partition has yet, as a partition takes them: whole runs at a time, sorted.
 - `publish`: the bulk path: finished runs go straight into partitions, all of them in one commit or none.
 - `recognition`: recognition: which files of a path are of which format, and which are left alone.
 - `recorded`: what a lake already holds of a source: which runs are its own, and what of them is new.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
-MAX_POINTS = 4_000_000
+MAX_POINTS = 2_000_000
 """Points of one partition; each is built in memory, at some 300 bytes a point."""
 
 

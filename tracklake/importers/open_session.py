@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.importers import statements
+from tracklake.importers.pending import Pending
 from tracklake.importers.recorded import new_samples, new_statements, session_of
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import POINTS, STAMP
+from tracklake.schema.tables import STAMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,8 +36,8 @@ class OpenSession:
     >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, RecordedSources(example()._view.snapshot))
     >>> session.add(columns({"loss": pl.Series([0.5])}, step=pl.Series([1])))
     1
-    >>> session.pending[0].select("run_id", "metric", "step", "value").rows()
-    [('a', 'loss', 1, 0.5)]
+    >>> session.pending[0].select("metric", "step", "value").rows()
+    [('loss', 1, 0.5)]
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class OpenSession:
         self.points = 0
         """New ones."""
         self.pending: list[pl.DataFrame] = []
-        """New points that no partition has yet (schema POINTS)."""
+        """New points that no partition has yet (schema SAMPLES)."""
         self._facts = facts
         self._n = recorded.next_file(self.session)
         self._through = recorded.last_stamp(self.session)
@@ -63,7 +64,8 @@ class OpenSession:
         self._statements = recorded.statements(self.run_id, self.session) if is_known else {}
         self._start: int | None = record.start
         self._last: int | None = None
-        self._n_rows = 0
+        self._n_turns = 0
+        """Files of this import so far."""
 
     def add(self, frame: pl.DataFrame) -> int:
         """Take in a batch (schema SAMPLES) and return how many of its points are new.
@@ -77,10 +79,7 @@ class OpenSession:
         """
         fresh = new_samples(self._stamped(frame), self._present)
         if fresh.height:
-            owner = {"project": self.record.project, "run_id": self.run_id, "session": self.session}
-            self.pending.append(
-                fresh.with_columns(pl.lit(x).alias(name) for name, x in owner.items()).select(list(POINTS))
-            )
+            self.pending.append(fresh)
             self.points += fresh.height
         return fresh.height
 
@@ -103,15 +102,20 @@ class OpenSession:
         self._present = pl.concat([frame for frame in (self._present, present) if frame.width])
 
     def _stamped(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Fill in stamps that the source does not give, ascending with the rows; the session spans all of them."""
+        """Fill in stamps that the source does not give; the session spans all of them.
+
+        Rows without time share one stamp a file and import, so that what comes later is later, and cost no room.
+        """
         if self._start is None:
             first = frame["ts"].min() if self._has_times else None
             self._start = time.time_ns() // 1000 if first is None else _microseconds(first)
-        if not self._has_times or frame["ts"].null_count():
-            counted = pl.int_range(frame.height, eager=True) + (self._start + self._n_rows)
-            stamps = pl.col("ts").fill_null(strategy="forward") if self._has_times else pl.lit(None, STAMP)
-            frame = frame.with_columns(stamps.fill_null(counted.cast(STAMP)).alias("ts"))
-        self._n_rows += frame.height
+        stamp = max(self._start, 0 if self._through is None else self._through + 1) + self._n_turns
+        if not self._has_times:
+            self._last = max(self._last or stamp, stamp)
+            return frame.with_columns(pl.lit(stamp).cast(STAMP).alias("ts"))
+        if frame["ts"].null_count():
+            counted = (pl.int_range(frame.height, eager=True) + stamp).cast(STAMP)
+            frame = frame.with_columns(pl.col("ts").fill_null(strategy="forward").fill_null(counted))
         if frame.height:
             self._start = min(self._start, _microseconds(frame["ts"].min()))
             self._last = max(self._last or self._start, _microseconds(frame["ts"].max()))
@@ -167,19 +171,23 @@ class OpenSession:
             *self._rows(closing, max(end, after)),
         ]
 
-    def turn_over(self) -> None:
-        """Go on with the next file: what was pending is in a partition.
+    def turn_over(self) -> Pending:
+        """Go on with the next file, and return what was pending: it goes into a partition.
 
         >>> from tracklake.importers.readers.records import RunRecord, columns
         >>> from tracklake.importers.recorded import RecordedSources
         >>> recorded = RecordedSources(example()._view.snapshot)
         >>> session = OpenSession(RunRecord("csv:a", run_id="a", start=7), {}, recorded)
-        >>> session.turn_over()
+        >>> session.turn_over().n_points
+        0
         >>> session.file_row(is_over=True)[3]
         1
         """
+        taken = Pending(self.record.project, self.run_id, self.session, self.pending)
         self.pending = []
         self._n += 1
+        self._n_turns += 1
+        return taken
 
     def _end(self, start: int, *, is_over: bool) -> int:
         stamps = [start, self._last or start, self._through or start]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.compute import points, sorted_groups
+from tracklake.compute import sorted_groups
 from tracklake.errors import CommitError
-from tracklake.importers import system_samples
+from tracklake.importers import pending, system_samples
 from tracklake.importers.open_session import OpenSession
 from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table import partitions
-from tracklake.storage.table.partitions import Contents
 from tracklake.storage.table.sealing import ABANDON_SECONDS
 
 if TYPE_CHECKING:
@@ -25,10 +24,11 @@ if TYPE_CHECKING:
     from tracklake.importers.readers.records import Points, RunRecord
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
+    from tracklake.storage.table.partitions import Contents
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
-MAX_POINTS = 4_000_000
-"""Points of one partition; each is built in memory, at some 300 bytes a point."""
+MAX_POINTS = 2_000_000
+"""Points of one partition; they are in memory, at some 70 bytes a point."""
 
 
 class Imported(NamedTuple):
@@ -136,13 +136,12 @@ class Publication:
         >>> publication.add_contents([], advance=print)
         """
         for one in contents:
-            self._store(one)
+            self._store([one.points], one.records)
             advance(one.points.height)
             self._table_sessions |= set(one.records.files["session"])
             for project, run_id in one.records.files.select("project", "run_id").iter_rows():
                 self.runs[run_id] += 0
                 self.projects.setdefault(project, set()).add(run_id)
-            self._count(one.points)
 
     @property
     def sessions(self) -> list[OpenSession]:
@@ -216,22 +215,19 @@ class Publication:
 
     def _write(self) -> None:
         """Write a partition of what is pending."""
-        files, rows, frames = [], [], []
+        files, rows, taken = [], [], []
         is_over = dict.fromkeys(self._over, True) | {one: False for one in self._open.values() if one.pending}
         for session, over in is_over.items():
             statements = session.statement_rows(is_over=over)
             if session.pending or statements:
                 files.append(session.file_row(is_over=over))
                 rows += statements
-                frames += session.pending
                 self.runs[session.run_id] += 0
                 self.projects.setdefault(session.record.project, set()).add(session.run_id)
-                session.turn_over()
+                taken.append(session.turn_over())
         self._over, self._n_pending = [], 0
         if files:
-            contents = Contents(points.sort(pl.concat([pl.DataFrame(schema=POINTS), *frames])), _records(files, rows))
-            self._store(contents)
-            self._count(contents.points)
+            self._store(pending.chunks(taken), _records(files, rows))
 
     def _written_samples(self, session: int) -> pl.DataFrame:
         files = [self._catalog.storage.fetch(partition.history) for partition in self._written]
@@ -242,18 +238,23 @@ class Publication:
         )
         return points.select(SAMPLE_KEY).collect()
 
-    def _store(self, contents: Contents) -> None:
-        self._n_points += contents.points.height
-        if not self._is_dry:
-            self._written.append(partitions.write(self._catalog.storage, contents))
+    def _store(self, chunks: Iterable[pl.DataFrame], records: SessionRecords) -> None:
+        """Write a partition of chunks of points, each of which is counted; a dry run only counts."""
+        counted = map(self._counted, chunks)
+        if self._is_dry:
+            deque(counted, maxlen=0)
+        else:
+            self._written.append(partitions.write_chunks(self._catalog.storage, counted, records))
 
-    def _count(self, frame: pl.DataFrame) -> None:
+    def _counted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        self._n_points += frame.height
         if frame.height:
             starts = sorted_groups.group_starts(frame, by=("run_id",)).arg_true()
             lengths = starts.slice(1).append(pl.Series([frame.height], dtype=starts.dtype)) - starts
             self.runs.update(dict(zip(frame["run_id"].gather(starts), lengths, strict=True)))
             first = sorted_groups.group_starts(frame, by=("run_id", "metric", "step"))
             self.n_overwritten += frame.height - int(first.sum())
+        return frame
 
 
 def _records(files: Sequence[tuple[object, ...]], rows: Sequence[tuple[object, ...]]) -> SessionRecords:

@@ -10,6 +10,7 @@
 - `hparams`: what TensorBoard's hparams plugin says of a session: hyperparameters, group, start and end.
 - `json_lines`: JSON Lines as Python writes them: with NaN and Infinity, keys missing in some lines, and a torn last
   line.
+- `kept_frames`: the frames of a table, which may be gone through again: kept unless they are large, else parsed again.
 - `many_runs`: tables of many runs: with a column that tells them apart, long ones of (run, step, metric, value), one
   row a run.
 - `mlflow_runs`: what MLflow knows of a run, from its database and its file store alike, as a record and points.

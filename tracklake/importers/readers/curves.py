@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake.errors import SourceError, UnknownNameError
 from tracklake.importers.readers import cells
+from tracklake.importers.readers.kept_frames import KeptFrames
 from tracklake.importers.readers.records import SAMPLES, Points, Remark, RunRecord, columns
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def points(table: Table, record: RunRecord, options: ImportOptions, form: Form =
     if options.restart is None and reading.steps:
         reading.refuse_falling()
     yield record
-    for frame in reading.frames():
+    for frame in reading.frames:
         yield from reading.batches(frame)
     for remark in table.remarks:
         yield Remark(table.path, remark, is_loss="torn" in remark)
@@ -96,9 +97,8 @@ class _Reading:
 
     def __init__(self, table: Table, record: RunRecord, options: ImportOptions, form: Form) -> None:
         self.table, self.record, self.options, self.form = table, record, options, form
-        frames = table.frames()
-        self._first = next(frames, pl.DataFrame())
-        self._is_one_frame = next(frames, None) is None
+        self.frames = KeptFrames(table.frames)
+        self._first = next(iter(self.frames), pl.DataFrame())
         names = self._first.columns
         self.steps = _chosen("step", options.step or form.step, names, STEPS)
         self._clock = None if form.clock == "" else _clock(self._first, form.clock)
@@ -114,23 +114,19 @@ class _Reading:
         if self._clock and self._first.height:
             record.start = None  # that of the first row
 
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows again, without parsing them again where they fit into one frame."""
-        return iter([self._first]) if self._is_one_frame else self.table.frames()
-
     def _begin(self, end: int) -> int:
         """Return when the elapsed time began: as the form says, else the end of the file before it."""
         if self.form.origin is not None:
             return int(self.form.origin * 1e6)
         if self._elapsed is None:
             return end
-        longest = max((_largest(frame[self._elapsed]) for frame in self.frames()), default=0.0)
+        longest = max((_largest(frame[self._elapsed]) for frame in self.frames), default=0.0)
         return end - int(longest * self.form.elapsed_unit)
 
     def refuse_falling(self) -> None:
         """Raise the error that names the first row whose step is below that before it."""
         n_rows, last = 0, None
-        for frame in self.frames():
+        for frame in self.frames:
             step = self._step(frame, n_rows)
             falls = (step < step.shift(1, fill_value=last)).fill_null(value=False)
             if falls.any():

@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake.errors import SourceError
 from tracklake.importers.readers import bytestream, cells
+from tracklake.importers.readers.kept_frames import KeptFrames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,6 +114,7 @@ class DelimitedTable:
         self.remarks: dict[str, None] = {}
         """What is told of the cells, in order."""
         self._schema: dict[str, pl.DataType] | None = None
+        self._frames = KeptFrames(self._parsed)
         data = bytestream.head(path)
         try:
             self.dialect = dialect(data)
@@ -129,31 +131,24 @@ class DelimitedTable:
         [(1,)]
         """
         if self._schema is None:
-            first, *types = self._types()
-            if not types:
-                yield first
-                return
-            self._schema = {name: _common({frame[name] for frame in types}) for name in self.names}
-        for frame in self._parsed():
+            self._schema = self._types()
+        for frame in self._frames:
             yield frame.select(_cast(frame[name], self._schema[name]) for name in self.names)
 
-    def _types(self) -> list[Any]:
-        """Return the only frame, or, where there are several, something first and then the types of each."""
-        frames = self._parsed()
-        first = next(frames, None)
-        if first is None:
-            return [pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))]
-        second = next(frames, None)
-        if second is None:
-            return [first]
-        return [None, _useful(first), _useful(second), *(_useful(frame) for frame in frames)]
+    def _types(self) -> dict[str, pl.DataType]:
+        """Return the type of each column over all rows."""
+        types = [_useful(frame) for frame in self._frames]
+        return {name: _common({frame[name] for frame in types}) for name in self.names}
 
     def _parsed(self) -> Iterator[pl.DataFrame]:
-        skip = self.dialect.skipped
+        skip, is_empty = self.dialect.skipped, True
         for chunk in bytestream.chunks(self.path):
             rows, skip = chunk[skip:], 0
             if rows.strip():
+                is_empty = False
                 yield self._parse(self._sound(rows))
+        if is_empty:
+            yield pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
 
     def _sound(self, rows: bytes) -> bytes:
         """Leave out a last line that was torn while it was written: without its end, and with fewer cells."""

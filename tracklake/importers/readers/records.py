@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -155,15 +156,24 @@ def columns(
     pairs = metrics.items() if not isinstance(metrics, pl.DataFrame) else metrics.to_dict().items()
     stamps = (pl.Series([None]).new_from_index(0, len(step)) if ts is None else ts).cast(STAMP)
     rows = pl.DataFrame([step.cast(pl.Int64).alias("step"), stamps.alias("ts")])
-    frames = [_column(naming.metric_name(name), column, rows) for name, column in pairs]
+    alike = itertools.groupby(((naming.metric_name(n), c) for n, c in pairs), key=lambda pair: pair[1].dtype)
+    frames = [_end_to_end(list(several), rows) for _, several in alike]
     return pl.concat([frame for frame in frames if frame.height] or [pl.DataFrame(schema=SAMPLES)])
 
 
-def _column(name: str, column: pl.Series, rows: pl.DataFrame) -> pl.DataFrame:
-    stored = typed_columns.stored(column.alias(name))
-    label = pl.Series("metric", [name]).new_from_index(0, len(column))
-    frame = pl.DataFrame([label, *rows, *stored]).select(list(SAMPLES))
-    return frame.filter(pl.col("kind") != int(Kind.NULL)) if column.null_count() else frame
+def _end_to_end(several: Sequence[tuple[str, pl.Series]], rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the points of columns of one type, one column after the other: together, as each call has its price."""
+    names = [name for name, _ in several]
+    dtype = several[0][1].dtype
+    if dtype.is_numeric() or dtype in (pl.String, pl.Boolean):
+        stored = typed_columns.stored(pl.concat([column.alias(names[0]) for _, column in several]))
+    else:
+        stored = pl.concat([typed_columns.stored(column.alias(name)) for name, column in several])
+    labels = pl.concat([pl.Series("metric", [name]).new_from_index(0, rows.height) for name in names])
+    placed = pl.concat([rows] * len(several)) if len(several) > 1 else rows
+    frame = pl.DataFrame([labels, *placed, *stored]).select(list(SAMPLES))
+    has_nulls = any(column.null_count() for _, column in several)
+    return frame.filter(pl.col("kind") != int(Kind.NULL)) if has_nulls else frame
 
 
 def series(name: str, values: Sequence[Any]) -> pl.Series:
