@@ -203,7 +203,8 @@ def test_missing_commit(lake: tl.Lake):
     commit_of(lake, 1).unlink()
     words = (
         f"{commit_of(lake, 1)} is missing, though version 2 is there: "
-        "what was sealed since version 0 cannot be read. Restore the file from a copy"
+        "what was sealed since version 0 cannot be read. Restore the file from a copy, or let `tracklake repair` make "
+        "it anew"
     )
     assert lake.check().findings == [words]
     with pytest.raises(LakeError, match="is missing, though version 2 is there"):
@@ -260,7 +261,7 @@ def test_exit_code_and_words_of_the_command(lake: tl.Lake):
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-2:] == [
         f"WRONG   {name}: No such file or directory; the log says that it belongs to the lake",
-        "1 found wrong",
+        "1 found wrong: `tracklake repair --dry-run` tells what of it can be mended",
     ]
 
 

@@ -12,7 +12,7 @@
 - `serve`: commands that serve and show: ui (the page in a browser), mcp (tools for a model), report (one HTML file).
 - `stores`: commands about places: copy a lake, upload what waits on this machine.
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
-- `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, versions, delete, restore.
+- `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, repair, versions, delete.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
 """
 

@@ -1,4 +1,4 @@
-"""Commands that keep a lake fast, small and in order: compact, vacuum, versions, delete, restore, rename, move."""
+"""Commands that keep a lake small and in order: compact, vacuum, repair, versions, delete, restore, rename, move."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import tracklake as tl
 from tracklake.cli.base import directory_option, main, run_ids
 from tracklake.cli.terminal import forms, give, limit, most
 from tracklake.common.text import number_of
+from tracklake.storage import layout
+from tracklake.storage.table import repair as repairing
 
 _LISTED = 20
 
@@ -56,6 +58,27 @@ def vacuum(directory: str, days: float, *, dry_run: bool) -> None:
     verb = "would be" if dry_run else "were"
     runs = f"; rows of {number_of(done.runs, 'deleted run')} {verb} taken out" if done.runs else ""
     click.echo(f"{directory}: {number_of(done.files, 'file')} ({done.bytes:,} bytes) {verb} deleted{runs}")
+
+
+@main.command(short_help="Mend what check finds wrong.")
+@directory_option
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done, and what is lost.")
+@click.pass_context
+def repair(ctx: click.Context, directory: str, *, dry_run: bool) -> None:
+    """Mend what `tracklake check` finds wrong, as far as the bytes that are left allow.
+
+    States are computed anew from points, lost commits are made again from the partitions that they named, journals are
+    sealed as far as they can be read, and a partition that is damaged beyond that is set aside. What is lost is told by
+    run and metric. Nothing that is sound is touched. Exit code 0 if nothing is lost, 1 if something is.
+
+    \b
+    Examples:
+      tracklake repair --dry-run
+      tracklake repair --dir /data/lake
+    """
+    repaired = repairing.repair(layout.connect(layout.root_of(directory)), dry_run=dry_run)
+    click.echo(str(repaired))
+    ctx.exit(1 if repaired.lost else 0)
 
 
 @main.command(short_help="List the versions of the sealed data.")

@@ -243,8 +243,10 @@ class Publication:
         counted = map(self._counted, chunks)
         if self._is_dry:
             deque(counted, maxlen=0)
-        else:
-            self._written.append(partitions.write_chunks(self._catalog.storage, counted, records))
+            return
+        if self._snapshot.version.number < 0:
+            self._catalog.log.create()  # before the first partition: a lake that has one and no log has lost it
+        self._written.append(partitions.write_chunks(self._catalog.storage, counted, records))
 
     def _counted(self, frame: pl.DataFrame) -> pl.DataFrame:
         self._n_points += frame.height

@@ -18,7 +18,7 @@ from tracklake.storage import content_files, layout
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
-from tracklake.storage.table import partitions, vacuum
+from tracklake.storage.table import lost_commits, partitions, vacuum
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.verified_files import checksum
 
@@ -61,7 +61,8 @@ class Report:
         """List what was checked, then what is wrong."""
         lines = [f"checked {line}" for line in self.checked]
         lines += [f"WRONG   {line}" for line in self.findings]
-        return "\n".join([*lines, "all is sound" if self.ok else f"{len(self.findings)} found wrong"])
+        way_out = "`tracklake repair --dry-run` tells what of it can be mended"
+        return "\n".join([*lines, "all is sound" if self.ok else f"{len(self.findings)} found wrong: {way_out}"])
 
 
 def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report:
@@ -88,6 +89,8 @@ def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report
         report.findings.append(str(error))
     else:
         _check_partitions(catalog, version, full=full, report=report)
+        journals = catalog.list_journals()
+        report.findings.extend(str(lost) for lost in lost_commits.lost_partitions(catalog, version, journals))
         report.findings.extend(
             f"{name} belongs to no commit: a seal or merge died before it; vacuum deletes it"
             for name in vacuum.orphans(storage, catalog)

@@ -10,7 +10,7 @@ from tracklake.common.arguments import refused
 from tracklake.errors import LakeError
 from tracklake.lake.base import LakeBase
 from tracklake.storage.read_only import ReadOnly
-from tracklake.storage.table import compaction, vacuum, versions
+from tracklake.storage.table import compaction, repair, vacuum, versions
 from tracklake.storage.table.past_reader import PastReader
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.compaction import Compacted
+    from tracklake.storage.table.repair import Repaired
     from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.storage.table.vacuum import Vacuumed
 
@@ -54,6 +55,19 @@ class MaintenanceMethods(LakeBase):
         if not isinstance(older_than, timedelta):
             raise refused("older_than", "a timedelta such as timedelta(days=7)", older_than)
         return vacuum.vacuum(self._reader.catalog.copy(), older_than=older_than, dry_run=dry_run)
+
+    def repair(self, *, dry_run: bool = False) -> Repaired:
+        """Mend what `check` finds wrong, as far as the bytes that are left allow; tell which runs lost what.
+
+        States are computed anew from points, lost commits are made again from the partitions that they named, journals
+        are sealed as far as they can be read, and a partition that is damaged beyond that is set aside. Nothing that is
+        sound is touched; damaged files go to the folder `damaged`, or stay until `vacuum`. `dry_run` only tells.
+        Raises LakeError where a newer version has written the lake, OSError where it cannot be written.
+
+        >>> print(example().repair())
+        there is nothing to repair
+        """
+        return repair.repair(self._storage, dry_run=dry_run)
 
     def versions(self) -> pl.DataFrame:
         """Which versions of the sealed data are there, and what made each? One row a version, the oldest first.

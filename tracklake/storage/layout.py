@@ -73,8 +73,7 @@ def create(location: Location, *, options: Mapping[str, Any] | None = None) -> S
         if isinstance(location, Path) and location.exists() and not location.is_dir():
             raise LakeError(f"{location} is a file; a lake is a folder. Give another dir.")
         if not _has_marker(storage):
-            content = {"format": FORMAT_VERSION, "id": uuid.uuid4().hex}
-            storage.put_if_absent(MARKER, checked_json.dumps(content))
+            put_marker(storage)
         storage.journal_folder(JOURNAL_FOLDER)
     except OSError as error:
         msg = f"cannot make a lake at {location}: {error.strerror or error}. Give a folder that can be written."
@@ -113,6 +112,38 @@ def _has_marker(storage: Storage) -> bool:
     return True
 
 
+def put_marker(storage: Storage) -> None:
+    """Make a place a lake, under a new id, unless it is one.
+
+    >>> storage = connect(Path("lake"))
+    >>> put_marker(storage), len(read_id(storage))
+    (None, 32)
+    """
+    storage.put_if_absent(MARKER, checked_json.dumps({"format": FORMAT_VERSION, "id": uuid.uuid4().hex}))
+
+
+def is_marker(data: bytes) -> bool:
+    """Tell whether bytes are those of a lake's marker, of whatever version.
+
+    >>> is_marker(b'{"format": 9, "id": "a"}'), is_marker(b'{"format": true, "id": "a"}')
+    (True, False)
+    """
+    try:
+        _parse_marker(data)
+    except (ValueError, KeyError, LakeError, RecursionError):
+        return False
+    return True
+
+
+def _parse_marker(data: bytes) -> tuple[int, str]:
+    """Return format and id."""
+    content = checked_json.loads(data)
+    stored_format, lake_id = content["format"], content["id"]
+    if type(stored_format) is not int or stored_format < 1 or not isinstance(lake_id, str):
+        raise ValueError(f"format {stored_format!r}, id {lake_id!r}")
+    return stored_format, lake_id
+
+
 def read_id(storage: Storage) -> str:
     """Return the lake's id; LakeError if the format is newer than this version of tracklake knows.
 
@@ -124,10 +155,7 @@ def read_id(storage: Storage) -> str:
     except OSError as error:
         raise LakeError(f"cannot read {storage.describe(MARKER)}: {error.strerror}") from error
     try:
-        content = checked_json.loads(text)
-        stored_format, lake_id = content["format"], content["id"]
-        if type(stored_format) is not int or stored_format < 1 or not isinstance(lake_id, str):
-            raise ValueError(f"format {stored_format!r}, id {lake_id!r}")  # noqa: TRY301 - one way out
+        stored_format, lake_id = _parse_marker(text)
     except (ValueError, KeyError, LakeError, RecursionError) as error:
         msg = f"{storage.describe(MARKER)} is damaged ({error}); it should hold the format and the id of the lake"
         raise LakeError(msg) from error

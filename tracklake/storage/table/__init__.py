@@ -3,15 +3,19 @@
 - `catalog`: the catalog: partitions, the records of their sessions, and the watermark of each journal file.
 - `checkpoint`: what a version of the log holds as one Parquet file, so that replay is short.
 - `compaction`: many small partitions become few large ones, one commit a step.
+- `damaged_log`: a log that may be damaged: read as far as it can be, its gaps told and filled.
+- `damaged_partitions`: what of one whose files are not what was committed can still be had, and what is lost.
 - `deleted_runs`: tombstones, which hide a run at once and may be taken back.
 - `delta_actions`: the actions of one file of the log, as Delta Lake writes them, and the way back.
 - `delta_log`: the commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a
   commit.
 - `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
+- `lost_commits`: partitions that no commit names and whose records are nowhere else.
 - `moved_runs`: moved runs: statements by which runs belong to another project at once.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
+- `repair`: what can be had of a damaged lake, committed on top of what there is.
 - `rewriting`: one set of partitions from another, without the points that no longer count.
 - `run_tasks`: heavy reading of runs as tasks: cut by the partitions that hold them.
 - `sealing`: the records of journals become a partition, written by whoever comes first.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from tracklake.storage.backend import Entry, Storage
 
-_COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
-_FOLDER = "history/_delta_log"
+COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
+LOG_FOLDER = "history/_delta_log"
 _PATIENCE = 3  # losses before a committer begins to pause
 
 
@@ -85,7 +85,7 @@ class DeltaLog:
         Version(number=-1, timestamp=0, partitions={})
         """
         names = [] if since is not None and at is None else self._names()
-        last = _last(names) if at is None else -1
+        last = last_number(names) if at is None else -1
         version = since if since is not None and (at is None or since.number <= at) else self._base(names, at)
         newer: list[Commit] = []
         while at is None or version.number + len(newer) < at:
@@ -93,8 +93,10 @@ class DeltaLog:
             if commit is None:
                 break
             newer.append(commit)
-        version = _after(version, newer)
+        version = after(version, newer)
         self._check_gap(version, last)
+        if version.number < 0 and since is None:
+            self._check_lost()
         if at is not None and at != version.number:
             raise LakeError(
                 f"the lake {self.storage.describe()} has no version {at}; the newest of those before is "
@@ -105,8 +107,18 @@ class DeltaLog:
     def _check_gap(self, version: Version, last: int) -> None:
         if version.number < last:
             raise LakeError(
-                f"{self.storage.describe(_name(version.number + 1))} is missing, though version {last} is there: "
-                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy"
+                f"{self.storage.describe(name_of(version.number + 1))} is missing, though version {last} is there: "
+                f"what was sealed since version {version.number} cannot be read. Restore the file from a copy, or let "
+                f"`tracklake repair` make it anew"
+            )
+
+    def _check_lost(self) -> None:
+        """Refuse to take a lake that has partitions for an empty one: its log is made before the first of them."""
+        parts = self.storage.list("history", prefix="part-", suffix=".parquet")
+        if parts:
+            raise LakeError(
+                f"{self.storage.describe(LOG_FOLDER)} is gone, though {len(parts)} partitions are there. Restore it "
+                "from a copy, or let `tracklake repair` make it anew"
             )
 
     def commits(self) -> Iterator[tuple[int, Commit]]:
@@ -119,7 +131,7 @@ class DeltaLog:
         >>> [(number, commit.operation) for number, commit in log.commits()]
         [(0, 'CREATE TABLE')]
         """
-        for number in sorted(int(name[:20]) for name in self._names() if _COMMIT.fullmatch(name)):
+        for number in sorted(int(name[:20]) for name in self._names() if COMMIT.fullmatch(name)):
             commit = self._read_commit(number)
             if commit is not None:
                 yield number, commit
@@ -155,7 +167,7 @@ class DeltaLog:
             self.create()
         first = self.read(at=0) if base.number < 0 else base
         newest, losses = first, 0
-        last = _last(self._names())
+        last = last_number(self._names())
         if last > newest.number:
             newest = self.read(since=newest)
             self._check_gap(newest, last)  # else a commit that is missing would be written anew
@@ -163,7 +175,7 @@ class DeltaLog:
             commit = Commit(max(_now(), newest.timestamp), add, remove, operation)
             actions = delta_actions.actions(commit, data_change=data_change)
             if self._put(newest.number + 1, delta_actions.commit_lines(actions)):
-                version = _after(newest, [commit])
+                version = after(newest, [commit])
                 self._checkpoint(version)
                 return version
             losses += 1
@@ -172,7 +184,7 @@ class DeltaLog:
         return None
 
     def _names(self) -> list[str]:
-        self._listed = {entry.name: entry for entry in self.storage.list(_FOLDER, cached=self._listed)}
+        self._listed = {entry.name: entry for entry in self.storage.list(LOG_FOLDER, cached=self._listed)}
         return list(self._listed)
 
     def _base(self, names: Sequence[str], at: int | None) -> Version:
@@ -187,7 +199,7 @@ class DeltaLog:
                     return self._from_checkpoint(number)
                 except LakeError as error:
                     damage = damage or error
-        if damage is not None and _name(0).rpartition("/")[2] not in names:
+        if damage is not None and name_of(0).rpartition("/")[2] not in names:
             raise damage
         return Version()
 
@@ -206,13 +218,13 @@ class DeltaLog:
             metadata = (
                 checkpoint.read_metadata(self.storage, earlier[0])
                 if earlier
-                else checkpoint.first_metadata(self.storage.read(_name(0)))
+                else checkpoint.first_metadata(self.storage.read(name_of(0)))
             )
             checkpoint.write(self.storage, version.number, version.partitions.values(), metadata=metadata)
 
     def _put(self, number: int, data: bytes) -> bool:
         """Publish a commit; False if the number is taken by another's."""
-        name = _name(number)
+        name = name_of(number)
         try:
             won = self.storage.put_if_absent(name, data)
         except OSError:
@@ -230,7 +242,7 @@ class DeltaLog:
             return False
 
     def _read_commit(self, number: int) -> Commit | None:
-        name = _name(number)
+        name = name_of(number)
         try:
             data = self.storage.read(name)
         except FileNotFoundError:
@@ -243,8 +255,13 @@ class DeltaLog:
             raise LakeError(f"{self.storage.describe(name)} is damaged or no commit of a lake: {error}") from error
 
 
-def _after(version: Version, commits: Sequence[Commit]) -> Version:
-    """Return the version that these commits make of another one."""
+def after(version: Version, commits: Sequence[Commit]) -> Version:
+    """Return the version that these commits make of another one.
+
+    >>> part = Partition("7f3a", n_points=200, created=0, sizes=(900, 500, 300), crcs=(1, 2, 3))
+    >>> after(Version(), [Commit(7, [part], []), Commit(9, [], ["7f3a"])])
+    Version(number=1, timestamp=9, partitions={})
+    """
     if not commits:
         return version
     partitions = dict(version.partitions)
@@ -258,16 +275,25 @@ def _after(version: Version, commits: Sequence[Commit]) -> Version:
 
 def _has_all(names: Iterable[str], number: int) -> bool:
     """Tell whether the commits up to a number are all among the files of the log."""
-    return sum(int(name[:20]) <= number for name in names if _COMMIT.fullmatch(name)) == number + 1
+    return sum(int(name[:20]) <= number for name in names if COMMIT.fullmatch(name)) == number + 1
 
 
-def _last(names: Iterable[str]) -> int:
-    """Return the largest number of a commit among the files of the log; -1 if there is none."""
-    return max((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), default=-1)
+def last_number(names: Iterable[str]) -> int:
+    """Return the largest number of a commit among the files of the log; -1 if there is none.
+
+    >>> last_number(["00000000000000000007.json", "_last_checkpoint"])
+    7
+    """
+    return max((int(name[:20]) for name in names if COMMIT.fullmatch(name)), default=-1)
 
 
-def _name(number: int) -> str:
-    return f"{_FOLDER}/{number:020d}.json"
+def name_of(number: int) -> str:
+    """Return the name of the file of a commit.
+
+    >>> name_of(7)
+    'history/_delta_log/00000000000000000007.json'
+    """
+    return f"{LOG_FOLDER}/{number:020d}.json"
 
 
 def _now() -> int:

@@ -169,6 +169,8 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     contents = Contents(points_of(slices), statements.of_slices(slices))
     base = catalog.version
     try:
+        if base.number < 0:
+            catalog.log.create()  # before the first partition: a lake that has one and no log has lost it
         partition = partitions.write(catalog.storage, contents)
     except OSError as error:
         raise LakeError(

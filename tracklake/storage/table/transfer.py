@@ -55,6 +55,9 @@ def copy(source: Storage, target: Storage) -> Copied:
     log = [entry.name for entry in source.list(LOG)]
     copied_log = {entry.name for entry in target.list(LOG)}
     _refuse_other_commits(source, target, copied_log - set(log))
+    log.sort()
+    if log and log[0] not in copied_log:  # a lake that has partitions and no log has lost it
+        target.put_if_absent(f"{LOG}/{log[0]}", source.read(f"{LOG}/{log[0]}"))
     sizes = [*_copy_content(source, target), *_copy_partitions(source, target)]
     missing = [name for name in log if name not in copied_log]
     for name in missing:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.schema.tables import LAKE_RUN
-from tracklake.storage.table import compaction, deleted_runs, partitions
+from tracklake.storage.table import compaction, deleted_runs, lost_commits, partitions
 from tracklake.storage.table.rewriting import Rewrite
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.storage.table.spent_journals import ORPHAN_SECONDS
@@ -54,6 +54,8 @@ def vacuum(catalog: Catalog, *, older_than: timedelta = DEFAULT_AGE, dry_run: bo
         for name, entry in listed.items()
         if name.endswith(".parquet") and name not in needed and (name in named or _is_orphan(entry, is_whole=is_whole))
     }
+    for name in _lost(catalog) if unneeded.keys() - named else ():
+        unneeded.pop(name, None)  # what a lost commit named is nowhere else
     if not dry_run:
         for name in unneeded:
             storage.delete(name)
@@ -73,6 +75,13 @@ def orphans(storage: Storage, catalog: Catalog) -> Iterator[str]:
     for name, entry in listed.items():
         if name.endswith(".parquet") and name not in needed | named and _is_orphan(entry, is_whole=True):
             yield name
+
+
+def _lost(catalog: Catalog) -> list[str]:
+    """Return the names of the files that a lost commit must have named: `repair` takes them back."""
+    files = catalog.list_journals()
+    lost = lost_commits.lost_partitions(catalog, catalog.log.read(), files)
+    return [f"{folder}/part-{part.id}.parquet" for part in lost if not part.is_imported for folder in FOLDERS]
 
 
 def _is_orphan(entry: Entry, *, is_whole: bool) -> bool:

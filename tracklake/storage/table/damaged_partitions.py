@@ -1,0 +1,155 @@
+"""Damaged partitions: what of one whose files are not what was committed can still be had, and what is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.compute.scans import collect, scan
+from tracklake.errors import LakeError
+from tracklake.schema.tables import POINTS, STATES
+from tracklake.storage.journal import statements
+from tracklake.storage.table import partitions
+from tracklake.storage.table.damaged_log import DamagedLog
+from tracklake.storage.table.partitions import Contents
+from tracklake.storage.table.verified_files import SIBLINGS, verified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracklake.storage.backend import Storage
+    from tracklake.storage.journal.statements import SessionRecords
+    from tracklake.storage.table.catalog import Catalog, JournalFile
+    from tracklake.storage.table.delta_actions import Partition
+    from tracklake.storage.table.verified_files import Sibling
+
+_LISTED = 8
+
+
+class Rescue(NamedTuple):
+    """What takes the place of a damaged partition."""
+
+    damaged: Partition
+    restored: Sequence[Partition] = ()
+    """Partitions from which it was merged, which are all there still; ..."""
+    contents: Contents | None = None
+    """... or what is to be written anew."""
+    done: str = ""
+    lost: Sequence[str] = ()
+    """A sentence each."""
+
+
+def damage_of(storage: Storage, partition: Partition) -> dict[Sibling, str]:
+    """Return which files of a partition are damaged or gone, each with the reason.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> damage_of(lake._storage, part)
+    {}
+    """
+    damage: dict[Sibling, str] = {}
+    for sibling in SIBLINGS:
+        try:
+            verified(storage, partition, sibling)
+        except LakeError as error:
+            damage[sibling] = str(error)
+    return damage
+
+
+def rescue(
+    catalog: Catalog, partition: Partition, damage: dict[Sibling, str], journals: Sequence[JournalFile]
+) -> Rescue:
+    """Return what of a damaged partition can be had; journals that are there still are read anew.
+
+    States come from points. Records of sessions whose file is damaged are those that the points tell of: run, project
+    and session. Points whose file is damaged are lost, unless the partitions that were merged into this are there.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> (part,) = lake._view.snapshot.version.partitions.values()
+    >>> rescue(lake._reader.catalog, part, {"states": "gone"}, []).done.partition(": ")[2]
+    'the states are computed from the points'
+    """
+    storage, name = catalog.storage, f"partition {partition.id}"
+    merged_from = _merged_from(catalog, partition) if damage.keys() != {"states"} else ()
+    if merged_from:
+        return Rescue(
+            partition, merged_from, done=f"{name}: the {len(merged_from)} partitions it was merged from return"
+        )
+    points = pl.DataFrame(schema=POINTS)
+    if "history" not in damage:
+        points = collect(scan(storage.fetch(partition.history), schema=POINTS))
+    if "runs" in damage:
+        records = _records_of(points, journals)
+    else:
+        records = _unsealed(partitions.read_sessions(storage, partition), journals if "history" in damage else ())
+    done = {
+        frozenset({"states"}): "the states are computed from the points",
+        frozenset({"runs"}): "the points are kept under their runs",
+        frozenset({"runs", "states"}): "the points are kept under their runs, the states computed from them",
+    }.get(frozenset(damage), "it is set aside")
+    return Rescue(
+        partition, (), Contents(points, records), f"{name}: {done}", _losses(storage, partition, damage, points)
+    )
+
+
+def _merged_from(catalog: Catalog, partition: Partition) -> Sequence[Partition]:
+    """Return the partitions that a merge replaced by this one alone, if they are all there and sound."""
+    commits = [commit for _, commit in DamagedLog(catalog.storage).readable_commits()]
+    every = {part.id: part for commit in commits for part in commit.add}
+    for commit in commits:
+        if [part.id for part in commit.add] == [partition.id] and commit.remove:
+            inputs = [every.get(key) for key in commit.remove]
+            sound = [part for part in inputs if part is not None and not damage_of(catalog.storage, part)]
+            return sound if len(sound) == len(inputs) else ()
+    return ()
+
+
+def _unsealed(records: SessionRecords, journals: Sequence[JournalFile]) -> SessionRecords:
+    """Take the watermarks of journals that are there back, so that they are read again."""
+    keys = pl.DataFrame([file.key for file in journals], schema={"session": pl.Int64, "n": pl.Int32}, orient="row")
+    files = records.files.join(keys, on=["session", "n"], how="anti", maintain_order="left")
+    lines = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
+    return statements.SessionRecords(files, lines)
+
+
+def _records_of(points: pl.DataFrame, journals: Sequence[JournalFile]) -> SessionRecords:
+    """Return the records that points tell of, of the sessions that no journal can tell of any more."""
+    by_session = points.group_by("project", "run_id", "session").agg(start=pl.col("ts").min(), last=pl.col("ts").max())
+    present = [file.name.session for file in journals]
+    sessions = by_session.filter(~pl.col("session").is_in(present)).with_columns(
+        n=pl.lit(0, pl.Int32), sealed_through=pl.lit(0, pl.Int64), complete=pl.lit(value=True)
+    )
+    files = sessions.select(pl.col(name).cast(dtype) for name, dtype in statements.FILES.items())
+    return statements.SessionRecords(files.sort("run_id", "session"), pl.DataFrame(schema=statements.STATEMENTS))
+
+
+def _losses(storage: Storage, partition: Partition, damage: dict[Sibling, str], points: pl.DataFrame) -> list[str]:
+    """Return a sentence for each run that lost something."""
+    if "history" in damage:
+        return _lost_points(storage, partition, damage)
+    if "runs" in damage:
+        return [
+            f"run {run_id!r}: its config, tags, definitions, edits and state, as far as this partition held them"
+            for run_id in sorted(points["run_id"].unique())
+        ]
+    return []
+
+
+def _lost_points(storage: Storage, partition: Partition, damage: dict[Sibling, str]) -> list[str]:
+    if "states" not in damage:
+        states = collect(scan(storage.fetch(partition.states), schema=STATES).select("run_id", "metric", "n_points"))
+        real = states.filter(~pl.col("metric").str.starts_with("_"))
+        lost = real.group_by("run_id").agg("metric", pl.col("n_points").sum()).sort("run_id")
+        return [f"run {run_id!r}: {n:,} points of {_listed(metrics)}" for run_id, metrics, n in lost.iter_rows()]
+    if "runs" not in damage:
+        runs = partitions.read_sessions(storage, partition).files["run_id"].unique().sort()
+        return [f"run {run_id!r}: the points that this partition held of it" for run_id in runs]
+    return [f"partition {partition.id}: {partition.n_points:,} points; none of its files tells of which runs"]
+
+
+def _listed(metrics: Sequence[str]) -> str:
+    names = sorted(set(metrics))
+    return ", ".join(map(repr, names[:_LISTED])) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
