@@ -201,6 +201,8 @@ def test_shift_selects_a_range(visit):
     page.get_by_label("select run-01").click()
     page.locator("#row-4 .grid-cell").nth(1).click(modifiers=["Shift"])
     page.get_by_text("4 runs selected").wait_for()
+    page.reload()
+    page.get_by_text("4 runs selected").wait_for()
     page.get_by_role("link", name="Charts").last.click()
     page.locator(".uplot").first.wait_for()
     assert page.locator(".legend .item").count() == 4
@@ -221,6 +223,9 @@ def test_columns_of_any_statistic(visit):
 def test_groups_open_into_their_runs(visit):
     """A group has its mean and interval, and a click shows its runs."""
     page = visit.open("/runs?group=group&col=summary.val/acc.max")
+    page.get_by_role("button", name="val/acc.max").click()
+    page.reload()
+    page.locator("th[aria-sort=descending]", has_text="val/acc.max").wait_for()
     page.get_by_role("button", name="a", exact=True).click()
     page.get_by_role("status").get_by_text("6 runs").wait_for()
     assert rows(page)[0] == "run-00"
@@ -260,6 +265,9 @@ def test_a_zoomed_chart_stays_zoomed_while_a_run_logs(chromium, tmp_path):
         page.mouse.move(box["x"] + 150, box["y"] + 60, steps=4)
         page.mouse.up()
         page.get_by_role("button", name="⤢ all").wait_for()
+        page.reload()
+        page.get_by_role("button", name="⤢ all").wait_for()
+        page.locator(".note", has_text="every point").wait_for()
         before = page.locator(".note").inner_text()
         run.log({"loss": 0.001})
         page.wait_for_timeout(2500)
@@ -309,8 +317,34 @@ def test_a_brush_is_a_filter(visit):
     page.mouse.up()
     selected = page.locator(".message .strong").inner_text()
     assert '"config.lr" BETWEEN' in page.locator(".message code").inner_text()
+    page.reload()
+    page.locator(".message .strong").wait_for()
+    assert page.locator(".message .strong").inner_text() == selected
     page.get_by_role("link", name="Show in the table").click()
-    page.get_by_role("status").get_by_text(selected.split(" selected")[0], exact=True).wait_for()
+    page.get_by_role("status").get_by_text(selected.split(" of ")[0], exact=True).wait_for()
+
+
+def test_brushes_on_axes_are_a_filter_that_an_address_holds(visit):
+    """Two axes are brushed, a reload shows the same runs, back takes the second brush away."""
+    page = visit.open("/parallel?axis=config.lr&axis=config.seed&color=summary.val/acc.max")
+    canvas = page.locator("canvas.over")
+    canvas.wait_for()
+    box = canvas.bounding_box()
+    for share in (0.0, 0.5):
+        x = box["x"] + 70 + share * (box["width"] - 140)
+        page.mouse.move(x, box["y"] + box["height"] - 28)
+        page.mouse.down()
+        page.mouse.move(x, box["y"] + box["height"] * 0.6, steps=3)
+        page.mouse.up()
+        page.locator(".message code").wait_for()
+    page.locator(".message code", has_text='"config.seed" BETWEEN').wait_for()
+    both = page.locator(".message").inner_text()
+    page.reload()
+    page.locator(".message code", has_text='"config.seed" BETWEEN').wait_for()
+    assert page.locator(".message").inner_text() == both
+    page.go_back()
+    page.locator(".message code", has_text='"config.seed" BETWEEN').wait_for(state="detached")
+    assert '"config.lr" BETWEEN' in page.locator(".message code").inner_text()
 
 
 def test_sql_is_asked_and_downloaded(visit):

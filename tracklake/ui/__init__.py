@@ -2,6 +2,7 @@
 
 - `analysis_pages`: comparisons and sweeps as tables and pictures.
 - `application`: which address is answered by which function.
+- `code_pages`: what a page shows as Python, SQL and a shell command.
 - `conditions`: what the page filters by, as the text of `where=`.
 - `curves`: curves as points or extremes of buckets, bands of groups, columns as numbers.
 - `deadlines`: a request that trickles in cannot hold a thread for ever.
@@ -18,7 +19,7 @@
 - `server`: HTTP on the loopback address, with no more threads than a page needs.
 - `sources`: the lakes that are shown, each read by one thread at a time, and a counter of their changes.
 - `static_files`: the modules, styles and the document in static/.
-- `view_code`: a view as Python, SQL and a shell command.
+- `view_code`: the runs table as Python, SQL and a shell command.
 - `views`: addresses under a name, kept in the lake.
 """
 

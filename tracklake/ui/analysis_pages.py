@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RuleName = Literal["asha", "hyperband", "median"]
 """The rules of early stopping that `Sweep.replay` knows by name."""
+BEST = 10
+"""Runs that a sweep shows as its best."""
 ROWS = 60
 """Rows of a table of results."""
 _WORDS = ("goal", "stat", "center", "unit", "test", "failed")
@@ -53,18 +55,18 @@ def compare(source: Source, parameters: Parameters) -> Reply:
     >>> compare(Source(example(), name="lake"), question).status
     200
     """
-    arguments = _compare_arguments(source, parameters)
-    result = _comparison(source, arguments)
-    code = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if name != "metric")
-    answer = sheet(result) | {
-        "markdown": result.to_markdown(),
-        "latex": result.to_latex(),
-        "python": f"lake.compare({arguments['metric']!r}, {code})",
-    }
-    return replies.json_reply(answer)
+    result = comparison(source, compare_arguments(source, parameters))
+    return replies.json_reply(sheet(result) | {"markdown": result.to_markdown(), "latex": result.to_latex()})
 
 
-def _compare_arguments(source: Source, parameters: Parameters) -> dict[str, Any]:
+def compare_arguments(source: Source, parameters: Parameters) -> dict[str, Any]:
+    """Return the arguments of `lake.compare` that an address says.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> compare_arguments(Source(example(), name="lake"), Parameters([("metric", "acc"), ("by", "lr")]))
+    {'metric': 'acc', 'by': 'lr'}
+    """
     by = parameters.texts("by")
     if not by:
         raise QueryError("choose what makes the groups: by=...")
@@ -100,7 +102,14 @@ def _full(lake: Lake, name: str) -> str:
     return name if names.find(name) else f"config.{name}"
 
 
-def _comparison(source: Source, arguments: dict[str, Any]) -> Comparison:
+def comparison(source: Source, arguments: dict[str, Any]) -> Comparison:
+    """Return a comparison, from the cache if nothing has changed.
+
+    >>> from tracklake.ui.sources import Source
+    >>> len(comparison(Source(example(), name="lake"), {"metric": "acc", "by": "lr", "goal": "max"}))
+    2
+    """
+
     def ask() -> Comparison:
         with source.asking() as lake:
             return lake.compare(**arguments)
@@ -108,12 +117,31 @@ def _comparison(source: Source, arguments: dict[str, Any]) -> Comparison:
     return source.cached(("compare", repr(arguments)), ask)  # type: ignore[no-any-return]
 
 
-def _sweep(source: Source, parameters: Parameters) -> Sweep:
+def sweep_arguments(source: Source, parameters: Parameters) -> dict[str, Any]:
+    """Return the arguments of `lake.sweep` that an address says.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> sweep_arguments(Source(example(), name="lake"), Parameters([("metric", "acc"), ("goal", "max")]))
+    {'metric': 'acc', 'goal': 'max'}
+    """
     arguments: dict[str, Any] = {"metric": parameters.needed("metric")}
     arguments |= {name: word for name in ("goal", "stat", "failed") if (word := parameters.text(name))}
     if parameters.texts("param"):
         arguments["params"] = parameters.texts("param")
-    arguments |= _chosen(source, parameters)
+    return arguments | _chosen(source, parameters)
+
+
+def sweep_of(source: Source, parameters: Parameters) -> Sweep:
+    """Return the sweep that an address asks for, from the cache if nothing has changed.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> asked = Parameters([("metric", "acc"), ("goal", "max")])
+    >>> sweep_of(Source(example(), name="lake"), asked).parameters["name"].to_list()
+    ['config.lr']
+    """
+    arguments = sweep_arguments(source, parameters)
 
     def ask() -> Sweep:
         with source.asking() as lake:
@@ -134,7 +162,7 @@ def sweep(source: Source, parameters: Parameters) -> Reply:
     name = parameters.text("part") or "overview"
     if name not in _PARTS:
         raise UnknownNameError.nearest("part of a sweep", name, _PARTS)
-    result = _sweep(source, parameters)
+    result = sweep_of(source, parameters)
 
     def read() -> dict[str, Any]:
         with source.asking():
@@ -156,7 +184,7 @@ def _rule(parameters: Parameters) -> RuleName:
 
 _PARTS: dict[str, Callable[[Sweep, Parameters], dict[str, Any]]] = {
     "overview": lambda result, _: sheet(result) | {"parameters": result.parameters["name"].to_list()},
-    "best": lambda result, _: _table(result.best(10)),
+    "best": lambda result, _: _table(result.best(BEST)),
     "importance": lambda result, _: _table(result.importance()),
     "interactions": lambda result, _: _table(result.interactions()),
     "stability": lambda result, _: _table(result.rank_stability()),
@@ -180,8 +208,8 @@ def picture(source: Source, parameters: Parameters) -> Reply:
     draw = _PICTURES[kind]
 
     def make() -> str:
-        subject = _comparison(source, _compare_arguments(source, parameters)) if kind == "leaderboard" else None
-        swept = _sweep(source, parameters) if subject is None else None
+        subject = comparison(source, compare_arguments(source, parameters)) if kind == "leaderboard" else None
+        swept = sweep_of(source, parameters) if subject is None else None
         with source.asking() as lake:
             return svg(draw(lake, subject or swept, parameters))
 

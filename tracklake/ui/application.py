@@ -11,13 +11,13 @@ from tracklake._version import VERSION
 from tracklake.errors import LakeError, QueryError, TracklakeError, UnknownNameError
 from tracklake.ui import (
     analysis_pages,
+    code_pages,
     curves,
     query_pages,
     report_pages,
     run_details,
     run_rows,
     static_files,
-    view_code,
     views,
 )
 from tracklake.ui.edits import EDITS
@@ -109,20 +109,6 @@ def _changes(source: Source, parameters: Parameters) -> Reply:
     return json_reply({"version": version, "changed": version != parameters.text("since")})
 
 
-def _code(source: Source, parameters: Parameters) -> Reply:
-    question = run_rows.read_question(source, parameters)
-    columns = run_rows.columns_shown(
-        run_rows.table(source, question), question, only_differing=parameters.flag("differ")
-    )
-    with source.reading() as lake:
-        names = lake._view.runs.names  # noqa: SLF001 - an order without a sign follows the goal
-        descending = [o.startswith("-") or (o[0] != "+" and names.is_better_high(o)) for o in question.order_by]
-    statement = view_code.sql(question, columns, descending=descending)
-    python = view_code.python(source.dir, question, columns)
-    shell = view_code.shell(source.dir, question, columns, statement=statement)
-    return json_reply({"python": python, "sql": statement, "shell": shell})
-
-
 def _runs(source: Source, parameters: Parameters) -> Reply:
     return json_reply(run_rows.window(source, parameters))
 
@@ -139,7 +125,7 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "groups": _groups,
     "labels": lambda source, parameters: json_reply(run_rows.labels(source, parameters)),
     "schema": lambda source, _: json_reply(run_rows.schema(source)),
-    "code": _code,
+    "code": code_pages.code,
     "run": lambda source, parameters: json_reply(run_details.details(source, parameters)),
     "quality": lambda source, parameters: json_reply(run_details.quality(source, parameters)),
     "curves": curves.chart,

@@ -12,6 +12,8 @@ from tracklake.sql import named_queries
 from tracklake.ui import replies
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracklake.ui.parameters import Parameters
     from tracklake.ui.replies import Reply
     from tracklake.ui.sources import Source
@@ -72,7 +74,16 @@ def _answered(source: Source, text: str | None, name: str | None, arguments: dic
         if text is not None:
             return lake.sql(text)
         query = named_queries.get(name or "", ())
-        return lake.query(query.name, **{key: _typed(query, key, value) for key, value in arguments.items() if value})
+        return lake.query(query.name, **typed(query, arguments))
+
+
+def typed(query: named_queries.NamedQuery, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Read the texts of parameters as the types that the query takes; those left empty are left out.
+
+    >>> typed(named_queries.get("leaderboard"), {"metric": "acc", "k": "3", "goal": ""})
+    {'metric': 'acc', 'k': 3}
+    """
+    return {key: _typed(query, key, value) for key, value in arguments.items() if value}
 
 
 def _typed(query: named_queries.NamedQuery, key: str, value: str) -> Any:

@@ -208,11 +208,9 @@ def groups(source: Source, parameters: Parameters) -> dict[str, Any]:
     >>> grouped_rows["n"], grouped_rows["measures"][0]["mean"], grouped_rows["conditions"][0]
     ([1, 1], [0.5, 0.25], '"config.lr" = 0.01')
     """
-    question = read_question(source, parameters)
     keys = parameters.texts("group")
-    frame = table(source, question._replace(columns=tuple(dict.fromkeys([*keys, *(question.columns or ())]))))
-    measured = [n for n in frame.columns if n not in (*keys, *_ALWAYS) and frame[n].dtype.is_numeric()]
-    measured = [n for n in measured if not n.startswith("config.")]
+    frame = _with_keys(source, parameters)
+    measured = measures(source, parameters)
     grouped = frame.group_by(keys, maintain_order=True).agg(
         pl.len().alias("#n"), *(a for n in measured for a in _of(n))
     )
@@ -224,6 +222,25 @@ def groups(source: Source, parameters: Parameters) -> dict[str, Any]:
         "measures": [_measure(grouped_rows, name) for name in measured],
         "conditions": [_condition(keys, row) for row in grouped_rows.select(keys).iter_rows()],
     }
+
+
+def _with_keys(source: Source, parameters: Parameters) -> pl.DataFrame:
+    question = read_question(source, parameters)
+    columns = dict.fromkeys([*parameters.texts("group"), *(question.columns or ())])
+    return table(source, question._replace(columns=tuple(columns)))
+
+
+def measures(source: Source, parameters: Parameters) -> list[str]:
+    """Return the columns of numbers of which groups show mean and spread: those shown that are neither key nor config.
+
+    >>> from tracklake.ui.parameters import Parameters
+    >>> from tracklake.ui.sources import Source
+    >>> measures(Source(example(), name="lake"), Parameters([("group", "config.lr"), ("col", "runtime")]))
+    ['runtime']
+    """
+    frame, others = _with_keys(source, parameters), (*parameters.texts("group"), *_ALWAYS)
+    numbers = [name for name in frame.columns if name not in others and frame[name].dtype.is_numeric()]
+    return [name for name in numbers if not name.startswith("config.")]
 
 
 def _condition(keys: list[str], row: tuple[Any, ...]) -> str | None:

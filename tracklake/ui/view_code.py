@@ -1,4 +1,4 @@
-"""A view as code: the Python, the SQL and the shell command that give the very rows that the table shows."""
+"""The runs table as code: the Python, the SQL and the shell command that give the very rows that the table shows."""
 
 from __future__ import annotations
 
@@ -46,16 +46,26 @@ def sql(question: Question, columns: Sequence[str], *, descending: Sequence[bool
     ORDER BY "name" DESC NULLS LAST, created_at, run_id
     """
     conditions = [] if question.project is None else [f"project = {literal(question.project)}"]
-    if question.where:
-        conditions.append(_UNQUOTED.sub(lambda found: f'"{found[1]}"' if found[1] else found[0], question.where))
+    conditions += [question.where] if question.where else []
     where = " AND ".join(f"({c})" for c in conditions) if len(conditions) > 1 else "".join(conditions)
     order = [
         f"{name_of(_bare(name))}{' DESC' if is_descending else ''} NULLS LAST"
         for name, is_descending in zip(question.order_by, descending, strict=True)
     ]
-    lines = [f"SELECT {', '.join(map(name_of, _with_id(columns)))}", "FROM runs"]
-    lines += [f"WHERE {where}"] if where else []
-    return "\n".join([*lines, f"ORDER BY {', '.join([*order, 'created_at', 'run_id'])}"])
+    head = f"SELECT {', '.join(map(name_of, _with_id(columns)))}\nFROM runs{where_clause(where)}"
+    return f"{head}\nORDER BY {', '.join([*order, 'created_at', 'run_id'])}"
+
+
+def where_clause(where: str | None) -> str:
+    """Return the line that filters by the text of `where=`, in which names with dots need no quotes; nothing for none.
+
+    >>> print(where_clause("config.lr > 0.05 AND name = 'config.lr'"))
+    <BLANKLINE>
+    WHERE "config.lr" > 0.05 AND name = 'config.lr'
+    """
+    if not where:
+        return ""
+    return "\nWHERE " + _UNQUOTED.sub(lambda match: f'"{match[1]}"' if match[1] else match[0], where)
 
 
 def shell(directory: str, question: Question, columns: Sequence[str], *, statement: str) -> str:

@@ -3,61 +3,61 @@
 import { state } from "./state.js";
 
 async function answered(response) {
-  if (response.ok) return response;
-  const text = await response.text();
-  let message = text;
-  try {
-    message = JSON.parse(text).error;
-  } catch {
-    message = text || `the server answered ${response.status}`;
-  }
-  const error = new Error(message);
-  error.status = response.status;
-  throw error;
+	if (response.ok) return response;
+	const text = await response.text();
+	let message = text;
+	try {
+		message = JSON.parse(text).error;
+	} catch {
+		message = text || `the server answered ${response.status}`;
+	}
+	const error = new Error(message);
+	error.status = response.status;
+	throw error;
 }
 
 async function request(address, options) {
-  try {
-    return await answered(await fetch(address, options));
-  } catch (error) {
-    if (error instanceof TypeError) throw new Error("the server does not answer: is `tracklake ui` still running?");
-    throw error;
-  }
+	try {
+		return await answered(await fetch(address, options));
+	} catch (error) {
+		if (error instanceof TypeError) throw new Error("the server does not answer: is `tracklake ui` still running?");
+		throw error;
+	}
 }
 
 export function query(name, params) {
-  const all = params instanceof URLSearchParams ? new URLSearchParams(params) : new URLSearchParams();
-  if (!(params instanceof URLSearchParams)) {
-    for (const [key, value] of Object.entries(params ?? {})) {
-      for (const item of Array.isArray(value) ? value : [value]) if (item !== null && item !== undefined && item !== "") all.append(key, item);
-    }
-  }
-  const lake = state.params.get("lake");
-  if (lake && !all.has("lake")) all.set("lake", lake);
-  return `/api/${name}${all.size ? `?${all}` : ""}`;
+	const all = params instanceof URLSearchParams ? new URLSearchParams(params) : new URLSearchParams();
+	if (!(params instanceof URLSearchParams)) {
+		for (const [key, value] of Object.entries(params ?? {})) {
+			for (const item of Array.isArray(value) ? value : [value]) if (item !== null && item !== undefined && item !== "") all.append(key, item);
+		}
+	}
+	const lake = state.params.get("lake");
+	if (lake && !all.has("lake")) all.set("lake", lake);
+	return `/api/${name}${all.size ? `?${all}` : ""}`;
 }
 
 export async function ask(name, params, { signal } = {}) {
-  return (await request(query(name, params), { signal })).json();
+	return (await request(query(name, params), { signal })).json();
 }
 
 // Blocks of numbers: {header, arrays}; see replies.blocks on the server.
 export async function askBlocks(name, params, { signal } = {}) {
-  const buffer = await (await request(query(name, params), { signal })).arrayBuffer();
-  const view = new DataView(buffer);
-  const length = view.getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const kinds = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u4: Uint32Array, i8: BigInt64Array, u1: Uint8Array };
-  let at = Math.ceil((4 + length) / 8) * 8;
-  const arrays = header.arrays.map(([kind, n]) => {
-    const array = new kinds[kind](buffer, at, n);
-    at += Math.ceil((n * array.BYTES_PER_ELEMENT) / 8) * 8;
-    return array;
-  });
-  return { header, arrays };
+	const buffer = await (await request(query(name, params), { signal })).arrayBuffer();
+	const view = new DataView(buffer);
+	const length = view.getUint32(0, true);
+	const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+	const kinds = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u4: Uint32Array, i8: BigInt64Array, u1: Uint8Array };
+	let at = Math.ceil((4 + length) / 8) * 8;
+	const arrays = header.arrays.map(([kind, n]) => {
+		const array = new kinds[kind](buffer, at, n);
+		at += Math.ceil((n * array.BYTES_PER_ELEMENT) / 8) * 8;
+		return array;
+	});
+	return { header, arrays };
 }
 
 export async function change(name, body) {
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return (await request(query(name, {}), options)).json();
+	const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+	return (await request(query(name, {}), options)).json();
 }

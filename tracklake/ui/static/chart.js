@@ -4,321 +4,334 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, askBlocks } from "./api.js";
 import * as format from "./format.js";
 import { openDialog } from "./keys.js";
+import { range, written } from "./page.js";
+import { set } from "./state.js";
 import { uplot } from "./uplot.js";
 
 const HEIGHT = 250;
 
 export class Chart {
-  // settings: {metric, stream, x, logX, logY, smooth, by, colorOf(runId, index), sync, onPick(runId)}
-  constructor(host, settings) {
-    this.settings = settings;
-    this.card = document.createElement("section");
-    this.card.className = "card";
-    this.card.setAttribute("aria-label", `Chart of ${settings.metric}`);
-    this.title = document.createElement("h3");
-    this.place = document.createElement("div");
-    this.place.className = "chart-place";
-    this.note = document.createElement("p");
-    this.note.className = "note";
-    this.card.append(this.title, this.place, this.note);
-    host.append(this.card);
-    this.zoom = null;
-    this.seen = new IntersectionObserver((entries) => this.sight(entries.at(-1).isIntersecting), { rootMargin: "200px" });
-    this.seen.observe(this.card);
-    this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.place.clientWidth, height: HEIGHT }));
-    this.resized.observe(this.place);
-    this.drawTitle();
-  }
+	// settings: {metric, stream, x, zoomName (its parameter of the address), logX, logY, smooth, by, colorOf(runId, index), sync, onPick(runId)}
+	constructor(host, settings) {
+		this.settings = settings;
+		this.card = document.createElement("section");
+		this.card.className = "card";
+		this.card.setAttribute("aria-label", `Chart of ${settings.metric}`);
+		this.title = document.createElement("h3");
+		this.place = document.createElement("div");
+		this.place.className = "chart-place";
+		this.note = document.createElement("p");
+		this.note.className = "note";
+		this.card.append(this.title, this.place, this.note);
+		host.append(this.card);
+		this.seen = new IntersectionObserver((entries) => this.sight(entries.at(-1).isIntersecting), { rootMargin: "200px" });
+		this.seen.observe(this.card);
+		this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.place.clientWidth, height: HEIGHT }));
+		this.resized.observe(this.place);
+		this.drawTitle();
+	}
 
-  close() {
-    this.seen.disconnect();
-    this.resized.disconnect();
-    this.abort?.abort();
-    this.plot?.destroy();
-    this.plot = null;
-    this.card.remove();
-  }
+	close() {
+		this.seen.disconnect();
+		this.resized.disconnect();
+		this.abort?.abort();
+		this.plot?.destroy();
+		this.plot = null;
+		this.card.remove();
+	}
 
-  sight(isSeen) {
-    this.isSeen = isSeen;
-    if (isSeen && this.pending) this.fetch();
-    if (!isSeen && this.plot) {
-      this.place.style.height = `${this.place.clientHeight}px`;
-      this.plot.destroy();
-      this.plot = null;
-      this.pending = true;
-    }
-  }
+	sight(isSeen) {
+		this.isSeen = isSeen;
+		if (isSeen && this.pending) this.fetch();
+		if (!isSeen && this.plot) {
+			this.place.style.height = `${this.place.clientHeight}px`;
+			this.plot.destroy();
+			this.plot = null;
+			this.pending = true;
+		}
+	}
 
-  load(params, { live = false, settings } = {}) {
-    this.params = new URLSearchParams(params);
-    if (settings) Object.assign(this.settings, settings);
-    if (!live) this.zoom = null;
-    this.pending = true;
-    if (this.isSeen) this.fetch();
-  }
+	load(params, settings) {
+		this.params = new URLSearchParams(params);
+		if (settings) Object.assign(this.settings, settings);
+		this.pending = true;
+		if (this.isSeen) this.fetch();
+	}
 
-  async fetch() {
-    this.pending = false;
-    this.abort?.abort();
-    this.abort = new AbortController();
-    const { metric, x, stream, by } = this.settings;
-    const params = new URLSearchParams(this.params);
-    params.set("metric", metric);
-    if (x) params.set("x", x);
-    if (stream) params.set("stream", stream);
-    try {
-      if (by?.length) {
-        for (const column of by) params.append("by", column);
-        this.bands = await ask("bands", params, { signal: this.abort.signal });
-        this.found = null;
-        await this.drawBands();
-      } else {
-        if (this.zoom) {
-          params.set("low", this.zoom[0]);
-          params.set("high", this.zoom[1]);
-        }
-        params.set("buckets", Math.max(100, Math.min(1000, Math.round(this.place.clientWidth))));
-        this.found = await askBlocks("curves", params, { signal: this.abort.signal });
-        this.bands = null;
-        await this.drawLines();
-      }
-      this.error = "";
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      this.error = error.message;
-      this.plot?.destroy();
-      this.plot = null;
-    }
-    this.drawTitle();
-    this.drawNote();
-  }
+	async fetch() {
+		this.pending = false;
+		this.shownZoom = String(this.zoom);
+		this.abort?.abort();
+		this.abort = new AbortController();
+		const { metric, x, stream, by } = this.settings;
+		const params = new URLSearchParams(this.params);
+		params.set("metric", metric);
+		if (x) params.set("x", x);
+		if (stream) params.set("stream", stream);
+		try {
+			if (by?.length) {
+				for (const column of by) params.append("by", column);
+				this.bands = await ask("bands", params, { signal: this.abort.signal });
+				this.found = null;
+				await this.drawBands();
+			} else {
+				if (this.zoom) {
+					params.set("low", this.zoom[0]);
+					params.set("high", this.zoom[1]);
+				}
+				params.set("buckets", Math.max(100, Math.min(1000, Math.round(this.place.clientWidth))));
+				this.found = await askBlocks("curves", params, { signal: this.abort.signal });
+				this.bands = null;
+				await this.drawLines();
+			}
+			this.error = "";
+		} catch (error) {
+			if (error.name === "AbortError") return;
+			this.error = error.message;
+			this.plot?.destroy();
+			this.plot = null;
+		}
+		this.drawTitle();
+		this.drawNote();
+	}
 
-  drawTitle() {
-    render(
-      html`<span class="clip" title=${this.settings.metric}>${this.settings.metric}</span>
-        <span><button class="plain" title="The numbers of this chart" aria-label=${`table of ${this.settings.metric}`} @click=${() => this.table()}>▦</button>
-        ${this.zoom ? html`<button class="plain" title="Show all (double click)" @click=${() => this.zoomTo(null)}>⤢ all</button>` : nothing}</span>`,
-      this.title,
-    );
-  }
+	drawTitle() {
+		render(
+			html`<span class="clip" title=${this.settings.metric}>${this.settings.metric}</span>
+				<span><button class="plain" title="The numbers of this chart" aria-label=${`table of ${this.settings.metric}`} @click=${() => this.table()}>▦</button>
+				${this.zoom ? html`<button class="plain" title="Show all (double click)" @click=${() => this.zoomTo(null)}>⤢ all</button>` : nothing}</span>`,
+			this.title,
+		);
+	}
 
-  drawNote() {
-    if (this.error) return render(html`<span class="bad">${this.error}</span>`, this.note);
-    const words = [];
-    if (this.found) {
-      const { header } = this.found;
-      const points = header.points.reduce((a, b) => a + b, 0);
-      const odd = header.n_nan.reduce((a, b) => a + b, 0);
-      const infinite = header.n_inf.reduce((a, b) => a + b, 0);
-      words.push(header.exact ? `every point (${points.toLocaleString("en")})` : `smallest and largest of ${header.buckets} buckets (${points.toLocaleString("en")} points); zoom in for more`);
-      if (header.n_runs > header.n_read) words.push(`the first ${header.n_read} of ${header.n_runs.toLocaleString("en")} runs; group them to see all`);
-      if (header.n_read > header.runs.length) words.push(`${header.n_read - header.runs.length} without this metric`);
-      if (odd) words.push(`× ${odd} NaN`);
-      if (infinite) words.push(`× ${infinite} infinite`);
-      if (this.settings.smooth) words.push(`smoothed (${this.settings.smooth}) over the raw curve`);
-    } else if (this.bands) words.push("line: median, band: middle half of the runs; hover for n");
-    if (this.settings.logY) words.push("log y");
-    if (this.settings.logX) words.push("log x");
-    render(html`<span>${words.join(" · ")}</span><span class="hover"></span>`, this.note);
-  }
+	drawNote() {
+		if (this.error) return render(html`<span class="bad">${this.error}</span>`, this.note);
+		const words = [];
+		if (this.found) {
+			const { header } = this.found;
+			const points = header.points.reduce((a, b) => a + b, 0);
+			const odd = header.n_nan.reduce((a, b) => a + b, 0);
+			const infinite = header.n_inf.reduce((a, b) => a + b, 0);
+			words.push(header.exact ? `every point (${points.toLocaleString("en")})` : `smallest and largest of ${header.buckets} buckets (${points.toLocaleString("en")} points); zoom in for more`);
+			if (header.n_runs > header.n_read) words.push(`the first ${header.n_read} of ${header.n_runs.toLocaleString("en")} runs; group them to see all`);
+			if (header.n_read > header.runs.length) words.push(`${header.n_read - header.runs.length} without this metric`);
+			if (odd) words.push(`× ${odd} NaN`);
+			if (infinite) words.push(`× ${infinite} infinite`);
+			if (this.settings.smooth) words.push(`smoothed (${this.settings.smooth}) over the raw curve`);
+		} else if (this.bands) words.push("line: median, band: middle half of the runs; hover for n");
+		if (this.settings.logY) words.push("log y");
+		if (this.settings.logX) words.push("log x");
+		render(html`<span>${words.join(" · ")}</span><span class="hover"></span>`, this.note);
+	}
 
-  // What is there is stretched at once; finer buckets follow.
-  async zoomTo(range) {
-    this.zoom = range;
-    this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    if (range) this.plot?.setScale("x", { min: range[0], max: range[1] });
-    this.drawTitle();
-    await this.fetch();
-  }
+	// The part of x that is shown lies in the address.
+	get zoom() {
+		return range(this.settings.zoomName ?? "zoom");
+	}
 
-  axisLabel() {
-    return { relative: "seconds since the start", time: "time", step: "step" }[this.settings.x ?? "step"] ?? this.settings.x;
-  }
+	zoomTo(ends) {
+		this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+		set({ [this.settings.zoomName ?? "zoom"]: ends && written(ends.map((value) => Number(value.toPrecision(8)))) });
+	}
 
-  options(Plot, series, extra = {}) {
-    const { logX, logY, x } = this.settings;
-    const style = getComputedStyle(document.documentElement);
-    const line = style.getPropertyValue("--line");
-    const front = style.getPropertyValue("--quiet");
-    const axis = { stroke: front, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif" };
-    const short = (_, values) => values.map((v) => (v === null || v === undefined ? "" : format.number(v)));
-    return {
-      width: this.place.clientWidth || 400,
-      height: HEIGHT,
-      series,
-      legend: { show: false },
-      scales: {
-        x: { time: x === "time", distr: logX ? 3 : 1, range: (_, low, high) => this.zoom ?? (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low, high]) },
-        y: { distr: logY ? 3 : 1, ...(logY ? {} : { range: (_, low, high) => padded(low, high) }) },
-      },
-      axes: [
-        { ...axis, ...(x === "time" ? {} : { values: short }), label: this.axisLabel(), labelSize: 16, labelFont: "11px system-ui, sans-serif", size: 34 },
-        { ...axis, values: short, size: 58 },
-      ],
-      cursor: {
-        points: { one: true, size: 6 },
-        drag: { x: true, y: false, setScale: false },
-        sync: this.settings.sync ? { key: this.settings.sync, setSeries: false } : undefined,
-        focus: { prox: 24 },
-      },
-      focus: { alpha: 0.35 },
-      hooks: {
-        setSelect: [(u) => u.select.width > 4 && this.zoomTo([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")])],
-        setCursor: [(u) => this.hover(u)],
-        setSeries: [(u, index) => this.hover(u, index)],
-        draw: [(u) => this.marks(u)],
-        ready: [(u) => u.over.addEventListener("dblclick", () => this.zoom && this.zoomTo(null))],
-        ...(extra.hooks ?? {}),
-      },
-      ...extra,
-    };
-  }
+	// What is there is stretched at once; finer buckets follow.
+	rezoom() {
+		const all = this.found?.header.range;
+		if (this.shownZoom === String(this.zoom)) return;
+		const [min, max] = this.zoom ?? all ?? [];
+		if (max > min) this.plot?.setScale("x", { min, max });
+		this.drawTitle();
+		this.pending = true;
+		if (this.isSeen) this.fetch();
+	}
 
-  async drawLines() {
-    const Plot = await uplot();
-    const { header, arrays } = this.found;
-    const [x, ...ys] = arrays;
-    const { logX, logY, smooth, colorOf } = this.settings;
-    const keep = (value, log) => (Number.isFinite(value) && (!log || value > 0) ? value : null);
-    const data = [Array.from(x, (value) => keep(value, logX) ?? NaN)];
-    const series = [{}];
-    ys.forEach((y, i) => {
-      const { color, dash: wanted } = colorOf?.(header.runs[i], i) ?? { color: format.color(i), dash: format.dash(i) };
-      const dash = header.exact || ys.length <= 14 ? wanted : []; // dashes of dense curves cannot be read, and cost most of the time
-      const width = ys.length > 20 ? 1 : 1.4;
-      const raw = Array.from(y, (value) => keep(value, logY));
-      const few = () => this.found.header.exact && this.found.header.points[i] <= 60;
-      data.push(raw);
-      series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
-      if (smooth) {
-        data.push(smoothed(raw, smooth));
-        series.push({ label: header.names[i], stroke: color, width: 1.8, dash, spanGaps: true, points: { show: false }, run: header.runs[i] });
-      }
-    });
-    if (logX) {
-      const from = data[0].findIndex((value) => !Number.isNaN(value));
-      data.forEach((column, i) => (data[i] = from < 0 ? [] : column.slice(from)));
-    }
-    this.put(Plot, this.options(Plot, series, { hooks: undefined }), data);
-  }
+	axisLabel() {
+		return { relative: "seconds since the start", time: "time", step: "step" }[this.settings.x ?? "step"] ?? this.settings.x;
+	}
 
-  async drawBands() {
-    const Plot = await uplot();
-    const { groups, labels } = this.bands;
-    const xs = [...new Set(groups.flatMap((group) => group.x))].sort((a, b) => a - b);
-    const at = new Map(xs.map((value, i) => [value, i]));
-    const data = [xs];
-    const series = [{}];
-    const bands = [];
-    const spread = (values, group) => {
-      const filled = new Array(xs.length).fill(null);
-      group.x.forEach((value, i) => (filled[at.get(value)] = values[i]));
-      return filled;
-    };
-    groups.forEach((group, i) => {
-      const place = this.settings.labels?.indexOf(labels[i]) ?? -1;
-      const color = format.color(place < 0 ? i : place);
-      const first = data.length;
-      data.push(spread(group.high, group), spread(group.low, group), spread(group.median, group));
-      const edge = { stroke: `${color}66`, width: 0.7, spanGaps: true, points: { show: false } };
-      series.push({ ...edge, label: `${labels[i]} high`, group: i }, { ...edge, label: `${labels[i]} low`, group: i });
-      series.push({ label: labels[i], stroke: color, width: 2, dash: format.dash(place < 0 ? i : place), spanGaps: true, points: { show: false }, group: i });
-      bands.push({ series: [first, first + 1], fill: `${color}26` });
-    });
-    this.put(Plot, this.options(Plot, series, { bands, hooks: undefined }), data);
-  }
+	options(Plot, series, extra = {}) {
+		const { logX, logY, x } = this.settings;
+		const style = getComputedStyle(document.documentElement);
+		const line = style.getPropertyValue("--line");
+		const front = style.getPropertyValue("--quiet");
+		const axis = { stroke: front, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif" };
+		const short = (_, values) => values.map((v) => (v === null || v === undefined ? "" : format.number(v)));
+		return {
+			width: this.place.clientWidth || 400,
+			height: HEIGHT,
+			series,
+			legend: { show: false },
+			scales: {
+				x: { time: x === "time", distr: logX ? 3 : 1, range: (_, low, high) => this.zoom ?? (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low, high]) },
+				y: { distr: logY ? 3 : 1, ...(logY ? {} : { range: (_, low, high) => padded(low, high) }) },
+			},
+			axes: [
+				{ ...axis, ...(x === "time" ? {} : { values: short }), label: this.axisLabel(), labelSize: 16, labelFont: "11px system-ui, sans-serif", size: 34 },
+				{ ...axis, values: short, size: 58 },
+			],
+			cursor: {
+				points: { one: true, size: 6 },
+				drag: { x: true, y: false, setScale: false },
+				sync: this.settings.sync ? { key: this.settings.sync, setSeries: false } : undefined,
+				focus: { prox: 24 },
+			},
+			focus: { alpha: 0.35 },
+			hooks: {
+				setSelect: [(u) => u.select.width > 4 && this.zoomTo([u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")])],
+				setCursor: [(u) => this.hover(u)],
+				setSeries: [(u, index) => this.hover(u, index)],
+				draw: [(u) => this.marks(u)],
+				ready: [(u) => u.over.addEventListener("dblclick", () => this.zoom && this.zoomTo(null))],
+				...(extra.hooks ?? {}),
+			},
+			...extra,
+		};
+	}
 
-  // The plot that is there takes new data, as long as its curves are the same.
-  put(Plot, options, data) {
-    const { logX, logY, x, smooth } = this.settings;
-    const key = JSON.stringify([options.series.map((s) => [s.label, s.run, s.stroke]), logX, logY, x, smooth, options.width]);
-    this.data = data;
-    if (this.plot && key === this.key) return this.plot.setData(data);
-    this.key = key;
-    options.hooks ??= this.options(Plot, options.series).hooks;
-    this.place.style.height = "";
-    this.plot?.destroy();
-    this.plot = new Plot(options, data, this.place);
-  }
+	async drawLines() {
+		const Plot = await uplot();
+		const { header, arrays } = this.found;
+		const [x, ...ys] = arrays;
+		const { logX, logY, smooth, colorOf } = this.settings;
+		const keep = (value, log) => (Number.isFinite(value) && (!log || value > 0) ? value : null);
+		const data = [Array.from(x, (value) => keep(value, logX) ?? NaN)];
+		const series = [{}];
+		ys.forEach((y, i) => {
+			const { color, dash: wanted } = colorOf?.(header.runs[i], i) ?? { color: format.color(i), dash: format.dash(i) };
+			const dash = header.exact || ys.length <= 14 ? wanted : []; // dashes of dense curves cannot be read, and cost most of the time
+			const width = ys.length > 20 ? 1 : 1.4;
+			const raw = Array.from(y, (value) => keep(value, logY));
+			const few = () => this.found.header.exact && this.found.header.points[i] <= 60;
+			data.push(raw);
+			series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
+			if (smooth) {
+				data.push(smoothed(raw, smooth));
+				series.push({ label: header.names[i], stroke: color, width: 1.8, dash, spanGaps: true, points: { show: false }, run: header.runs[i] });
+			}
+		});
+		if (logX) {
+			const from = data[0].findIndex((value) => !Number.isNaN(value));
+			data.forEach((column, i) => (data[i] = from < 0 ? [] : column.slice(from)));
+		}
+		this.put(Plot, this.options(Plot, series, { hooks: undefined }), data);
+	}
 
-  // Values that are not finite have no height: a cross at the foot, in the colour of their curve.
-  marks(u) {
-    if (!this.found) return;
-    const { header } = this.found;
-    const size = 3.5 * devicePixelRatio;
-    const foot = u.bbox.top + u.bbox.height - size - 2;
-    u.ctx.save();
-    u.ctx.lineWidth = 1.4 * devicePixelRatio;
-    header.odd_at.forEach((places, i) => {
-      u.ctx.strokeStyle = this.settings.colorOf?.(header.runs[i], i).color ?? format.color(i);
-      u.ctx.beginPath();
-      for (const x of places) {
-        const at = u.valToPos(x, "x", true);
-        if (!(at >= u.bbox.left && at <= u.bbox.left + u.bbox.width)) continue;
-        u.ctx.moveTo(at - size, foot - size);
-        u.ctx.lineTo(at + size, foot + size);
-        u.ctx.moveTo(at - size, foot + size);
-        u.ctx.lineTo(at + size, foot - size);
-      }
-      u.ctx.stroke();
-    });
-    u.ctx.restore();
-  }
+	async drawBands() {
+		const Plot = await uplot();
+		const { groups, labels } = this.bands;
+		const xs = [...new Set(groups.flatMap((group) => group.x))].sort((a, b) => a - b);
+		const at = new Map(xs.map((value, i) => [value, i]));
+		const data = [xs];
+		const series = [{}];
+		const bands = [];
+		const spread = (values, group) => {
+			const filled = new Array(xs.length).fill(null);
+			group.x.forEach((value, i) => (filled[at.get(value)] = values[i]));
+			return filled;
+		};
+		groups.forEach((group, i) => {
+			const place = this.settings.labels?.indexOf(labels[i]) ?? -1;
+			const color = format.color(place < 0 ? i : place);
+			const first = data.length;
+			data.push(spread(group.high, group), spread(group.low, group), spread(group.median, group));
+			const edge = { stroke: `${color}66`, width: 0.7, spanGaps: true, points: { show: false } };
+			series.push({ ...edge, label: `${labels[i]} high`, group: i }, { ...edge, label: `${labels[i]} low`, group: i });
+			series.push({ label: labels[i], stroke: color, width: 2, dash: format.dash(place < 0 ? i : place), spanGaps: true, points: { show: false }, group: i });
+			bands.push({ series: [first, first + 1], fill: `${color}26` });
+		});
+		this.put(Plot, this.options(Plot, series, { bands, hooks: undefined }), data);
+	}
 
-  hover(u, focused) {
-    const out = this.note.querySelector(".hover");
-    if (!out) return;
-    if (focused !== undefined && focused !== null) this.focused = focused;
-    const at = u.cursor.idx;
-    if (at === null || at === undefined || u.cursor.left < 0) return (out.textContent = "");
-    const index = this.focused ?? 1;
-    const series = u.series[index];
-    if (!series) return;
-    const near = nearest(u.data[index], at);
-    const x = this.settings.x === "time" ? format.time(u.data[0][near] * 1000) : format.number(u.data[0][near]);
-    let words = ` · ${series.label}: ${format.number(u.data[index][near])} at ${x}`;
-    if (series.group !== undefined) {
-      const group = this.bands.groups[series.group];
-      words += `, n = ${group.n[group.x.indexOf(u.data[0][near])] ?? "?"}`;
-    }
-    out.textContent = words;
-  }
+	// The plot that is there takes new data, as long as its curves are the same.
+	put(Plot, options, data) {
+		const { logX, logY, x, smooth } = this.settings;
+		const key = JSON.stringify([options.series.map((s) => [s.label, s.run, s.stroke]), logX, logY, x, smooth, options.width]);
+		this.data = data;
+		if (this.plot && key === this.key) return this.plot.setData(data);
+		this.key = key;
+		options.hooks ??= this.options(Plot, options.series).hooks;
+		this.place.style.height = "";
+		this.plot?.destroy();
+		this.plot = new Plot(options, data, this.place);
+	}
 
-  table() {
-    if (!this.data) return;
-    const names = this.plot?.series.slice(1).map((s) => s.label) ?? [];
-    const rows = this.data[0].slice(0, 1000);
-    openDialog(`${this.settings.metric}: the numbers drawn`, () => html`<div class="scroll bare tall"><table class="sheet">
-      <thead><tr><th>${this.axisLabel()}</th>${names.slice(0, 20).map((name) => html`<th class="number">${name}</th>`)}</tr></thead>
-      <tbody>${rows.map((x, i) => html`<tr><td>${format.number(x)}</td>${names.slice(0, 20).map((_, k) => html`<td class="number">${format.number(this.data[k + 1][i])}</td>`)}</tr>`)}</tbody></table></div>
-      ${names.length > 20 || this.data[0].length > 1000 ? html`<p class="quiet">The first 1,000 rows and 20 curves; all of it: lake.history("${this.settings.metric}")</p>` : nothing}`);
-  }
+	// Values that are not finite have no height: a cross at the foot, in the colour of their curve.
+	marks(u) {
+		if (!this.found) return;
+		const { header } = this.found;
+		const size = 3.5 * devicePixelRatio;
+		const foot = u.bbox.top + u.bbox.height - size - 2;
+		u.ctx.save();
+		u.ctx.lineWidth = 1.4 * devicePixelRatio;
+		header.odd_at.forEach((places, i) => {
+			u.ctx.strokeStyle = this.settings.colorOf?.(header.runs[i], i).color ?? format.color(i);
+			u.ctx.beginPath();
+			for (const x of places) {
+				const at = u.valToPos(x, "x", true);
+				if (!(at >= u.bbox.left && at <= u.bbox.left + u.bbox.width)) continue;
+				u.ctx.moveTo(at - size, foot - size);
+				u.ctx.lineTo(at + size, foot + size);
+				u.ctx.moveTo(at - size, foot + size);
+				u.ctx.lineTo(at + size, foot - size);
+			}
+			u.ctx.stroke();
+		});
+		u.ctx.restore();
+	}
+
+	hover(u, focused) {
+		const out = this.note.querySelector(".hover");
+		if (!out) return;
+		if (focused !== undefined && focused !== null) this.focused = focused;
+		const at = u.cursor.idx;
+		if (at === null || at === undefined || u.cursor.left < 0) return (out.textContent = "");
+		const index = this.focused ?? 1;
+		const series = u.series[index];
+		if (!series) return;
+		const near = nearest(u.data[index], at);
+		const x = this.settings.x === "time" ? format.time(u.data[0][near] * 1000) : format.number(u.data[0][near]);
+		let words = ` · ${series.label}: ${format.number(u.data[index][near])} at ${x}`;
+		if (series.group !== undefined) {
+			const group = this.bands.groups[series.group];
+			words += `, n = ${group.n[group.x.indexOf(u.data[0][near])] ?? "?"}`;
+		}
+		out.textContent = words;
+	}
+
+	table() {
+		if (!this.data) return;
+		const names = this.plot?.series.slice(1).map((s) => s.label) ?? [];
+		const rows = this.data[0].slice(0, 1000);
+		openDialog(`${this.settings.metric}: the numbers drawn`, () => html`<div class="scroll bare tall"><table class="sheet">
+			<thead><tr><th>${this.axisLabel()}</th>${names.slice(0, 20).map((name) => html`<th class="number">${name}</th>`)}</tr></thead>
+			<tbody>${rows.map((x, i) => html`<tr><td>${format.number(x)}</td>${names.slice(0, 20).map((_, k) => html`<td class="number">${format.number(this.data[k + 1][i])}</td>`)}</tr>`)}</tbody></table></div>
+			${names.length > 20 || this.data[0].length > 1000 ? html`<p class="quiet">The first 1,000 rows and 20 curves; all of it: lake.history("${this.settings.metric}")</p>` : nothing}`);
+	}
 }
 
 function padded(low, high) {
-  if (low === null || low === undefined) return [0, 1];
-  const room = (high - low || Math.abs(high) || 1) * 0.05;
-  const isShare = low >= 0 && high <= 1 && high > 0.5;
-  return [low >= 0 && low - room < 0 ? 0 : low - room, isShare ? Math.min(1, high + room) : high + room];
+	if (low === null || low === undefined) return [0, 1];
+	const room = (high - low || Math.abs(high) || 1) * 0.05;
+	const isShare = low >= 0 && high <= 1 && high > 0.5;
+	return [low >= 0 && low - room < 0 ? 0 : low - room, isShare ? Math.min(1, high + room) : high + room];
 }
 
 function nearest(values, at) {
-  for (let distance = 0; distance < 50; distance++) {
-    if (values[at - distance] !== null && values[at - distance] !== undefined) return at - distance;
-    if (values[at + distance] !== null && values[at + distance] !== undefined) return at + distance;
-  }
-  return at;
+	for (let distance = 0; distance < 50; distance++) {
+		if (values[at - distance] !== null && values[at - distance] !== undefined) return at - distance;
+		if (values[at + distance] !== null && values[at + distance] !== undefined) return at + distance;
+	}
+	return at;
 }
 
 // Exponential moving average, debiased; what is missing stays missing.
 function smoothed(values, weight) {
-  let average = 0;
-  let seen = 0;
-  return values.map((value) => {
-    if (value === null) return null;
-    average = average * weight + (1 - weight) * value;
-    seen += 1;
-    return average / (1 - weight ** seen);
-  });
+	let average = 0;
+	let seen = 0;
+	return values.map((value) => {
+		if (value === null) return null;
+		average = average * weight + (1 - weight) * value;
+		seen += 1;
+		return average / (1 - weight ** seen);
+	});
 }

@@ -1,51 +1,51 @@
 // Values as a person reads them. Everything returned is a string that is shown as a text node.
 
 export function number(value) {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "string") return value; // not finite, or too large for JavaScript
-  if (Number.isNaN(value)) return "NaN";
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
-  return String(Number(value.toPrecision(5)));
+	if (value === null || value === undefined) return "";
+	if (typeof value === "string") return value; // not finite, or too large for JavaScript
+	if (Number.isNaN(value)) return "NaN";
+	if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
+	const size = Math.abs(value);
+	if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e");
+	return String(Number(value.toPrecision(5)));
 }
 
 export function signed(value) {
-  return value > 0 ? `+${number(value)}` : value < 0 ? `−${number(-value)}` : "±0";
+	return value > 0 ? `+${number(value)}` : value < 0 ? `−${number(-value)}` : "±0";
 }
 
 export function time(ms) {
-  if (ms === null || ms === undefined) return "";
-  const date = new Date(ms);
-  const two = (n) => String(n).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
+	if (ms === null || ms === undefined) return "";
+	const date = new Date(ms);
+	const two = (n) => String(n).padStart(2, "0");
+	return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 export function duration(seconds) {
-  if (seconds === null || seconds === undefined) return "";
-  if (typeof seconds === "string") return seconds;
-  if (seconds < 120) return `${number(Number(seconds.toPrecision(3)))} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
-  return `${(seconds / 86400).toFixed(1)} d`;
+	if (seconds === null || seconds === undefined) return "";
+	if (typeof seconds === "string") return seconds;
+	if (seconds < 120) return `${number(Number(seconds.toPrecision(3)))} s`;
+	if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+	if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
+	return `${(seconds / 86400).toFixed(1)} d`;
 }
 
 export function ago(ms) {
-  const seconds = (Date.now() - ms) / 1000;
-  return seconds < 60 ? "just now" : `${duration(seconds)} ago`;
+	const seconds = (Date.now() - ms) / 1000;
+	return seconds < 60 ? "just now" : `${duration(seconds)} ago`;
 }
 
 export function value(given, type) {
-  if (given === null || given === undefined) return "";
-  if (type === "number") return number(given);
-  if (type === "time") return time(given);
-  if (type === "list") return given.join(", ");
-  return typeof given === "object" ? JSON.stringify(given) : String(given);
+	if (given === null || given === undefined) return "";
+	if (type === "number") return number(given);
+	if (type === "time") return time(given);
+	if (type === "list") return given.join(", ");
+	return typeof given === "object" ? JSON.stringify(given) : String(given);
 }
 
 export function exact(given, type) {
-  if (given === null || given === undefined) return "no value";
-  return type === "time" ? new Date(given).toISOString() : type === "list" ? given.join(", ") : String(given);
+	if (given === null || given === undefined) return "no value";
+	return type === "time" ? new Date(given).toISOString() : type === "list" ? given.join(", ") : String(given);
 }
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

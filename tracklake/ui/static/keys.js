@@ -3,69 +3,69 @@
 import { html, render } from "./vendor/lit-html.js";
 
 export const KEYS = [
-  ["/", "search the runs (or what the page is about)"],
-  ["j, ↓ and k, ↑", "next and previous row"],
-  ["PageDown, PageUp, Home, End", "move through the table"],
-  ["x", "select the row; shift+click selects a range"],
-  ["Enter", "open the run of the row"],
-  ["Escape", "close what is open, or clear the selection"],
-  ["?", "this list"],
+	["/", "search the runs (or what the page is about)"],
+	["j, ↓ and k, ↑", "next and previous row"],
+	["PageDown, PageUp, Home, End", "move through the table"],
+	["x", "select the row; shift+click selects a range"],
+	["Enter", "open the run of the row"],
+	["Escape", "close what is open, or clear the selection"],
+	["?", "this list"],
 ];
 
 let dialog = null;
 
 export function showHelp() {
-  if (!dialog) {
-    dialog = document.createElement("dialog");
-    dialog.setAttribute("aria-label", "Keys");
-    document.body.append(dialog);
-    render(
-      html`<h2>Keys</h2>
-        <dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
-        <button autofocus @click=${() => dialog.close()}>Close</button>`,
-      dialog,
-    );
-  }
-  dialog.showModal();
+	if (!dialog) {
+		dialog = document.createElement("dialog");
+		dialog.setAttribute("aria-label", "Keys");
+		document.body.append(dialog);
+		render(
+			html`<h2>Keys</h2>
+				<dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
+				<button autofocus @click=${() => dialog.close()}>Close</button>`,
+			dialog,
+		);
+	}
+	dialog.showModal();
 }
 
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
 
 export function start({ page }) {
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (isTyping(event.target)) {
-      if (event.key === "Escape") event.target.blur();
-      return;
-    }
-    if (event.key === "/") {
-      const field = document.querySelector("[data-search]");
-      if (!field) return;
-      event.preventDefault();
-      field.focus();
-      field.select();
-    } else if (event.key === "?") {
-      showHelp();
-    } else if (page()?.key_ && !document.querySelector("dialog[open]")) {
-      page().key_(event);
-    }
-  });
+	document.addEventListener("keydown", (event) => {
+		if (event.ctrlKey || event.metaKey || event.altKey) return;
+		if (isTyping(event.target)) {
+			if (event.key === "Escape") event.target.blur();
+			return;
+		}
+		if (event.key === "/") {
+			const field = document.querySelector("[data-search]");
+			if (!field) return;
+			event.preventDefault();
+			field.focus();
+			field.select();
+		} else if (event.key === "?") {
+			showHelp();
+		} else if (page()?.key_ && !document.querySelector("dialog[open]")) {
+			page().key_(event);
+		}
+	});
 }
 
 // Open a dialog with some content; returns it. It closes with Escape, and is gone then.
 export function openDialog(title, content) {
-  const element = document.createElement("dialog");
-  element.setAttribute("aria-label", title);
-  const body = document.createElement("div");
-  document.body.append(element);
-  element.addEventListener("close", () => element.remove());
-  render(
-    html`<div class="dialog-head"><h2>${title}</h2><button class="plain" aria-label="Close" @click=${() => element.close()}>×</button></div>`,
-    element,
-  );
-  element.append(body);
-  element.redraw = () => render(content(element), body);
-  element.redraw();
-  element.showModal();
-  return element;
+	const element = document.createElement("dialog");
+	element.setAttribute("aria-label", title);
+	const body = document.createElement("div");
+	document.body.append(element);
+	element.addEventListener("close", () => element.remove());
+	render(
+		html`<div class="dialog-head"><h2>${title}</h2><button class="plain" aria-label="Close" @click=${() => element.close()}>×</button></div>`,
+		element,
+	);
+	element.append(body);
+	element.redraw = () => render(content(element), body);
+	element.redraw();
+	element.showModal();
+	return element;
 }

@@ -3,6 +3,7 @@
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { openDialog } from "./keys.js";
+import { Page } from "./page.js";
 import { set, state } from "./state.js";
 
 const START = `---
@@ -17,112 +18,103 @@ SELECT run_id, state, runtime FROM runs ORDER BY created_at DESC LIMIT 5
 \`\`\`
 `;
 
-export function open(main, context) {
-  return new ReportsPage(main, context);
-}
+export const open = (main, context) => new ReportsPage(main, context, { label: "Reports", host: "fill" });
 
-class ReportsPage {
-  constructor(main, context) {
-    this.context = context;
-    this.bar = Object.assign(document.createElement("section"), { className: "toolbar" });
-    this.bar.setAttribute("aria-label", "Reports");
-    this.host = Object.assign(document.createElement("div"), { className: "fill" });
-    main.append(this.bar, this.host);
-    this.names = [];
-    this.problems = [];
-  }
+class ReportsPage extends Page {
+	names = [];
+	problems = [];
 
-  close() {
-    clearTimeout(this.timer);
-  }
+	close() {
+		clearTimeout(this.timer);
+	}
 
-  changed() {
-    if (!state.params.has("edit")) this.update();
-  }
+	changed() {
+		if (!state.params.has("edit")) this.update();
+	}
 
-  async update() {
-    try {
-      const found = await ask("reports");
-      this.names = found.reports;
-      this.folder = found.folder;
-      const name = state.params.get("name");
-      const isEdited = state.params.has("edit");
-      if (name && isEdited && this.loaded !== name) {
-        this.text = this.names.includes(name) ? (await ask("report", { name })).text : START;
-        this.loaded = name;
-        this.saved = this.names.includes(name) ? this.text : null;
-        this.preview();
-      }
-      if (!isEdited) this.loaded = null;
-    } catch (error) {
-      this.context.problem(error);
-    }
-    this.stamp = Date.now();
-    this.draw();
-  }
+	async update() {
+		try {
+			const found = await ask("reports");
+			this.names = found.reports;
+			this.folder = found.folder;
+			const name = state.params.get("name");
+			const isEdited = state.params.has("edit");
+			if (name && isEdited && this.loaded !== name) {
+				this.text = this.names.includes(name) ? (await ask("report", { name })).text : START;
+				this.loaded = name;
+				this.saved = this.names.includes(name) ? this.text : null;
+				this.preview();
+			}
+			if (!isEdited) this.loaded = null;
+		} catch (error) {
+			this.context.problem(error);
+		}
+		this.stamp = Date.now();
+		this.draw();
+	}
 
-  edited(text) {
-    this.text = text;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.preview(), 500);
-    this.draw();
-  }
+	edited(text) {
+		this.text = text;
+		clearTimeout(this.timer);
+		this.timer = setTimeout(() => this.preview(), 500);
+		this.draw();
+	}
 
-  async preview() {
-    try {
-      const found = await change("preview", { text: this.text });
-      this.problems = found.problems;
-      if (found.key) this.previewKey = found.key;
-    } catch (error) {
-      this.problems = [error.message];
-    }
-    this.draw();
-  }
+	async preview() {
+		try {
+			const found = await change("preview", { text: this.text });
+			this.problems = found.problems;
+			if (found.key) this.previewKey = found.key;
+		} catch (error) {
+			this.problems = [error.message];
+		}
+		this.draw();
+	}
 
-  async save() {
-    try {
-      await change("report", { name: state.params.get("name"), text: this.text });
-      this.saved = this.text;
-      this.context.problem(null);
-      await this.update();
-    } catch (error) {
-      this.context.problem(error);
-    }
-  }
+	async save() {
+		try {
+			await change("report", { name: state.params.get("name"), text: this.text });
+			this.saved = this.text;
+			this.context.problem(null);
+			await this.update();
+		} catch (error) {
+			this.context.problem(error);
+		}
+	}
 
-  askName() {
-    openDialog("A new report", (dialog) => html`<form @submit=${(e) => {
-        e.preventDefault();
-        set({ name: dialog.querySelector("[name=name]").value.trim(), edit: true });
-        dialog.close();
-      }}><label>name <input name="name" autofocus required pattern="[\\w][\\w .+\\-]*" /></label> <button>Write it</button></form>`);
-  }
+	askName() {
+		openDialog("A new report", (dialog) => html`<form @submit=${(e) => {
+				e.preventDefault();
+				set({ name: dialog.querySelector("[name=name]").value.trim(), edit: true });
+				dialog.close();
+			}}><label>name <input name="name" autofocus required pattern="[\\w][\\w .+\\-]*" /></label> <button>Write it</button></form>`);
+	}
 
-  draw() {
-    const name = state.params.get("name");
-    const isEdited = name && state.params.has("edit");
-    render(
-      html`${this.names.map((one) => html`<button aria-pressed=${String(one === name)} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
-        ${this.context.readOnly ? nothing : html`<button @click=${() => this.askName()}>New…</button>`}
-        <span class="grow"></span>
-        ${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : nothing}
-        ${name && !isEdited && !this.context.readOnly ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : nothing}
-        ${isEdited ? html`<button ?disabled=${this.saved === this.text} @click=${() => this.save()}>${this.saved === this.text ? "Saved" : "Save"}</button><button @click=${() => set({ edit: null })}>Done</button>` : nothing}`,
-      this.bar,
-    );
-    render(
-      isEdited
-        ? html`<div class="problems">${this.problems.length ? html`<p class="bad">${this.problems.join("\n")}</p>` : html`<p class="quiet">everything is resolved</p>`}</div>
-            <div class="split"><textarea spellcheck="false" aria-label="The report in Markdown" .value=${this.text ?? ""} @input=${(e) => this.edited(e.target.value)}></textarea>
-              <iframe sandbox title="Preview" src=${this.previewKey ? query("preview_page", { key: this.previewKey }) : "about:blank"}></iframe></div>`
-        : name && this.names.includes(name)
-          ? html`<div class="split one"><iframe sandbox="allow-popups" title=${name} src=${query("report", { name, form: "page", at: this.stamp })}></iframe></div>`
-          : html`<div class="pad"><p>${name ? html`There is no report ${name}.` : this.names.length ? "Choose a report." : html`There is no report yet.`}</p>
-              <p class="quiet">Reports are Markdown files in <code class="mono">${this.folder}</code>; any editor will do. They quote runs:
-                <code class="mono">\${run:summary.val/acc.max|.3f}</code> of the run or filter in the front matter, <code class="mono">\${run:ID:config.lr}</code> of any run; fenced blocks
-                <code class="mono">sql</code>, <code class="mono">query</code>, <code class="mono">plot</code>, <code class="mono">compare</code> ask the lake.
-                <code class="mono">tracklake report FILE --out x.html --check</code> writes one file for others.</p></div>`,
-      this.host,
-    );
-  }
+	draw() {
+		const name = state.params.get("name");
+		const isEdited = name && state.params.has("edit");
+		render(
+			html`${this.names.map((one) => html`<button aria-pressed=${String(one === name)} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
+				${this.context.readOnly ? nothing : html`<button @click=${() => this.askName()}>New…</button>`}
+				<span class="grow"></span>
+				${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : nothing}
+				${name && !isEdited && !this.context.readOnly ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : nothing}
+				${isEdited ? html`<button ?disabled=${this.saved === this.text} @click=${() => this.save()}>${this.saved === this.text ? "Saved" : "Save"}</button><button @click=${() => set({ edit: null })}>Done</button>` : nothing}`,
+			this.bar,
+		);
+		render(
+			isEdited
+				? html`<div class="problems">${this.problems.length ? html`<p class="bad">${this.problems.join("\n")}</p>` : html`<p class="quiet">everything is resolved</p>`}</div>
+						<div class="split"><textarea spellcheck="false" aria-label="The report in Markdown" .value=${this.text ?? ""} @input=${(e) => this.edited(e.target.value)}></textarea>
+							<iframe sandbox title="Preview" src=${this.previewKey ? query("preview_page", { key: this.previewKey }) : "about:blank"}></iframe></div>`
+				: name && this.names.includes(name)
+					? html`<div class="split one"><iframe sandbox="allow-popups" title=${name} src=${query("report", { name, form: "page", at: this.stamp })}></iframe></div>`
+					: html`<div class="pad"><p>${name ? html`There is no report ${name}.` : this.names.length ? "Choose a report." : html`There is no report yet.`}</p>
+							<p class="quiet">Reports are Markdown files in <code class="mono">${this.folder}</code>; any editor will do. They quote runs:
+								<code class="mono">\${run:summary.val/acc.max|.3f}</code> of the run or filter in the front matter, <code class="mono">\${run:ID:config.lr}</code> of any run; fenced blocks
+								<code class="mono">sql</code>, <code class="mono">query</code>, <code class="mono">plot</code>, <code class="mono">compare</code> ask the lake.
+								<code class="mono">tracklake report FILE --out x.html --check</code> writes one file for others.</p></div>`,
+			this.host,
+		);
+	}
 }

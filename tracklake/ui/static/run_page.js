@@ -7,242 +7,235 @@ import { defineMetric } from "./define_dialog.js";
 import { openDialog } from "./keys.js";
 import { build } from "./markdown.js";
 import * as format from "./format.js";
+import { Page } from "./page.js";
 import { address, runAddress, set, state } from "./state.js";
 
 const CARDS = 12;
 
-export function open(main, context) {
-  return new RunPage(main, context);
-}
+export const open = (main, context) => new RunPage(main, context);
 
-class RunPage {
-  constructor(main, context) {
-    this.context = context;
-    this.host = document.createElement("div");
-    this.host.className = "pad";
-    this.cards = document.createElement("div");
-    this.cards.className = "cards";
-    this.foot = document.createElement("div");
-    this.foot.className = "pad";
-    main.append(this.host, this.cards, this.foot);
-    this.charts = [];
-    this.filter = "";
-  }
+class RunPage extends Page {
+	constructor(main, context) {
+		super(main, context);
+		const part = (className) => main.appendChild(Object.assign(document.createElement("div"), { className }));
+		this.cards = part("cards");
+		this.foot = part("pad");
+		this.charts = [];
+	}
 
-  close() {
-    for (const chart of this.charts) chart.close();
-  }
+	close() {
+		for (const chart of this.charts) chart.close();
+	}
 
-  get id() {
-    return state.parts[1];
-  }
+	get id() {
+		return state.parts[1];
+	}
 
-  update() {
-    this.load();
-  }
+	update() {
+		const key = `${this.id}|${state.params.get("diff")}`;
+		if (key === this.address) for (const chart of this.charts) chart.rezoom();
+		else this.load();
+		this.address = key;
+	}
 
-  changed() {
-    this.load();
-  }
+	async load() {
+		try {
+			this.run = await ask("run", { id: this.id, diff: state.params.get("diff") });
+			this.draw();
+			this.drawCharts();
+			this.quality = await ask("quality", { id: this.id });
+			this.draw();
+		} catch (error) {
+			this.context.problem(error);
+		}
+	}
 
-  async load() {
-    try {
-      this.run = await ask("run", { id: this.id, diff: state.params.get("diff") });
-      this.draw();
-      this.drawCharts();
-      this.quality = await ask("quality", { id: this.id });
-      this.draw();
-    } catch (error) {
-      this.context.problem(error);
-    }
-  }
+	async edit(body) {
+		try {
+			await change("edit", { runs: [this.id], ...body });
+			this.context.problem(null);
+			await this.context.refresh();
+		} catch (error) {
+			this.context.problem(error);
+		}
+	}
 
-  async edit(body) {
-    try {
-      await change("edit", { runs: [this.id], ...body });
-      this.context.problem(null);
-      await this.context.refresh();
-    } catch (error) {
-      this.context.problem(error);
-    }
-  }
+	draw() {
+		const { facts, notes } = this.run;
+		const editable = !this.context.readOnly;
+		render(
+			html`<h1><span class=${`dot state-${facts.state}`} title=${facts.state}></span> ${facts.name}
+					${editable ? html`<button class="plain" title="rename" aria-label="Rename" @click=${() => this.editField("name", facts.name)}>✎</button>` : nothing}</h1>
+				<p class="quiet">${facts.name === this.run.id ? nothing : html`${this.run.id} · `}${facts.state} · <a data-page href=${address("/runs", { project: facts.project, run: null })}>${facts.project}</a>
+					· ${format.time(facts.created_at)} (${format.ago(facts.created_at)}) · ran ${format.duration(facts.runtime)}
+					${facts.job_type ? html` · ${facts.job_type}` : nothing}
+					${this.run.parent ? html` · forked from <a data-page href=${runAddress(this.run.parent[0])}>${this.run.parent[0]}</a> at step ${this.run.parent[1]}` : nothing}</p>
+				<p>group: ${facts.group ?? html`<span class="quiet">none</span>`}
+					${editable ? html`<button class="plain" title="set the group" aria-label="Set the group" @click=${() => this.editField("group", facts.group ?? "")}>✎</button>` : nothing}
+					&ensp;tags: ${(facts.tags ?? []).map((tag) => html`<span class="tag">${tag}${editable ? html` <button class="plain" aria-label=${`remove tag ${tag}`} @click=${() => this.edit({ remove_tags: [tag] })}>×</button>` : nothing}</span>`)}
+					${editable ? html`<input class="tag-input" aria-label="Add a tag" placeholder="add a tag" size="10" @change=${(e) => { if (e.target.value.trim()) this.edit({ add_tags: [e.target.value.trim()] }); e.target.value = ""; }} />` : nothing}
+					${editable ? (facts.tags ?? []).includes("archived") ? nothing : html`<button title="tables leave an archived run out; nothing is deleted" @click=${() => this.edit({ add_tags: ["archived"] })}>Archive</button>` : nothing}
+					<a data-page class="button" href=${address("/charts", { run: [this.id], where: null, q: null })}>All charts</a>
+					<button @click=${() => this.askDiff()}>Compare with…</button></p>
+				<section aria-label="Notes">
+					${notes.length ? html`<div class="notes">${build(notes)}</div>` : nothing}
+					${editable ? html`<button class="link" @click=${() => this.editField("notes", facts.notes ?? "", true)}>${notes.length ? "edit the notes" : "write notes (Markdown)"}</button>` : nothing}
+				</section>
+				${this.run.diff ? this.diff() : nothing}
+				<div class="columns2">
+					<div>${this.summary(editable)}</div>
+					<div>${this.pairs("Config", this.run.config, "config")}</div>
+				</div>
+				${this.metrics()}
+				${this.run.n_metrics ? html`<h2>Curves</h2>` : nothing}`,
+			this.host,
+		);
+		render(
+			html`<div class="columns2">
+					<div>${this.pairs("Surroundings", this.run.metadata, "metadata")}</div>
+					<div>${this.files()}${this.edits()}</div>
+				</div>`,
+			this.foot,
+		);
+	}
 
-  draw() {
-    const { facts, notes } = this.run;
-    const editable = !this.context.readOnly;
-    render(
-      html`<h1><span class=${`dot state-${facts.state}`} title=${facts.state}></span> ${facts.name}
-          ${editable ? html`<button class="plain" title="rename" aria-label="Rename" @click=${() => this.editField("name", facts.name)}>✎</button>` : nothing}</h1>
-        <p class="quiet">${facts.name === this.run.id ? nothing : html`${this.run.id} · `}${facts.state} · <a data-page href=${address("/runs", { project: facts.project, run: null })}>${facts.project}</a>
-          · ${format.time(facts.created_at)} (${format.ago(facts.created_at)}) · ran ${format.duration(facts.runtime)}
-          ${facts.job_type ? html` · ${facts.job_type}` : nothing}
-          ${this.run.parent ? html` · forked from <a data-page href=${runAddress(this.run.parent[0])}>${this.run.parent[0]}</a> at step ${this.run.parent[1]}` : nothing}</p>
-        <p>group: ${facts.group ?? html`<span class="quiet">none</span>`}
-          ${editable ? html`<button class="plain" title="set the group" aria-label="Set the group" @click=${() => this.editField("group", facts.group ?? "")}>✎</button>` : nothing}
-          &ensp;tags: ${(facts.tags ?? []).map((tag) => html`<span class="tag">${tag}${editable ? html` <button class="plain" aria-label=${`remove tag ${tag}`} @click=${() => this.edit({ remove_tags: [tag] })}>×</button>` : nothing}</span>`)}
-          ${editable ? html`<input class="tag-input" aria-label="Add a tag" placeholder="add a tag" size="10" @change=${(e) => { if (e.target.value.trim()) this.edit({ add_tags: [e.target.value.trim()] }); e.target.value = ""; }} />` : nothing}
-          ${editable ? (facts.tags ?? []).includes("archived") ? nothing : html`<button title="tables leave an archived run out; nothing is deleted" @click=${() => this.edit({ add_tags: ["archived"] })}>Archive</button>` : nothing}
-          <a data-page class="button" href=${address("/charts", { run: [this.id], where: null, q: null })}>All charts</a>
-          <button @click=${() => this.askDiff()}>Compare with…</button></p>
-        <section aria-label="Notes">
-          ${notes.length ? html`<div class="notes">${build(notes)}</div>` : nothing}
-          ${editable ? html`<button class="link" @click=${() => this.editField("notes", facts.notes ?? "", true)}>${notes.length ? "edit the notes" : "write notes (Markdown)"}</button>` : nothing}
-        </section>
-        ${this.run.diff ? this.diff() : nothing}
-        <div class="columns2">
-          <div>${this.summary(editable)}</div>
-          <div>${this.pairs("Config", this.run.config, "config")}</div>
-        </div>
-        ${this.metrics()}
-        ${this.run.n_metrics ? html`<h2>Curves</h2>` : nothing}`,
-      this.host,
-    );
-    render(
-      html`<div class="columns2">
-          <div>${this.pairs("Surroundings", this.run.metadata, "metadata")}</div>
-          <div>${this.files()}${this.edits()}</div>
-        </div>`,
-      this.foot,
-    );
-  }
+	editField(name, old, long = false) {
+		openDialog(`${name} of ${this.run.facts.name}`, (dialog) => html`<form @submit=${(e) => {
+				e.preventDefault();
+				this.edit({ fields: { [name]: dialog.querySelector("[name=value]").value } });
+				dialog.close();
+			}}>
+			${long ? html`<textarea name="value" rows="10" aria-label=${name} autofocus .value=${old}></textarea>` : html`<input name="value" aria-label=${name} autofocus .value=${old} />`}
+			<p><button>Save</button></p></form>`);
+	}
 
-  editField(name, old, long = false) {
-    openDialog(`${name} of ${this.run.facts.name}`, (dialog) => html`<form @submit=${(e) => {
-        e.preventDefault();
-        this.edit({ fields: { [name]: dialog.querySelector("[name=value]").value } });
-        dialog.close();
-      }}>
-      ${long ? html`<textarea name="value" rows="10" aria-label=${name} autofocus .value=${old}></textarea>` : html`<input name="value" aria-label=${name} autofocus .value=${old} />`}
-      <p><button>Save</button></p></form>`);
-  }
+	askDiff() {
+		openDialog("Compare with another run", (dialog) => html`<form @submit=${(e) => {
+				e.preventDefault();
+				set({ diff: dialog.querySelector("[name=other]").value.trim() });
+				dialog.close();
+			}}><label>id of the other run <input name="other" autofocus /></label> <button>Compare</button></form>`);
+	}
 
-  askDiff() {
-    openDialog("Compare with another run", (dialog) => html`<form @submit=${(e) => {
-        e.preventDefault();
-        set({ diff: dialog.querySelector("[name=other]").value.trim() });
-        dialog.close();
-      }}><label>id of the other run <input name="other" autofocus /></label> <button>Compare</button></form>`);
-  }
+	summary(editable) {
+		const setValue = (key, old) =>
+			openDialog(`Summary value ${key || ""}`, (dialog) => html`<form @submit=${(e) => {
+					e.preventDefault();
+					const name = key || dialog.querySelector("[name=key]").value.trim();
+					if (name) this.edit({ summary: { [name]: typed(dialog.querySelector("[name=value]").value) } });
+					dialog.close();
+				}}>
+				${key ? nothing : html`<p><label>key <input name="key" autofocus /></label></p>`}
+				<p><label>value <input name="value" .value=${old} /></label> <button>Save</button></p>
+				<p class="quiet">A number, true, false, JSON, or text. It counts as said by hand now; the history stays as it is.</p></form>`);
+		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : nothing}</h2>
+			${this.run.summary.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}
+			<table class="sheet summary">${this.run.summary.map(
+				(entry) => html`<tr>
+					<td class="key" title=${entry.key}>${entry.key}</td>
+					<td class=${typeof entry.value === "number" || /^(NaN|-?inf)$/.test(entry.value) ? "number strong" : "words strong"}>${this.value(entry.value, entry.key)}</td>
+					<td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : nothing}</td>
+					<td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, text(entry.value))}>✎</button>` : nothing}</td>
+				</tr>`,
+			)}</table>`;
+	}
 
-  summary(editable) {
-    const setValue = (key, old) =>
-      openDialog(`Summary value ${key || ""}`, (dialog) => html`<form @submit=${(e) => {
-          e.preventDefault();
-          const name = key || dialog.querySelector("[name=key]").value.trim();
-          if (name) this.edit({ summary: { [name]: typed(dialog.querySelector("[name=value]").value) } });
-          dialog.close();
-        }}>
-        ${key ? nothing : html`<p><label>key <input name="key" autofocus /></label></p>`}
-        <p><label>value <input name="value" .value=${old} /></label> <button>Save</button></p>
-        <p class="quiet">A number, true, false, JSON, or text. It counts as said by hand now; the history stays as it is.</p></form>`);
-    return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : nothing}</h2>
-      ${this.run.summary.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}
-      <table class="sheet summary">${this.run.summary.map(
-        (entry) => html`<tr>
-          <td class="key" title=${entry.key}>${entry.key}</td>
-          <td class=${typeof entry.value === "number" || /^(NaN|-?inf)$/.test(entry.value) ? "number strong" : "words strong"}>${this.value(entry.value, entry.key)}</td>
-          <td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : nothing}</td>
-          <td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, text(entry.value))}>✎</button>` : nothing}</td>
-        </tr>`,
-      )}</table>`;
-  }
+	value(value, key) {
+		if (value && typeof value === "object" && value._type === "numpy.ndarray") {
+			return html`<a href=${query("array", { id: this.id, key })}>array ${(value.shape ?? []).join("×")} (.npy)</a>`;
+		}
+		return text(value);
+	}
 
-  value(value, key) {
-    if (value && typeof value === "object" && value._type === "numpy.ndarray") {
-      return html`<a href=${query("array", { id: this.id, key })}>array ${(value.shape ?? []).join("×")} (.npy)</a>`;
-    }
-    return text(value);
-  }
+	pairs(title, pairs, kind) {
+		const shown = pairs.slice(0, 400);
+		return html`<h2>${title}</h2>
+			${pairs.length ? nothing : html`<p class="quiet">none</p>`}
+			<table class="sheet">${shown.map(([key, value]) => html`<tr>
+					<td class="key" title=${kind === "config" ? `config.${key}` : key}>${key}</td><td class="text">${text(value)}</td></tr>`)}</table>
+			${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : nothing}`;
+	}
 
-  pairs(title, pairs, kind) {
-    const shown = pairs.slice(0, 400);
-    return html`<h2>${title}</h2>
-      ${pairs.length ? nothing : html`<p class="quiet">none</p>`}
-      <table class="sheet">${shown.map(([key, value]) => html`<tr>
-          <td class="key" title=${kind === "config" ? `config.${key}` : key}>${key}</td><td class="text">${text(value)}</td></tr>`)}</table>
-      ${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : nothing}`;
-  }
+	metrics() {
+		const columns = Object.fromEntries(this.run.metrics.map((column) => [column.name, column.values]));
+		const names = columns.metric ?? [];
+		if (!names.length) return nothing;
+		const flags = this.quality ?? { metrics: [], flags: [] };
+		const at = (value, step) => (value === null || value === undefined ? "" : html`${format.number(value)} <span class="quiet">@ ${format.number(step)}</span>`);
+		return html`<h2>Metrics <span class="quiet">${format.count(this.run.n_metrics, "metric")}</span></h2>
+			<div class="scroll bare"><table class="sheet">
+				<thead><tr><th>metric</th><th class="number">last</th><th class="number">min @ step</th><th class="number">max @ step</th><th class="number">mean</th><th class="number">points</th><th>quality</th><th></th></tr></thead>
+				<tbody>${names.slice(0, 300).map((name, i) => html`<tr>
+					<td class="key" title=${name}>${name}</td>
+					<td class="number strong">${format.number(columns.last[i])}</td>
+					<td class="number">${at(columns.min[i], columns.argmin[i])}</td>
+					<td class="number">${at(columns.max[i], columns.argmax[i])}</td>
+					<td class="number">${format.number(columns.mean[i])}</td>
+					<td class="number">${format.number(columns.count[i])}</td>
+					<td>${judged(flags, name, columns.n_nan[i], columns.n_inf[i])}</td>
+					<td>${this.context.readOnly ? nothing : html`<button class="plain" title="how summaries of all runs show this metric" aria-label=${`define ${name}`} @click=${() => defineMetric(name, this.context)}>✎</button>`}</td>
+				</tr>`)}</tbody></table></div>`;
+	}
 
-  metrics() {
-    const columns = Object.fromEntries(this.run.metrics.map((column) => [column.name, column.values]));
-    const names = columns.metric ?? [];
-    if (!names.length) return nothing;
-    const flags = this.quality ?? { metrics: [], flags: [] };
-    const at = (value, step) => (value === null || value === undefined ? "" : html`${format.number(value)} <span class="quiet">@ ${format.number(step)}</span>`);
-    return html`<h2>Metrics <span class="quiet">${format.count(this.run.n_metrics, "metric")}</span></h2>
-      <div class="scroll bare"><table class="sheet">
-        <thead><tr><th>metric</th><th class="number">last</th><th class="number">min @ step</th><th class="number">max @ step</th><th class="number">mean</th><th class="number">points</th><th>quality</th><th></th></tr></thead>
-        <tbody>${names.slice(0, 300).map((name, i) => html`<tr>
-          <td class="key" title=${name}>${name}</td>
-          <td class="number strong">${format.number(columns.last[i])}</td>
-          <td class="number">${at(columns.min[i], columns.argmin[i])}</td>
-          <td class="number">${at(columns.max[i], columns.argmax[i])}</td>
-          <td class="number">${format.number(columns.mean[i])}</td>
-          <td class="number">${format.number(columns.count[i])}</td>
-          <td>${judged(flags, name, columns.n_nan[i], columns.n_inf[i])}</td>
-          <td>${this.context.readOnly ? nothing : html`<button class="plain" title="how summaries of all runs show this metric" aria-label=${`define ${name}`} @click=${() => defineMetric(name, this.context)}>✎</button>`}</td>
-        </tr>`)}</tbody></table></div>`;
-  }
+	files() {
+		if (!this.run.files.length) return nothing;
+		const of = (name, form) => query("file", { id: this.id, name, form });
+		const isPicture = (name) => /\.(png|jpe?g|gif|webp)$/i.test(name);
+		return html`<h2>Files</h2><ul class="plain">${this.run.files.slice(0, 300).map((name) => html`<li><a href=${of(name)} download>${name}</a></li>`)}</ul>
+			<div class="pictures">${this.run.files.filter(isPicture).slice(0, 12).map((name) => html`<img class="picture" loading="lazy" alt=${name} title=${name} src=${of(name, "image")} />`)}</div>`;
+	}
 
-  files() {
-    if (!this.run.files.length) return nothing;
-    const of = (name, form) => query("file", { id: this.id, name, form });
-    const isPicture = (name) => /\.(png|jpe?g|gif|webp)$/i.test(name);
-    return html`<h2>Files</h2><ul class="plain">${this.run.files.slice(0, 300).map((name) => html`<li><a href=${of(name)} download>${name}</a></li>`)}</ul>
-      <div class="pictures">${this.run.files.filter(isPicture).slice(0, 12).map((name) => html`<img class="picture" loading="lazy" alt=${name} title=${name} src=${of(name, "image")} />`)}</div>`;
-  }
+	edits() {
+		if (!this.run.edits.length) return nothing;
+		return html`<h2>Edits by hand</h2><table class="sheet">${this.run.edits.slice(0, 50).map((edit) => html`<tr>
+				<td class="quiet">${format.time(edit.time)}</td><td>${`host ${edit.host.slice(0, 8)}`}</td><td>${edit.op} ${edit.key}</td><td>${text(edit.value)}</td></tr>`)}</table>`;
+	}
 
-  edits() {
-    if (!this.run.edits.length) return nothing;
-    return html`<h2>Edits by hand</h2><table class="sheet">${this.run.edits.slice(0, 50).map((edit) => html`<tr>
-        <td class="quiet">${format.time(edit.time)}</td><td>${`host ${edit.host.slice(0, 8)}`}</td><td>${edit.op} ${edit.key}</td><td>${text(edit.value)}</td></tr>`)}</table>`;
-  }
+	diff() {
+		const that = state.params.get("diff");
+		return html`<h2>Compared with <a data-page href=${runAddress(that)}>${that}</a> <button class="link" @click=${() => set({ diff: null })}>close</button></h2>
+			${this.run.diff.length ? nothing : html`<p class="quiet">no value differs</p>`}
+			<table class="sheet"><thead><tr><th></th><th>this run</th><th>${that}</th><th class="number">difference</th></tr></thead>
+			<tbody>${this.run.diff.map((row) => html`<tr><td class="key">${row.kind}.${row.key}</td><td>${text(row.this)}</td><td>${text(row.that)}</td>
+				<td class="number quiet">${typeof row.this === "number" && typeof row.that === "number" ? format.signed(row.this - row.that) : ""}</td></tr>`)}</tbody></table>`;
+	}
 
-  diff() {
-    const that = state.params.get("diff");
-    return html`<h2>Compared with <a data-page href=${runAddress(that)}>${that}</a> <button class="link" @click=${() => set({ diff: null })}>close</button></h2>
-      ${this.run.diff.length ? nothing : html`<p class="quiet">no value differs</p>`}
-      <table class="sheet"><thead><tr><th></th><th>this run</th><th>${that}</th><th class="number">difference</th></tr></thead>
-      <tbody>${this.run.diff.map((row) => html`<tr><td class="key">${row.kind}.${row.key}</td><td>${text(row.this)}</td><td>${text(row.that)}</td>
-        <td class="number quiet">${typeof row.this === "number" && typeof row.that === "number" ? format.signed(row.this - row.that) : ""}</td></tr>`)}</tbody></table>`;
-  }
-
-  drawCharts() {
-    const names = (this.run.metrics.find((column) => column.name === "metric")?.values ?? []).slice(0, CARDS);
-    const wanted = [...names.map((metric) => ({ metric })), ...this.run.system.map((metric) => ({ metric, stream: "system", x: "relative" }))];
-    const key = JSON.stringify(wanted);
-    if (key !== this.chartKey) {
-      this.chartKey = key;
-      for (const chart of this.charts) chart.close();
-      this.cards.replaceChildren();
-      this.charts = wanted.map((one) => new Chart(this.cards, one));
-    }
-    const params = new URLSearchParams({ run: this.id, archived: "1" });
-    for (const chart of this.charts) chart.load(params, { live: true });
-  }
+	drawCharts() {
+		const names = (this.run.metrics.find((column) => column.name === "metric")?.values ?? []).slice(0, CARDS);
+		const wanted = [...names.map((metric) => ({ metric })), ...this.run.system.map((metric) => ({ metric, stream: "system", x: "relative", zoomName: "zoom.system" }))];
+		const key = JSON.stringify(wanted);
+		if (key !== this.chartKey) {
+			this.chartKey = key;
+			for (const chart of this.charts) chart.close();
+			this.cards.replaceChildren();
+			this.charts = wanted.map((one) => new Chart(this.cards, one));
+		}
+		const params = new URLSearchParams({ run: this.id, archived: "1" });
+		for (const chart of this.charts) chart.load(params);
+	}
 }
 
 function text(value) {
-  if (value === null || value === undefined) return "";
-  return typeof value === "number" ? format.number(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
+	if (value === null || value === undefined) return "";
+	return typeof value === "number" ? format.number(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 function typed(given) {
-  try {
-    return JSON.parse(given);
-  } catch {
-    return given;
-  }
+	try {
+		return JSON.parse(given);
+	} catch {
+		return given;
+	}
 }
 
 function judged(found, name, nan, inf) {
-  const flags = found.flags[found.metrics.indexOf(name)] ?? {};
-  const words = [];
-  if (flags.diverged_at !== null && flags.diverged_at !== undefined) words.push(html`<span class="bad">diverged at step ${flags.diverged_at}</span>`);
-  if (nan) words.push(html`<span class="bad">${nan} NaN</span>`);
-  if (inf) words.push(html`<span class="bad">${inf} infinite</span>`);
-  if (flags.stalled) words.push(html`<span>stalled (plateau at step ${flags.plateau_at})</span>`);
-  else if (flags.still_improving_at_end) words.push(html`<span class="good">still improving at the end</span>`);
-  if (flags.gap_steps) words.push(html`<span class="quiet">${flags.gap_steps} steps missing</span>`);
-  return words.map((word, i) => html`${i ? ", " : ""}${word}`);
+	const flags = found.flags[found.metrics.indexOf(name)] ?? {};
+	const words = [];
+	if (flags.diverged_at !== null && flags.diverged_at !== undefined) words.push(html`<span class="bad">diverged at step ${flags.diverged_at}</span>`);
+	if (nan) words.push(html`<span class="bad">${nan} NaN</span>`);
+	if (inf) words.push(html`<span class="bad">${inf} infinite</span>`);
+	if (flags.stalled) words.push(html`<span>stalled (plateau at step ${flags.plateau_at})</span>`);
+	else if (flags.still_improving_at_end) words.push(html`<span class="good">still improving at the end</span>`);
+	if (flags.gap_steps) words.push(html`<span class="quiet">${flags.gap_steps} steps missing</span>`);
+	return words.map((word, i) => html`${i ? ", " : ""}${word}`);
 }

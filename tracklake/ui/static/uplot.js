@@ -3,12 +3,12 @@
 let loading = null;
 
 export function uplot() {
-  loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/static/vendor/uPlot.iife.min.js";
-    script.addEventListener("load", () => resolve(globalThis.uPlot));
-    script.addEventListener("error", () => reject(new Error("the drawing library did not load")));
-    document.head.append(script);
-  });
-  return loading;
+	loading ??= new Promise((resolve, reject) => {
+		const script = document.createElement("script");
+		script.src = "/static/vendor/uPlot.iife.min.js";
+		script.addEventListener("load", () => resolve(globalThis.uPlot));
+		script.addEventListener("error", () => reject(new Error("the drawing library did not load")));
+		document.head.append(script);
+	});
+	return loading;
 }

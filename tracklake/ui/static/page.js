@@ -1,0 +1,80 @@
+// What pages share: a bar of choices, a line that tells, a place for what is shown; choices live in the address.
+
+import { html } from "./vendor/lit-html.js";
+import { set, state } from "./state.js";
+
+export class Page {
+	// host: the class of the place for what is shown; about: that of the line above it.
+	constructor(main, context, { label = "", about = "", host = "pad" } = {}) {
+		const part = (tag, className, attributes = {}) => {
+			const made = Object.assign(document.createElement(tag), { className });
+			for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+			main.append(made);
+			return made;
+		};
+		this.context = context;
+		if (label) this.bar = part("section", "toolbar", { "aria-label": label });
+		if (about) this.info = part("div", about, { role: "status" });
+		this.host = part("div", host);
+	}
+
+	close() {}
+
+	// The lake has changed.
+	changed() {
+		this.load();
+	}
+
+	// The address has changed.
+	update() {
+		this.draw();
+		this.load();
+	}
+}
+
+// A page whose answer is one question's: what is asked anew makes an older answer void.
+export class AnswerPage extends Page {
+	async load() {
+		if (!this.context.schema?.metrics.length) {
+			this.error = "no run has logged a metric yet";
+			return this.draw();
+		}
+		const params = this.params;
+		const text = (this.asked = params.toString());
+		const isOld = () => text !== this.asked;
+		this.waiting = true;
+		this.draw();
+		try {
+			const found = await this.answer(params);
+			if (isOld()) return;
+			this.found = found;
+			this.error = "";
+		} catch (error) {
+			if (isOld()) return;
+			this.error = error.message;
+			this.found = null;
+		}
+		this.waiting = false;
+		this.draw();
+		if (this.found) await this.more?.(params, isOld);
+	}
+}
+
+export const choice = (label, name, options, { preset = options[0], words = {} } = {}) =>
+	html`<label>${label} <select @change=${(e) => set({ [name]: e.target.value === preset ? null : e.target.value })}>${options.map((word) => html`<option value=${word} ?selected=${word === (state.params.get(name) ?? preset)}>${words[word] ?? word}</option>`)}</select></label>`;
+
+export const flag = (label, name) =>
+	html`<label><input type="checkbox" .checked=${state.params.has(name)} @change=${() => set({ [name]: !state.params.has(name) })} />${label}</label>`;
+
+export const filterChip = () => {
+	const where = state.params.get("where");
+	return where ? html`<button class="chip" title="take this filter away" @click=${() => set({ where: null })}>${where} ×</button>` : "";
+};
+
+// A range of numbers in the address: low..high.
+export function range(name) {
+	const parts = (state.params.get(name) ?? "").split("..").map(Number);
+	return parts.length === 2 && parts.every(Number.isFinite) ? parts : null;
+}
+
+export const written = ([low, high]) => `${low}..${high}`;
