@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.artifacts.manifest import Manifest
-from tracklake.errors import ArtifactError, UnknownNameError
+from tracklake.common.warnings import warn_set_aside
+from tracklake.errors import ArtifactError, LakeError, UnknownNameError
 from tracklake.schema import naming
 from tracklake.storage import checked_json
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
 
 FOLDER = "artifacts"
-_INDEX = f"{FOLDER}/names"
+INDEX = f"{FOLDER}/names"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NUMBER = re.compile(r"v(\d+)")
 
@@ -107,7 +108,7 @@ class Repository:
 
     def _list(self, draft: Manifest) -> None:
         """Note that there is an artifact of this name: a folder's folders cannot be listed on every storage."""
-        index = f"{_INDEX}/{naming.safe_name(f'{draft.project}/{draft.name}')}.json"
+        index = f"{INDEX}/{naming.safe_name(f'{draft.project}/{draft.name}')}.json"
         self.storage.put_if_absent(index, checked_json.dumps({"project": draft.project, "name": draft.name}))
 
     def find(self, text: str, *, project: str | None = None, type: str | None = None) -> Manifest:  # noqa: A002
@@ -152,7 +153,7 @@ class Repository:
         >>> Repository(example()._storage).numbers("p", "data")
         []
         """
-        files = self.storage.list(_folder(project, name), prefix="v", suffix=".json")
+        files = self.storage.list(folder_of(project, name), prefix="v", suffix=".json")
         return sorted(int(match[1]) for file in files if (match := _NUMBER.match(file.name)))
 
     def aliases(self, project: str, name: str) -> dict[str, int]:
@@ -164,8 +165,8 @@ class Repository:
         {'raw': 0}
         """
         moved: dict[str, int] = {}
-        for file in self.storage.list(_folder(project, name), prefix="alias.", suffix=".json"):
-            change = checked_json.read(self.storage, f"{_folder(project, name)}/{file.name}")
+        for file in self.storage.list(folder_of(project, name), prefix="alias.", suffix=".json"):
+            change = checked_json.read(self.storage, f"{folder_of(project, name)}/{file.name}")
             moved[change["alias"]] = change["version"]
         return {alias: version for alias, version in moved.items() if version >= 0}
 
@@ -178,7 +179,7 @@ class Repository:
         >>> repository.aliases("p", "data")
         {}
         """
-        folder = _folder(manifest.project, manifest.name)
+        folder = folder_of(manifest.project, manifest.name)
         if not remove and self.aliases(manifest.project, manifest.name).get(alias) == manifest.version:
             return
         change = checked_json.dumps({"alias": alias, "version": -1 if remove else manifest.version})
@@ -197,7 +198,7 @@ class Repository:
         """
         name = f"use.v{manifest.version:06d}.{naming.safe_name(run_id)}.json"
         content = checked_json.dumps({"run_id": run_id})
-        self.storage.put_if_absent(f"{_folder(manifest.project, manifest.name)}/{name}", content)
+        self.storage.put_if_absent(f"{folder_of(manifest.project, manifest.name)}/{name}", content)
 
     def users(self, manifest: Manifest) -> list[str]:
         """Return the ids of the runs that use this version.
@@ -206,7 +207,7 @@ class Repository:
         >>> repository.users(repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[]))
         []
         """
-        folder = _folder(manifest.project, manifest.name)
+        folder = folder_of(manifest.project, manifest.name)
         files = self.storage.list(folder, prefix=f"use.v{manifest.version:06d}.", suffix=".json")
         return [checked_json.read(self.storage, f"{folder}/{file.name}")["run_id"] for file in files]
 
@@ -218,17 +219,28 @@ class Repository:
         >>> repository.names()
         [('p', 'data')]
         """
-        files = self.storage.list(_INDEX, suffix=".json")
-        stored = [checked_json.read(self.storage, f"{_INDEX}/{file.name}") for file in files]
-        return sorted((content["project"], content["name"]) for content in stored)
+        files = self.storage.list(INDEX, suffix=".json")
+        names = []
+        for file in files:
+            try:
+                content = checked_json.read(self.storage, f"{INDEX}/{file.name}")
+                names.append((content["project"], content["name"]))
+            except (LakeError, KeyError):
+                warn_set_aside(f"the name of an artifact in {self.storage.describe(f'{INDEX}/{file.name}')}")
+        return sorted(names)
 
 
-def _folder(project: str, name: str) -> str:
+def folder_of(project: str, name: str) -> str:
+    """Return the folder of the versions of an artifact.
+
+    >>> folder_of("p", "data")[:12]
+    'artifacts/p-'
+    """
     return f"{FOLDER}/{naming.safe_name(project)}/{naming.safe_name(name)}"
 
 
 def _path(project: str, name: str, stem: str) -> str:
-    return f"{_folder(project, name)}/{stem}.json"
+    return f"{folder_of(project, name)}/{stem}.json"
 
 
 def _unknown(name: str, project: str, names: list[tuple[str, str]]) -> UnknownNameError:

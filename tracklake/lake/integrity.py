@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.artifacts import repository
 from tracklake.common.task_engine import LOCAL, run_tasks
 from tracklake.common.text import number_of
 from tracklake.compute import scans, states
-from tracklake.errors import TracklakeError
+from tracklake.errors import LakeError, TracklakeError
 from tracklake.lake import unreadable_statements
 from tracklake.schema.tables import POINTS, STATES
-from tracklake.storage import content_files, layout
+from tracklake.storage import checked_json, content_files, layout
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 from tracklake.storage.table import lost_commits, partitions, vacuum
 from tracklake.storage.table.catalog import Catalog
+from tracklake.storage.table.damaged_log import DamagedLog
 from tracklake.storage.table.verified_files import checksum
+from tracklake.sweeping import records
 
 if TYPE_CHECKING:
     from tracklake.common.task_engine import TaskEngine
@@ -83,10 +86,12 @@ def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report
         return report
     catalog = Catalog(storage)
     catalog.engine = engine
+    report.findings.extend(DamagedLog(storage).damage())
     try:
         version = catalog.log.read()
     except TracklakeError as error:
-        report.findings.append(str(error))
+        if str(error) not in report.findings:
+            report.findings.append(str(error))
     else:
         _check_partitions(catalog, version, full=full, report=report)
         journals = catalog.list_journals()
@@ -96,6 +101,7 @@ def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report
             for name in vacuum.orphans(storage, catalog)
         )
     _check_journals(catalog, report)
+    _check_documents(storage, report)
     if full:
         _check_binaries(storage, report)
     return report
@@ -222,6 +228,21 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
             lines = unreadable_statements.of_journal(records)
             report.findings.extend(unreadable_statements.findings((run_id, line) for line in lines))
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
+
+
+def _check_documents(storage: Storage, report: Report) -> None:
+    """Read what lies there as JSON: artifacts and sweeps."""
+    folders = [repository.INDEX, records.FOLDER]
+    folders += [f"{records.FOLDER}/{sweep_id}" for sweep_id in records.sweeps_of(storage)]
+    folders += [repository.folder_of(project, name) for project, name in repository.Repository(storage).names()]
+    names = [f"{folder}/{entry.name}" for folder in folders for entry in storage.list(folder, suffix=".json")]
+    for name in names:
+        try:
+            checked_json.read(storage, name)
+        except (LakeError, OSError) as error:
+            report.findings.append(str(error))
+    if names:
+        report.checked.append(f"the content of {number_of(len(names), 'file')} of artifacts and sweeps")
 
 
 def _check_binaries(storage: Storage, report: Report) -> None:

@@ -50,9 +50,14 @@ def loads(data: bytes | str) -> dict[str, Any]:
     content = json.loads(data)
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")  # noqa: TRY004 - as for other bytes that are none
-    stored = content.pop(KEY, None)
-    if stored is not None and stored != checksum(content):
-        raise LakeError("its checksum is that of other content")
+    if KEY in content:
+        stored = content.pop(KEY)
+        if stored != checksum(content):
+            raise LakeError("its checksum is that of other content")
+    elif content:
+        *names, last = content
+        if content[last] == checksum({name: content[name] for name in names}):
+            raise LakeError(f"its checksum is called {last!r}")
     return content
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tracklake.errors import LakeError
-from tracklake.storage.table import delta_actions
+from tracklake.storage.table import checkpoint, delta_actions
 from tracklake.storage.table.delta_actions import Commit
 from tracklake.storage.table.delta_log import COMMIT, DeltaLog, Version, after, last_number, name_of
 
@@ -34,6 +34,26 @@ class DamagedLog(DeltaLog):
                 commit = self._read_commit(number)
                 if commit is not None:
                     yield number, commit
+
+    def damage(self) -> list[str]:
+        """Return what is wrong with the files of the log, those included that a checkpoint makes unnecessary.
+
+        >>> DamagedLog(example()._storage).damage()
+        []
+        """
+        names = self._names()
+        findings = []
+        for number in sorted(int(name[:20]) for name in names if COMMIT.fullmatch(name)):
+            try:
+                self._read_commit(number)
+            except LakeError as error:
+                findings.append(str(error))
+        for number in checkpoint.numbers(names):
+            try:
+                checkpoint.read(self.storage, number)
+            except LakeError as error:
+                findings.append(str(error))
+        return findings
 
     def gaps(self) -> dict[int, bytes | None]:
         """Return the numbers of commits that are missing or damaged, with the bytes of those that are there.

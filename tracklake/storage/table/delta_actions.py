@@ -102,11 +102,13 @@ def commit_lines(actions: Sequence[dict[str, Any]]) -> bytes:
     return lines([{"commitInfo": {**info, "tracklake": own}}, *actions[1:]])
 
 
-def _check_sum(actions: Sequence[dict[str, Any]]) -> None:
+def _check_sum(actions: Sequence[dict[str, Any]], data: bytes) -> None:
     """Raise LakeError where a commit has a checksum, and it is that of other actions."""
     for action in actions:
         own = action.get("commitInfo", {}).get("tracklake")
-        if isinstance(own, dict) and checked_json.KEY in own:
+        if isinstance(own, dict) and own.keys() - {"commit"}:
+            if checked_json.KEY not in own or len(own) > 2 or not data.endswith(b"\n"):  # noqa: PLR2004 - id, checksum
+                raise LakeError("its checksum is damaged")
             bare = {key: value for key, value in own.items() if key != checked_json.KEY}
             restored = {"commitInfo": {**action["commitInfo"], "tracklake": bare}}
             if checked_json.checksum([restored, *actions[1:]]) != own[checked_json.KEY]:
@@ -219,7 +221,7 @@ def parse(data: bytes) -> Commit:
     actions = [action for line in file_lines for action in line.items()]
     if not actions:
         raise ValueError("it is empty")
-    _check_sum(file_lines)
+    _check_sum(file_lines, data)
     for kind, action in actions:
         if kind == "protocol":
             check_protocol(action)

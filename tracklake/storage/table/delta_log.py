@@ -95,7 +95,7 @@ class DeltaLog:
             newer.append(commit)
         version = after(version, newer)
         self._check_gap(version, last)
-        if version.number < 0 and since is None:
+        if version.number < 0 and since is None and at is None:
             self._check_lost()
         if at is not None and at != version.number:
             raise LakeError(
