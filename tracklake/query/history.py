@@ -235,6 +235,9 @@ class SeriesTable:
         if self.snapshot.n_stored <= limit:
             return
         stored = [name for name in names if name not in PSEUDO]
+        most = self.snapshot.most_points(stored, runs=ids)
+        if most is not None and most <= limit:
+            return
         count = int(self.snapshot.states(stored, columns=[counted], runs=ids)[counted].sum())
         if count > limit:
             raise _too_large(count, limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -18,7 +20,7 @@ from tracklake.storage.table.statement_log import PartitionLog, SealedStatements
 from tracklake.storage.table.verified_files import SIBLINGS, verified_all
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Entry, Storage
@@ -85,6 +87,7 @@ class Catalog:
         self._records: dict[str, PartitionRecords] = {}
         self._files: pl.DataFrame | None = None
         self._metrics: dict[str, frozenset[str]] = {}
+        self._runs: dict[str, PartitionRuns] = {}
         self._spent: dict[str, JournalFile] = {}
         """Journals that are sealed to their end: they change no more."""
 
@@ -181,6 +184,21 @@ class Catalog:
         self._metrics = {name: names for name, names in (self._metrics | read).items() if name in current}
         return {metric for name in version.partitions for metric in self._metrics[name]}
 
+    @property
+    def partition_runs(self) -> list[PartitionRuns]:
+        """The runs of each partition, in order of their first run; partitions without any are left out.
+
+        >>> lake = example()
+        >>> catalog = Catalog(lake._storage)
+        >>> _ = lake.refresh(), catalog.refresh()
+        >>> [(runs.first, runs.last) for runs in catalog.partition_runs]
+        [('fast', 'slow')]
+        """
+        ids = {name: r.files["run_id"] for name, r in self._records.items() if r.files.height}
+        known = self._runs
+        self._runs = {n: known[n] if n in known else PartitionRuns(n, i[0], i[-1], i) for n, i in ids.items()}
+        return sorted(self._runs.values(), key=lambda runs: (runs.first, runs.last))
+
     def copy(self) -> Catalog:
         """Return a catalog that knows what this one knows, and goes its own way from here.
 
@@ -264,7 +282,8 @@ class Catalog:
         return read
 
 
-class PartitionRuns(NamedTuple):
+@dataclass(frozen=True)
+class PartitionRuns:
     """The runs that a partition holds records of."""
 
     partition: str
@@ -273,25 +292,18 @@ class PartitionRuns(NamedTuple):
     ids: pl.Series
     """Sorted, with repeats."""
 
-    def those_of(self, run_ids: Collection[str]) -> list[str]:
-        """Return those of some runs that it has, sorted.
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+    def those_of(self, run_ids: Iterable[str]) -> list[str]:
+        """Return those of some runs that it has, in their order.
 
         >>> PartitionRuns("p1", "a", "c", pl.Series(["a", "a", "c"])).those_of(["c", "b"])
         ['c']
         """
-        wanted = pl.Series(sorted(run_ids), dtype=pl.String)
-        return wanted.filter(_are_in(self.ids, wanted)).to_list()
-
-
-def runs_by_partition(records: Mapping[str, PartitionRecords]) -> list[PartitionRuns]:
-    """Return the runs of each partition, in order of their first run; those without any are left out.
-
-    >>> files = pl.DataFrame({"run_id": ["a"]})
-    >>> runs_by_partition({"7f3a": PartitionRecords(files, pl.DataFrame())})[0][:3]
-    ('7f3a', 'a', 'a')
-    """
-    ids = ((name, r.files["run_id"]) for name, r in records.items() if r.files.height)
-    return sorted((PartitionRuns(name, runs[0], runs[-1], runs) for name, runs in ids), key=lambda h: (h.first, h.last))
+        near = [run_id for run_id in run_ids if self.first <= run_id <= self.last]
+        return [run_id for run_id in near if run_id in self._members] if near else near
 
 
 def partitions_with_runs(partitions: Sequence[PartitionRuns], run_ids: Collection[str] | None) -> list[PartitionRuns]:
@@ -306,12 +318,4 @@ def partitions_with_runs(partitions: Sequence[PartitionRuns], run_ids: Collectio
     """
     if run_ids is None or len(run_ids) > MANY_RUNS:
         return list(partitions)
-    least, most = min(run_ids, default=""), max(run_ids, default="")
-    near = [h for h in partitions if h.first <= most and least <= h.last]
-    wanted = pl.Series(sorted(run_ids), dtype=pl.String)
-    return [h for h in near if _are_in(h.ids, wanted).any()]
-
-
-def _are_in(ids: pl.Series, wanted: pl.Series) -> pl.Series:
-    """Tell which of those wanted are among sorted ids; by a search, as there may be very many."""
-    return ids.search_sorted(wanted, side="left") != ids.search_sorted(wanted, side="right")
+    return [h for h in partitions if h.those_of(run_ids)]

@@ -17,7 +17,7 @@ from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
 from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks
-from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs, runs_by_partition
+from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.statement_log import PartitionLog
 from tracklake.storage.table.verified_files import verified_all
@@ -56,7 +56,7 @@ class Snapshot(SnapshotView):
         self.engine = catalog.engine
         self._storage = catalog.storage
         self._catalog = catalog
-        self._partition_runs = runs_by_partition(catalog.records_by_partition)
+        self._partition_runs = catalog.partition_runs
         self._live_files = [item.file for item in live]
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
         self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}

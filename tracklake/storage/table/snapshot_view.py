@@ -64,6 +64,7 @@ class SnapshotView(ABC):
         self.statements = statements
         self._unresolved: dict[str, pl.DataFrame] = {}
         self._all_numbers: dict[str, bool] = {}
+        self._n_raw: dict[str, pl.DataFrame] = {}
 
     @property
     def logged(self) -> SnapshotView:
@@ -285,6 +286,19 @@ class SnapshotView(ABC):
         """
         return self._look_at(metrics, runs) and all(self._all_numbers[metric] for metric in metrics)
 
+    def most_points(self, metrics: Collection[str], *, runs: Collection[str] | None) -> int | None:
+        """Return how many points of these metrics there are, those that do not count included; None if not known.
+
+        >>> example()._view.snapshot.most_points(["loss", "acc"], runs=["fast"])
+        6
+        """
+        if not self._look_at(metrics, runs):
+            return None
+        counts = [self._n_raw[metric] for metric in metrics]
+        if runs is not None:
+            counts = [frame.filter(pl.col("run_id").is_in(list(runs))) for frame in counts]
+        return sum(int(frame["n_raw"].sum()) for frame in counts)
+
     def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
         """Learn from the states of these metrics, once, what `needs_resolution` and `are_numbers` tell.
 
@@ -296,9 +310,11 @@ class SnapshotView(ABC):
         if missing:
             pieces = self.pieces(missing, _COUNTED, None)
             unresolved = self._unresolved_series(pieces)
+            counts = pieces.select("run_id", "metric", "n_raw")
             no_number = (pl.col("n_points") != pl.sum_horizontal(_NUMBERS)) | (pl.col("n_bool") > 0)
             other = set(pieces.filter(no_number)["metric"]).union(PSEUDO)
             self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
+            self._n_raw |= {metric: counts.filter(pl.col("metric") == metric) for metric in missing}
             self._all_numbers |= {metric: metric not in other for metric in missing}
         return True
 
