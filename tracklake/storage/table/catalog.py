@@ -88,6 +88,7 @@ class Catalog:
         self._files: pl.DataFrame | None = None
         self._metrics: dict[str, frozenset[str]] = {}
         self._runs: dict[str, PartitionRuns] = {}
+        self._log: PartitionLog | None = None
         self._spent: dict[str, JournalFile] = {}
         """Journals that are sealed to their end: they change no more."""
 
@@ -153,7 +154,10 @@ class Catalog:
         """
         sealed = [records.statements for records in self._records.values()]
         large = [part for part in sealed if isinstance(part, SealedStatements)]
-        return PartitionLog(large, [*(part for part in sealed if isinstance(part, pl.DataFrame)), *live])
+        frames = [*(part for part in sealed if isinstance(part, pl.DataFrame)), *live]
+        if self._log is None or not self._log.consists_of(large, frames):
+            self._log = PartitionLog(large, frames)
+        return self._log
 
     @property
     def records_by_partition(self) -> dict[str, PartitionRecords]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from tracklake.common.warnings import warn_once
-from tracklake.compute import points, states
+from tracklake.compute import points, sorted_groups, states
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.storage import layout
 from tracklake.storage.journal import statements
@@ -16,10 +19,13 @@ from tracklake.storage.journal.statements import JournalSlice, SessionRecords
 from tracklake.storage.table import partitions, sealing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tracklake.storage.journal.reader import Fault
     from tracklake.storage.table.catalog import Catalog, JournalFile, Watermark
+
+POINTS_AT_ONCE = 200_000
+"""Of many journals that are read together: more points than fit into the caches of a processor are slower each."""
 
 
 class LiveJournal:
@@ -33,23 +39,14 @@ class LiveJournal:
         self.records: list[SessionRecords] = []
         self.revision: tuple[int, int] = (watermark.through, 0)
         """Another one whenever something was read."""
+        self.run_ids: frozenset[str] = frozenset()
+        """The run that it speaks of; none before its first statement was read."""
         self._catalog = catalog
         self._header: dict[str, Any] = {}
         self._until = until
         self._reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{file.entry.name}"))
         if watermark.through:
             self._reader.read(through=watermark.through)
-
-    @property
-    def run_ids(self) -> frozenset[str]:
-        """The run that it speaks of; none before its first statement was read.
-
-        >>> from tracklake.storage.table.catalog import Catalog, Watermark
-        >>> catalog = Catalog(example()._storage)
-        >>> LiveJournal(catalog, catalog.list_journals()[0], Watermark()).run_ids
-        frozenset()
-        """
-        return frozenset(run_id for records in self.records for run_id in records.files["run_id"])
 
     def read(self) -> JournalSlice | None:
         """Read what was appended; None if nothing was. FileNotFoundError: the file is gone.
@@ -106,6 +103,7 @@ class LiveJournal:
             before = self.records[0].statements
             records = SessionRecords(records.files, pl.concat([before, appended]) if appended.height else before)
         self.records = [records]
+        self.run_ids = self.run_ids or frozenset(records.files["run_id"])
 
     def _add_points(self, delta: JournalDelta) -> None:
         """Merge new points with the frames before that are no larger: few frames, and each point is moved seldom."""
@@ -128,8 +126,8 @@ class JournalDelta(NamedTuple):
     """Made here where there are many files, which costs as little as one; else they may not be needed."""
 
 
-def deltas(slices: Sequence[JournalSlice]) -> Iterator[JournalDelta]:
-    """Yield what each slice holds, each of another session; of many at the price of few calls into polars.
+def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
+    """Yield what each slice holds; of many at the price of few calls into polars, in threads while others are read.
 
     >>> from tracklake.storage.table.catalog import Catalog, Watermark
     >>> catalog = Catalog(example()._storage)
@@ -137,15 +135,51 @@ def deltas(slices: Sequence[JournalSlice]) -> Iterator[JournalDelta]:
     >>> [delta.points["run_id"].unique().item() for delta in deltas(slices)]
     ['fast', 'slow']
     """
+    groups = _groups(slices)
+    begun = list(itertools.islice(groups, 2))
+    if len(begun) > 1:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for several in pool.map(_deltas_of, itertools.chain(begun, groups)):
+                yield from several
+    elif begun and len(begun[0]) > 1:
+        yield from _deltas_of(begun[0])
+    elif begun:
+        yield JournalDelta(statements.of_slices(begun[0]), sealing.points_of(begun[0]), None)
+
+
+def _groups(slices: Iterable[JournalSlice]) -> Iterator[list[JournalSlice]]:
+    """Put slices of different sessions together until they have as many points as are fast to count at once."""
+    group: dict[int, JournalSlice] = {}
+    n_points = 0
+    for journal_slice in slices:
+        if journal_slice.header["session"] in group or n_points >= POINTS_AT_ONCE:
+            yield list(group.values())
+            group, n_points = {}, 0
+        group[journal_slice.header["session"]] = journal_slice
+        n_points += sum(block.values.size for block in journal_slice.records.blocks)
+    if group:
+        yield list(group.values())
+
+
+def _deltas_of(slices: Sequence[JournalSlice]) -> list[JournalDelta]:
     records, decoded = statements.of_slices(slices), sealing.points_of(slices)
-    if len(slices) == 1:
-        yield JournalDelta(records, decoded, None)
-        return
     frames = (*records, decoded, states.of_rows(decoded, sessions=partitions.session_starts(records)))
-    by_session = [{part["session"][0]: part for part in frame.partition_by("session")} for frame in frames]
+    by_session = [_by_session(frame) for frame in frames]
+    deltas_of = []
     for journal_slice in slices:
         session = journal_slice.header["session"]
         files, lines, own_points, own_states = (
             parts.get(session, frame.clear()) for parts, frame in zip(by_session, frames, strict=True)
         )
-        yield JournalDelta(SessionRecords(files, lines), own_points, own_states)
+        deltas_of.append(JournalDelta(SessionRecords(files, lines), own_points, own_states))
+    return deltas_of
+
+
+def _by_session(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
+    """Cut a frame by session; without a copy where the rows of each stand together, as sorted points do."""
+    starts = sorted_groups.group_starts(frame, by=["session"])
+    heads, places = frame["session"].filter(starts).to_list(), starts.arg_true().to_list()
+    if len(set(heads)) < len(heads):
+        return {part["session"][0]: part for part in frame.partition_by("session")}
+    stops = [*places[1:], frame.height]
+    return {session: frame[start:stop] for session, start, stop in zip(heads, places, stops, strict=False)}

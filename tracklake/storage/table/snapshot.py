@@ -44,7 +44,7 @@ class Snapshot(SnapshotView):
 
     def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
         records = [s for item in live for s in item.records]
-        files = pl.concat([catalog.files, *(s.files for s in records)])
+        files = pl.concat([catalog.files, *_few([s.files for s in records])])
         log: StatementLog = catalog.statements([s.statements for s in records])
         self.deleted = deleted_runs.deleted_runs(log)
         if self.deleted:
@@ -60,7 +60,7 @@ class Snapshot(SnapshotView):
         self._live_files = [item.file for item in live]
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
         self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}
-        self._live_points = _few([frame for item in live for frame in item.points])
+        self._points_of_live = [frame for item in live for frame in item.points]
         self._live_states = _few([frame for item in live for frame in item.states])
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
@@ -115,7 +115,7 @@ class Snapshot(SnapshotView):
             _stored_projects=files["project"],
             _storage=self._storage,
             _partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
-            _live_points=[frame.filter(is_one) for frame in self._live_points],
+            _points_of_live=[frame.filter(is_one) for frame in self._live_points],
             _live_states=[frame.filter(is_one) for frame in self._live_states],
         )
         return part
@@ -128,7 +128,11 @@ class Snapshot(SnapshotView):
         12
         """
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
-        return sealed + sum(frame.height for frame in self._live_points)
+        return sealed + sum(frame.height for frame in self._points_of_live)
+
+    @cached_property
+    def _live_points(self) -> list[pl.DataFrame]:
+        return _few(self._points_of_live)
 
     @property
     def alive(self) -> pl.DataFrame:

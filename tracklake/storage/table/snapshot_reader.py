@@ -12,7 +12,7 @@ from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Storage
@@ -78,29 +78,34 @@ class SnapshotReader:
 
     def _read_live(self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
         """Read on in every journal that is not sealed to its end; tell whether one was gone."""
-        is_gone = False
         live: dict[tuple[int, int], LiveJournal] = {}
-        appended: dict[int, list[tuple[LiveJournal, JournalSlice]]] = {}
+        grown: list[LiveJournal] = []
+        unsealed = [file for file in files if not watermarks.get(file.key, Watermark()).complete]
+        for i, delta in enumerate(deltas(self._slices(unsealed, watermarks, live, grown))):
+            grown[i].apply(delta)
+        self._changed |= bool(grown) or live.keys() != self._live.keys()
+        self._live = live
+        return len(live) < len(unsealed)
+
+    def _slices(
+        self,
+        files: Sequence[JournalFile],
+        watermarks: dict[tuple[int, int], Watermark],
+        live: dict[tuple[int, int], LiveJournal],
+        grown: list[LiveJournal],
+    ) -> Iterator[JournalSlice]:
+        """Yield what was appended to journals; add those that are there to `live`, and those that grew to `grown`."""
         for file in files:
-            watermark = watermarks.get(file.key, Watermark())
-            if watermark.complete:
-                continue
             try:
-                journal, is_grown = self._live_journal(file, watermark)
+                journal, is_grown = self._live_journal(file, watermarks.get(file.key, Watermark()))
                 journal_slice = journal.read() if is_grown else None
             except FileNotFoundError:
-                is_gone = True
                 continue
             journal.file = file
-            if journal_slice is not None:
-                appended.setdefault(file.name.n, []).append((journal, journal_slice))
             live[file.key] = journal
-        for pairs in appended.values():  # a session has one file of each number
-            for (journal, _), delta in zip(pairs, deltas([s for _, s in pairs]), strict=True):
-                journal.apply(delta)
-        self._changed |= bool(appended) or live.keys() != self._live.keys()
-        self._live = live
-        return is_gone
+            if journal_slice is not None:
+                grown.append(journal)
+                yield journal_slice
 
     def _live_journal(self, file: JournalFile, watermark: Watermark) -> tuple[LiveJournal, bool]:
         """Return the reader of a journal beyond its watermark, and whether there is anything to read."""

@@ -26,6 +26,7 @@ _NAME = ["op", "key"]
 _FEW_RUNS = 1000
 _EQUALITIES = 64
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
+_EMPTY_IN_PLACE = pl.DataFrame(schema={"place": pl.UInt32, **STATEMENTS})
 
 
 class SealedStatements:
@@ -191,9 +192,27 @@ class PartitionLog(StatementLog):
         self._parts = parts
         self._frames = frames
 
+    def consists_of(self, parts: Sequence[SealedStatements], frames: Sequence[pl.DataFrame]) -> bool:
+        """Tell whether it is made of just these.
+
+        >>> PartitionLog([]).consists_of([], []), PartitionLog([]).consists_of([], [pl.DataFrame()])
+        (True, False)
+        """
+        pairs = ((self._parts, parts), (self._frames, frames))
+        return all(len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True)) for a, b in pairs)
+
     @cached_property
-    def _in_memory(self) -> pl.DataFrame:
-        return pl.concat([_EMPTY, *self._frames])
+    def _in_memory(self) -> dict[str, pl.DataFrame]:
+        """What is in memory, by kind, each with its place among all."""
+        lines = pl.concat([_EMPTY, *self._frames], rechunk=True).with_row_index("place")
+        return {str(part["op"][0]): part for part in lines.partition_by("op")}
+
+    def _of_memory(self, kinds: Sequence[StatementKind], keys: Collection[str] | None) -> pl.DataFrame:
+        parts = [self._in_memory[kind] for kind in kinds if kind in self._in_memory]
+        if keys is not None:
+            parts = [part.filter(pl.col("key").is_in(keys)) for part in parts]
+        lines = parts[0] if len(parts) == 1 else pl.concat([_EMPTY_IN_PLACE, *parts]).sort("place")
+        return lines.drop("place")
 
     def of(
         self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
@@ -206,9 +225,7 @@ class PartitionLog(StatementLog):
         kinds = kinds or tuple(StatementKind)
         frames = [_EMPTY, *self._sealed(kinds, keys, runs)]
         if self._frames:
-            lines = self._in_memory
-            lines = lines.filter(pl.col("op").is_in(kinds) if len(kinds) > 1 else pl.col("op") == kinds[0])
-            frames.append(lines if keys is None else lines.filter(pl.col("key").is_in(keys)))
+            frames.append(self._of_memory(kinds, keys))
         chosen = pl.concat(frames)
         return chosen if runs is None else chosen.filter(pl.col("run_id").is_in(list(runs)))
 
@@ -220,8 +237,8 @@ class PartitionLog(StatementLog):
         """
         load_names(self._parts)
         keys = {key for part in self._parts for kind, key in part.names if kind in kinds}
-        if self._frames:
-            keys.update(self._in_memory.filter(pl.col("op").is_in(kinds))["key"].unique())
+        for kind in kinds if self._frames else ():
+            keys.update(self._in_memory[kind]["key"].unique() if kind in self._in_memory else ())
         return sorted(keys)
 
     def _sealed(
