@@ -51,7 +51,7 @@ def test_a_column_has_the_type_that_it_has_over_all_runs(mixed: tl.Lake):
 
 
 def test_summaries_of_runs_without_a_derived_value(mixed: tl.Lake):
-    """What cannot be computed of a run is absent from its summary, and the rest is there."""
+    """What cannot be answered of a run is absent from its summary, and the rest is there."""
     assert "perk" not in mixed.run("b").summary
     assert mixed.run("b").summary["loss"] == 1.0
     assert tl.Api(mixed.dir).run("e").summary.get("cost") is None
@@ -64,10 +64,10 @@ def test_a_derivation_that_became_void(tmp_path: Path):
     lake.derive("perk", '"loss" * "config.k"')
     lake.derive("cost", COST)
     say(tmp_path, "a", "x")
-    with pytest.warns(UserWarning, match=r"'cost' is derived, but has no values: .* cannot be computed") as heard:
+    with pytest.warns(UserWarning, match=r"'cost' is derived, but has no values: .* cannot be answered") as heard:
         assert lake.runs(columns=["summary.cost"])["summary.cost"].to_list() == [None]
     assert [warning.filename for warning in heard] == [__file__]
-    with pytest.warns(UserWarning, match=r"'perk' is derived, but has no values: .* cannot be computed"):
+    with pytest.warns(UserWarning, match=r"'perk' is derived, but has no values: .* cannot be answered"):
         assert lake.history("perk").is_empty()
         assert [key for key in lake.run("a").summary if not key.startswith("_")] == ["loss"]
         assert lake.sql("SELECT count(*) FROM summaries WHERE metric = 'loss' AND stat = 'max'").item() == 1
@@ -89,8 +89,8 @@ def test_a_derivation_of_a_key_that_is_gone(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "expression", "message"),
     [
-        ("x", '"config.k" * 2', "cannot be computed"),
-        ("x", 'CAST("config.k" AS DOUBLE)', "cannot be computed"),
+        ("x", '"config.k" * 2', "cannot be answered"),
+        ("x", 'CAST("config.k" AS DOUBLE)', "cannot be answered"),
         ("x", '"tags"', "gives List(String); a value of a run is a number, truth, text or date"),
         ("loss.max", '"runtime" * 2', "'loss.max' is a statistic of 'loss'"),
         ("loss.max", '"loss" * 2', "'loss.max' is a statistic of 'loss'"),

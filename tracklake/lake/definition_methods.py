@@ -83,10 +83,11 @@ class DefinitionMethods(LakeBase):
     ) -> None:
         """Say a metric that follows from others; it can be asked for wherever a metric can, of runs of any age.
 
-        `expression` is SQL over names in double quotes. Over metrics it has a value at each step at which all of them
-        have a number ("val/loss" - "train/loss"), and columns of the runs may stand in it ("tokens" / "config.params");
-        over such columns alone ("summary.val/acc.max" / "config.params") it is one value a run, "summary.<name>". A
-        column has the type that it has over all runs: of a mix the numbers count. Where a run says something under the
+        `expression` is SQL as in `lake.sql` and `where=`, names with a slash in double quotes. Over metrics it has a
+        value at each step at which all of them have a number ("val/loss" - "train/loss"), and columns of the runs may
+        stand in it (tokens / config.params); over such columns alone (val.acc.max / config.params) it is one value a
+        run, "summary.<name>". A name means the metric, else the column of the runs. A column has the type that it has
+        over all runs. Where a run says something under the
         name itself, that holds. Only in `project`, if one is given; None takes it back. Nothing is stored but the
         expression: if later it cannot be computed any more, it has no values, and a warning says why. It is in the
         summary of `Lake.run(id)`, not in that of the `Run` that is being written, which tells what it logged itself.
@@ -123,7 +124,7 @@ class DefinitionMethods(LakeBase):
             if (text := getattr(derivation, name)) is not None:
                 arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
         project = self._project if project is None else run_fields.check_project(project)
-        derivation_checks.check(derivation, project=project, table=self._view.runs)
+        derivation = derivation_checks.checked(derivation, project=project, table=self._view.runs)
         change = (op, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
 

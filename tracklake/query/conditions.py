@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tracklake.query.column_names import ColumnNames
     from tracklake.query.run_filter import Where
     from tracklake.query.sandbox.sql_text import SqlText
+    from tracklake.query.text_columns import Names
 
     Build = Callable[[Sequence[str]], pl.DataFrame]
     """Gives the columns of these names for the runs in question."""
@@ -33,7 +34,7 @@ QUOTES = (
     """names stand in double quotes and texts in single ones: "summary.val/loss.min" < 0.1 AND state = 'finished'"""
 )
 _ROW = "row of the run"
-_MANY = "it looks at many runs at once; ask lake.sql"
+_MANY = "it looks at many rows at once; ask lake.sql"
 _AS_LOGGED = " (as logged)"
 _ASKS_FOR_NAN = ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
 _ASKS_FOR_NULL = ("IsNull", "IsNotNull")
@@ -84,22 +85,33 @@ def order(text: str, *, names: ColumnNames, build: Build) -> pl.Series:
     return _of_text(text, label=f"order_by={text!r}", names=names, build=build, is_condition=False)
 
 
+def computed(text: str, *, label: str, names: Names, build: Build) -> pl.Series:
+    """Return the value of an expression in SQL for each row that `build` gives; `label` is what errors call it.
+
+    Of a column of mixed kinds it reads the numbers.
+
+    >>> table = example()._view.runs
+    >>> computed("lr * 2", label="x", names=table.names, build=lambda names: table.select(wanted=names)).to_list()
+    [0.02, 0.2]
+    """
+    return _of_text(text, label=label, names=names, build=build, is_condition=False, numbers_of_mixed=True)
+
+
 # Texts
 
 
-def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_condition: bool) -> pl.Series:
+def _of_text(
+    text: str, *, label: str, names: Names, build: Build, is_condition: bool, numbers_of_mixed: bool = False
+) -> pl.Series:
     engine = sandbox()
+    sql = parsed(text, label)
+    if is_condition and "'" in text and not sql.columns:  # plain constants, such as true, are what programs write
+        raise QueryError(f"{label} names no column; {QUOTES}")
+    columns = TextColumns(sql, names, label=f"In {label}, {QUOTES}", numbers_of_mixed=numbers_of_mixed)
+    frame = columns.frame(build(["run_id", *columns.wanted]))
+    value = without_frame(rewriting.applied(sql.text, columns.edits(frame)))
     cursor = engine.cursor()
     try:
-        parsed = _parsed(text, label, execute=lambda q, p: cursor.execute(q, p).fetchall())
-        if (
-            is_condition and "'" in text and not parsed.columns
-        ):  # plain constants, such as true, are what programs write
-            raise QueryError(f"{label} names no column; {QUOTES}")
-        columns = TextColumns(parsed, names, label=f"In {label}, {QUOTES}")
-        frame = columns.frame(build(["run_id", *columns.wanted]))
-        edited = rewriting.applied(parsed.text, columns.edits(frame))
-        value = edited.removeprefix(parser.CONDITION).removesuffix("\n)")
         cursor.register("runs_in_question", _Registered(frame.with_row_index(_ROW)))
         select = f'SELECT ({value}\n) AS value FROM runs_in_question ORDER BY "{_ROW}"'  # noqa: S608 - one expression
         values = _run(engine, cursor, select, label, columns, frame)
@@ -112,13 +124,31 @@ def _of_text(text: str, *, label: str, names: ColumnNames, build: Build, is_cond
     return values
 
 
-def _parsed(text: str, label: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> SqlText:
+def parsed(text: str, label: str) -> SqlText:
+    """Return what a condition or an expression names; QueryError, which calls it `label`, if it is none.
+
+    >>> parsed("lr < 1", "where='lr < 1'").columns[0].parts
+    ('lr',)
+    """
+    engine = sandbox()
+    cursor = engine.cursor()
     try:
-        return parser.parse_condition(text, execute=execute)
+        return parser.parse_condition(text, execute=lambda q, p: cursor.execute(q, p).fetchall())
     except QueryError as error:
         reason = str(error).partition("\nLINE")[0]
         what = "condition" if label.startswith("where") else "expression"
         raise QueryError(f"{label} is no {what} in SQL: {reason}; {QUOTES}") from None
+    finally:
+        engine.release(cursor)
+
+
+def without_frame(text: str) -> str:
+    """Return an expression without what stands around it where it is parsed.
+
+    >>> without_frame(parsed("lr < 1", "").text)
+    'lr < 1'
+    """
+    return text.removeprefix(parser.CONDITION).removesuffix("\n)")
 
 
 def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextColumns, frame: pl.DataFrame) -> pl.Series:

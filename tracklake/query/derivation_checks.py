@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.query.derivations import Derivation, Derivations, Scope, is_column
+from tracklake.query.derivations import Derivation, Derivations, Scope, is_column, resolved
 from tracklake.query.derived_snapshot import applied, inputs_of
 from tracklake.schema import naming, statistics
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from tracklake.query.run_table import RunTable
 
 
-def check(derivation: Derivation, *, project: str | None, table: RunTable) -> None:
-    """Raise DefinitionError or UnknownNameError, which names the nearest, for a derivation that cannot be.
+def checked(derivation: Derivation, *, project: str | None, table: RunTable) -> Derivation:
+    """Return a derivation with the full names of its inputs; DefinitionError or UnknownNameError if it cannot be.
 
     Its inputs must be there, it must not need itself, and its name must not be that of a metric which runs log.
 
-    >>> check(Derivation("gap", "acc - los"), project=None, table=example()._view.runs)
+    >>> checked(Derivation("gap", "acc - los"), project=None, table=example()._view.runs)
     Traceback (most recent call last):
     tracklake.errors.UnknownNameError: unknown metric 'los'...
     """
@@ -31,9 +32,12 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
     before = Derivations.of(snapshot)
     if derivation.expression is None and not derivation.others:
         _check_taking_back(name, project, before)
-        return
+        return derivation
     if not name or name.startswith("_") or is_column(name):
         raise DefinitionError(f"{name!r} cannot be the name of a derived metric; give one like that of a metric: 'gap'")
+    if derivation.expression is not None:
+        metrics = {*snapshot.metrics, *PSEUDO, name}
+        derivation = replace(derivation, expression=resolved(derivation.expression, metrics=metrics, names=table.names))
     usable = before.usable()
     for other in usable.get(name, {}).values():
         if not other.is_like(derivation):
@@ -45,12 +49,13 @@ def check(derivation: Derivation, *, project: str | None, table: RunTable) -> No
         _check_others(derivation, before, {*logged}.difference(PSEUDO))
         if name not in logged:
             _check_place(derivation, table)
-        return
+        return derivation
     if name in logged:
         raise DefinitionError(f"{name!r} is a metric that runs log; give what is derived another name")
     _check_place(derivation, table)
     _check_inputs(derivation, table)
     usable.with_one(Scope(project or ""), derivation)
+    return derivation
 
 
 def _check_taking_back(name: str, project: str | None, before: Derivations) -> None:
@@ -84,7 +89,7 @@ def _check_inputs(derivation: Derivation, table: RunTable) -> None:
     columns = inputs_of(derivation, table)
     if derivation.is_of_steps:
         columns = pl.DataFrame(schema={**columns.schema, **dict.fromkeys(derivation.metrics, pl.Float64)})
-    applied(derivation, columns)
+    applied(derivation, columns, table.names)
 
 
 def _check_place(derivation: Derivation, table: RunTable) -> None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import polars as pl
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tracklake.common.warnings import warn_set_aside
-from tracklake.errors import DefinitionError
+from tracklake.errors import DefinitionError, QueryError, UnknownNameError
+from tracklake.query import conditions
 from tracklake.query.column_names import BASE
+from tracklake.query.sandbox import rewriting
 from tracklake.schema import naming, statistics
 from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from tracklake.query.column_names import ColumnNames
+    from tracklake.query.sandbox.sql_text import SqlText
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 
@@ -43,8 +45,6 @@ class Scope(NamedTuple):
 
 EVERYWHERE = Scope()
 """The scope of what is said for all projects."""
-_WHOLE_COLUMN = {"Agg", "Over", "Window", "SubPlan", "Explode", "Filter", "Slice", "Sort", "SortBy", "Gather", "Len"}
-"""Parts of a polars expression that look at other rows than their own."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,15 @@ class Derivation:
         return "alias" if self.expression is None else "derived"
 
     @cached_property
-    def expr(self) -> pl.Expr:
-        """The expression, read; DefinitionError if it cannot be, or looks at more than its own row.
-
-        >>> pl.DataFrame({"a": [3.0], "b": [1.0]}).select(Derivation("gap", "a - b").expr).item()
-        2.0
-        """
-        return read(self.expression or "")
-
-    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The metrics and columns that it needs.
 
         >>> Derivation("rate", '"tokens" / "config.params"').inputs
         ('tokens', 'config.params')
         """
-        return self.others if self.expression is None else tuple(dict.fromkeys(self.expr.meta.root_names()))
+        if self.expression is None:
+            return self.others
+        return tuple(dict.fromkeys(column.spelled for column in read(self.expression).columns))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -112,7 +105,7 @@ class Derivation:
 
     @property
     def is_readable(self) -> bool:
-        """Whether its expression can be read: what was said under another version of polars may not be.
+        """Whether its expression can be read: what was said under another version of duckdb may not be.
 
         >>> Derivation("gap", "a - b").is_readable, Derivation("gap", "a -").is_readable
         (True, False)
@@ -141,44 +134,47 @@ def is_column(name: str) -> bool:
     return name in BASE or name.startswith(("config.", "summary."))
 
 
-def read(expression: str) -> pl.Expr:
-    """Read an expression in SQL that has a value a row; DefinitionError if it has none.
+@cache
+def read(expression: str) -> SqlText:
+    """Read an expression in duckdb's SQL that has a value a row; DefinitionError if it has none.
 
-    >>> read('"val/loss" - "train/loss"').meta.root_names()
+    >>> [column.spelled for column in read('"val/loss" - "train/loss"').columns]
     ['val/loss', 'train/loss']
     """
     try:
-        parsed = pl.sql_expr(expression)
-    except pl.exceptions.PolarsError as error:
-        raise DefinitionError(f"{expression!r} is no expression in SQL: {error}") from error
-    if not parsed.meta.root_names():
+        parsed = conditions.parsed(expression, repr(expression))
+    except QueryError as error:
+        raise DefinitionError(str(error)) from None
+    if not parsed.columns:
         raise DefinitionError(f"{expression!r} names no metric and no column; names stand in double quotes")
-    words = set(_words(json.loads(parsed.meta.serialize(format="json"))))
-    if "FieldByName" in words:
-        raise DefinitionError(f'{expression!r}: a name with a dot stands in double quotes, such as "config.lr"')
-    if words & _WHOLE_COLUMN:
-        raise DefinitionError(
-            f"{expression!r} looks at many rows at once; what is derived is computed step by step, or run by run. Its "
-            f'statistics can be asked for like those of any metric, and "summary.loss.max" can stand in it'
-        )
     return parsed
 
 
-def _words(tree: Any) -> Iterator[str]:
-    """Yield the keys and texts of a tree that may name a part of an expression.
+def resolved(expression: str, *, metrics: Collection[str], names: ColumnNames) -> str:
+    """Return the expression with the full name of each column in it: a metric goes before a column of the runs.
 
-    What a literal holds is left out, and so are functions of texts: their "Slice" is of each text.
+    Raises DefinitionError, and UnknownNameError for a name that means nothing, with the nearest.
+
+    >>> resolved("loss * lr", metrics=["loss"], names=example()._view.runs.names)
+    '"loss" * "config.lr"'
     """
-    if isinstance(tree, str):
-        yield tree
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from _words(item)
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            if key not in ("Literal", "Column", "StringExpr"):
-                yield key
-                yield from _words(value)
+    parsed = read(expression)
+    edits = [
+        rewriting.Edit(column.at, column.length, rewriting.quoted(_full(column.spelled, metrics, names)))
+        for column in parsed.columns
+    ]
+    return conditions.without_frame(rewriting.applied(parsed.text, edits))
+
+
+def _full(name: str, metrics: Collection[str], names: ColumnNames) -> str:
+    if name in metrics or is_column(name):
+        return name
+    try:
+        column = names.resolve(name, any_case=True)
+    except UnknownNameError:
+        raise UnknownNameError.nearest("metric", name, {*metrics, *names.spellings(like=name)}) from None
+    is_metric = column.path is not None and column.path.stat is None and column.path.metric in metrics
+    return column.path.metric if column.path is not None and is_metric else column.name
 
 
 class Derivations(Mapping[str, dict[Scope, Derivation]]):
@@ -223,7 +219,7 @@ class Derivations(Mapping[str, dict[Scope, Derivation]]):
     def usable(self) -> Derivations:
         """Return these without those that cannot be read, would need themselves, or are of another kind than the first.
 
-        None such is ever accepted, but two processes may close a circle at once, another polars may read less, and of
+        None such is ever accepted, but two processes may close a circle at once, another duckdb may read less, and of
         lakes that are read as one each has its own.
 
         >>> list(Derivations([(Scope(), Derivation("gap", "a - b")), (Scope(), Derivation("bad", "a -"))]).usable())

@@ -16,8 +16,10 @@ import polars as pl
 from tracklake.common.warnings import warn
 from tracklake.compute import states, typed_columns
 from tracklake.compute.points import PSEUDO
-from tracklake.errors import DefinitionError, UnknownNameError
-from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, Scope, is_column
+from tracklake.errors import DefinitionError, QueryError, UnknownNameError
+from tracklake.query import conditions
+from tracklake.query.column_names import IS_NAN, ColumnRef
+from tracklake.query.derivations import EVERYWHERE, Derivation, Derivations, Scope, is_column, read
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
 from tracklake.query.wrapped_snapshot import WrappedSnapshot
@@ -28,6 +30,7 @@ from tracklake.storage.table.snapshot_view import DerivedNames
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from tracklake.query.column_names import ColumnNames
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 _ROW = ["run_id", "step"]
@@ -215,7 +218,8 @@ class DerivedSnapshot(WrappedSnapshot):
             columns, inputs = inputs_of(derivation, self._table), rows.select("run_id")
             if columns.width > inputs.width:
                 inputs = inputs.join(columns, on="run_id", how="left", maintain_order="left")
-            return applied(derivation, inputs.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics))
+            inputs = inputs.with_columns(rows[f"={m}"].alias(m) for m in derivation.metrics)
+            return applied(derivation, inputs, self._table.names)
         except (DefinitionError, UnknownNameError) as error:
             (scope,) = (scope for scope, d in self.derivations[derivation.name].items() if d is derivation)
             _warn(derivation.name, scope, str(error))
@@ -260,21 +264,61 @@ def runs_in(scope: Scope, runs: pl.DataFrame, scopes: Collection[Scope]) -> pl.D
 def inputs_of(derivation: Derivation, table: RunTable) -> pl.DataFrame:
     """Return run_id and the columns that an expression names, of all runs; UnknownNameError if one is gone."""
     names = list(dict.fromkeys(["run_id", *(name for name in derivation.inputs if is_column(name))]))
-    return table.select(wanted=names).select(names)
+    return table.select(wanted=names)
 
 
-def applied(derivation: Derivation, given: pl.DataFrame) -> pl.Series:
-    """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type."""
+def applied(derivation: Derivation, given: pl.DataFrame, names: ColumnNames) -> pl.Series:
+    """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type.
+
+    Its text means what it does in `lake.sql`, which sees null where NaN is; where NaN went in and null would come out,
+    what is derived is NaN.
+    """
+    flags = {name: given[name].is_nan() for name in derivation.inputs if given[name].dtype.is_float()}
+    built = given.with_columns(series.alias(name + IS_NAN) for name, series in flags.items())
+    text = derivation.expression or ""
     try:
-        values = given.select(derivation.expr.alias(derivation.name)).to_series()
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        raise DefinitionError(f"{derivation.expression!r} cannot be computed: {reason}") from error
+        values = conditions.computed(text, label=repr(text), names=_Inputs(names), build=lambda _: built)
+    except QueryError as error:
+        raise DefinitionError(str(error)) from error
+    values = _without_texts(_typed(values, derivation), derivation, built, names)
+    if not (flags and values.dtype.is_float()):
+        return values
+    from_nan = pl.any_horizontal(name + IS_NAN for name in flags)
+    return built.select(pl.when(pl.lit(values).is_null() & from_nan).then(float("nan")).otherwise(values)).to_series()
+
+
+def _without_texts(values: pl.Series, derivation: Derivation, built: pl.DataFrame, names: ColumnNames) -> pl.Series:
+    """Return null where a mixed column that is read as a number holds another value, which is not absent."""
+    numeric = {column.spelled for column in read(derivation.expression or "").columns if column.use == "other"}
+    inputs = _Inputs(names)
+    texts = [text for name in numeric if (text := inputs.text_part(name, built))]
+    if not texts:
+        return values
+    return built.select(pl.when(~pl.any_horizontal(pl.col(texts).is_not_null())).then(values)).to_series()
+
+
+def _typed(values: pl.Series, derivation: Derivation) -> pl.Series:
+    """Return the values as they are stored; DefinitionError for a type that has no stored form."""
     takes = "a metric has numbers" if derivation.is_of_steps else "a value of a run is a number, truth, text or date"
     is_other = (values.dtype == pl.String or values.dtype.is_temporal()) and not derivation.is_of_steps
-    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean or is_other):
+    if not (values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null) or is_other):
         raise DefinitionError(f"{derivation.expression!r} gives {values.dtype}; {takes}")
     if values.dtype == pl.Duration:  # in seconds like runtime; a date is stored like one that is logged, as text
         return values.dt.total_microseconds() / 1e6
-    casts = {pl.Decimal: pl.Float64, pl.Time: pl.String}
+    if values.dtype.is_integer():
+        return values.cast(pl.Float64 if values.dtype in (pl.Int128, pl.UInt64) else pl.Int64)
+    casts = {pl.Decimal: pl.Float64, pl.Float32: pl.Float64, pl.Time: pl.String, pl.Null: pl.Float64}
     return values.cast(casts.get(values.dtype.base_type(), values.dtype))
+
+
+class _Inputs:
+    """The names in an expression: a metric is itself, all else a column of the runs."""
+
+    def __init__(self, names: ColumnNames) -> None:
+        self._names = names
+
+    def resolve(self, name: str, *, any_case: bool = False) -> ColumnRef:  # noqa: ARG002 - names were resolved before
+        return self._names.resolve(name) if is_column(name) else ColumnRef(name)
+
+    def text_part(self, name: str, built: pl.DataFrame) -> str | None:
+        return self._names.text_part(name, built) if is_column(name) else None

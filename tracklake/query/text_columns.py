@@ -8,7 +8,7 @@ refused, with the way out.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
@@ -18,8 +18,20 @@ from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing
 
 if TYPE_CHECKING:
-    from tracklake.query.column_names import ColumnNames
+    from tracklake.query.column_names import ColumnRef
     from tracklake.query.sandbox.sql_text import Column, SqlText
+
+
+class Names(Protocol):
+    """What the names in a text mean; `ColumnNames` is one."""
+
+    def resolve(self, name: str, *, any_case: bool = False) -> ColumnRef:
+        """Return the column that a name means. Raises UnknownNameError, AmbiguousNameError."""
+        ...
+
+    def text_part(self, name: str, built: pl.DataFrame) -> str | None:
+        """Return the column of a table that holds what of a mixed column is text, None for one that is not mixed."""
+        ...
 
 
 def without_nan(series: pl.Series) -> pl.Series:
@@ -73,12 +85,14 @@ class TextColumns:
     (['config.lr'], ['column_0'])
     """
 
-    def __init__(self, parsed: SqlText, names: ColumnNames, *, label: str) -> None:
+    def __init__(self, parsed: SqlText, names: Names, *, label: str, numbers_of_mixed: bool = False) -> None:
+        """Refuse what would take texts of a mixed column for absent, or with `numbers_of_mixed` read its numbers."""
+        self._numbers_of_mixed = numbers_of_mixed
         self._parsed = parsed
         self._names = names
         self._full = {}
         for column in parsed.columns:
-            spelled = ".".join(column.parts)
+            spelled = column.spelled
             self._full[spelled] = self._resolved(spelled, label)
 
     def _resolved(self, spelled: str, label: str) -> str:
@@ -92,7 +106,7 @@ class TextColumns:
     @cached_property
     def wanted(self) -> list[str]:
         """The full names of the columns to build."""
-        flags = [self._full[".".join(c.parts)] + IS_NAN for c in self._parsed.columns if c.use == "asked for NaN"]
+        flags = [self._full[c.spelled] + IS_NAN for c in self._parsed.columns if c.use == "asked for NaN"]
         return list(dict.fromkeys([*self._full.values(), *flags]))
 
     @cached_property
@@ -115,11 +129,11 @@ class TextColumns:
         return [self._edit(column, frame) for column in self._parsed.columns]
 
     def _edit(self, column: Column, frame: pl.DataFrame) -> Edit:
-        full = self._full[".".join(column.parts)]
+        full = self._full[column.spelled]
         place = self._places[full]
         text = f"{place}.text" if f"{place}.text" in frame.columns else None
-        named = {self._full[".".join(c.parts)] for c in self._parsed.columns}
-        if text is not None and column.use == "other" and f"{full}.text" not in named:
+        named = {self._full[c.spelled] for c in self._parsed.columns}
+        if text and column.use == "other" and f"{full}.text" not in named and not self._numbers_of_mixed:
             raise refuse_mixed(column, full, f"{full}.text", sql="")
         return Edit(column.at, column.length, reading(column, (place,), text) or quoted(place))
 

@@ -69,6 +69,8 @@ def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) 
     reader.visit(node["where_clause"])
     if reader.found.tables or node["where_clause"].get("class") == "SUBQUERY":
         raise QueryError("it asks for tables; ask lake.sql")
+    if reader.found.has_windows:
+        raise QueryError("it looks at many rows at once; ask lake.sql")
     return reader.found
 
 

@@ -50,6 +50,15 @@ class Column(NamedTuple):
         """
         return self.parts[-1]
 
+    @property
+    def spelled(self) -> str:
+        """Its parts with dots between them, as a column of runs may be written without quotes.
+
+        >>> Column(("loss", "min"), at=7).spelled
+        'loss.min'
+        """
+        return ".".join(self.parts)
+
 
 @dataclass
 class SqlText:
@@ -65,6 +74,8 @@ class SqlText:
     """Tables whose columns are chosen by a pattern, and where it stands."""
     instances: list[tuple[str, Allowed]] = field(default_factory=list)
     """Each mention of a table in FROM, with the values that its WHERE allows."""
+    has_windows: bool = False
+    """Whether a value in it depends on more rows than its own: OVER (...)."""
     shows_all: bool = False
     """Whether it asks which tables there are."""
 

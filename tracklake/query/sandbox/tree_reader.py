@@ -76,6 +76,7 @@ class TreeReader:
             elif node.get("class") == "STAR":
                 self._star(node)
             else:
+                self.found.has_windows |= node.get("class") == "WINDOW"
                 self._refuse_function(node)
                 self._note_pattern(node)
                 self._operands(node, use)
