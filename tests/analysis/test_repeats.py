@@ -129,3 +129,26 @@ def test_few_runs_on_each_task_are_said_so(tmp_path: Path):
     found = lake_of(tmp_path, runs).compare("acc", by="lr", over=["data", "seed"], goal="max")
     assert found.table["warning"][0].startswith("18 runs on 6 tasks: such an interval holds the truth in at most")
     assert found.notes[-1].startswith("1 group of too few runs on each task for a sound interval")
+
+
+def test_a_seed_run_again_is_one_everywhere(tmp_path: Path):
+    """So it is for the winner's curse, for ranks and for survival, which would be too sure otherwise."""
+    values = {0.1: [0.9, 0.8, 0.7], 0.2: [0.6, 0.5, 0.5]}
+    once = [({"lr": lr, "seed": s}, v) for lr, vs in values.items() for s, v in enumerate(vs)]
+    single, double = lake_of(tmp_path / "1", once), lake_of(tmp_path / "2", [run for run in once for _ in range(2)])
+    for ask in (
+        lambda lake: str(lake.sweep(metric="acc", goal="max").luck()),
+        lambda lake: lake.sweep(metric="acc", goal="max").rank_stability().rows(),
+        lambda lake: lake.time_to("acc", 0.65, goal="max", by="lr").table.rows(),
+        lambda lake: lake.time_to("acc", 0.65, goal="max", by="lr").p,
+    ):
+        assert ask(double) == ask(single)
+    assert "- 6 runs of 12 do a seed again" in str(double.time_to("acc", 0.65, goal="max", by="lr"))
+
+
+def test_a_note_says_why_no_test_could_find_anything(tmp_path: Path):
+    """Three pairs with one difference: no verdict, and the reason in words."""
+    runs = [({"lr": lr, "seed": s}, lr + s / 8) for lr in (0.25, 1.0) for s in range(3)]
+    found = lake_of(tmp_path, runs).compare("acc", by="lr", goal="max")
+    assert found.table["verdict"].to_list() == ["baseline", "too few runs"]
+    assert "1 group without a verdict: 3 pairs that differ cannot go below p = 0.25" in found.notes

@@ -194,7 +194,7 @@ def test_describe(folder: str):
     """`describe` shows runs by state, projects, metrics with their coverage, and what is not sealed."""
     found = lines("describe", folder=folder)
     assert found[0] == f"{folder}: 2 runs (2 finished), 12 points"
-    assert found[1].startswith("version 1, 1 partitions, ")
+    assert found[1].startswith("version 1, 1 partition, ")
     assert found[1].endswith("; 0 points of 0 sessions are in journals")
     assert found[-3:] == [
         "metric  runs  points  first_step  last_step  defined",

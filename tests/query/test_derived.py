@@ -350,7 +350,7 @@ def test_derivations_speak_the_sql_of_everything_else(lake: tl.Lake, expression:
     lake.run("a").summary["best"] = 0.9
     lake.derive("x", expression)
     assert lake.runs(columns=["x"])["x"].to_list() == values
-    in_sql = lake.sql(f"SELECT {expression} AS x FROM runs ORDER BY run_id")  # noqa: S608 - the cases above
+    in_sql = lake.sql(f"SELECT {expression} AS x FROM runs ORDER BY run_id")
     assert in_sql["x"].to_list() == values
 
 

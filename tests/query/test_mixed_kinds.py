@@ -67,6 +67,23 @@ def test_what_would_take_it_for_absent_is_refused(lake: tl.Lake, condition: str)
             ask(lake, condition)
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pl.coalesce("config.drop", 0.1) == 0.1,
+        pl.col("config.drop").fill_null(0.1) == 0.1,
+        pl.col("config.drop") != 0.1,
+        pl.when(pl.col("config.drop").is_null()).then(0).otherwise("config.drop") == 0,
+    ],
+    ids=str,
+)
+def test_expressions_that_would_take_it_for_absent_are_refused(lake: tl.Lake, condition: pl.Expr):
+    """So is an expression of polars."""
+    with pytest.raises(QueryError, match=r'"config.drop" has values of several kinds'):
+        where(lake, condition)
+    assert where(lake, pl.col("config.drop").fill_null(0.1) * (pl.col("config.drop.text") == "x") > 0) == []
+
+
 def test_grouping_a_mixed_column_names_its_texts_too(lake: tl.Lake):
     """GROUP BY would lump texts with null; with the column of texts beside it the groups are apart."""
     with pytest.raises(QueryError, match=r'"config.drop" has values of several kinds'):

@@ -145,3 +145,24 @@ def test_a_baseline_is_taken_as_it_is_printed(lake: tl.Lake):
     """--baseline lr=0.1 names the group that the table calls so."""
     answer = ["compare", "loss", "--by", "lr", "--goal", "min", "--baseline", "lr=0.2", "--dir", lake.dir]
     assert "baseline lr=0.2" in CliRunner().invoke(cli.main, answer).stdout
+
+
+@pytest.mark.parametrize("baseline", ["lr=0.2", {"lr": 0.2}, 0.2, "0.2"])
+def test_a_baseline_in_python_may_be_the_printed_text(lake: tl.Lake, baseline: object):
+    """`baseline=` and `against` take what the table calls a group, its keys, or its only value."""
+    if baseline == "0.2":
+        with pytest.raises(UnknownNameError, match=r"no group has lr='0\.2'; name one of: lr="):
+            lake.compare("loss", by="lr", goal="min", baseline=baseline)
+        return
+    found = lake.compare("loss", by="lr", goal="min", baseline=baseline)
+    assert found.baseline == found.against("lr=0.2").baseline == {"config.lr": 0.2}
+    assert lake.time_to("loss", 1, goal="min", by="lr", baseline=baseline).baseline == {"config.lr": 0.2}
+
+
+def test_a_short_name_in_every_clause_of_sql(lake: tl.Lake):
+    """A name without its prefix is found in QUALIFY, HAVING and windows as well."""
+    first = "SELECT run_id FROM runs QUALIFY row_number() OVER (ORDER BY lr DESC, run_id) = 1"
+    assert lake.sql(first).item() == lake.sql("SELECT run_id FROM runs ORDER BY lr DESC, run_id LIMIT 1").item()
+    assert lake.sql("SELECT lr FROM runs GROUP BY lr HAVING max(seed) >= 0 ORDER BY lr")["lr"].to_list() == sorted(
+        set(lake.runs(columns=["lr"])["lr"])
+    )

@@ -146,3 +146,34 @@ def test_generated_conditions_agree(tmp_path: Path):
                 text = f'"{column}" {name} {bound}'
                 assert SURFACES["SQL"](lake, text) == where(lake, text) == expected
                 assert "r3" not in expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expression", "run_ids"),
+    [
+        ("sqrt(-scale) > 0", (-pl.col("scale")).sqrt() > 0, []),
+        ("ln(-scale) != 1", (-pl.col("scale")).log() != 1, []),
+        ("acc - acc < 1", pl.col("acc") - pl.col("acc") < 1, ["a", "b"]),
+        ("(acc - acc) BETWEEN 0 AND 1", (pl.col("acc") - pl.col("acc")).is_between(0, 1), ["a", "b"]),
+        ("isnan(acc - acc)", (pl.col("acc") - pl.col("acc")).is_nan(), ["c", "d", "e"]),
+        ("acc * 0 / 0 = acc", pl.col("acc") * 0 / 0 == pl.col("acc"), []),
+    ],
+)
+def test_nan_that_a_condition_computes_meets_no_comparison(
+    lake: tl.Lake, text: str, expression: pl.Expr, run_ids: list[str]
+):
+    """NaN that is made by arithmetic is as that which was logged: in SQL, in conditions and in polars expressions."""
+    assert where(lake, text) == where(lake, expression) == run_ids
+    assert lake.sql(f"SELECT run_id FROM runs WHERE {text} ORDER BY 1")["run_id"].to_list() == run_ids
+
+
+def test_nan_that_sql_computes_wins_no_order_and_poisons_nothing(lake: tl.Lake):
+    """Infinity less infinity is null in orders, extremes, windows and results; columns keep their names."""
+    found = lake.sql("SELECT run_id, acc - acc FROM runs WHERE acc IS NOT NULL ORDER BY acc - acc DESC, run_id")
+    assert found.rows() == [("a", 0.0), ("b", 0.0), ("e", None)]
+    assert found.columns == ["run_id", "(acc - acc)"]
+    assert lake.sql("SELECT max(acc - acc), avg(acc - acc), stddev(acc) FROM runs").row(0) == (0.0, 0.0, None)
+    assert (
+        lake.sql("SELECT run_id FROM runs QUALIFY row_number() OVER (ORDER BY acc - acc DESC, run_id) = 1").item()
+        == "a"
+    )

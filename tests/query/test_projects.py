@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,47 @@ def test_exports_take_a_project(lake: tl.Lake, tmp_path: Path):
     """The files have the runs of the project alone."""
     lake.export(tmp_path / "out", format="csv", project="real")
     assert "toy" not in (tmp_path / "out/history.csv").read_text()
+
+
+FRAMES = ("summaries", "history", "at_best", "at_budget", "area_under", "learning_curves", "quality")
+
+
+@pytest.mark.parametrize("call", FRAMES)
+def test_a_frame_over_several_projects_warns(lake: tl.Lake, call: str):
+    """A frame has no notes: a warning says that projects are pooled, unless somebody chose the runs or the project."""
+    with pytest.warns(UserWarning, match=r"runs of 2 projects together: 'real', 'toy'; project= takes one of them"):
+        ASK[call](lake)
+    with warnings.catch_warnings(action="error"):
+        ASK[call](lake, project="real")
+        ASK[call](lake, where="project = 'real' OR project = 'toy'")
+        ASK[call](lake, runs=lake.runs(columns=["run_id"]))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda lake: lake.plot.curves("acc", by="algo"),
+        lambda lake: lake.plot.scatter("seed", "acc"),
+        lambda lake: lake.plot.heatmap("seed", "algo", "acc", goal="max"),
+        lambda lake: lake.plot.ecdf("acc", by="algo", goal="max"),
+        lambda lake: lake.plot.parallel(["seed", "algo"], "acc", goal="max"),
+        lambda lake: lake.plot.leaderboard(lake.compare("acc", by="algo", goal="max")),
+        lambda lake: lake.plot.importance(lake.sweep(metric="acc", goal="max")),
+        lambda lake: lake.plot.marginal(lake.sweep(metric="acc", goal="max"), "algo"),
+        lambda lake: lake.plot.parallel(lake.sweep(metric="acc", goal="max")),
+        lambda lake: lake.plot.pareto(lake.sweep(metric="acc", goal="max"), {"acc": "max", "_step": "max"}),
+    ],
+)
+def test_a_picture_of_several_projects_says_so(lake: tl.Lake, draw: Callable[[tl.Lake], tl.plots.Plot]):
+    """The note stands under the title; a lake that was opened for one project has none."""
+    note = "Runs of 2 projects together: 'real', 'toy'; project= takes one of them."
+    assert note in draw(lake).notes
+    assert not any("projects" in note for note in draw(tl.open(lake.dir, project="real")).notes)
+
+
+def test_a_shell_says_so_in_its_own_words(lake: tl.Lake):
+    """The note of a table and the warning of a frame name the option."""
+    table = CliRunner().invoke(cli.main, ["compare", "acc", "--by", "algo", "--goal", "max", "--dir", lake.dir])
+    assert "- runs of 2 projects together: 'real', 'toy'; --project takes one of them" in table.stdout
+    frame = CliRunner().invoke(cli.main, ["history", "acc", "--dir", lake.dir])
+    assert frame.stderr == "note: runs of 2 projects together: 'real', 'toy'; --project takes one of them\n"

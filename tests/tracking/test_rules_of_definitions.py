@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -426,3 +429,18 @@ def test_rule_21_a_definition_of_the_lake_counts_from_the_next_sign_of_life(tmp_
     assert lake.history(["e", "f"]).select("metric", "step", "value").rows() == [
         ("e", 0, 5.0), ("e", 1, 5.0), ("f", 0, 7.0), ("f", 1, 7.0),
     ]  # fmt: skip
+
+
+def test_rule_23_what_the_lake_defines_counts_at_once_for_a_run_that_logs(tmp_path: Path):
+    """A run of this process takes it over with the call, one of another process within a second or two."""
+    with tl.init(id="a", dir=tmp_path) as run:
+        run.log({"e": 3})
+        tl.open(tmp_path).define_metric("m", step_metric="e")
+        run.log({"m": 1})
+        define = "import sys, tracklake as tl; tl.open(sys.argv[1]).define_metric('k', step_metric='e')"
+        subprocess.run([sys.executable, "-c", define, str(tmp_path)], check=True)
+        until = time.monotonic() + 30
+        while "k" not in {statement.name for statement in run._statements} and time.monotonic() < until:
+            time.sleep(0.05)
+        run.log({"k": 1})
+    assert tl.open(tmp_path).history("e")["step"].to_list() == [0, 1, 2]

@@ -16,6 +16,7 @@ The statistics themselves, which know no lake, lie in the subpackage `stats`.
 - `matching`: which runs of two groups are pairs, by task and repeat.
 - `objectives`: the one number of each run that comparisons and sweeps are about, and which way is better.
 - `parameters`: which columns of config vary over runs, on which scale, and under which condition.
+- `pooling`: which projects are in an answer: runs of several are never pooled without a word.
 - `sweep`: what a set of runs with different settings says of the settings, launched as a sweep or not.
 - `time_to_threshold`: survival analysis of how long runs take to reach a threshold, with those that never do.
 - `winners_curse`: how sure the order of settings is, and how much of the best of many is chance.

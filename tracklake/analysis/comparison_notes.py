@@ -44,6 +44,7 @@ def notes(of: Context) -> Iterator[str]:
     yield from _of_diverged(of.grouped)
     yield from _of_runs(of)
     yield from _of_tests(of.table)
+    yield from _of_limits(of.table)
     yield from _of_pairs(of)
     yield from _of_tasks(of)
 
@@ -57,7 +58,7 @@ def _of_baseline(of: Context) -> Iterator[str]:
         among = f"the {number_of(of.n_able, 'group')} {several}, of {len(of.table)}"
     yield (
         f"the baseline is the best of {among}, and being chosen flatters it: p is corrected over all pairs; name the"
-        " baseline that you mean (baseline=, in a shell --baseline)"
+        " baseline that you mean (baseline=)"
     )
 
 
@@ -102,6 +103,13 @@ def _of_tests(table: pl.DataFrame) -> Iterator[str]:
         reasons = table.filter(pl.col("test") == test)["why"].unique(maintain_order=True)
         what = f"{number_of(n, 'group')} without a test" if test == "none" else f"{test} for {number_of(n, 'group')}"
         yield f"{what}: {reasons[0]}" + (", ..." if len(reasons) > 1 else "")
+
+
+def _of_limits(table: pl.DataFrame) -> Iterator[str]:
+    """Say why no test could have found anything."""
+    unable = table.filter((pl.col("verdict") == "too few runs") & (pl.col("test") != "none") & (pl.col("n") > 1))
+    for limit, n in unable["warning"].drop_nulls().value_counts(sort=True).iter_rows():
+        yield f"{number_of(n, 'group')} without a verdict: {limit}"
 
 
 def _of_pairs(of: Context) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis.grouping import EXACT, exact_text
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 def find(groups: pl.DataFrame, keys: Any) -> int:
     """Return the number of the group with these keys: a mapping of columns, or the value of the only one.
 
-    None is the value None; where some runs have that and others lack the key, these are "(absent)". Raises
-    UnknownNameError, which names the groups there are, TypeError for a bare value where columns are several.
+    None is the value None; where some runs have that and others lack the key, these are "(absent)". A text may also be
+    the group as it is printed: "lr=0.1, opt='adam'". Raises UnknownNameError, which names the groups there are,
+    TypeError for a bare value where columns are several.
 
     >>> import polars as pl
     >>> find(pl.DataFrame({"config.lr": [0.1, None], "config.opt": ["adam", "adam"]}), {"lr": None})
     1
     """
+    if isinstance(keys, str) and (named := _labelled(groups, keys)) is not None:
+        return named
     if not isinstance(keys, dict):
         names = [name for name in groups.columns if not _is_part(name, groups.columns)]
         if len(names) != 1:
@@ -40,6 +44,15 @@ def find(groups: pl.DataFrame, keys: Any) -> int:
     return matches[0]
 
 
+def _labelled(groups: pl.DataFrame, text: str) -> int | None:
+    """Return the number of the only group that is printed so; None where a value of the only column is that text."""
+    rows = list(groups.iter_rows(named=True))
+    if any(value == text for row in rows for value in row.values()):
+        return None
+    matches = [i for i, row in enumerate(rows) if text in (label(row), label(row, quote=False))]
+    return matches[0] if len(matches) == 1 else None
+
+
 def _full(groups: pl.DataFrame, name: str) -> str:
     for column in (name, f"config.{name}"):
         if column in groups.columns:
@@ -47,14 +60,14 @@ def _full(groups: pl.DataFrame, name: str) -> str:
     raise UnknownNameError.nearest("column of the groups", name, groups.columns)
 
 
-def label(row: dict[str, Any]) -> str:
-    """Return keys and values as one text; floats as exactly as they are stored.
+def label(row: dict[str, Any], *, quote: bool = True) -> str:
+    """Return keys and values as one text; floats as exactly as they are stored, texts in quotes.
 
     >>> label({"config.lr": 0.1, "config.opt": "adam", "config.drop": None})
     "lr=0.1, opt='adam', drop=null"
     """
     names = [name for name in row if not _is_part(name, row)]
-    return ", ".join(f"{n.removeprefix('config.')}={_cell(row, n, quote=True)}" for n in names) or "all runs"
+    return ", ".join(f"{n.removeprefix('config.')}={_cell(row, n, quote=quote)}" for n in names) or "all runs"
 
 
 def key_columns(table: pl.DataFrame, by: Sequence[str]) -> list[Column]:
@@ -119,6 +132,8 @@ def _has(row: dict[str, Any], name: str, value: Any) -> bool:
         return _cell(row, name, quote=True) == ABSENT
     if row.get(name + EXACT) is not None and isinstance(value, bool | int | float | str | None):
         return bool(row[name + EXACT] == exact_text(value))
+    if isinstance(value, list | tuple | dict):
+        value = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
     stored = [row[column] for column in (name, f"{name}.text") if column in row]
     if value is None:
         return all(h is None for h in stored) and name + EXACT not in row

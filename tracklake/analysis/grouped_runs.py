@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.analysis import grouping, objectives
+from tracklake.analysis import grouping, objectives, pooling
 from tracklake.analysis.objectives import Counting
 from tracklake.analysis.stats import resampling
 from tracklake.analysis.stats.options import Unit
@@ -144,7 +144,7 @@ def read(
     numbered = numbered.with_columns(_units(table, numbered))
     first = numbered.unique("group_no", keep="first").sort("group_no")
     return GroupedRuns(
-        numbered, first.select(by), objective, by, tasks, repeats, design.unit, counting, grouping.pooled(table, ids)
+        numbered, first.select(by), objective, by, tasks, repeats, design.unit, counting, pooling.pooled(table, ids)
     )
 
 
@@ -175,6 +175,26 @@ def _units(table: RunTable, rows: pl.DataFrame) -> pl.Series:
     )
     units = own.join(first, on="run_id", how="left", maintain_order="left")
     return units.select(pl.coalesce("first", "unit_no").alias("unit_no")).to_series()
+
+
+def units_of(rows: pl.DataFrame, table: RunTable, *, by: str, repeats: Sequence[str]) -> pl.Series:
+    """Number the repeats of the rows (run_id, the number of the group, the columns of repeats).
+
+    One that was run again, with the very same config, is one repeat.
+
+    >>> rows = pl.DataFrame({"run_id": ["slow", "fast"], "group_no": [0, 0], "seed": [1, 1]})
+    >>> units_of(rows, example()._view.runs, by="group_no", repeats=["seed"]).to_list()  # their lr differs
+    [0, 1]
+    """
+    known = [name for name in repeats if name in rows.columns]
+    cells = rows.select(
+        "run_id",
+        pl.col(by).alias("group_no"),
+        pl.lit(0, pl.Int64).alias("task_no"),
+        numbers(rows, known, missing=-1).alias("cell_no"),
+        pl.lit(value=True).alias("used"),
+    )
+    return _units(table, cells)
 
 
 def _settings(table: RunTable, run_ids: pl.Series) -> pl.DataFrame:

@@ -22,10 +22,6 @@ EXACT = " (exact)"
 """What follows the name of the column that tells apart what looks alike in a column of mixed types."""
 
 
-_NAMED = 4
-"""Projects that are named one by one."""
-
-
 class Grouping(NamedTuple):
     """The columns that group runs, and those that a text like "config - seed" took out."""
 
@@ -90,21 +86,6 @@ def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Wher
     rows = with_exact(table, table.select(runs=ids, wanted=["run_id", *named.columns]), named.columns)
     shown = named.shown(rows)
     return rows.select("run_id", *(pl.col(name).alias("run") if name == "run_id" else name for name in shown))
-
-
-def pooled(table: RunTable, run_ids: pl.Series) -> tuple[str, ...]:
-    """Return the sentence that says that runs of several projects are in an answer; none where all are of one.
-
-    >>> table = example()._view.runs
-    >>> pooled(table, pl.Series(["slow", "fast"]))
-    ()
-    """
-    runs = table.summaries.runs
-    projects = runs.filter(pl.col("run_id").is_in(run_ids.implode()))["project"].unique().sort().to_list()
-    if len(projects) <= 1:
-        return ()
-    names = ", ".join(map(repr, projects[:_NAMED])) + (", ..." if len(projects) > _NAMED else "")
-    return (f"runs of {len(projects)} projects together: {names}; project= takes one of them (--project in a shell)",)
 
 
 def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

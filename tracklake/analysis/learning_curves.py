@@ -137,7 +137,7 @@ def at_budget(
 
     >>> series = example()._view.series
     >>> at_budget(series, {"step": [0, 1]}, metric="loss", goal="min", runs="fast", where=None).rows()
-    [('fast', 0.0, 1.0, 1.0, 0, 0, True), ('fast', 1.0, 0.25, 0.25, 1, 1, True)]
+    [('fast', 0, 1.0, 1.0, 0, 0, True), ('fast', 1, 0.25, 0.25, 1, 1, True)]
     """
     limits = _limits(budget)
     ids = series.table.select(runs=runs, where=where, wanted=["run_id"])
@@ -147,7 +147,13 @@ def at_budget(
         joined = joined.join(curve.select("run_id", "step", pl.col("x").alias(_used(i))), on=["run_id", "step"])
     extents = [extent(series.table, ids["run_id"], x).alias(_used(i)) for i, x in enumerate(budget)]
     reach = ids.with_columns(extents)
-    return pl.concat(_at(joined, reach, list(budget), values, goal) for values in limits)
+    rows = pl.concat(_at(joined, reach, list(budget), values, goal) for values in limits)
+    whole = [f"budget.{name}" for name, amounts in budget.items() if all(map(_is_whole, _parts(amounts)))]
+    return rows.with_columns(pl.col(whole).cast(pl.Int64))
+
+
+def _is_whole(limit: object) -> bool:
+    return isinstance(limit, int) and not isinstance(limit, bool)
 
 
 def _limits(budget: Mapping[str, Amount | Sequence[Amount]]) -> list[list[float]]:

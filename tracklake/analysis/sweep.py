@@ -18,6 +18,7 @@ from tracklake.analysis import (
     marginals,
     objectives,
     parameters,
+    pooling,
     winners_curse,
 )
 from tracklake.analysis.early_stopping_replay import RuleName
@@ -295,11 +296,13 @@ class Sweep(Tabulated):
         return self._fits[seed]
 
     def _repeats(self) -> tuple[pl.DataFrame, list[Floats]]:
-        """Return the settings, and the losses of the runs of each."""
+        """Return the settings, and the losses of the runs of each; a seed that was run again is one, averaged."""
         judged = self.runs.with_columns(pl.Series("loss", self.losses)).filter(pl.col("value").is_not_null())
         if judged.is_empty():
             raise DefinitionError(f"no run of the sweep has a value of {self.objective.name}")
         numbered = judged.with_columns(grouped_runs.numbers(judged, self._columns).alias("setting_no"))
+        units = grouped_runs.units_of(numbered, self.series.table, by="setting_no", repeats=self.seeds)
+        numbered = numbered.with_columns(pl.col("loss").mean().over(units)).filter(units.is_first_distinct())
         parts = numbered.sort("setting_no", maintain_order=True).partition_by("setting_no", maintain_order=True)
         keys = pl.concat([part.head(1) for part in parts]).select(self._columns)
         return keys, [part["loss"].to_numpy() for part in parts]
@@ -357,7 +360,7 @@ def _sheet(of: Sweep) -> Sheet:
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     columns = parameters.shown(rows)
     best = [f"the best is {number(value, 4)}" for value in of.best()["value"].head(1)]
-    pooled = grouping.pooled(of.series.table, of.runs["run_id"])
+    pooled = pooling.pooled(of.series.table, of.runs["run_id"])
     notes = (*best, *pooled, *objectives.divergence(of.runs, of.objective, of.counting))
     diverged = f", {of.runs['diverged'].sum():,} diverged" if of.runs["diverged"].any() else ""
     counts = f"{len(of):,} runs, {of.runs['failed'].sum():,} failed{diverged}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import group_keys, grouped_runs, grouping, learning_curves
+from tracklake.analysis import group_keys, grouped_runs, learning_curves, pooling
 from tracklake.analysis.stats import significance, survival
 from tracklake.common import arguments
 from tracklake.common.text import number_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tracklake.analysis.stats.survival import Survival
     from tracklake.query.history import SeriesTable
+    from tracklake.query.run_table import RunTable
     from tracklake.schema.definitions import Goal
 
 _ESTIMATES = ("median", "low", "high", "p", "p_holm")
@@ -32,10 +33,10 @@ _CURVE = {"group_no": pl.Int64} | dict.fromkeys(("x", "at_risk", "reached", "sha
 class TimeToThreshold(Tabulated):
     """Groups of runs by how soon they reach a threshold; those that never do are censored where they were seen last.
 
-    `.table` has a row a group, the soonest first: the columns that group, n, n_reached, n_without (runs without the
-    metric, not counted in n), median (the first x by which half have reached it, by Kaplan-Meier; null if fewer than
-    half did), low, high (its interval), p (log-rank test against the baseline) and p_holm
-    (over all pairs of groups where the baseline was not named).
+    `.table` has a row a group, the soonest first: the columns that group, n (seeds, or runs without one), n_reached,
+    n_without (those without the metric, not counted in n), median (the first x by which half have reached it, by
+    Kaplan-Meier; null if fewer than half did), low, high (its interval), p (log-rank test against the baseline) and
+    p_holm (over all pairs of groups where the baseline was not named).
     `.curve` has a row a (group, x): at_risk, reached, share (still below), low, high.
     `.runs` has a row a run: reached, and x (where it did, else where it was seen last). `.p` is that of the
     log-rank test over all groups, `.baseline` has the keys of the group compared with: the soonest of those that
@@ -56,6 +57,8 @@ class TimeToThreshold(Tabulated):
     baseline: dict[str, Any] | None
     pooled: tuple[str, ...] = ()
     """The sentence that says of which projects the runs are, if of several."""
+    n_again: int = 0
+    """Runs that do a seed again."""
 
     def _sheet(self) -> Sheet:
         return _sheet(self)
@@ -106,9 +109,10 @@ def time_to(
     runs = by.with_columns(grouped_runs.numbers(by, keys).alias("group_no"))
     runs = runs.join(_events(curves, threshold, goal), on="run_id", how="left", maintain_order="left")
     groups = runs.unique("group_no", keep="first").sort("group_no").select("group_no", *keys)
-    observed = _observed(runs)
+    units = _repeats(series.table, runs)
+    observed = _observed(units)
     survivals = {g: _survival(observed.among(g)) for g in groups["group_no"].to_list()}
-    counted = _counts(runs).join(_estimates(survivals, confidence), on="group_no")
+    counted = _counts(units).join(_estimates(survivals, confidence), on="group_no")
     base = _baseline(counted, groups.select(keys), baseline)
     tests = _tests_against(observed, base, counted["group_no"], named=baseline is not None)
     _, p = survival.log_rank(*observed)
@@ -121,7 +125,8 @@ def time_to(
         runs=runs.drop("group_no"),
         p=None if math.isnan(p) else p,
         baseline=None if base is None else {key: groups[key][base] for key in keys},
-        pooled=grouping.pooled(series.table, by["run_id"]),
+        pooled=pooling.pooled(series.table, by["run_id"]),
+        n_again=runs.height - units.height,
     )
 
 
@@ -132,6 +137,18 @@ def _events(curves: pl.DataFrame, threshold: float, goal: Goal) -> pl.DataFrame:
     reached = pl.col("is_past").any()
     at = pl.when(reached).then(pl.col("x").filter("is_past").first()).otherwise(pl.col("x").max())
     return curves.with_columns(is_past.alias("is_past")).group_by("run_id").agg(reached.alias("reached"), at.alias("x"))
+
+
+def _repeats(table: RunTable, runs: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a seed: where it was run again it took the mean of its runs, and arrived where all of them did."""
+    if "config.seed" not in table.names.available:
+        return runs
+    rows = table.select(runs=runs, wanted=["run_id", "config.seed"])
+    seeds = rows.select("run_id", pl.col("config.seed").alias("seed"))
+    units = grouped_runs.units_of(runs.join(seeds, on="run_id", how="left"), table, by="group_no", repeats=["seed"])
+    of_unit = runs.with_columns(units.alias("unit_no"), pl.col("x").is_null().alias("is_without"))
+    per_unit = of_unit.group_by("group_no", "unit_no", "is_without", maintain_order=True)
+    return per_unit.agg(pl.col("reached").all(ignore_nulls=False), pl.col("x").mean()).drop("unit_no", "is_without")
 
 
 def _observed(runs: pl.DataFrame) -> _Observed:
@@ -215,6 +232,9 @@ def _sheet(of: TimeToThreshold) -> Sheet:
 
 def _notes(of: TimeToThreshold) -> Iterator[str]:
     yield from of.pooled
+    if of.n_again:
+        again = f"{number_of(of.n_again, 'run')} of {len(of.runs):,}"
+        yield f"{again} do a seed again, with the same config: averaged within the seed, which n counts"
     n, reached = int(of.table["n"].sum()), int(of.table["n_reached"].sum())
     if n and not reached:
         yield f"none of {number_of(n, 'run')} reached it: no group is sooner than another"

@@ -180,7 +180,7 @@ def expected_maximum(n: int) -> float:
     return float(quad(density, -12, 12, limit=500, points=[0, 2, 4])[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WinnersCurse:
     """What the best of many settings would do with new seeds.
 
@@ -207,7 +207,7 @@ class WinnersCurse:
         """
         return abs(self.observed - self.corrected)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return it in sentences, at most 80 characters wide."""
         runs = number_of(self.n, "run")
         best = f"The best of {number_of(self.table.height, 'setting')} by {self.metric} is {self.best}"

@@ -22,8 +22,11 @@ from tracklake.cli.base import (
     run_ids,
 )
 from tracklake.cli.terminal import forms, give, limit
+from tracklake.errors import UnknownNameError
 from tracklake.lake.export import described
 from tracklake.sql import named_queries
+
+_NEWEST = "-created_at"
 
 
 @main.command(short_help="Show the runs.")
@@ -32,14 +35,15 @@ from tracklake.sql import named_queries
 @click.option("--where", help="A SQL condition over the runs' columns; names with a slash in double quotes.")
 @click.option("--columns", help="Names and globs, separated by commas: 'name,config.*,summary.val/acc.max'.")
 @click.option(
-    "--order-by", default="-created_at", show_default=True, help="A column; with a minus in front, the largest first."
+    "--order-by", default=_NEWEST, show_default=True, help="A column; with a minus in front, the largest first."
 )
 @limit
 @forms
 def runs(directory: str, form: str | None, limit: int | None, columns: str | None, **question: str | None) -> None:
     """Show the runs, one a line, the newest first.
 
-    A table has as many columns as the terminal has room for, name, summary and config first; --columns chooses others.
+    A table has as many columns as the terminal has room for: what --columns or --order-by names always, then what
+    varies over the runs.
 
     \b
     Examples:
@@ -51,8 +55,28 @@ def runs(directory: str, form: str | None, limit: int | None, columns: str | Non
     """
     wanted = listed(columns) if columns else None
     rows = terminal.most(form, limit)
-    frame = tl.open(directory).runs(columns=wanted, limit=rows and rows + 1, **question)
-    give(frame, form=form, rows=rows, lead=None if wanted else terminal.telling(frame))
+    lake = tl.open(directory)
+    frame = lake.runs(columns=wanted, limit=rows and rows + 1, **question)
+    if form:
+        give(frame, form=form, rows=rows)
+        return
+    named = [] if wanted is None else frame.columns
+    sorted_by = _sorted_by(lake, frame, question["order_by"])
+    shown = frame if sorted_by is None or sorted_by.name in frame.columns else frame.with_columns(sorted_by)
+    first = [*named, *([] if sorted_by is None or sorted_by.name in named else [sorted_by.name])]
+    lead = first if wanted else terminal.telling(shown, first=first)
+    give(shown, form=form, rows=rows, lead=lead, always=[name for name in ("run_id", *first) if name in lead])
+
+
+def _sorted_by(lake: tl.Lake, rows: pl.DataFrame, order_by: str | None) -> pl.Series | None:
+    """Return the column by which runs are sorted, None for the default and for an expression over columns."""
+    name = (order_by or "").lstrip("+-")
+    if order_by in (None, _NEWEST) or rows.is_empty():
+        return None
+    try:
+        return lake.runs(runs=rows, columns=[name])[name]
+    except UnknownNameError:
+        return None
 
 
 @main.command(short_help="Show all of one run but its history.")
@@ -286,15 +310,8 @@ def describe(directory: str, project: str | None, *, as_json: bool) -> None:
         return
     rows = max(4, terminal.height() - 12)
     width = terminal.width()
-    states = ", ".join(f"{n:,} {state}" for state, n in contents.states.items())
-    click.echo(f"{directory}: {contents.runs:,} runs{f' ({states})' if states else ''}, {contents.points:,} points")
-    sealed = (
-        f"version {contents.version}, {contents.partitions:,} partitions"
-        if contents.partitions
-        else "nothing sealed yet"
-    )
-    pending = f"{contents.pending_points:,} points of {contents.pending_journals:,} sessions are in journals"
-    click.echo(f"{sealed}, {terminal.size(contents.bytes)}; {pending}")
+    counts, stored = contents.heading
+    click.echo(f"{directory}: {counts}\n{stored}")
     tables = [
         (contents.projects, 5),
         (contents.metrics, rows),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +37,10 @@ class Commands(click.Group):
         tracklake.cli.base.Refusal: there is no lake at nowhere: ...
         """
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("always", message="tracklake: ")
+                warnings.showwarning = _note  # type: ignore[assignment] # what else a warning has is of no use here
+                return super().invoke(ctx)
         except TracklakeError as error:
             raise Refusal(shell_words(str(error))) from error
         except BrokenPipeError:  # who reads has seen enough: click ends quietly
@@ -127,10 +131,16 @@ metric_names = choices(lambda directory: tl.open(directory).metrics)
 query_names = choices(lambda _: named_queries.find())
 
 
+def _note(message: Warning | str, *_: Any) -> None:
+    """Print a warning of the library as a note, in the words of the shell."""
+    click.echo(f"note: {shell_words(str(message).removeprefix('tracklake: '))}", err=True)
+
+
 _PYTHON = [
     (re.compile(r"lake\.define_metric\((['\"]?)([^'\",)]+)\1, goal=[^)]*\)"), r"tracklake define \2 --goal ..."),
     (re.compile(r"\b(goal|by|over|where|project|columns|order_by|limit|baseline|stat|x)=(['\"]?)([\w./*+-]+)\2"), ""),
     (re.compile(r", or open it with create=True|; create=True makes one"), ""),
+    (re.compile(r"\b(project|over|baseline)=(?![\w'\"])"), r"--\1"),
 ]
 
 
@@ -140,8 +150,8 @@ def shell_words(message: str) -> str:
     >>> shell_words('say goal="min" (or once for all: lake.define_metric("loss", goal=...))')
     'say --goal min (or once for all: tracklake define loss --goal ...)'
     """
-    define, option, create = (pattern for pattern, _ in _PYTHON)
-    message = create.sub("", define.sub(_PYTHON[0][1], message))
+    define, option, create, bare = (pattern for pattern, _ in _PYTHON)
+    message = bare.sub(_PYTHON[3][1], create.sub("", define.sub(_PYTHON[0][1], message)))
     return option.sub(lambda match: f"--{match[1].replace('_', '-')} {match[3]}", message)
 
 

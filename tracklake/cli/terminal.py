@@ -9,16 +9,18 @@ import json
 import math
 import shutil
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
 
 import click
 import polars as pl
 
+from tracklake.cli.base import shell_words
 from tracklake.lake import export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tracklake.display.tables import Tabulated
 
@@ -28,6 +30,7 @@ CELL = 32
 """Characters of a cell in a table."""
 LEAST = 40
 """Characters of a line that tells something, also where a terminal has fewer."""
+_TIMES = ("created_at", "runtime")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -62,10 +65,18 @@ def most(form: str | None, limit: int | None) -> int | None:
     return limit or (None if form or limit == 0 else ROWS)
 
 
-def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead: pl.DataFrame | None = None) -> None:
-    """Print a frame, at most `rows` rows of it; a table may show `lead`, the same rows with other columns first.
+def give(
+    frame: pl.DataFrame,
+    *,
+    form: str | None,
+    rows: int | None = None,
+    lead: Sequence[str] | None = None,
+    always: Sequence[str] = (),
+) -> None:
+    """Print a frame, at most `rows` rows of it.
 
-    None and 0 rows are all. UsageError for Parquet on a terminal.
+    A table shows the columns of `lead` in their order, under short headings, and those of `always` in any case. None
+    and 0 rows are all. UsageError for Parquet on a terminal.
 
     >>> give(pl.DataFrame({"lr": [0.1, 0.2]}), form="csv", rows=1)
     lr
@@ -79,8 +90,9 @@ def give(frame: pl.DataFrame, *, form: str | None, rows: int | None = None, lead
     elif form == "parquet":
         _give_parquet(top_rows)
     else:
-        top = top_rows if lead is None else lead.head(rows) if rows else lead
-        click.echo("\n".join(table(top, width=width())))
+        called = {name: name for name in top_rows.columns} if lead is None else headings(lead)
+        top = top_rows.select(pl.col(name).alias(heading) for name, heading in called.items())
+        click.echo("\n".join(table(top, width=width(), always=[called[name] for name in always])))
         if top_rows.height < frame.height:
             click.echo(f"... more than {top_rows.height} rows: --limit 0 shows them all")
 
@@ -95,7 +107,7 @@ def show(
     ...
     """
     hints = ("with --limit 0", columns)
-    click.echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints))
+    click.echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints, words=shell_words))
 
 
 def _give_parquet(frame: pl.DataFrame) -> None:
@@ -142,22 +154,41 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(durations).dt.total_microseconds() / 1e6, pl.col(pl.Binary).bin.encode("hex"))
 
 
-def telling(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of runs that hold anything, those first that tell most of a run.
+def telling(frame: pl.DataFrame, *, first: Sequence[str] = ()) -> list[str]:
+    """Return the columns of runs that hold anything: those named as first, then what varies over them, then the rest.
 
-    >>> runs = pl.DataFrame({"run_id": ["a"], "name": ["a"], "notes": [None], "state": ["failed"], "config.lr": [0.1]})
-    >>> telling(runs).columns
+    Of what varies, values of config and of summaries take turns; times, which always vary, come after them.
+
+    >>> runs = pl.DataFrame({"run_id": ["a", "b"], "name": ["a", "b"], "notes": [None, None], "state": ["failed"] * 2})
+    >>> telling(runs.with_columns(pl.Series("config.lr", [0.1, 0.2])))
     ['run_id', 'config.lr', 'state']
     """
     filled = [name for name in frame.columns if frame[name].null_count() < frame.height]
     if frame["name"].equals(frame["run_id"]):
         filled = [name for name in filled if name != "name"]  # what a run is called that was given no name
-    first = [name for start in ("run_id", "name", "summary.", "config.") for name in filled if name.startswith(start)]
-    return frame[list(dict.fromkeys([*first, *filled]))]
+    varied = [name for name in filled if frame[name].n_unique() > 1]
+    in_turn = [[name for name in varied if name.startswith(start)] for start in ("config.", "summary.")]
+    turns = [name for pair in itertools.zip_longest(*in_turn) for name in pair if name]
+    facts = [name for name in varied if "." not in name and name not in _TIMES]
+    own = [name for name in ("run_id", "name") if name in filled]
+    return list(dict.fromkeys([*own, *first, *facts, *turns, *varied, *filled]))
 
 
-def table(frame: pl.DataFrame, *, width: int) -> list[str]:
+def headings(names: Sequence[str]) -> dict[str, str]:
+    """Return what columns of runs are called in a table: without their prefix, unless two would be called the same.
+
+    >>> headings(["state", "config.lr", "summary.loss", "config.loss"])
+    {'state': 'state', 'config.lr': 'lr', 'summary.loss': 'summary.loss', 'config.loss': 'config.loss'}
+    """
+    short = {name: name.removeprefix("config.").removeprefix("summary.") for name in names}
+    counts = Counter(short.values())
+    return {name: heading if heading and counts[heading] == 1 else name for name, heading in short.items()}
+
+
+def table(frame: pl.DataFrame, *, width: int, always: Sequence[str] = ()) -> list[str]:
     """Return the lines of a plain table of at most `width` characters; what has no room is named below it.
+
+    The columns named in `always` are there whatever room they take.
 
     >>> for line in table(pl.DataFrame({"name": ["a", "b"], "lr": [0.1, None], "long": ["x" * 9] * 2}), width=12):
     ...     print(line)
@@ -167,15 +198,16 @@ def table(frame: pl.DataFrame, *, width: int) -> list[str]:
     2 rows; no room for 1 column: long
     """
     columns = {name: _column(name, frame[name]) for name in frame.columns}
-    fitting: list[list[str]] = []
-    room = width
-    for cells in columns.values():
-        room -= taken(cells[0]) + 2 * bool(fitting)
+    room = width - sum(taken(columns[name][0]) + 2 for name in always)
+    fitting = list(always)
+    for name in (name for name in frame.columns if name not in always):
+        room -= taken(columns[name][0]) + 2 * bool(fitting)
         if room < 0 and fitting:
             break
-        fitting.append(cells)
-    lines = ["  ".join(cells).rstrip() for cells in zip(*fitting, strict=True)]
-    hidden = frame.columns[len(fitting) :]
+        fitting.append(name)
+    shown = [columns[name] for name in frame.columns if name in fitting]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
+    hidden = [name for name in frame.columns if name not in fitting]
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
     hint = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"
     return [*lines, cell(count + (hint if hidden else ""), room=max(width, LEAST))]
@@ -238,16 +270,3 @@ def sparkline(values: Iterable[float | None], *, size: int = 24) -> str:
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(_BARS[int((mean - low) * scale)] if math.isfinite(mean) else "x" for mean in means)
-
-
-def size(n_bytes: float) -> str:
-    """Return a number of bytes for people.
-
-    >>> size(512), size(1_234_000)
-    ('512 B', '1.2 MB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 1000:  # noqa: PLR2004 - the step between units
-            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.1f} TB"

@@ -5,7 +5,7 @@
 - `lazy_numpy`: numpy, loaded when something of it is first used: a table of runs is answered without it.
 - `progress`: progress of long work: a bar on a terminal and in a notebook, nothing elsewhere.
 - `task_engine`: what heavy work runs on: pure tasks, mapped by threads of this process or by an engine elsewhere.
-- `text`: counts with their nouns.
+- `text`: counts with their nouns, sizes of files.
 - `warnings`: warnings, at the line that called into tracklake.
 """
 

@@ -14,7 +14,7 @@ from tracklake.display.labels import middle_out, shortened
 from tracklake.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 WIDTH = 80
 _NARROW = 6
@@ -94,14 +94,25 @@ class Tabulated:
         """
         return latex(chosen(self._sheet(), columns), caption=caption, label=label)
 
-    def to_text(self, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
+    def to_text(
+        self,
+        *,
+        width: int = WIDTH,
+        rows: int | None = 20,
+        rest: tuple[str, str] | None = None,
+        words: Callable[[str], str] = str,
+    ) -> str:
         """Return the essence as lines of at most `width`; `rest` says where more rows, and more columns, are found.
+
+        `words` puts a note into the words of where it is shown.
 
         >>> found = example().compare("acc", by="lr", goal="max")
         >>> print(found.to_text(width=46, rest=("", "with --csv")).splitlines()[5])
         (2 more columns with --csv)
         """
-        return text(self._sheet(), width=width, rows=rows, rest=rest)
+        sheet = self._sheet()
+        notes = tuple(words(note) for note in sheet.notes)
+        return text(sheet._replace(notes=notes), width=width, rows=rows, rest=rest)
 
     def _repr_html_(self) -> str:
         return html(self._sheet())

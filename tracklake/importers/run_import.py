@@ -49,7 +49,7 @@ class Unread(NamedTuple):
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ImportReport:
     """What an import found and brought in.
 
@@ -75,7 +75,7 @@ class ImportReport:
     """Runs whose points of before count no longer, with replace=True."""
     is_dry: bool = False
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return it as lines for people."""
         lines = [
             *_some([f"{one.format:<16} {one.path}: {_count(one)}" for one in self.sources], "sources"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from tracklake.analysis import grouping, objectives
+from tracklake.analysis import grouping, objectives, pooling
 from tracklake.common import arguments
 from tracklake.errors import TracklakeError
 from tracklake.lake.base import LakeBase
@@ -88,8 +88,7 @@ class AnalysisMethods(LakeBase):
          0.1  1  0.9000  0.9000                         baseline
         0.01  1  0.6000  0.6000     -0.3000       0.00  too few runs
         - the baseline is the best of 2 groups, and being chosen flatters it: p is
-          corrected over all pairs; name the baseline that you mean (baseline=, in a
-          shell --baseline)
+          corrected over all pairs; name the baseline that you mean (baseline=)
         - 1 group without a test: nothing to match runs by (over=), and a group of one
           run has no spread
         - 2 groups of too few runs for a sound interval (the table's column warning)
@@ -135,7 +134,8 @@ class AnalysisMethods(LakeBase):
 
         series = self._view_of(project).series
         direction = objectives.direction(series.table, metric, goal)
-        return learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
+        rows = learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
+        return pooling.warned(rows, series.table, runs=runs, where=where)
 
     def time_to(
         self,
@@ -205,7 +205,8 @@ class AnalysisMethods(LakeBase):
 
         series = self._view_of(project).series
         best = objectives.direction(series.table, metric, goal) if best_so_far else None
-        return learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
+        rows = learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
+        return pooling.warned(rows, series.table, runs=runs, where=where)
 
     def learning_curves(
         self,
@@ -239,6 +240,7 @@ class AnalysisMethods(LakeBase):
         series = self._view_of(project).series
         best = objectives.direction(series.table, metric, goal) if best_so_far else None
         grouped = grouping.grouped(series.table, by, runs=runs, where=where)
+        pooling.warned(grouped.select("run_id"), series.table, runs=runs, where=where)
         return learning_curves.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
         )
@@ -335,7 +337,8 @@ class AnalysisMethods(LakeBase):
         direction = None if goal is None else objectives.direction(table, metric, goal)
         (name,) = view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
-        return ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")
+        rows = ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")
+        return pooling.warned(rows, table, runs=runs, where=where)
 
 
 def _judged_by(launched: SweepRecords, metric: Metric | None, goal: str | None) -> tuple[Metric | None, str | None]:

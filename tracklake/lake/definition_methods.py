@@ -133,6 +133,7 @@ class DefinitionMethods(LakeBase):
         project = self._project if project is None else run_fields.check_project(project)
         newest = self._reader.snapshot().files["last"].dt.epoch("us").max()
         from tracklake.tracking import edit_session
+        from tracklake.tracking.open_runs import open_runs
 
         edit_session.write_session(
             self._storage,
@@ -141,3 +142,4 @@ class DefinitionMethods(LakeBase):
             changes=[change],
             clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
         )
+        open_runs.keep_alive()

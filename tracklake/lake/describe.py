@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common.text import byte_size, number_of
 from tracklake.compute.points import PSEUDO
 from tracklake.sql import views
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
 
+_NAMED, _WIDTH = 12, 80
+"""Projects, metrics and derived metrics that the text names, and its characters a line."""
 FILES = {"history": ".parquet", "states": ".parquet", "runs": ".parquet", JOURNAL_FOLDER: JOURNAL_SUFFIX}
 """The folders of a lake that hold what was logged, and how their files end."""
 
@@ -43,6 +47,40 @@ class Description(NamedTuple):
     pending_points: int
     bytes: int
 
+    def __repr__(self) -> str:
+        """Return it in sentences, with the projects and the metrics.
+
+        >>> print(example().describe())
+        2 runs (2 finished), 12 points
+        nothing sealed yet, ...; 12 points of 2 sessions are in journals
+        projects: example (2 runs)
+        metrics: acc (2 runs, 6 points), loss (2 runs, 6 points)
+        """
+        projects = [f"{name} ({number_of(n, 'run')})" for name, n in self.projects.select("project", "runs").rows()]
+        metrics = [
+            f"{name} ({number_of(n, 'run')}, {number_of(points, 'point')})"
+            for name, n, points in self.metrics.select("metric", "runs", "points").rows()
+        ]
+        derived = self.derived["name"].unique(maintain_order=True).to_list()
+        parts = {"projects": projects, "metrics": metrics, "derived": derived}
+        lists = [_listed(name, items) for name, items in parts.items() if items]
+        wrapped = (textwrap.wrap(text, _WIDTH, subsequent_indent="  ") for text in (*self.heading, *lists))
+        return "\n".join(line for lines in wrapped for line in lines)
+
+    @property
+    def heading(self) -> tuple[str, str]:
+        """How many runs and points there are, and how much of it is sealed, as two sentences.
+
+        >>> example().describe().heading[0]
+        '2 runs (2 finished), 12 points'
+        """
+        states = ", ".join(f"{n:,} {state}" for state, n in self.states.items())
+        counts = f"{number_of(self.runs, 'run')}{f' ({states})' if states else ''}, {number_of(self.points, 'point')}"
+        version = f"version {self.version}, {number_of(self.partitions, 'partition')}"
+        sealed = version if self.partitions else "nothing sealed yet"
+        pending = f"{number_of(self.pending_points, 'point')} of {number_of(self.pending_journals, 'session')}"
+        return counts, f"{sealed}, {byte_size(self.bytes)}; {pending} are in journals"
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can say it.
 
@@ -52,6 +90,11 @@ class Description(NamedTuple):
         frames = {"projects": self.projects.with_columns(pl.col("last").dt.to_string("iso:strict"))}
         frames |= {"metrics": self.metrics, "derived": self.derived}
         return self._asdict() | {name: frame.to_dicts() for name, frame in frames.items()}
+
+
+def _listed(name: str, items: list[str]) -> str:
+    more = f", and {len(items) - _NAMED:,} more" if len(items) > _NAMED else ""
+    return f"{name}: {', '.join(items[:_NAMED])}{more}"
 
 
 def describe(table: RunTable, storages: Sequence[Storage]) -> Description:
@@ -66,11 +109,15 @@ def describe(table: RunTable, storages: Sequence[Storage]) -> Description:
     runs = table.select(wanted=["project", "state"])
     states = runs.group_by("state").len().sort("len", "state", descending=[True, False])
     last = snapshot.sessions.group_by("run_id").agg(pl.col("last").max())
-    projects = runs.join(last, on="run_id").group_by("project").agg(pl.len().alias("runs"), pl.col("last").max())
+    projects = (
+        runs.join(last, on="run_id")
+        .group_by("project")
+        .agg(pl.len().cast(pl.Int64).alias("runs"), pl.col("last").max())
+    )
     series = snapshot.states(columns=["n_points"]).filter(~pl.col("metric").is_in(PSEUDO))
     metrics = series.group_by("metric").agg(
-        pl.len().alias("runs"), pl.col("n_points").sum().alias("points"), pl.col("lo").min().alias("first_step"),
-        pl.col("hi").max().alias("last_step"),
+        pl.len().cast(pl.Int64).alias("runs"), pl.col("n_points").sum().alias("points"),
+        pl.col("lo").min().alias("first_step"), pl.col("hi").max().alias("last_step"),
     ).sort("metric")  # fmt: skip
     defined = pl.Series("defined", [_defined(table, metric) for metric in metrics["metric"]], dtype=pl.String)
     return Description(

@@ -39,7 +39,7 @@ _EXACT = [name for name in STATES if name not in {"project", "sum_low", *_SERIES
 """Without what rounding took from a sum: of a tie it may be either half."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a check looked at and what it found wrong.
 
@@ -60,7 +60,7 @@ class Report:
         """
         return not self.findings
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """List what was checked, then what is wrong."""
         lines = [f"checked {line}" for line in self.checked]
         lines += [f"WRONG   {line}" for line in self.findings]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import polars as pl
 
 from tracklake import engines
+from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
@@ -90,8 +91,9 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
 
         A path is a metric's name (its last value), or a name and a statistic: min max mean std sum count first last
         argmin argmax best best_step median n_nan n_inf, or a quantile such as p95; a tuple ("loss", "min") is exact.
-        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64), and text where
-        there is any. A run without the metric has null. Raises UnknownNameError.
+        wide: run_id and a column a path, named as asked. long: run_id, metric, stat, value (Float64, Int64 where all
+        are integers, such as counts), and text where there is any. A run without the metric has null. Raises
+        UnknownNameError.
 
         >>> example().summaries(["loss.min", "loss.argmin", ("loss", "count")]).rows()
         [('slow', 0.5, 2, 3), ('fast', 0.25, 1, 3)]
@@ -107,8 +109,10 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         run_ids = view.runs.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
         columns = view.runs.statistics(run_ids, parsed)
         if shape == "long":
-            return summary_columns.stacked(run_ids, [(path, columns[name]) for name, path in parsed.items()])
-        return pl.DataFrame([run_ids, *(series for name in parsed for series in columns[name])])
+            rows = summary_columns.stacked(run_ids, [(path, columns[name]) for name, path in parsed.items()])
+        else:
+            rows = pl.DataFrame([run_ids, *(series for name in parsed for series in columns[name])])
+        return pooling.warned(rows, view.runs, runs=runs, where=where)
 
     def history(
         self,
@@ -146,9 +150,11 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view_of(project).runs.ids(runs=runs, where=where)
             return system_history.shaped(self._system_samples(ids), names, steps=steps, shape=shape)
-        return self._view_of(project).series.read(
+        view = self._view_of(project)
+        points = view.series.read(
             names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
         )
+        return pooling.warned(points, view.runs, runs=runs, where=where)
 
     def scan_history(
         self,
@@ -188,7 +194,9 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> example().at_best("loss", goal="min", take=["acc"]).rows()
         [('slow', 2, 0.5, 0.6), ('fast', 1, 0.25, 0.9)]
         """
-        return self._view_of(project).series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+        view = self._view_of(project)
+        rows = view.series.at_best(metric, goal=goal, take=take, runs=runs, where=where)
+        return pooling.warned(rows, view.runs, runs=runs, where=where)
 
     @property
     def plot(self) -> Plots:

@@ -82,7 +82,8 @@ class Plots:
         )  # fmt: skip
         axes = [x] if x else sorted(set(drawn.series.step_metrics(names).values()))
         request = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
-        return curves.plot(request, rows=rows, points=points, among=every)
+        plot = curves.plot(request, rows=rows, points=points, among=every)
+        return drawn.noted(plot, points["run_id"])
 
     def scatter(
         self,
@@ -113,7 +114,8 @@ class Plots:
         legend = None
         if color and not frame["color"].dtype.is_numeric():
             frame, legend = drawn.coloured(frame, drawn.column(color), titles["color"])
-        return scatter.scatter(frame.drop("run_id"), titles, log={"x": log_x, "y": log_y}, legend=legend)
+        plot = scatter.scatter(frame.drop("run_id"), titles, log={"x": log_x, "y": log_y}, legend=legend)
+        return drawn.noted(plot, frame.drop_nulls(["x", "y"])["run_id"])
 
     def heatmap(
         self,
@@ -137,8 +139,9 @@ class Plots:
         """
         drawn = self._of(project)
         value, goal = drawn.measure(metric, goal)
-        frame, titles = drawn.frame({"run": "name", "x": x, "y": y, "value": value}, runs=runs, where=where)
-        return scatter.heatmap(frame, titles, goal=goal)
+        names = {"run_id": "run_id", "run": "name", "x": x, "y": y, "value": value}
+        frame, titles = drawn.frame(names, runs=runs, where=where)
+        return drawn.noted(scatter.heatmap(frame, titles, goal=goal), frame.drop_nulls("value")["run_id"])
 
     def ecdf(
         self,
@@ -169,7 +172,8 @@ class Plots:
         rows = every.filter(pl.col("run_id").is_in(frame["run_id"].implode()))
         groups = binning.grouped(rows, columns, among=every) if columns else binning.together(rows)
         titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
-        return scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
+        plot = scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
+        return drawn.noted(plot, frame.drop_nulls("value")["run_id"])
 
     def parallel(
         self,
@@ -200,8 +204,10 @@ class Plots:
         value, goal = drawn.measure(metric, goal)
         names = drawn.columns(columns, said="columns")
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
-        frame, titles = drawn.frame({"run": "name", **axes, "value": value}, runs=runs, where=where)
-        return parallel_axes.plot(frame, titles, axes=list(axes), goal=goal)
+        wanted = {"run_id": "run_id", "run": "name", **axes, "value": value}
+        frame, titles = drawn.frame(wanted, runs=runs, where=where)
+        plot = parallel_axes.plot(frame, titles, axes=list(axes), goal=goal)
+        return drawn.noted(plot, frame.drop_nulls("value")["run_id"])
 
     def leaderboard(self, comparison: Comparison, *, limit: int = 30) -> Plot:
         """Which group is best, and how sure is that? A row a group of a `compare`, the best on top.

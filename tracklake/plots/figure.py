@@ -18,7 +18,7 @@ from tracklake.plots import marks, png
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tracklake.plots.marks import Chart
@@ -43,6 +43,15 @@ def _draw_nothing() -> None:
     import vl_convert
 
     vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "point"})
+
+
+def in_sentences(notes: Iterable[str]) -> list[str]:
+    """Return notes as sentences.
+
+    >>> in_sentences(["runs of 2 projects together"])
+    ['Runs of 2 projects together.']
+    """
+    return [f"{note[:1].upper()}{note[1:]}." for note in notes]
 
 
 class Plot:

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.analysis import grouping, parameters
+from tracklake.analysis import grouping, parameters, pooling
 from tracklake.common import arguments
 from tracklake.display.labels import ABSENT, OTHER
 from tracklake.plots import binning, scatter
 from tracklake.plots.encodings import OKABE_ITO, Legend
+from tracklake.plots.figure import in_sentences
 from tracklake.schema.definitions import goal_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.plots.figure import Plot
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
     from tracklake.schema.definitions import Goal
@@ -61,6 +63,16 @@ class RunColumns:
             return ""
         kinds = {k for d in self.table.summaries.definition(metric).values() if d is not None for k in d.kinds}
         return f" ({', '.join(sorted(kinds)) or 'last'})"
+
+    def noted(self, plot: Plot, run_ids: pl.Series) -> Plot:
+        """Return the plot with a note where the runs are of several projects.
+
+        >>> lake = example()
+        >>> RunColumns(lake._view.series).noted(lake.plot.curves("loss"), pl.Series(["slow", "fast"])).notes
+        ()
+        """
+        plot.notes += tuple(in_sentences(pooling.pooled(self.table, run_ids)))
+        return plot
 
     def keys(self, columns: Sequence[str]) -> pl.DataFrame:
         """Return run_id and the columns of all runs, with what tells their exact values, oldest first.

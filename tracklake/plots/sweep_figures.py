@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tracklake.analysis import group_keys, marginals, objectives
+from tracklake.analysis import group_keys, marginals, objectives, pooling
 from tracklake.common.text import number_of
-from tracklake.display.labels import named, short_name, value_label
+from tracklake.display.labels import named, short_name
 from tracklake.errors import DefinitionError
 from tracklake.plots import binning, parallel_axes, scatter, sweep_marks
 from tracklake.plots.binning import MARKS, wants_log
 from tracklake.plots.encodings import Axis, Legend
-from tracklake.plots.figure import Plot, empty
+from tracklake.plots.figure import Plot, empty, in_sentences
 from tracklake.plots.sweep_marks import VERDICTS, Rows
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracklake.analysis.objectives import Objective
     from tracklake.analysis.parameters import Parameter
     from tracklake.analysis.sweep import Sweep
+    from tracklake.display.tables import Column
 
 _METHODS: dict[Method, str] = {
     "ped-anova": "PED-ANOVA: what tells the best {:.0%} of the runs from all.",
@@ -53,13 +54,15 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
     ['0.1 (1 run)']
     """
     of, center = found.grouped, found.settings.center
-    by = ", ".join(map(short_name, of.by))
+    by = ", ".join(short_name(column.heading) for column in group_keys.key_columns(found.table, of.by))
     title = f"{short_name(of.objective.name)} by {by or 'nothing'}"
     able = found.table.drop_nulls(center)
     if able.is_empty():
         return empty(title, because=_nothing(of.runs), notes=_left_out(found))
     best = able.head(limit).with_columns(pl.int_range(pl.len()).alias("row"))
-    labels = [_group(row, of.by) for row in best.iter_rows(named=True)]
+    keys = group_keys.key_columns(best, of.by)
+    cells = zip(*(column.cells for column in keys), strict=True) if keys else [()] * best.height
+    labels = [_group(keys, values, n) for values, n in zip(cells, best["n"], strict=True)]
     value = pl.col(center).alias("value")
     data = best.select(pl.Series("group", labels), "row", "n", value, "low", "high", "verdict")
     runs = _single(found, best)
@@ -73,10 +76,9 @@ def leaderboard(found: Comparison, *, limit: int) -> Plot:
     return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_left_out(found)])
 
 
-def _group(row: Mapping[str, object], by: Sequence[str]) -> str:
-    values = [value_label(row[name]) for name in by]
-    name = (values[0] if len(by) == 1 else named(by, values)) or "all"
-    return f"{name} ({number_of(row['n'], 'run')})"
+def _group(keys: Sequence[Column], values: Sequence[str], n: int) -> str:
+    name = (values[0] if len(keys) == 1 else named([key.heading for key in keys], values)) or "all"
+    return f"{name} ({number_of(n, 'run')})"
 
 
 def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
@@ -97,6 +99,7 @@ def _left_out(found: Comparison) -> list[str]:
     name = short_name(found.grouped.objective.name)
     notes = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
     notes += [f"{note}." for note in objectives.divergence(of.runs, of.objective, of.counting)]
+    notes += in_sentences(of.pooled)
     tasks = found.table.filter(pl.col("n") > 0)["n_tasks"]
     if tasks.n_unique() > 1:
         notes.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
@@ -121,7 +124,7 @@ def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
         _METHODS[method].format(quantile),
         f"From {number_of(used, 'run')}. Lines: 95% bootstrap interval; behind them each one's share of the total.",
         *(f"Which runs failed is told by {short_name(name)}." for name in table.filter(_blamed())["name"]),
-        *_divergence(sweep),
+        *_about(sweep),
     ]
     return Plot(title, data=data, draw=partial(sweep_marks.bars, rows=rows, x=Axis("importance")), notes=notes)
 
@@ -160,7 +163,7 @@ def marginal(sweep: Sweep, name: str) -> Plot:
     x = _along(parameter, placed["x"])
     alone = all(other.name == parameter.name for other in sweep.settings)
     draw = partial(sweep_marks.marginal, runs=runs, failed=failed, x=x, y=y, alone=alone)
-    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_divergence(sweep)])
+    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_about(sweep)])
 
 
 def _names(parameter: Parameter, table: pl.DataFrame) -> pl.Series:
@@ -208,9 +211,10 @@ def _is_shown(drawn: pl.DataFrame, is_named: bool) -> pl.Expr:  # noqa: FBT001 -
     return pl.col("x").is_in(drawn["x"].implode()) if is_named else pl.lit(value=True)
 
 
-def _divergence(sweep: Sweep) -> list[str]:
-    """Say how many runs diverged, and how they count."""
-    return [f"{note}." for note in objectives.divergence(sweep.runs, sweep.objective, sweep.counting)]
+def _about(sweep: Sweep) -> list[str]:
+    """Say how many runs diverged, and how they count, and of which projects the runs are."""
+    diverged = [f"{note}." for note in objectives.divergence(sweep.runs, sweep.objective, sweep.counting)]
+    return [*diverged, *in_sentences(pooling.pooled(sweep.series.table, sweep.runs["run_id"]))]
 
 
 def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
@@ -235,9 +239,7 @@ def pareto(sweep: Sweep, metrics: Mapping[str, str] | Sequence[str]) -> Plot:
     notes = [f"Blue: {number_of(best.height, 'run')} of {fronts.height:,} that no other beats in both."]
     notes += [f"Not drawn: {number_of(lost, 'run')} of {len(sweep):,}, failed or without both."] if lost else []
     draw = partial(sweep_marks.front, x=axes["x"], y=axes["y"], rising=sides["x"].goal == "max")
-    return Plot(
-        title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=[*notes, *_divergence(sweep)]
-    )
+    return Plot(title, data=pl.concat([_thinned(others, "x", "y"), best]), draw=draw, notes=[*notes, *_about(sweep)])
 
 
 def parallel(sweep: Sweep) -> Plot:
@@ -259,7 +261,7 @@ def parallel(sweep: Sweep) -> Plot:
     names = {f"axis_{i}": name for i, (name, _) in enumerate(ready)}
     titles = names | {"value": short_name(sweep.objective.name)}
     plot = parallel_axes.plot(frame, titles, axes=list(axes), goal=sweep.objective.goal)
-    plot.notes += tuple(_divergence(sweep))
+    plot.notes += tuple(_about(sweep))
     return plot
 
 

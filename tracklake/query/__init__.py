@@ -3,6 +3,8 @@
 - `cells`: the values of one column of many runs, by the place of each run among all, and where they go in a table.
 - `column_names`: column names of the table of runs: which there are, which are shown, and what a name or a glob
   means.
+- `computed_nan`: NaN that an expression of polars computes itself, such as a logarithm of less than 0: it meets no
+  comparison either.
 - `conditions`: conditions over the columns of the runs: what `where=` and `order_by=` say, in SQL or as a polars
   expression.
 - `config_values`: the config of many runs, read path by path as columns are asked for.

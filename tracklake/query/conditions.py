@@ -15,9 +15,11 @@ import polars as pl
 
 from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
-from tracklake.query.sandbox import parser, results, rewriting
+from tracklake.query import computed_nan
+from tracklake.query.sandbox import messages, parser, results, rewriting
 from tracklake.query.sandbox.connection import Sandbox
-from tracklake.query.text_columns import TextColumns, without_nan
+from tracklake.query.sandbox.sql_text import Column
+from tracklake.query.text_columns import TextColumns, refuse_mixed, without_nan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +40,9 @@ _MANY = "it looks at many rows at once; ask lake.sql"
 _AS_LOGGED = " (as logged)"
 _ASKS_FOR_NAN = ("IsNan", "IsNotNan", "IsFinite", "IsInfinite")
 _ASKS_FOR_NULL = ("IsNull", "IsNotNull")
+_ORDERINGS = {"Lt", "LtEq", "Gt", "GtEq", "Eq"}
+_RANGES = {"IsBetween", "IsIn"}
+"""Comparisons of polars that what is null does not meet."""
 
 
 @cache
@@ -159,10 +164,9 @@ def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextCol
     except duckdb.OutOfMemoryException:
         raise QueryError(results.over_memory(engine.limits)) from None
     except duckdb.Error as error:
-        first, *hints = str(error).splitlines()
-        message = columns.spelled(" ".join([first, *(line for line in hints if line.startswith("Did you mean"))]))
-        if _ROW in message:
+        if _ROW in str(error):
             raise QueryError(f"{label} cannot be answered: {_MANY}") from None
+        message = columns.spelled(messages.in_our_words(str(error)).partition("\nLINE")[0])
         types = ", ".join(f"{name} is {dtype}" for name, dtype in columns.types(frame).items())
         raise QueryError(f"{label} cannot be answered: {message}{types and f' ({types})'}") from None
 
@@ -196,9 +200,11 @@ def _of_expression(expression: pl.Expr, *, names: ColumnNames, build: Build) -> 
             *(_any_kind(series, built, mixed[series.name]).alias(series.name + _AS_LOGGED) for series in logged),
         ]
     )
+    texts = {name: text for name in spelled if (text := mixed[name]) and text not in spelled}
+    _refuse_mixed(json.loads(expression.meta.serialize(format="json")), texts)
     condition = _asking_what_was_logged(expression, spelled, {name for name in spelled if mixed[name]})
     try:
-        mask = frame.select(condition.alias(" holds")).to_series()
+        mask = frame.select(computed_nan.without(condition, frame.schema).alias(" holds")).to_series()
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         types = ", ".join(f"{series.name} is {series.dtype}" for series in logged)
@@ -206,6 +212,36 @@ def _of_expression(expression: pl.Expr, *, names: ColumnNames, build: Build) -> 
     if mask.dtype not in (pl.Boolean, pl.Null):
         raise QueryError(f"where={expression} cannot be answered: it is {mask.dtype}, not true or false")
     return mask.new_from_index(0, frame.height) if len(mask) == 1 < frame.height else mask
+
+
+def _refuse_mixed(tree: Any, texts: dict[str, str]) -> None:
+    """Refuse what would take the texts of a mixed column for absent: all but a comparison, and what asks for null."""
+    if isinstance(tree, list):
+        for item in tree:
+            _refuse_mixed(item, texts)
+    if not isinstance(tree, dict):
+        return
+    name = tree.get("Column")
+    if isinstance(name, str) and name in texts:
+        raise refuse_mixed(Column((name,), -1), name, texts[name], sql="")
+    operands = _compared(tree)
+    if operands is None:
+        _refuse_mixed([value for key, value in tree.items() if key != "Literal"], texts)
+    else:
+        _refuse_mixed([item for item in operands if not (isinstance(item, dict) and "Column" in item)], texts)
+
+
+def _compared(tree: dict[str, Any]) -> list[Any] | None:
+    """Return what a part of an expression compares, or asks for null or NaN; None for what does neither."""
+    binary, function = tree.get("BinaryExpr"), tree.get("Function")
+    if isinstance(binary, dict) and binary.get("op") in _ORDERINGS:
+        return [binary["left"], binary["right"]]
+    kind = function.get("function") if isinstance(function, dict) else None
+    test = kind.get("Boolean") if isinstance(kind, dict) else None
+    is_range = isinstance(test, dict) and not _RANGES.isdisjoint(test)
+    if isinstance(function, dict) and (is_range or test in (*_ASKS_FOR_NAN, *_ASKS_FOR_NULL)):
+        return list(function["input"])
+    return None
 
 
 def _any_kind(series: pl.Series, built: pl.DataFrame, text: str | None) -> pl.Series:
@@ -242,5 +278,10 @@ def _rewritten(tree: Any, spelled: set[str], mixed: set[str]) -> Any:
 
 
 def _logged(node: Any, names: set[str]) -> Any:
-    name = node.get("Column") if isinstance(node, dict) else None
+    """Return what a test looks at, a column or arithmetic with some, with the values as logged of these columns."""
+    if not isinstance(node, dict):
+        return node
+    name, binary = node.get("Column"), node.get("BinaryExpr")
+    if isinstance(binary, dict):
+        return {"BinaryExpr": binary | {side: _logged(binary[side], names) for side in ("left", "right")}}
     return {"Column": name + _AS_LOGGED} if isinstance(name, str) and name in names else node

@@ -256,14 +256,17 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) ->
 
 
 def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]]]) -> pl.DataFrame:
-    """Put statistics one below the other, with the texts only if there are any.
+    """Put statistics one below the other: integers where all are, with the texts only if there are any.
 
     >>> from tracklake.schema.statistics import Statistic
     >>> stacked(pl.Series("run_id", ["a"]), [(Statistic("loss", "min"), [pl.Series([0.5])])]).rows()
     [('a', 'loss', 'min', 0.5)]
     """
     schema = {"run_id": pl.String, "metric": pl.String, "stat": pl.String, "value": pl.Float64, "text": pl.String}
-    rows = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in parts)])
+    stacks = list(parts)
+    rows = pl.concat([pl.DataFrame(schema=schema), *(_long(run_ids, path, columns) for path, columns in stacks)])
+    if stacks and all(columns[0].dtype.is_integer() and len(columns) == 1 for _, columns in stacks):
+        rows = rows.with_columns(pl.Series("value", pl.concat([columns[0].cast(pl.Int64) for _, columns in stacks])))
     return rows.drop("text") if rows["text"].null_count() == rows.height else rows
 
 

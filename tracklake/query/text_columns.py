@@ -67,9 +67,10 @@ def refuse_mixed(column: Column, name: str, text: str, *, sql: str) -> QueryErro
     >>> print(refuse_mixed(Column(("config.lr",), -1), "config.lr", "config.lr.text", sql=""))
     "config.lr" has values of several kinds: numbers are in it, and the rest in "config.lr.text", which would be ...
     """
+    place = pointing(sql, column.at) if sql else ""
     return QueryError(
         f'"{name}" has values of several kinds: numbers are in it, and the rest in "{text}", which would be taken for '
-        f'absent here; name "{text}" as well, or compare with a number or a text{pointing(sql, column.at)}'
+        f'absent here; name "{text}" as well, or compare with a number or a text{place}'
     )
 
 

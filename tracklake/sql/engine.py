@@ -14,7 +14,7 @@ import polars as pl
 
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
-from tracklake.query.sandbox import parser, results, rewriting
+from tracklake.query.sandbox import messages, parser, results, rewriting
 from tracklake.query.sandbox.connection import Limits, Sandbox, locked
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tracklake.query.run_table import RunTable
     from tracklake.query.sandbox.sql_text import Column, SqlText
 
-_UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "([^"]+)"')
+_UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "?([^"\s]+|[^"]+(?="))"?')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
 
 
@@ -130,7 +130,7 @@ class _Question:
         if "runs" not in self.parsed.tables:
             return False
         for column in self.parsed.columns:
-            if f'"{column.name}"' in message and column.name not in self.aliases:
+            if column.name not in self.aliases and _misses(message, column.name):
                 try:
                     self.aliases[column.name] = self.table.names.resolve(column.name, any_case=True).name
                 except AmbiguousNameError as error:
@@ -197,6 +197,11 @@ class _Question:
     @cached_property
     def _runs_built(self) -> pl.DataFrame:
         return self._runs.clear() if "runs" in self.parsed.tables else pl.DataFrame()
+
+
+def _misses(message: str, name: str) -> bool:
+    """Say whether duckdb tells that it finds no column of this name, which it writes in quotes or without."""
+    return f'"{name}"' in message or f"column {name} not found" in message
 
 
 def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
@@ -322,14 +327,14 @@ def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
     """Say what duckdb said, with the nearest column where it missed one."""
     match = _UNKNOWN_COLUMN.search(message) or _UNKNOWN_TABLE.search(message)
     if match is None:
-        return QueryError(f"SQL: {message}")
+        return QueryError(f"SQL: {messages.in_our_words(message)}")
     for column in asked.columns:
         dotted = _found(table, ".".join(column.parts))
         if len(column.parts) > 1 and match[1] in column.parts and dotted is not None:
             hint = f'a name with a dot stands in double quotes: "{dotted}"'
             return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(asked.text, column.at)}")
     if match.re is _UNKNOWN_TABLE:
-        return QueryError(f"SQL: {message}")
+        return QueryError(f"SQL: {messages.in_our_words(message)}")
     at = next((column.at for column in asked.columns if match[1] in column.parts), -1)
     columns = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
     columns.update(table.names.spellings(like=match[1]) if "runs" in asked.tables else ())

@@ -31,6 +31,8 @@ FEW = 16
 def summaries(table: RunTable, limits: Limits) -> View:
     """Return one row a (run, metric, statistic) that has a value: the columns of a wide table, one below another.
 
+    `value` is a double, where a text is about counts and steps alone an integer.
+
     >>> from tracklake.sql.views import Limits
     >>> table = example()._view.runs
     >>> limits = Limits(table, {"metric": frozenset({"loss"}), "stat": frozenset({"min"})})
@@ -57,7 +59,10 @@ def summaries(table: RunTable, limits: Limits) -> View:
             [Part("tracklake_nothing", _LONG, lambda: pl.DataFrame(schema=_LONG))],
             ["FROM tracklake_nothing"],
         )
-    return View("summaries", parts, " UNION ALL ".join(branches))
+    rows = " UNION ALL ".join(branches)
+    if limits.stats and all(statistics.is_statistic(stat) and statistics.spec(stat).dtype == "int" for stat in wanted):
+        rows = f"SELECT * REPLACE (CAST(value AS BIGINT) AS value) FROM ({rows})"
+    return View("summaries", parts, rows)
 
 
 _LONG: Schema = {

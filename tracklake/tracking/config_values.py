@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partialmethod
 from typing import Any, NoReturn, Self
@@ -90,20 +91,38 @@ class NestedList(list[Any]):
         self, content: Iterable[Any] = (), *, path: tuple[str, ...] = (), change: Change | None = None
     ) -> None:
         """Take the elements; without `change`, as `dataclasses.asdict` copies it, it is a list of its own."""
-        super().__init__(content)
         self._path = path
         self._change = change or _detached
+        super().__init__(map(self._element, content))
+
+    def _element(self, item: Any) -> Any:
+        """Return an element so that what changes inside of it changes the list."""
+        made: list[Any] = []
+        made.append(nested(item, path=(), change=lambda path, value: self._change_element(made[0], path, value)))
+        return made[0]
+
+    def _change_element(self, element: Any, path: tuple[str, ...], value: Any) -> None:
+        changed = plain(self)
+        place = next(i for i, item in enumerate(self) if item is element)
+        if path:
+            here = changed[place]
+            for part in path[:-1]:
+                here = here[part]
+            here[path[-1]] = value
+        else:
+            changed[place] = value
+        self._change(self._path, changed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a plain list."""
         return list, (list(self),)
 
     def _do(self, method: str, *args: Any, **more: Any) -> Any:
-        changed = list(self)
+        changed = plain(self)
         result = getattr(changed, method)(*args, **more)
         if changed != list(self):
             self._change(self._path, changed)
-            super().__setitem__(slice(None), changed)
+            super().__setitem__(slice(None), list(map(self._element, changed)))
         return self if method in ("__iadd__", "__imul__") else result
 
     __setitem__ = partialmethod(_do, "__setitem__")
@@ -140,6 +159,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(below) for key, below in value.items()}
     return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def tell_yaml() -> None:
+    """Let `yaml.safe_dump`, where it was imported, write nested values as the dicts and lists that they are.
+
+    It takes the very types alone, and not what is made of them.
+
+    >>> tell_yaml()
+    """
+    yaml = sys.modules.get("yaml")
+    if yaml is not None and NestedDict not in yaml.SafeDumper.yaml_representers:
+        representer = yaml.representer.SafeRepresenter
+        representer.add_representer(NestedDict, representer.represent_dict)
+        representer.add_representer(NestedList, representer.represent_list)
 
 
 def _detached(*_: object) -> None:

@@ -93,6 +93,19 @@ class OpenRuns(Generic[OpenT]):
         with contextlib.suppress(ValueError):
             self._runs.remove(run)
 
+    def keep_alive(self) -> None:
+        """Do for each run what is done about once a second: it takes over what its lake has defined since.
+
+        >>> with tl.init(id="a") as run:
+        ...     tl.open().define_metric("loss", step_metric="epoch")  # which calls it
+        ...     run.log({"epoch": 3})
+        ...     run.log({"loss": 0.5})
+        >>> tl.open().history("epoch")["value"].to_list()
+        [3.0, 3.0]
+        """
+        for run in self._runs.copy():
+            run.keep_alive(beat=False)
+
     def finish_all(self, exit_code: int | None = None) -> None:
         """Finish what is open when the process ends: by default with the exit code that the process will have.
 

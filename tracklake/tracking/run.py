@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from tracklake.schema import naming, values
 from tracklake.schema.definitions import Definitions, Statement, statement
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
 from tracklake.storage.journal import host
@@ -98,6 +100,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         self._saved, self._to_save = dict(start.files), {}
         self._statements = list(start.definitions)
         self._definitions = Definitions(self._statements)
+        self._lake_journals: frozenset[str] = frozenset()
         self._logged = ReadYourWrites(self._session)
         self._rows = RowWriter(
             self._session,
@@ -281,8 +284,19 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         [0.5]
         """
         self._session.keep_alive(beat=beat)
-        if beat:
+        if self._lake_defines_anew() or beat:
             self._session.carefully(self._refresh_definitions)
+
+    def _lake_defines_anew(self) -> bool:
+        """Say whether there are other journals of definitions of the lake than when it was looked last."""
+        prefix = f"{naming.safe_name(LAKE_RUN)}."
+        try:
+            with os.scandir(self._session.storage.journal_folder(layout.JOURNAL_FOLDER)) as entries:
+                journals = frozenset(entry.name for entry in entries if entry.name.startswith(prefix))
+        except OSError:  # a lake that is away for a while: a training goes on
+            return False
+        is_new, self._lake_journals = journals != self._lake_journals, journals
+        return is_new
 
     def start_background_tasks(self, *, sample_system: bool, metadata: bool) -> None:
         """Note the run's surroundings, and sample the system, beside the training.

@@ -41,6 +41,7 @@ class Config(Mapping[str, Any]):
         self.update({key: value})
 
     def __iter__(self) -> Iterator[str]:
+        config_values.tell_yaml()  # who writes `dict(run.config)` has imported it by now
         return iter(self._items)
 
     def __len__(self) -> int:

@@ -114,7 +114,8 @@ def _on_scale(counts: Floats) -> Floats:
     weights = counts[counts > 0]
     high = len(counts) - 1
     centers = np.append(seen, high / 2)
-    widths = np.append(np.full(len(seen), _bandwidth(seen, weights)), high + 1)
+    width = _bandwidth(seen, weights) if len(seen) else 1.0  # where all of the top have a level: the flat kernel
+    widths = np.append(np.full(len(seen), width), high + 1)
     edges = np.arange(-0.5, high + 1)
     through = ndtr((edges[:, None] - centers) / widths)
     mass = np.diff(through, axis=0) / (through[-1] - through[0])

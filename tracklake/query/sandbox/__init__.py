@@ -1,6 +1,9 @@
 """DuckDB in a connection that can only read what it is handed: texts told by its own parser, limits, results as frames.
 
+- `computed_nan`: NaN that a text computes itself, such as sqrt(-1) or infinity less infinity, is null as that of the
+  data is.
 - `connection`: a connection in memory without any right to write or to open a path, with bounds of memory and time.
+- `messages`: what duckdb says is wrong with a text, in our words: what it met, and the nearest that there is.
 - `parser`: what a SQL text names: its tables, columns and parameters, and the constants that restrict them.
 - `pushdown`: predicate pushdown: to which values a WHERE restricts the columns of one table, read from duckdb's own
   tree of it.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracklake.common import arguments
 from tracklake.errors import QueryError
+from tracklake.query.sandbox import computed_nan
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,7 +25,7 @@ SECONDS = "TRACKLAKE_SQL_SECONDS"
 _UNITS = {"MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SIZE = re.compile(r"\s*([0-9.]+)\s*(MB|GB|TB)\s*", re.IGNORECASE)
 _LEAST = 256 * 2**20
-_MACROS = ("is_nan(x) AS isnan(x)",)
+_MACROS = ("is_nan(x) AS isnan(x)", computed_nan.DEFINITION)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import QueryError
+from tracklake.query.sandbox import computed_nan
 from tracklake.query.sandbox.connection import MEMORY, SECONDS
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def _rows(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -> p
     if relation is None:
         return pl.DataFrame()
     names = _distinct(relation.columns)
+    sound = computed_nan.without(text, cursor)
+    if sound != text:
+        relation = cursor.sql(sound, params=dict(params) or None)
     kinds = [str(kind) for kind in relation.types]
     for name, kind in zip(names, kinds, strict=True):
         if kind != "INTERVAL" and "INTERVAL" in _QUOTED.sub("", kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklake.query.sandbox import pushdown
+from tracklake.query.sandbox.computed_nan import ASKING
 from tracklake.query.sandbox.sql_text import NOWHERE, Column, SqlText, refused
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ _NO_FUNCTIONS = {
 _PLAIN_JOINS = {"REGULAR", "CROSS", "NATURAL"}
 _WIDENING = {"INNER", "LEFT", "RIGHT", "OUTER"}
 """Joins of which a condition on one table's columns may be put before the join."""
-_ASKING = {"isnan", "is_nan", "isfinite", "isinf"}
-"""Functions that ask whether a number is one."""
 _ORDERINGS = {"COMPARE_EQUAL", "COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO",
               "COMPARE_GREATERTHANOREQUALTO", "COMPARE_BETWEEN", "COMPARE_IN"}  # fmt: skip
 _NULL_TESTS = {"OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"}
@@ -97,7 +96,7 @@ class TreeReader:
             return "other" if self.negations else "compared with text" if texts else "compared"
         if node.get("class") != "FUNCTION":
             return use if node.get("class") is None else "other"
-        if node["function_name"] in _ASKING:
+        if node["function_name"] in ASKING:
             return "asked for NaN"
         return use if node["is_operator"] else "other"
 
