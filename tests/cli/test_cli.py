@@ -69,11 +69,11 @@ def test_runs_table(place: str):
 
 def test_runs_without_a_question(place: str, monkeypatch: pytest.MonkeyPatch):
     """`runs` alone shows the newest first, what varies over them before the rest, as much as there is room for."""
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", "50")
     head, *rows, count = lines("runs", "--dir", place)
     assert head == "run_id    lr  created_at         runtime"
     assert rows[0].startswith("run-0.3  0.3  ")
-    assert count == "3 rows; no room for 3 columns: project,…"
+    assert count.startswith("3 rows; no room for 3 columns: project, st")
 
 
 def test_what_is_named_is_always_shown(place: str, monkeypatch: pytest.MonkeyPatch):
