@@ -28,6 +28,7 @@ from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecor
 from tracklake.storage.layout import connect
 from tracklake.storage.table import partitions
 from tracklake.storage.table.delta_actions import Partition
+from tracklake.storage.table.partitions import Chunk
 
 START = 1_700_000_000_000_000
 MAX_POINTS = 16_000_000
@@ -132,7 +133,7 @@ def chunks(shape: Shape, first: int, last: int, *, most: int) -> Iterator[pl.Dat
 
 def write_partition(place: Path, shape: Shape, first: int, last: int) -> Partition:
     """Write the partition of these runs, which is not published yet."""
-    parts = chunks(shape, first, last, most=CHUNK_POINTS)
+    parts = map(Chunk.of, chunks(shape, first, last, most=CHUNK_POINTS))
     return partitions.write_chunks(connect(place), parts, records(shape, first, last), level=0)
 
 

@@ -21,7 +21,7 @@ from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.verified_files import checksum, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -68,6 +68,25 @@ class Contents(NamedTuple):
     records: SessionRecords
 
 
+class Chunk(NamedTuple):
+    """Sorted points of whole runs, and what is known of their states."""
+
+    points: pl.DataFrame
+    states: pl.DataFrame
+    """States of some of these runs, which need not be computed."""
+    unknown: pl.DataFrame
+    """The points of all other runs."""
+
+    @classmethod
+    def of(cls, points: pl.DataFrame) -> Self:
+        """Return a chunk of which no state is known.
+
+        >>> Chunk.of(pl.DataFrame(schema=POINTS)).states.height
+        0
+        """
+        return cls(points, pl.DataFrame(schema=STATES), points)
+
+
 def write(storage: Storage, contents: Contents) -> Partition:
     """Write the three files of a new partition, safe on the disk but not yet part of the lake; a commit makes it so.
 
@@ -78,15 +97,14 @@ def write(storage: Storage, contents: Contents) -> Partition:
     >>> part.n_points, Path("lake", part.history).stat().st_size == part.sizes[0]
     (0, True)
     """
-    return write_chunks(storage, [contents.points], contents.records)
+    return write_chunks(storage, [Chunk.of(contents.points)], contents.records)
 
 
-def write_chunks(
-    storage: Storage, chunks: Iterable[pl.DataFrame], records: SessionRecords, *, level: int = 0
-) -> Partition:
+def write_chunks(storage: Storage, chunks: Iterable[Chunk], records: SessionRecords, *, level: int = 0) -> Partition:
     """Write a partition whose points come in chunks, in order of project and run; each run lies in one of them.
 
-    So many points are in memory at once as two chunks hold. `level` says of how many rounds of merging it comes.
+    The next chunk is made while one is written, so two of them are in memory at once. `level` says of how many rounds
+    of merging it comes.
 
     >>> from pathlib import Path
     >>> from tracklake.storage.local import LocalStorage
@@ -108,25 +126,37 @@ def write_chunks(
 
 
 def _write_files(
-    chunks: Iterable[pl.DataFrame], records: SessionRecords, paths: Sequence[Path]
+    chunks: Iterable[Chunk], records: SessionRecords, paths: Sequence[Path]
 ) -> tuple[int, list[tuple[int, int]]]:
-    """Write the three files; states are computed while points are compressed. Return points, and size and crc each."""
-    starts, n_points, states_of_chunks = session_starts(records), 0, [pl.DataFrame(schema=STATES)]
+    """Write the three files. Return points, and size and crc each."""
     history, states_path, runs_path = paths
-    with ParquetFile(history, POINTS) as file:
-        for chunk in chunks:
-            acts: list[Callable[[], pl.DataFrame | None]] = [
-                partial(file.append, chunk),
-                partial(states.of_rows, chunk, sessions=starts),
-            ]
-            states_of_chunks.append(_side_by_side(acts)[1])  # type: ignore[arg-type] # the second returns a frame
-            n_points += chunk.height
-    table = pl.concat(states_of_chunks)
-    if len(states_of_chunks) > 2:  # noqa: PLR2004 - an empty one, and that of the only chunk, which is sorted
+    n_points, states_of_chunks = _write_points(iter(chunks), history, sessions=session_starts(records))
+    table = pl.concat([pl.DataFrame(schema=STATES), *states_of_chunks])
+    if len(states_of_chunks) > 1:
         table = table.sort("metric", "run_id", "session", maintain_order=True)
     tables = [(states_path, table.select(list(STATES))), (runs_path, statements.to_rows(records))]
     others = [partial(_write_parquet, table, path) for path, table in tables]
     return n_points, _side_by_side([partial(checksum, history), *others])
+
+
+def _write_points(
+    chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame
+) -> tuple[int, list[pl.DataFrame]]:
+    """Write points; beside it their states are computed, and the next chunk is made. Return how many, and the states."""
+    n_points, states_of_chunks = 0, []
+    chunk = next(chunks, None)
+    with ParquetFile(path, POINTS) as file:
+        while chunk is not None:
+            acts: list[Callable[[], Any]] = [
+                partial(file.append, chunk.points),
+                partial(states.of_rows, chunk.unknown, sessions=sessions),
+                partial(next, chunks, None),
+            ]
+            n_points += chunk.points.height
+            known = chunk.states
+            _, computed, chunk = _side_by_side(acts)
+            states_of_chunks += [frame for frame in (known, computed) if frame.height]
+    return n_points, states_of_chunks
 
 
 def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:

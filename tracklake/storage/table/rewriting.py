@@ -17,6 +17,7 @@ from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.journal.statements import SessionRecords
 from tracklake.storage.table import partitions
+from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.verified_files import SIBLINGS, verified
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MAX_POINTS = 20_000_000
 MAX_BYTES = 256 << 20
 """What one partition holds at most; a run that is larger has one of its own."""
 CHUNK_POINTS = 2_000_000
-"""Points that are sorted at once; a run that is larger is sorted by itself."""
+"""Points that are sorted at once; a run that is larger is sorted by itself. Two such chunks are in memory."""
 SETTLED_SECONDS = 7 * 24 * 3600
 """Silence after which no journal is expected any more that could mask what one session wrote over another's."""
 
@@ -65,14 +66,15 @@ def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
     for part in plan.inputs:
         for sibling in SIBLINGS:
             verified(storage, part, sibling)  # else damage would get a new and sound checksum
-    records = merged_records([partitions.read_sessions(storage, p) for p in plan.inputs])
+    parts = [partitions.read_sessions(storage, p) for p in plan.inputs]
+    records, split = merged_records(parts), _split_runs(parts)
     settled = _settled(catalog, records)
     sizes = _sizes(storage, plan.inputs, records)
     bytes_a_point = sum(p.sizes[0] for p in plan.inputs) / max(1, sum(p.n_points for p in plan.inputs))
     most = min(MAX_POINTS, int(MAX_BYTES / max(bytes_a_point, 1)))
     cutoffs = rewinds.cutoffs(records.files, records.statements)
     tasks = [
-        _Output(storage, plan, runs, _records_of(records, runs, plan.purged), cutoffs, settled)
+        _Output(storage, plan, runs, _records_of(records, runs, plan.purged), cutoffs, settled, split)
         for runs in _cut(sizes, most)
     ]
     yield from run_tasks(catalog.engine, _write_output, tasks)
@@ -90,12 +92,13 @@ class _Output(NamedTuple):
     records: SessionRecords
     cutoffs: pl.DataFrame
     settled: pl.Series
+    split: pl.Series
+    """Runs of which a session lies in several inputs."""
 
 
 def _write_output(task: _Output) -> Partition:
     """Write a partition under an id of its own, so that a task that is run twice leaves a file that no commit names."""
-    chunks = _chunks(task.storage, task.plan, task.runs, cutoffs=task.cutoffs, settled=task.settled)
-    return partitions.write_chunks(task.storage, chunks, task.records, level=task.plan.level)
+    return partitions.write_chunks(task.storage, _chunks(task), task.records, level=task.plan.level)
 
 
 def fitting(storage: Storage, inputs: Sequence[Partition]) -> list[Partition]:
@@ -178,15 +181,43 @@ def _records_of(records: SessionRecords, runs: pl.DataFrame, purged: Collection[
     return SessionRecords(files, lines.filter(~pl.col("run_id").is_in(list(purged))))
 
 
-def _chunks(
-    storage: Storage, plan: Rewrite, runs: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series
-) -> Iterator[pl.DataFrame]:
-    """Yield the points of these runs that may still count, sorted, some runs at a time."""
-    stored = scans.scan([storage.fetch(part.history) for part in plan.inputs], schema=POINTS)
-    if plan.purged:
-        stored = stored.filter(~pl.col("run_id").is_in(list(plan.purged)))
-    for chunk in _cut(runs, CHUNK_POINTS):
-        yield resolved(points.sort(scans.collect(_of_runs(stored, chunk))), cutoffs=cutoffs, settled=settled)
+def _chunks(task: _Output) -> Iterator[Chunk]:
+    """Yield the points of these runs that may still count, sorted, some runs at a time.
+
+    The states of a run stay what they were, unless points of it are left out, or one of its sessions is split.
+    """
+    inputs, purged = task.plan.inputs, list(task.plan.purged)
+    stored = scans.scan([task.storage.fetch(part.history) for part in inputs], schema=POINTS)
+    known = scans.scan([task.storage.fetch(part.states) for part in inputs], schema=STATES)
+    if purged:
+        stored, known = (frame.filter(~pl.col("run_id").is_in(purged)) for frame in (stored, known))
+    for runs in _cut(task.runs, CHUNK_POINTS):
+        unsorted, states = scans.collect_all([_of_runs(stored, runs), _of_runs(known, runs)])
+        every = points.sort(unsorted)
+        needed = resolved(every, cutoffs=task.cutoffs, settled=task.settled)
+        changed = pl.concat([task.split, _shortened(every, needed)])
+        yield _with_states(needed, states.sort("metric", "run_id", "session"), changed)
+
+
+def _with_states(sorted_points: pl.DataFrame, states: pl.DataFrame, changed: pl.Series) -> Chunk:
+    """Return a chunk with the states of all runs but those that have `changed`."""
+    is_changed = pl.col("run_id").is_in(changed.implode())
+    states = states.filter(~is_changed)
+    return Chunk(sorted_points, states, sorted_points.filter(is_changed) if len(changed) else sorted_points.clear())
+
+
+def _shortened(before: pl.DataFrame, after: pl.DataFrame) -> pl.Series:
+    """Return the runs that have lost points."""
+    if before.height == after.height:
+        return pl.Series([], dtype=pl.String)
+    counts = before.group_by("run_id").len().join(after.group_by("run_id").len(), on="run_id", how="left")
+    return counts.filter(pl.col("len") != pl.col("len_right").fill_null(0))["run_id"]
+
+
+def _split_runs(records: Sequence[SessionRecords]) -> pl.Series:
+    """Return the runs of which a session lies in several partitions: their states overlap, or have to be merged."""
+    sessions = pl.concat([record.files.select("run_id", "session").unique() for record in records])
+    return sessions.filter(sessions.is_duplicated())["run_id"].unique()
 
 
 def _of_runs(stored: pl.LazyFrame, runs: pl.DataFrame) -> pl.LazyFrame:
