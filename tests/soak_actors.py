@@ -27,7 +27,7 @@ from tracklake.errors import LakeError, TracklakeError, UnsavedRowsError
 from tracklake.storage.journal import open_file
 from tracklake.storage.journal import writer as journal
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import checkpoint, compaction, housekeeping, rewriting, sealing, vacuum
+from tracklake.storage.table import checkpoint, compaction, housekeeping, rewriting, run_ranges, sealing, vacuum
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -142,7 +142,7 @@ def small_scale() -> None:
     journal.ROTATE_AT = 60_000
     housekeeping.GATHERED_FILES = 16
     compaction.FAN_IN, compaction.SMALL_STEP = 4, 100_000
-    rewriting.CHUNK_POINTS, rewriting.MAX_POINTS = 5_000, 60_000
+    run_ranges.CHUNK_POINTS, rewriting.MAX_POINTS = 5_000, 60_000
     checkpoint.EVERY = 10
     sealing.ABANDON_SECONDS = compaction.ABANDON_SECONDS = ABANDON
     vacuum.MIN_AGE, vacuum.ORPHAN_SECONDS = timedelta(seconds=AGE), AGE

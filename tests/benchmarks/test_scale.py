@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import finishing
 import large_lake
 import polars as pl
 import pytest
 
 import tracklake as tl
+from tracklake.storage.table import housekeeping
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +55,12 @@ def test_points_come_in_the_order_of_the_table():
     assert points.height == 3 * shape.points_a_run == 606
     assert points.equals(points.sort("run_id", "metric", "step"))
     assert points.filter(pl.col("metric") == "sparse/0")["step"].to_list() == [0, 50] * 3
+
+
+def test_finished_runs_leave_few_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a step of compaction after each seal: 64 runs a partition, eight of a level become one of the next."""
+    monkeypatch.setattr(housekeeping, "GATHERED_FILES", 2)
+    done = finishing.finish_runs(tmp_path, large_lake.Shape("p", 2 * 75, 2, 3, 0, 1))
+    assert (done.partitions, done.most) == (1 + 1 + 3, 15)  # 64 seals, 8, and three of their own
+    assert done.amplification < 4
+    assert tl.open(tmp_path).runs(columns=[]).height == 150

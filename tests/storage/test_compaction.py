@@ -9,7 +9,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.errors import LakeError
-from tracklake.storage.table import compaction, rewriting
+from tracklake.storage.table import compaction, rewriting, run_ranges
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.rewriting import Rewrite
@@ -62,7 +62,7 @@ def test_partitions_are_cut_between_runs(tmp_path: Path, monkeypatch: pytest.Mon
     lake = sealed_runs(tmp_path, *"bdace")
     before = answers(lake)
     monkeypatch.setattr(rewriting, "MAX_POINTS", 32)
-    monkeypatch.setattr(rewriting, "CHUNK_POINTS", 15)
+    monkeypatch.setattr(run_ranges, "CHUNK_POINTS", 15)
     catalog = Catalog(lake._storage)
     plan = Rewrite(list(catalog.refresh().partitions.values()), level=3)
     assert compaction.run(catalog, plan).written == 3
@@ -121,6 +121,13 @@ def test_a_step_merges_the_oldest_of_the_lowest_level():
     plan = compaction.plan_step([large, *parts])
     assert ([part.id for part in plan.inputs], plan.level) == ([*"01234567"], 1)
     assert compaction.plan_step([large, *parts[:7]]) is None
+
+
+def test_a_step_is_small_however_large_the_runs_are():
+    """Of eight partitions that are too much for one step it takes the oldest: so many as it can, but four at least."""
+    for n, chosen in ((640_000, 7), (1_250_000, 4)):
+        parts = [Partition(str(i), n_points=n, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)) for i in range(8)]
+        assert len(compaction.plan_step(parts).inputs) == chosen
 
 
 def test_one_that_is_far_smaller_waits():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import tracklake as tl
-from tracklake.storage.table import checkpoint, compaction, rewriting, sealing, vacuum
+from tracklake.storage.table import checkpoint, compaction, run_ranges, sealing, vacuum
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -219,7 +219,7 @@ def run_machine(examples: int, steps: int) -> None:
         warnings.simplefilter("ignore")
         patch.setattr(checkpoint, "EVERY", 3)
         patch.setattr(compaction, "FAN_IN", 2)
-        patch.setattr(rewriting, "CHUNK_POINTS", 4)
+        patch.setattr(run_ranges, "CHUNK_POINTS", 4)
         machine().runTest()
 
 

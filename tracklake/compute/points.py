@@ -149,7 +149,7 @@ def seconds(microseconds: pl.Series) -> pl.Series:
 def _rows(points: pl.DataFrame) -> pl.DataFrame:
     """Return each (project, run_id, session, step) once, with its largest ts."""
     new = sorted_groups.group_starts(points, by=("run_id",))  # group by a number: strings take several times as long
-    one = _one_of_equal_series(points, new.to_numpy())
+    one = _covering_series(points, new.to_numpy())
     if one is not None:
         return sorted_groups.filter_rows(points[[*_ROW, "ts"]], pl.Series(one))
     runs = points.filter(new).select("project", "run_id")
@@ -158,23 +158,50 @@ def _rows(points: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
 
 
-def _one_of_equal_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    """Mark the first series of each run, if the others have the same rows; that is usual, and spares a group by."""
+def _covering_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Mark the first longest series of each run, if it has the rows of all others: usual, and spares a group by."""
     new = new_run | sorted_groups.group_starts(points, by=("metric",)).to_numpy()
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, points.height))
-    of_run = np.cumsum(new_run[starts]) - 1
-    first = np.flatnonzero(new_run[starts])[of_run]  # of each series, the first of its run
-    if (lengths != lengths[first]).any():
+    first_of_run = np.flatnonzero(new_run[starts])
+    run = np.cumsum(new_run[starts]) - 1
+    longest = np.lexsort((-lengths, run))[first_of_run]  # stable: the first of equal ones
+    step = points["step"].to_numpy()
+    if ((np.diff(step) <= 0) & ~new[1:]).any():  # a step logged twice
         return None
-    same = np.arange(points.height) - np.repeat(starts - starts[first], lengths)
-    for name in ("session", "step", "ts"):
+    place = _places(step, starts, lengths, longest[run])
+    if place is None:
+        return None
+    for name in ("step", "session", "ts"):
         column = points[name].cast(pl.Int64).to_numpy()
-        if (column != column[same]).any():
+        if (column != column[place]).any():
             return None
-        if name == "step" and ((np.diff(column) <= 0) & ~new[1:]).any():  # a step logged twice
-            return None
-    return np.repeat(new_run[starts], lengths)
+    is_longest = np.zeros(len(starts), dtype=np.bool_)
+    is_longest[longest] = True
+    return np.repeat(is_longest, lengths)
+
+
+def _places(
+    step: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64], longest: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Return for each point the row of the longest series of its run that would have its step; None if too far apart.
+
+    Of series that are as long it is the row at the same place, of shorter ones it is searched.
+    """
+    place = np.arange(len(step)) - np.repeat(starts - starts[longest], lengths)
+    is_shorter = lengths < lengths[longest]
+    if not is_shorter.any():
+        return place
+    low, span = int(step.min()), int(step.max()) - int(step.min()) + 1
+    if span > (1 << 62) // len(starts):
+        return None
+    number = np.cumsum(np.append(True, np.diff(longest) > 0)) - 1  # of the run, whose longest series ascend
+    key = np.repeat(number, lengths) * span + (step - low)
+    shorter = np.repeat(is_shorter, lengths)
+    rows = np.flatnonzero(np.repeat(longest == np.arange(len(starts)), lengths))
+    at = np.searchsorted(key[rows], key[shorter])
+    place[shorter] = rows[np.minimum(at, len(rows) - 1)]
+    return place
 
 
 def _series(rows: pl.DataFrame, metric: str, value: pl.Series, *, exact: pl.Series | None = None) -> pl.DataFrame:

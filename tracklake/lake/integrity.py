@@ -19,7 +19,7 @@ from tracklake.storage import checked_json, content_files, layout
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
-from tracklake.storage.table import lost_commits, partitions, vacuum
+from tracklake.storage.table import lost_commits, partitions, recomputation, vacuum
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.damaged_log import DamagedLog
 from tracklake.storage.table.verified_files import checksum
@@ -158,24 +158,29 @@ def _damaged_files(storage: Storage, partition: Partition) -> list[str]:
 def _compare_states(storage: Storage, partition: Partition, *, full: bool) -> tuple[int, list[str]]:
     """Compute the states of a partition, or a sample of them, again; return how many, and what is wrong with them."""
     stored = scans.scan(storage.fetch(partition.states), schema=STATES)
-    points = scans.scan(storage.fetch(partition.history), schema=POINTS)
     try:
-        series = scans.collect(stored.select(_SERIES))
-        if not full:
-            series = series.sample(min(SAMPLE, series.height), seed=0)
-            points = points.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
-        starts = partitions.session_starts(partitions.read_sessions(storage, partition))
-        again = states.of_rows(scans.collect(points), sessions=starts)
         old = scans.collect(stored)
+        if full:
+            again = pl.concat([pl.DataFrame(schema=STATES), *recomputation.states_of(storage, partition)])
+        else:
+            old, again = _sample(storage, partition, old)
     except TracklakeError as error:
         return 0, [f"partition {partition.id}: {error}"]
-    if not full:
-        old, again = (frame.join(series, on=_SERIES, how="semi") for frame in (old, again))
     wrong = [
         f"{partition.states}: the state of {metric!r} of run {run_id!r} is not that of its points"
         for run_id, metric in _different(old, again).iter_rows()
     ]
-    return series.height, wrong
+    return old.height, wrong
+
+
+def _sample(storage: Storage, partition: Partition, stored: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return some of the states of a partition, and the same ones computed again."""
+    series = stored.select(_SERIES).sample(min(SAMPLE, stored.height), seed=0)
+    points = scans.scan(storage.fetch(partition.history), schema=POINTS)
+    points = points.filter(pl.col("run_id").is_in(series["run_id"].unique().implode()))
+    starts = partitions.session_starts(partitions.read_sessions(storage, partition))
+    again = states.of_rows(scans.collect(points), sessions=starts)
+    return stored.join(series, on=_SERIES, how="semi"), again.join(series, on=_SERIES, how="semi")
 
 
 def _different(old: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:

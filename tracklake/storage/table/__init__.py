@@ -15,8 +15,10 @@
 - `moved_runs`: moved runs: statements by which runs belong to another project at once.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
+- `recomputation`: the states of a partition from its points alone.
 - `repair`: what can be had of a damaged lake, committed on top of what there is.
 - `rewriting`: one set of partitions from another, without the points that no longer count.
+- `run_ranges`: the runs of partitions in order, cut so that the points of each part fit into memory.
 - `run_tasks`: heavy reading of runs as tasks: cut by the partitions that hold them.
 - `sealing`: the records of journals become a partition, written by whoever comes first.
 - `snapshot`: a snapshot: what one reader sees of the lake at one moment, committed and live data alike.

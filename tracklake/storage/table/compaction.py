@@ -6,6 +6,7 @@ finish runs; `compact` merges all that is not full yet into partitions cut by ra
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
@@ -83,7 +84,7 @@ def compact_a_step(catalog: Catalog) -> Compacted | None:
 
 
 def plan_step(existing: Iterable[Partition]) -> Rewrite | None:
-    """Choose the oldest partitions of the lowest level that has eight, as far as they make a small step.
+    """Choose the oldest partitions of the lowest level that has eight: as many as make a small step, four at least.
 
     >>> from tracklake.storage.table.delta_actions import Partition
     >>> parts = [Partition(str(i), n_points=9, created=0, sizes=(9, 5, 3), crcs=(1, 2, 3)) for i in range(9)]
@@ -97,9 +98,10 @@ def plan_step(existing: Iterable[Partition]) -> Rewrite | None:
     for part in existing:
         levels[part.level].append(part)
     for level in range(TOP_LEVEL):
-        oldest = [part for part in levels[level] if 2 * part.n_points <= SMALL_STEP][:FAN_IN]
-        if len(oldest) == FAN_IN and sum(part.n_points for part in oldest) <= SMALL_STEP:
-            return Rewrite(oldest, level=level + 1)
+        oldest = [part for part in levels[level] if 4 * part.n_points <= SMALL_STEP][:FAN_IN]
+        if len(oldest) == FAN_IN:
+            totals = itertools.accumulate(part.n_points for part in oldest)
+            return Rewrite(oldest[: sum(total <= SMALL_STEP for total in totals)], level=level + 1)
     return None
 
 

@@ -16,7 +16,7 @@ from tracklake.schema import naming
 from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.journal.statements import SessionRecords
-from tracklake.storage.table import partitions
+from tracklake.storage.table import partitions, run_ranges
 from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.verified_files import SIBLINGS, verified
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 20_000_000
 MAX_BYTES = 256 << 20
 """What one partition holds at most; a run that is larger has one of its own."""
-CHUNK_POINTS = 2_000_000
-"""Points that are sorted at once; a run that is larger is sorted by itself. Two such chunks are in memory."""
 SETTLED_SECONDS = 7 * 24 * 3600
 """Silence after which no journal is expected any more that could mask what one session wrote over another's."""
 
@@ -75,7 +73,7 @@ def rewrite(catalog: Catalog, plan: Rewrite) -> Iterator[Partition]:
     cutoffs = rewinds.cutoffs(records.files, records.statements)
     tasks = [
         _Output(storage, plan, runs, _records_of(records, runs, plan.purged), cutoffs, settled, split)
-        for runs in _cut(sizes, most)
+        for runs in run_ranges.cut(sizes, most)
     ]
     yield from run_tasks(catalog.engine, _write_output, tasks)
     n_files = sum(task.records.files.height for task in tasks)
@@ -162,19 +160,6 @@ def _counts(storage: Storage, inputs: Sequence[Partition]) -> pl.DataFrame:
     return scans.collect(counts.group_by(_RUN).agg(pl.col("n_raw").sum().alias("points")))
 
 
-def _cut(sizes: pl.DataFrame, most: int) -> list[pl.DataFrame]:
-    """Cut runs in order into parts of about equal size, none of them with more than `most` points but a single run."""
-    if sizes.is_empty():
-        return []
-    counts = sizes["points"].to_numpy()
-    part, filled, parts = 0, 0, np.zeros(len(counts), dtype=np.int64)
-    for i, count in enumerate(counts.tolist()):
-        if filled and filled + count > most:
-            part, filled = part + 1, 0
-        parts[i], filled = part, filled + count
-    return sizes.with_columns(pl.Series("part", parts)).partition_by("part", maintain_order=True, include_key=False)
-
-
 def _records_of(records: SessionRecords, runs: pl.DataFrame, purged: Collection[str]) -> SessionRecords:
     files = records.files.join(runs, on=_RUN, how="semi", maintain_order="left")
     lines = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
@@ -191,8 +176,8 @@ def _chunks(task: _Output) -> Iterator[Chunk]:
     known = scans.scan([task.storage.fetch(part.states) for part in inputs], schema=STATES)
     if purged:
         stored, known = (frame.filter(~pl.col("run_id").is_in(purged)) for frame in (stored, known))
-    for runs in _cut(task.runs, CHUNK_POINTS):
-        unsorted, states = scans.collect_all([_of_runs(stored, runs), _of_runs(known, runs)])
+    for runs in run_ranges.cut(task.runs, run_ranges.CHUNK_POINTS):
+        unsorted, states = scans.collect_all([run_ranges.within(stored, runs), run_ranges.within(known, runs)])
         every = points.sort(unsorted)
         needed = resolved(every, cutoffs=task.cutoffs, settled=task.settled)
         changed = pl.concat([task.split, _shortened(every, needed)])
@@ -218,17 +203,6 @@ def _split_runs(records: Sequence[SessionRecords]) -> pl.Series:
     """Return the runs of which a session lies in several partitions: their states overlap, or have to be merged."""
     sessions = pl.concat([record.files.select("run_id", "session").unique() for record in records])
     return sessions.filter(sessions.is_duplicated())["run_id"].unique()
-
-
-def _of_runs(stored: pl.LazyFrame, runs: pl.DataFrame) -> pl.LazyFrame:
-    """Select the runs between the first and the last of a list, which lie next to each other in their order."""
-    first, last = runs.row(0), runs.row(-1)
-    project, run_id = pl.col("project"), pl.col("run_id")
-    if first[0] == last[0]:
-        return stored.filter((project == first[0]) & run_id.is_between(pl.lit(first[1]), pl.lit(last[1])))
-    after = (project > first[0]) | ((project == first[0]) & (run_id >= first[1]))
-    before = (project < last[0]) | ((project == last[0]) & (run_id <= last[1]))
-    return stored.filter(project.is_between(pl.lit(first[0]), pl.lit(last[0])) & after & before)
 
 
 def resolved(stored: pl.DataFrame, *, cutoffs: pl.DataFrame, settled: pl.Series) -> pl.DataFrame:
