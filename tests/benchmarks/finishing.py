@@ -1,4 +1,4 @@
-"""What 100,000 finished runs leave: `python finishing.py FOLDER --runs 100000` prints partitions and write amplification.
+"""What 100,000 finished runs leave: `python finishing.py FOLDER` prints partitions and write amplification.
 
 Each 64 runs become a partition, as sealing makes them, and after each the step of compaction is taken that a finishing
 process takes. Write amplification is all bytes ever committed over those of the seals.
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import large_lake
+
 import tracklake as tl
 from tracklake.storage.table import compaction, housekeeping
 from tracklake.storage.table.catalog import Catalog

@@ -49,7 +49,8 @@ def floor(place: Path, number: int | None) -> int:
 
 def measured(subject: str, place: Path, number: int | None) -> tuple[float, float, float]:
     """Seconds, CPU seconds and GB of a process of its own."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import recomputing; from pathlib import Path; "
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+    code += "import recomputing; from pathlib import Path; "
     code += f"print(recomputing.timed(recomputing.{subject}, Path({str(place)!r}), {number}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     wall, cpu, memory = map(float, done.stdout.strip().splitlines()[-1].strip("()").split(","))
@@ -73,7 +74,8 @@ def main() -> None:
     results = {subject: measured(subject, given.lake, given.partitions) for subject in ("floor", "ours")}
     for subject, (wall, cpu, memory) in results.items():
         print(f"{subject:6s} {wall:8.1f} s {cpu:8.1f} CPU s {memory:6.2f} GB")
-    print(f"ratio {results['ours'][0] / results['floor'][0]:.2f}, of CPU {results['ours'][1] / results['floor'][1]:.2f}")
+    ratios = [a / b for a, b in zip(results["ours"], results["floor"], strict=True)]
+    print(f"ratio {ratios[0]:.2f}, of CPU {ratios[1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -186,6 +186,30 @@ def test_seconds_are_the_nearest_doubles():
     assert made.filter(pl.col("metric") == "_runtime")["value"].to_list() == [0.000885]
 
 
+SERIES = st.dictionaries(
+    st.sampled_from(["a/x", "a/y", "a/z", "b/x", "b/y"]),
+    st.dictionaries(st.integers(-2, 3), st.tuples(st.integers(1, 2), st.integers(0, 1)), min_size=1),
+)
+
+
+@given(series=SERIES)
+def test_pseudo_points_are_those_of_all_series_of_a_run(series: dict[str, dict[int, tuple[int, int]]]):
+    """Whichever series is the longest, and whether it has the steps of all others: each row of a session once."""
+    raw = frame(
+        *(
+            (name[0], name[2], session, step, ts, 0.0)
+            for name, rows in series.items()
+            for step, (session, ts) in rows.items()
+        )
+    )
+    expected: dict[tuple[str, int, int], int] = {}
+    for run_id, session, step, ts in raw.select("run_id", "session", "step", pl.col("ts").dt.epoch("us")).iter_rows():
+        expected[run_id, session, step] = max(ts, expected.get((run_id, session, step), ts))
+    steps = points.with_pseudo(raw).filter(pl.col("metric") == "_step")
+    stamps = steps.select("run_id", "session", "step", pl.col("ts").dt.epoch("us"))
+    assert sorted(stamps.rows()) == sorted((*row, ts) for row, ts in expected.items())
+
+
 SAID = st.lists(st.tuples(st.sampled_from("xy"), st.integers(1, 3), st.integers(0, 4), st.integers(0, 9)), min_size=1)
 
 

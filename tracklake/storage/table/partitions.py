@@ -139,10 +139,8 @@ def _write_files(
     return n_points, _side_by_side([partial(checksum, history), *others])
 
 
-def _write_points(
-    chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame
-) -> tuple[int, list[pl.DataFrame]]:
-    """Write points; beside it their states are computed, and the next chunk is made. Return how many, and the states."""
+def _write_points(chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame) -> tuple[int, list[pl.DataFrame]]:
+    """Write points, compute states and make the next chunk, all at once; return how many points, and the states."""
     n_points, states_of_chunks = 0, []
     chunk = next(chunks, None)
     with ParquetFile(path, POINTS) as file:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.common.lazy_numpy import np
 from tracklake.common.task_engine import run_tasks
 from tracklake.compute import points, rewinds, scans, sorted_groups
 from tracklake.errors import LakeError
