@@ -36,6 +36,7 @@ def finish_runs(place: Path, shape: large_lake.Shape) -> Finished:
     """Seal so many runs, 64 at a time, with a small step of compaction after each seal."""
     shutil.rmtree(place, ignore_errors=True)
     catalog = Catalog(tl.open(place, create=True)._storage)
+    catalog.log.create()
     most, steps, began = 0, [0.0], time.perf_counter()
     for first in range(0, shape.runs, housekeeping.GATHERED_FILES):
         last = min(first + housekeeping.GATHERED_FILES, shape.runs)

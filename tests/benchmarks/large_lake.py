@@ -140,7 +140,8 @@ def write_partition(place: Path, shape: Shape, first: int, last: int) -> Partiti
 def generate(place: Path, kinds: list[Shape], *, processes: int = 1) -> float:
     """Make a lake of these runs; return points written a second."""
     shutil.rmtree(place, ignore_errors=True)
-    lake = tl.open(place, create=True)
+    log = tl.open(place, create=True)._reader.catalog.log
+    log.create()  # a lake that has partitions and no log has lost it
     tasks = []
     for shape in kinds:
         each = max(1, MAX_POINTS // shape.points_a_run)
@@ -152,7 +153,6 @@ def generate(place: Path, kinds: list[Shape], *, processes: int = 1) -> float:
     else:
         with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
             parts = list(pool.map(write_partition, *zip(*tasks, strict=True)))
-    log = lake._reader.catalog.log
     log.commit(base=log.read(), add=parts, operation="IMPORT", still_valid=lambda _: True)
     return sum(shape.runs * shape.points_a_run for shape in kinds) / (time.perf_counter() - began)
 

@@ -16,6 +16,7 @@ from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table import partitions
+from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.sealing import ABANDON_SECONDS
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class Publication:
             return
         if self._snapshot.version.number < 0:
             self._catalog.log.create()  # before the first partition: a lake that has one and no log has lost it
-        self._written.append(partitions.write_chunks(self._catalog.storage, counted, records))
+        self._written.append(partitions.write_chunks(self._catalog.storage, map(Chunk.of, counted), records))
 
     def _counted(self, frame: pl.DataFrame) -> pl.DataFrame:
         self._n_points += frame.height
