@@ -97,7 +97,7 @@ class Unfinished:
         """
         if not len(fresh.runs):
             return self.cells
-        return Cells(self.cells.runs.append(fresh.runs), pl.concat([self.cells.values, fresh.values]))
+        return Cells(pl.concat([self.cells.runs, fresh.runs]), pl.concat([self.cells.values, fresh.values]))
 
 
 class Move:
