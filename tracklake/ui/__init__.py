@@ -5,11 +5,13 @@
 - `code_pages`: what a page shows as Python, SQL and a shell command.
 - `conditions`: what the page filters by, as the text of `where=`.
 - `curves`: curves as points or extremes of buckets, bands of groups, columns as numbers.
+- `custom_charts`: charts that runs logged, as pictures.
 - `deadlines`: a request that trickles in cannot hold a thread for ever.
 - `edits`: what the page changes, by the same statements as Python writes.
 - `guard`: who may ask: Host, cookie, Origin, limits, and the headers of every reply.
 - `http_handler`: one connection: requests read within limits, answered, written.
 - `markdown_tree`: Markdown as a tree of tags and texts, never as HTML.
+- `media_pages`: pictures, sound, tables and charts that a run logged.
 - `parameters`: what an address asks for, read with its type.
 - `query_pages`: named queries and SQL as tables and as files.
 - `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.

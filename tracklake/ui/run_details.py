@@ -9,7 +9,7 @@ import polars as pl
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.ui import replies
+from tracklake.ui import media_pages, replies
 from tracklake.ui.markdown_tree import tree
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def details(source: Source, parameters: Parameters) -> dict[str, Any]:
             "metrics": replies.columns(metrics.head(METRICS)),
             "n_metrics": metrics.height,
             "files": run.files,
+            "media": media_pages.listed(lake, run),
             "system": _system(lake, run_id),
             "edits": edits,
             "diff": _diff(lake, run, other) if other else None,

@@ -8,6 +8,7 @@ import { openDialog } from "./keys.js";
 import { build } from "./markdown.js";
 import * as format from "./format.js";
 import { Page } from "./page.js";
+import { frame } from "./sheet.js";
 import { address, runAddress, set, state } from "./state.js";
 
 const CARDS = 12;
@@ -33,8 +34,10 @@ class RunPage extends Page {
 
 	update() {
 		const key = `${this.id}|${state.params.get("diff")}`;
-		if (key === this.address) for (const chart of this.charts) chart.rezoom();
-		else this.load();
+		if (key === this.address && this.run) {
+			for (const chart of this.charts) chart.rezoom();
+			this.draw();
+		} else this.load();
 		this.address = key;
 	}
 
@@ -86,6 +89,7 @@ class RunPage extends Page {
 					<div>${this.summary(editable)}</div>
 					<div>${this.pairs("Config", this.run.config, "config")}</div>
 				</div>
+				${this.media()}
 				${this.metrics()}
 				${this.run.n_metrics ? html`<h2>Curves</h2>` : nothing}`,
 			this.host,
@@ -141,6 +145,7 @@ class RunPage extends Page {
 	}
 
 	value(value, key) {
+		if (this.run.media.some((one) => one.key === key)) return html`<span class="quiet">${value._type}, shown below</span>`;
 		if (value && typeof value === "object" && value._type === "numpy.ndarray") {
 			return html`<a href=${query("array", { id: this.id, key })}>array ${(value.shape ?? []).join("×")} (.npy)</a>`;
 		}
@@ -177,6 +182,35 @@ class RunPage extends Page {
 				</tr>`)}</tbody></table></div>`;
 	}
 
+	// Media: pictures, sound, films, tables and charts as they were logged last, or at the step of the address.
+	media() {
+		if (!this.run.media.length) return nothing;
+		return html`<h2>Media</h2><div class="cards">${this.run.media.map((one) => html`<section class="card"><h3><span class="clip" title=${one.key}>${one.key}</span>${this.stepOf(one)}</h3>
+			${Array.from({ length: Math.min(one.items, 16) }, (_, item) => this.medium(one, item))}
+			<p class="note">${one.caption}${one.items > 16 ? ` the first 16 of ${one.items}` : ""} ${one.type === "histogram" ? "" : html`<a href=${this.mediumAddress(one, 0, "file")} download>file</a>`}</p></section>`)}</div>`;
+	}
+
+	stepOf({ key, steps }) {
+		const name = `step.${key}`;
+		if (steps.length < 2) return nothing;
+		const at = Math.max(0, steps.indexOf(Number(state.params.get(name) ?? steps.at(-1))));
+		return html`<label class="quiet">step ${steps[at]} <input type="range" aria-label=${`step of ${key}`} min="0" max=${steps.length - 1} .value=${String(at)}
+			@change=${(e) => set({ [name]: Number(e.target.value) === steps.length - 1 ? null : steps[e.target.value] })} /></label>`;
+	}
+
+	mediumAddress({ key }, item, form) {
+		return query("media", { id: this.id, key, item, form, step: state.params.get(`step.${key}`) });
+	}
+
+	medium(one, item) {
+		const at = this.mediumAddress(one, item);
+		if (one.type === "audio-file") return html`<audio controls preload="none" src=${at} aria-label=${one.key}></audio>`;
+		if (one.type === "video-file") return html`<video controls preload="none" src=${at} aria-label=${one.key}></video>`;
+		if (one.type === "html-file") return html`<iframe sandbox title=${one.key} src=${at} loading="lazy"></iframe>`;
+		if (one.type === "table-file") return this.table(at);
+		return /^(image|custom|histo)/.test(one.type) ? html`<img class="picture" loading="lazy" alt=${one.key} src=${at} @error=${(e) => e.target.replaceWith(`${one.type}: not drawn`)} />` : nothing;
+	}
+
 	files() {
 		if (!this.run.files.length) return nothing;
 		const of = (name, form) => query("file", { id: this.id, name, form });
@@ -198,6 +232,18 @@ class RunPage extends Page {
 			<table class="sheet"><thead><tr><th></th><th>this run</th><th>${that}</th><th class="number">difference</th></tr></thead>
 			<tbody>${this.run.diff.map((row) => html`<tr><td class="key">${row.kind}.${row.key}</td><td>${text(row.this)}</td><td>${text(row.that)}</td>
 				<td class="number quiet">${typeof row.this === "number" && typeof row.that === "number" ? format.signed(row.this - row.that) : ""}</td></tr>`)}</tbody></table>`;
+	}
+
+	// Tables are read once an address.
+	table(at) {
+		this.tables ??= new Map();
+		if (!this.tables.has(at)) {
+			this.tables.set(at, null);
+			const keep = (found) => (this.tables.set(at, found), this.draw());
+			fetch(at).then((reply) => reply.json()).then(keep, (error) => this.context.problem(error));
+		}
+		const found = this.tables.get(at);
+		return found?.columns ? html`${frame(found.columns)}<p class="quiet">${format.count(found.rows, "row")}</p>` : html`<p class="quiet">${found?.error ?? "…"}</p>`;
 	}
 
 	drawCharts() {
