@@ -37,5 +37,6 @@ def test_a_name_is_no_path(lake, browser, name):
 
 
 def test_a_report_that_is_not_there(browser):
-    """The reply says so."""
-    assert browser.raw("report", name="nothing", form="page").status in (404, 503)
+    """The reply says so, and names the nearest."""
+    browser.change("report", {"name": "found", "text": "# a"})
+    assert "did you mean 'found'" in browser.raw("report", name="fond", form="page").json["error"]

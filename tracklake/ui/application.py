@@ -95,14 +95,21 @@ class Application:
         return self.sources[name]
 
     def _lakes(self) -> dict[str, Any]:
-        lakes = [{"name": s.name, "dir": s.dir, "read_only": s.is_read_only} for s in self.sources.values()]
+        lakes = [
+            {"name": s.name, "dir": s.dir, "read_only": s.is_read_only, "keeps": s.folder("views") is not None}
+            for s in self.sources.values()
+        ]
         return {"tracklake": VERSION, "lakes": lakes}
 
 
 def _named(lakes: Sequence[Lake]) -> dict[str, Lake]:
     """Name each lake by the last part of its folder, and by all of it where two are called the same."""
-    short = [lake.dir.rstrip("/").rpartition("/")[2] or lake.dir for lake in lakes]
+    short = [" + ".join(_end(place) for place in lake.dir.split(",")) for lake in lakes]
     return {lake.dir if short.count(name) > 1 else name: lake for lake, name in zip(lakes, short, strict=True)}
+
+
+def _end(place: str) -> str:
+    return place.rstrip("/").rpartition("/")[2] or place
 
 
 def _changes(source: Source, parameters: Parameters) -> Reply:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake.errors import LakeError, QueryError, ReportError
+from tracklake.errors import QueryError, ReportError, UnknownNameError
 from tracklake.ui import replies
 from tracklake.ui.reports import render
 from tracklake.ui.views import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tracklake.ui.parameters import Parameters
     from tracklake.ui.replies import Reply
@@ -38,9 +38,10 @@ def reports(source: Source, _: Parameters) -> Reply:
     >>> reports(Source(example(), name="lake"), Parameters([])).body[:14]
     b'{"reports":[],'
     """
-    folder = Path(source.dir, FOLDER)
-    names = sorted(path.stem for path in folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(path.stem))
-    return replies.json_reply({"reports": names, "folder": str(folder)})
+    folder = source.folder(FOLDER)
+    paths = [] if folder is None else folder.glob(f"*{SUFFIX}")
+    names = sorted(path.stem for path in paths if _NAME.fullmatch(path.stem))
+    return replies.json_reply({"reports": names, "folder": None if folder is None else str(folder)})
 
 
 def report(source: Source, parameters: Parameters) -> Reply:
@@ -55,7 +56,11 @@ def report(source: Source, parameters: Parameters) -> Reply:
     'text/html; charset=utf-8'
     """
     name, form = parameters.needed("name"), parameters.text("form")
-    text = _path(source, name).read_text(encoding="utf-8")
+    folder = source.folder(FOLDER)
+    path = None if folder is None else _path(folder, name)
+    if path is None or not path.exists():
+        raise UnknownNameError.nearest("report", name, [p.stem for p in folder.glob(f"*{SUFFIX}")] if folder else [])
+    text = path.read_text(encoding="utf-8")
     if form is None:
         return replies.json_reply({"name": name, "text": text})
     resolved: Report = source.cached(("report", name, text), lambda: _resolved(source, text, name))
@@ -106,9 +111,7 @@ def save(source: Source, body: Mapping[str, Any]) -> Reply:
     Traceback (most recent call last):
     tracklake.errors.QueryError: '../x' is no name of a report: letters, digits, blanks and . + - _, up to 100
     """
-    if source.is_read_only:
-        raise LakeError(f"the lake at {source.dir} is read-only for this process: no report can be saved")
-    path = _path(source, body.get("name"))
+    path = _path(source.writable_folder(FOLDER), body.get("name"))
     if body.get("text") is None:
         path.unlink(missing_ok=True)
     else:
@@ -116,10 +119,10 @@ def save(source: Source, body: Mapping[str, Any]) -> Reply:
     return replies.json_reply({"name": path.stem})
 
 
-def _path(source: Source, name: Any) -> Path:
+def _path(folder: Path, name: Any) -> Path:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise QueryError(f"{name!r} is no name of a report: letters, digits, blanks and . + - _, up to 100")
-    return Path(source.dir, FOLDER, f"{name}{SUFFIX}")
+    return folder / f"{name}{SUFFIX}"
 
 
 def _text(body: Mapping[str, Any]) -> str:

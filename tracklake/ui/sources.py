@@ -130,9 +130,36 @@ class Source:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the page may not edit the lake: this process cannot write it, or it lies in an object store.
+        """Whether the page may edit nothing: this process cannot write the folder of any of the lakes.
+
+        Who may write an object store it alone knows: it is asked when something is edited.
 
         >>> Source(example(), name="lake").is_read_only
         False
         """
-        return not os.access(Path(self.dir), os.W_OK)
+        places = [storage.root for storage in self._tables.lake._storages]  # noqa: SLF001 - likewise
+        return not any(isinstance(place, str) or os.access(place, os.W_OK) for place in places)
+
+    def folder(self, name: str) -> Path | None:
+        """Return a folder of the page's own files beside the lake; None for several lakes and on an object store.
+
+        >>> Source(example(), name="lake").folder("views").name
+        'views'
+        """
+        places = [storage.root for storage in self._tables.lake._storages]  # noqa: SLF001 - likewise
+        return Path(places[0], name) if len(places) == 1 and isinstance(places[0], Path) else None
+
+    def writable_folder(self, name: str) -> Path:
+        """Return that folder, or raise LakeError where nothing can be kept in it.
+
+        >>> Source(example(), name="lake").writable_folder("reports").name
+        'reports'
+        """
+        folder = self.folder(name)
+        if folder is None:
+            raise LakeError(
+                f"{name} lie in the folder of one lake on a disk, and {self.dir} is none: open that lake alone"
+            )
+        if self.is_read_only:
+            raise LakeError(f"the lake at {self.dir} is read-only for this process: no {name} can be kept")
+        return folder

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake.errors import LakeError, QueryError
+from tracklake.errors import QueryError
 from tracklake.ui.replies import json_reply
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def views(source: Source, _: Parameters) -> Reply:
     >>> views(Source(example(), name="lake"), Parameters([])).body
     b'{"views":[]}'
     """
-    read = [_read(path) for path in sorted(Path(source.dir, FOLDER).glob("*.json"))]
+    folder = source.folder(FOLDER)
+    read = [_read(path) for path in sorted(folder.glob("*.json"))] if folder else []
     return json_reply({"views": sorted((view for view in read if view), key=lambda view: view["name"])})
 
 
@@ -57,11 +58,10 @@ def keep(source: Source, body: Mapping[str, Any]) -> Reply:
     b'{"name":"best"}'
     """
     name, address = body.get("name"), body.get("address")
-    if source.is_read_only:
-        raise LakeError(f"the lake at {source.dir} is read-only for this process: no view can be kept")
+    folder = source.writable_folder(FOLDER)
     if not isinstance(name, str) or not 0 < len(name) <= LONGEST:
         raise QueryError(f"a view has a name of 1 to {LONGEST} characters; got {name!r}")
-    path = Path(source.dir, FOLDER, hashlib.sha256(name.encode()).hexdigest()[:24] + ".json")
+    path = Path(folder, hashlib.sha256(name.encode()).hexdigest()[:24] + ".json")
     if address is None:
         path.unlink(missing_ok=True)
     elif _is_address(address):

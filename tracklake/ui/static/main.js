@@ -42,11 +42,15 @@ const context = {
 	get schema() {
 		return schema;
 	},
-	get readOnly() {
-		return lakes.lakes.find((lake) => lake.name === (state.params.get("lake") ?? lakes.lakes[0]?.name))?.read_only ?? false;
+	get lake() {
+		return lakes.lakes.find((lake) => lake.name === (state.params.get("lake") ?? lakes.lakes[0]?.name)) ?? {};
 	},
-	get lakeDir() {
-		return lakes.lakes.find((lake) => lake.name === (state.params.get("lake") ?? lakes.lakes[0]?.name))?.dir ?? "";
+	get readOnly() {
+		return this.lake.read_only ?? false;
+	},
+	// Whether views and reports can be kept: in the folder of one lake on a disk.
+	get keeps() {
+		return !this.readOnly && this.lake.keeps;
 	},
 	async refresh() {
 		await poll(true);
@@ -72,7 +76,7 @@ function draw() {
 			</nav>
 			<span class="grow"></span>
 			${context.readOnly ? html`<span class="badge" title="This process may not write the lake: nothing can be edited.">read-only</span>` : ""}
-			<span class="quiet" title=${context.lakeDir}>${schema ? `${schema.runs.toLocaleString("en")} runs` : ""}</span>
+			<span class="quiet" title=${context.lake.dir ?? ""}>${schema ? `${schema.runs.toLocaleString("en")} runs` : ""}</span>
 			<button class="plain" title="Keys (?)" aria-label="Keys" @click=${keys.showHelp}>?</button>`,
 		bar,
 	);

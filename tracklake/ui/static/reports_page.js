@@ -95,10 +95,10 @@ class ReportsPage extends Page {
 		const isEdited = name && state.params.has("edit");
 		render(
 			html`${this.names.map((one) => html`<button aria-pressed=${String(one === name)} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
-				${this.context.readOnly ? nothing : html`<button @click=${() => this.askName()}>New…</button>`}
+				${!this.context.keeps ? nothing : html`<button @click=${() => this.askName()}>New…</button>`}
 				<span class="grow"></span>
 				${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : nothing}
-				${name && !isEdited && !this.context.readOnly ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : nothing}
+				${name && !isEdited && this.context.keeps ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : nothing}
 				${isEdited ? html`<button ?disabled=${this.saved === this.text} @click=${() => this.save()}>${this.saved === this.text ? "Saved" : "Save"}</button><button @click=${() => set({ edit: null })}>Done</button>` : nothing}`,
 			this.bar,
 		);
@@ -110,7 +110,7 @@ class ReportsPage extends Page {
 				: name && this.names.includes(name)
 					? html`<div class="split one"><iframe sandbox="allow-popups" title=${name} src=${query("report", { name, form: "page", at: this.stamp })}></iframe></div>`
 					: html`<div class="pad"><p>${name ? html`There is no report ${name}.` : this.names.length ? "Choose a report." : html`There is no report yet.`}</p>
-							<p class="quiet">Reports are Markdown files in <code class="mono">${this.folder}</code>; any editor will do. They quote runs:
+							<p class="quiet">Reports are Markdown files in ${this.folder ? html`<code class="mono">${this.folder}</code>` : "the folder reports of one lake on a disk"}; any editor will do. They quote runs:
 								<code class="mono">\${run:summary.val/acc.max|.3f}</code> of the run or filter in the front matter, <code class="mono">\${run:ID:config.lr}</code> of any run; fenced blocks
 								<code class="mono">sql</code>, <code class="mono">query</code>, <code class="mono">plot</code>, <code class="mono">compare</code> ask the lake.
 								<code class="mono">tracklake report FILE --out x.html --check</code> writes one file for others.</p></div>`,

@@ -28,7 +28,7 @@ export async function showViews(context) {
 			${views.length ? "" : html`<p class="quiet">None yet. A view is all that this address says: filter, order, columns, groups.</p>`}
 			<ul class="plain">${views.map((view) => html`<li><button class="link" @click=${() => { dialog.close(); go(view.address); }}>${view.name}</button>
 					<span class="quiet">${view.address.split("?")[0]}</span>
-					${context.readOnly ? "" : html`<button class="plain" aria-label=${`delete ${view.name}`} @click=${() => store({ name: view.name, address: null })}>×</button>`}</li>`)}</ul>
-			${context.readOnly ? "" : html`<p><label>name <input name="view" /></label> <button @click=${() => name() && store({ name: name(), address: location.pathname + location.search })}>Keep this view</button></p>`}`;
+					${!context.keeps ? "" : html`<button class="plain" aria-label=${`delete ${view.name}`} @click=${() => store({ name: view.name, address: null })}>×</button>`}</li>`)}</ul>
+			${!context.keeps ? "" : html`<p><label>name <input name="view" /></label> <button @click=${() => name() && store({ name: name(), address: location.pathname + location.search })}>Keep this view</button></p>`}`;
 	});
 }
