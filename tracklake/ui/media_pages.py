@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import QueryError, UnknownNameError
-from tracklake.ui import analysis_pages, custom_charts, replies
+from tracklake.ui import analysis_pages, replies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,7 +125,7 @@ def _reply(entry: Mapping[str, Any], content: bytes, *, key: str, form: str | No
     if form == "file":
         return replies.download(content, name=name, content_type="application/octet-stream")
     if kind == "histogram":
-        return replies.picture(analysis_pages.svg(custom_charts.histogram(entry, title=key)))
+        return replies.picture(analysis_pages.svg(_drawing().histogram(entry, title=key)))
     if kind in ("custom-chart", "table-file"):
         return _table_reply(entry, json.loads(content), as_table=form == "table" or kind == "table-file")
     sandboxed = {"Content-Security-Policy": replies.SANDBOX}
@@ -138,12 +139,17 @@ def _reply(entry: Mapping[str, Any], content: bytes, *, key: str, form: str | No
 def _table_reply(entry: Mapping[str, Any], table: Mapping[str, Any], *, as_table: bool) -> Reply:
     columns, rows = [str(name) for name in table["columns"]], table["data"]
     if not as_table:
-        return replies.picture(analysis_pages.svg(custom_charts.custom_chart(entry, columns=columns, rows=rows)))
+        return replies.picture(analysis_pages.svg(_drawing().custom_chart(entry, columns=columns, rows=rows)))
     cells = [[_cell(row[at]) for row in rows[:ROWS]] for at in range(len(columns))]
     series = [pl.Series(f"{at}", column, strict=False) for at, column in enumerate(cells)]
     shown = replies.columns(pl.DataFrame(series)) if series else []
     named = [column | {"name": name} for column, name in zip(shown, columns, strict=True)]
     return replies.json_reply({"columns": named, "rows": len(rows)})
+
+
+def _drawing() -> Any:
+    """Return what draws charts: it loads numpy, which the command line must not."""
+    return importlib.import_module("tracklake.ui.custom_charts")
 
 
 def _cell(value: Any) -> Any:
