@@ -6,8 +6,11 @@ import shutil
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 from samples import sample
+
+from tracklake.importers.readers.wandb_history import History
 
 SCRIPT = """
 import math, wandb
@@ -101,3 +104,54 @@ def test_no_wandb_file_is_refused(lake, tmp_path):
     report = lake.import_from(tmp_path)
     assert "does not begin with ':W&B'" in report.unread[0].reason
     assert lake.runs().height == 0
+
+
+def item(*keys, value):
+    """Return an item of a record: nested keys, and a value as JSON."""
+    named = b"".join(b"\x12" + bytes([len(key)]) + key.encode() for key in keys)
+    body = named + b"\x82\x01" + bytes([len(value)]) + value.encode()
+    return b"\x0a" + bytes([len(body)]) + body
+
+
+ROWS = [
+    (item("_step", value="0"), item("_timestamp", value="10.5"), item("loss", value="1"), item("note", value='"a"')),
+    (item("_step", value="1"), item("_timestamp", value="11.5"), item("loss", value="0.5"), item("a", "b", value="2")),
+    (item("_step", value="2"), item("loss", value="NaN"), item("ok", value="true")),
+    (
+        item("_step", value="3"),
+        item("_timestamp", value="12.5"),
+        item("list", value="[1, 2]"),
+        item("loss", value="-1e3"),
+    ),
+    (item("_step", value="4"), item("_timestamp", value="13.5"), b"\x12\x02\x08\x04"),
+    (item("_timestamp", value="14.5"), item("big", value="123456789012345678901"), b"\x12\x02\x08\x12"),
+    (item("_timestamp", value="15.5"), item("loss", value="Infinity")),
+]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_say_the_same_one_by_one_and_together(together):
+    """Plain rows, which are decoded many at a time, and those that are not give the same points."""
+    history = History([])
+    frames = []
+    for row in ROWS:
+        history.add(b"".join(row))
+        if not together:
+            frames.append(history.take(start=7))
+    frames.append(history.take(start=7))
+    points = (
+        pl.concat(frames).sort("metric", "step").select("metric", "step", pl.col("ts").dt.epoch("us"), "value", "text")
+    )
+    assert [repr(row) for row in points.rows()] == [
+        "('_step', 4, 13500000, 4.0, None)",
+        "('a.b', 1, 11500000, 2.0, None)",
+        "('big', 18, 14500000, 1.2345678901234568e+20, None)",
+        "('l', 3, 12500000, None, '[1, 2]')",
+        "('loss', 0, 10500000, 1.0, None)",
+        "('loss', 1, 11500000, 0.5, None)",
+        "('loss', 2, 11500000, nan, None)",
+        "('loss', 3, 12500000, -1000.0, None)",
+        "('loss', 19, 15500000, inf, None)",
+        "('note', 0, 10500000, None, 'a')",
+        "('ok', 2, 11500000, 1.0, None)",
+    ]

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
-from array import array
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from tracklake.importers.readers import protobuf, records
+from tracklake.importers.readers import protobuf
 from tracklake.importers.readers import wandb_records as wb
 from tracklake.importers.readers.record_log import RecordLog
 from tracklake.importers.readers.records import UNCATEGORIZED, Points, Remark, RunRecord, Source
-from tracklake.schema import naming
+from tracklake.importers.readers.wandb_history import BATCH, History, plain_items
 from tracklake.tracking.run_metadata import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from tracklake.importers.readers.records import ImportOptions, Yielded
 
 PRIORITY = 10
-POINTS_AT_ONCE = 500_000
 _MOST_SAMPLES = 1_000_000
 _OWN = ("_step", "_runtime", "_timestamp", "_wandb")
 _METADATA = {"host": "host", "os": "os", "python": "python", "program": "program", "cpu_count": "cpu_count",
@@ -55,6 +50,8 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     log = RecordLog(source.path)
     reading = _Reading(source, options)
     for data in log.records():
+        if reading.add(data):
+            continue
         try:
             yield from reading.take(data)
         except (ValueError, RecursionError) as error:
@@ -70,16 +67,6 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
         yield Remark(source.path, text, is_loss=True)
 
 
-class _Columns:
-    """The points of one metric in a batch: numbers packed, all else as they are."""
-
-    __slots__ = ("rows", "values")
-
-    def __init__(self) -> None:
-        self.rows = array("q")
-        self.values: list[Any] = []
-
-
 class _Reading:
     """The state of one pass over a file."""
 
@@ -92,20 +79,32 @@ class _Reading:
         self._summary: dict[str, Any] = {}
         self._names: list[str] = []
         self._statements: list[Any] = []
-        self._columns: dict[str, _Columns] = {}
-        self._steps = array("q")
-        self._times = array("q")
-        self._n_points = 0
-        self._last: dict[str, Any] = {}
+        self._rows = History(self.faults)
+        self._summaries: list[bytes] = []
+        """Records of the summary that were not looked at yet: of what is said again and again only the last counts."""
+        self._n_bytes = 0
         self._handlers = {
             wb.HISTORY: self._history,
-            wb.SUMMARY: lambda data: wb.update(self._summary, *wb.updates(data)),
+            wb.SUMMARY: self._summarize,
             wb.CONFIG: lambda data: wb.update(self._config, *wb.updates(data)),
             wb.STATS: self._stats,
             wb.METRIC: self._metric,
             wb.EXIT: self._exit,
             wb.ENVIRONMENT: self._environment,
         }
+
+    def add(self, data: bytes) -> bool:
+        """Take in a record that is one row, or one of the summary, as nearly all are; False for another."""
+        only = wb.only_field(data)
+        if only is None or self._record is None or self._rows.is_full:
+            return False
+        if only[0] == wb.HISTORY:
+            self._rows.add(only[1])
+            return True
+        if only[0] == wb.SUMMARY:
+            self._summarize(only[1])
+            return True
+        return False
 
     def take(self, data: bytes) -> Iterator[Yielded]:
         """Take in one record; yield the run when it is known, and points when there are many."""
@@ -114,8 +113,8 @@ class _Reading:
                 yield from self._run(protobuf.message(raw))
             elif number in self._handlers and not isinstance(raw, int):
                 self._handlers[number](raw)
-        if self._n_points >= POINTS_AT_ONCE:
-            yield from self._flush()
+        if self._rows.is_full:
+            yield from self._points()
 
     def _run(self, data: bytes) -> Iterator[Yielded]:
         parts = wb.strings(data)
@@ -157,52 +156,40 @@ class _Reading:
         return self._record
 
     def _history(self, data: bytes) -> None:
-        record = self._known()
-        values, step = wb.row(data)
-        own_step = values.pop("_step", None)
-        step = own_step if isinstance(own_step, int) else step
-        if step is None:
-            step = self._steps[-1] + 1 if self._steps else 0
-        timestamp = values.pop("_timestamp", None)
-        values.pop("_runtime", None)
-        at = len(self._steps)
-        self._steps.append(step)
-        usable = isinstance(timestamp, int | float) and math.isfinite(timestamp)
-        self._times.append(int(timestamp * 1e6) if usable else self._times[-1] if at else record.start or 0)
-        columns = self._columns
-        for key, value in values.items():
-            if type(value) is dict and "_type" not in value:
-                for name, below in naming.flatten({key or "_": value}).items():
-                    self._point(name, at, below)
-                continue
-            column = columns.get(key)
-            if column is None:
-                column = columns[key] = _Columns()
-            column.rows.append(at)
-            column.values.append(value)
-        self._n_points += len(values)
-        if not values:
-            self._point("_step", at, step)  # an empty row
+        self._known()
+        self._rows.add(data)
 
-    def _point(self, name: str, at: int, value: Any) -> None:
-        columns = self._columns.get(name)
-        if columns is None:
-            columns = self._columns[name] = _Columns()
-        columns.rows.append(at)
-        columns.values.append(value)
-        self._n_points += 1
+    def _points(self) -> Iterator[Yielded]:
+        if self._record is not None:
+            yield Points(self._record, self._rows.take(start=self._record.start))
 
-    def _flush(self) -> Iterator[Yielded]:
-        if self._steps and self._record is not None:
-            steps, times = pl.Series(self._steps), pl.Series(self._times)
-            frames = []
-            for name, columns in self._columns.items():
-                rows = pl.Series(columns.rows)
-                values = records.series(name, columns.values)
-                frames.append(records.columns({name: values}, step=steps[rows], ts=times[rows]))
-                self._last[name] = columns.values[-1]
-            yield Points(self._record, pl.concat(frames))
-        self._columns, self._steps, self._times, self._n_points = {}, array("q"), array("q"), 0
+    def _said_last(self) -> None:
+        """Apply the records of the summary that were not looked at yet."""
+        several, self._summaries, self._n_bytes = self._summaries, [], 0
+        items = plain_items(b"".join(several))
+        if items is None:
+            for data in several:
+                self._try(lambda data=data: wb.update(self._summary, *wb.updates(data)))  # type: ignore[misc]
+            return
+        values: dict[str, Any] = {}
+        pairs = zip(items.keys, items.below, strict=True)
+        for (key, below), value in dict(zip(pairs, items.values, strict=True)).items():
+            name, said = key.decode(), wb.Undecoded(value)
+            values[name] = {**values.get(name, {}), below.decode(): said} if below else said
+        wb.update(self._summary, values, [])
+
+    def _summarize(self, data: bytes) -> None:
+        self._summaries.append(data)
+        self._n_bytes += len(data)
+        if self._n_bytes >= BATCH:
+            self._said_last()
+
+    def _try(self, act: Callable[[], object]) -> None:
+        """Do something; what cannot be decoded is told at the end."""
+        try:
+            act()
+        except (ValueError, RecursionError) as error:
+            self.faults.append(str(error))
 
     def _stats(self, data: bytes) -> None:
         record = self._known()
@@ -232,7 +219,8 @@ class _Reading:
 
     def end(self) -> Iterator[Yielded]:
         """Yield what is left, and complete the run."""
-        yield from self._flush()
+        yield from self._points()
+        self._said_last()
         record = self._record
         if record is None:
             yield Remark(self._source.path, "it does not say which run it is of", is_loss=True)
@@ -255,10 +243,11 @@ class _Reading:
 
     def _is_edit(self, key: str, value: Any) -> bool:
         """Tell whether an entry of the summary was set by hand: history does not say it."""
-        if key in self._last:
+        last = self._rows.last
+        if key in last:
             is_view = isinstance(value, dict) or any(s.name == key or "*" in s.name for s in self._statements)
-            return not is_view and value is not None and not _same(self._last[key], value)
-        return not any(name.startswith(f"{key}.") for name in self._last)
+            return not is_view and value is not None and not _same(last[key], value)
+        return not any(name.startswith(f"{key}.") for name in last)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -27,6 +27,7 @@
 - `table_files`: files that hold tables, by their endings.
 - `tfrecord`: TFRecord framing: length, checksum of the length, data, checksum of the data; read in blocks of many
   records.
+- `wandb_history`: the history of a W&B file, many rows at a time: what is plain by one pattern, the rest row by row.
 - `wandb_records`: the records of a W&B file, decoded by hand: what a run says, row by row, without the wandb package.
 """
 

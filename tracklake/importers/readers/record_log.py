@@ -64,6 +64,9 @@ class RecordLog:
         parts: list[bytes] = []
         size = 0
         for kind, data in self._chunks(file):
+            if kind == _FULL and not parts:
+                yield data
+                continue
             if kind == 0:  # something was lost
                 parts, size = [], 0
                 continue
@@ -84,30 +87,30 @@ class RecordLog:
 
     def _chunks(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         """Yield (type, payload) of each chunk; type 0 stands where a block could not be read on."""
-        offset = 0
-        begin = len(HEADER)
-        while True:
-            block = (b"\0" * begin if begin else b"") + file.read(BLOCK - begin)
-            at, begin = begin, 0
-            if at >= len(block):
-                return
-            while at + _CHUNK.size <= len(block):
-                crc, size, kind = _CHUNK.unpack_from(block, at)
-                data = block[at + _CHUNK.size : at + _CHUNK.size + size]
+        offset, at = 0, len(HEADER)
+        unpack, head = _CHUNK.unpack_from, _CHUNK.size
+        block = bytes(at) + file.read(BLOCK - at)
+        while at < len(block):
+            length = len(block)
+            while at + head <= length:
+                crc, size, kind = unpack(block, at)
                 if kind == 0 and crc == 0 and size == 0:  # the rest of a block is filled with zeros
                     break
-                if len(data) < size and len(block) < BLOCK:
-                    self.torn += len(block) - at
+                begin = at + head
+                stop = begin + size
+                if stop > length and length < BLOCK:
+                    self.torn += length - at
                     return
-                is_sound = len(data) == size and kind in (_FULL, _FIRST, _MIDDLE, _LAST)
-                if not is_sound or crc32(block[at + 6 : at + 7] + data) != crc:
+                is_sound = stop <= length and _FULL <= kind <= _LAST
+                if not is_sound or crc32(memoryview(block)[begin - 1 : stop]) != crc:
                     self.damages.append(offset + at)
-                    self.skipped += len(block) - at
+                    self.skipped += length - at
                     yield 0, b""
                     break
-                yield kind, data
-                at += _CHUNK.size + size
+                yield kind, block[begin:stop]
+                at = stop
             else:
-                if len(block) < BLOCK:
-                    self.torn += len(block) - at
+                if length < BLOCK:
+                    self.torn += length - at
             offset += BLOCK
+            block, at = file.read(BLOCK), 0

@@ -48,6 +48,25 @@ def value_of(raw: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def only_field(data: bytes) -> tuple[int, bytes] | None:
+    r"""Return the number and the bytes of the one field that a record has beside its own number; None if it has others.
+
+    >>> only_field(bytes([0x08, 5, 0x12, 2]) + b"hi"), only_field(bytes([0x08, 5]))
+    ((2, b'hi'), None)
+    """
+    try:
+        at = 1
+        while data[at] >= 128:  # noqa: PLR2004 - the continuation bit
+            at += 1
+        tag, size, begin = data[at + 1], data[at + 2], at + 3
+        if size >= 128:  # noqa: PLR2004 - likewise
+            size, begin = varint(data, at + 2, len(data))
+    except (IndexError, ValueError):
+        return None
+    is_one = data[0] == 0x08 and tag & 0x87 == protobuf.BYTES and begin + size == len(data)  # noqa: PLR2004 - field 1
+    return (tag >> 3, data[begin:]) if is_one else None
+
+
 def item(data: bytes) -> tuple[str, tuple[str, ...], Any]:
     """Return the key of an item, its path if it is nested, and its value.
 
