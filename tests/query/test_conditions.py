@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -117,3 +118,52 @@ def test_an_expression_may_be_over_no_column(lake: tl.Lake):
     """A literal holds for every run or for none."""
     assert lake.runs(where=pl.lit(value=True)).height == 3
     assert lake.runs(where=pl.lit(value=False)).height == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "run_ids"),
+    [
+        ("list_contains(config.sizes, 64)", ["b"]),
+        ("64 IN sizes", ["b"]),
+        ("sizes[1] = 16", ["a"]),
+        ("len(sizes) = 2", ["b"]),
+        ("list_sum(sizes) > 20", ["b"]),
+        ("list_has_any(sizes, [16, 32])", ["a", "b"]),
+        ("list_contains(words, 'x')", ["a"]),
+        ("len(name) = 1", ["a", "b", "c"]),
+    ],
+)
+def test_elements_of_lists_in_config(tmp_path: Path, text: str, run_ids: list[str]):
+    """A list in config is a list to what asks for its elements, in conditions and in SQL alike."""
+    for run_id, config in {
+        "a": {"sizes": [16], "words": ["x"]},
+        "b": {"sizes": [64, 32], "words": []},
+        "c": {},
+    }.items():
+        tl.init(id=run_id, config=config, dir=tmp_path).finish()
+    lake = tl.open(tmp_path)
+    assert lake.runs(where=text)["run_id"].to_list() == run_ids
+    assert lake.sql(f"SELECT run_id FROM runs WHERE {text} ORDER BY 1")["run_id"].to_list() == run_ids
+
+
+def test_an_order_may_list_several(lake: tl.Lake):
+    """A text of several terms is read as ORDER BY reads it."""
+    by_two = lake.runs(order_by="greatest(lr, 0) DESC, run_id DESC")["run_id"].to_list()
+    assert by_two == lake.sql("SELECT run_id FROM runs ORDER BY greatest(lr, 0) DESC, run_id DESC")["run_id"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("regexp_like(name, 'x')", r"there is no function regexp_like\(\); did you mean"),
+        ("len(lr) > 1", r"len\(\) does not take \(DOUBLE\)"),
+        ("lr > 'x'", "the text 'x' is no DOUBLE"),
+        ("sum(lr) > 1", "it looks at many rows at once; ask lake.sql"),
+        ("lr > sum(lr) OVER ()", "it looks at many rows at once; ask lake.sql"),
+    ],
+)
+def test_errors_of_conditions_are_in_our_words(lake: tl.Lake, text: str, message: str):
+    """What an engine says is told in words of ours, without its own kinds of errors."""
+    with pytest.raises(QueryError, match=message) as raised:
+        lake.runs(where=text)
+    assert "Error:" not in str(raised.value)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import tracklake as tl
 from tracklake import cli
-from tracklake.errors import AmbiguousNameError, UnknownNameError
+from tracklake.errors import AmbiguousNameError, SweepError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,13 @@ def test_a_baseline_in_python_may_be_the_printed_text(lake: tl.Lake, baseline: o
     found = lake.compare("loss", by="lr", goal="min", baseline=baseline)
     assert found.baseline == found.against("lr=0.2").baseline == {"config.lr": 0.2}
     assert lake.time_to("loss", 1, goal="min", by="lr", baseline=baseline).baseline == {"config.lr": 0.2}
+
+
+def test_a_metric_may_be_named_where_a_sweep_is(lake: tl.Lake):
+    """`lake.sweep("loss")` is about the metric where no sweep is called so; what is neither is refused as a sweep."""
+    assert str(lake.sweep("loss", goal="min")) == str(lake.sweep(metric="loss", goal="min"))
+    with pytest.raises(SweepError, match="there is no sweep 'los'"):
+        lake.sweep("los", goal="min")
 
 
 def test_a_short_name_in_every_clause_of_sql(lake: tl.Lake):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis import grouping, objectives, pooling
 from tracklake.common import arguments
-from tracklake.errors import TracklakeError
+from tracklake.errors import AmbiguousNameError, TracklakeError, UnknownNameError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
 
@@ -280,7 +280,8 @@ class AnalysisMethods(LakeBase):
     ) -> Sweep:
         """What do these runs say of their settings? Any set of runs, launched as a sweep or not.
 
-        `sweep_id` means the runs of a launched sweep, judged by its own metric and goal unless others are given.
+        `sweep_id` means the runs of a launched sweep, judged by its own metric and goal unless others are given; a name
+        that is no sweep's and a metric's is `metric`.
         `metric` is what runs are judged by, as in `compare`: "val/acc" (its best), "val/acc.last", a column, an
         expression, a frame; `failed` and `diverged` say which of them count, as there. The parameters are the columns
         of config that vary over the runs, with their kinds and scales found, or those of `params`. The result answers
@@ -297,6 +298,8 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import sweep
 
         _need("scipy")
+        if sweep_id is not None and metric is None and sweep_id not in self.sweeps and self._is_measured(sweep_id):
+            sweep_id, metric = None, sweep_id
         if sweep_id is not None:
             launched = self._sweep_records(sweep_id)
             runs = launched.run_ids() if runs is None else runs
@@ -307,6 +310,16 @@ class AnalysisMethods(LakeBase):
         objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         counting = objectives.Counting(failed, diverged)
         return sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
+
+    def _is_measured(self, name: str) -> bool:
+        """Say whether a name means a number of runs: a metric, a statistic of one, or a column."""
+        try:
+            self._view.runs.names.resolve(name)
+        except AmbiguousNameError:
+            return True
+        except UnknownNameError:
+            return False
+        return True
 
     def quality(
         self,

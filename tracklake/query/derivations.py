@@ -151,18 +151,16 @@ def read(expression: str) -> SqlText:
 
 
 def resolved(expression: str, *, metrics: Collection[str], names: ColumnNames) -> str:
-    """Return the expression with the full name of each column in it: a metric goes before a column of the runs.
+    """Return the expression with full names in the place of short ones: a metric goes before a column of the runs.
 
     Raises DefinitionError, and UnknownNameError for a name that means nothing, with the nearest.
 
     >>> resolved("loss * lr", metrics=["loss"], names=example()._view.runs.names)
-    '"loss" * "config.lr"'
+    'loss * "config.lr"'
     """
     parsed = read(expression)
-    edits = [
-        rewriting.Edit(column.at, column.length, rewriting.quoted(_full(column.spelled, metrics, names)))
-        for column in parsed.columns
-    ]
+    full = [(column, _full(column.spelled, metrics, names)) for column in parsed.columns]
+    edits = [rewriting.Edit(c.at, c.length, rewriting.quoted(name)) for c, name in full if name != c.spelled]
     return conditions.without_frame(rewriting.applied(parsed.text, edits))
 
 

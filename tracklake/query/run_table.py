@@ -16,6 +16,7 @@ from tracklake.query.cells import Cells, Move, Rows, Unfinished
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.config_values import ConfigValues
 from tracklake.query.quality import PREFIX, Quality
+from tracklake.query.sandbox import rewriting
 from tracklake.query.summary_columns import SummaryColumns
 from tracklake.schema import run_fields
 from tracklake.schema.statement_kind import StatementKind
@@ -82,7 +83,7 @@ class RunTable:
         [('fast', 0.1), ('slow', 0.01)]
         """
         named = None if wanted is None else arguments.texts("columns", wanted)
-        keys = [] if order_by is None else arguments.texts("order_by", order_by)
+        keys = [] if order_by is None else self._terms(arguments.texts("order_by", order_by))
         most = None if limit is None else arguments.whole("limit", limit, least=0, error=QueryError)
         conditions.check(where)
         every = self._rows(project, runs)
@@ -97,6 +98,14 @@ class RunTable:
     def _holds(self, where: pl.Expr | str, rows: pl.DataFrame) -> pl.Series:
         """Return of each of these runs whether a condition holds."""
         return conditions.holds(where, names=self.names, build=lambda names: self._build(rows, names))
+
+    def _terms(self, keys: Sequence[str]) -> list[str]:
+        """Return what runs are ordered by: a text may list several columns or expressions, as ORDER BY does."""
+        return [
+            term
+            for key in keys
+            for term in ([key] if self.names.find(key.lstrip("+-")) else rewriting.split_at_commas(key))
+        ]
 
     def _key(self, text: str, rows: pl.DataFrame) -> tuple[pl.Series, bool]:
         """Return by what runs are ordered, a column or an expression in SQL, and whether the largest comes first."""

@@ -7,6 +7,7 @@ refused, with the way out.
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -58,6 +59,27 @@ def reading(column: Column, name: tuple[str, ...], text: str | None) -> str | No
     if text is not None and column.use == "compared with text":
         return quoted(*table, text)
     return None
+
+
+def elements(name: tuple[str, ...], values: pl.Series) -> str | None:
+    r"""Return how a text reads a column of lists, which are stored as JSON; None for a column of anything else.
+
+    >>> elements(("config.sizes",), pl.Series(["[64, 32]", None]))
+    'CAST("config.sizes"::JSON AS BIGINT[])'
+    """
+    texts = values.drop_nulls().unique().to_list() if values.dtype == pl.String else []
+    if not texts or not all(text.startswith("[") and text.endswith("]") for text in texts):
+        return None
+    try:
+        kinds = {type(item) for text in texts for item in json.loads(text)}
+    except ValueError:
+        return None
+    dtype = next((dtype for held, dtype in _ELEMENTS if kinds <= held), "JSON")
+    return f"CAST({quoted(*name)}::JSON AS {dtype}[])"
+
+
+_ELEMENTS = (({int}, "BIGINT"), ({int, float}, "DOUBLE"), ({bool}, "BOOLEAN"), ({str}, "VARCHAR"))
+"""The type of a list by those of its elements."""
 
 
 def refuse_mixed(column: Column, name: str, text: str, *, sql: str) -> QueryError:
@@ -134,7 +156,10 @@ class TextColumns:
         place = self._places[full]
         text = f"{place}.text" if f"{place}.text" in frame.columns else None
         named = {self._full[c.spelled] for c in self._parsed.columns}
-        if text and column.use == "other" and f"{full}.text" not in named and not self._numbers_of_mixed:
+        if column.use == "asked for elements" and (lists := elements((text or place,), frame[text or place])):
+            return Edit(column.at, column.length, lists)
+        is_lone = text is not None and f"{full}.text" not in named and not self._numbers_of_mixed
+        if is_lone and column.use in ("other", "asked for elements"):
             raise refuse_mixed(column, full, f"{full}.text", sql="")
         return Edit(column.at, column.length, reading(column, (place,), text) or quoted(place))
 

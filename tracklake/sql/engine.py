@@ -18,7 +18,7 @@ from tracklake.query.sandbox import messages, parser, results, rewriting
 from tracklake.query.sandbox.connection import Limits, Sandbox, locked
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
-from tracklake.query.text_columns import reading, refuse_mixed, without_nan
+from tracklake.query.text_columns import elements, reading, refuse_mixed, without_nan
 from tracklake.sql import summaries_view, views
 from tracklake.sql.caller_frames import is_frame
 from tracklake.sql.views import COLUMNS, NULL_FOR_NAN, PREFIX, Part, View
@@ -182,8 +182,14 @@ class _Question:
         name = self.aliases.get(column.name) or _found(self.table, column.name)
         if "runs" in column.tables and name:
             text = self.table.names.text_part(name, self._runs_built)
-            if text and column.use == "other" and not any(c.name == text for c in self.parsed.columns):
-                raise refuse_mixed(column, name, text, sql=self.text)
+            own = f"{column.name}.text" if text else column.name
+            if column.use == "asked for elements" and (
+                lists := elements((*column.parts[:-1], own), self._runs[text or name])
+            ):
+                return Edit(column.at, column.length, lists)
+            is_lone = text and not any(c.name == text for c in self.parsed.columns)
+            if is_lone and column.use in ("other", "asked for elements"):
+                raise refuse_mixed(column, name, text or "", sql=self.text)
         has_flag = column.name.casefold() == "value" and NULL_FOR_NAN.intersection(column.tables)
         if column.use == "asked for NaN" and has_flag:
             owner = [*column.parts[:-1]]

@@ -245,7 +245,7 @@ def derivations(table: RunTable) -> pl.DataFrame:
     >>> lake = example()
     >>> lake.derive("gap", "acc - loss")
     >>> derivations(lake._view.runs).select("name", "kind", "expression", "runs").rows()
-    [('gap', 'derived', '"acc" - "loss"', 2)]
+    [('gap', 'derived', 'acc - loss', 2)]
     """
     columns = ("project", "name", "kind", "expression", "description", "unit")
     rows = []

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+import tracklake as tl
 from tracklake.errors import QueryError, UnknownNameError
 from tracklake.integrations.wandb_api import mongo_filters
 
@@ -188,3 +191,24 @@ def test_a_dict_without_operators_is_a_value():
     wanted = ({"a": 1}, {}, ["é"], ["e"])
     found = [frame.filter(mongo_filters.expression({"config.m": value}, frame.schema)).height for value in wanted]
     assert found == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("filters", "run_ids"),
+    [
+        ({"config.sizes.1": 32}, ["b"]),
+        ({"config.sizes.0": {"$gt": 20}}, ["b"]),
+        ({"config.sizes.value.0": 16}, ["a"]),
+        ({"config.layers.0.name": "fc"}, ["a"]),
+        ({"config.layers.name": "conv"}, ["a", "b"]),
+        ({"config.layers.1": {"$exists": True}}, ["a"]),
+        ({"config.layers.0.bias": True}, ["b"]),
+        ({"config.sizes.7": None}, ["a", "b"]),
+    ],
+)
+def test_a_path_leads_into_lists(tmp_path: Path, filters: dict[str, Any], run_ids: list[str]):
+    """A number in a path is a place in a list, and a key of what a list holds is that of each element."""
+    layers = {"a": [{"name": "fc"}, {"name": "conv"}], "b": [{"name": "conv", "bias": True}]}
+    for run_id, sizes in {"a": [16], "b": [64, 32]}.items():
+        tl.init("p", id=run_id, config={"sizes": sizes, "layers": layers[run_id]}, dir=tmp_path).finish()
+    assert [run.id for run in tl.Api(tmp_path).runs("p", filters)] == run_ids

@@ -16,7 +16,7 @@ from tracklake.common import arguments
 from tracklake.errors import QueryError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 Schema = Mapping[str, pl.DataType]
 
@@ -61,8 +61,10 @@ def column(field: str) -> str:
 def columns(filters: Mapping[str, Any]) -> set[str]:
     """Return the columns that a filter looks at.
 
-    >>> sorted(columns({"$or": [{"config.lr": 0.1}, {"state": "failed"}]}))
-    ['config.lr', 'state']
+    A path may lead into a value that is stored as one, such as a list.
+
+    >>> sorted(columns({"$or": [{"config.sizes.0": 64}, {"state": "failed"}]}))
+    ['config.sizes', 'config.sizes.0', 'state']
     """
     names: set[str] = set()
     for key, condition in _items(filters):
@@ -70,7 +72,7 @@ def columns(filters: Mapping[str, Any]) -> set[str]:
             names = names.union(*(columns(part) for part in _parts(key, condition)))
         else:
             name = column(key)
-            names |= {name, name.removesuffix(".value")} if name.startswith("config.") else {name}
+            names |= {name, *_above(name)}
     return names
 
 
@@ -122,7 +124,14 @@ class _Field:
     """One column of the runs, and beside it those of its texts and truths where values are mixed."""
 
     def __init__(self, name: str, schema: Schema) -> None:
-        name = name if name in schema else name.removesuffix(".value")  # as W&B's raw config has it
+        above = next((other for other in _above(name) if other in schema), None)
+        if name not in schema and above is not None:
+            parts = name.removeprefix(f"{above}.").split(".")
+            path = parts[1:] if parts[0] == "value" else parts  # as W&B's raw config has it
+            if path:
+                self._inside(above, path, schema)
+                return
+            name = above
         self.number = pl.col(name) if name in schema else pl.lit(None)
         self.dtype = schema.get(name, pl.Null())
         texts = f"{name}.text" if f"{name}.text" in schema else name
@@ -132,6 +141,20 @@ class _Field:
         if truths(name) in schema:
             self.truth = pl.col(truths(name))
             self.text = pl.when(self.truth.is_null()).then(self.text)
+
+    def _inside(self, name: str, path: Sequence[str], schema: Schema) -> None:
+        """Be what a path leads to inside of values that are stored as JSON."""
+        texts = f"{name}.text" if f"{name}.text" in schema else name
+        stored = pl.col(texts) if schema.get(texts) == pl.String else pl.lit(None, pl.String)
+
+        def part(read: Callable[[Any], Any], dtype: type[pl.DataType]) -> pl.Expr:
+            return stored.map_elements(lambda text: read(_at(text, path)), return_dtype=dtype)
+
+        self.dtype = pl.Float64()
+        self.number = part(lambda value: float(value) if _is_number(value) else None, pl.Float64)
+        self.truth = part(lambda value: value if isinstance(value, bool) else None, pl.Boolean)
+        self.text = part(_as_text, pl.String)
+        self.exists = self.number.is_not_null() | self.truth.is_not_null() | self.text.is_not_null()
 
     def equals(self, value: Any) -> pl.Expr:
         """Say where the value is this one; of a list of tags, where it is one of them."""
@@ -233,6 +256,39 @@ def _of_several(field: _Field, name: str, operand: Any) -> pl.Expr:
         return _all(field.equals(value) for value in operand)
     matches = field.is_among(operand)
     return matches if name == "$in" else ~matches
+
+
+def _above(name: str) -> list[str]:
+    """Return the names above one of config or of summaries, the longest first."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(len(parts) - 1, 1, -1)]
+
+
+def _at(text: str, path: Sequence[str]) -> Any:
+    """Return what a path leads to in JSON, None for nothing: a number is a place in a list, else each element's key."""
+    try:
+        value = json.loads(text) if text[:1] in "[{" else None
+    except ValueError:
+        return None
+    for i, part in enumerate(path):
+        if isinstance(value, list) and part.isdigit():
+            value = value[int(part)] if int(part) < len(value) else None
+        elif isinstance(value, list):
+            below = [_at(json.dumps(item), path[i:]) for item in value]
+            return [item for item in below if item is not None] or None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else None
 
 
 def _holds(text: str, value: Any) -> bool:

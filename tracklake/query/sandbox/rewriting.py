@@ -35,3 +35,20 @@ def quoted(*parts: str) -> str:
     '"r"."config.lr"'
     """
     return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def split_at_commas(text: str) -> list[str]:
+    """Return the parts of a list in SQL: commas in brackets, in texts and in names in quotes part nothing.
+
+    >>> split_at_commas('lr DESC, greatest(loss, 1), "a,b"')
+    ['lr DESC', 'greatest(loss, 1)', '"a,b"']
+    """
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        quote = ("" if char == quote else quote) if quote else char if char in "\"'" else ""
+        depth += 0 if quote else (char in "([{") - (char in ")]}")
+        if char == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part.strip() for part in parts]

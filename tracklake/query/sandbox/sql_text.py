@@ -15,7 +15,7 @@ WAY_OUT = "lake.sql only reads; lake.connect(unsafe=True) gives a duckdb connect
 NOWHERE = 1 << 63
 """The place of what stands nowhere in a text."""
 
-Use = Literal["compared", "compared with text", "asked for NaN", "asked for null", "other"]
+Use = Literal["compared", "compared with text", "asked for NaN", "asked for null", "asked for elements", "other"]
 
 
 class Column(NamedTuple):

@@ -38,6 +38,10 @@ _WIDENING = {"INNER", "LEFT", "RIGHT", "OUTER"}
 """Joins of which a condition on one table's columns may be put before the join."""
 _ORDERINGS = {"COMPARE_EQUAL", "COMPARE_LESSTHAN", "COMPARE_GREATERTHAN", "COMPARE_LESSTHANOREQUALTO",
               "COMPARE_GREATERTHANOREQUALTO", "COMPARE_BETWEEN", "COMPARE_IN"}  # fmt: skip
+_OF_LISTS = ("list_", "array_")
+"""How the names of functions of lists begin."""
+_ELEMENTS = {"len", "contains", "unnest", "ARRAY_EXTRACT", "ARRAY_SLICE"}
+"""Others, and what looks at elements by their places."""
 _NULL_TESTS = {"OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"}
 _DOTTED = {"config", "summary", "quality"}
 """How the names of columns with dots begin, which need no quotes where no table is called so."""
@@ -94,6 +98,8 @@ class TreeReader:
         if kind in _ORDERINGS:
             texts = [side for side in node.values() if isinstance(side, dict) and _is_text(side)]
             return "other" if self.negations else "compared with text" if texts else "compared"
+        if _looks_into_lists(node):
+            return "asked for elements"
         if node.get("class") != "FUNCTION":
             return use if node.get("class") is None else "other"
         if node["function_name"] in ASKING:
@@ -200,6 +206,11 @@ class TreeReader:
         for table in tables:
             allowed = pushdown.allowed(where, _alias(table), self.params) if plain else {}
             self.found.instances.append((_name(table), {} if allowed is None else allowed))
+
+
+def _looks_into_lists(node: Node) -> bool:
+    name = str(node["function_name"]) if node.get("class") == "FUNCTION" else str(node.get("type"))
+    return name in _ELEMENTS or name.startswith(_OF_LISTS)
 
 
 def _is_text(node: Node) -> bool:
