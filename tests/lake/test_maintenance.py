@@ -104,6 +104,24 @@ def test_a_version_that_was_vacuumed(lake: tl.Lake, monkeypatch: pytest.MonkeyPa
         lake.at(3)
 
 
+def test_a_snapshot_whose_files_were_vacuumed_says_so_and_the_next_look_answers(
+    lake: tl.Lake, monkeypatch: pytest.MonkeyPatch
+):
+    """What was held for days names its version; the lake itself takes the newest, also where it read the log before."""
+    held = lake._view.logged
+    open_before = tl.open(lake.dir)
+    read_before = open_before._reader.catalog.log.read()
+    lake.compact()
+    days_later(monkeypatch, 8)
+    lake.vacuum()
+    with pytest.raises(LakeError, match=r"version 3 was vacuumed: .*part-.*\.parquet is gone"):
+        held.pieces(None, ["n"], None)
+    versions = iter([read_before])
+    read = delta_log.DeltaLog.read
+    monkeypatch.setattr(delta_log.DeltaLog, "read", lambda log, **options: next(versions, None) or read(log, **options))
+    assert open_before.runs().height == 3
+
+
 def test_versions_say_what_made_them(lake: tl.Lake):
     """One row a version, with what it added, removed and holds."""
     lake.compact()

@@ -12,15 +12,17 @@ import polars as pl
 from tracklake.common.task_engine import LocalThreads
 from tracklake.compute import scans
 from tracklake.compute.scans import READ_ALL
+from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
 from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks
 from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs
+from tracklake.storage.table.delta_log import DeltaLog
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.statement_log import PartitionLog
-from tracklake.storage.table.verified_files import verified_all
+from tracklake.storage.table.verified_files import FileGoneError, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -235,7 +237,12 @@ class Snapshot(SnapshotView):
 
     def _files_of(self, runs: Collection[str] | None, sibling: Sibling) -> list[Path]:
         partitions = [self.version.partitions[h.partition] for h in partitions_with_runs(self._partition_runs, runs)]
-        return verified_all(self._storage, partitions, sibling)
+        try:
+            return verified_all(self._storage, partitions, sibling)
+        except FileGoneError as error:
+            if self.version.partitions.keys() <= DeltaLog(self._storage).read().partitions.keys():
+                raise
+            raise LakeError(f"version {self.version.number} was vacuumed: {error}") from error
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         sealed = scans.scan(self._files_of(runs, "states"), schema=STATES)

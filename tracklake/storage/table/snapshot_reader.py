@@ -10,6 +10,7 @@ from tracklake.common.task_engine import LOCAL
 from tracklake.storage.table.catalog import Catalog, Watermark
 from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
+from tracklake.storage.table.verified_files import FileGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import JournalSlice
     from tracklake.storage.table.catalog import JournalFile
+    from tracklake.storage.table.delta_log import Version
 
 _LISTINGS = 20
 
@@ -43,6 +45,8 @@ class SnapshotReader:
         self._snapshot: Snapshot | None = None
         self._seen: tuple[list[JournalFile], int] = ([], -1)
         self._changed = False
+        self._gone_at = -1
+        """The newest version when a file was gone."""
         self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
@@ -61,7 +65,7 @@ class SnapshotReader:
     def _newest(self) -> Snapshot:
         for attempt in range(_LISTINGS):
             files = self.catalog.list_journals()
-            version = self.catalog.refresh()
+            version = self._newest_version()
             if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
                 return self._snapshot
             watermarks = self.catalog.watermarks(files)
@@ -75,6 +79,18 @@ class SnapshotReader:
             self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
             self._changed = False
         return self._snapshot
+
+    def _newest_version(self) -> Version:
+        """Take over the newest version; of one whose files were compacted and vacuumed meanwhile the one after it."""
+        for _ in range(_LISTINGS):
+            try:
+                return self.catalog.refresh()
+            except FileGoneError:
+                newest = self.catalog.log.read()
+                if newest.number == self._gone_at:
+                    raise
+                self._gone_at = newest.number
+        return self.catalog.refresh()
 
     def _read_live(self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
         """Read on in every journal that is not sealed to its end; tell whether one was gone."""

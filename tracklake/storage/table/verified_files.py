@@ -29,6 +29,10 @@ _verified: dict[tuple[str, int, int], int] = {}
 """The checksum of each (path, size, time of change in ns) that this process has read."""
 
 
+class FileGoneError(LakeError):
+    """A file of a partition is gone: it was lost, or vacuumed since the version was read that names it."""
+
+
 def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     """Return the local path of a file of a partition whose bytes are those that were committed.
 
@@ -50,7 +54,7 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
         if _checksum(path, status) != partition.crcs[place]:
             raise _damaged(storage, name, "its checksum is not the one of its commit")
     except FileNotFoundError as error:
-        raise LakeError(f"{storage.describe(name)} is gone. {LOOK}") from error
+        raise FileGoneError(f"{storage.describe(name)} is gone. {LOOK}") from error
     except OSError as error:
         raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
     return path
