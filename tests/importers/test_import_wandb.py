@@ -146,7 +146,7 @@ def test_rows_say_the_same_one_by_one_and_together(together):
         "('_step', 4, 13500000, 4.0, None)",
         "('a.b', 1, 11500000, 2.0, None)",
         "('big', 18, 14500000, 1.2345678901234568e+20, None)",
-        "('l', 3, 12500000, None, '[1, 2]')",
+        "('list', 3, 12500000, None, '[1, 2]')",
         "('loss', 0, 10500000, 1.0, None)",
         "('loss', 1, 11500000, 0.5, None)",
         "('loss', 2, 11500000, nan, None)",

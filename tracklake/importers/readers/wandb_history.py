@@ -84,17 +84,31 @@ class History:
         self._last_time: int | None = None
 
     def add(self, data: bytes) -> None:
-        """Take in a history record."""
+        """Take in a history record.
+
+        >>> history = History([])
+        >>> history.add(b"")
+        >>> history.is_full
+        False
+        """
         self._rows.append(data)
         self._n_bytes += len(data)
 
     @property
     def is_full(self) -> bool:
-        """Whether a batch has come together."""
+        """Whether a batch has come together.
+
+        >>> History([]).is_full
+        False
+        """
         return self._n_bytes >= BATCH
 
     def take(self, *, start: int | None) -> pl.DataFrame:
-        """Return the points of the rows that came together (schema SAMPLES); `start` is that of the run."""
+        """Return the points of the rows that came together (schema SAMPLES); `start` is that of the run.
+
+        >>> History([]).take(start=None).height
+        0
+        """
         batch = _Batch(self._rows, self._faults)
         self._rows, self._n_bytes = [], 0
         steps = batch.filled_steps(self._last_step)
@@ -180,19 +194,31 @@ class _Batch:
         self._has_metric[at] = True
 
     def filled_steps(self, before: int) -> Ints:
-        """Return the steps; a row that says none follows the one before it."""
+        """Return the steps; a row that says none follows the one before it.
+
+        >>> _Batch([b""], []).filled_steps(6).tolist()
+        [7]
+        """
         for at in np.flatnonzero(self._steps == _NO_TIME):
             self._steps[at] = (self._steps[at - 1] if at else before) + 1
         return self._steps
 
     def filled_times(self, before: int) -> Ints:
-        """Return the moments in microseconds since the epoch; a row without one has that of the one before it."""
+        """Return the moments in microseconds since the epoch; a row without one has that of the one before it.
+
+        >>> _Batch([b""], []).filled_times(6).tolist()
+        [6]
+        """
         for at in np.flatnonzero(self._times == _NO_TIME):
             self._times[at] = self._times[at - 1] if at else before
         return self._times
 
     def metrics(self) -> Iterator[tuple[str, Ints, pl.Series]]:
-        """Yield each metric's name, the rows that have it, in order, and its values there."""
+        """Yield each metric's name, the rows that have it, in order, and its values there.
+
+        >>> [name for name, _, _ in _Batch([b""], []).metrics()]  # an empty row is one
+        ['_step']
+        """
         empty = np.flatnonzero(~self._has_metric & ~self._is_lost)
         if len(empty):
             self._add("_step", empty, pl.Series("_step", self._steps[empty]))
