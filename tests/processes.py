@@ -80,7 +80,9 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        if self.poll() is None:  # its id is its own until it is waited for
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may not have had a group yet
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
 
