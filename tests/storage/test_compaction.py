@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import itertools
+import shutil
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 import tracklake as tl
 from tracklake.errors import LakeError
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import compaction, rewriting, run_ranges
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.rewriting import Rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -135,3 +140,47 @@ def test_one_that_is_far_smaller_waits():
     sizes = {"small": 100, "a": 9_000_000, "b": 9_000_000}
     parts = [Partition(name, n_points=n, created=0, sizes=(n, 5, 3), crcs=(1, 2, 3)) for name, n in sizes.items()]
     assert [part.id for part in compaction.plan_all(parts).inputs] == ["a", "b"]
+
+
+class Interrupt:
+    """Lets the storage raise at one of its calls, before the deed or after it."""
+
+    CALLS = ("list", "read", "stage", "publish", "put_if_absent", "delete")
+
+    def __init__(self, patch: pytest.MonkeyPatch, error: type[BaseException], at: int, *, after: bool) -> None:
+        self.error, self.left, self.after = error, at, after
+        for name in self.CALLS:
+            patch.setattr(LocalStorage, name, self.wrap(getattr(LocalStorage, name)))
+
+    def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def interrupted(*args: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left == 0 and not self.after:
+                raise self.error
+            answer = call(*args, **options)
+            if self.left == 0:
+                raise self.error
+            return answer
+
+        return interrupted
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_interrupted_anywhere_the_lake_reads_the_same(tmp_path: Path, error: type[BaseException], *, after: bool):
+    """Whichever call to the disk fails or is interrupted, before the deed or after it; merged again, it is done."""
+    before = answers(sealed_runs(tmp_path / "lake", "a", "b"))
+    for at in itertools.count(1):
+        place = shutil.copytree(tmp_path / "lake", tmp_path / str(at))
+        with pytest.MonkeyPatch.context() as patch:
+            interrupt = Interrupt(patch, error, at, after=after)
+            with contextlib.suppress(error, LakeError):
+                compaction.compact(Catalog(LocalStorage(place)))
+        lake = tl.open(place)
+        for old, new in zip(before, answers(lake), strict=True):
+            assert old.equals(new)
+        compaction.compact(Catalog(lake._storage))
+        assert (lake.describe().partitions, lake.check(full=True).findings) == (1, [])
+        if interrupt.left > 0:  # it was through before
+            break
+    assert at > 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +16,7 @@ from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.table import partitions
 from tracklake.storage.table.partitions import Chunk
-from tracklake.storage.table.sealing import ABANDON_SECONDS
+from tracklake.storage.table.sealing import ABANDON_SECONDS, uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,7 +65,7 @@ class Publication:
         """Points whose step comes again in their series, with another value."""
         self.n_samples = 0
         """Samples of system metrics."""
-        self._began = time.monotonic()
+        self._began = uptime()
         self._catalog = reader.catalog
         self._snapshot = snapshot
         self._open: dict[int, OpenSession] = {}
@@ -211,7 +210,7 @@ class Publication:
         earlier = {run_id.casefold() for run_id in before["run_id"].unique()}
         taken = {run_id.casefold() for run_id in came["run_id"].unique()} - earlier
         own = {one.session for one in self._ended.values()} | self._table_sessions
-        is_in_time = time.monotonic() - self._began < ABANDON_SECONDS
+        is_in_time = uptime() - self._began < ABANDON_SECONDS
         return is_in_time and not taken & ids and not own & set(came["session"])
 
     def _write(self) -> None:

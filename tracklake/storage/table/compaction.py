@@ -7,20 +7,20 @@ finish runs; `compact` merges all that is not full yet into partitions cut by ra
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.errors import LakeError
-from tracklake.storage.table import partitions, rewriting
+from tracklake.storage.table import partitions, rewriting, sealing
 from tracklake.storage.table.rewriting import Rewrite
-from tracklake.storage.table.sealing import ABANDON_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tracklake.storage.table.catalog import Catalog
     from tracklake.storage.table.delta_actions import Partition
+    from tracklake.storage.table.delta_log import Version
 
 FAN_IN = 8
 TOP_LEVEL = 2
@@ -136,22 +136,30 @@ def _is_full(part: Partition) -> bool:
 def run(catalog: Catalog, plan: Rewrite, *, operation: str = "OPTIMIZE") -> Compacted | None:
     """Carry out a plan and commit it; None, and nothing has changed, if any of its inputs is gone by then.
 
+    So it is too where it took so long, or slept so long, that vacuum may have taken its files for orphans.
+
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> catalog = lake._reader.catalog.copy()
     >>> run(catalog, Rewrite(list(catalog.refresh().partitions.values()), level=1)).points
     12
     """
-    began, base = time.monotonic(), catalog.version
+    began, base = sealing.uptime(), catalog.version
     written = _write(catalog, plan)
-    committed = catalog.log.commit(  # an interrupt from here on leaves files that vacuum removes, if it did not land
+
+    def is_in_time(_: Version) -> bool:
+        return sealing.uptime() - began < sealing.ABANDON_SECONDS
+
+    commit = partial(  # an interrupt from here on leaves files that vacuum removes, if it did not land
+        catalog.log.commit,
         base=base,
         add=written,
         remove=[part.id for part in plan.inputs],
         operation=operation,
-        still_valid=lambda _: time.monotonic() - began < ABANDON_SECONDS,
+        still_valid=is_in_time,
         data_change=bool(plan.purged),
     )
+    committed = commit() if is_in_time(base) else None
     if committed is None:
         _discard(catalog, written)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -144,6 +145,16 @@ def points_of(slices: Sequence[JournalSlice]) -> pl.DataFrame:
     )
 
 
+def uptime() -> float:
+    """Return seconds of a clock that never steps and also runs while the machine sleeps, as the ages of files do.
+
+    >>> uptime() <= uptime()
+    True
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]:
     """Yield journals that have records beyond their watermark, until they fill a partition."""
     watermarks = catalog.watermarks(files)
@@ -164,7 +175,7 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
 
 def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     """Write and commit one partition; False if somebody else sealed any of it first."""
-    began = time.monotonic()
+    began = uptime()
     slices = [unsealed.slice for unsealed in batch]
     contents = Contents(points_of(slices), statements.of_slices(slices))
     base = catalog.version
@@ -180,11 +191,15 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
     files = [u.file for u in batch]
     before = catalog.watermarks(files)
 
+    def is_in_time() -> bool:
+        return uptime() - began < ABANDON_SECONDS
+
     def still_valid(newer: Version) -> bool:
         catalog.refresh(to=newer)
-        return catalog.watermarks(files) == before and time.monotonic() - began < ABANDON_SECONDS
+        return catalog.watermarks(files) == before and is_in_time()
 
-    committed = catalog.log.commit(base=base, add=[partition], operation="SEAL", still_valid=still_valid)
+    commit = partial(catalog.log.commit, base=base, add=[partition], operation="SEAL", still_valid=still_valid)
+    committed = commit() if is_in_time() else None
     if committed is None:
         partitions.discard(catalog.storage, partition)
         return False
