@@ -24,9 +24,10 @@ NAMES = st.sampled_from(["a", "a.b", "x", ".x", "e"])
 VALUES = st.sampled_from([0.5, 1e16, -1e16, math.nan, math.inf, 3, True, "text", "text", None, None])
 KINDS = st.sampled_from([{"min"}, {"max", "mean"}, {"sum", "median"}, {"last"}, {"first", "count"}, {"none"}])
 DEFINED = st.sampled_from(["*", "*", "a*", "a", "a.b", "x", "e"])
+COMMITS = st.sampled_from([None, None, True, False])
 OPERATIONS = st.one_of(
-    st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), st.booleans()),
-    st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), st.booleans()),
+    st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), COMMITS),
+    st.tuples(st.just("log"), st.dictionaries(NAMES, VALUES, max_size=3), st.none() | st.integers(0, 4), COMMITS),
     st.tuples(st.just("edit"), st.dictionaries(NAMES, VALUES, min_size=1, max_size=2)),
     st.tuples(st.just("edit elsewhere"), st.dictionaries(NAMES, VALUES, min_size=1, max_size=2)),
     st.tuples(st.just("delete"), NAMES),
@@ -76,6 +77,8 @@ class Model:
     session: int = 0
     at: int = 0
     step: int = 0
+    rows: set[int] = field(default_factory=set)
+    """The steps of all rows, empty ones as well: `finish` commits what is pending."""
 
     def resolved(self) -> dict[str, dict[int, Point]]:
         """Return the points that count, by name and step."""
@@ -89,6 +92,7 @@ class Model:
         """Rules 2, 3, 9 and 21."""
         self.at += 1
         at_step = self.step if step is None else step
+        self.rows.add(at_step)
         there = {name: steps[at_step] for name, steps in self.resolved().items() if at_step in steps}
         row = self.filled(row, set(there))
         gone = [name for name in there if name not in row and any(are_related(name, new) for new in row)]
@@ -121,6 +125,7 @@ class Model:
     def rewind(self, step: int) -> None:
         """Rule 29: what the sessions so far logged from the step on, and all that they edited, is gone."""
         self.points = [point for point in self.points if point.step < step]
+        self.rows = {row for row in self.rows if row < step}
         self.edits = []
         self.step = step
 
@@ -187,8 +192,8 @@ def perform(run: tl.Run, lake: tl.Lake, model: Model, operation: tuple[Any, ...]
     """Do one thing to the run and to the model; return the run as it goes on."""
     match operation:
         case ("log", row, step, commit):
-            run.log(row, step=step, commit=commit or None)
-            model.log(row, step, commit or None)
+            run.log(row, step=step, commit=commit)
+            model.log(row, step, commit)
         case ("edit", entries):
             model.edit(entries)
             run.summary.update(entries)
@@ -213,7 +218,7 @@ def go_on(run: tl.Run, lake: tl.Lake, model: Model, step: int | None = None) -> 
     """End the session and begin another one, from a step if one is given."""
     run.finish()
     model.session += 1
-    model.step = 1 + max((point.step for point in model.points), default=-1)
+    model.step = 1 + max(model.rows, default=-1)
     if step is not None:
         step = min(step, model.step)
         model.rewind(step)

@@ -14,6 +14,8 @@
 - `terminal`: what a command prints: a plain table that fits the terminal, or JSON, CSV or Parquet for other programs.
 - `upkeep`: commands that keep a lake fast and small, and its past: compact, vacuum, repair, versions, delete.
 - `watch`: the command `watch`: the running runs, again and again, with a curve of one metric.
+- `wording`: messages of the library in the words of the shell: options and commands in the place of arguments and
+  methods.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 import tracklake as tl
+from tracklake.cli.wording import shell_words
 from tracklake.errors import TracklakeError
 from tracklake.sql import named_queries
 
@@ -134,25 +134,6 @@ query_names = choices(lambda _: named_queries.find())
 def _note(message: Warning | str, *_: Any) -> None:
     """Print a warning of the library as a note, in the words of the shell."""
     click.echo(f"note: {shell_words(str(message).removeprefix('tracklake: '))}", err=True)
-
-
-_PYTHON = [
-    (re.compile(r"lake\.define_metric\((['\"]?)([^'\",)]+)\1, goal=[^)]*\)"), r"tracklake define \2 --goal ..."),
-    (re.compile(r"\b(goal|by|over|where|project|columns|order_by|limit|baseline|stat|x)=(['\"]?)([\w./*+-]+)\2"), ""),
-    (re.compile(r", or open it with create=True|; create=True makes one"), ""),
-    (re.compile(r"\b(project|over|baseline)=(?![\w'\"])"), r"--\1"),
-]
-
-
-def shell_words(message: str) -> str:
-    """Return a message of the library in the words of the shell.
-
-    >>> shell_words('say goal="min" (or once for all: lake.define_metric("loss", goal=...))')
-    'say --goal min (or once for all: tracklake define loss --goal ...)'
-    """
-    define, option, create, bare = (pattern for pattern, _ in _PYTHON)
-    message = bare.sub(_PYTHON[3][1], create.sub("", define.sub(_PYTHON[0][1], message)))
-    return option.sub(lambda match: f"--{match[1].replace('_', '-')} {match[3]}", message)
 
 
 def listed(text: str) -> list[str]:

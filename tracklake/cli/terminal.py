@@ -16,7 +16,7 @@ from unicodedata import combining, east_asian_width
 import click
 import polars as pl
 
-from tracklake.cli.base import shell_words
+from tracklake.cli.wording import shell_words
 from tracklake.lake import export
 
 if TYPE_CHECKING:

@@ -164,7 +164,7 @@ def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextCol
     except duckdb.OutOfMemoryException:
         raise QueryError(results.over_memory(engine.limits)) from None
     except duckdb.Error as error:
-        if _ROW in str(error):
+        if _ROW in str(error) or "must appear in the GROUP BY" in str(error):
             raise QueryError(f"{label} cannot be answered: {_MANY}") from None
         message = columns.spelled(messages.in_our_words(str(error)).partition("\nLINE")[0])
         types = ", ".join(f"{name} is {dtype}" for name, dtype in columns.types(frame).items())
