@@ -37,6 +37,15 @@ class S3Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def place(self, lake: str, *, container: str = "bucket") -> str:
+        """Return the URL of a lake."""
+        return f"s3://{container}/{lake}"
+
+    @property
+    def secret(self) -> str:
+        """What must be written nowhere."""
+        return self.options["secret_access_key"]
+
     @property
     def options(self) -> dict[str, str]:
         """What tl.open takes as storage_options."""

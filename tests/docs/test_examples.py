@@ -30,6 +30,7 @@ WITHOUT = {
             "pieces",
             "comes_in_order",
             "statements_of_lakes",
+            "excerpts",
         )
     },  # what they pass on is shown where it comes from
     "storage/table/snapshot_view": {
@@ -37,6 +38,10 @@ WITHOUT = {
         "SnapshotView.logged",
         "SnapshotView.computed",
     },  # sessions that disagree take a page
+    "engines/dask": {"DaskTasks.map"},  # tests/engines, where there is Dask ...
+    "engines/ray": {"RayTasks.map"},  # ... Ray ...
+    "engines/spark": {"SparkTasks.map"},
+    "engines/spark_views": {"register"},  # ... and Spark
     "cli/terminal": {"height", "width"},  # of whatever terminal there is
 }
 """What needs more to be shown than an example can hold."""

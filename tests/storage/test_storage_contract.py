@@ -1,4 +1,4 @@
-"""What every storage keeps, on a local folder, in memory and on S3 (moto's server, real HTTP)."""
+"""What every storage keeps: a local folder, memory, S3 (moto's server) and Azure (azurite), the last two by HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import azure_server
 import pytest
+from azure_server import AzureServer
 from s3_server import S3Server
 
 from tracklake.errors import LakeError
@@ -151,6 +153,25 @@ class TestS3(StoreContract):
         gone = ObjectStorage("s3://nowhere/lake", options=s3)
         with pytest.raises(OSError, match="s3://nowhere/lake"):
             gone.put_if_absent("a", b"x")
+
+
+@pytest.fixture(scope="module")
+def azure() -> Iterator[dict[str, str]]:
+    """The options of a container `container` on azurite."""
+    pytest.importorskip("obstore")
+    if not azure_server.is_installed():
+        pytest.skip("azurite-blob, the emulator of Azure, is not on the path (npm install azurite)")
+    with AzureServer() as server:
+        yield server.options
+
+
+class TestAzure(StoreContract):
+    """Azure as azurite emulates it, over HTTP."""
+
+    @pytest.fixture
+    def storage(self, azure: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
+        monkeypatch.setenv("TRACKLAKE_CACHE", str(tmp_path / "cache"))
+        return ObjectStorage(f"az://container/{tmp_path.name}", options=azure)
 
 
 def test_without_the_extra_a_url_is_refused(monkeypatch: pytest.MonkeyPatch):

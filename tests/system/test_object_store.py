@@ -1,4 +1,4 @@
-"""A lake on an object store: logged, read, edited, sealed, recovered and copied over real HTTP (moto's server)."""
+"""A lake on an object store: logged, read, edited, sealed, recovered and copied over real HTTP (moto, azurite)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import azure_server
 import pytest
+from azure_server import AzureServer
 from processes import at_once, output, start
 from s3_server import S3Server
 
@@ -18,22 +20,26 @@ from tracklake.errors import LakeError
 from tracklake.storage.journal import upload
 
 pytest.importorskip("obstore")
-pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
+Server = S3Server | AzureServer
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with S3Server() as running:
+@pytest.fixture(scope="module", params=["s3", "azure"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if request.param == "s3":
+        pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
+    elif not azure_server.is_installed():
+        pytest.skip("azurite-blob, the emulator of Azure, is not on the path (npm install azurite)")
+    with S3Server() if request.param == "s3" else AzureServer() as running:
         yield running
 
 
 @pytest.fixture
-def url(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def url(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A lake's place in the bucket, with credentials in the environment and a machine's own cache and spool."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     use_machine("one", tmp_path, monkeypatch)
-    return f"s3://bucket/{tmp_path.name}"
+    return server.place(tmp_path.name)
 
 
 def use_machine(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +104,7 @@ def test_a_killed_run_comes_over_with_the_next_one(url: str, tmp_path: Path):
 
 
 def test_training_goes_on_while_the_store_is_away(
-    url: str, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """While the store does not answer, log takes no longer and loses nothing; all is uploaded afterwards."""
     monkeypatch.setattr(upload, "INTERVAL", 0.1)
@@ -146,23 +152,24 @@ def test_copies_there_and_back(url: str, tmp_path: Path):
         tl.open(tmp_path / "other").copy_to(url)
 
 
-def test_no_secret_is_written(url: str, server: S3Server, tmp_path: Path):
+def test_no_secret_is_written(url: str, server: Server, tmp_path: Path):
     """Credentials stand neither in the lake nor in the spool or the cache."""
     log(url, "a", [0.5])
     lake = tl.open(url, storage_options=server.options)
     lake.refresh()
     lake.copy_to(tmp_path / "copy")
     for path in tmp_path.rglob("*"):
-        assert not path.is_file() or server.options["secret_access_key"].encode() not in path.read_bytes()
+        assert not path.is_file() or server.secret.encode() not in path.read_bytes()
 
 
-def test_a_bucket_that_is_not_there(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bucket_that_is_not_there(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A missing bucket is told with its URL, by init and by open, before anything is written."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     use_machine("one", tmp_path, monkeypatch)
-    for act in (lambda: tl.open("s3://nowhere/lake"), lambda: tl.init("p", dir="s3://nowhere/lake")):
-        with pytest.raises(LakeError, match="s3://nowhere/lake"):
+    nowhere = server.place("lake", container="nowhere")
+    for act in (lambda: tl.open(nowhere), lambda: tl.init("p", dir=nowhere)):
+        with pytest.raises(LakeError, match=nowhere):
             act()
     assert spooled(tmp_path) == []
 

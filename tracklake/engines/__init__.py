@@ -5,7 +5,8 @@ An engine has one method, `map(task, items)`, which returns the results in order
 - `choice`: the engine that a word or an object means.
 - `dask`: tasks on a Dask cluster.
 - `ray`: tasks on Ray.
-- `spark`: tasks on Spark.
+- `spark`: tasks on Spark; and `register`, which gives a Spark session the views of a lake.
+- `spark_views`: a lake's views as tables of a Spark session.
 """
 
 from __future__ import annotations

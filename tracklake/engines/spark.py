@@ -8,10 +8,14 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tracklake.engines.spark_views import register
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
+
+__all__ = ["SparkTasks", "register"]
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -144,6 +144,25 @@ def points(table: RunTable, limits: Limits) -> View:
     return View("points", [Part("points", {name: POINTS[name] for name in columns}, lambda: _handed(table, stored))])
 
 
+class Apart(NamedTuple):
+    """What a reader of the stored points has to replace to see the history."""
+
+    series: pl.DataFrame
+    """run_id and metric of the series to leave out ..."""
+    points: pl.DataFrame
+    """... and what counts of them instead (schema POINTS)."""
+
+
+def apart_from_stored(table: RunTable) -> Apart:
+    """Return the series that are not in the history as they are stored, and their points that count.
+
+    >>> apart_from_stored(example()._view.runs).series.height
+    0
+    """
+    series = _unresolved(table, None, None)
+    return Apart(series, _resolved(table, series, [], None))
+
+
 def _unresolved(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot

@@ -366,7 +366,7 @@ def _connect(url: str, options: Mapping[str, Any] | None) -> Any:
     if "AWS_ENDPOINT_URL" in os.environ and match[1].startswith("s3"):
         settings.setdefault("endpoint", os.environ["AWS_ENDPOINT_URL"])
     connection: dict[str, Any] = {"config": settings} if settings else {}
-    if str(settings.get("endpoint", "")).startswith("http://"):
+    if any(str(value).startswith("http://") for value in settings.values()):
         connection["client_options"] = {"allow_http": True}
     try:
         return from_url(url, **connection)
