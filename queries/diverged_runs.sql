@@ -40,7 +40,7 @@ moments as (
     select history.run_id, history.metric, min(history.step) as first_step
     from history join counts on counts.run_id = history.run_id and counts.metric = history.metric
     where ($metric is null or history.metric = $metric) and ($project is null or history.project = $project)
-        and (isnan(history.value) or abs(history.value) = cast('infinity' as double))
+        and (history.is_nan or abs(history.value) = cast('infinity' as double))
     group by history.run_id, history.metric
 )
 

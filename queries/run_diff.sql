@@ -6,7 +6,7 @@
 --          key TEXT               the key of the config, or the metric
 --          a TEXT, b TEXT         the values, null where a run has none
 --          change DOUBLE          b - a, of numbers
--- Runs on  duckdb, spark
+-- Runs on  duckdb
 --
 -- What is equal in both is left out.
 

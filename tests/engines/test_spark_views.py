@@ -28,6 +28,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
                "project": None},
     "stalled_runs": {"metric": "loss", "goal": "min", "patience": 1, "state": None, "project": None},
     "diverged_runs": {"metric": None, "project": None},
+    "recent": {"k": 3, "state": "finished", "project": None},
+    "throughput": {"project": None},
     "summaries_from_history": {},
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from processes import at_once, output
 
 from tracklake.errors import CommitError, LakeError
-from tracklake.storage import local as storage_module
+from tracklake.storage import atomic_files as storage_module
 from tracklake.storage.backend import Entry
 from tracklake.storage.local import LocalStorage
 

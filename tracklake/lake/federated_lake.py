@@ -13,7 +13,7 @@ import polars as pl
 from tracklake.errors import LakeError
 from tracklake.lake.lake import Lake
 from tracklake.query.federated_snapshot import FederatedSnapshot
-from tracklake.storage.object_store import is_url
+from tracklake.storage.store_connection import is_url
 
 if TYPE_CHECKING:
     import os

@@ -2,6 +2,7 @@
 
 Journals and the table of partitions lie in the subpackages `journal` and `table`.
 
+- `atomic_files`: files of a local folder that appear whole or not at all, durably.
 - `backend`: what a lake needs of the place that holds its bytes: the protocol that every storage follows.
 - `checked_json`: JSON with a checksum: what a lake stores as JSON, so that a flipped bit or a cut is noticed.
 - `content_files`: files by content: those of `files/`, each held against the SHA-256 in its name.
@@ -11,6 +12,7 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 - `object_store`: a lake on an object store: S3, Google Cloud Storage or Azure, by the package obstore.
 - `read_only`: a storage that refuses to be written to: that of a lake as it was.
 - `spool`: the local folder from which journals of a lake on an object store are uploaded.
+- `store_connection`: connections to object stores by the package obstore, and its errors as those of a local file.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from tracklake.errors import LakeError
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage import checked_json
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.object_store import ObjectStorage, is_url
+from tracklake.storage.object_store import ObjectStorage
+from tracklake.storage.store_connection import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,13 +73,14 @@ def create(location: Location, *, options: Mapping[str, Any] | None = None) -> S
     try:
         if isinstance(location, Path) and location.exists() and not location.is_dir():
             raise LakeError(f"{location} is a file; a lake is a folder. Give another dir.")
-        if not _has_marker(storage):
+        marker = _marker(storage)
+        if marker is None:
             put_marker(storage)
         storage.journal_folder(JOURNAL_FOLDER)
     except OSError as error:
         msg = f"cannot make a lake at {location}: {error.strerror or error}. Give a folder that can be written."
         raise LakeError(msg) from error
-    read_id(storage)
+    read_id(storage, marker=marker)
     return storage
 
 
@@ -93,23 +95,23 @@ def open_existing(location: Location, *, options: Mapping[str, Any] | None = Non
     try:
         if isinstance(location, Path) and location.exists() and not location.is_dir():
             raise LakeError(f"{location} is a file; a lake is a folder")
-        if not _has_marker(storage):
+        marker = _marker(storage)
+        if marker is None:
             raise LakeError(
                 f"there is no lake at {location}: log a run with tracklake.init(dir={str(location)!r}), "
                 "or open it with create=True"
             )
     except OSError as error:
         raise LakeError(f"cannot look for a lake at {location}: {error.strerror}") from error
-    read_id(storage)
+    read_id(storage, marker=marker)
     return storage
 
 
-def _has_marker(storage: Storage) -> bool:
+def _marker(storage: Storage) -> bytes | None:
     try:
-        storage.read(MARKER, length=1)
+        return storage.read(MARKER)
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def put_marker(storage: Storage) -> None:
@@ -144,14 +146,16 @@ def _parse_marker(data: bytes) -> tuple[int, str]:
     return stored_format, lake_id
 
 
-def read_id(storage: Storage) -> str:
+def read_id(storage: Storage, *, marker: bytes | None = None) -> str:
     """Return the lake's id; LakeError if the format is newer than this version of tracklake knows.
+
+    `marker` is the content of the file that holds it, where it was read already.
 
     >>> len(read_id(create(Path("new"))))
     32
     """
     try:
-        text = storage.read(MARKER)
+        text = storage.read(MARKER) if marker is None else marker
     except OSError as error:
         raise LakeError(f"cannot read {storage.describe(MARKER)}: {error.strerror}") from error
     try:

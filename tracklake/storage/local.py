@@ -7,31 +7,21 @@ operation that decides between processes is `put_if_absent`.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import errno
 import os
-import secrets
 import shutil
 import stat
-import sys
 import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracklake.errors import CommitError, LakeError
+from tracklake.errors import LakeError
+from tracklake.storage import atomic_files
 from tracklake.storage.backend import NO_ENTRIES, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-_LINK_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-_RENAME_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
-
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
-_RENAME_EXCL = 4
 
 
 class LocalStorage:
@@ -131,19 +121,7 @@ class LocalStorage:
         >>> storage.put_if_absent("a.txt", b"mine"), storage.put_if_absent("a.txt", b"yours"), storage.read("a.txt")
         (True, False, b'mine')
         """
-        target = self.path(name)
-        if os.path.lexists(target):
-            return False
-        _make_folder(target.parent)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-        try:
-            _write_synced(temporary, data)
-            won = _publish(temporary, target, data)
-        finally:
-            temporary.unlink(missing_ok=True)
-        if won:
-            sync_folder(target.parent)
-        return won
+        return atomic_files.write_new(self.path(name), data)
 
     def describe(self, name: str = "") -> str:
         """Return where a file lies (without a name: the lake), for messages.
@@ -225,7 +203,7 @@ class LocalStorage:
         True
         """
         path = self.path(name)
-        _make_folder(path.parent)
+        atomic_files.make_folder(path.parent)
         return path
 
     def publish(self, names: Iterable[str]) -> None:
@@ -239,10 +217,10 @@ class LocalStorage:
         folders = {self.root}
         for name in names:
             path = self.path(name)
-            _sync_file(path)
+            atomic_files.sync_file(path)
             folders.update(folder for folder in path.parents if folder.is_relative_to(self.root))
         for folder in folders:
-            sync_folder(folder)
+            atomic_files.sync_folder(folder)
 
     def delete(self, name: str) -> bool:
         """Delete a file; False if it was gone already.
@@ -258,21 +236,6 @@ class LocalStorage:
         except FileNotFoundError:
             return False
         return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Return once the names in a folder have reached the disk, where the file system lets one say so.
-
-    >>> import pathlib
-    >>> sync_folder(pathlib.Path())
-    """
-    if sys.platform == "win32":  # it has no handle of a folder to sync, and keeps names durable by itself
-        return
-    try:
-        _sync_file(folder)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
 
 
 @lru_cache
@@ -300,96 +263,3 @@ def _entry(file: os.DirEntry[str]) -> Entry | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     return Entry(file.name, status.st_size, status.st_mtime, bool(status.st_mode & stat.S_IWUSR))
-
-
-def _publish(temporary: Path, target: Path, data: bytes) -> bool:
-    """Give the written file its name; False if the name is taken."""
-    try:
-        return _link_if_absent(temporary, target)
-    except OSError:
-        # A network file system may fail after the deed: what counts is what is there now.
-        if _holds(target, data):
-            return True
-        raise
-
-
-def _link_if_absent(source: Path, target: Path) -> bool:
-    """Link `source` as `target`, or rename it where links are refused; False if `target` is taken."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        # NFS repeats a request whose answer was lost, and then meets its own link.
-        return source.samefile(target)
-    except OSError as error:
-        if error.errno in _LINK_REFUSED:
-            return _rename_if_absent(source, target)
-        raise
-    return True
-
-
-def _rename_if_absent(source: Path, target: Path) -> bool:
-    """Rename `source` to `target`, False if `target` is taken; CommitError where that cannot be done atomically."""
-    try:
-        _rename_exclusively(source, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in _RENAME_REFUSED:
-            raise
-        raise CommitError(
-            f"the file system of {target.parent} cannot publish a file atomically (it has neither hard links nor a "
-            f"rename that spares an existing file), so sealing is not possible here; logging is. "
-            f"Copy the lake to another file system to seal it"
-        ) from error
-    return True
-
-
-def _rename_exclusively(source: Path, target: Path) -> None:
-    """Rename by the system call that never replaces: FileExistsError if `target` is taken, ENOSYS if there is none."""
-    if sys.platform == "win32":
-        source.rename(target)
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    if hasattr(libc, "renameat2"):
-        names = (_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target))
-        failed = libc.renameat2(*names, _RENAME_NOREPLACE)
-    elif hasattr(libc, "renamex_np"):
-        failed = libc.renamex_np(os.fsencode(source), os.fsencode(target), _RENAME_EXCL)
-    else:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(target))
-    if failed:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(target))
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.read_bytes() == data
-    except FileNotFoundError:
-        return False
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each durably."""
-    if folder.is_dir():
-        return
-    if folder.is_symlink():  # a lake whose name engines cannot take, not made yet
-        _make_folder(folder.readlink())
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
-
-
-def _sync_file(path: Path) -> None:
-    file = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import tempfile
 import time
@@ -22,26 +21,16 @@ from tracklake.errors import LakeError
 from tracklake.storage import spool
 from tracklake.storage.backend import NO_ENTRIES, Entry
 from tracklake.storage.file_cache import FileCache, cache_of
+from tracklake.storage.store_connection import checked_name, connect, os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ATTEMPTS = 5
 """How often a put is tried whose name is told to be taken although nothing is there (S3 may answer so, by a 409)."""
 _UPLOADS = 4
 SILENCE = 600.0
 """Seconds after which nobody is taken to write an object: a live session puts its journal each two minutes."""
-
-
-def is_url(location: object) -> bool:
-    """Tell whether the place of a lake is given as a URL rather than a folder.
-
-    >>> is_url("s3://bucket/lake"), is_url("runs/lake")
-    (True, False)
-    """
-    return isinstance(location, str) and _URL.fullmatch(location) is not None
 
 
 class ObjectStorage:
@@ -59,7 +48,7 @@ class ObjectStorage:
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, cache: FileCache | None = None) -> None:
         self.location = url.rstrip("/")
         self._options = options
-        self._store = _connect(url, options)
+        self._store = connect(url, options)
         in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
         self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.location))
         self.spool = spool.spool_of(self.location)
@@ -145,10 +134,12 @@ class ObjectStorage:
         """
         import obstore
 
-        with _os_errors(self.describe(name)):
+        with os_errors(self.describe(name)):
             if not offset and length is None:
-                return bytes(obstore.get(self._store, _checked(name)).bytes())
-            size = obstore.head(self._store, _checked(name))["size"]
+                return bytes(obstore.get(self._store, checked_name(name)).bytes())
+            if length is not None and offset + length <= self._sizes.get(name, 0):  # as it was listed; it only grows
+                return bytes(obstore.get_range(self._store, checked_name(name), start=offset, length=length))
+            size = obstore.head(self._store, checked_name(name))["size"]
             end = size if length is None else min(size, offset + length)
             return bytes(obstore.get_range(self._store, name, start=offset, end=end)) if offset < end else b""
 
@@ -171,8 +162,10 @@ class ObjectStorage:
         """
         import obstore
 
-        with _os_errors(self.describe(folder)):
-            objects = obstore.list_with_delimiter(self._store, f"{_checked(folder)}/" if folder else None)["objects"]
+        with os_errors(self.describe(folder)):
+            objects = obstore.list_with_delimiter(self._store, f"{checked_name(folder)}/" if folder else None)[
+                "objects"
+            ]
         entries = {}
         for item in objects:
             name = item["path"].rpartition("/")[2]
@@ -206,8 +199,8 @@ class ObjectStorage:
 
         for attempt in range(_ATTEMPTS):
             try:
-                with _os_errors(self.describe(name)):
-                    obstore.put(self._store, _checked(name), data, mode="create", use_multipart=False)
+                with os_errors(self.describe(name)):
+                    obstore.put(self._store, checked_name(name), data, mode="create", use_multipart=False)
             except AlreadyExistsError:
                 present = self._content(name)
                 if present is not None:  # our own, if an earlier try landed although its answer was lost
@@ -227,10 +220,10 @@ class ObjectStorage:
         import obstore
 
         self._cache.discard(name)
-        (self.spool / _checked(name)).unlink(missing_ok=True)
+        (self.spool / checked_name(name)).unlink(missing_ok=True)
         try:
-            with _os_errors(self.describe(name)):
-                obstore.delete(self._store, _checked(name))
+            with os_errors(self.describe(name)):
+                obstore.delete(self._store, checked_name(name))
         except FileNotFoundError:
             return False
         return True
@@ -242,7 +235,7 @@ class ObjectStorage:
         >>> storage.put_if_absent("runs/a", b"rows"), storage.fetch("runs/a").read_bytes()
         (True, b'rows')
         """
-        return self._cache.get(_checked(name), lambda file: self._download(name, file))
+        return self._cache.get(checked_name(name), lambda file: self._download(name, file))
 
     def follow(self, name: str) -> Path:
         """Return a local file that holds all that was in a growing object at the last listing of its folder.
@@ -255,7 +248,7 @@ class ObjectStorage:
         >>> storage.follow("journal/a.tlj").read_bytes()
         b'one'
         """
-        spooled = self.spool / _checked(name)
+        spooled = self.spool / checked_name(name)
         if spooled.exists():
             return spooled
         mirror = self._mirror / "followed" / name
@@ -276,7 +269,7 @@ class ObjectStorage:
         >>> storage.list("runs"), storage.publish(["runs/a"]), storage.read("runs/a")
         ([], None, b'rows')
         """
-        path = self._mirror / "staged" / _checked(name)
+        path = self._mirror / "staged" / checked_name(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -307,10 +300,14 @@ class ObjectStorage:
 
         mode: Any = "create" if tag is None else {"e_tag": tag}
         try:
-            with _os_errors(self.describe(name)):
-                return str(obstore.put(self._store, _checked(name), data, mode=mode, use_multipart=False)["e_tag"])
+            with os_errors(self.describe(name)):
+                return str(obstore.put(self._store, checked_name(name), data, mode=mode, use_multipart=False)["e_tag"])
         except (AlreadyExistsError, PreconditionError) as error:
             raise FileExistsError(errno.EEXIST, "another process has written it", self.describe(name)) from error
+        except FileNotFoundError as error:  # of the object whose tag was given, else of all that could hold it
+            if tag is not None:
+                raise FileExistsError(errno.EEXIST, "another process has deleted it", self.describe(name)) from error
+            raise OSError(errno.EIO, "there is no such bucket", self.describe(name)) from error
 
     def tag(self, name: str) -> str:
         """Return the tag of an object's present content; FileNotFoundError if it is gone.
@@ -321,8 +318,8 @@ class ObjectStorage:
         """
         import obstore
 
-        with _os_errors(self.describe(name)):
-            return str(obstore.head(self._store, _checked(name))["e_tag"])
+        with os_errors(self.describe(name)):
+            return str(obstore.head(self._store, checked_name(name))["e_tag"])
 
     def _publish(self, name: str) -> None:
         staged = self.stage(name)
@@ -339,7 +336,7 @@ class ObjectStorage:
     def _download(self, name: str, file: BinaryIO) -> None:
         import obstore
 
-        with _os_errors(self.describe(name)):
+        with os_errors(self.describe(name)):
             file.writelines(obstore.get(self._store, name).stream(min_chunk_size=8 << 20))
 
     @property
@@ -352,46 +349,3 @@ class ObjectStorage:
 
 def _matches(name: str, prefix: str | tuple[str, ...], suffix: str) -> bool:
     return name.startswith(prefix) and name.endswith(suffix)
-
-
-def _connect(url: str, options: Mapping[str, Any] | None) -> Any:
-    match = _URL.fullmatch(url)
-    if match is None or match[1] not in SCHEMES:
-        raise LakeError(f"{url!r} is no place of a lake: a folder, or a URL that begins with s3://, gs:// or az://")
-    try:
-        from obstore.store import from_url
-    except ImportError:
-        raise LakeError(f"{url} is on an object store: pip install 'tracklake[cloud]' to read and write it") from None
-    settings = dict(options or {})
-    if "AWS_ENDPOINT_URL" in os.environ and match[1].startswith("s3"):
-        settings.setdefault("endpoint", os.environ["AWS_ENDPOINT_URL"])
-    connection: dict[str, Any] = {"config": settings} if settings else {}
-    if any(str(value).startswith("http://") for value in settings.values()):
-        connection["client_options"] = {"allow_http": True}
-    try:
-        return from_url(url, **connection)
-    except Exception as error:
-        raise LakeError(f"{url} cannot be opened: {error}") from error
-
-
-def _checked(name: str) -> str:
-    if name.startswith("/") or ".." in name.split("/"):
-        raise LakeError(f"the name {name!r} leads out of the lake; names are relative, without '..'")
-    return name
-
-
-@contextlib.contextmanager
-def _os_errors(place: str) -> Iterator[None]:
-    """Raise what obstore raises as the OSError that a local file would; conflicts of conditional puts go through."""
-    from obstore import exceptions
-
-    try:
-        yield
-    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
-        raise
-    except (FileNotFoundError, exceptions.NotFoundError) as error:
-        raise FileNotFoundError(errno.ENOENT, "no such object", place) from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise PermissionError(errno.EACCES, f"the store refuses access: {error}", place) from error
-    except exceptions.BaseError as error:
-        raise OSError(errno.EIO, f"the store does not answer: {error}", place) from error

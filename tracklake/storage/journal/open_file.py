@@ -11,8 +11,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from tracklake.errors import LakeError, RunFinishedError
+from tracklake.storage.atomic_files import sync_folder
 from tracklake.storage.journal.file_names import hold_lock
-from tracklake.storage.local import sync_folder
 
 if sys.platform != "win32":
     import resource

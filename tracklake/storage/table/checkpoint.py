@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
-EVERY = 100
-"""Commits from one checkpoint to the next."""
+EVERY = 16
+"""Commits from one checkpoint to the next: on an object store each commit after the last one is a request."""
 DIGEST = ".crc32"
 """Ends the name of the file that holds the size and checksum of a checkpoint."""
 _NAME = re.compile(r"([0-9]{20})\.checkpoint\.parquet", re.ASCII)

@@ -1,0 +1,86 @@
+"""Connections to object stores by the package obstore, and its errors as those of a local file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from tracklake.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+def is_url(location: object) -> bool:
+    """Tell whether the place of a lake is given as a URL rather than a folder.
+
+    >>> is_url("s3://bucket/lake"), is_url("runs/lake")
+    (True, False)
+    """
+    return isinstance(location, str) and _URL.fullmatch(location) is not None
+
+
+def connect(url: str, options: Mapping[str, Any] | None) -> Any:
+    """Return obstore's store of a URL; LakeError for what is none, and where the extra `cloud` is missing.
+
+    >>> connect("ftp://host/lake", None)
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: 'ftp://host/lake' is no place of a lake: a folder, or a URL that begins with s3://, ...
+    """
+    match = _URL.fullmatch(url)
+    if match is None or match[1] not in SCHEMES:
+        raise LakeError(f"{url!r} is no place of a lake: a folder, or a URL that begins with s3://, gs:// or az://")
+    try:
+        from obstore.store import from_url
+    except ImportError:
+        raise LakeError(f"{url} is on an object store: pip install 'tracklake[cloud]' to read and write it") from None
+    settings = dict(options or {})
+    if "AWS_ENDPOINT_URL" in os.environ and match[1].startswith("s3"):
+        settings.setdefault("endpoint", os.environ["AWS_ENDPOINT_URL"])
+    connection: dict[str, Any] = {"config": settings} if settings else {}
+    if any(str(value).startswith("http://") for value in settings.values()):
+        connection["client_options"] = {"allow_http": True}
+    try:
+        return from_url(url, **connection)
+    except Exception as error:
+        raise LakeError(f"{url} cannot be opened: {error}") from error
+
+
+def checked_name(name: str) -> str:
+    """Return the name of an object; LakeError if it leads out of the lake.
+
+    >>> checked_name("runs/a.parquet")
+    'runs/a.parquet'
+    """
+    if name.startswith("/") or ".." in name.split("/"):
+        raise LakeError(f"the name {name!r} leads out of the lake; names are relative, without '..'")
+    return name
+
+
+@contextlib.contextmanager
+def os_errors(place: str) -> Iterator[None]:
+    """Raise what obstore raises as the OSError that a local file would; conflicts of conditional puts go through.
+
+    >>> with os_errors("memory:///lake"):
+    ...     raise FileNotFoundError
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] no such object: 'memory:///lake'
+    """
+    from obstore import exceptions
+
+    try:
+        yield
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
+        raise
+    except (FileNotFoundError, exceptions.NotFoundError) as error:
+        raise FileNotFoundError(errno.ENOENT, "no such object", place) from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise PermissionError(errno.EACCES, f"the store refuses access: {error}", place) from error
+    except exceptions.BaseError as error:
+        raise OSError(errno.EIO, f"the store does not answer: {error}", place) from error
