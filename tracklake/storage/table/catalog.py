@@ -14,13 +14,14 @@ from tracklake.schema import naming
 from tracklake.schema.tables import LAKE_RUN, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, statements
-from tracklake.storage.table import partitions
+from tracklake.storage.table import name_index, partitions
 from tracklake.storage.table.delta_log import DeltaLog, Version
 from tracklake.storage.table.statement_log import PartitionLog, SealedStatements
 from tracklake.storage.table.verified_files import SIBLINGS, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Entry, Storage
@@ -182,8 +183,7 @@ class Catalog:
         """
         new = [part for name, part in version.partitions.items() if name not in self._metrics]
         paths = verified_all(self.storage, new, "states")
-        frames = collect_all([scan(path, schema=STATES).select(pl.col("metric").unique()) for path in paths])
-        read = {part.id: frozenset(frame["metric"]) for part, frame in zip(new, frames, strict=True)}
+        read = dict(zip((part.id for part in new), _metrics_of(paths), strict=True))
         current = self.version.partitions.keys() | version.partitions.keys()
         self._metrics = {name: names for name, names in (self._metrics | read).items() if name in current}
         return {metric for name in version.partitions for metric in self._metrics[name]}
@@ -275,15 +275,26 @@ class Catalog:
 
     def _read_all(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
         """Read the records of all runs, in one go; of large partitions only the journal files."""
-        scanned = [partitions.scan_rows(path) for path in verified_all(self.storage, new, "runs")]
+        paths = verified_all(self.storage, new, "runs")
+        scanned = [partitions.scan_rows(path) for path in paths]
         is_small = [self._statements and part.sizes[_RUNS] <= SMALL_BYTES for part in new]
         pairs = zip(scanned, is_small, strict=True)
         frames = collect_all([rows if small else partitions.headers(rows) for rows, small in pairs])
         read = {}
-        for part, rows, frame, small in zip(new, scanned, frames, is_small, strict=True):
-            whole = statements.from_rows(frame) if small else (frame, SealedStatements(rows))
+        for part, path, rows, frame, small in zip(new, paths, scanned, frames, is_small, strict=True):
+            whole = statements.from_rows(frame) if small else (frame, SealedStatements(rows, name_index.read(path)))
             read[part.id] = PartitionRecords(*whole)
         return read
+
+
+def _metrics_of(paths: Sequence[Path]) -> list[frozenset[str]]:
+    """Return the metrics in each of these files of states."""
+    indexed = [name_index.read(path) for path in paths]
+    unknown = [path for path, names in zip(paths, indexed, strict=True) if names is None]
+    scanned = iter(collect_all([scan(path, schema=STATES).select(pl.col("metric").unique()) for path in unknown]))
+    return [
+        frozenset(next(scanned)["metric"] if names is None else (metric for (metric,) in names)) for names in indexed
+    ]
 
 
 @dataclass(frozen=True)

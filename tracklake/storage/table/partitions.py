@@ -17,6 +17,7 @@ from tracklake.compute.scans import collect, scan
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
+from tracklake.storage.table import name_index
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.verified_files import checksum, verified
 
@@ -134,8 +135,10 @@ def _write_files(
     table = pl.concat([pl.DataFrame(schema=STATES), *states_of_chunks])
     if len(states_of_chunks) > 1:
         table = table.sort("metric", "run_id", "session", maintain_order=True)
-    tables = [(states_path, table.select(list(STATES))), (runs_path, statements.to_rows(records))]
-    others = [partial(_write_parquet, table, path) for path, table in tables]
+    others = [
+        partial(_write_parquet, table.select(list(STATES)), states_path, names=["metric"]),
+        partial(_write_parquet, statements.to_rows(records), runs_path, names=["op", "key"]),
+    ]
     return n_points, _side_by_side([partial(checksum, history), *others])
 
 
@@ -296,8 +299,9 @@ def session_starts(records: SessionRecords) -> pl.DataFrame:
 class ParquetFile:
     """A Parquet file of one schema, written chunk by chunk in the encodings that were measured best."""
 
-    def __init__(self, path: Path, schema: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, schema: Mapping[str, Any], *, metadata: Mapping[str, str] | None = None) -> None:
         self._path = path
+        self._metadata = metadata
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
 
@@ -310,6 +314,8 @@ class ParquetFile:
         if self._writer is None:
             self.append(pl.DataFrame(schema=self._schema))
         if self._writer is not None:
+            if self._metadata:
+                self._writer.add_key_value_metadata(self._metadata)
             self._writer.close()
 
     def append(self, table: pl.DataFrame) -> None:
@@ -347,8 +353,8 @@ class ParquetFile:
         )
 
 
-def _write_parquet(table: pl.DataFrame, path: Path) -> tuple[int, int]:
-    """Write a table and return the size and checksum of its file."""
-    with ParquetFile(path, table.schema) as file:
+def _write_parquet(table: pl.DataFrame, path: Path, *, names: Sequence[str]) -> tuple[int, int]:
+    """Write a table, with an index of the names in some columns; return the size and checksum of its file."""
+    with ParquetFile(path, table.schema, metadata=name_index.metadata(table, names)) as file:
         file.append(table)
     return checksum(path)

@@ -32,10 +32,11 @@ _EMPTY_IN_PLACE = pl.DataFrame(schema={"place": pl.UInt32, **STATEMENTS})
 class SealedStatements:
     """The statements of one large partition: what of them was read is kept, since the file never changes."""
 
-    def __init__(self, rows: pl.LazyFrame) -> None:
-        """Take the rows of a runs file (schema SESSIONS), unread."""
+    def __init__(self, rows: pl.LazyFrame, names: Iterable[tuple[str, ...]] | None = None) -> None:
+        """Take the rows of a runs file (schema SESSIONS), unread, and which kinds and keys it has, if that is known."""
         self.lines = rows.filter(pl.col("op") != StatementKind.HEADER)
-        self._names: frozenset[_Name] | None = None
+        known = None if names is None else ((op, key) for op, key in names if op != StatementKind.HEADER)
+        self._names: frozenset[_Name] | None = None if known is None else frozenset(known)
         self._read: dict[_Name, pl.DataFrame] = {}
 
     @property
