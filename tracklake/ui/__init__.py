@@ -17,12 +17,13 @@
 - `replies`: what a route gives back: JSON, blocks of numbers, pictures, files.
 - `report_pages`: reports shown, edited with a preview, and saved.
 - `run_details`: one run, and where each entry of its summary comes from.
-- `run_rows`: the runs table: windows, groups with their spread, which columns there are.
+- `run_rows`: the runs table: windows, groups with their spread, the usual columns.
 - `server`: HTTP on the loopback address, with no more threads than a page needs.
 - `sources`: the lakes that are shown, each read by one thread at a time, and a counter of their changes.
 - `static_files`: the modules, styles and the document in static/.
 - `view_code`: the runs table as Python, SQL and a shell command.
 - `views`: addresses under a name, kept in the lake.
+- `vocabulary`: what can be asked for: columns, metrics, goals, statistics, projects.
 """
 
 from __future__ import annotations

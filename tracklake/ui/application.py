@@ -20,6 +20,7 @@ from tracklake.ui import (
     run_rows,
     static_files,
     views,
+    vocabulary,
 )
 from tracklake.ui.edits import EDITS
 from tracklake.ui.parameters import Parameters
@@ -132,7 +133,7 @@ QUESTIONS: dict[str, Callable[[Source, Parameters], Reply]] = {
     "runs": _runs,
     "groups": _groups,
     "labels": lambda source, parameters: json_reply(run_rows.labels(source, parameters)),
-    "schema": lambda source, _: json_reply(run_rows.schema(source)),
+    "schema": lambda source, _: json_reply(vocabulary.schema(source)),
     "code": code_pages.code,
     "run": lambda source, parameters: json_reply(run_details.details(source, parameters)),
     "quality": lambda source, parameters: json_reply(run_details.quality(source, parameters)),

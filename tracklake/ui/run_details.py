@@ -72,7 +72,10 @@ def _metrics(lake: Lake, run: RecordedRun) -> pl.DataFrame:
     wide = long.pivot("stat", on_columns=statistics, index="metric", values="value", aggregate_function="first")
     states = lake._view.runs.snapshot.states(runs=[run.id], columns=["hi"])  # noqa: SLF001 - the page is another face
     steps = states.group_by("metric").agg(pl.col("hi").max().alias("last_step"))
-    return wide.join(steps, on="metric", how="left", maintain_order="left")
+    numbers = wide.filter(
+        pl.any_horizontal(pl.col("count", "n_nan", "n_inf").fill_null(0) > 0) | pl.col("last").is_not_null()
+    )
+    return numbers.join(steps, on="metric", how="left", maintain_order="left")
 
 
 def _definitions(lake: Lake, run: RecordedRun) -> dict[str, tuple[str, str | None]]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.schema.statistics import STATISTICS
 from tracklake.ui import conditions, replies
 
 if TYPE_CHECKING:
@@ -301,30 +300,3 @@ def label(values: tuple[Any, ...]) -> str:
     '0.1, (none)'
     """
     return ", ".join("(none)" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in values)
-
-
-def schema(source: Source) -> dict[str, Any]:
-    """Return what can be asked for: columns, metrics with their goals, statistics, projects.
-
-    >>> from tracklake.ui.sources import Source
-    >>> answer = schema(Source(example(), name="lake"))
-    >>> answer["metrics"], answer["projects"]
-    (['acc', 'loss'], ['example'])
-    """
-
-    def read() -> dict[str, Any]:
-        with source.reading() as lake:
-            names = list(dict.fromkeys(lake._view.runs.names.available))  # noqa: SLF001 - the names that errors suggest
-            metrics = lake.metrics
-            projects = lake.runs(columns=["project"])["project"]
-            goals = {m: lake._view.runs.summaries.goal(m) for m in metrics[:5_000]}  # noqa: SLF001 - of all runs at once
-        return {
-            "columns": names,
-            "metrics": metrics,
-            "goals": {metric: goal for metric, goal in goals.items() if goal},
-            "statistics": list(STATISTICS),
-            "projects": sorted(projects.unique()),
-            "runs": len(projects),
-        }
-
-    return source.cached("schema", read)  # type: ignore[no-any-return]

@@ -110,13 +110,13 @@ class Source:
         differ, self._running = running != self._running, running
         return differ
 
-    def cached(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what was made for this key and the lake as it is now, or make it.
+    def cached(self, key: Hashable, make: Callable[[], Any], *, anew: bool = True) -> Any:
+        """Return what was made for this key and the lake as it is now, or make it; not `anew`: and any state of it.
 
         >>> Source(example(), name="lake").cached("n", lambda: 2)
         2
         """
-        full = (self.version(), key)
+        full = (self.version() if anew else "", key)
         with self._cache_lock:
             if full in self._cache:
                 self._cache.move_to_end(full)

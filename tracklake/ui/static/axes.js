@@ -3,27 +3,18 @@
 import * as format from "./format.js";
 
 export class Scale {
-	constructor(values, { log = false, words = null, type = "number", from, to }) {
-		this.words = words;
-		this.type = type;
-		this.from = from;
-		this.to = to;
-		let low = Infinity;
-		let high = -Infinity;
-		let positive = Infinity;
-		for (const value of values) {
-			if (!Number.isFinite(value)) continue;
-			if (value < low) low = value;
-			if (value > high) high = value;
-			if (value > 0 && value < positive) positive = value;
-		}
+	// few: whether the values themselves are the labels where there are few.
+	constructor(values, { log = false, words = null, type = "number", from, to, room = 0.04, few = false }) {
+		Object.assign(this, { words, type, from, to });
+		const [low, high, least] = extent(values);
 		this.log = log && !words && high > 0;
-		if (low > high) [low, high] = [0, 1];
-		if (this.log) [low, high] = [Math.log10(Math.max(low, Number.isFinite(positive) ? positive : 1)), Math.log10(high)];
-		const isShare = !this.log && !words && low >= 0 && high <= 1 && high > 0.5;
-		const room = words ? 0.5 : (high - low || Math.abs(high) || 1) * 0.04;
-		this.low = low - room;
-		this.high = isShare ? Math.min(1, high + room) : high + room;
+		let ends = low > high ? [0, 1] : [low, high];
+		if (this.log) ends = (room ? roundEnds(least, high) : [least, high]).map(Math.log10);
+		const isShare = !this.log && !words && ends[0] >= 0 && ends[1] <= 1 && ends[1] > 0.5;
+		const more = words ? 0.5 : (ends[1] - ends[0] || Math.abs(ends[1]) || 1) * room;
+		this.low = ends[0] - more;
+		this.high = isShare ? Math.min(1, ends[1] + more) : ends[1] + more;
+		if (few && !words && type === "number") this.labels = distinct(values, 8);
 	}
 
 	at(value) {
@@ -42,6 +33,7 @@ export class Scale {
 			const every = Math.ceil(this.words.length / most);
 			return this.words.map((word, i) => [i, word]).filter(([i]) => i % every === 0);
 		}
+		if (this.labels?.length <= most) return this.labels.map((value) => [value, format.number(value)]);
 		if (this.log) return this.logTicks(most);
 		const span = this.high - this.low;
 		const raw = span / most;
@@ -55,23 +47,56 @@ export class Scale {
 	}
 
 	logTicks(most) {
-		const ticks = [];
-		const [first, last] = [Math.floor(this.low), Math.ceil(this.high)];
-		const decades = this.high - this.low;
-		const steps = decades < 1.2 ? [1, 1.5, 2, 3, 4, 5, 6, 8] : decades < 2.5 ? [1, 2, 5] : decades < 4.5 ? [1, 3] : [1];
-		const every = Math.max(1, Math.ceil((last - first) / most));
-		for (let power = first; power <= last; power += every) {
-			for (const step of steps) {
-				const value = step * 10 ** power;
-				if (Math.log10(value) >= this.low && Math.log10(value) <= this.high) ticks.push([value, format.number(Number(value.toPrecision(3)))]);
-			}
-		}
-		if (ticks.length < 2) {
-			const ends = [10 ** this.low, 10 ** this.high].map((v) => Number(v.toPrecision(3)));
-			return ends.map((v) => [v, format.number(v)]);
-		}
-		return ticks;
+		return logTicks(10 ** this.low, 10 ** this.high, most).map((value) => [value, format.number(value)]);
 	}
+}
+
+// The smallest and largest finite value, and the smallest above 0.
+function extent(values) {
+	let [low, high, least] = [Infinity, -Infinity, Infinity];
+	for (const value of values) {
+		if (!Number.isFinite(value)) continue;
+		if (value < low) low = value;
+		if (value > high) high = value;
+		if (value > 0 && value < least) least = value;
+	}
+	return [low, high, least];
+}
+
+// A log axis where values are positive and span a factor of ten.
+export function spansDecades({ values, words }) {
+	const [low, high] = extent(values);
+	return !words && low > 0 && high / low >= 10;
+}
+
+function distinct(values, most) {
+	const found = new Set();
+	for (const value of values) {
+		if (Number.isFinite(value)) found.add(value);
+		if (found.size > most) return null;
+	}
+	return 2 * found.size <= values.length ? [...found].sort((a, b) => a - b) : null;
+}
+
+const STEPS = [1, 2, 5, 10];
+
+// The ends of a log axis: round values at or beyond, so that both have a label.
+export function roundEnds(low, high) {
+	const unit = (value) => 10 ** Math.floor(Math.log10(value) + 1e-9);
+	const down = (value) => STEPS.findLast((step) => step * unit(value) <= value * (1 + 1e-9)) * unit(value);
+	const up = (value) => STEPS.find((step) => step * unit(value) >= value * (1 - 1e-9)) * unit(value);
+	const ends = [down(low), up(high)];
+	return ends[0] < ends[1] ? ends : [ends[0] / 2, ends[1] * 2];
+}
+
+export function logTicks(low, high, most) {
+	const [first, last] = [Math.floor(Math.log10(low) + 1e-9), Math.ceil(Math.log10(high) - 1e-9)];
+	const inside = (values) => values.map((value) => Number(value.toPrecision(3))).filter((value) => value >= low * 0.999 && value <= high * 1.001);
+	const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+	const all = inside(powers.flatMap((power) => [1, 2, 5].map((step) => step * power)));
+	if (all.length <= most) return all;
+	const every = Math.max(1, Math.ceil(powers.length / most));
+	return [...new Set([all[0], ...inside(powers.filter((_, i) => i % every === 0)), all.at(-1)])];
 }
 
 // A value as a condition has it: six digits of a number, seconds of a time, so that what is counted is what SQL selects.

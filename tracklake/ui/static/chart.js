@@ -4,6 +4,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, askBlocks } from "./api.js";
 import * as format from "./format.js";
 import { openDialog } from "./keys.js";
+import { logTicks, roundEnds } from "./axes.js";
 import { range, written } from "./page.js";
 import { set } from "./state.js";
 import { uplot } from "./uplot.js";
@@ -156,18 +157,19 @@ export class Chart {
 		const front = style.getPropertyValue("--quiet");
 		const axis = { stroke: front, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif" };
 		const short = (_, values) => values.map((v) => (v === null || v === undefined ? "" : format.number(v)));
+		const ends = (u, _, low, high) => [...new Set([...logTicks(low, high, 7), ...(low === u.scales.x.min ? [low, high] : [])])].sort((a, b) => a - b);
 		return {
 			width: this.place.clientWidth || 400,
 			height: HEIGHT,
 			series,
 			legend: { show: false },
 			scales: {
-				x: { time: x === "time", distr: logX ? 3 : 1, range: (_, low, high) => this.zoom ?? (low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low, high]) },
-				y: { distr: logY ? 3 : 1, ...(logY ? {} : { range: (_, low, high) => padded(low, high) }) },
+				x: { time: x === "time", distr: logX ? 3 : 1, range: (_, low, high) => this.zoom ?? (logX && low > 0 ? [low, high] : low === null ? [0, 1] : low === high ? [low - 1, high + 1] : [low, high]) },
+				y: { distr: logY ? 3 : 1, range: (_, low, high) => (logY ? (low > 0 ? roundEnds(low, high) : [0.1, 1]) : padded(low, high)) },
 			},
 			axes: [
-				{ ...axis, ...(x === "time" ? {} : { values: short }), label: this.axisLabel(), labelSize: 16, labelFont: "11px system-ui, sans-serif", size: 34 },
-				{ ...axis, values: short, size: 58 },
+				{ ...axis, ...(x === "time" ? {} : { values: short }), ...(logX ? { splits: ends } : {}), label: this.axisLabel(), labelSize: 16, labelFont: "11px system-ui, sans-serif", size: 34 },
+				{ ...axis, values: short, size: 58, ...(logY ? { splits: ends } : {}) },
 			],
 			cursor: {
 				points: { one: true, size: 6 },

@@ -29,7 +29,7 @@ class ChartsPage extends Page {
 	update() {
 		const all = new URLSearchParams(state.params);
 		all.delete("zoom");
-		const key = `${all}|${this.context.schema?.metrics.length}`;
+		const key = `${all}|${this.context.schema?.curves.length}`;
 		if (key === this.address) for (const chart of this.charts.values()) chart.rezoom();
 		else this.load(false);
 		this.address = key;
@@ -53,7 +53,7 @@ class ChartsPage extends Page {
 	}
 
 	get metrics() {
-		const all = this.context.schema?.metrics ?? [];
+		const all = this.context.schema?.curves ?? [];
 		const text = state.params.get("metric");
 		const picked = state.params.getAll("card");
 		if (picked.length) return picked;
@@ -99,7 +99,7 @@ class ChartsPage extends Page {
 			this.close();
 			this.charts.clear();
 			this.host.replaceChildren();
-			for (const [section, names] of [...sections].sort(([a], [b]) => (a < b ? -1 : 1))) {
+			for (const [section, names] of [...sections].sort(([a], [b]) => (!a - !b || (a < b ? -1 : 1)))) {
 				if (sections.size > 1) this.host.append(Object.assign(document.createElement("h2"), { className: "section-title", textContent: section || "other" }));
 				const cards = Object.assign(document.createElement("div"), { className: "cards" });
 				this.host.append(cards);

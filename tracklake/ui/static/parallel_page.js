@@ -1,7 +1,7 @@
 // Parallel axes: an axis a column, a line a run (of many runs their density); brushes on axes are a filter, shown as SQL.
 
 import { html, render } from "./vendor/lit-html.js";
-import { inkOf, ramp, Scale } from "./axes.js";
+import { inkOf, ramp, Scale, spansDecades } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
 import * as format from "./format.js";
@@ -33,20 +33,12 @@ class ParallelPage extends DrawnPage {
 		this.axes = this.wanted.map((name) => this.columns.get(name));
 	}
 
-	// A log axis where values are positive and span a factor of ten.
-	wantsLog({ values, words }) {
-		if (words) return false;
-		let [low, high] = [Infinity, -Infinity];
-		for (const v of values) if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
-		return low > 0 && high / low >= 10;
-	}
-
 	paint() {
 		this.width = this.host.clientWidth;
 		this.height = Math.max(280, this.host.clientHeight);
 		this.base = this.canvases(`Parallel axes: ${this.axes.map((c) => c.name).join(", ")}`, this.width, this.height);
 		this.gap = (this.width - 2 * SIDE) / Math.max(1, this.axes.length - 1);
-		this.scales = this.axes.map((column) => new Scale(column.values, { ...column, log: this.wantsLog(column), from: this.height - BOTTOM, to: TOP }));
+		this.scales = this.axes.map((column) => new Scale(column.values, { ...column, log: spansDecades(column), few: true, from: this.height - BOTTOM, to: TOP }));
 		this.bins = this.axes.map((column, k) => this.binned(column, this.scales[k]));
 		this.redraw();
 	}

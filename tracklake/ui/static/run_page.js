@@ -132,9 +132,10 @@ class RunPage extends Page {
 				${key ? nothing : html`<p><label>key <input name="key" autofocus /></label></p>`}
 				<p><label>value <input name="value" .value=${old} /></label> <button>Save</button></p>
 				<p class="quiet">A number, true, false, JSON, or text. It counts as said by hand now; the history stays as it is.</p></form>`);
+		const entries = this.run.summary.filter((entry) => !this.run.media.some((one) => one.key === entry.key)); // shown as media
 		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : nothing}</h2>
-			${this.run.summary.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}
-			<table class="sheet summary">${this.run.summary.map(
+			${entries.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}
+			<table class="sheet summary">${entries.map(
 				(entry) => html`<tr>
 					<td class="key" title=${entry.key}>${entry.key}</td>
 					<td class=${typeof entry.value === "number" || /^(NaN|-?inf)$/.test(entry.value) ? "number strong" : "words strong"}>${this.value(entry.value, entry.key)}</td>
@@ -145,7 +146,6 @@ class RunPage extends Page {
 	}
 
 	value(value, key) {
-		if (this.run.media.some((one) => one.key === key)) return html`<span class="quiet">${value._type}, shown below</span>`;
 		if (value && typeof value === "object" && value._type === "numpy.ndarray") {
 			return html`<a href=${query("array", { id: this.id, key })}>array ${(value.shape ?? []).join("×")} (.npy)</a>`;
 		}

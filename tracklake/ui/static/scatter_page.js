@@ -2,7 +2,7 @@
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
-import { inkOf, ramp, rgb, Scale } from "./axes.js";
+import { inkOf, ramp, rgb, Scale, spansDecades } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
 import * as format from "./format.js";
@@ -42,11 +42,11 @@ class ScatterPage extends DrawnPage {
 			const places = words.map((word) => rgb(format.color(Math.max(0, this.labels.indexOf(word)))));
 			return (i) => places[values[i]] ?? [150, 150, 150];
 		}
-		const finite = values.filter(Number.isFinite);
-		const [low, high] = [finite.reduce((a, b) => Math.min(a, b), Infinity), finite.reduce((a, b) => Math.max(a, b), -Infinity)];
-		this.colorRange = [low, high];
+		const scale = new Scale(values, { log: spansDecades(this.color), from: 0, to: 1, room: 0 });
+		this.colorRange = [scale.value(0), scale.value(1)];
 		const table = Array.from({ length: 256 }, (_, k) => ramp(k / 255));
-		return (i) => (Number.isFinite(values[i]) ? table[Math.round(((values[i] - low) / (high - low || 1)) * 255)] : [150, 150, 150]);
+		const shade = (at) => (Number.isFinite(at) ? table[Math.round(at * 255)] : [150, 150, 150]);
+		return (i) => shade(scale.at(values[i]));
 	}
 
 	paint() {

@@ -39,7 +39,7 @@ export function columnNames(schema, { fields = true } = {}) {
 
 // The columns to begin with: the first varying config, and the metric that has a goal.
 export function usual(schema) {
-	const metric = Object.keys(schema?.goals ?? {})[0] ?? schema?.metrics.find((m) => /val|test|acc|loss/.test(m)) ?? schema?.metrics[0];
+	const metric = Object.keys(schema?.goals ?? {})[0] ?? schema?.curves.find((m) => /val|test|acc|loss/.test(m)) ?? schema?.curves[0];
 	const goal = schema?.goals?.[metric];
 	const config = (schema?.columns ?? []).filter((name) => name.startsWith("config.") && !/seed/.test(name));
 	return { metric, goal, y: metric ? `summary.${metric}${goal ? `.${goal}` : ""}` : "runtime", x: config.find((name) => /lr|rate/.test(name)) ?? config[0] ?? "created_at", config };
