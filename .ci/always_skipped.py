@@ -11,7 +11,6 @@ from pathlib import Path
 
 LONG = "runs only with --long"
 EXCUSED = {
-    "the package aim is not installed": "aim of today reads nothing of what it has written here",
     "No module named 'keras'": "wandb's callbacks for Keras want tensorflow, which is not in any environment",
     "No module named 'tensorflow'": "likewise",
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import polars as pl
@@ -57,11 +60,51 @@ def test_aim_repository(lake, tmp_path):
     for step in range(10):
         run.track(1 / (step + 1), name="loss", step=step, context={"subset": "val"})
     run.close()
-    repository = aim.Repo(str(tmp_path))
-    runs = [aim.Run(run_hash, repo=repository, read_only=True) for run_hash in repository.list_all_runs()]
-    if not any(list(one.metrics()) for one in runs):
-        pytest.skip("this aim does not read what it has written")
     report = lake.import_from(tmp_path)
     assert [one.format for one in report.sources if one.points] == ["aim"]
     assert lake.history("loss[subset=val]")["value"].to_list() == [1 / (step + 1) for step in range(10)]
     assert lake.runs(columns=["project", "config.lr"]).rows() == [(run.hash, "digits", 0.5)]
+
+
+def test_what_dvclive_writes_now(lake, tmp_path):
+    """Metrics, parameters and values that are logged once come in as the installed dvclive has them."""
+    dvclive = pytest.importorskip("dvclive", reason="the package dvclive is not installed")
+    with dvclive.Live(dir=str(tmp_path / "exp" / "dvclive"), save_dvc_exp=False, dvcyaml=None) as live:
+        live.log_params({"lr": 0.1, "net": {"depth": 2}})
+        for step in range(15):
+            live.log_metric("train/loss", 1 / (step + 1))
+            live.log_metric("acc", float("nan") if step == 3 else step / 15)
+            live.next_step()
+        live.log_metric("test_acc", 0.9, plot=False)
+    report = lake.import_from(tmp_path)
+    assert (report.runs, report.points, report.unread) == (1, 30, [])
+    run = lake.run("exp")
+    assert run.config == {"lr": 0.1, "net": {"depth": 2}}
+    assert (run.summary["test_acc"], run.summary["acc"]) == (0.9, 14 / 15)
+    assert lake.history("train/loss")["value"].to_list() == [1 / (step + 1) for step in range(15)]
+
+
+TRACKIO = """
+import trackio
+for seed in range(2):
+    trackio.init(project="digits", name=f"seed{seed}", config={"lr": 0.1, "net": {"depth": seed}})
+    for step in range(12):
+        trackio.log({"loss": 1 / (step + 1), "acc": float("inf") if step == 3 else step / 12})
+    trackio.finish()
+"""
+
+
+def test_what_trackio_writes_now(lake, tmp_path):
+    """Runs, configs and points come in as the installed trackio has them."""
+    pytest.importorskip("trackio", reason="the package trackio is not installed")
+    environment = {**os.environ, "TRACKIO_DIR": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", TRACKIO], check=True, capture_output=True, env=environment)
+    report = lake.import_from(tmp_path)
+    assert (report.runs, report.points, report.unread) == (2, 48, [])
+    assert lake.runs(columns=["name", "config.net.depth"]).select("name", "config.net.depth").rows() == [
+        ("seed0", 0),
+        ("seed1", 1),
+    ]
+    assert (
+        lake.summaries(["loss.last", "acc.max"]).select("loss.last", "acc.max").rows() == [(1 / 12, float("inf"))] * 2
+    )

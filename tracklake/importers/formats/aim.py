@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,16 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
 
     repository = aim.Repo(str(source.path.parent))
     for run_hash in repository.list_all_runs():  # iter_runs knows only those that were indexed
-        run = aim.Run(run_hash, repo=repository, read_only=True)
+        run = aim.Run(run_hash, repo=_of_run(repository, run_hash), read_only=True)
         if not run.archived:
             yield from _run(run, options)
+
+
+def _of_run(repository: Any, run_hash: str) -> Any:
+    """Return the repository as one run sees it: aim itself looks into its index, which only `aim up` fills."""
+    own = copy.copy(repository)
+    own.request_tree = lambda name, sub=None, **_: repository.request_tree(name, sub or run_hash, read_only=True)
+    return own
 
 
 def _run(run: Any, options: ImportOptions) -> Iterator[Yielded]:
