@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import compacting
 import finishing
 import large_lake
 import polars as pl
@@ -64,3 +65,14 @@ def test_finished_runs_leave_few_partitions(tmp_path: Path, monkeypatch: pytest.
     assert (done.partitions, done.most) == (1 + 1 + 3, 15)  # 64 seals, 8, and three of their own
     assert done.amplification < 4
     assert tl.open(tmp_path).runs(columns=[]).height == 150
+
+
+def test_what_compaction_is_measured_on_becomes_one_partition(tmp_path: Path):
+    """Ten partitions whose runs lie among each other; afterwards all is in order, and sound."""
+    ours, by_hand = compacting.measured(tmp_path, large_lake.Shape("p", 30, 2, 50, 1, 2))
+    assert ours.points == by_hand.points == 30 * 101
+    lake = tl.open(tmp_path / "lake")
+    assert (lake.describe().partitions, lake.check(full=True).findings) == (1, [])
+    by_polars = pl.read_parquet(tmp_path / "floor.parquet", columns=["run_id", "metric", "step", "value"])
+    (file,) = [part.history for part in lake._view.snapshot.version.partitions.values()]
+    assert pl.read_parquet(tmp_path / "lake" / file, columns=by_polars.columns).equals(by_polars)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,17 +41,28 @@ class ModelRun:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
-        self.begun: list[tuple[int, int | None]] = []
+        self.begun: list[tuple[int, int, int | None]] = []
+        """When each session began, its id, and the step it rewound to."""
 
     def counting(self) -> dict[tuple[str, int], float]:
         """The value of each (metric, step) that was logged last, of what no later session has masked."""
         cut: dict[int, int] = {}
-        for place, (_, from_step) in enumerate(self.begun):
+        begun = sorted(self.begun)
+        for place, (_, _, from_step) in enumerate(begun):
             if from_step is not None:
-                for earlier, _ in self.begun[:place]:
+                for _, earlier, _ in begun[:place]:
                     cut[earlier] = min(from_step, cut.get(earlier, from_step))
         live = [p for p in self.points if p.step < cut.get(p.session, p.step + 1)]
         return {(p.metric, p.step): p.value for p in sorted(live)}
+
+
+class Underway(NamedTuple):
+    """A session that was written where nobody sees it: its file arrives later."""
+
+    run_id: str
+    journal: Path
+    begun: tuple[int, int, int | None]
+    points: list[Point]
 
 
 class Protocol(RuleBasedStateMachine):
@@ -63,6 +75,8 @@ class Protocol(RuleBasedStateMachine):
         self.model: dict[str, ModelRun] = {}
         self.open: list[tuple[str, int, tl.Run]] = []
         self.deleted: set[str] = set()
+        self.purged: set[str] = set()
+        self.underway: list[Underway] = []
         self.purged: set[str] = set()
         self.count = itertools.count()
         self.old: list[tuple[object, pl.DataFrame]] = []
@@ -85,7 +99,7 @@ class Protocol(RuleBasedStateMachine):
         return pl.DataFrame(rows, schema=schema, orient="row").sort("run_id", "metric", "step")
 
     def begin(self, run_id: str, from_step: int | None, *, place: Path | None = None) -> tl.Run:
-        run = tl.init(
+        return tl.init(
             "p",
             id=run_id,
             resume="allow",
@@ -94,25 +108,31 @@ class Protocol(RuleBasedStateMachine):
             reinit="create_new",
             settings={"metadata": False},
         )
-        self.model.setdefault(run_id, ModelRun()).begun.append((run._session.journal.session, from_step))
-        return run
 
     def log(self, run_id: str, run: tl.Run, step: int, metric: str) -> None:
+        self.model[run_id].points.append(self.logged(run, step, metric))
+
+    def logged(self, run: tl.Run, step: int, metric: str) -> Point:
         order = next(self.count)
         run.log({metric: float(order)}, step=step)
-        point = Point(order, run._session.journal.session, metric, step, float(order))
-        self.model[run_id].points.append(point)
+        return Point(order, run._session.journal.session, metric, step, float(order))
+
+    def cut_step(self, run_id: str, step: int, *, rewind: bool) -> int | None:
+        """The step a new session may rewind to."""
+        points = self.model[run_id].counting() if run_id in self.model else {}
+        is_live = any(run_id == other for other, _, _ in self.open)
+        return min(step, max(s for _, s in points) + 1) if rewind and points and not is_live else None
 
     @precondition(lambda self: len(self.open) < 3)
     @rule(run_id=RUNS, rewind=st.booleans(), step=STEPS)
     def a_session_begins(self, run_id: str, step: int, *, rewind: bool) -> None:
         if run_id in self.deleted:
             return
-        points = self.model[run_id].counting() if run_id in self.model else {}
-        is_live = any(run_id == other for other, _, _ in self.open)
-        from_step = min(step, max(s for _, s in points) + 1) if rewind and points and not is_live else None
-        run = self.begin(run_id, from_step)
-        self.open.append((run_id, run._session.journal.session, run))
+        from_step = self.cut_step(run_id, step, rewind=rewind)
+        order, run = next(self.count), self.begin(run_id, from_step)
+        session = run._session.journal.session
+        self.model.setdefault(run_id, ModelRun()).begun.append((order, session, from_step))
+        self.open.append((run_id, session, run))
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 9), step=STEPS, metric=st.sampled_from("xy"))
@@ -128,18 +148,31 @@ class Protocol(RuleBasedStateMachine):
             run._session.after_fork()
         run.finish()
 
-    @rule(run_id=RUNS, steps=st.lists(STEPS, min_size=1, max_size=3))
-    def a_journal_comes_late(self, run_id: str, steps: list[int]) -> None:
-        """A session was written where nobody saw it, and its file arrives long after."""
+    @rule(run_id=RUNS, steps=st.lists(STEPS, min_size=1, max_size=3), rewind=st.booleans(), step=STEPS)
+    def a_session_is_written_elsewhere(self, run_id: str, steps: list[int], step: int, *, rewind: bool) -> None:
+        """On a copy of the lake as it is now: what it rewinds and writes over is seen only when its file arrives."""
         if run_id in self.deleted:
             return
-        elsewhere = Path(tempfile.mkdtemp(dir=self.place))
-        run = self.begin(run_id, None, place=elsewhere)
-        for step in steps:
-            self.log(run_id, run, step, "x")
+        from_step = self.cut_step(run_id, step, rewind=rewind)
+        elsewhere = Path(tempfile.mkdtemp(dir=self.place)) / "lake"
+        shutil.copytree(self.lake.dir, elsewhere)
+        before = set((elsewhere / "journal").iterdir())
+        order, run = next(self.count), self.begin(run_id, from_step, place=elsewhere)
+        begun = (order, run._session.journal.session, from_step)
+        points = [self.logged(run, step, "x") for step in steps]
         run.finish()
-        (journal,) = (elsewhere / "journal").iterdir()
-        shutil.move(journal, self.place / "lake" / "journal" / journal.name)
+        (journal,) = set((elsewhere / "journal").iterdir()) - before
+        self.underway.append(Underway(run_id, journal, begun, points))
+
+    @precondition(lambda self: self.underway)
+    @rule(which=st.integers(0, 9))
+    def a_journal_comes_late(self, which: int) -> None:
+        """The file of such a session arrives, however long after."""
+        late = self.underway.pop(which % len(self.underway))
+        shutil.move(late.journal, self.place / "lake" / "journal" / late.journal.name)
+        run = self.model.setdefault(late.run_id, ModelRun())
+        run.begun.append(late.begun)
+        run.points += late.points
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 9), steps=st.lists(STEPS, min_size=2, max_size=3))
@@ -170,6 +203,12 @@ class Protocol(RuleBasedStateMachine):
             patch.setattr(vacuum.time, "time", lambda: now + 8 * 86_400)
             vacuum.vacuum(Catalog(self.lake._storage))
         self.old, self.versions = [], {}
+        self.purged |= self.deleted  # what they had is gone for good
+
+    @rule()
+    def vacuum_runs(self) -> None:
+        """At once: all that old readers and versions need is too young to go."""
+        vacuum.vacuum(Catalog(self.lake._storage), older_than=timedelta(0))
         self.purged |= self.deleted  # what was sealed of them is gone for good
 
     @rule(run_id=RUNS)
