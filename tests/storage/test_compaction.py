@@ -13,7 +13,7 @@ import pytest
 import tracklake as tl
 from tracklake.errors import LakeError
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import compaction, rewriting, run_ranges
+from tracklake.storage.table import compaction, recomputation, rewriting, run_ranges, sealing
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.rewriting import Rewrite
@@ -184,3 +184,27 @@ def test_interrupted_anywhere_the_lake_reads_the_same(tmp_path: Path, error: typ
         if interrupt.left > 0:  # it was through before
             break
     assert at > 10
+
+
+def test_states_are_carried_over_or_computed_anew(tmp_path: Path):
+    """Of runs that lie whole in one partition they stay as they are; of a session that was cut they are computed."""
+    lake = tl.open(tmp_path, create=True)
+    long = tl.init("p", id="long", dir=tmp_path)
+    for name in "ab":
+        with tl.init("p", id=name, dir=tmp_path, reinit="create_new") as run:
+            for step in range(5):
+                run.log({"loss": 0.1 * step}), long.log({"loss": 0.3 * step})
+        sealing.seal(Catalog(lake._storage), live=True)
+    long.finish()
+    lake.refresh()
+    before = pl.concat([pl.read_parquet(file) for file in tmp_path.glob("states/*.parquet")])
+    lake.compact()
+    (part,) = lake._view.snapshot.version.partitions.values()
+    after = pl.read_parquet(tmp_path / part.states)
+    of_short = [frame.filter(pl.col("run_id") != "long").sort("metric", "run_id") for frame in (before, after)]
+    assert of_short[0].equals(of_short[1])
+    assert (before.filter(run_id="long", metric="loss").height, after.filter(run_id="long", metric="loss").height) == (
+        2,
+        1,
+    )
+    assert pl.concat(recomputation.states_of(lake._storage, part)).equals(after)

@@ -18,7 +18,7 @@ import tracklake as tl
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import delta_log, partitions
+from tracklake.storage.table import delta_log, partitions, recomputation
 
 NAN = math.nan
 TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
@@ -181,3 +181,19 @@ def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
         group = pq.read_metadata(files(lake, "history")[0]).row_group(0)
         (step,) = [c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == "step"]
         assert encoding in step.encodings, lake
+
+
+def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However many points fit into memory, they are those that sealing wrote."""
+    for name in "abc":
+        with tl.init("p", id=name, dir=tmp_path) as run:
+            for step in range(10):
+                run.log({"loss": step / 7, "note": "x"} if step % 3 else {"loss": step / 7})
+    lake = tl.open(tmp_path)
+    lake.refresh()
+    (part,) = lake._view.snapshot.version.partitions.values()
+    stored = pl.read_parquet(tmp_path / part.states)
+    monkeypatch.setattr(recomputation, "CHUNK_POINTS", 20)
+    again = list(recomputation.states_of(lake._storage, part))
+    assert len(again) == 3
+    assert pl.concat(again).sort("metric", "run_id", "session").equals(stored)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
+CHUNK_POINTS = 500_000
+"""Points at once: of four times as many each column is larger than the cache, and it takes 1.6 times as long."""
+
 
 def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     """Yield the states (schema STATES) of a partition, of some runs at a time: memory follows these, not the partition.
@@ -32,5 +35,5 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     stored = scans.scan(verified(storage, partition, "history"), schema=POINTS)
     sessions = partitions.session_starts(partitions.read_sessions(storage, partition))
     sizes = stored.group_by("project", "run_id").agg(pl.len().alias("points")).sort("project", "run_id")
-    for runs in run_ranges.cut(scans.collect(sizes), run_ranges.CHUNK_POINTS):
+    for runs in run_ranges.cut(scans.collect(sizes), CHUNK_POINTS):
         yield states.of_rows(scans.collect(run_ranges.within(stored, runs)).rechunk(), sessions=sessions)
