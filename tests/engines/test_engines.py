@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,8 @@ class TestSpark(WorkerContract):
     @classmethod
     def engine(cls) -> Iterator[TaskEngine]:
         sql = pytest.importorskip("pyspark.sql")
+        if shutil.which("java") is None:
+            pytest.skip("Spark needs Java")
         session = sql.SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false").getOrCreate()
         yield engine_of("spark", session=session)
         session.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from tracklake.engines.spark import register
 from tracklake.sql.named_queries import find
 
 sql = pytest.importorskip("pyspark.sql", reason="the package pyspark is not installed")
+if shutil.which("java") is None:
+    pytest.skip("Spark needs Java", allow_module_level=True)
 QUERIES = find()
 PARAMETERS: dict[str, dict[str, Any]] = {
     "leaderboard": {"metric": "loss", "goal": "min", "stat": None, "project": None, "k": 20},
