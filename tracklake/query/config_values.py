@@ -102,12 +102,14 @@ class ConfigValues:
     def _last(self, keys: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
         """Return what was said last under each of these keys (None: all), of some runs (None: of all)."""
         lines = self._snapshot.statements.of(*_KINDS, keys=keys, runs=runs)
-        lines = lines.filter(pl.col("run_id") != LAKE_RUN)
+        is_there = lines["run_id"] != LAKE_RUN
+        lines = lines if is_there.all() else lines.filter(is_there)
         is_of_one = keys is not None and len(keys) == 1
         if not (is_of_one and lines["run_id"].is_unique().all()):  # else each is the last of its run
             lines = lines.sort("ts", "session", maintain_order=True)
             lines = lines.filter(lines["run_id"].is_last_distinct() if is_of_one else _is_last(lines))
-        last = lines.filter(pl.col("op") == StatementKind.CONFIG)
+        is_set = lines["op"] == StatementKind.CONFIG
+        last = lines if is_set.all() else lines.filter(is_set)
         names = {key: _column_of(key) for key in last["key"].unique()}
         column = pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
         return last.select("run_id", "key", *STORED, column)

@@ -48,5 +48,7 @@ def without(frame: pl.LazyFrame, runs: Collection[str]) -> pl.LazyFrame:
 
 def _last(statements: StatementLog) -> pl.DataFrame:
     about = statements.in_order(StatementKind.DELETE, StatementKind.RESTORE)
+    if about.is_empty():
+        return about
     last = about.filter(pl.col("run_id") == LAKE_RUN).unique("key", keep="last", maintain_order=True)
     return last.filter(pl.col("op") == StatementKind.DELETE)

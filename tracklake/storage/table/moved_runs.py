@@ -46,7 +46,8 @@ def in_their_projects(files: pl.DataFrame, statements: StatementLog, moved: Mapp
 
 
 def _of_lake(statements: StatementLog, kind: StatementKind) -> pl.DataFrame:
-    return statements.in_order(kind).filter(pl.col("run_id") == LAKE_RUN)
+    moves = statements.in_order(kind)
+    return moves if moves.is_empty() else moves.filter(pl.col("run_id") == LAKE_RUN)
 
 
 def moved_project(moved: Mapping[str, str]) -> pl.Expr:

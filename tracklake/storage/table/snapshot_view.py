@@ -197,7 +197,7 @@ class SnapshotView(ABC):
         ['fast', 'slow']
         """
         facts = self.statements.of(StatementKind.SESSION, keys=[key])
-        return facts.unique(["run_id", "session"], keep="last", maintain_order=True)
+        return facts if facts.is_empty() else facts.unique(["run_id", "session"], keep="last", maintain_order=True)
 
     @cached_property
     def metrics(self) -> list[str]:

@@ -26,7 +26,6 @@ _NAME = ["op", "key"]
 _FEW_RUNS = 1000
 _EQUALITIES = 64
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
-_EMPTY_IN_PLACE = pl.DataFrame(schema={"place": pl.UInt32, **STATEMENTS})
 
 
 class SealedStatements:
@@ -105,7 +104,8 @@ def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
     if len(kinds) > 1 and len(keys) > 1:  # else the names are all of their combinations that there are
         pairs = pl.DataFrame(names, schema=_NAME, orient="row").lazy()
         chosen = chosen.join(pairs, on=_NAME, how="semi")
-    return chosen.select(*STATEMENTS, "place").sort(_NAME, maintain_order=True)
+    chosen = chosen.select(*STATEMENTS, "place")
+    return chosen if len(names) == 1 else chosen.sort(_NAME, maintain_order=True)
 
 
 def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
@@ -154,7 +154,8 @@ class StatementLog(ABC):
         >>> example()._view.logged.statements.in_order(StatementKind.CONFIG)["run_id"].to_list()
         ['slow', 'fast']
         """
-        return self.of(*kinds, keys=keys, runs=runs).sort("ts", "session", maintain_order=True)
+        lines = self.of(*kinds, keys=keys, runs=runs)
+        return lines if lines.is_empty() else lines.sort("ts", "session", maintain_order=True)
 
     def restricted(self, only: pl.Expr) -> StatementLog:
         """Return those of some runs alone.
@@ -211,9 +212,11 @@ class PartitionLog(StatementLog):
     def _of_memory(self, kinds: Sequence[StatementKind], keys: Collection[str] | None) -> pl.DataFrame:
         parts = [self._in_memory[kind] for kind in kinds if kind in self._in_memory]
         if keys is not None:
-            parts = [part.filter(pl.col("key").is_in(keys)) for part in parts]
-        lines = parts[0] if len(parts) == 1 else pl.concat([_EMPTY_IN_PLACE, *parts]).sort("place")
-        return lines.drop("place")
+            parts = [sorted_groups.filter_rows(part, part["key"].is_in(list(keys))) for part in parts]
+        if not parts:
+            return _EMPTY
+        lines = parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
+        return pl.DataFrame(lines.get_columns()[1:])
 
     def of(
         self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
@@ -224,11 +227,11 @@ class PartitionLog(StatementLog):
         0
         """
         kinds = kinds or tuple(StatementKind)
-        frames = [_EMPTY, *self._sealed(kinds, keys, runs)]
+        frames = self._sealed(kinds, keys, runs)
         if self._frames:
             frames.append(self._of_memory(kinds, keys))
-        chosen = pl.concat(frames)
-        return chosen if runs is None else chosen.filter(pl.col("run_id").is_in(list(runs)))
+        chosen = pl.concat([_EMPTY, *frames]) if len(frames) != 1 else frames[0]
+        return chosen if runs is None or chosen.is_empty() else chosen.filter(pl.col("run_id").is_in(list(runs)))
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have, sorted.
@@ -246,13 +249,15 @@ class PartitionLog(StatementLog):
         self, kinds: Sequence[StatementKind], keys: Collection[str] | None, runs: Collection[str] | None
     ) -> list[pl.DataFrame]:
         """Return what large partitions have; of a few runs alone nothing is remembered."""
+        if not self._parts:
+            return []
         load_names(self._parts)
         names_of = [[n for n in part.names if n[0] in kinds and (keys is None or n[1] in keys)] for part in self._parts]
         pairs = [(part, names) for part, names in zip(self._parts, names_of, strict=True) if names]
         if runs is not None and len(runs) <= _FEW_RUNS and any(part.missing(names) for part, names in pairs):
             chosen = [scans.only(part.lines, metrics=None, runs=runs) for part, _ in pairs]
             read = scans.collect_all([_only(c, names) for c, (_, names) in zip(chosen, pairs, strict=True)])
-            return [frame.sort("place").drop("place") for frame in read]
+            return [pl.DataFrame(frame.sort("place").get_columns()[:-1]) for frame in read]
         load([part for part, _ in pairs], {name for _, names in pairs for name in names})
         return [_of_part(part, names) for part, names in pairs]
 
@@ -260,4 +265,4 @@ class PartitionLog(StatementLog):
 def _of_part(part: SealedStatements, names: list[_Name]) -> pl.DataFrame:
     frames = part.of(names)
     lines = frames[0] if len(frames) == 1 else pl.concat(frames).sort("place")
-    return lines.drop("place")
+    return pl.DataFrame(lines.get_columns()[:-1])  # without its place

@@ -25,6 +25,8 @@ Sibling = Literal["history", "states", "runs"]
 """Which of the three files of a partition."""
 SIBLINGS: tuple[Sibling, ...] = ("history", "states", "runs")
 _CHUNK = 1 << 20
+_seen: set[str] = set()
+"""Files that were verified together with others."""
 _verified: dict[tuple[str, int, int], int] = {}
 """The checksum of each (path, size, time of change in ns) that this process has read."""
 
@@ -69,10 +71,13 @@ def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sib
     1
     """
     chosen = list(partitions)
-    if len(chosen) == 1:
-        return [verified(storage, chosen[0], sibling)]
+    names = {storage.describe(getattr(partition, sibling)) for partition in chosen}
+    if len(chosen) == 1 or names <= _seen:  # to look at their status again needs no threads
+        return [verified(storage, partition, sibling) for partition in chosen]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda partition: verified(storage, partition, sibling), chosen))
+        paths = list(pool.map(lambda partition: verified(storage, partition, sibling), chosen))
+    _seen.update(names)
+    return paths
 
 
 def checksum(path: Path) -> tuple[int, int]:
