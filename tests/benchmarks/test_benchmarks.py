@@ -10,6 +10,8 @@ from pathlib import Path
 import asking
 import comparing
 import data
+import engines
+import internet_scale
 import measure
 import numpy as np
 import on_floor
@@ -115,3 +117,25 @@ def test_command_prints_table_and_json(tmp_path, only):
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert done.stdout.count("\n") == len(figures) + 2
     assert all(row["tracklake"] > 0 for row in figures)
+
+
+def test_a_day_of_a_large_lake_is_replayed():
+    """Of the simulated day every point is in a partition, and the uploads of 1,000 live runs cost what they do."""
+    day = internet_scale.Day(runs=6400, points=10_000, live=64)
+    day.replay()
+    assert sum(part.n_points for part in day.partitions.values()) == pytest.approx(64_000_000, rel=1e-5)
+    assert len(day.partitions) < 20
+    thousand = internet_scale.Day(runs=24_000, points=1000, live=1000)
+    thousand.replay()
+    assert 1.7 < thousand.dollars_an_hour < 1.9
+
+
+def test_engines_are_compared(tmp_path):
+    """The table of engines says that threads answer as this process does."""
+    with tl.init("p", dir=tmp_path / "lake") as run:
+        for step in range(20):
+            run.log({"loss": 1 / (1 + step)})
+    tl.open(tmp_path / "lake").refresh()
+    row = engines.measure(tmp_path / "lake")["threads"]
+    assert list(row) == ["start", "p95", "downsample", "quality", "check --full"]
+    assert "differs" not in str(row)

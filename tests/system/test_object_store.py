@@ -6,18 +6,22 @@ import os
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import azure_server
+import polars as pl
 import pytest
 from azure_server import AzureServer
 from processes import at_once, output, start
 from s3_server import S3Server
 
 import tracklake as tl
+from tracklake.cli import main
 from tracklake.errors import LakeError
 from tracklake.storage.journal import upload
+from tracklake.ui import serve
 
 pytest.importorskip("obstore")
 Server = S3Server | AzureServer
@@ -182,3 +186,53 @@ def test_a_command_reads_a_store(url: str):
     main(["runs", "--dir", sys.argv[1], "--columns", "run_id,summary.loss", "--csv"], standalone_mode=False)
     """
     assert output(script, url).split() == ["run_id,summary.loss", "a,0.5"]
+
+
+def test_foreign_readers_read_the_history_there(url: str, server: Server):
+    """deltalake and polars read the Delta table of history/ from the store."""
+    deltalake = pytest.importorskip("deltalake")
+    log(url, "a", [0.5, 0.25])
+    tl.open(url).refresh()
+    log(url, "b", [0.125])
+    tl.open(url).refresh()
+    options = {name: str(value) for name, value in server.environment.items()} | {"AWS_ALLOW_HTTP": "true"}
+    table = deltalake.DeltaTable(f"{url}/history", storage_options=options)
+    wanted = [("a", 0.25), ("a", 0.5), ("b", 0.125)]
+    arrow = pl.from_arrow(table.to_pyarrow_table(columns=["run_id", "value"]))
+    assert sorted(arrow.rows()) == wanted
+    scanned = pl.scan_delta(f"{url}/history", storage_options=options).select("run_id", "value").collect()
+    assert sorted(scanned.rows()) == wanted
+
+
+COMMANDS: dict[str, list[str]] = {
+    "check": ["check", "--full"],
+    "compact": ["compact"],
+    "describe": ["describe"],
+    "history": ["history", "loss", "--csv"],
+    "import": ["import", "curves.csv", "--step", "step"],
+    "refresh": ["refresh"],
+    "sql": ["sql", "SELECT count(*) FROM history", "--csv"],
+    "vacuum": ["vacuum", "--dry-run"],
+    "versions": ["versions"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_work_there(url: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Commands that read, keep and fill a lake take its URL."""
+    monkeypatch.chdir(tmp_path)
+    Path("curves.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
+    log(url, "a", [0.5, 0.25])
+    tl.open(url).refresh()
+    main([*COMMANDS[command], "--dir", url], standalone_mode=False)
+    assert tl.open(url).history("loss").height == (4 if command == "import" else 2)
+
+
+def test_the_page_shows_a_lake_there(url: str):
+    """The page answers over a store."""
+    log(url, "a", [0.5])
+    with serve(tl.open(url)) as page:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        browser.open(page.url, timeout=20).close()
+        with browser.open(f"http://127.0.0.1:{page.port}/api/runs", timeout=20) as answer:
+            assert b'"a"' in answer.read()

@@ -74,9 +74,14 @@ class LocalStorage:
         >>> storage.read("a.txt"), storage.read("a.txt", offset=1, length=3)
         (b'hello', b'ell')
         """
-        with self.path(name).open("rb") as file:
-            file.seek(offset)
-            return file.read(-1 if length is None else length)
+        try:
+            with self.path(name).open("rb") as file:
+                file.seek(offset)
+                return file.read(-1 if length is None else length)
+        except OSError as error:
+            if error.errno == errno.ESTALE:  # a network file system's word for what another host has deleted
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path(name))) from error
+            raise
 
     def list(
         self,

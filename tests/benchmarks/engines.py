@@ -1,0 +1,84 @@
+"""Heavy work on each engine that is installed: `python tests/benchmarks/engines.py FOLDER` prints a table.
+
+FOLDER is a lake of at least 2e7 points, such as large_lake.py makes; it is only read. Each engine is started and asked
+twice, by a reader that remembers nothing; answers are compared with those of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tracklake as tl
+from tracklake.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENGINES = ("threads", "ray", "dask", "spark")
+
+
+def questions(metric: str) -> dict[str, Callable[[tl.Lake], Any]]:
+    """Return the heavy work that is measured, by its name."""
+    return {
+        "p95": lambda lake: lake.summaries([f"{metric}.p95"]),
+        "downsample": lambda lake: lake.history(metric, downsample=100),
+        "quality": lambda lake: lake.runs(columns=["run_id", f"quality.{metric}.noise"]),
+        "check --full": lambda lake: lake.check(full=True).checked,
+    }
+
+
+def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return how long a call took, and what it returned."""
+    began = time.perf_counter()
+    answer = call()
+    return time.perf_counter() - began, answer
+
+
+def is_same(answer: Any, other: Any) -> bool:
+    """Tell whether two answers are equal, bit for bit."""
+    return bool(answer.equals(other) if hasattr(answer, "equals") else answer == other)
+
+
+def measure(place: Path) -> dict[str, dict[str, str]]:
+    """Return seconds by engine and question, with "differs" where the answer is not that of this process."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ["PYTHONPATH"] = str(Path(tl.__file__).parents[1])
+    metric = next(name for name in tl.open(place)._view.snapshot.metrics if name[0] != "_")
+    asked = questions(metric)
+    here = {name: question(tl.open(place)) for name, question in asked.items()}
+    rows: dict[str, dict[str, str]] = {}
+    for engine in ENGINES:
+        try:
+            start, lake = seconds(lambda engine=engine: tl.open(place).on(engine))
+        except LakeError as error:
+            rows[engine] = {"start": str(error)}
+            continue
+        rows[engine] = {"start": f"{start:.1f}"}
+        for name, question in asked.items():
+            took = []
+            for _ in range(2):
+                again = lake.on(lake._task_engine)  # a reader of its own, which remembers nothing
+                second, answer = seconds(lambda again=again, question=question: question(again))
+                took.append(second)
+            same = "" if is_same(answer, here[name]) else " differs"
+            rows[engine][name] = " / ".join(f"{second:.2f}" for second in took) + same
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    place = arguments.parse_args().folder
+    print(f"{tl.open(place)._view.snapshot.n_stored:,} points, first / second call in seconds")
+    for engine, row in measure(place).items():
+        print(f"{engine:10}", "  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()
