@@ -1,8 +1,9 @@
-"""The next values by Optuna's samplers, asked anew from the trials so far.
+"""The next values by Optuna's samplers, asked of the trials so far.
 
-No study lives longer than one ask: the trials of the lake are told to a new one. A Gaussian process searches a few
-continuous parameters (it needs torch), TPE anything else; a running trial counts so that agents do not crowd. The
-values that a sampler sees are the latent numbers of `distributions`, since rounded values may leave their range.
+A search lives as long as its agent and is told what is new in the lake; one that begins anew from the same trials knows
+the same. A Gaussian process searches a few continuous parameters (it needs torch), TPE anything else; a running trial
+counts so that agents do not crowd. The values that a sampler sees are the latent numbers of `distributions`, since
+rounded values may leave their range.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tracklake.errors import SweepError
 from tracklake.sweeping.search import generator_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tracklake.sweeping.distributions import Distribution
     from tracklake.sweeping.space import Point
@@ -34,42 +35,95 @@ class Observation(NamedTuple):
     value: float | None
 
 
-def next_point(parameters: Sequence[Distribution], observations: Sequence[Observation], *, seed: str) -> Point:
-    """Return the point to try next. Raises SweepError where Optuna is not installed.
+class BayesSearch:
+    """A search of some parameters: Optuna's study in memory, told what the lake says of each trial.
 
     >>> from tracklake.sweeping import space
     >>> parameters = space.read({"lr": {"distribution": "log_uniform_values", "min": 0.001, "max": 0.1}})
-    >>> 0.001 <= next_point(parameters, [], seed="s1:0")["lr"] <= 0.1
+    >>> search = BayesSearch(parameters, seed="s1:agent")
+    >>> search.observe({"s1-0": Observation({"lr": 0.01}, 0.5), "s1-1": Observation({"lr": 0.02}, None)})
+    >>> 0.001 <= search.next_point()["lr"] <= 0.1
     True
     """
-    searched = [parameter for parameter in parameters if parameter.kind != "constant"]
-    usable = [(o, latent) for o in observations if (latent := _latents(searched, o.point)) is not None]
-    if sum(o.value is not None for o, _ in usable) < _STARTUP or not searched:
-        generator = generator_of(seed)
-        return {parameter.name: parameter.quantile(generator.random()) for parameter in parameters}
-    latents = _ask(searched, usable, seed=seed)
-    return {p.name: p.quantile(latents.get(p.name, 0.0)) for p in parameters}
 
+    def __init__(self, parameters: Sequence[Distribution], *, seed: str) -> None:
+        """Begin a search that knows of no trial. Raises SweepError where Optuna is not installed."""
+        self.parameters = parameters
+        self._optuna = _optuna()
+        self._searched = [parameter for parameter in parameters if parameter.kind != "constant"]
+        self._space = {parameter.name: _latent_space(self._optuna, parameter) for parameter in self._searched}
+        self._generator = generator_of(seed)  # of its own: agents that share a seed would try the same
+        self._begin()
 
-def _ask(
-    searched: Sequence[Distribution], usable: Sequence[tuple[Observation, dict[str, float]]], *, seed: str
-) -> dict[str, float]:
-    """Return the latent numbers that a sampler proposes."""
-    optuna = _optuna()
-    space = {parameter.name: _latent_space(optuna, parameter) for parameter in searched}
-    with _quiet(optuna):
-        study = optuna.create_study(sampler=_sampler(optuna, searched, len(usable), seed))
-        study.add_trials([_trial(optuna, space, searched, o.value, latent) for o, latent in usable])
-        params = study.ask(space).params
-    return {p.name: _to_latent(p, params[p.name]) for p in searched}
+    def _begin(self) -> None:
+        with _quiet(self._optuna):
+            self._study = self._optuna.create_study(sampler=self._sampler(trials=0))
+        self._numbers: dict[str, int] = {}
+        """The number of each trial in the study."""
+        self._observed: dict[str, Observation] = {}
 
+    def observe(self, observations: Mapping[str, Observation]) -> None:
+        """Take up all that is known of the trials, each by a key of its own. See the class for an example.
 
-def _sampler(optuna: Any, searched: Sequence[Distribution], trials: int, seed: str) -> Any:
-    number = generator_of(seed).randrange(2**32)  # of the ask: a fixed one would repeat itself
-    few = len(searched) <= MOST_CONTINUOUS and trials <= MOST_TRIALS
-    if few and all(p.is_continuous for p in searched) and importlib.util.find_spec("torch") is not None:
-        return optuna.samplers.GPSampler(seed=number, n_startup_trials=0, deterministic_objective=False)
-    return optuna.samplers.TPESampler(seed=number, n_startup_trials=0, constant_liar=True)
+        What has changed is told to the study; where an earlier number is another now, the study begins anew.
+        """
+        if any(self._is_outdated(key, earlier, observations.get(key)) for key, earlier in self._observed.items()):
+            self._begin()
+        complete, failed = self._optuna.trial.TrialState.COMPLETE, self._optuna.trial.TrialState.FAIL
+        with _quiet(self._optuna):
+            for key in self._observed.keys() - observations.keys():  # it was running, and has come to nothing
+                self._study.tell(self._numbers.pop(key), state=failed)
+                del self._observed[key]
+            for key, observation in observations.items():
+                earlier = self._observed.get(key)
+                if earlier is None:
+                    self._add(key, observation)
+                elif earlier.value is None and observation.value is not None:
+                    self._study.tell(self._numbers[key], observation.value, state=complete)
+                    self._observed[key] = observation
+
+    def next_point(self) -> Point:
+        """Return the point to try next. See the class for an example."""
+        finished = sum(observation.value is not None for observation in self._observed.values())
+        if finished < _STARTUP or not self._searched:
+            return {parameter.name: parameter.quantile(self._generator.random()) for parameter in self.parameters}
+        self._study.sampler = self._sampler(len(self._observed))
+        with _quiet(self._optuna):
+            trial = self._study.ask(self._space)
+            self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)  # it counts once it is claimed
+        latents = {p.name: _to_latent(p, trial.params[p.name]) for p in self._searched}
+        return {p.name: p.quantile(latents.get(p.name, 0.0)) for p in self.parameters}
+
+    def _is_outdated(self, key: str, earlier: Observation, now: Observation | None) -> bool:
+        """Tell whether the study has a number that is no longer so."""
+        return key in self._numbers and earlier.value is not None and earlier != now
+
+    def _add(self, key: str, observation: Observation) -> None:
+        """Tell the study of a trial that it does not know; one outside the space tells it nothing."""
+        latents = _latents(self._searched, observation.point)
+        if latents is None:
+            return
+        state = self._optuna.trial.TrialState
+        trial = self._optuna.trial.create_trial(
+            state=state.RUNNING if observation.value is None else state.COMPLETE,
+            value=observation.value,
+            params={p.name: _from_latent(p, latents[p.name]) for p in self._searched},
+            distributions=self._space,
+        )
+        self._numbers[key] = len(self._study.get_trials(deepcopy=False))
+        self._study.add_trial(trial)
+        self._observed[key] = observation
+
+    def _sampler(self, trials: int) -> Any:
+        """Return the sampler for so many trials: the last one while it is of the right kind."""
+        few = len(self._searched) <= MOST_CONTINUOUS and trials <= MOST_TRIALS
+        by_process = few and all(p.is_continuous for p in self._searched) and _has_torch()
+        samplers = self._optuna.samplers
+        kind = samplers.GPSampler if by_process else samplers.TPESampler
+        if trials and isinstance(self._study.sampler, kind):
+            return self._study.sampler
+        options = {"deterministic_objective": False} if by_process else {"constant_liar": True}
+        return kind(seed=self._generator.randrange(2**32), n_startup_trials=0, **options)
 
 
 def _latent_space(optuna: Any, parameter: Distribution) -> Any:
@@ -78,14 +132,6 @@ def _latent_space(optuna: Any, parameter: Distribution) -> Any:
     if parameter.kind == "int_uniform":
         return optuna.distributions.IntDistribution(parameter.about["min"], parameter.about["max"])
     return optuna.distributions.FloatDistribution(0.0, 1.0)
-
-
-def _trial(
-    optuna: Any, space: dict[str, Any], searched: Sequence[Distribution], value: float | None, latent: dict[str, float]
-) -> Any:
-    params = {p.name: _from_latent(p, latent[p.name]) for p in searched}
-    state = optuna.trial.TrialState.RUNNING if value is None else optuna.trial.TrialState.COMPLETE
-    return optuna.trial.create_trial(state=state, value=value, params=params, distributions=space)
 
 
 def _from_latent(parameter: Distribution, latent: float) -> Any:
@@ -108,6 +154,10 @@ def _latents(searched: Sequence[Distribution], point: Point) -> dict[str, float]
     latents = {p.name: p.latent(point.get(p.name)) for p in searched}
     inside = {name: u for name, u in latents.items() if u is not None and not math.isnan(u)}
     return inside if len(inside) == len(latents) else None
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
 
 
 def _optuna() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from tracklake.errors import SweepError
 from tracklake.sweeping import hyperband, space
@@ -13,6 +13,7 @@ from tracklake.sweeping import hyperband, space
 if TYPE_CHECKING:
     from tracklake.sweeping.distributions import Distribution
 
+Impute = Literal["worst", "latest", "best"]
 Method = Literal["grid", "random", "bayes"]
 METHODS = ("grid", "random", "bayes")
 MEANT = (
@@ -48,6 +49,8 @@ class Metric(NamedTuple):
     goal: Literal["minimize", "maximize"] = "minimize"
     target: float | None = None
     """The sweep is over when a trial reaches it."""
+    impute: Impute = "worst"
+    """Which number bayes takes for a trial that failed: the worst of all, or its own latest or best one."""
 
 
 class SweepConfig:
@@ -150,7 +153,10 @@ def _metric(about: object) -> Metric | None:
     goal = str(about.get("goal") or "minimize").lower()
     if goal not in goals:
         raise SweepError.nearest("goal", goal, ("minimize", "maximize"))
-    return Metric(about["name"], goals[goal], about.get("target"))  # type: ignore[arg-type] # one of the two
+    impute = str(about.get("impute") or "worst")
+    if impute not in get_args(Impute):
+        raise SweepError.nearest("impute", impute, get_args(Impute))
+    return Metric(about["name"], goals[goal], about.get("target"), impute)  # type: ignore[arg-type] # of those
 
 
 def _run_cap(value: object) -> int | None:

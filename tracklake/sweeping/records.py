@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from tracklake.errors import SweepError
 from tracklake.storage import checked_json
@@ -55,7 +55,30 @@ class SweepRecords:
         self.id = sweep_id
         self._folder = f"{FOLDER}/{sweep_id}"
         self._entries: dict[str, Entry] = {}
-        self._contents: dict[str, Any] = {}
+        """The files that were read."""
+        self._claims: dict[int, Claim] = {}
+        """The newest claim of each trial, by its number."""
+        self._outcomes: dict[tuple[int, int], Outcome] = {}
+        self._changes: dict[int, dict[str, Any]] = {}
+        self._config: tuple[int, SweepConfig] | None = None
+        """The config after so many changes."""
+        self.refresh()
+
+    def refresh(self) -> Self:
+        """Read what is new in the lake, by one listing; each file is read once, since none changes.
+
+        >>> records = SweepRecords.create(example()._storage, SweepConfig({"parameters": {"lr": {"values": [1, 2]}}}))
+        >>> SweepRecords(records.storage, records.id).claim(Claim(0, 0, {"lr": 1}, "r", "agent", "node", 0.0))
+        True
+        >>> len(records.claims()), len(records.refresh().claims())
+        (0, 1)
+        """
+        kinds = ("claim.", "end.", "change.")
+        for entry in self.storage.list(self._folder, prefix=kinds, suffix=".json", cached=self._entries):
+            if entry.name not in self._entries:
+                self._add(entry.name, checked_json.read(self.storage, f"{self._folder}/{entry.name}"))
+                self._entries[entry.name] = entry
+        return self
 
     @classmethod
     def create(cls, storage: Storage, config: SweepConfig, *, warm_start: list[str] | None = None) -> SweepRecords:
@@ -88,16 +111,18 @@ class SweepRecords:
 
     @property
     def config(self) -> SweepConfig:
-        """The config, with what extensions changed of it.
+        """The config, with what extensions changed of it; the same object until it changes.
 
         >>> config = SweepConfig({"parameters": {"lr": {"values": [1, 2]}}})
         >>> SweepRecords.create(example()._storage, config).config.method
         'grid'
         """
-        config = dict(self._stored["config"])
-        for change in self._changes():
-            config |= change.get("config", {})
-        return SweepConfig(config)
+        if self._config is None or self._config[0] != len(self._changes):
+            content = dict(self._stored["config"])
+            for _, change in sorted(self._changes.items()):
+                content |= change.get("config", {})
+            self._config = len(self._changes), SweepConfig(content)
+        return self._config[1]
 
     @property
     def warm_start(self) -> list[str]:
@@ -118,7 +143,7 @@ class SweepRecords:
         >>> records.state
         'PAUSED'
         """
-        states = [change["state"] for change in self._changes() if "state" in change]
+        states = [change["state"] for _, change in sorted(self._changes.items()) if "state" in change]
         return states[-1] if states else "RUNNING"
 
     def change(self, **what: Any) -> None:
@@ -131,9 +156,8 @@ class SweepRecords:
         """
         if "config" in what:
             SweepConfig({**self.config.to_json(), **what["config"]})  # refused before anything is written
-        number, content = len(self._changes()), checked_json.dumps(what)
-        while not self.storage.put_if_absent(f"{self._folder}/change.{number:06d}.json", content):
-            number += 1
+        while not self._put(f"change.{len(self._changes):06d}.json", what):
+            self.refresh()  # another one changed it meanwhile
 
     def claim(self, claim: Claim) -> bool:
         """Take a trial; False if another agent has it. See the class for an example.
@@ -142,8 +166,7 @@ class SweepRecords:
         >>> records.claim(Claim(0, 0, {"lr": 1}, "r", "agent", "node", 0.0))
         True
         """
-        name = f"{self._folder}/claim.{claim.number:06d}.{claim.attempt}.json"
-        return self.storage.put_if_absent(name, checked_json.dumps(claim._asdict()))
+        return self._put(f"claim.{claim.number:06d}.{claim.attempt}.json", claim._asdict())
 
     def end(self, claim: Claim, outcome: Outcome, *, error: str = "") -> None:
         """Note how a trial ended; what was noted first counts.
@@ -154,8 +177,7 @@ class SweepRecords:
         >>> records.outcomes()
         {(0, 0): 'failed'}
         """
-        name = f"{self._folder}/end.{claim.number:06d}.{claim.attempt}.json"
-        self.storage.put_if_absent(name, checked_json.dumps({"outcome": outcome, "error": error}))
+        self._put(f"end.{claim.number:06d}.{claim.attempt}.json", {"outcome": outcome, "error": error})
 
     def claims(self) -> list[Claim]:
         """Return the newest claim of each trial, by number.
@@ -163,8 +185,7 @@ class SweepRecords:
         >>> SweepRecords.create(example()._storage, SweepConfig({"parameters": {"lr": {"values": [1, 2]}}})).claims()
         []
         """
-        newest = {claim.number: claim for claim in sorted(Claim(**c) for c in self._read("claim."))}
-        return list(newest.values())
+        return [claim for _, claim in sorted(self._claims.items())]
 
     def outcomes(self) -> dict[tuple[int, int], Outcome]:
         """Return how each (number, attempt) that has ended did so.
@@ -172,8 +193,7 @@ class SweepRecords:
         >>> SweepRecords.create(example()._storage, SweepConfig({"parameters": {"lr": {"values": [1, 2]}}})).outcomes()
         {}
         """
-        ends = dict(self._named("end."))
-        return {(int(name.split(".")[1]), int(name.split(".")[2])): end["outcome"] for name, end in ends.items()}
+        return dict(self._outcomes)
 
     def agents(self) -> dict[str, float]:
         """Return when each agent gave its last sign of life, by its name: seconds since the epoch.
@@ -226,21 +246,23 @@ class SweepRecords:
     def _stored(self) -> dict[str, Any]:
         return checked_json.read(self.storage, f"{FOLDER}/{self.id}.json")
 
-    def _changes(self) -> list[dict[str, Any]]:
-        return self._read("change.")
+    def _put(self, name: str, content: dict[str, Any]) -> bool:
+        """Write a file of the sweep; False if it is there."""
+        if not self.storage.put_if_absent(f"{self._folder}/{name}", checked_json.dumps(content)):
+            return False
+        self._add(name, content)
+        return True
 
-    def _read(self, prefix: str) -> list[dict[str, Any]]:
-        return [content for _, content in self._named(prefix)]
-
-    def _named(self, prefix: str) -> list[tuple[str, Any]]:
-        """Return the files of a kind with their contents, by name; each is read once, since none changes."""
-        listed = self.storage.list(self._folder, prefix=prefix, suffix=".json", cached=self._entries)
-        entries = [entry for entry in listed if entry.name.startswith(prefix)]  # cached ones come whatever their name
-        for entry in entries:
-            if entry.name not in self._contents:
-                self._contents[entry.name] = checked_json.read(self.storage, f"{self._folder}/{entry.name}")
-            self._entries[entry.name] = entry
-        return [(entry.name, self._contents[entry.name]) for entry in entries]
+    def _add(self, name: str, content: dict[str, Any]) -> None:
+        """Take up what a file says."""
+        kind, *numbers = name.removesuffix(".json").split(".")
+        number, attempt = int(numbers[0]), int(numbers[-1])
+        if kind == "change":
+            self._changes[number] = content
+        elif kind == "end":
+            self._outcomes[number, attempt] = content["outcome"]
+        elif number not in self._claims or self._claims[number].attempt <= attempt:
+            self._claims[number] = Claim(**content)
 
 
 def sweeps_of(storage: Storage) -> list[str]:

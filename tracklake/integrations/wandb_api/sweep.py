@@ -10,6 +10,7 @@ from tracklake.integrations.wandb_api.run import ENTITY, ApiRun
 
 if TYPE_CHECKING:
     from tracklake.lake.lake import Lake
+    from tracklake.sweeping.records import SweepRecords
 
 
 class ApiSweep:
@@ -26,7 +27,12 @@ class ApiSweep:
 
     def __init__(self, lake: Lake, path: str) -> None:
         self._lake = lake
-        self._records = lake._sweep_records(path)  # noqa: SLF001 - the Api is another face of the lake
+        self._opened = lake._sweep_records(path)  # noqa: SLF001 - the Api is another face of the lake
+
+    @property
+    def _records(self) -> SweepRecords:
+        """The records as they are now."""
+        return self._opened.refresh()
 
     @property
     def id(self) -> str:

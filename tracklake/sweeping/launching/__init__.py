@@ -4,6 +4,7 @@
 - `create`: makes sweeps, and pauses, resumes, cancels and extends them.
 - `early_stopping`: stops a trial from inside its own `log`, where hyperband says so.
 - `liveness`: the file that tells whether an agent lives.
+- `observations`: what a search is told of trials: their numbers, a bad one for those that failed.
 - `processes`: trials as processes: their environment, their signals, and agents side by side.
 - `trials`: the trials of a sweep as the lake has them, and the claim of the next one.
 """

@@ -5,26 +5,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tracklake.analysis import objectives
-from tracklake.common.warnings import warn_once
-from tracklake.errors import DefinitionError, UnknownNameError
 from tracklake.storage.journal import host
 from tracklake.sweeping import bayes, search
-from tracklake.sweeping.bayes import Observation
+from tracklake.sweeping.launching.observations import Observations
 from tracklake.sweeping.records import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tracklake.lake.lake import Lake
+    from tracklake.sweeping.bayes import Observation
     from tracklake.sweeping.config import Metric, SweepConfig
     from tracklake.sweeping.records import Outcome, SweepRecords
     from tracklake.sweeping.space import Point
 
 MOST_ATTEMPTS = 5
 """How often a trial is begun that is killed again and again."""
-FIRST_RUNS = 3
-"""After so many finished trials without the metric, that is told."""
 
 Standing = Literal["running", "finished", "failed", "stopped", "interrupted"]
 
@@ -39,14 +35,15 @@ class StandingTrial(NamedTuple):
 
 
 class Trials:
-    """What one agent knows of a sweep; each look asks the lake, and values of ended trials are read once."""
+    """What one agent knows of a sweep; each look asks the lake."""
 
     def __init__(self, lake: Lake, records: SweepRecords) -> None:
         self.lake = lake
         self.records = records
-        self._values: dict[str, float | None] = {}
-        """The numbers of runs whose trials have ended, less being better."""
-        self._warm: list[Observation] | None = None
+        self._observations = Observations(lake, records)
+        self._keys: dict[int, str] = {}
+        """What is equal for equal points, by the number of the trial."""
+        self._search: bayes.BayesSearch | None = None
 
     def look(self) -> list[StandingTrial]:
         """Return the trials by number.
@@ -57,15 +54,15 @@ class Trials:
         >>> Trials(lake, records).look()
         []
         """
-        claims, outcomes = self.records.claims(), self.records.outcomes()
+        claims, outcomes = self.records.refresh().claims(), self.records.outcomes()
         unended = [claim for claim in claims if (claim.number, claim.attempt) not in outcomes]
         agents = self.records.agents() if unended else {}
-        orphans = [claim for claim in unended if not self.records.lives(claim, agents)]
-        states = self._states([claim.run_id for claim in orphans])
+        orphans = {claim.number for claim in unended if not self.records.lives(claim, agents)}
+        states = self._states([self.records.run_id(number) for number in orphans])
         trials = []
         for claim in claims:
             outcome = outcomes.get((claim.number, claim.attempt))
-            is_orphan = outcome is None and claim in orphans
+            is_orphan = claim.number in orphans
             standing = _of_state(states.get(claim.run_id)) if is_orphan else _of_outcome(outcome)
             trials.append(StandingTrial(claim, standing, outcome == "preempted"))
         return trials
@@ -73,7 +70,7 @@ class Trials:
     def claim_next(self, agent: str, config: SweepConfig) -> tuple[Claim, bool] | None:
         """Take the next trial for an agent and tell whether it keeps its history; None if there is none to take.
 
-        One that was interrupted comes first. Raises SweepError as `bayes.next_point`.
+        One that was interrupted comes first. Raises SweepError as `BayesSearch`.
 
         >>> from tracklake.sweeping.launching.create import open_sweep, sweep
         >>> lake = example()
@@ -89,7 +86,7 @@ class Trials:
                 claim = again.claim._replace(attempt=again.claim.attempt + 1)
                 keeps_history = again.keeps_history
             else:
-                point = self._propose(trials, config)
+                point = self._propose(trials, config, agent)
                 if point is None:
                     return None
                 claim = Claim(len(trials), 0, point, self.records.run_id(len(trials)), agent, host.NODE, 0.0)
@@ -111,84 +108,64 @@ class Trials:
         if self._reached_target(trials, config.metric):
             return True
         open_trials = [t for t in trials if t.standing == "running" or _is_due(t)]
-        return not open_trials and self._propose(trials, config) is None
+        return not open_trials and not self._has_more(trials, config)
 
-    def _propose(self, trials: list[StandingTrial], config: SweepConfig) -> Point | None:
-        """Return the point to try next; None if none is left, or the cap is reached."""
+    def _has_more(self, trials: list[StandingTrial], config: SweepConfig) -> bool:
+        """Tell whether there is a point that was not tried, and the cap is not reached."""
         if config.run_cap is not None and len(trials) >= config.run_cap:
-            return None
-        tried = {search.key_of(trial.claim.point) for trial in trials}
-        seed = f"{self.records.id}:{len(trials)}"
+            return False
+        tried = self._tried(trials, config)
         if config.method == "grid":
-            tried |= {search.key_of(o.point) for o in self._warm_start(config) if o.value is not None}
+            return search.next_grid_point(config.parameters, tried, size=config.size or 0) is not None
+        return config.size is None or len(tried) < config.size
+
+    def _propose(self, trials: list[StandingTrial], config: SweepConfig, agent: str) -> Point | None:
+        """Return the point to try next; None if none is left, or the cap is reached."""
+        if not self._has_more(trials, config):
+            return None
+        tried = self._tried(trials, config)
+        if config.method == "grid":
             return search.next_grid_point(config.parameters, tried, size=config.size or 0)
-        if config.method == "random":
-            return search.next_draw(config.parameters, tried, seed=seed, size=config.size)
-        observations = self._observations(trials, config)
-        point = bayes.next_point(config.parameters, observations, seed=seed)
-        if search.key_of(point) not in tried:
-            return point
+        if config.method == "bayes":
+            point = self._search_of(config, agent, trials).next_point()
+            if search.key_of(point) not in tried:
+                return point
+        seed = f"{self.records.id}:{len(trials)}"
         return search.next_draw(config.parameters, tried, seed=seed, size=config.size)
 
-    def _observations(self, trials: list[StandingTrial], config: SweepConfig) -> list[Observation]:
-        """Return what a sampler is to know: trials with a number, those that run, and warm-start runs."""
-        values = self._numbers(trials, config.metric)
-        known = [
-            Observation(t.claim.point, values.get(t.claim.run_id))
-            for t in trials
-            if t.standing == "running" or values.get(t.claim.run_id) is not None
-        ]
-        return [*(o for o in self._warm_start(config) if o.value is not None), *known]
+    def _tried(self, trials: list[StandingTrial], config: SweepConfig) -> set[str]:
+        """Return the keys of the points that were claimed, and of those of a grid that warm-start runs tell."""
+        for trial in trials:
+            if trial.claim.number not in self._keys:
+                self._keys[trial.claim.number] = search.key_of(trial.claim.point)
+        tried = set(self._keys.values())
+        return tried | self._observations.warm_points(config) if config.method == "grid" else tried
 
-    def _numbers(self, trials: list[StandingTrial], metric: Metric | None) -> Mapping[str, float | None]:
-        """Return the number of each trial that has ended, less being better."""
-        if metric is None:
-            return {}
-        ended = [t.claim.run_id for t in trials if t.standing in ("finished", "stopped")]
-        fresh = [run_id for run_id in ended if run_id not in self._values]
-        if fresh:
-            self._values |= dict.fromkeys(fresh) | self._read(fresh, metric)
-            self._tell_missing(ended, metric)
-        return self._values
+    def _search_of(self, config: SweepConfig, agent: str, trials: list[StandingTrial]) -> bayes.BayesSearch:
+        """Return the search of this agent, which knows all that the lake says."""
+        if self._search is None or self._search.parameters is not config.parameters:
+            self._search = bayes.BayesSearch(config.parameters, seed=f"{self.records.id}:{agent}")
+        self._search.observe(self._observe(trials, config))
+        return self._search
 
-    def _read(self, run_ids: list[str], metric: Metric) -> dict[str, float | None]:
-        """Return the numbers of runs as `lake.sweep` judges them, less being better; of those that have one."""
-        table = self.lake._view.runs  # noqa: SLF001 - one face of the lake to another
-        there = set(table.summaries.runs["run_id"])
-        goal = "max" if metric.goal == "maximize" else "min"
-        try:
-            objective = objectives.resolve(table, metric.name, goal=goal)
-            rows = table.select(runs=[r for r in run_ids if r in there], wanted=["run_id", *objective.needs])
-            numbers = objective.of(table, rows)
-        except (UnknownNameError, DefinitionError):
-            return {}
-        return {r: None if v is None else -objective.sign * v for r, v in zip(rows["run_id"], numbers, strict=True)}
+    def _observe(self, trials: list[StandingTrial], config: SweepConfig) -> dict[str, Observation]:
+        """Return what is known of trials and warm-start runs by run id, and tell if that is nothing."""
+        runs = _by_standing(trials)
+        points = {trial.claim.run_id: trial.claim.point for trial in trials}
+        ended = runs["finished"] + runs["stopped"]
+        observations = self._observations.of(
+            config, ended=ended, failed=runs["failed"], running=runs["running"], points=points
+        )
+        if config.metric is not None:
+            self._observations.tell_missing(ended, observations, config.metric)
+        return observations
 
     def _reached_target(self, trials: list[StandingTrial], metric: Metric | None) -> bool:
         if metric is None or metric.target is None:
             return False
         target = metric.target if metric.goal == "minimize" else -metric.target
-        return any(v is not None and v <= target for v in self._numbers(trials, metric).values())
-
-    def _tell_missing(self, ended: list[str], metric: Metric) -> None:
-        """Warn after the first trials if none of them has the metric."""
-        if len(ended) < FIRST_RUNS or any(self._values.get(run_id) is not None for run_id in ended):
-            return
-        nearest = UnknownNameError.nearest("metric", metric.name, self.lake.metrics)
-        warn_once(
-            f"sweep {self.records.id}",
-            f"tracklake: none of the first {len(ended)} trials of sweep {self.records.id} has a number of "
-            f"{metric.name!r}, so they tell nothing apart: {nearest}",
-        )
-
-    def _warm_start(self, config: SweepConfig) -> list[Observation]:
-        if self._warm is None:
-            ids = self.records.warm_start
-            numbers = self._read(ids, config.metric) if ids and config.metric else {}
-            configs = self.lake._view.runs.config.nested(ids) if ids else {}  # noqa: SLF001 - as above
-            names = [parameter.name for parameter in config.parameters]
-            self._warm = [Observation(_point(configs[r], names), numbers.get(r)) for r in ids]
-        return self._warm
+        runs = _by_standing(trials)
+        return any(v <= target for v in self._observations.numbers(runs["finished"] + runs["stopped"], metric).values())
 
     def _states(self, run_ids: Iterable[str]) -> dict[str, str]:
         wanted = set(run_ids)
@@ -218,12 +195,10 @@ def _is_due(trial: StandingTrial) -> bool:
     return trial.standing == "interrupted" and trial.claim.attempt + 1 < MOST_ATTEMPTS
 
 
-def _point(config: Mapping[str, object], names: Iterable[str]) -> Point:
-    """Return the values of parameters that a config has."""
-    point: Point = {}
-    for name in names:
-        value: object = config
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        point[name] = value
-    return point
+def _by_standing(trials: Iterable[StandingTrial]) -> dict[Standing, list[str]]:
+    """Return the run ids of trials by where they stand; one that was killed too often has failed."""
+    runs: dict[Standing, list[str]] = {"running": [], "finished": [], "failed": [], "stopped": [], "interrupted": []}
+    for trial in trials:
+        given_up = trial.standing == "interrupted" and not _is_due(trial)
+        runs["failed" if given_up else trial.standing].append(trial.claim.run_id)
+    return runs
