@@ -228,14 +228,19 @@ class ApiRunFiles:
         of = Repository(recorded.storage)
         return artifact.log_to(of, project=recorded.project, run_id=self.id, aliases=aliases or ())
 
-    def delete(self, delete_artifacts: bool = False) -> None:  # noqa: ARG002 - as W&B
-        """Refuse: a run is hidden by `lake.delete`.
+    def delete(self, delete_artifacts: bool = False) -> None:
+        """Hide it from every answer, as `lake.delete`; its artifacts stay: their deletion is refused.
 
-        >>> tl.Api(example().dir).run("slow").delete()
-        Traceback (most recent call last):
-        tracklake.errors.QueryError: run 'slow' cannot be deleted here; tracklake.open(dir).delete('slow') hides it
+        Raises QueryError with `delete_artifacts`, RunError while it runs.
+
+        >>> lake = example()
+        >>> tl.Api(lake.dir).run("slow").delete()
+        >>> lake.runs()["run_id"].to_list()
+        ['fast']
         """
-        raise QueryError(f"run {self.id!r} cannot be deleted here; tracklake.open(dir).delete({self.id!r}) hides it")
+        if delete_artifacts:
+            raise QueryError(f"run {self.id!r}: artifacts cannot be deleted; say delete() to hide the run alone")
+        self._page.lake.delete(self.id)  # type: ignore[attr-defined] # of ApiRun
 
     def stop(self) -> None:
         """Refuse: nobody listens to the Api; end its process.

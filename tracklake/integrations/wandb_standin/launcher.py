@@ -1,14 +1,16 @@
 """Runs a command with the stand-in first on its path.
 
-A temporary folder holds a package `wandb` of a few lines, its metadata (`wandb-0.31.0.dist-info`), and an executable
-`wandb`; it stands first in PYTHONPATH and PATH of the command, so that any Python it starts, by torchrun, `-m` or a
-script, imports it. `python -I` ignores PYTHONPATH and with it the stand-in.
+A folder of the user's cache holds a package `wandb` of a few lines, its metadata (`wandb-0.31.0.dist-info`), and an
+executable `wandb`. It is written once for each Python, and stands first in PYTHONPATH and PATH of the command, so that
+any Python it starts (torchrun, `-m`, a script) imports it. `python -I` ignores PYTHONPATH and with it the stand-in.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,9 +50,42 @@ def wrap(command: Sequence[str], *, lake: str | os.PathLike[str] | None = None) 
     >>> tl.open().runs(columns=["project", "summary.loss"]).select("project", "summary.loss").rows()
     [('p', 0.5)]
     """
-    with tempfile.TemporaryDirectory(prefix="tracklake-wandb-") as folder:
-        prepare(Path(folder))
-        return subprocess.run(list(command), env=_environment(Path(folder), lake), check=False).returncode  # noqa: S603
+    return subprocess.run(list(command), env=_environment(cached_folder(), lake), check=False).returncode  # noqa: S603
+
+
+def cached_folder() -> Path:
+    """Return the folder of the stand-in, written if it is not there: the same one for every command of this Python.
+
+    It lies in $XDG_CACHE_HOME/tracklake (~/.cache/tracklake), or where that cannot be written in the folder for
+    temporary files.
+
+    >>> cached_folder() == cached_folder(), cached_folder().name[:13]
+    (True, 'wandb-0.31.0-')
+    """
+    key = hashlib.sha256(f"{sys.executable}{_PACKAGE}{_METADATA}{_EXECUTABLE}".encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tracklake")
+    folder = cache / f"wandb-{VERSION}-{key}"
+    if folder.is_dir():
+        return folder
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=cache))
+    except OSError:  # a home that is read-only, or none
+        unfinished = folder = Path(tempfile.mkdtemp(prefix="tracklake-wandb-"))
+    prepare(unfinished)
+    if unfinished != folder:
+        _publish(unfinished, folder)
+    return folder
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    """Put a folder in its place, whole; of two that come at once the first one stays."""
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        shutil.rmtree(unfinished)
+        if not folder.is_dir():
+            raise
 
 
 def prepare(folder: Path) -> None:
@@ -97,11 +132,10 @@ def load_ipython_extension(_: Any = None) -> None:
     '0.31.0'
     >>> for name in [name for name in sys.modules if name.split(".")[0] == "wandb"]:
     ...     del sys.modules[name]
-    >>> Path(sys.path.pop(0)).name[:10]
-    'tracklake-'
+    >>> sys.path.pop(0) == str(cached_folder())
+    True
     """
-    folder = Path(tempfile.mkdtemp(prefix="tracklake-wandb-"))
-    prepare(folder)
+    folder = cached_folder()
     for name in [name for name in sys.modules if name.split(".")[0] == "wandb"]:
         del sys.modules[name]
     sys.path.insert(0, str(folder))

@@ -26,7 +26,7 @@ Libraries that have to be told: transformers 5 logs nowhere by default (`report_
 (`yolo settings wandb=True`).
 """
 _API_RUN = {
-    "delete": ("refused", "`lake.delete(runs)` hides runs"),
+    "delete": ("same", "`lake.restore(runs)` takes it back until vacuum; artifacts stay"),
     "display": ("ignored", ""),
     "download_history_exports": ("refused", "`lake.scan_history()` is complete; partitions are Parquet already"),
     "history": ("better", "complete by default"),

@@ -1,0 +1,102 @@
+"""The commands that launch: agents side by side, and the life of a sweep."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import tracklake as tl
+from tracklake.cli import main
+
+TRAIN = """
+import sys, tracklake as tl
+with tl.init() as run:
+    run.log({"loss": float(sys.argv[1].partition("=")[2])})
+"""
+GRID = {"method": "grid", "program": "train.py", "name": "walk", "parameters": {"x": {"values": [1, 2, 3, 4]}}}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_fresh_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(TRAIN)
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def tried() -> list[int]:
+    return sorted(tl.open().runs(columns=["config.x"])["config.x"].to_list())
+
+
+def test_a_sweep_from_file_to_end():
+    """`sweep create` prints an id, `agent --count` takes so many trials, `--parallel` the others; `list` shows it."""
+    Path("sweep.json").write_text(json.dumps(GRID))
+    sweep_id = call("sweep", "create", "sweep.json", "--project", "digits").stdout.strip()
+    assert call("agent", sweep_id, "--count", "1").exit_code == 0
+    assert call("agent", sweep_id, "--parallel", "2").exit_code == 0
+    assert tried() == [1, 2, 3, 4]
+    assert call("sweep", "list").stdout == f"{sweep_id}  FINISHED  grid        4 trials  walk\n"
+    assert set(tl.open().runs(columns=["project"])["project"]) == {"digits"}
+
+
+def test_a_cancelled_sweep_begins_no_trial():
+    """After `sweep cancel` an agent ends at once; after `sweep resume` it goes on."""
+    sweep_id = tl.sweep(GRID)
+    assert call("sweep", "cancel", sweep_id).exit_code == 0
+    assert call("agent", sweep_id).exit_code == 0
+    assert (tl.Api().sweep(sweep_id).state, tl.open().runs().height) == ("CANCELED", 0)
+    assert call("sweep", "resume", sweep_id).exit_code == 0
+    call("agent", sweep_id, "--count", "1")
+    assert tried() == [1]
+
+
+def test_a_paused_sweep_is_waited_for():
+    """An agent of a paused sweep waits, and goes on when it is resumed."""
+    sweep_id = tl.sweep(GRID)
+    call("sweep", "pause", sweep_id)
+    agent = subprocess.Popen([sys.executable, "-m", "tracklake.cli", "agent", sweep_id, "--count", "1"])
+    time.sleep(2)
+    assert (agent.poll(), tl.open().runs().height) == (None, 0)
+    call("sweep", "resume", sweep_id)
+    assert (agent.wait(60), tried()) == (0, [1])
+
+
+def test_a_finished_sweep_is_extended():
+    """`sweep resume --run-cap` lets a sweep that was finished take more trials."""
+    sweep_id = tl.sweep({**GRID, "run_cap": 1})
+    call("agent", sweep_id)
+    assert (tl.Api().sweep(sweep_id).state, tried()) == ("FINISHED", [1])
+    call("sweep", "resume", sweep_id, "--run-cap", "3")
+    call("agent", sweep_id)
+    assert tried() == [1, 2, 3]
+
+
+def test_an_agent_that_fails_is_told():
+    """Trials that fail at once stop agents, and the command says so."""
+    Path("train.py").write_text("raise ValueError('no memory')")
+    result = call("agent", tl.sweep(GRID), "--parallel", "2")
+    assert result.exit_code == 2
+    assert "ended with exit code 2" in result.stderr
+
+
+def test_a_sweep_of_another_lake():
+    """A sweep that the lake does not have is refused by every command, with those that it has."""
+    sweep_id = tl.sweep(GRID)
+    for words in (
+        ["agent"],
+        ["agent", "--parallel", "2"],
+        ["sweep", "pause"],
+        ["sweep", "resume"],
+        ["sweep", "cancel"],
+    ):
+        result = call(*words, "nowhere1")
+        assert result.exit_code == 2
+        assert f"there is no sweep 'nowhere1' in {Path('lake').resolve()}; it has {sweep_id}" in result.stderr
