@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from processes import output
 
 import tracklake as tl
-from tracklake.errors import LakeError, UnsavedRowsError
+from tracklake.errors import CommitError, LakeError, TracklakeError, UnsavedRowsError
+from tracklake.storage import atomic_files
 from tracklake.storage.journal import writer
 
 
@@ -273,3 +278,91 @@ def test_read_only_disk(disk: Path):
     ):
         tl.init("p", dir=disk / "lake")
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+
+
+def error_of(act: Callable[[], object]) -> str:
+    """What an act raises of ours; nothing where it succeeds."""
+    try:
+        act()
+    except TracklakeError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("act", ["refresh", "compact"])
+def test_no_room_to_commit(disk: Path, act: str):
+    """Where a partition finds room and its commit does not, nothing of it is left, and the error says so."""
+    for run_id in ("a", "b"):
+        with tl.init("p", id=run_id, dir=disk / "lake", settings={"metadata": False}) as run:
+            run.log({"a": 1.0})
+        if act == "compact" or run_id == "a":
+            tl.open(disk / "lake").refresh()
+    lake = tl.open(disk / "lake")
+    before = sorted(path.name for path in (disk / "lake").rglob("part-*"))
+    errors = []
+    for leave in range(0, 60_000, 4_096):
+        ballast = fill(disk, leave=leave)
+        errors.append(error_of(getattr(lake, act)))
+        ballast.unlink()
+        if not errors[-1]:
+            break
+        assert "No space left" in errors[-1]
+        assert sorted(path.name for path in (disk / "lake").rglob("part-*")) == before
+        assert [path.name for path in (disk / "lake").rglob(".*")] == []
+    assert [error for error in errors if error.startswith("cannot commit to")]
+    assert tl.open(disk / "lake").history("a").height == 2
+    assert tl.open(disk / "lake").check(full=True).findings == []
+
+
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A lake can be made and logged into where nothing can be published atomically; sealing says that it cannot."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(atomic_files, "_rename_exclusively", refuse)
+    with tl.init("p", id="r", dir=tmp_path / "lake") as run:
+        run.log({"a": 1.0})
+    lake = tl.open(tmp_path / "lake")
+    assert lake.history("a")["value"].to_list() == [1.0]
+    with pytest.raises(CommitError, match="sealing is not possible here; logging is"):
+        lake.refresh()
+    assert list((tmp_path / "lake").rglob("part-*")) == []
+    assert lake.check().ok
+
+
+def test_a_disabled_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its folder goes at the end of the process."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    script = """
+    with tl.init("p", mode="disabled") as run:
+        run.log({"a": 1.0})
+        print(run.summary["a"], len(os.listdir(os.environ["TMPDIR"])))
+    sys.exit()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, os, tracklake as tl\n" + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[-2:] == ["1.0", "1"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_allowed_for_a_file_is_told_as_such(tmp_path: Path):
+    """With `ulimit -f` reached the words are not those of a full disk, and the journal goes on in another file."""
+    script = """
+    import resource
+    run = tl.init("p", id="r", dir=sys.argv[1], settings={"metadata": False})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    import warnings
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        run.log({"text": "x" * 30_000})
+        print([str(w.message) for w in warned])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    run.finish()
+    """
+    assert "the size allowed for a file (ulimit -f) is reached" in output(script, tmp_path / "lake")
+    assert tl.open(tmp_path / "lake").history("text").height == 1

@@ -16,6 +16,7 @@ from tracklake.analysis.stats import resampling
 from tracklake.common import arguments
 from tracklake.common.text import number_of
 from tracklake.display import tables
+from tracklake.display.labels import printable_lines
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -216,7 +217,8 @@ class WinnersCurse:
             f"Of that {self.luck:.4f} is luck: with new seeds expect {self.corrected:.4f}.",
             f"If all settings were equally good, the best would still look {self.by_chance:.4f} better than the mean.",
         )
-        return "\n".join(textwrap.fill(sentence, tables.WIDTH, subsequent_indent="  ") for sentence in sentences)
+        lines = (textwrap.fill(sentence, tables.WIDTH, subsequent_indent="  ") for sentence in sentences)
+        return printable_lines("\n".join(lines))
 
 
 def of_the_best(

@@ -11,6 +11,7 @@ from tracklake.analysis.stats.options import Center, Diverged, Failed, Test, Uni
 from tracklake.cli import terminal
 from tracklake.cli.base import (
     directory_option,
+    echo,
     listed,
     main,
     metric_names,
@@ -82,7 +83,7 @@ def compare(
     elif shape is None:
         terminal.show(comparison, limit=limit)
     else:
-        click.echo(comparison.to_markdown() if shape == "markdown" else comparison.to_latex())
+        echo(comparison.to_markdown() if shape == "markdown" else comparison.to_latex())
 
 
 @sweep_commands.command("analyze", short_help="What do runs say of their settings? METRIC may be a launched sweep.")
@@ -131,7 +132,7 @@ def sweep(
         frame = analysis.importance() if marginal is None else analysis.marginal(marginal)
     if form is None and best is None and marginal is None:
         terminal.show(analysis, limit=0, columns="in a wider terminal")  # the forms give what is below
-        click.echo()
+        echo()
     give(frame, form=form, rows=terminal.most(form, limit))
 
 

@@ -13,6 +13,7 @@ import tracklake as tl
 from tracklake.cli import terminal
 from tracklake.cli.base import (
     directory_option,
+    echo,
     listed,
     main,
     metric_names,
@@ -95,7 +96,7 @@ def show(run: str, directory: str, *, as_json: bool) -> None:
     recorded = lake.run(run)
     description = described(recorded)
     if as_json:
-        click.echo(json.dumps(description, ensure_ascii=False))
+        echo(json.dumps(description, ensure_ascii=False))
         return
     metrics = lake.history(recorded.metrics, runs=[run]) if recorded.metrics else pl.DataFrame()
     lines = [_line("run_id", run), *(_line(name, fact) for name, fact in recorded.facts.items() if fact is not None)]
@@ -103,7 +104,7 @@ def show(run: str, directory: str, *, as_json: bool) -> None:
         leaves = [(name, value) for name, value in _leaves(description[title]) if not name.startswith("_")]
         lines += ["", title, *(_line(f"  {name}", value) for name, value in leaves)]
     lines += ["", "metrics", *(_curve(name, metrics) for name in recorded.metrics)]
-    click.echo("\n".join(line[: terminal.width()] for line in lines))
+    echo("\n".join(line[: terminal.width()] for line in lines))
 
 
 def _line(name: str, value: Any) -> str:
@@ -215,7 +216,7 @@ def sql(
     statement = text if text is not None else file.read()
     result = lake.sql(statement, **dict(_param(pair) for pair in params))
     if form is None and result.columns == ["explain_key", "explain_value"]:
-        click.echo("\n".join(result["explain_value"]))
+        echo("\n".join(result["explain_value"]))
         return
     give(result, form=form, rows=terminal.most(form, limit))
 
@@ -260,7 +261,7 @@ def query(
     if name is None:
         _list_queries(named_queries.find(folders), form)
     elif about:
-        click.echo(_about(named_queries.get(name, folders)))
+        echo(_about(named_queries.get(name, folders)))
     else:
         lake = tl.open(directory, queries=folders, project=project)
         result = lake.query(name, **_typed(named_queries.get(name, folders), params))
@@ -280,7 +281,7 @@ def _list_queries(queries: dict[str, named_queries.NamedQuery], form: str | None
         margin = max(map(len, frame["name"])) + 2
         width = max(terminal.width(), margin + terminal.LEAST)
         for name, answers in frame.select("name", "answers").iter_rows():
-            click.echo(textwrap.fill(answers, width, initial_indent=name.ljust(margin), subsequent_indent=" " * margin))
+            echo(textwrap.fill(answers, width, initial_indent=name.ljust(margin), subsequent_indent=" " * margin))
     else:
         give(frame, form=form)
 
@@ -306,19 +307,19 @@ def describe(directory: str, project: str | None, *, as_json: bool) -> None:
     """
     contents = tl.open(directory).describe(project=project)
     if as_json:
-        click.echo(json.dumps(contents.as_dict(), ensure_ascii=False))
+        echo(json.dumps(contents.as_dict(), ensure_ascii=False))
         return
     rows = max(4, terminal.height() - 12)
     width = terminal.width()
     counts, stored = contents.heading
-    click.echo(f"{directory}: {counts}\n{stored}")
+    echo(f"{directory}: {counts}\n{stored}")
     tables = [
         (contents.projects, 5),
         (contents.metrics, rows),
         (contents.derived.select("name", "kind", "expression", "unit"), 5),
     ]
     for frame, more in tables if contents.derived.height else tables[:2]:
-        click.echo("")
-        click.echo("\n".join(terminal.table(frame.head(more), width=width)[:-1]))
+        echo("")
+        echo("\n".join(terminal.table(frame.head(more), width=width)[:-1]))
         if frame.height > more:
-            click.echo(f"... and {frame.height - more:,} more: --json lists them all")
+            echo(f"... and {frame.height - more:,} more: --json lists them all")

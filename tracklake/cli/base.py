@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 import tracklake as tl
 from tracklake.cli.wording import shell_words
+from tracklake.display.labels import printable_lines
 from tracklake.errors import TracklakeError
 from tracklake.sql import named_queries
 
@@ -19,10 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+def echo(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    r"""Print lines; the control characters that a name may hold, which can steer a terminal, are shown as signs.
+
+    >>> echo("acc\x1b]0;title\x07")
+    acc␛]0;title␇
+    """
+    click.echo(printable_lines(str(text)), err=err, nl=nl)
+
+
 class Refusal(click.ClickException):
     """An error that tracklake raised on purpose: no traceback."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        r"""Return the message with control characters as signs.
+
+        >>> Refusal("no run 'a\x1b'").format_message()
+        "no run 'a␛'"
+        """
+        return printable_lines(self.message)
 
 
 class Commands(click.Group):

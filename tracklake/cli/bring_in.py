@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import tracklake as tl
-from tracklake.cli.base import directory_option, listed, main
+from tracklake.cli.base import directory_option, echo, listed, main
 from tracklake.importers import registry
 from tracklake.schema import run_fields
 
@@ -65,7 +65,7 @@ def formats() -> None:
       tracklake import formats
     """
     for name, module in registry.load().items():
-        click.echo(f"{name:<18}{(module.__doc__ or '').splitlines()[0]}")
+        echo(f"{name:<18}{(module.__doc__ or '').splitlines()[0]}")
 
 
 _PATH_OPTIONS = [
@@ -122,12 +122,12 @@ def _import_paths(
         paths=named_paths,
         **options,
     )
-    click.echo(str(bring_in(replace=replace)))
+    echo(str(bring_in(replace=replace)))
     while watch is not None:
         time.sleep(watch)
         report = bring_in()
         if report.runs:
-            click.echo(str(report))
+            echo(str(report))
 
 
 import_.add_command(_insisting(None))
@@ -173,7 +173,7 @@ def import_table(
         project=project,
         restart=restart,
     )
-    click.echo(f"{directory}: {done.runs:,} runs with {done.points:,} points are in the lake now")
+    echo(f"{directory}: {done.runs:,} runs with {done.points:,} points are in the lake now")
 
 
 def _named(metric: str) -> tuple[str, str]:

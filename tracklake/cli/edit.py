@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import tracklake as tl
-from tracklake.cli.base import directory_option, listed, main, metric_names, run_ids
+from tracklake.cli.base import directory_option, echo, listed, main, metric_names, run_ids
 
 
 @main.command(short_help="Define how a metric is summarized.")
@@ -32,7 +32,7 @@ def define(
     """
     kinds = listed(summary) if summary is not None else None
     tl.open(directory).define_metric(metric, summary=kinds, hidden=hidden, overwrite=overwrite, **options)
-    click.echo(f"{directory}: {metric} is defined so now")
+    echo(f"{directory}: {metric} is defined so now")
 
 
 @main.command(short_help="Derive a metric from others.")
@@ -57,7 +57,7 @@ def derive(name: str, expression: str | None, directory: str, *, remove: bool, *
     if remove == (expression is not None):
         raise click.UsageError("give an expression, or --remove; one of the two")
     tl.open(directory).derive(name, expression, **options)
-    click.echo(f"{directory}: {name} is {'derived no more' if remove else f'derived as {expression}'}")
+    echo(f"{directory}: {name} is {'derived no more' if remove else f'derived as {expression}'}")
 
 
 @main.command(short_help="Say that metrics are the same.")
@@ -78,7 +78,7 @@ def alias(name: str, others: tuple[str, ...], directory: str, *, remove: bool, *
     if remove == bool(others):
         raise click.UsageError("give the other names, or --remove; one of the two")
     tl.open(directory).alias(name, *others, **options)
-    click.echo(f"{directory}: {name} is {'no alias now' if remove else 'the same as ' + ', '.join(others)}")
+    echo(f"{directory}: {name} is {'no alias now' if remove else 'the same as ' + ', '.join(others)}")
 
 
 @main.command(short_help="Add or remove tags of a run.")
@@ -99,4 +99,4 @@ def tag(run: str, tags: tuple[str, ...], directory: str, remove: tuple[str, ...]
     after = [t for t in dict.fromkeys([*before, *tags]) if t not in remove]
     if after != before:
         recorded.tags = after
-    click.echo(", ".join(after) or "no tags")
+    echo(", ".join(after) or "no tags")

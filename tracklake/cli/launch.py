@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import tracklake as tl
-from tracklake.cli.base import Refusal, directory_option, main, sweep_commands
+from tracklake.cli.base import Refusal, directory_option, echo, main, sweep_commands
 from tracklake.integrations.wandb_standin import launcher
 from tracklake.sweeping.launching import processes
 from tracklake.sweeping.launching.create import open_sweep
@@ -26,7 +26,7 @@ def create(config: str, directory: str, project: str | None) -> None:
       tracklake sweep create sweep.yaml
       tracklake agent $(tracklake sweep create sweep.yaml) --parallel 4
     """
-    click.echo(tl.sweep(config, project=project, dir=directory))
+    echo(tl.sweep(config, project=project, dir=directory))
 
 
 @sweep_commands.command("list", short_help="Show the sweeps that were launched.")
@@ -42,7 +42,7 @@ def show_sweeps(directory: str) -> None:
         records = open_sweep(sweep_id, directory)
         name = records.config.content.get("name", "")
         trials = len(records.claims())
-        click.echo(f"{sweep_id}  {records.state:<8}  {records.config.method:<6}  {trials:>5} trials  {name}".rstrip())
+        echo(f"{sweep_id}  {records.state:<8}  {records.config.method:<6}  {trials:>5} trials  {name}".rstrip())
 
 
 @sweep_commands.command(short_help="Let no new trial begin until the sweep is resumed.")

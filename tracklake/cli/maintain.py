@@ -7,7 +7,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 import tracklake as tl
 from tracklake.cli import demo as demonstration
-from tracklake.cli.base import directory_option, main, project_option, run_ids
+from tracklake.cli.base import directory_option, echo, main, project_option, run_ids
 
 FORMS = ["parquet", "csv", "jsonl", "mlflow", "tensorboard", "wandb"]
 SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -45,9 +45,9 @@ def refresh(directory: str) -> None:
     """
     sealed = tl.open(directory).refresh()
     count = f"{sealed.points:,} points of {sealed.journals:,} journal files are Parquet now"
-    click.echo(f"{directory}: {count if sealed.journals else 'nothing new to seal'}")
+    echo(f"{directory}: {count if sealed.journals else 'nothing new to seal'}")
     for fault in sealed.faults:
-        click.echo(str(fault), err=True)
+        echo(str(fault), err=True)
 
 
 @main.command(short_help="Is everything sound?")
@@ -65,7 +65,7 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
       tracklake check --full --dir /data/lake || echo "look at it"
     """
     report = tl.open(directory).check(full=full)
-    click.echo(str(report))
+    echo(str(report))
     ctx.exit(0 if report.ok else 1)
 
 
@@ -76,8 +76,18 @@ def check(ctx: click.Context, directory: str, *, full: bool) -> None:
               help="The form of the files.")  # fmt: skip
 @click.option("--run", "run_id", shell_complete=run_ids, help="Only this run: its rows, and all else as run.json.")
 @click.option("--where", help="Only runs that meet a SQL condition over their columns.")
+@click.option("--formulas", is_flag=True, help="CSV: no apostrophe before a text that a spreadsheet would run.")
 @project_option
-def export(folder: str, directory: str, form: str, run_id: str | None, where: str | None, project: str | None) -> None:
+def export(
+    folder: str,
+    directory: str,
+    form: str,
+    run_id: str | None,
+    where: str | None,
+    project: str | None,
+    *,
+    formulas: bool,
+) -> None:
     """Write a new folder with the files runs, summaries and history, for tools that know nothing of a lake.
 
     runs has one row a run, with the columns that `tracklake runs` has; summaries one row a (run, metric, statistic);
@@ -89,9 +99,16 @@ def export(folder: str, directory: str, form: str, run_id: str | None, where: st
       tracklake export out --format csv --where "project = 'digits'"
       tracklake export best --run h64-lr0.1-seed0 --format jsonl
     """
-    written = tl.open(directory).export(folder, format=form, run=run_id, where=where, project=project)  # type: ignore[arg-type]
+    written = tl.open(directory).export(
+        folder,
+        format=form,  # type: ignore[arg-type] # one of the choices
+        run=run_id,
+        where=where,
+        project=project,
+        escape_formulas=not formulas,
+    )
     for path in written:
-        click.echo(str(path))
+        echo(str(path))
 
 
 @main.command(short_help="Print the script that completes words in a shell.")

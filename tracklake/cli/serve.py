@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 import tracklake as tl
-from tracklake.cli.base import directory_option, main
+from tracklake.cli.base import directory_option, echo, main
 from tracklake.ui import mcp_server, serve
 from tracklake.ui.reports import pdf
 
@@ -36,7 +36,7 @@ def ui(directories: tuple[str, ...], port: int, *, no_browser: bool) -> None:
     """
     places = directories or (os.environ.get("TRACKLAKE_DIR", "lake"),)
     with serve(*[tl.open(Path(place)) for place in places], port=port) as server:
-        click.echo(server.url)
+        echo(server.url)
         if not no_browser:
             server.open_browser()
         try:
@@ -66,12 +66,12 @@ def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: b
     """
     resolved = tl.open(directory).report(file)
     for problem in resolved.problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     suffix = ".pdf" if as_pdf else ".html"
     target = Path(out) if out else None if check else Path(file).with_suffix(suffix)
     if target is not None:
         written = pdf.write(resolved, target) if as_pdf else resolved.save(target)  # type: ignore[arg-type] # a Report
-        click.echo(str(written))
+        echo(str(written))
     if check and resolved.problems:
         raise SystemExit(1)
 

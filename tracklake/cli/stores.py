@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import tracklake as tl
-from tracklake.cli.base import main
+from tracklake.cli.base import echo, main
 from tracklake.common.text import number_of
 from tracklake.storage import layout, spool
 from tracklake.storage.journal import upload as uploads
@@ -28,7 +28,7 @@ def copy_lake(source: str, target: str) -> None:
     lake = tl.open(source)
     lake.refresh()
     copied = lake.copy_to(target)
-    click.echo(f"{target}: {number_of(copied.files, 'file')} of {copied.bytes:,} bytes, "
+    echo(f"{target}: {number_of(copied.files, 'file')} of {copied.bytes:,} bytes, "
                f"{number_of(copied.commits, 'commit')}")  # fmt: skip
 
 
@@ -47,6 +47,6 @@ def upload() -> None:
     for url in places:
         recovered = uploads.recover_spool(layout.connect(url))
         live = f"; {number_of(recovered.live, 'file')} of live runs left to them" if recovered.live else ""
-        click.echo(f"{url}: {number_of(recovered.files, 'file')} of {recovered.bytes:,} bytes uploaded{live}")
+        echo(f"{url}: {number_of(recovered.files, 'file')} of {recovered.bytes:,} bytes uploaded{live}")
     if not places:
-        click.echo(f"nothing waits in {spool.spool_root()}")
+        echo(f"nothing waits in {spool.spool_root()}")

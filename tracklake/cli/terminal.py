@@ -16,6 +16,7 @@ from unicodedata import combining, east_asian_width
 import click
 import polars as pl
 
+from tracklake.cli.base import echo
 from tracklake.cli.wording import shell_words
 from tracklake.lake import export
 
@@ -84,17 +85,17 @@ def give(
     """
     top_rows = frame.head(rows) if rows else frame
     if form == "json":
-        click.echo(export.spelled(_plain(top_rows).lazy()).collect().write_ndjson(), nl=False)
+        _for_program(export.spelled(_plain(top_rows).lazy()).collect().write_ndjson())
     elif form == "csv":
-        click.echo(flat(top_rows).write_csv(), nl=False)
+        _for_program(flat(top_rows).write_csv())
     elif form == "parquet":
         _give_parquet(top_rows)
     else:
         called = {name: name for name in top_rows.columns} if lead is None else headings(lead)
         top = top_rows.select(pl.col(name).alias(heading) for name, heading in called.items())
-        click.echo("\n".join(table(top, width=width(), always=[called[name] for name in always])))
+        echo("\n".join(table(top, width=width(), always=[called[name] for name in always])))
         if top_rows.height < frame.height:
-            click.echo(f"... more than {top_rows.height} rows: --limit 0 shows them all")
+            echo(f"... more than {top_rows.height} rows: --limit 0 shows them all")
 
 
 def show(
@@ -107,7 +108,15 @@ def show(
     ...
     """
     hints = ("with --limit 0", columns)
-    click.echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints, words=shell_words))
+    echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints, words=shell_words))
+
+
+def _for_program(text: str) -> None:
+    """Print what another program reads as it is; on a terminal without control characters."""
+    if sys.stdout.isatty():
+        echo(text, nl=False)
+    else:
+        click.echo(text, nl=False)
 
 
 def _give_parquet(frame: pl.DataFrame) -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 import click
 
 import tracklake as tl
-from tracklake.cli.base import directory_option, main, run_ids
+from tracklake.cli.base import directory_option, echo, main, run_ids
 from tracklake.cli.terminal import forms, give, limit, most
 from tracklake.common.text import number_of
+from tracklake.display.labels import printable
 from tracklake.storage import layout
 from tracklake.storage.table import repair as repairing
 
@@ -30,10 +31,10 @@ def compact(directory: str) -> None:
     """
     done = tl.open(directory).compact()
     if not done.steps:
-        click.echo(f"{directory}: nothing to merge")
+        echo(f"{directory}: nothing to merge")
         return
     left_out = f", {done.resolved:,} that no longer count are left out" if done.resolved else ""
-    click.echo(
+    echo(
         f"{directory}: {number_of(done.merged, 'partition')} became {done.written:,}; "
         f"{done.points:,} points were written{left_out}"
     )
@@ -57,7 +58,7 @@ def vacuum(directory: str, days: float, *, dry_run: bool) -> None:
     done = tl.open(directory).vacuum(older_than=timedelta(days=days), dry_run=dry_run)
     verb = "would be" if dry_run else "were"
     runs = f"; rows of {number_of(done.runs, 'deleted run')} {verb} taken out" if done.runs else ""
-    click.echo(f"{directory}: {number_of(done.files, 'file')} ({done.bytes:,} bytes) {verb} deleted{runs}")
+    echo(f"{directory}: {number_of(done.files, 'file')} ({done.bytes:,} bytes) {verb} deleted{runs}")
 
 
 @main.command(short_help="Mend what check finds wrong.")
@@ -77,7 +78,7 @@ def repair(ctx: click.Context, directory: str, *, dry_run: bool) -> None:
       tracklake repair --dir /data/lake
     """
     repaired = repairing.repair(layout.connect(layout.root_of(directory)), dry_run=dry_run)
-    click.echo(str(repaired))
+    echo(str(repaired))
     ctx.exit(1 if repaired.lost else 0)
 
 
@@ -115,8 +116,8 @@ def delete(runs: tuple[str, ...], directory: str, where: str | None, *, yes: boo
     ids = _chosen(lake, runs, where)
     if not yes and ids:
         more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
-        click.confirm(f"Delete {number_of(len(ids), 'run')} ({', '.join(ids[:_LISTED])}{more})?", abort=True)
-    click.echo(f"{directory}: {number_of(lake.delete(ids), 'run')} deleted")
+        click.confirm(printable(f"Delete {number_of(len(ids), 'run')} ({', '.join(ids[:_LISTED])}{more})?"), abort=True)
+    echo(f"{directory}: {number_of(lake.delete(ids), 'run')} deleted")
 
 
 @main.command(short_help="Bring deleted runs back.")
@@ -129,7 +130,7 @@ def restore(runs: tuple[str, ...], directory: str) -> None:
     Example:
       tracklake restore kelo-mupa
     """
-    click.echo(f"{directory}: {number_of(tl.open(directory).restore(list(runs)), 'run')} restored")
+    echo(f"{directory}: {number_of(tl.open(directory).restore(list(runs)), 'run')} restored")
 
 
 @main.command(short_help="Give a run or a project another name.")
@@ -147,10 +148,10 @@ def rename(run_or_project: str, name: str, directory: str, *, is_project: bool) 
     """
     lake = tl.open(directory)
     if is_project:
-        click.echo(f"{directory}: {number_of(lake.rename_project(run_or_project, name), 'run')} in project {name} now")
+        echo(f"{directory}: {number_of(lake.rename_project(run_or_project, name), 'run')} in project {name} now")
     else:
         lake.rename(run_or_project, name)
-        click.echo(f"{directory}: {run_or_project} is called {name} now")
+        echo(f"{directory}: {run_or_project} is called {name} now")
 
 
 @main.command(short_help="Move runs to another project.")
@@ -168,7 +169,7 @@ def move(runs: tuple[str, ...], directory: str, where: str | None, project: str)
     """
     lake = tl.open(directory)
     ids = _chosen(lake, runs, where)
-    click.echo(f"{directory}: {number_of(lake.move(ids, project), 'run')} in project {project} now")
+    echo(f"{directory}: {number_of(lake.move(ids, project), 'run')} in project {project} now")
 
 
 def _chosen(lake: tl.Lake, runs: tuple[str, ...], where: str | None) -> list[str]:

@@ -11,6 +11,7 @@ import polars as pl
 import tracklake as tl
 from tracklake.cli import terminal
 from tracklake.cli.base import directory_option, main, metric_names
+from tracklake.display.labels import printable
 from tracklake.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def watch(metric: str | None, directory: str, project: str | None, interval: flo
                 chosen = metric or _usual(lake)
                 before, runs = runs, running()
                 for line in ended(lake, before, runs):
-                    console.print(line, markup=False)
+                    console.print(printable(line), markup=False)
                 live.update(_table(runs, chosen), refresh=True)
         except KeyboardInterrupt:
             return

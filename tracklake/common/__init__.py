@@ -6,6 +6,7 @@
 - `progress`: progress of long work: a bar on a terminal and in a notebook, nothing elsewhere.
 - `task_engine`: what heavy work runs on: pure tasks, mapped by threads of this process or by an engine elsewhere.
 - `text`: counts with their nouns, sizes of files.
+- `threads`: threads, started so that an exception which arrives meanwhile comes through as itself.
 - `warnings`: warnings, at the line that called into tracklake.
 """
 

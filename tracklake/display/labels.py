@@ -63,6 +63,15 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
+def printable_lines(text: str) -> str:
+    r"""Return a text of several lines, each of them `printable`.
+
+    >>> printable_lines("acc\x1b]0;title\nloss")
+    'acc␛]0;title\nloss'
+    """
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
 def _visible(char: str) -> str:
     """Return the character, or the sign that stands for it (Unicode's control pictures, else the replacement)."""
     code = ord(char)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.common import arguments
 from tracklake.common.text import number_of
-from tracklake.display.labels import middle_out, shortened
+from tracklake.display.labels import middle_out, printable_lines, shortened
 from tracklake.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ class Tabulated:
         """
         sheet = self._sheet()
         notes = tuple(words(note) for note in sheet.notes)
-        return text(sheet._replace(notes=notes), width=width, rows=rows, rest=rest)
+        return printable_lines(text(sheet._replace(notes=notes), width=width, rows=rows, rest=rest))
 
     def _repr_html_(self) -> str:
         return html(self._sheet())
 
     def __repr__(self) -> str:
         """Return the essence, at most 80 characters wide."""
-        return text(self._sheet())
+        return printable_lines(text(self._sheet()))
 
 
 def chosen(sheet: Sheet, names: Sequence[str] | None) -> Sheet:

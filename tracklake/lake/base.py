@@ -126,7 +126,8 @@ class LakeBase:
         logged = self._reader.snapshot()
         earlier = self._views.get(project)
         if self._logged is not logged:
-            self._logged, self._views = logged, {}
+            self._views = {}  # first: whatever interrupts, no view of before stands beside the new snapshot
+            self._logged = logged
         if project not in self._views:
             self._views[project] = newest = _view(logged if project is None else of_project(logged, project))
             if earlier is not None:

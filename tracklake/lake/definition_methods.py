@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracklake.common import arguments
@@ -120,6 +121,7 @@ class DefinitionMethods(LakeBase):
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
         arguments.text("name", derivation.name, takes="the name of a metric")
+        derivation = replace(derivation, name=naming.encodable(derivation.name))
         for name in ("expression", "description", "unit"):
             if (text := getattr(derivation, name)) is not None:
                 arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")

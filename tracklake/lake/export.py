@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import secrets
 import shutil
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,9 +24,17 @@ Form = Literal["parquet", "csv", "jsonl"]
 
 
 def write_tables(
-    folder: Path, *, runs: pl.DataFrame, summaries: pl.DataFrame, points: pl.LazyFrame, form: Form
+    folder: Path,
+    *,
+    runs: pl.DataFrame,
+    summaries: pl.DataFrame,
+    points: pl.LazyFrame,
+    form: Form,
+    escape_formulas: bool = True,
 ) -> list[Path]:
     """Write runs, summaries and history into a new folder, and return the files; points are streamed.
+
+    With `escape_formulas` a text of CSV that a spreadsheet would run gets an apostrophe.
 
     >>> from pathlib import Path
     >>> lake = example()
@@ -36,14 +45,14 @@ def write_tables(
     """
 
     def write(into: Path) -> None:
-        _write(runs.lazy(), into / f"runs.{form}", form)
-        _write(summaries.lazy(), into / f"summaries.{form}", form)
-        _write(_with_text(points), into / f"history.{form}", form)
+        _write(runs.lazy(), into / f"runs.{form}", form, escape_formulas=escape_formulas)
+        _write(summaries.lazy(), into / f"summaries.{form}", form, escape_formulas=escape_formulas)
+        _write(_with_text(points), into / f"history.{form}", form, escape_formulas=escape_formulas)
 
     return publish(folder, write)
 
 
-def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
+def write_run(folder: Path, *, run: RecordedRun, form: Form, escape_formulas: bool = True) -> list[Path]:
     """Write one run into a new folder: its rows as history, all else as run.json. Returns the files.
 
     LakeError if the folder is there and not empty.
@@ -55,7 +64,7 @@ def write_run(folder: Path, *, run: RecordedRun, form: Form) -> list[Path]:
 
     def write(into: Path) -> None:
         (into / "run.json").write_text(json.dumps(described(run), indent=2, ensure_ascii=False), encoding="utf-8")
-        _write(run.history().lazy(), into / f"history.{form}", form)
+        _write(run.history().lazy(), into / f"history.{form}", form, escape_formulas=escape_formulas)
 
     return publish(folder, write)
 
@@ -138,14 +147,31 @@ def publish(folder: Path, write: Callable[[Path], None]) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def _write(frame: pl.LazyFrame, path: Path, form: Form) -> None:
+def _write(frame: pl.LazyFrame, path: Path, form: Form, *, escape_formulas: bool) -> None:
     if form == "parquet":
         frame.sink_parquet(path)
     elif form == "jsonl":
         spelled(frame).sink_ndjson(path)
     else:
         lists = [name for name, dtype in frame.collect_schema().items() if dtype == pl.List]
-        frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(",")).sink_csv(path)
+        flat = frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(","))
+        (without_formulas(flat) if escape_formulas else flat).sink_csv(path)
+
+
+_FORMULA = r"^[=+\-@\t\r]"
+"""How a cell begins that a spreadsheet takes for a formula."""
+
+
+def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Put an apostrophe before texts, and names of columns, that a spreadsheet would run as a formula.
+
+    >>> without_formulas(pl.LazyFrame({"note": ["=1+1", "fine"], "@x": [1, 2]})).collect().rows(named=True)[0]
+    {'note': "'=1+1", "'@x": 1}
+    """
+    schema = frame.collect_schema()
+    texts = pl.col([name for name, dtype in schema.items() if dtype in (pl.String, pl.Categorical)]).cast(pl.String)
+    escaped = frame.with_columns(pl.when(texts.str.contains(_FORMULA)).then("'" + texts).otherwise(texts).name.keep())
+    return escaped.rename({name: f"'{name}" for name in schema if re.match(_FORMULA, name)})
 
 
 def _with_text(points: pl.LazyFrame) -> pl.LazyFrame:

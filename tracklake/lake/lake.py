@@ -11,6 +11,7 @@ from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
+from tracklake.display.labels import printable_lines
 from tracklake.errors import QueryError
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
@@ -271,7 +272,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
 
     def __repr__(self) -> str:
         """Return what it holds in three lines of at most 80 columns."""
-        return reprs.lake_text(self._view.series, self._storage.location)
+        return printable_lines(reprs.lake_text(self._view.series, self._storage.location))
 
     def _repr_html_(self) -> str:
         return reprs.lake_html(self._view.series, self._storage.location)

@@ -8,6 +8,7 @@ import polars as pl
 
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
+from tracklake.display.labels import printable_lines
 from tracklake.errors import FileMissingError
 from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
@@ -232,7 +233,7 @@ class RecordedRun:
 
     def __repr__(self) -> str:
         """Return its state, config and metrics in at most 80 columns."""
-        return reprs.run_text(SeriesTable(self._table()), self.id)
+        return printable_lines(reprs.run_text(SeriesTable(self._table()), self.id))
 
     def _repr_html_(self) -> str:
         return reprs.run_html(SeriesTable(self._table()), self.id)

@@ -99,6 +99,7 @@ class SqlMethods(LakeBase):
         run: str | None = None,
         where: Where = None,
         project: str | None = None,
+        escape_formulas: bool = True,
     ) -> list[Path]:
         """Write a new folder with the files runs, summaries and history ("parquet", "csv" or "jsonl"); return them.
 
@@ -107,7 +108,8 @@ class SqlMethods(LakeBase):
 
         With `run` it holds that run's rows, and all else that is known of it as run.json. JSON has null for a number
         that is not finite, and what it is in <column>.text. The folder appears whole or not at all; LakeError if it is
-        there and not empty.
+        there and not empty. In CSV a text, or the name of a column, that a spreadsheet would run as a formula (it
+        begins with = + - @, a tab or a carriage return) gets an apostrophe, unless `escape_formulas` is False.
 
         >>> [path.name for path in example().export("out", format="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
@@ -121,7 +123,9 @@ class SqlMethods(LakeBase):
             return self._export_foreign(path, ids, where, project, cast("ForeignForm", format))
         form = cast("Form", format)
         if run is not None:
-            return export.write_run(path, run=self.run(run_filter.id_of(run, said="run")), form=form)
+            return export.write_run(
+                path, run=self.run(run_filter.id_of(run, said="run")), form=form, escape_formulas=escape_formulas
+            )
         view = self._view_of(project)
         ids = view.runs.ids(where=where)
         text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
@@ -132,6 +136,7 @@ class SqlMethods(LakeBase):
             summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
             points=view.series.scan(None, runs=ids),
             form=form,
+            escape_formulas=escape_formulas,
         )
 
     def _export_foreign(

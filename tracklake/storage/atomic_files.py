@@ -38,7 +38,7 @@ def write_new(target: Path, data: bytes) -> bool:
     make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        _write_synced(temporary, data)
+        write_synced(temporary, data)
         won = _publish(temporary, target, data)
     finally:
         temporary.unlink(missing_ok=True)
@@ -128,7 +128,12 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file, and return once it is on the disk; FileExistsError if there is one.
+
+    >>> from pathlib import Path
+    >>> write_synced(Path("a.txt"), b"hello")
+    """
     with path.open("xb") as file:
         file.write(data)
         file.flush()

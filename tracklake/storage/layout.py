@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake.errors import LakeError
+from tracklake.errors import CommitError, LakeError
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage import checked_json
 from tracklake.storage.local import LocalStorage
@@ -121,7 +121,13 @@ def put_marker(storage: Storage) -> None:
     >>> put_marker(storage), len(read_id(storage))
     (None, 32)
     """
-    storage.put_if_absent(MARKER, checked_json.dumps({"format": FORMAT_VERSION, "id": uuid.uuid4().hex}))
+    data = checked_json.dumps({"format": FORMAT_VERSION, "id": uuid.uuid4().hex})
+    try:
+        storage.put_if_absent(MARKER, data)
+    except CommitError:  # neither links nor such a rename: one can log there, and seal elsewhere
+        if not isinstance(storage, LocalStorage):
+            raise
+        storage.create_new(MARKER, data)
 
 
 def is_marker(data: bytes) -> bool:

@@ -7,6 +7,7 @@ operation that decides between processes is `put_if_absent`.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import os
 import shutil
@@ -127,6 +128,21 @@ class LocalStorage:
         (True, False, b'mine')
         """
         return atomic_files.write_new(self.path(name), data)
+
+    def create_new(self, name: str, data: bytes) -> None:
+        """Write a new small file where the file system cannot publish one atomically; nothing if the name is taken.
+
+        A reader may see none of it for a moment.
+
+        >>> import pathlib
+        >>> storage = LocalStorage(pathlib.Path("lake"))
+        >>> storage.create_new("a.txt", b"mine"), storage.create_new("a.txt", b"yours"), storage.read("a.txt")
+        (None, None, b'mine')
+        """
+        target = self.path(name)
+        atomic_files.make_folder(target.parent)
+        with contextlib.suppress(FileExistsError):
+            atomic_files.write_synced(target, data)
 
     def describe(self, name: str = "") -> str:
         """Return where a file lies (without a name: the lake), for messages.

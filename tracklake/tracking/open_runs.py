@@ -11,6 +11,7 @@ import threading
 import warnings
 from typing import Any, Generic, Protocol, TypeVar
 
+from tracklake.common import threads
 from tracklake.errors import TracklakeError
 from tracklake.tracking.exit_status import TERMINATED, exit_status
 
@@ -74,7 +75,7 @@ class OpenRuns(Generic[OpenT]):
         """
         if self._beat is None:
             beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
-            beat.start()
+            threads.start(beat)
             self._beat = beat
             self._watch_the_end()
         if run not in self._runs:

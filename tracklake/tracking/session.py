@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from tracklake.common import threads
 from tracklake.common.warnings import warn
 from tracklake.errors import RunFinishedError, TracklakeError
 from tracklake.storage.journal import host, upload
@@ -272,7 +273,7 @@ class Session:
     def _run_sealer(self, seal: Callable[[], object]) -> None:
         """Seal in a thread of its own, where no signal interrupts it."""
         sealer = threading.Thread(target=_put_off_on_error, args=[seal], name="tracklake-seal", daemon=True)
-        sealer.start()
+        threads.start(sealer)
         self._sealer = sealer  # once it is started: whoever finds it may join it
 
     def _wait_for_sealer(self) -> None:

@@ -33,6 +33,7 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
     >>> found.tables, found.columns[0].parts, found.columns[0].at
     ({'runs': 15}, ('lr',), 7)
     """
+    _check_encodable(text)
     start = _after_explain(text)
     try:
         tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [text[start:]])[0][0])
@@ -47,6 +48,14 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
     return reader.found
 
 
+def _check_encodable(text: str) -> None:
+    """Raise QueryError for a text that holds half a surrogate pair, which is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(f"{text!r} cannot be SQL: character {error.start} is half a surrogate pair") from None
+
+
 def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) -> SqlText:
     """Return what a condition names, places counted in `SELECT 1 WHERE (<text>`; QueryError if it is not just one.
 
@@ -54,6 +63,7 @@ def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) 
     >>> parse_condition("lr < 1", execute=lambda q, p: duckdb.execute(q, p).fetchall()).columns[0].parts
     ('lr',)
     """
+    _check_encodable(text)
     select = f"{CONDITION}{text}\n)"
     tree = json.loads(execute("SELECT json_serialize_sql(?::VARCHAR)", [select])[0][0])
     if tree["error"]:

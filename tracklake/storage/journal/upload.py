@@ -15,6 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import threads
 from tracklake.errors import LakeError, TracklakeError
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
@@ -130,7 +131,7 @@ class Uploader:
             self._due = now + (INTERVAL if now - self._began < FIRST_HOUR else LATER_INTERVAL)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._push_and_note, name="tracklake-upload", daemon=True)
-                self._thread.start()
+                threads.start(self._thread)
         if self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.errors import LakeError
+from tracklake.errors import CommitError, LakeError
 from tracklake.storage.table import partitions, rewriting, sealing
 from tracklake.storage.table.rewriting import Rewrite
 
@@ -159,7 +159,11 @@ def run(catalog: Catalog, plan: Rewrite, *, operation: str = "OPTIMIZE") -> Comp
         still_valid=is_in_time,
         data_change=bool(plan.purged),
     )
-    committed = commit() if is_in_time(base) else None
+    try:
+        committed = commit() if is_in_time(base) else None
+    except CommitError:
+        _discard(catalog, written)
+        raise
     if committed is None:
         _discard(catalog, written)
         return None

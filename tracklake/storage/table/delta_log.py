@@ -8,13 +8,14 @@ they know nothing of the siblings.
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tracklake.errors import LakeError
+from tracklake.errors import CommitError, LakeError
 from tracklake.storage.table import checkpoint, delta_actions
 from tracklake.storage.table.delta_actions import Commit, Partition
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 COMMIT = re.compile(r"[0-9]{20}\.json", re.ASCII)
 LOG_FOLDER = "history/_delta_log"
+_NOT_DONE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+"""What a commit fails with that was not published."""
 _PATIENCE = 3  # losses before a committer begins to pause
 
 
@@ -151,7 +154,8 @@ class DeltaLog:
         If others committed since, it goes on top of theirs, provided that the partitions to remove are all there and
         `still_valid(newer)` is true. Else it returns None: nothing is committed, and the caller builds anew.
         `data_change` is False for a commit that only rearranges. Raises CommitError where the file system cannot
-        publish atomically, and the OSError of a commit that did not come to be.
+        publish atomically, or has no room; nothing was committed then. Any other OSError comes as it is: a file system
+        elsewhere may yet have published what it called failed.
 
         >>> from pathlib import Path
         >>> from tracklake.storage.local import LocalStorage
@@ -174,7 +178,7 @@ class DeltaLog:
         while newest.partitions.keys() >= set(remove) and (newest is first or still_valid(newest)):
             commit = Commit(max(_now(), newest.timestamp), add, remove, operation)
             actions = delta_actions.actions(commit, data_change=data_change)
-            if self._put(newest.number + 1, delta_actions.commit_lines(actions)):
+            if self._commit(newest.number + 1, delta_actions.commit_lines(actions)):
                 version = after(newest, [commit])
                 self._checkpoint(version)
                 return version
@@ -221,6 +225,18 @@ class DeltaLog:
                 else checkpoint.first_metadata(self.storage.read(name_of(0)))
             )
             checkpoint.write(self.storage, version.number, version.partitions.values(), metadata=metadata)
+
+    def _commit(self, number: int, data: bytes) -> bool:
+        """Publish a commit; CommitError where it is sure that it was not, for want of room or rights."""
+        try:
+            return self._put(number, data)
+        except OSError as error:
+            if error.errno not in _NOT_DONE:
+                raise
+            raise CommitError(
+                f"cannot commit to {self.storage.describe()}: {error.strerror}. Nothing was changed; what is logged "
+                "stays in journals"
+            ) from error
 
     def _put(self, number: int, data: bytes) -> bool:
         """Publish a commit; False if the number is taken by another's."""

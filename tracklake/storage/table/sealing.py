@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.errors import LakeError
+from tracklake.errors import CommitError, LakeError
 from tracklake.schema import naming, run_fields
 from tracklake.storage import layout
 from tracklake.storage.journal import row_decoding, statements
@@ -199,7 +199,11 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
         return catalog.watermarks(files) == before and is_in_time()
 
     commit = partial(catalog.log.commit, base=base, add=[partition], operation="SEAL", still_valid=still_valid)
-    committed = commit() if is_in_time() else None
+    try:
+        committed = commit() if is_in_time() else None
+    except CommitError:
+        partitions.discard(catalog.storage, partition)
+        raise
     if committed is None:
         partitions.discard(catalog.storage, partition)
         return False

@@ -47,6 +47,8 @@ class SnapshotReader:
         self._changed = False
         self._gone_at = -1
         """The newest version when a file was gone."""
+        self._is_under_way = False
+        """Whether a call is at work, or was interrupted."""
         self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
@@ -60,7 +62,12 @@ class SnapshotReader:
         (True, 12)
         """
         with self._lock:
-            return self._newest()
+            if self._is_under_way:  # an exception came between reading on and keeping what was read: begin anew
+                self._live, self._snapshot, self._seen = {}, None, ([], -1)
+            self._is_under_way = True
+            snapshot = self._newest()
+            self._is_under_way = False
+            return snapshot
 
     def _newest(self) -> Snapshot:
         for attempt in range(_LISTINGS):
