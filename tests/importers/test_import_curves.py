@@ -373,3 +373,27 @@ def test_later_values_win_across_partitions(lake, tmp_path, monkeypatch):
     assert lake.import_from(path, restart="last-wins").points == 2
     lake.compact()
     assert lake.history("loss")["value"].to_list() == [20.0, 21.0, 8.0, 9.0, 10.0, 11.0]
+
+
+def test_a_dry_run_counts_what_comes(lake, tmp_path):
+    """A dry run of two copies of one run tells just what the import then brings, and leaves nothing."""
+    for name in ("one", "two"):
+        shutil.copytree(sample("wandb"), tmp_path / "all" / name)
+    dry = lake.import_from(tmp_path / "all", dry_run=True)
+    assert lake.runs().height == 0
+    real = lake.import_from(tmp_path / "all")
+    assert (dry.runs, dry.points, dry.overwritten) == (real.runs, real.points, real.overwritten)
+
+
+def test_the_report_names_each_file_once(lake, tmp_path):
+    """What could not be read is told with its file once; configs that runs take are not left alone."""
+    write(tmp_path / "out" / "lightning_logs" / "version_0" / "metrics.csv", "step,epoch,loss\n0,0,1.0\n")
+    write(tmp_path / "out" / "lightning_logs" / "version_0" / "hparams.yaml", "lr: 0.1\n")
+    falling = write(tmp_path / "out" / "falls.csv", "step,loss\n1,1.0\n0,2.0\n")
+    (tmp_path / "out" / "x.csv.gz").write_bytes(b"\x1f\x8b no gzip")
+    report = lake.import_from(tmp_path / "out")
+    assert report.left_alone == []
+    lines = str(report).splitlines()
+    assert "could not be read: " + str(tmp_path / "out" / "x.csv.gz") + ": it cannot be decompressed as gzip" in lines
+    assert [line.count(str(falling)) for line in lines if "falls.csv" in line] == [1]
+    assert "nothing new in 1 source" in lines

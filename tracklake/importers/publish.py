@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import tempfile
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -14,6 +16,7 @@ from tracklake.importers.open_session import OpenSession
 from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import partitions
 from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.sealing import ABANDON_SECONDS, uptime
@@ -75,6 +78,9 @@ class Publication:
         self._table_sessions: set[int] = set()
         self._written: list[Partition] = []
         self._is_dry = dry_run
+        self._scratch = tempfile.TemporaryDirectory(prefix="tracklake-") if dry_run else None
+        self._place = reader.catalog.storage if self._scratch is None else LocalStorage(Path(self._scratch.name))
+        """Where partitions are written: those of a dry run are looked at again where two sources tell of one run."""
         self._replaces = replace
         self.replaced: list[str] = []
         """Runs whose points of before count no longer."""
@@ -169,7 +175,7 @@ class Publication:
         for session in list(self._open.values()):
             self.end(session.record)
         self._write()
-        if not self._written:
+        if not self._written or self._is_dry:
             self._write_system_samples()
             return Imported(len(self.runs), self._n_points, 0)
         committed = self._catalog.log.commit(  # an interrupt may come after it has landed: then nothing is deleted
@@ -199,7 +205,10 @@ class Publication:
         >>> publication.discard()
         """
         for partition in self._written:
-            partitions.discard(self._catalog.storage, partition)
+            partitions.discard(self._place, partition)
+        self._written = []
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def _is_valid(self, newer: Version) -> bool:
         """Tell whether what others have committed meanwhile leaves room for this."""
@@ -230,7 +239,7 @@ class Publication:
             self._store(pending.chunks(taken), _records(files, rows))
 
     def _written_samples(self, session: int) -> pl.DataFrame:
-        files = [self._catalog.storage.fetch(partition.history) for partition in self._written]
+        files = [self._place.fetch(partition.history) for partition in self._written]
         points = (
             pl.scan_parquet(files, glob=False).filter(pl.col("session") == session)
             if files
@@ -239,14 +248,11 @@ class Publication:
         return points.select(SAMPLE_KEY).collect()
 
     def _store(self, chunks: Iterable[pl.DataFrame], records: SessionRecords) -> None:
-        """Write a partition of chunks of points, each of which is counted; a dry run only counts."""
+        """Write a partition of chunks of points, each of which is counted."""
         counted = map(self._counted, chunks)
-        if self._is_dry:
-            deque(counted, maxlen=0)
-            return
-        if self._snapshot.version.number < 0:
+        if self._snapshot.version.number < 0 and not self._is_dry:
             self._catalog.log.create()  # before the first partition: a lake that has one and no log has lost it
-        self._written.append(partitions.write_chunks(self._catalog.storage, map(Chunk.of, counted), records))
+        self._written.append(partitions.write_chunks(self._place, map(Chunk.of, counted), records))
 
     def _counted(self, frame: pl.DataFrame) -> pl.DataFrame:
         self._n_points += frame.height

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.errors import SourceError
 from tracklake.importers import registry
-from tracklake.importers.readers import sqlite
+from tracklake.importers.readers import bytestream, config_files, sqlite
 from tracklake.importers.readers.bytestream import suffix_of
 from tracklake.importers.readers.records import Source
 from tracklake.importers.readers.table_files import SUFFIXES
@@ -76,12 +76,13 @@ def recognise(path: Path, *, only: str | None = None) -> Recognised:
             claimed.update(source.files)
         left_alone += [folder / name for name in names if folder / name not in claimed]
     inner = {file for source in sources for file in source.files}
+    inner |= {file.parent / name for file in inner for name in config_files.BESIDE}  # which their runs may take
     return _with_damaged(sources, [file for file in left_alone if file not in inner])
 
 
 def _with_damaged(sources: list[Source], left_alone: list[Path]) -> Recognised:
     """Tell the files that no format knows because they are damaged from those that are something else."""
-    damaged = []
+    damaged = [(path, why) for path in left_alone if (why := bytestream.damage(path)) is not None]
     for path in left_alone:
         if path.suffix.lower() in sqlite.SUFFIXES and sqlite.is_database(path):
             try:

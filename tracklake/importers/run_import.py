@@ -77,12 +77,13 @@ class ImportReport:
 
     def __repr__(self) -> str:
         """Return it as lines for people."""
-        lines = [
-            *_some([f"{one.format:<16} {one.path}: {_count(one)}" for one in self.sources], "sources"),
-            *_some([f"note: {remark.path}: {remark.text}" for remark in self.remarks], "notes"),
-            *_some([f"differs: {one}" for one in self.differences], "differences"),
-            *(f"could not be read: {one.path}: {one.reason}" for one in self.unread),
-        ]
+        fresh = [one for one in self.sources if one.runs]
+        lines = _some([f"{one.format:<16} {one.path}: {_count(one)}" for one in fresh], "sources")
+        if n_old := len(self.sources) - len(fresh):
+            lines.append(f"nothing new in {number_of(n_old, 'source')}")
+        lines += _some([f"note: {remark.path}: {_without_path(*remark[:2])}" for remark in self.remarks], "notes")
+        lines += _some([f"differs: {one}" for one in self.differences], "differences")
+        lines += [f"could not be read: {one.path}: {_without_path(*one)}" for one in self.unread]
         if self.replaced:
             lines.append(f"replaced: {number_of(len(self.replaced), 'run')} ({', '.join(self.replaced[:_NAMED])})")
         if self.left_alone:
@@ -102,6 +103,11 @@ class ImportReport:
 
 def _count(source: ImportedSource) -> str:
     return f"{number_of(source.runs, 'run')}, {number_of(source.points, 'new point')}"
+
+
+def _without_path(path: Path, text: str) -> str:
+    """Return a text about a file without the file's name before it."""
+    return text.removeprefix(str(path)).lstrip(": ")
 
 
 def _some(lines: list[str], what: str) -> list[str]:

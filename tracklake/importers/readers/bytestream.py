@@ -45,6 +45,25 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     return b""
 
 
+def damage(path: Path) -> str | None:
+    """Return why a compressed file cannot be decompressed; None for one that can, and for one that is not compressed.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.csv.gz").write_bytes(b"no gzip")
+    >>> damage(Path("a.csv.gz")), damage(Path("a.csv"))
+    ('it cannot be decompressed as gzip', None)
+    """
+    compression = _COMPRESSIONS.get(path.suffix.lower())
+    if compression is None:
+        return None
+    try:
+        with _opened(path) as stream:
+            stream.read(1)
+    except OSError:
+        return f"it cannot be decompressed as {compression}"
+    return None
+
+
 def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     r"""Yield the bytes of a file, each time whole lines of about `size`; the last may lack its end of line.
 

@@ -61,7 +61,7 @@ def opened(path: Path) -> Iterator[Database]:
             stack.callback(connection.close)
             yield Database(path, connection)
     except (sqlite3.Error, OverflowError, UnicodeError, MemoryError) as error:
-        raise SourceError(f"{path} cannot be read (on): {error}") from error
+        raise SourceError(f"{path} cannot be read: {error}") from error
 
 
 def is_database(path: Path) -> bool:
