@@ -109,7 +109,7 @@ class Sweep(Tabulated):
         return self.runs["failed"].to_numpy()
 
     def best(self, n: int = 1) -> pl.DataFrame:
-        """Which runs did best? The n best, and all that tie with the last of them: run_id, parameters, value.
+        """Which runs did best? The n best, of equal ones those that began first: run_id, parameters, value.
 
         Not to be used as what the setting is worth: the best of many is best partly by luck; `luck` says how much.
         Raises DefinitionError for n below 1.
@@ -119,10 +119,7 @@ class Sweep(Tabulated):
         """
         worth = self.runs.filter(pl.col("value").is_not_null()).drop(set(_JUDGED) - {"value"})
         ordered = worth.sort("value", descending=self.objective.goal == "max", maintain_order=True)
-        if ordered.height <= (size := arguments.whole("n", n, least=1)):
-            return ordered
-        edge = ordered["value"][size - 1]
-        return ordered.filter(pl.col("value") >= edge if self.objective.goal == "max" else pl.col("value") <= edge)
+        return ordered.head(arguments.whole("n", n, least=1))
 
     def importance(
         self,
