@@ -45,6 +45,18 @@ def test_tables(lake: tl.Lake, tmp_path: Path, form: Any):
     assert summaries.filter(pl.col("stat") == "n_nan", pl.col("value") > 0)["run_id"].to_list() == ["b"]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+def test_exact_integers_stay_exact(tmp_path: Path, form: Any):
+    """An integer that no double holds is there with all of its digits: as text beside its value, and in runs."""
+    with tl.init(id="a", config={"big": 2**53 + 1}, dir=tmp_path / "lake") as run:
+        run.log({"n": 2**53 + 1})
+        run.log({"n": 3})
+    history, runs, _ = (READ[form](file) for file in tl.open(tmp_path / "lake").export(tmp_path / "out", format=form))
+    assert [None if text is None else int(text) for text in history["text"]] == [2**53 + 1, None]
+    assert history["value"].to_list() == [float(2**53), 3.0]
+    assert runs["config.big"].to_list() == [2**53 + 1]
+
+
 def test_lists_are_text_in_csv(lake: tl.Lake, tmp_path: Path):
     """CSV holds the tags with commas between them, Parquet as a list."""
     assert pl.read_csv(lake.export(tmp_path / "csv", format="csv")[1])["tags"].to_list() == ["x,y", "x,y"]

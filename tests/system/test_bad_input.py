@@ -322,7 +322,7 @@ WHERE = {
     '"config.lr"': "cannot be answered: it is Float64, not true or false",
     "1": "where='1' cannot be answered: it is Int32, not true or false",
     "'config.lr' > 0.5": "names no column; ",
-    "max(lr) > 0": "cannot be answered: it looks at many runs at once; ask lake.sql",
+    "max(lr) > 0": "cannot be answered: it looks at many rows at once; ask lake.sql",
 }
 
 

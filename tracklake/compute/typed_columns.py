@@ -30,6 +30,9 @@ _KINDS = {
     **dict.fromkeys((pl.String, pl.Categorical, pl.Enum), Kind.TEXT),
 }
 
+EXACT = 2**53
+"""The integers up to it are doubles, all of them."""
+
 
 def place(values: pl.Series, at: pl.Series, size: int) -> pl.Series:
     """Return a Series of this size with the values at their positions, no two at one, and null elsewhere.
@@ -114,14 +117,17 @@ def text_of(column: pl.Series) -> pl.Series:
 def in_words(prefix: str = "") -> pl.Expr:
     """Return the column `text` of stored values (kind, ival, text, their names after `prefix`), booleans as words.
 
-    Strings and JSON are as they are, numbers null.
+    Strings and JSON are as they are, numbers null, but for integers that no double holds exactly: these are digits.
 
-    >>> stored(pl.Series(["adam"])).vstack(stored(pl.Series([True]))).select(in_words()).to_series().to_list()
-    ['adam', 'true']
+    >>> rows = [stored(pl.Series(values)) for values in (["adam"], [True], [3], [2**53 + 1])]
+    >>> pl.concat(rows).select(in_words()).to_series().to_list()
+    ['adam', 'true', None, '9007199254740993']
     """
     kind, ival, text = (pl.col(f"{prefix}{name}") for name in ("kind", "ival", "text"))
     truth = pl.when(ival == 1).then(pl.lit("true")).otherwise(pl.lit("false"))
-    return pl.when(kind == Kind.BOOL).then(truth).otherwise(text).alias(f"{prefix}text")
+    is_inexact = (kind == Kind.INT) & ((ival > EXACT) | (ival < -EXACT))
+    words = pl.when(kind == Kind.BOOL).then(truth).when(is_inexact).then(ival.cast(pl.String)).otherwise(text)
+    return words.alias(f"{prefix}text")
 
 
 def stored(column: pl.Series) -> pl.DataFrame:
