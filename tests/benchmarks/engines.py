@@ -17,7 +17,7 @@ import tracklake as tl
 from tracklake.errors import LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
 ENGINES = ("threads", "ray", "dask", "spark")
 
@@ -44,21 +44,21 @@ def is_same(answer: Any, other: Any) -> bool:
     return bool(answer.equals(other) if hasattr(answer, "equals") else answer == other)
 
 
-def measure(place: Path) -> dict[str, dict[str, str]]:
-    """Return seconds by engine and question, with "differs" where the answer is not that of this process."""
+def measure(place: Path, engines: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each engine with its seconds by question, and "differs" where the answer is not that of this process."""
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine takes long to start it
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ["PYTHONPATH"] = str(Path(tl.__file__).parents[1])
     metric = next(name for name in tl.open(place)._view.snapshot.metrics if name[0] != "_")
     asked = questions(metric)
     here = {name: question(tl.open(place)) for name, question in asked.items()}
-    rows: dict[str, dict[str, str]] = {}
-    for engine in ENGINES:
+    for engine in engines:
         try:
             start, lake = seconds(lambda engine=engine: tl.open(place).on(engine))
         except LakeError as error:
-            rows[engine] = {"start": str(error)}
+            yield engine, {"start": str(error)}
             continue
-        rows[engine] = {"start": f"{start:.1f}"}
+        row = {"start": f"{start:.1f}"}
         for name, question in asked.items():
             took = []
             for _ in range(2):
@@ -66,18 +66,19 @@ def measure(place: Path) -> dict[str, dict[str, str]]:
                 second, answer = seconds(lambda again=again, question=question: question(again))
                 took.append(second)
             same = "" if is_same(answer, here[name]) else " differs"
-            rows[engine][name] = " / ".join(f"{second:.2f}" for second in took) + same
-    return rows
+            row[name] = " / ".join(f"{second:.2f}" for second in took) + same
+        yield engine, row
 
 
 def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
-    place = arguments.parse_args().folder
-    print(f"{tl.open(place)._view.snapshot.n_stored:,} points, first / second call in seconds")
-    for engine, row in measure(place).items():
-        print(f"{engine:10}", "  ".join(f"{name} {value}" for name, value in row.items()))
+    arguments.add_argument("--engines", nargs="+", default=ENGINES)
+    options = arguments.parse_args()
+    print(f"{tl.open(options.folder)._view.snapshot.n_stored:,} points, first / second call in seconds")
+    for engine, row in measure(options.folder, options.engines):
+        print(f"{engine:10}", "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -136,6 +136,6 @@ def test_engines_are_compared(tmp_path):
         for step in range(20):
             run.log({"loss": 1 / (1 + step)})
     tl.open(tmp_path / "lake").refresh()
-    row = engines.measure(tmp_path / "lake")["threads"]
+    ((_, row),) = engines.measure(tmp_path / "lake", ["threads"])
     assert list(row) == ["start", "p95", "downsample", "quality", "check --full"]
     assert "differs" not in str(row)

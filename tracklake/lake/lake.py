@@ -245,7 +245,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         partitions; answers are the same, and only this process commits. Workers open the lake at its address, with
         this version of tracklake. `options` go to the engine: `address` (ray, dask), `session` (spark), `workers`
         (threads). An object with a method `map(task, items)`, which returns the results in order, is an engine too.
-        Raises LakeError for another word, and where the engine's library is not installed.
+        What several lakes hold that are read as one, and derived metrics, are computed here all the same. Raises
+        LakeError for another word, and where the engine's library is not installed.
 
         >>> lake = example()
         >>> lake.on("threads", workers=2).summaries(["loss.p95"]).equals(lake.summaries(["loss.p95"]))
