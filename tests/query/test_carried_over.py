@@ -70,22 +70,26 @@ def test_a_run_that_comes_brings_what_it_has(tmp_path: Path, row: dict[str, obje
 ACTS = ("log", "edit", "retag", "delete", "restore", "seal", "compact", "rewind", "define", "drop metric")
 
 
+@pytest.mark.parametrize("project", [None, "p"])
 @given(acts=st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 5)), max_size=8), data=st.data())
-@settings(max_examples=15)
-def test_an_open_lake_says_what_a_fresh_one_says(acts, data):
+@settings(max_examples=10)
+def test_an_open_lake_says_what_a_fresh_one_says(project, acts, data):
     """After any acts, looked at after each of them or not: every column of a table is that of a fresh lake."""
     with tempfile.TemporaryDirectory() as folder:
         for i in range(6):
             with tl.init("p", id=f"r{i}", config={"lr": i}, dir=folder) as run:
                 run.log({"a": float(i), "b": 1.0})
-        lake, other = tl.open(folder), tl.open(folder)
+        with tl.init("q", id="apart", dir=folder) as run:
+            run.log({"d": 1.0})
+        lake, other = tl.open(folder, project=project), tl.open(folder)
         lake.runs()
         for act, i in acts:
             _do(act, f"r{i}", other, folder)
             if data.draw(st.booleans()):
                 lake.runs()
         for columns in (None, ["run_id", "config.*", "summary.*", "summary.a.mean", "tags"]):
-            ours, theirs = (a.runs(columns=columns, order_by="run_id") for a in (lake, tl.open(folder)))
+            fresh = tl.open(folder, project=project)
+            ours, theirs = (a.runs(columns=columns, order_by="run_id") for a in (lake, fresh))
             assert_frame_equal(ours, theirs, check_exact=True)
 
 

@@ -62,6 +62,14 @@ class _ProjectSnapshot(WrappedSnapshot):
         """Return these runs (None: all) of the project in parts that can be sent to where tasks run."""
         return self._inner.excerpts(self._within(runs))
 
+    def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
+        """Return the runs of which this and an earlier snapshot may say different things; None if that is not known."""
+        if not isinstance(earlier, _ProjectSnapshot):
+            return None
+        touched = self._inner.touched_since(earlier._inner)  # noqa: SLF001 - of its own class
+        present = self._run_ids | earlier._run_ids  # noqa: SLF001
+        return None if touched is None else touched & (present | {LAKE_RUN})
+
     @cached_property
     def n_stored(self) -> int:
         """How many points are stored of these runs, those that were overwritten or masked included."""
