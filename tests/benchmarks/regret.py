@@ -8,6 +8,7 @@ and the one begun first ends first. Less is better; the optimum of each function
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import statistics
 import tempfile
@@ -17,6 +18,7 @@ from collections import deque
 import tracklake as tl
 from tracklake.lake.lake import Lake
 from tracklake.sweeping.launching.create import open_sweep
+from tracklake.sweeping.launching.liveness import living
 from tracklake.sweeping.launching.trials import Trials
 
 MIXED = {
@@ -47,15 +49,16 @@ PROBLEMS = {"mixed, TPE": (MIXED, mixed), "Branin": (SMOOTH, branin)}
 def by_lake(space, function, *, trials, agents, seed):
     """Return the best loss after each trial, of agents that share nothing but a lake, and the seconds of each ask."""
     del seed  # each sweep has an id of its own
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as alive:
         config = {"method": "bayes", "metric": {"name": "loss"}, "parameters": space}
         sweep_id = tl.sweep(config, dir=folder)
         eyes = [Trials(Lake(folder), open_sweep(sweep_id, folder)) for _ in range(agents)]
+        names = [alive.enter_context(living(eye.records)) for eye in eyes]
         running, losses, seconds = deque(), [], []
         for number in range(trials):
             eye = eyes[number % agents]
             start = time.perf_counter()
-            claim, _ = eye.claim_next(f"agent-{number % agents}", eye.records.config)
+            claim, _ = eye.claim_next(names[number % agents], eye.records.config)
             seconds.append(time.perf_counter() - start)
             running.append(claim)
             while running and (len(running) == agents or number == trials - 1):

@@ -63,9 +63,14 @@ class BayesSearch:
         self._observed: dict[str, Observation] = {}
 
     def observe(self, observations: Mapping[str, Observation]) -> None:
-        """Take up all that is known of the trials, each by a key of its own. See the class for an example.
+        """Take up all that is known of the trials, each by a key of its own.
 
         What has changed is told to the study; where an earlier number is another now, the study begins anew.
+
+        >>> from tracklake.sweeping import space
+        >>> search = BayesSearch(space.read({"x": {"min": 0.0, "max": 1.0}}), seed="s")
+        >>> for value in (None, 0.5):
+        ...     search.observe({"s-0": Observation({"x": 0.3}, value)})
         """
         if any(self._is_outdated(key, earlier, observations.get(key)) for key, earlier in self._observed.items()):
             self._begin()
@@ -83,7 +88,12 @@ class BayesSearch:
                     self._observed[key] = observation
 
     def next_point(self) -> Point:
-        """Return the point to try next. See the class for an example."""
+        """Return the point to try next: at random until ten trials have a number.
+
+        >>> from tracklake.sweeping import space
+        >>> 0 <= BayesSearch(space.read({"x": {"min": 0.0, "max": 1.0}}), seed="s").next_point()["x"] < 1
+        True
+        """
         finished = sum(observation.value is not None for observation in self._observed.values())
         if finished < _STARTUP or not self._searched:
             return {parameter.name: parameter.quantile(self._generator.random()) for parameter in self.parameters}

@@ -51,7 +51,15 @@ class Observations:
         """Return what is known of trials and of the runs from which the sweep begins, by run id.
 
         A trial that failed, and one that ended without a finite number, has the number that `metric.impute` says: the
-        worst one of all, or its own latest or best one. See the class for an example.
+        worst one of all, or its own latest or best one.
+
+        >>> from tracklake.sweeping.launching.create import open_sweep, sweep
+        >>> lake = example()
+        >>> config = {"method": "random", "metric": {"name": "loss"}, "parameters": {"lr": {"min": 0.0, "max": 1.0}}}
+        >>> records = open_sweep(sweep(config, dir=lake.dir), lake.dir)
+        >>> points = {"slow": {"lr": 0.01}, "r1": {"lr": 1}}
+        >>> Observations(lake, records).of(records.config, ended=["slow"], failed=["r1"], running=[], points=points)
+        {'r1': Observation(point={'lr': 1}, value=0.5), 'slow': Observation(point={'lr': 0.01}, value=0.5)}
         """
         if config.metric is None:
             return {}
