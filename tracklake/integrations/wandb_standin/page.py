@@ -24,6 +24,21 @@ variables are told once, but for those that only concern a server.
 
 Libraries that have to be told: transformers 5 logs nowhere by default (`report_to="wandb"`), ultralytics neither
 (`yolo settings wandb=True`).
+
+## Libraries under the wrapper
+
+What a real training of each logs, held by `tests/integrations/test_wrapped_libraries.py`; an empty field is not tested.
+
+| library | metrics over | config | a run ends |
+|---|---|---|---|
+| Lightning `WandbLogger` | `trainer/global_step` | hyperparameters | finished |
+| transformers `report_to="wandb"` | `train/global_step` | training arguments | finished |
+| transformers `hyperparameter_search` | | the trial's values, locked | finished |
+| accelerate `log_with="wandb"` | the step given | as given | |
+| Keras `WandbMetricsLogger` (torch backend) | epoch | | |
+| xgboost `WandbCallback` | the iteration | | |
+| lightgbm `wandb_callback` | the iteration | | |
+| stable-baselines3 `WandbCallback` | `global_step` | hyperparameters | |
 """
 _API_RUN = {
     "delete": ("same", "`lake.restore(runs)` takes it back until vacuum; artifacts stay"),
