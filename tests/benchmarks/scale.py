@@ -43,7 +43,7 @@ def short_runs(place: Path, runs: int) -> float:
     row = dict.fromkeys(METRICS, 0.5)
     began = time.perf_counter()
     for _ in range(runs):
-        with tl.init("p", dir=place, settings={"metadata": False}, config={"k0": 1.0}) as run:
+        with tl.init("p", dir=place, settings={"metadata": False, "quiet": True}, config={"k0": 1.0}) as run:
             for _ in range(50):
                 run.log(row)
     return runs / (time.perf_counter() - began)
