@@ -73,6 +73,7 @@ while True:
 WATCHING = """
 from pathlib import Path
 import collections
+import polars
 
 
 def interrupt(signum, frame):
@@ -91,7 +92,7 @@ while True:
         act()
         time.sleep(0.05)
         is_asking = False
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, polars.exceptions.PanicException):  # into which polars may make an interrupt
         is_asking = False
 """
 SEALER = (
@@ -167,6 +168,11 @@ class Soak:
             child.wait()
             self.children[name] = self.begin(name)
 
+    def kill(self) -> None:
+        for child in self.children.values():
+            if child.poll() is None:
+                child.kill()
+
     def end(self) -> None:
         for child in self.children.values():
             child.send_signal(signal.SIGTERM)
@@ -178,10 +184,13 @@ def test_soak_under_signals(tmp_path: Path, seconds: int):
     """Each acknowledged row is there exactly once at every look and at the end; check finds nothing."""
     soak = Soak(tmp_path, seed=seconds)
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        soak.disturb()
-        time.sleep(0.02)
-    soak.end()
+    try:
+        while time.monotonic() < until:
+            soak.disturb()
+            time.sleep(0.02)
+        soak.end()
+    finally:
+        soak.kill()
     lake = tl.open(tmp_path / "lake")
     counts = Counter(lake.history("i", raw=True).select("run_id", "value").iter_rows())
     acknowledged = [

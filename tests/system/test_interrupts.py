@@ -8,49 +8,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
 
 import polars as pl
 import pytest
+from interrupter import Interrupter, interrupt
 from processes import output
 
 import tracklake as tl
 from tracklake.storage.journal import writer
 from tracklake.storage.journal.reader import JournalReader
 
-PACKAGE = str(Path(tl.__file__).parent)
 Row = dict[str, float]
-
-
-class Interrupter:
-    """A trace function that calls `act` before the k-th line of tracklake's code, once."""
-
-    def __init__(self, at: int, act: Callable[[], None]) -> None:
-        self.left = at
-        self.act = act
-
-    def __enter__(self) -> Self:
-        sys.settrace(self.trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-
-    def trace(self, frame: FrameType, *_: object) -> Any:
-        return self.line if frame.f_code.co_filename.startswith(PACKAGE) else None
-
-    def line(self, _: FrameType, event: str, *__: object) -> Any:
-        if event == "line":
-            self.left -= 1
-            if self.left == 0:
-                sys.settrace(None)
-                self.act()
-        return self.line
 
 
 def steady(i: int) -> Row:
@@ -59,10 +30,6 @@ def steady(i: int) -> Row:
 
 def new_names(i: int) -> Row:
     return {"i": i, f"n{i}": 1.0}
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def raise_in(_: tl.Run) -> list[Row]:

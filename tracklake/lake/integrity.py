@@ -199,6 +199,8 @@ def _is_far(column: str) -> pl.Expr:
 def _check_journals(catalog: Catalog, report: Report) -> None:
     """Tell the damage of every journal that is there; one that is sealed already is kept as evidence if it has any."""
     files = catalog.list_journals()
+    with contextlib.suppress(TracklakeError):  # what left the listing meanwhile is in the log; damage of it is told
+        catalog.refresh()
     for entry in catalog.storage.list(JOURNAL_FOLDER):
         if FileName.parse(entry.name) is None:
             report.findings.append(f"{JOURNAL_FOLDER}/{entry.name} is no journal; nothing reads it")

@@ -91,7 +91,7 @@ class LiveJournal:
         >>> live.points[0].height, live.states[0].filter(metric="loss")["min"].item()
         (6, 0.25)
         """
-        self.revision = (self.revision[0], self.revision[1] + 1)
+        self.revision = (self.revision[0], self._reader.offset)  # not a count: after an interrupt all is read anew
         self._add_records(delta.records)
         if not delta.points.is_empty():
             self._add_points(delta)

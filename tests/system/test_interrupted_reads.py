@@ -1,0 +1,79 @@
+"""Whatever interrupts a read leaves the Lake object right for the next one; modes of files follow the umask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from interrupter import Interrupter, interrupt
+
+import tracklake as tl
+from tracklake.errors import LakeError
+from tracklake.storage import content_files
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[tl.Run]:
+    """A run that is live, beside one that is sealed."""
+    with tl.init("p", id="sealed", config={"lr": 0.1}, dir=tmp_path) as sealed:
+        sealed.log({"i": -1.0})
+    tl.open(tmp_path).refresh()
+    with tl.init("p", id="live", dir=tmp_path, settings={"metadata": False}) as run:
+        yield run
+
+
+def answers(lake: tl.Lake) -> list[object]:
+    return [
+        lake.history("i").select("run_id", "step", "value").rows(),
+        lake.runs(columns=["run_id", "config.lr", "summary.i", "tags"], order_by="run_id").rows(),
+        lake.summaries(["i.max", "i.count"]).sort("run_id").rows(),
+        lake.sql("SELECT run_id, max(value) AS m FROM history GROUP BY 1 ORDER BY 1").rows(),
+    ]
+
+
+@pytest.mark.parametrize("apart", [211, pytest.param(5, marks=pytest.mark.long)])
+def test_a_read_that_is_interrupted(tmp_path: Path, run: tl.Run, apart: int):
+    """At whichever line: what was appended meanwhile is in the next answer, as a fresh Lake gives it."""
+    lake, at, is_over = tl.open(tmp_path), 1, False
+    while not is_over:
+        run.log({"i": float(at)})
+        run.tags = [f"t{at}"]
+        interrupter = Interrupter(at, interrupt)
+        try:
+            with interrupter:
+                answers(lake)
+        except KeyboardInterrupt:
+            pass
+        assert answers(lake) == answers(tl.open(tmp_path)), at
+        is_over = interrupter.left > 0
+        at += apart
+    assert at > 10 * apart
+
+
+def test_modes_follow_the_umask(tmp_path: Path):
+    """Every file and folder of a lake has the rights that the umask leaves; a journal that is over has no write bit."""
+    before = os.umask(0o027)
+    try:
+        with tl.init("p", id="r", dir=tmp_path / "lake") as run:
+            run.log({"a": 1.0})
+            Path(run.dir, "notes.txt").write_text("hello")
+        tl.open(tmp_path / "lake").refresh()
+        with tl.init("p", id="s", dir=tmp_path / "lake") as run:
+            run.log({"a": 1.0})
+    finally:
+        os.umask(before)
+    paths = list((tmp_path / "lake").rglob("*"))
+    modes = {(path.is_dir(), path.suffix, path.stat().st_mode & 0o777) for path in paths}
+    assert {mode for is_folder, _, mode in modes if is_folder} == {0o750}
+    assert {mode for is_folder, suffix, mode in modes if suffix == ".tlj"} == {0o440}
+    assert {mode for is_folder, suffix, mode in modes if not is_folder and suffix != ".tlj"} == {0o640}
+
+
+@pytest.mark.parametrize("name", ["files/../tracklake.json", "/etc/passwd", "journal/x.tlj", "files/a/b", "../x"])
+def test_a_stored_path_never_leads_elsewhere(tmp_path: Path, name: str):
+    """What stands in stored data as the path of a file is one of files/, or is refused."""
+    storage = tl.open(tmp_path, create=True)._storage
+    with pytest.raises(LakeError, match=r"a path that is stored never leads elsewhere|leads out of the lake"):
+        content_files.verified(storage, name)
