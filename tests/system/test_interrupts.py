@@ -253,3 +253,33 @@ def test_tags_added_by_several_processes_are_all_there(tmp_path: Path):
     run.tags = [tag for tag in run.tags if tag != "draft"]
     assert set(run.tags) == {"a", *(f"t{n}.{i}" for n in range(6) for i in range(5))}
     assert tl.open(tmp_path).runs(where=pl.col("tags").list.contains("t3.4"))["run_id"].to_list() == ["r"]
+
+
+def test_an_alarm_does_not_take_sigterm_away(tmp_path: Path):
+    """A process that is told to end, and whose alarm raises while it finishes, ends as killed with its rows."""
+    script = f"""
+    sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
+    from interrupter import Interrupter
+
+    def time_out(*_):
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, time_out)
+    for at in range(5, 400, 40):
+        if os.fork() == 0:
+            run = tl.init("p", id=f"r{{at}}", dir=sys.argv[1], settings={{"metadata": False}})
+            run.log({{"a": 1.0}})
+            try:
+                with Interrupter(at, lambda: os.kill(os.getpid(), signal.SIGALRM)):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(1)
+            except TimeoutError:
+                pass
+            time.sleep(5)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+    """
+    assert set(output(script, tmp_path).split()) == {"-15"}
+    lake = tl.open(tmp_path)
+    assert set(lake.runs(columns=["state"])["state"]) == {"killed"}
+    assert lake.history("a").height == 10

@@ -122,6 +122,8 @@ class OpenRuns(Generic[OpenT]):
             try:
                 run.finish(exit_code=code)
             except (TracklakeError, OSError) as error:
+                if not isinstance(error, TracklakeError) and error.errno is None:
+                    raise  # no word of the operating system: a signal handler raised it
                 warnings.warn(f"tracklake: run {run.id} could not be finished: {error}", stacklevel=1)
 
     def forget_in_child(self) -> None:
@@ -159,9 +161,14 @@ class OpenRuns(Generic[OpenT]):
 
 def _terminate(number: int, _: object) -> None:
     """End the open runs as killed and the process as SIGTERM does; installed only where nobody else handles it."""
-    open_runs.finish_all(TERMINATED)
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
+    try:
+        try:
+            open_runs.finish_all(TERMINATED)
+        except BaseException:  # noqa: BLE001 - Ctrl-C or an alarm came in between: a finish is completed by the next
+            open_runs.finish_all(TERMINATED)
+    finally:  # who is told to end ends, whatever else is raised meanwhile
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
 
 open_runs: OpenRuns[Any] = OpenRuns()
