@@ -1,0 +1,87 @@
+"""Text from outside: names that hold control characters, and cells that a spreadsheet would run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import tracklake as tl
+from tracklake import cli
+from tracklake.errors import TracklakeError
+
+EVIL = "v\nal\x1b]0;title\x07/<b>"
+COMMANDS = [
+    ["runs"],
+    ["describe"],
+    ["show", "r1"],
+    ["history", "r1"],
+    ["sql", "SELECT * FROM runs"],
+    ["versions"],
+    ["tag", "r1", "x\x1b]0;t\x07"],
+    ["define", EVIL, "--summary", "min"],
+    ["query", "leaderboard", f"metric={EVIL}", "goal=max"],
+    ["show", "nope\x1b]0;t\x07"],
+    ["delete", "r1", "--yes"],
+]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> tl.Lake:
+    with tl.init(
+        "p\x1b[31m", id="r1", name="n\x1b]0;x\x07", tags=["t\x1b[2J"], notes="\x1b[2J", dir=tmp_path / "lake"
+    ) as run:
+        for step in range(3):
+            run.log({EVIL: float(step), "note": "=1+1|cmd", "=cmd|x": -1.0, "plain": "a=b"})
+        run.config["k\x1b[1m"] = "v\x1b]0;v\x07"
+    return tl.open(tmp_path / "lake")
+
+
+def test_no_command_prints_a_control_character(lake: tl.Lake):
+    """A name can neither set the title of a terminal nor clear it: its control characters are shown as signs."""
+    for words in COMMANDS:
+        output = CliRunner().invoke(cli.main, [*words, "--dir", lake.dir]).output
+        assert [char for char in output if not char.isprintable() and char != "\n"] == [], words
+
+
+def test_no_repr_has_a_control_character(lake: tl.Lake):
+    """Likewise what a Lake and a run show of themselves."""
+    for text in (repr(lake), repr(lake.run("r1"))):
+        assert [char for char in text if not char.isprintable() and char != "\n"] == []
+
+
+def test_cells_of_csv_that_a_spreadsheet_would_run(lake: tl.Lake, tmp_path: Path):
+    """They, and such names of columns, get an apostrophe, unless it is asked for otherwise; numbers stay numbers."""
+    lake.export(tmp_path / "safe", format="csv", run="r1")
+    lake.export(tmp_path / "raw", format="csv", run="r1", escape_formulas=False)
+    safe, raw = ((tmp_path / name / "history.csv").read_text() for name in ("safe", "raw"))
+    assert "'=1+1|cmd" in safe
+    assert "'=cmd|x" in safe.partition("\n0,")[0]
+    assert ",-1.0" in safe
+    assert "a=b" in safe
+    assert "'=" not in raw
+    assert "=1+1|cmd" in raw
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda lake: lake.sql("SELECT '\ud800'"),
+        lambda lake: lake.runs(where="state = '\ud800'"),
+        lambda lake: lake.derive("a", '"lo\ud800ss" * 2'),
+        lambda lake: lake.sql("SELECT * FROM (" * 300 + "SELECT 1" + ")" * 300),
+    ],
+)
+def test_texts_that_cannot_be_sql(lake: tl.Lake, act):
+    """Half a surrogate pair and 300 nested queries are told in words of ours."""
+    with pytest.raises(TracklakeError, match=r"half a surrogate pair|nested too deeply"):
+        act(lake)
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "png"])
+def test_a_metric_with_a_newline_is_drawn(lake: tl.Lake, tmp_path: Path, ending: str):
+    """And what is drawn of it holds no markup of its name."""
+    path = lake.plot.curves(EVIL).save(tmp_path / f"x.{ending}")
+    if ending != "png":
+        assert "/<b>" not in path.read_text().partition("<script")[0]
