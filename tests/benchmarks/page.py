@@ -39,6 +39,8 @@ BUDGETS = {
     "finer buckets ms": 50,
     "brush of scatter ms": 16,
     "brush of parallel axes ms": 16,
+    "a live run's row, of 50 live runs s": 2.0,
+    "a live run's curve, of 50 live runs s": 2.0,
     "JavaScript bytes": 200_000,
     "heap MB": 30,
     "requests beside polls in an idle minute": 0,
@@ -222,7 +224,44 @@ def of_idleness(visit: Visit, root: str, seconds: float) -> Iterator[tuple[str, 
     yield "page", "requests beside polls in an idle minute", float(len(asked))
 
 
-def measured(runs: tl.Lake, curves: tl.Lake, *, repeat: int, idle: float) -> list[tuple[str, str, float]]:
+def of_live(browser: Any, folder: Path, repeat: int) -> Iterator[tuple[str, str, float]]:
+    """Measure how long a value of one of fifty live runs, of which all log, takes to its row and to its curve."""
+    quiet = {"settings": {"quiet": True}, "dir": folder, "reinit": "create_new"}
+    live = [tl.init("live", id=f"live-{number:02d}", **quiet) for number in range(50)]  # type: ignore[arg-type]
+    values = iter(range(1, 10**6))
+
+    def log_all() -> int:
+        value = next(values)
+        for run in live:
+            run.log({"loss": float(value)})
+        return value
+
+    log_all()
+    with serving(tl.open(folder)) as (link, _):
+        root = link.partition("/?")[0]
+        table, chart = Visit(browser), Visit(browser)
+        table.opened(link, ROW)
+        chart.opened(link, ROW)
+        for visit, address, place, what in (
+            (table, "/runs?col=summary.loss", ".grid-body .grid-cell.number", "row"),
+            (chart, "/charts", ".note", "curve"),
+        ):
+            visit.opened(root + address, f"document.querySelector('{place}')?.textContent")
+            visit.page.bring_to_front()
+            for _ in range(repeat):
+                visit.page.wait_for_timeout(700)
+                value = log_all()
+                text = f"'{value}'" if what == "row" else f"'every point ({50 * value:,})'"
+                began = time.perf_counter()
+                visit.wait(f"document.querySelector('{place}').textContent.includes({text})")
+                yield "page", f"a live run's {what}, of 50 live runs s", time.perf_counter() - began
+        table.context.close()
+        chart.context.close()
+    for run in live:
+        run.finish()
+
+
+def measured(runs: tl.Lake, curves: tl.Lake, *, live: Path, repeat: int, idle: float) -> list[tuple[str, str, float]]:
     """Return all measurements: of page or floor, what, how much."""
     from playwright.sync_api import sync_playwright
 
@@ -240,6 +279,7 @@ def measured(runs: tl.Lake, curves: tl.Lake, *, repeat: int, idle: float) -> lis
                 visit.context.close()
         with serving(runs) as (link, _), serving(curves) as (other, _):
             found += _warm(browser, link, other, repeat=repeat, idle=idle)
+        found += list(of_live(browser, live, repeat))
         browser.close()
     return found
 
@@ -285,7 +325,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = tl.open(options.lake) if options.lake else make_runs(Path(folder) / "runs", options.runs)
         curves = make_curves(Path(folder) / "curves", runs=50, points=options.points)
-        found = table_of(measured(runs, curves, repeat=options.repeat, idle=options.idle))
+        found = table_of(measured(runs, curves, live=Path(folder) / "live", repeat=options.repeat, idle=options.idle))
     print("| what | budget | page | floor |\n|---|---|---|---|")
     for what, budget, page, floor in found:
         mark = "" if page <= budget else " (missed)"

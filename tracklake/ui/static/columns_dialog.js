@@ -8,6 +8,7 @@ import { set, state } from "./state.js";
 const SHOWN = 300;
 
 export function chooseColumns(context, current) {
+	if (!context.schema) return;
 	const columns = new Set(state.params.getAll("col").length ? state.params.getAll("col") : current);
 	let text = "";
 	const apply = () => set({ col: [...columns] }, { replace: true });
@@ -44,6 +45,7 @@ export function chooseColumns(context, current) {
 }
 
 export function chooseGroups(context) {
+	if (!context.schema) return;
 	const groups = new Set(state.params.getAll("group"));
 	let text = "";
 	const apply = () => set({ group: [...groups], top: null });

@@ -162,7 +162,7 @@ lakes = await ask("lakes").catch((error) => {
 	context.problem(error);
 	return { lakes: [] };
 });
-await readSchema();
 start();
+readSchema().then(() => page?.update());
 pollForEver();
 document.addEventListener("visibilitychange", () => document.hidden || poll());

@@ -35,7 +35,8 @@ export class Page {
 // A page whose answer is one question's: what is asked anew makes an older answer void.
 export class AnswerPage extends Page {
 	async load() {
-		if (!this.context.schema?.metrics.length) {
+		if (!this.context.schema) return;
+		if (!this.context.schema.metrics.length) {
 			this.error = "no run has logged a metric yet";
 			return this.draw();
 		}
