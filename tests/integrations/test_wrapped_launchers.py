@@ -52,6 +52,27 @@ def test_torchrun(tmp_path: Path):
     assert losses(wrap(*torchrun, "train.py", folder=tmp_path)) == [("walk", 0.5)]
 
 
+def test_a_spawned_process_attaches_to_the_run(tmp_path: Path):
+    """`wandb._attach` in another process logs into the run that goes on here, as Lightning's ddp_spawn has it."""
+    code = """
+        import multiprocessing, wandb
+
+        def train(run_id):
+            wandb._attach(run_id).log({"loss": 0.5})
+
+        if __name__ == "__main__":
+            with wandb.init(project="walk") as run:
+                child = multiprocessing.get_context("spawn").Process(target=train, args=(run._attach_id,))
+                child.start()
+                child.join()
+                run.summary["best"] = 0.9
+    """
+    (tmp_path / "train.py").write_text(textwrap.dedent(code))
+    lake = wrap(sys.executable, "train.py", folder=tmp_path)
+    runs = lake.runs(columns=["summary.loss", "summary.best", "state"]).drop("run_id")
+    assert runs.rows() == [(0.5, 0.9, "finished")]
+
+
 def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """After `%load_ext tracklake`, `import wandb` in a notebook gives the stand-in."""
     nbclient = pytest.importorskip("nbclient")

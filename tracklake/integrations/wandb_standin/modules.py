@@ -172,6 +172,8 @@ def _attribute(path: str, name: str) -> Any:
 def _root_attribute(name: str) -> Any:
     if name == "init":
         return module("sdk").init
+    if name == "_attach":  # Lightning asks for it in the processes that it spawns
+        return names.resolve("attach")
     if name in TREE and name not in names.MODULE:
         return module(name)
     return names.resolve(name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tracklake.common.warnings import warn_once
 from tracklake.errors import TracklakeError
+from tracklake.tracking import start
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:
@@ -72,13 +73,17 @@ def quiet(*_: object, **__: object) -> None:
 
 
 def attach(run_id: str | None = None, **_: object) -> Any:
-    """Return the current run; a process of a distributed training logs into it with `init(id=...)`.
+    """Return the current run; in a process that has none, go on with this run: Lightning's spawned processes do so.
 
     >>> with tl.init(id="r1"):
     ...     attach("r1").id
     'r1'
+    >>> with attach("r1") as run:
+    ...     run.resumed
+    True
     """
-    del run_id
+    if open_runs.current is None and run_id is not None:
+        return start.init(id=run_id, resume="must")
     return open_runs.current
 
 
