@@ -202,6 +202,30 @@ def test_xgboost_and_lightgbm(tmp_path: Path):
     assert tl.Api(lake.dir).run("walk/xgb").logged_artifacts()[0].name == "xgb_model:v0"
 
 
+def test_lightning_in_spawned_processes(tmp_path: Path):
+    """ddp_spawn: the main process of two logs, over trainer/global_step."""
+    pytest.importorskip("lightning")
+    code = """
+        from lightning.pytorch import Trainer
+        from lightning.pytorch.demos.boring_classes import BoringModel
+        from lightning.pytorch.loggers import WandbLogger
+
+        class Model(BoringModel):
+            def training_step(self, batch, batch_idx):
+                loss = self.step(batch)
+                self.log("train/loss", loss)
+                return loss
+
+        if __name__ == "__main__":
+            options = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_spawn", "enable_progress_bar": False}
+            logger = WandbLogger(project="walk")
+            Trainer(max_steps=2, logger=logger, log_every_n_steps=1, **options).fit(Model())
+    """
+    lake = wrapped(code, tmp_path)
+    assert lake.history("train/loss")["x"].to_list() == [0, 1]
+    assert (only_run(lake).project, only_run(lake).state) == ("walk", "finished")
+
+
 def test_stable_baselines(tmp_path: Path):
     """sync_tensorboard=True and W&B's callback: metrics with their global step, hyperparameters."""
     pytest.importorskip("stable_baselines3")

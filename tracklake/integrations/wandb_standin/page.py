@@ -31,7 +31,7 @@ What a real training of each logs, held by `tests/integrations/test_wrapped_libr
 
 | library | metrics over | config | a run ends |
 |---|---|---|---|
-| Lightning `WandbLogger` | `trainer/global_step` | hyperparameters | finished |
+| Lightning `WandbLogger`, also with ddp_spawn | `trainer/global_step` | hyperparameters | finished |
 | transformers `report_to="wandb"` | `train/global_step` | training arguments | finished |
 | transformers `hyperparameter_search` | | the trial's values, locked | finished |
 | accelerate `log_with="wandb"` | the step given | as given | |
