@@ -122,7 +122,7 @@ def test_sql_refusal(folder: str):
     """A text that does more than read ends with exit code 2 and says the way out."""
     result = call("sql", "COPY runs TO 'x.csv'", folder=folder)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("Error: COPY is refused: lake.sql only reads")
+    assert result.stderr.startswith("Error: COPY is refused: tracklake sql only reads")
 
 
 def test_query_lists(folder: str):

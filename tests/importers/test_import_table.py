@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import polars as pl
@@ -336,3 +337,16 @@ def test_command_refuses_in_one_line(tmp_path):
         [*command, "--step", "epoch", "--metric", "loss"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "Error: unknown column 'modle'; did you mean 'model'?\n")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_path_of_a_table_is_no_pattern(tmp_path: Path, ending: str):
+    """A table in a folder called `sweep[1]`, below one called `seed=3`, is that file and has its own columns alone."""
+    folder = tmp_path / "seed=3" / "sweep[1]"
+    folder.mkdir(parents=True)
+    frame = pl.DataFrame({"run": ["a", "a"], "epoch": [0, 1], "loss": [0.5, 0.25]})
+    write = {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "parquet": frame.write_parquet}[ending]
+    write(folder / f"curves.{ending}")
+    lake = tl.open(tmp_path / "lake", create=True)
+    lake.import_table(folder / f"curves.{ending}", run_columns="run", step="epoch", metrics={"loss": "loss"})
+    assert lake.history("loss")["value"].to_list() == [0.5, 0.25]

@@ -9,9 +9,7 @@ import pytest
 
 import tracklake as tl
 from tracklake.schema.statement_kind import StatementKind
-from tracklake.schema.tables import STATEMENT
-from tracklake.storage.journal import statements
-from tracklake.storage.table import catalog, delta_log, partitions
+from tracklake.storage.table import catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,19 +63,3 @@ def test_tables_are_the_same_however_statements_are_read(root, monkeypatch):
     lake.delete("r1")
     assert lake.runs(order_by="run_id").equals(whole.filter(pl.col("run_id") != "r1"))
     assert lake.sql("SELECT count(*) AS n FROM config").item() == 4
-
-
-def test_partitions_of_the_older_form_are_read(root):
-    """Files in which the statements of a journal file are a list say what they said."""
-    lake = tl.open(root)
-    lake.refresh()
-    storage = lake._storage
-    for part in delta_log.DeltaLog(storage).read().partitions.values():
-        records = partitions.read_sessions(storage, part)
-        owner = ["run_id", "session", "n"]
-        lists = records.statements.group_by(owner).agg(pl.struct(list(STATEMENT)).alias("statements"))
-        old = root / "old.parquet"
-        records.files.join(lists, on=owner, how="left", maintain_order="left").write_parquet(old)
-        read = statements.from_rows(partitions.scan_rows(old).collect())
-        assert read.statements.equals(records.statements)
-        assert read.files.equals(records.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from pathlib import Path
@@ -111,14 +112,18 @@ def _number(text: pl.Series) -> pl.Series:
 
 
 def _scan_csv(separator: str) -> Callable[[Path, int | None], pl.LazyFrame]:
-    return lambda path, rows: pl.scan_csv(path, separator=separator, infer_schema_length=rows)
+    return lambda path, rows: pl.scan_csv(path, separator=separator, infer_schema_length=rows, glob=False)
+
+
+def _scan_jsonl(path: Path, rows: int | None) -> pl.LazyFrame:
+    return pl.scan_ndjson(glob.escape(str(path)), infer_schema_length=rows)  # it has no glob=False
 
 
 _SCANS: dict[str, Callable[[Path, int | None], pl.LazyFrame]] = {
     ".csv": _scan_csv(","),
     ".tsv": _scan_csv("\t"),
-    ".jsonl": lambda path, rows: pl.scan_ndjson(path, infer_schema_length=rows),
-    ".ndjson": lambda path, rows: pl.scan_ndjson(path, infer_schema_length=rows),
-    ".parquet": lambda path, _: pl.scan_parquet(path),
+    ".jsonl": _scan_jsonl,
+    ".ndjson": _scan_jsonl,
+    ".parquet": lambda path, _: pl.scan_parquet(path, glob=False, hive_partitioning=False),
 }
 _TEXTUAL = (".csv", ".tsv")

@@ -111,18 +111,6 @@ def from_rows(rows: pl.DataFrame) -> SessionRecords:
     return SessionRecords(rows.filter(is_header).select(list(FILES)), lines.select(list(STATEMENTS)))
 
 
-def of_lists(stored: pl.DataFrame) -> SessionRecords:
-    """Return the two frames of the older stored form: a row a journal file, its statements as a list.
-
-    >>> lists = pl.DataFrame(schema={**FILES, "statements": pl.List(pl.Struct(STATEMENT))})
-    >>> of_lists(lists).statements.height
-    0
-    """
-    lists = stored.select([*_OWNER, "statements"]).filter(pl.col("statements").list.len() > 0)
-    flat = lists.explode("statements").unnest("statements")
-    return SessionRecords(stored.select(list(FILES)), flat.select(pl.col(c).cast(t) for c, t in STATEMENTS.items()))
-
-
 def _file_row(journal_slice: JournalSlice) -> tuple[object, ...]:
     header = journal_slice.header
     last = max(journal_slice.records.last, header["start"])

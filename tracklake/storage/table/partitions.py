@@ -206,7 +206,7 @@ def read_sessions(storage: Storage, partition: Partition, *, runs: Sequence[str]
 
 
 def scan_rows(path: Path) -> pl.LazyFrame:
-    """Scan a runs file (schema SESSIONS), also one of the time when a journal file's statements were a list.
+    """Scan a runs file (schema SESSIONS).
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -214,8 +214,6 @@ def scan_rows(path: Path) -> pl.LazyFrame:
     >>> scan_rows(verified(lake._storage, part, "runs")).filter(op="config").select("key", "value").collect().rows()
     [('lr', 0.1), ('lr', 0.01)]
     """
-    if "statements" in pl.read_parquet_schema(path):
-        return statements.to_rows(statements.of_lists(pl.read_parquet(path))).lazy()
     return scan(path, schema=SESSIONS)
 
 
