@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,11 +68,14 @@ def roots(statement: ast.Import | ast.ImportFrom) -> set[str]:
 
 def own(statement: ast.Import | ast.ImportFrom) -> set[str]:
     """Return the modules of tracklake that a statement imports; `from tracklake.sql import views` names sql/views."""
+    return {_module(name) for name in dotted(statement) if name.split(".")[0] == "tracklake"}
+
+
+def dotted(statement: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the full names that a statement imports."""
     if isinstance(statement, ast.Import):
-        dotted = [alias.name for alias in statement.names]
-    else:
-        dotted = [f"{statement.module}.{alias.name}" for alias in statement.names]
-    return {_module(name) for name in dotted if name.split(".")[0] == "tracklake"}
+        return [alias.name for alias in statement.names]
+    return [f"{statement.module}.{alias.name}" for alias in statement.names]
 
 
 def _module(dotted: str) -> str:
@@ -89,6 +94,33 @@ def edges() -> Counter[tuple[str, str]]:
         for other in own(found.statement)
     )
     return Counter((here, there) for here, there in pairs if here != there)
+
+
+def face(package: str) -> list[str]:
+    """Return what is used of a package outside of it, by others and as a command: its modules and its own names."""
+    prefix = f"tracklake.{package.replace('/', '.')}"
+    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"].values()
+    outside = [module for module in FILES if package_of(module) != package]
+    used = {name.removeprefix(f"{prefix}.").split(".")[0] for module in outside for name in dotted_names(module)
+            if name.startswith(f"{prefix}.")}  # fmt: skip
+    used |= {name for place, name in (command.split(":") for command in commands) if place == prefix}
+    return sorted(used - {child.rpartition("/")[2] for child in FACES if child.rpartition("/")[0] == package})
+
+
+@functools.cache
+def dotted_names(module: str) -> frozenset[str]:
+    """Return the full names that a module imports, or names in a string to be imported when they are used."""
+    tree = ast.parse(FILES[module].read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    late = {match for text in texts for match in re.findall(r"tracklake(?:\.\w+)+", text)}
+    late = {name for name in late if _module(name) not in FACES}
+    imported = {name for statement in imports(module) for name in dotted(statement.statement)}
+    packages = {
+        name.rpartition(".")[2]: name for name in imported if name.startswith("tracklake.") and _module(name) in FACES
+    }
+    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    used = {f"{packages[n.value.id]}.{n.attr}" for n in attributes if n.value.id in packages}  # type: ignore[attr-defined]
+    return frozenset(late | imported | used)
 
 
 def lines(package: str) -> int:

@@ -55,6 +55,18 @@ def test_a_package_lists_its_files(package: str):
     assert listed == sorted(p.stem for p in folder.glob("*.py") if p.stem not in ("__init__", "__main__", "conftest"))
 
 
+@pytest.mark.parametrize("package", sorted(imports.FACES - {"__init__", ""}))
+def test_a_face_names_what_others_use(package: str):
+    """`__all__` of a package is exactly what other packages import from it: its modules, and names of its own."""
+    statements = ast.parse(imports.FILES[package].read_text()).body
+    (value,) = (
+        statement.value
+        for statement in statements
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+    )
+    assert ast.literal_eval(value) == imports.face(package)
+
+
 def test_no_module_bears_a_public_name():
     """`tracklake.sweep` is the public function, never a module."""
     public = {name.lower() for name in tl.__all__}

@@ -23,3 +23,19 @@ The statistics themselves, which know no lake, lie in the subpackage `stats`.
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "comparison",
+    "contrasts",
+    "group_keys",
+    "grouped_runs",
+    "grouping",
+    "importance",
+    "learning_curves",
+    "marginals",
+    "objectives",
+    "parameters",
+    "pooling",
+    "sweep",
+    "time_to_threshold",
+]

@@ -12,3 +12,5 @@ the versions.
 """
 
 from __future__ import annotations
+
+__all__ = ["artifact", "repository"]

@@ -11,3 +11,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["arguments", "documents", "lazy_numpy", "progress", "task_engine", "text", "threads", "warnings"]

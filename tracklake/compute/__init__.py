@@ -17,3 +17,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["name_hiding", "points", "rewinds", "running_state", "scans", "sorted_groups", "states", "typed_columns"]

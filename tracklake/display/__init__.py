@@ -6,3 +6,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["labels", "reprs", "tables"]

@@ -21,3 +21,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["publish", "registry", "run_import", "sources", "table"]

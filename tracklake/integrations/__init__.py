@@ -16,3 +16,5 @@ Each logs into the current run, or into one that it starts with the arguments it
 """
 
 from __future__ import annotations
+
+__all__ = ["keras", "lightgbm", "sb3", "sklearn", "xgboost"]

@@ -25,3 +25,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["export", "lake", "opening", "recorded_run"]

@@ -17,3 +17,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["accessor", "encodings", "figure", "marks"]

@@ -30,3 +30,21 @@
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "column_names",
+    "definitions_in_force",
+    "derivation_checks",
+    "derivations",
+    "derived_snapshot",
+    "federated_snapshot",
+    "history",
+    "project_snapshot",
+    "run_filter",
+    "run_table",
+    "summaries",
+    "summary_columns",
+    "system_history",
+    "text_columns",
+    "thinning",
+]

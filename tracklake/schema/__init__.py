@@ -15,3 +15,16 @@
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "arrays",
+    "definitions",
+    "histogram",
+    "naming",
+    "nesting",
+    "run_fields",
+    "statement_kind",
+    "statistics",
+    "tables",
+    "values",
+]

@@ -11,3 +11,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["caller_frames", "engine", "named_queries", "views"]

@@ -17,9 +17,15 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 
 from __future__ import annotations
 
-from tracklake.storage.backend import Entry, Storage
-from tracklake.storage.layout import create, open_existing, read_id, root_of
-from tracklake.storage.local import LocalStorage
-from tracklake.storage.object_store import ObjectStorage
-
-__all__ = ["Entry", "LocalStorage", "ObjectStorage", "Storage", "create", "open_existing", "read_id", "root_of"]
+__all__ = [
+    "atomic_files",
+    "backend",
+    "checked_json",
+    "content_files",
+    "layout",
+    "local",
+    "object_store",
+    "read_only",
+    "spool",
+    "store_connection",
+]

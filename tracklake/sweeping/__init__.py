@@ -14,3 +14,5 @@ so no two agents try the same. Whoever claims has read all earlier claims, so a 
 """
 
 from __future__ import annotations
+
+__all__ = ["bayes", "command", "config", "hyperband", "records", "search", "space"]

@@ -38,3 +38,19 @@
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "config_values",
+    "edit_session",
+    "exit_status",
+    "open_runs",
+    "run",
+    "run_config",
+    "run_files",
+    "run_mappings",
+    "run_metadata",
+    "settings",
+    "start",
+    "tensorboard_sync",
+    "trial",
+]

@@ -31,7 +31,7 @@ from __future__ import annotations
 from tracklake.ui.application import Application
 from tracklake.ui.server import Server
 
-__all__ = ["Application", "Server", "serve"]
+__all__ = ["serve"]
 
 
 def serve(*lakes: object, port: int = 0) -> Server:

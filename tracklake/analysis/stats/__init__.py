@@ -14,3 +14,15 @@
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "bootstrap",
+    "early_stopping",
+    "fanova",
+    "options",
+    "pareto",
+    "ped_anova",
+    "resampling",
+    "significance",
+    "survival",
+]

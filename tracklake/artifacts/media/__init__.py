@@ -15,3 +15,5 @@ bytes lie in the lake under `files/`, named by their SHA-256, so that the same p
 """
 
 from __future__ import annotations
+
+__all__ = ["charts", "content", "documents", "image", "media", "recognition", "sound", "tables"]

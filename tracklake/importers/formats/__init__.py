@@ -32,3 +32,5 @@ writes them, beside the tool's own reader. Other packages offer such a module by
 """
 
 from __future__ import annotations
+
+__all__ = ["__name__", "__path__"]

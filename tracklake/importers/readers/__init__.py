@@ -32,3 +32,27 @@
 """
 
 from __future__ import annotations
+
+__all__ = [
+    "bytestream",
+    "cells",
+    "config_files",
+    "curves",
+    "delimited",
+    "event_records",
+    "hparams",
+    "json_lines",
+    "many_runs",
+    "mlflow_runs",
+    "optuna_trials",
+    "places",
+    "protobuf",
+    "record_log",
+    "records",
+    "run_files",
+    "sqlite",
+    "table_files",
+    "tfrecord",
+    "wandb_history",
+    "wandb_records",
+]

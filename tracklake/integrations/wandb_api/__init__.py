@@ -12,3 +12,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["api", "run", "sweep"]

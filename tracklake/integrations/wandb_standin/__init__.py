@@ -14,3 +14,5 @@ in a notebook. Every public name of wandb 0.31 is there; `names` says of each wh
 """
 
 from __future__ import annotations
+
+__all__ = ["launcher", "names", "offline"]

@@ -16,3 +16,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["connection", "messages", "parser", "pushdown", "results", "rewriting", "sql_text"]

@@ -16,9 +16,15 @@
 
 from __future__ import annotations
 
-from tracklake.storage.journal.clock import Clock
-from tracklake.storage.journal.file_names import FileName
-from tracklake.storage.journal.reader import Fault, JournalReader, JournalRecords
-from tracklake.storage.journal.writer import Durability, Journal
-
-__all__ = ["Clock", "Durability", "Fault", "FileName", "Journal", "JournalReader", "JournalRecords"]
+__all__ = [
+    "clock",
+    "file_names",
+    "frame_format",
+    "host",
+    "open_file",
+    "reader",
+    "row_decoding",
+    "statements",
+    "upload",
+    "writer",
+]

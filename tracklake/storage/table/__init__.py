@@ -37,25 +37,26 @@
 
 from __future__ import annotations
 
-from tracklake.storage.table.catalog import Catalog, Watermark
-from tracklake.storage.table.delta_actions import Partition
-from tracklake.storage.table.delta_log import DeltaLog, Version
-from tracklake.storage.table.partitions import Contents
-from tracklake.storage.table.sealing import Sealed, seal
-from tracklake.storage.table.snapshot import Snapshot
-from tracklake.storage.table.snapshot_reader import SnapshotReader
-from tracklake.storage.table.snapshot_view import SnapshotView
-
 __all__ = [
-    "Catalog",
-    "Contents",
-    "DeltaLog",
-    "Partition",
-    "Sealed",
-    "Snapshot",
-    "SnapshotReader",
-    "SnapshotView",
-    "Version",
-    "Watermark",
-    "seal",
+    "catalog",
+    "compaction",
+    "damaged_log",
+    "delta_actions",
+    "delta_log",
+    "housekeeping",
+    "lost_commits",
+    "partitions",
+    "past_reader",
+    "recomputation",
+    "repair",
+    "run_tasks",
+    "sealing",
+    "snapshot",
+    "snapshot_reader",
+    "snapshot_view",
+    "statement_log",
+    "transfer",
+    "vacuum",
+    "verified_files",
+    "versions",
 ]

@@ -10,3 +10,5 @@
 """
 
 from __future__ import annotations
+
+__all__ = ["agent", "create", "early_stopping", "processes"]
