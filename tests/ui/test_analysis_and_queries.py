@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import tracklake as tl
+from tracklake.schema import statistics
 from tracklake.ui import sources
 
 
@@ -123,3 +124,8 @@ def test_views_are_kept_with_the_lake(lake, browser, enter):
 def test_a_view_leads_nowhere_else(browser, address):
     """An address that is none of the page is refused."""
     assert browser.change("view", {"name": "x", "address": address}).status == 400
+
+
+def test_the_page_offers_every_summary_kind(browser):
+    """A metric can be defined in the page by each kind that a definition takes, and by none."""
+    assert browser.ask("schema")["kinds"] == [*statistics.KINDS, "none"]

@@ -14,7 +14,7 @@ _SESSION = ["run_id", "session"]
 
 
 def is_masked(step: int, cutoff: int | None) -> bool:
-    """Return whether a point is masked: the scalar form of all below.
+    """Return whether a point is masked: the rule as a sentence, against which tests hold the frame forms below.
 
     >>> is_masked(3, 3), is_masked(2, 3), is_masked(3, None)
     (True, False, False)

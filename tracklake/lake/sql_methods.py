@@ -82,8 +82,8 @@ class SqlMethods(LakeBase):
     def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
         """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
 
-        runs has its default columns; other statistics are in summaries. It can open no file and load no extension, and
-        its settings are locked. With `unsafe` it may do anything.
+        runs has its default columns; other statistics that states hold are in summaries. It can open no file and load
+        no extension, and its settings are locked. With `unsafe` it may do anything.
 
         >>> with example().connect() as connection:
         ...     connection.sql("SELECT count(*) FROM history").fetchall()

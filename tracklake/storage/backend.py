@@ -24,7 +24,7 @@ class Entry(NamedTuple):
     mtime: float
     """Seconds since the epoch."""
     writable: bool
-    """The owner's write bit."""
+    """Whether a process may still write it: locally the owner's write bit, on a store that it changed of late."""
 
 
 NO_ENTRIES: Mapping[str, Entry] = {}

@@ -2,9 +2,12 @@ r"""The formats that are recognised and read, one module each: the listing of th
 
 A new format is one module here with PRIORITY, `recognise(folder, names)`, which yields sources by what files hold,
 and `read(source, options)`, which yields run records, each followed by its points, and remarks on what was lost
-(`importers.registry.Format`, `importers.readers.records`); a line in this list; and a test with files as the tool
-writes them, beside the tool's own reader. Other packages offer such a module by an entry point of the group
-`tracklake.importers`.
+(`importers.registry.Format`, `importers.readers.records`). A source is named like its module. PRIORITY is 10 to 20
+for databases and logs, 30 to 50 for a tool's tables, 90 and more for anything. A table is read by
+`run_files.read_run`; with an ending beyond `table_files.SUFFIXES` its header is
+`delimited.dialect(bytestream.head(path)).names`, its reader `read_run(..., table=DelimitedTable(path))`, and the ending
+goes into `places._stem`. Then a line in this list, and a test that writes files as the tool does, beside the tool's own
+reader. Other packages offer such a module by an entry point of the group `tracklake.importers`.
 
 - `aim`: aim: a repository `.aim`, read through the package aim, where that is installed.
 - `catboost`: CatBoost: `catboost_info/`, whose files hold one run together.

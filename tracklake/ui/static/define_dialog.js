@@ -4,14 +4,13 @@ import { html } from "./vendor/lit-html.js";
 import { change } from "./api.js";
 import { openDialog } from "./keys.js";
 
-const KINDS = ["min", "max", "mean", "best", "last", "first", "std", "sum", "count", "none"];
-
 export function defineMetric(metric, context) {
+	const { kinds } = context.schema;
 	let error = "";
 	openDialog(`Define ${metric}`, (dialog) => {
 		const save = async (event) => {
 			event.preventDefault();
-			const summary = KINDS.filter((kind) => dialog.querySelector(`[name=${kind}]`).checked);
+			const summary = kinds.filter((kind) => dialog.querySelector(`[name=${kind}]`).checked);
 			try {
 				await change("define", { metric, summary, goal: dialog.querySelector("[name=goal]").value });
 				dialog.close();
@@ -23,7 +22,7 @@ export function defineMetric(metric, context) {
 		};
 		return html`<form @submit=${save}>
 			${error ? html`<p class="bad">${error}</p>` : ""}
-			<p class="statistics">${KINDS.map((kind) => html`<label><input type="checkbox" name=${kind} />${kind}</label>`)}</p>
+			<p class="statistics">${kinds.map((kind) => html`<label><input type="checkbox" name=${kind} />${kind}</label>`)}</p>
 			<p><label>better is <select name="goal"><option value="">not said</option><option value="min">lower</option><option value="max">higher</option></select></label> <button>Define</button></p>
 			<p class="quiet">For all runs of the lake, past and future; it replaces what was defined before. The history stays as it is.</p>
 		</form>`;
