@@ -64,7 +64,7 @@ def make_runs(folder: Path, runs: int) -> tl.Lake:
     metrics = [pl.Series(f"m{k}", [source.random() for _ in range(runs)]) for k in range(10)]
     lake.import_table(
         table.with_columns(config + metrics), run_columns=["id"], step="step",
-        config=[s.name for s in config], metrics={s.name: s.name for s in metrics},
+        config_columns=[s.name for s in config], metrics={s.name: s.name for s in metrics},
     )  # fmt: skip
     return lake
 

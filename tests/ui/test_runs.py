@@ -81,6 +81,31 @@ def test_groups_have_mean_spread_and_interval(browser):
     assert browser.ask("runs", where=answer["conditions"][1])["run_ids"] == ["lr0.2-s0", "lr0.2-s1"]
 
 
+def test_the_columns_of_many_runs_are_chosen_by_a_sample(tmp_path: Path, enter):
+    """What is the same in all is not shown, what most lack stands last, and a filter changes neither."""
+    runs, lake = 1_200, tl.open(tmp_path, create=True)
+    table = pl.DataFrame(
+        {"id": [f"{i:04}" for i in range(runs)], "lr": [i % 3 for i in range(runs)], "same": "x", "step": 0}
+    )
+    rare = pl.Series("rare", [i if i % 5 == 0 else None for i in range(runs)])
+    loss = pl.Series("loss", [i / runs for i in range(runs)])
+    lake.import_table(
+        table.with_columns(rare, loss),
+        run_columns=["id"],
+        step="step",
+        config_columns=["lr", "same", "rare"],
+        metrics={"loss": "loss"},
+    )
+    with serve(lake) as server:
+        browser = enter(server)
+        answers = [browser.ask("runs", **view) for view in ({}, {"where": "config.lr = 1"}, {"where": "loss < 0"})]
+    for answer in answers:
+        names = [column["name"] for column in answer["columns"]]
+        assert (names[:2], names[-1]) == (["summary.loss", "config.lr"], "config.rare")
+        assert "config.same" not in names
+    assert [answer["total"] for answer in answers] == [1200, 400, 0]
+
+
 def test_numbers_that_json_cannot_hold(tmp_path: Path, enter):
     """NaN, infinities and large integers come as strings, exact."""
     with tl.init(dir=tmp_path, id="a", config={"n": 2**60}) as run:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.schema.values import NULL, STORED
 from tracklake.ui import conditions, replies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracklake.ui.parameters import Parameters
     from tracklake.ui.sources import Source
 
@@ -16,6 +19,8 @@ WINDOW = 500
 """Rows of one answer at most."""
 DEFAULT_COLUMNS = 40
 """Columns shown where none are chosen; more are a click away."""
+SAMPLE = 500
+"""Runs by which the columns to show are chosen."""
 GROUPS = 2_000
 _ALWAYS = ("run_id", "name", "state", "tags")
 
@@ -133,26 +138,57 @@ def columns_shown(frame: pl.DataFrame, question: Question, *, only_differing: bo
 def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
     """Return the columns that tell most, and how many more there are; they do not change with a filter.
 
-    They are summaries, config in which runs differ, and fields that somebody set; what most runs lack stands last.
+    They are summaries, config in which runs differ, and fields that somebody set; what most runs lack stands last. Of
+    many runs a sample decides, and anew only when a column comes or the runs double.
 
     >>> from tracklake.ui.sources import Source
     >>> usual(Source(example(), name="lake"), None)[0]
     ('summary.acc', 'summary.loss', 'config.lr', 'state', 'created_at', 'runtime')
     """
 
-    def choose() -> tuple[tuple[str, ...], int]:
+    def look() -> tuple[list[str], pl.Series]:
         with source.reading() as lake:
-            frame = lake.runs(project=project)
-        summaries = [name for name in frame.columns if name.startswith("summary.")]
-        config = [name for name in frame.columns if name.startswith("config.") and _differs(frame[name])]
-        fields = [name for name in ("project", "group", "job_type") if _differs(frame[name])]
-        names = [*summaries, *config, *fields, "tags", "state", "created_at", "runtime"]
-        filled = sorted((n for n in names if not _is_empty(frame[n])), key=lambda n: _is_rare(frame[n]))[
-            :DEFAULT_COLUMNS
-        ]
-        return tuple(filled), len(frame.columns) - len(filled)
+            ids = lake.runs(project=project, columns=["run_id"])["run_id"]
+            return lake._view_of(project).runs.names.defaults(ids), ids  # noqa: SLF001 - the page is another face
 
-    return source.cached(("usual", project), choose)  # type: ignore[no-any-return]
+    names, ids = source.cached(("columns", project), look)
+    key = ("usual", project, tuple(names), len(ids).bit_length())
+    return source.cached(key, lambda: _choose(source, project, names, ids), anew=len(ids) <= SAMPLE)  # type: ignore[no-any-return]
+
+
+def _choose(source: Source, project: str | None, names: list[str], ids: pl.Series) -> tuple[tuple[str, ...], int]:
+    """Return those of the columns that tell most by a sample of the runs, and how many more there are."""
+    sample = _sample(ids).to_list()
+    with source.reading() as lake:
+        config = lake._view_of(project).runs.config.of_runs(sample)  # noqa: SLF001 - else all runs are read
+        others = [name for name in names if not name.startswith("config.")]
+        frame = lake.runs(project=project, runs=sample, columns=others)
+    values = [*frame.select(pl.exclude("run_id")).iter_columns(), *_columns_of(config, frame["run_id"])]
+    columns = {series.name: series for series in values}
+    summaries = [name for name in columns if name.startswith("summary.")]
+    differing = [name for name in columns if name.startswith("config.") and _differs(columns[name])]
+    fields = [name for name in ("project", "group", "job_type") if _differs(columns[name])]
+    telling = [*summaries, *differing, *fields, "tags", "state", "created_at", "runtime"]
+    filled = sorted((n for n in telling if not _is_empty(columns[n])), key=lambda n: _is_rare(columns[n]))
+    shown = tuple(filled[:DEFAULT_COLUMNS])
+    return shown, len({"run_id", *names, *columns}) - len(shown)
+
+
+def _sample(ids: pl.Series) -> pl.Series:
+    """Return all ids if they are few, else the first, the last, and some of those between."""
+    if len(ids) <= SAMPLE:
+        return ids
+    third = SAMPLE // 3
+    return pl.concat([ids.head(third), ids.gather_every(len(ids) // third + 1), ids.tail(third)]).unique(
+        maintain_order=True
+    )
+
+
+def _columns_of(config: pl.DataFrame, ids: pl.Series) -> Iterator[pl.Series]:
+    """Return the config columns of these runs that have any value, the values as they are stored."""
+    for (name,), part in config.filter(pl.col("kind") != NULL).sort("column").group_by("column", maintain_order=True):
+        cells = part.select("run_id", pl.struct(STORED).alias(str(name))).unique("run_id", keep="last")
+        yield ids.to_frame("run_id").join(cells, on="run_id", how="left")[str(name)]
 
 
 def _is_empty(series: pl.Series) -> bool:

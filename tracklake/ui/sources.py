@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import polars as pl
+
 from tracklake.errors import LakeError
 from tracklake.query.sandbox.connection import Limits
 from tracklake.sql.engine import Engine
@@ -106,7 +108,8 @@ class Source:
         if time.monotonic() - self._looked < STATE_SECONDS:
             return False
         self._looked = time.monotonic()
-        running = frozenset(lake.runs(where="state = 'running'", columns=["run_id"])["run_id"])
+        states = lake.runs(columns=["state"])
+        running = frozenset(states.filter(pl.col("state") == "running")["run_id"])
         differ, self._running = running != self._running, running
         return differ
 
