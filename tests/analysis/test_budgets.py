@@ -66,6 +66,15 @@ def test_what_was_reached_at_a_step(lake: tl.Lake):
     assert found.drop("run_id").rows() == [(15.0, 0.6, 0.6, 10, 10, True), (15.0, 0.4, 0.4, 10, 10, False)]
 
 
+def test_a_budget_of_whole_steps_is_an_integer(lake: tl.Lake):
+    """budget.step has the type of what was asked for: integers where all amounts are, else floats."""
+    dtypes = [
+        lake.at_budget({"step": steps}, metric="acc", goal="max").schema["budget.step"]
+        for steps in (15, [10, 20], 15.5, [10, 15.5])
+    ]
+    assert dtypes == [pl.Int64, pl.Int64, pl.Float64, pl.Float64]
+
+
 def test_nan_is_a_value_but_never_the_best(lake: tl.Lake):
     """The last value within a budget may be NaN, the best is a number; a step of exactly the budget is within it."""
     first = lake.at_budget({"step": 20}, metric="acc", goal="max").row(0, named=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -63,6 +63,28 @@ def test_a_sweep_counts_them(lake: tl.Lake):
     assert found.marginal("lr")["n_diverged"].to_list() == [0, 4]
     assert lake.sweep(metric="loss", goal="min", diverged="fail").marginal("lr")["n_failed"].to_list() == [0, 4]
     assert lake.sweep(metric="loss", goal="min", diverged="exclude").marginal("lr")["n"].to_list() == [6, 2]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda plot, sweep, _: plot.importance(sweep),
+        lambda plot, sweep, _: plot.marginal(sweep, "lr"),
+        lambda plot, sweep, _: plot.pareto(sweep, {"loss": "min", "loss.mean": "min"}),
+        lambda plot, sweep, _: plot.parallel(sweep),
+        lambda plot, _, comparison: plot.leaderboard(comparison),
+    ],
+    ids=["importance", "marginal", "pareto", "parallel", "leaderboard"],
+)
+@pytest.mark.parametrize(
+    ("diverged", "becomes"),
+    [("count", "counted at their best before"), ("exclude", "left out"), ("fail", "counted as failed")],
+)
+def test_pictures_count_them(lake: tl.Lake, draw: Any, diverged: Any, becomes: str):
+    """Each picture of a sweep or comparison says how many runs diverged, and what becomes of them."""
+    sweep = lake.sweep(metric="loss", goal="min", diverged=diverged)
+    comparison = lake.compare("loss", by="lr", goal="min", diverged=diverged, draws=10)
+    assert f"4 of 12 runs ended in NaN; {becomes}." in draw(lake.plot, sweep, comparison).notes
 
 
 def test_infinity_is_divergence_too(tmp_path: Path):

@@ -118,3 +118,36 @@ def test_permutation_without_draws_is_refused(weights: tl.Lake):
 def test_the_best_are_ten_runs_at_least():
     """A tenth of 30 runs would be three: the share is chosen by the number of runs, up to a half."""
     assert [round(top_share(n), 3) for n in (5, 30, 100, 5000)] == [0.5, 0.333, 0.1, 0.1]
+
+
+def test_ped_anova_where_no_best_run_has_a_number():
+    """The best three of seven have a word, the others a number each: much as where all numbers are one choice."""
+    cells, top = np.array([0, 1, 2, 3, 4, 4, 4]), np.array([False] * 4 + [True] * 3)
+    scale = ped_anova.Gridded(cells, 4, ordered=True, levels=1)
+    words = ped_anova.Gridded(np.where(cells == 4, 1, 0), 2, ordered=False)
+    assert ped_anova.importance([scale, words], top).tolist() == pytest.approx([0.037552, 0.037404], abs=5e-7)
+
+
+def test_a_list_is_a_baseline(tmp_path: Path):
+    """A setting that is a list is named as baseline by itself, or by its column."""
+    lake = lake_of(tmp_path, "layers", [([64, 64], 0.2), ([128], 0.1)] * 3)
+    for baseline in ([64, 64], {"layers": [64, 64]}):
+        comparison = lake.compare("acc", by="layers", goal="max", baseline=baseline, draws=10)
+        assert comparison.table.select("config.layers", "verdict").row(0) == ("[64, 64]", "baseline")
+
+
+def test_a_list_is_the_baseline_of_a_race(tmp_path: Path):
+    """time_to takes one too: the other group has the p value."""
+    lake = lake_of(tmp_path, "layers", [([64, 64], 0.2), ([128], 0.1)] * 4)
+    race = lake.time_to("acc", 0.15, goal="max", by="layers", baseline=[128])
+    assert race.table.select("config.layers", pl.col("p").is_null()).rows() == [("[64, 64]", False), ("[128]", True)]
+
+
+def test_a_leaderboard_tells_labels_apart(tmp_path: Path):
+    """Groups whose labels would be equal have the quotes, or the point, that tell them apart."""
+    values = (None, "null", True, "true", 1, 1.0, "1")
+    lake = lake_of(tmp_path, "drop", [(value, 0.7 - 0.1 * i) for i, value in enumerate(values)])
+    comparison = lake.compare("acc", by="drop", goal="max", draws=10)
+    assert lake.plot.leaderboard(comparison).data["group"].str.strip_suffix(" (1 run)").to_list() == [
+        "null", "'null'", "true", "'true'", "1", "1.0", "'1'",
+    ]  # fmt: skip

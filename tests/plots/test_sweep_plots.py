@@ -88,6 +88,13 @@ def test_importance_names_what_failed_runs_have_in_common(lake: tl.Lake, sweep):
     assert plot.notes[1].startswith("From 50 runs.")
 
 
+def test_importance_is_of_as_many_best_runs_as_the_table_takes(lake: tl.Lake, sweep):
+    """Of 50 runs the ten best, as in the table; of a quantile that is given, as many."""
+    assert lake.plot.importance(sweep).notes[0] == "PED-ANOVA: what tells the best 20% of the runs from all."
+    assert lake.plot.importance(sweep).data["importance"].to_list() == sweep.importance()["importance"].to_list()
+    assert "the best 10%" in lake.plot.importance(sweep, quantile=0.1).notes[0]
+
+
 def test_marginal_of_a_number(lake: tl.Lake, sweep):
     """Few numbers are places of their own, with the failed runs counted."""
     data = lake.plot.marginal(sweep, "lr").data

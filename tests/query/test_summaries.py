@@ -186,6 +186,24 @@ def test_a_rewind_masks_later_steps_and_edits(tmp_path):
     assert "note" not in lake.run("a").summary
 
 
+def test_counts_below_each_other_are_integers(lake: tl.Lake):
+    """The long shape has integers where all are counts or steps, as the view of SQL has; else floats."""
+    counts = lake.summaries(["x.count", "x.argmin"], runs=["a"], shape="long")
+    assert counts.rows() == [("a", "x", "count", 3), ("a", "x", "argmin", 2)]
+    assert counts.schema["value"] == pl.Int64
+    assert lake.summaries(["x.count", "x.min"], shape="long").schema["value"] == pl.Float64
+
+
+@pytest.mark.parametrize(
+    ("stats", "dtype", "values"),
+    [("'count', 'argmin'", pl.Int64, [2, 3]), ("'count', 'min'", pl.Float64, [1.0, 3.0])],
+)
+def test_counts_of_the_view_are_integers(lake: tl.Lake, stats: str, dtype: pl.DataType, values: list[float]):
+    """A SQL text about counts and steps alone has integers; beside other statistics they are doubles."""
+    query = f"SELECT value FROM summaries WHERE run_id = 'a' AND metric = 'x' AND stat IN ({stats}) ORDER BY value"
+    assert_series_equal(lake.sql(query)["value"], pl.Series("value", values, dtype=dtype))
+
+
 def test_keys_above_and_under_each_other(tmp_path):
     """Of a key and one under it the summary shows what was said last, and history keeps both."""
     run = tl.init(id="a", dir=tmp_path)

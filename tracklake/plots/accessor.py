@@ -223,7 +223,7 @@ class Plots:
         arguments.instance("comparison", comparison, Comparison, of="lake.compare(...)")
         return sweep_figures.leaderboard(comparison, limit=arguments.whole("limit", limit, least=1))
 
-    def importance(self, sweep: Sweep, *, method: Method = "ped-anova", quantile: float = 0.1) -> Plot:
+    def importance(self, sweep: Sweep, *, method: Method = "ped-anova", quantile: float | None = None) -> Plot:
         """Which parameters of a sweep mattered? A bar a parameter, with its bootstrap interval; see `Sweep.importance`.
 
         Data: name, row, importance, low, high, share, failure. Needs the extra `analysis`.

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracklake.analysis import group_keys, marginals, objectives, pooling
+from tracklake.analysis.importance import top_share
 from tracklake.common.text import number_of
 from tracklake.display.labels import named, short_name
 from tracklake.errors import DefinitionError
@@ -106,22 +107,23 @@ def _left_out(found: Comparison) -> list[str]:
     return notes
 
 
-def importance(sweep: Sweep, *, method: Method, quantile: float) -> Plot:
+def importance(sweep: Sweep, *, method: Method, quantile: float | None) -> Plot:
     """Draw how much each parameter of a sweep mattered.
 
-    >>> importance(example().sweep(metric="acc", goal="max"), method="ped-anova", quantile=0.1)
+    >>> importance(example().sweep(metric="acc", goal="max"), method="ped-anova", quantile=None)
     Plot('What mattered for acc', 1 rows)
     """
     title = f"What mattered for {short_name(sweep.objective.name)}"
     used = int(sweep.runs["value"].count())
-    table = sweep.importance(method=method, quantile=quantile)
+    best = top_share(used) if quantile is None else quantile
+    table = sweep.importance(method=method, quantile=best)
     if table.is_empty() or not used:
         return empty(title, because=_nothing(sweep.runs) if not used else "no parameter varies")
     row = pl.int_range(pl.len()).alias("row")
     data = table.select("name", row, "importance", "low", "high", "share", "failure")
     rows = Rows([short_name(name) for name in data["name"]], "")
     notes = [
-        _METHODS[method].format(quantile),
+        _METHODS[method].format(best),
         f"From {number_of(used, 'run')}. Lines: 95% bootstrap interval; behind them each one's share of the total.",
         *(f"Which runs failed is told by {short_name(name)}." for name in table.filter(_blamed())["name"]),
         *_about(sweep),
