@@ -300,7 +300,7 @@ def test_no_room_to_commit(disk: Path, act: str):
     lake = tl.open(disk / "lake")
     before = sorted(path.name for path in (disk / "lake").rglob("part-*"))
     errors = []
-    for leave in range(0, 60_000, 4_096):
+    for leave in range(0, 60_000, 2_048):
         ballast = fill(disk, leave=leave)
         errors.append(error_of(getattr(lake, act)))
         ballast.unlink()

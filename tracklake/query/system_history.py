@@ -13,6 +13,7 @@ from tracklake.storage.journal import row_decoding
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_SUFFIX, SYSTEM_FOLDER
+from tracklake.storage.table.live_journals import warn_of_damage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -73,6 +74,8 @@ def samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         reader = JournalReader(storage.follow(f"{SYSTEM_FOLDER}/{entry.name}"))
         tail = reader.read()
         about = reader.header
+        for fault in tail.faults:
+            warn_of_damage(storage, f"{SYSTEM_FOLDER}/{entry.name}", fault, run_id=about.get("run", name.run))
         if about:
             sources.append(row_decoding.Source(tail, about["project"], about["run"], about["session"]))
     every = row_decoding.points_of(sources).sort("run_id", "metric", "ts")

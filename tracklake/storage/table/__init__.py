@@ -44,6 +44,7 @@ __all__ = [
     "delta_actions",
     "delta_log",
     "housekeeping",
+    "live_journals",
     "lost_commits",
     "partitions",
     "past_reader",

@@ -21,11 +21,30 @@ from tracklake.storage.table import partitions, sealing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tracklake.storage.backend import Storage
     from tracklake.storage.journal.reader import Fault
     from tracklake.storage.table.catalog import Catalog, JournalFile, Watermark
 
 POINTS_AT_ONCE = 200_000
 """Of many journals that are read together: more points than fit into the caches of a processor are slower each."""
+
+
+def warn_of_damage(storage: Storage, name: str, fault: Fault, *, run_id: str) -> None:
+    """Tell of damage in a journal, once a process; what lies beyond it is read.
+
+    >>> import warnings
+    >>> from tracklake.storage.journal.reader import Fault
+    >>> with warnings.catch_warnings(record=True) as told:
+    ...     warn_of_damage(example()._storage, "journal/a.tlj", Fault("a.tlj", 64, "crc"), run_id="a")
+    >>> len(told)
+    1
+    """
+    place = storage.describe(name)
+    warn_once(
+        f"{place}:{fault.offset}",
+        f"tracklake: {place} is damaged at byte {fault.offset} ({fault.reason}): rows of run {run_id!r} may be "
+        "missing; lake.check() tells more",
+    )
 
 
 class LiveJournal:
@@ -64,22 +83,14 @@ class LiveJournal:
         may_be_cut = not self.file.entry.writable and self._catalog.storage.lock_path(name) is not None
         cut = self._reader.cut() if self._until is None and may_be_cut else None
         for fault in (*appended.faults, *([cut] if cut else [])):
-            self._warn(fault)
+            warn_of_damage(
+                self._catalog.storage, name, fault, run_id=self._reader.header.get("run", self.file.name.run)
+            )
         if self._reader.is_empty or (not appended and self.records):
             return None
         self._header = self._header or self._reader.header or sealing.fallback_header(self._catalog, self.file)
         closed = self._reader.closed is not None
         return JournalSlice(self._header, self.file.name.n, appended, self._reader.offset, closed)
-
-    def _warn(self, fault: Fault) -> None:
-        """Tell of damage, once a process; what lies beyond it is read."""
-        place = self._catalog.storage.describe(f"{layout.JOURNAL_FOLDER}/{fault.file}")
-        run_id = self._reader.header.get("run", self.file.name.run)
-        warn_once(
-            f"{place}:{fault.offset}",
-            f"tracklake: {place} is damaged at byte {fault.offset} ({fault.reason}): rows of run {run_id!r} may be "
-            "missing; lake.check() tells more",
-        )
 
     def apply(self, delta: JournalDelta) -> None:
         """Add what was read.
