@@ -185,7 +185,8 @@ def of_curves(visit: Visit, root: str, floor: str, repeat: int) -> Iterator[tupl
         yield "page", "50 curves s", visit.opened(f"{root}/charts", f"{drawn} && document.querySelector('.u-over')")
         visit.page.wait_for_timeout(300)
         visit.page.evaluate("""() => {
-          const note = document.querySelector('.note'), before = note.textContent;
+          // Written after each drawing; what the pointer is over stands beside it.
+          const note = document.querySelector('.note span:not(.hover)'), before = note.textContent;
           addEventListener('mouseup', () => {
             const began = performance.now();
             requestAnimationFrame(() => setTimeout(() => (window.stretched = performance.now() - began)));

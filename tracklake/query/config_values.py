@@ -54,7 +54,7 @@ class ConfigValues:
         """
         keys = [key for name in columns if name not in self._read for key in self.columns.get(name, ())]
         if len(keys) > 1:
-            self._snapshot.statements.of(*_KINDS, keys=keys)
+            self._snapshot.statements.read_ahead(*_KINDS, keys=keys)
 
     def of(self, columns: Collection[str]) -> pl.DataFrame:
         """Return the values that some columns show.

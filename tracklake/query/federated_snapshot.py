@@ -275,6 +275,11 @@ class _FederatedLog(StatementLog):
             frames.append(_with_parents(member, member.shown(statements)))
         return pl.concat(frames)
 
+    def read_ahead(self, *kinds: StatementKind, keys: Collection[str]) -> None:
+        """Read the statements of several keys, lake by lake."""
+        for member in self._members:
+            member.snapshot.statements.read_ahead(*kinds, keys=keys)
+
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have in any lake."""
         return sorted({key for member in self._members for key in member.snapshot.statements.keys(*kinds)})

@@ -80,7 +80,7 @@ def compare_arguments(source: Source, parameters: Parameters) -> dict[str, Any]:
 
 def _chosen(source: Source, parameters: Parameters) -> dict[str, Any]:
     """Return the arguments that choose runs."""
-    question = run_rows.read_question(source, parameters)
+    question = run_rows.read_question(source, parameters, columns=("name",))
     project = [f"project = '{question.project.replace(chr(39), 2 * chr(39))}'"] if question.project else []
     conditions = [*project, *([f"({question.where})"] if question.where else [])]
     return {"where": " AND ".join(conditions)} if conditions else {}

@@ -78,7 +78,7 @@ def _groups(source: Source, parameters: Parameters) -> dict[str, str]:
 def _curves(source: Source, parameters: Parameters) -> dict[str, str]:
     """Return the points of a metric: run by run, in order of the step."""
     metric, x = parameters.needed("metric"), parameters.text("x")
-    question = run_rows.read_question(source, parameters)
+    question = run_rows.read_question(source, parameters, columns=("name",))
     axis = None if x in (None, "step", "time", "relative") else x
     arguments = {name: v for name, v in question.arguments().items() if name in ("project", "where")}
     words = "".join(f", {name}={value!r}" for name, value in {**arguments, **({"x": axis} if axis else {})}.items())

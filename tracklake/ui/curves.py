@@ -56,7 +56,7 @@ def chart(source: Source, parameters: Parameters) -> Reply:
     """
     metric, x = parameters.needed("metric"), parameters.text("x") or "step"
     stream = parameters.text("stream") or "metrics"
-    question = run_rows.read_question(source, parameters)._replace(columns=("name",))
+    question = run_rows.read_question(source, parameters, columns=("name",))
     rows = run_rows.table(source, question)
     drawn = rows.head(RUNS)
     key = ("history", metric, x, stream, tuple(drawn["run_id"]))
@@ -214,7 +214,7 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
     (['0.01', '0.1'], [2.0, 1.0, 0.5])
     """
     metric, by, x = parameters.needed("metric"), parameters.texts("by"), parameters.text("x")
-    question = run_rows.read_question(source, parameters)._replace(columns=("name",))
+    question = run_rows.read_question(source, parameters, columns=("name",))
 
     def read() -> dict[str, Any]:
         with source.reading() as lake:

@@ -44,8 +44,8 @@ class Question(NamedTuple):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def read_question(source: Source, parameters: Parameters) -> Question:
-    """Read a question from an address: project, where, q (a search), run, archived, order, col.
+def read_question(source: Source, parameters: Parameters, *, columns: tuple[str, ...] | None = None) -> Question:
+    """Read a question from an address: project, where, q (a search), run, archived, order, and, unless given, col.
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
@@ -64,7 +64,7 @@ def read_question(source: Source, parameters: Parameters) -> Question:
         ]
     )
     project = parameters.text("project")
-    columns = tuple(parameters.texts("col")) or usual(source, project)[0]
+    columns = columns or tuple(parameters.texts("col")) or usual(source, project)[0]
     return Question(project, where, tuple(parameters.texts("order")), columns)
 
 
@@ -96,7 +96,8 @@ def _all(source: Source, question: Question) -> pl.DataFrame:
         with source.reading() as lake:
             return lake.runs(**plain.arguments())
 
-    return source.cached(plain, read)  # type: ignore[no-any-return]
+    with source.reading():  # who asks for the same at the same time waits for it
+        return source.cached(plain, read)  # type: ignore[no-any-return]
 
 
 def _order(source: Source, question: Question) -> pl.Series:
@@ -151,9 +152,10 @@ def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
             ids = lake.runs(project=project, columns=["run_id"])["run_id"]
             return lake._view_of(project).runs.names.defaults(ids), ids  # noqa: SLF001 - the page is another face
 
-    names, ids = source.cached(("columns", project), look)
-    key = ("usual", project, tuple(names), len(ids).bit_length())
-    return source.cached(key, lambda: _choose(source, project, names, ids), anew=len(ids) <= SAMPLE)  # type: ignore[no-any-return]
+    with source.reading():  # likewise
+        names, ids = source.cached(("columns", project), look)
+        key = ("usual", project, tuple(names), len(ids).bit_length())
+        return source.cached(key, lambda: _choose(source, project, names, ids), anew=len(ids) <= SAMPLE)  # type: ignore[no-any-return]
 
 
 def _choose(source: Source, project: str | None, names: list[str], ids: pl.Series) -> tuple[tuple[str, ...], int]:

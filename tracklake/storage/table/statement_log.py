@@ -139,6 +139,13 @@ class StatementLog(ABC):
         """
 
     @abstractmethod
+    def read_ahead(self, *kinds: StatementKind, keys: Collection[str]) -> None:
+        """Read the statements of several keys by one scan, so that `of` finds them read.
+
+        >>> example()._view.logged.statements.read_ahead(StatementKind.CONFIG, keys=["lr"])
+        """
+
+    @abstractmethod
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have, sorted.
 
@@ -179,6 +186,10 @@ class _RestrictedLog(StatementLog):
     ) -> pl.DataFrame:
         """Return the statements of these kinds and keys that some runs have."""
         return self._inner.of(*kinds, keys=keys, runs=runs).filter(self._only)
+
+    def read_ahead(self, *kinds: StatementKind, keys: Collection[str]) -> None:
+        """Read the statements of several keys of all runs."""
+        self._inner.read_ahead(*kinds, keys=keys)
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have in any run."""
@@ -232,6 +243,13 @@ class PartitionLog(StatementLog):
             frames.append(self._of_memory(kinds, keys))
         chosen = pl.concat([_EMPTY, *frames]) if len(frames) != 1 else frames[0]
         return chosen if runs is None or chosen.is_empty() else chosen.filter(pl.col("run_id").is_in(list(runs)))
+
+    def read_ahead(self, *kinds: StatementKind, keys: Collection[str]) -> None:
+        """Read the statements of several keys, of all large partitions at once.
+
+        >>> PartitionLog([]).read_ahead(StatementKind.CONFIG, keys=["lr"])
+        """
+        load(self._parts, {(kind, key) for kind in kinds for key in keys})
 
     def keys(self, *kinds: StatementKind) -> list[str]:
         """Return the keys that statements of these kinds have, sorted.
