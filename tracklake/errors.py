@@ -48,16 +48,16 @@ class TracklakeError(Exception):
         >>> print(UnknownNameError.nearest("column", "lr", ["config.lr", "name"]))
         unknown column 'lr'; did you mean 'config.lr'?
         """
-        known = sorted(set(available))
-        alike = [k for k in known if k.casefold() == name.casefold()]
-        ending = [k for k in known if k.endswith((f".{name}", f"/{name}"))]
-        similar = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        names = sorted(set(available))
+        alike = [k for k in names if k.casefold() == name.casefold()]
+        ending = [k for k in names if k.endswith((f".{name}", f"/{name}"))]
+        similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         close = alike or list(dict.fromkeys([*ending, *similar]))[:3]
         if close:
             hint = "did you mean " + " or ".join(repr(c) for c in close) + "?"
-        elif known:
-            shown = ", ".join(repr(k) for k in known[:8]) + (", ..." if len(known) > 8 else "")  # noqa: PLR2004 - a line's worth
-            hint = f"there are {shown}"
+        elif names:
+            examples = ", ".join(repr(k) for k in names[:8]) + (", ..." if len(names) > 8 else "")  # noqa: PLR2004 - a line's worth
+            hint = f"there are {examples}"
         else:
             hint = "there are none yet"
         return cls(f"unknown {what} {name!r}; {hint}")

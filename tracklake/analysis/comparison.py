@@ -98,13 +98,13 @@ def compared(grouped: GroupedRuns, settings: Settings, *, baseline: Any = None) 
     base = group_keys.find(grouped.groups, baseline) if baseline is not None else able[0] if able else None
     against = contrasts.against(grouped, observations, settings, base)
     corrected = _corrected(against, settings, named=baseline is not None)
-    whole = described.with_columns(against).with_columns(corrected)
-    whole = whole.with_columns(_verdict(base, settings, grouped.objective.sign), _warning(grouped, settings))
+    statistics = described.with_columns(against).with_columns(corrected)
+    statistics = statistics.with_columns(_verdict(base, settings, grouped.objective.sign), _warning(grouped, settings))
     descending = grouped.objective.goal == "max"
-    table = whole.sort(settings.center, descending=descending, nulls_last=True, maintain_order=True)
+    table = statistics.sort(settings.center, descending=descending, nulls_last=True, maintain_order=True)
     table = table.select(pl.exclude(_HIDDEN), "verdict", "why", "warning")
     n_able = None if baseline is not None else len(able)
-    context = comparison_notes.Context(grouped, table, base, n_able, few=whole.filter(_is_few(settings)))
+    context = comparison_notes.Context(grouped, table, base, n_able, few=statistics.filter(_is_few(settings)))
     keys = None if base is None else grouped.groups.row(base, named=True) if grouped.by else {}
     return Comparison(grouped, settings, table, keys, tuple(comparison_notes.notes(context)))
 

@@ -186,12 +186,12 @@ def units_of(rows: pl.DataFrame, table: RunTable, *, by: str, repeats: Sequence[
     >>> units_of(rows, example()._view.runs, by="group_no", repeats=["seed"]).to_list()  # their lr differs
     [0, 1]
     """
-    known = [name for name in repeats if name in rows.columns]
+    columns = [name for name in repeats if name in rows.columns]
     cells = rows.select(
         "run_id",
         pl.col(by).alias("group_no"),
         pl.lit(0, pl.Int64).alias("task_no"),
-        numbers(rows, known, missing=-1).alias("cell_no"),
+        numbers(rows, columns, missing=-1).alias("cell_no"),
         pl.lit(value=True).alias("used"),
     )
     return _units(table, cells)

@@ -84,8 +84,8 @@ def grouped(table: RunTable, by: str | Sequence[str], *, runs: Runs, where: Wher
     ids = table.select(runs=runs, where=where, wanted=["run_id"])
     named = resolve(table, by, ids["run_id"])
     rows = with_exact(table, table.select(runs=ids, wanted=["run_id", *named.columns]), named.columns)
-    shown = named.shown(rows)
-    return rows.select("run_id", *(pl.col(name).alias("run") if name == "run_id" else name for name in shown))
+    keys = named.shown(rows)
+    return rows.select("run_id", *(pl.col(name).alias("run") if name == "run_id" else name for name in keys))
 
 
 def with_exact(table: RunTable, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

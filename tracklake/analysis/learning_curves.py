@@ -148,8 +148,8 @@ def at_budget(
     extents = [extent(series.table, ids["run_id"], x).alias(_used(i)) for i, x in enumerate(budget)]
     reach = ids.with_columns(extents)
     rows = pl.concat(_at(joined, reach, list(budget), values, goal) for values in limits)
-    whole = [f"budget.{name}" for name, amounts in budget.items() if all(map(_is_whole, _parts(amounts)))]
-    return rows.with_columns(pl.col(whole).cast(pl.Int64))
+    integers = [f"budget.{name}" for name, amounts in budget.items() if all(map(_is_whole, _parts(amounts)))]
+    return rows.with_columns(pl.col(integers).cast(pl.Int64))
 
 
 def _is_whole(limit: object) -> bool:

@@ -201,9 +201,9 @@ class Sweep(Tabulated):
         ['fast']
         """
         goals = objectives.goals_of(metrics)
-        known = {self.objective.name: self.objective.goal}
+        own_goal = {self.objective.name: self.objective.goal}
         table = self.series.table
-        wanted = [objectives.resolve(table, name, goal=goal or known.get(name)) for name, goal in goals.items()]
+        wanted = [objectives.resolve(table, name, goal=goal or own_goal.get(name)) for name, goal in goals.items()]
         rows = objectives.read(table, wanted, columns=[], runs=self.runs, where=None)
         values = [rows[f"objective_{i}"].alias(name) for i, name in enumerate(goals)]
         costs = [-t.sign * v.fill_null(np.nan).to_numpy() for t, v in zip(wanted, values, strict=True)]

@@ -63,10 +63,10 @@ def runs(directory: str, form: str | None, limit: int | None, columns: str | Non
         return
     named = [] if wanted is None else frame.columns
     sorted_by = _sorted_by(lake, frame, question["order_by"])
-    shown = frame if sorted_by is None or sorted_by.name in frame.columns else frame.with_columns(sorted_by)
+    printed = frame if sorted_by is None or sorted_by.name in frame.columns else frame.with_columns(sorted_by)
     first = [*named, *([] if sorted_by is None or sorted_by.name in named else [sorted_by.name])]
-    lead = first if wanted else terminal.telling(shown, first=first)
-    give(shown, form=form, rows=rows, lead=lead, always=[name for name in ("run_id", *first) if name in lead])
+    lead = first if wanted else terminal.telling(printed, first=first)
+    give(printed, form=form, rows=rows, lead=lead, always=[name for name in ("run_id", *first) if name in lead])
 
 
 def _sorted_by(lake: tl.Lake, rows: pl.DataFrame, order_by: str | None) -> pl.Series | None:

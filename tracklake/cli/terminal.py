@@ -214,8 +214,8 @@ def table(frame: pl.DataFrame, *, width: int, always: Sequence[str] = ()) -> lis
         if room < 0 and fitting:
             break
         fitting.append(name)
-    shown = [columns[name] for name in frame.columns if name in fitting]
-    lines = ["  ".join(cells).rstrip() for cells in zip(*shown, strict=True)]
+    visible = [columns[name] for name in frame.columns if name in fitting]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*visible, strict=True)]
     hidden = [name for name in frame.columns if name not in fitting]
     count = f"{frame.height} row{'' if frame.height == 1 else 's'}"
     hint = f"; no room for {len(hidden)} column{'' if len(hidden) == 1 else 's'}: {', '.join(hidden)}"

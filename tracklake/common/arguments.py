@@ -31,8 +31,8 @@ def refused(name: str, takes: str, value: object) -> TypeError:
     >>> print(refused("where", "a SQL text", 5))
     where= takes a SQL text; got 5 (int)
     """
-    shown, kind = repr(value), type(value).__name__
-    got = f"{shown} ({kind})" if len(shown) <= _LONGEST and "\n" not in shown else f"a {kind}"
+    text, kind = repr(value), type(value).__name__
+    got = f"{text} ({kind})" if len(text) <= _LONGEST and "\n" not in text else f"a {kind}"
     return TypeError(f"{name}= takes {takes}; got {got}")
 
 
@@ -61,9 +61,9 @@ def word(name: str, value: object, accepted: Any, *, error: type[TracklakeError]
     tracklake.errors.QueryError: shape='tall'; accepted are 'long', 'wide'
     """
     truth = isinstance(value, numbers.Integral) or type(value).__name__ in ("bool", "bool_")  # the last are numpy's
-    for found in words(accepted):
-        if (isinstance(value, type(found)) or (truth and isinstance(found, bool))) and value == found:
-            return found
+    for candidate in words(accepted):
+        if (isinstance(value, type(candidate)) or (truth and isinstance(candidate, bool))) and value == candidate:
+            return candidate
     raise error(f"{name}={value!r}; accepted are {', '.join(map(repr, words(accepted)))}")
 
 
@@ -99,9 +99,9 @@ def texts(name: str, value: object, *, takes: str = "a name or a list of names")
     if isinstance(value, str):
         return [value]
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        found = list(value)
-        if all(isinstance(item, str) for item in found):
-            return found
+        items = list(value)
+        if all(isinstance(item, str) for item in items):
+            return items
     raise refused(name, takes, value)
 
 
@@ -117,14 +117,14 @@ def whole(name: str, value: object, *, least: int, error: type[TracklakeError] =
     if not is_number(value):
         raise refused(name, "a whole number", value)
     try:
-        found = operator.index(value)  # type: ignore[arg-type] # exact, where it is an integer
+        integer = operator.index(value)  # type: ignore[arg-type] # exact, where it is an integer
     except TypeError:
-        if not (given := number(name, value)).is_integer():
+        if not (real := number(name, value)).is_integer():
             raise refused(name, "a whole number", value) from None
-        found = int(given)
-    if found < least:
+        integer = int(real)
+    if integer < least:
         raise error(f"{name}={value}; it is a whole number, at least {least}")
-    return found
+    return integer
 
 
 def path(name: str, value: object) -> Path:
@@ -194,7 +194,7 @@ def share(name: str, value: object, *, such_as: float) -> float:
     Traceback (most recent call last):
     tracklake.errors.DefinitionError: confidence=95; it is a share between 0 and 1, such as 0.95
     """
-    found = number(name, value, takes=f"a share between 0 and 1, such as {such_as}")
-    if not 0 < found < 1:
+    fraction = number(name, value, takes=f"a share between 0 and 1, such as {such_as}")
+    if not 0 < fraction < 1:
         raise DefinitionError(f"{name}={value}; it is a share between 0 and 1, such as {such_as}")
-    return found
+    return fraction

@@ -19,7 +19,7 @@ else:
         def __getattr__(self, name: str) -> Any:
             import numpy as np
 
-            setattr(self, name, found := getattr(np, name))
-            return found
+            setattr(self, name, attribute := getattr(np, name))
+            return attribute
 
     np = _Numpy()

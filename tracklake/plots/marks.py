@@ -95,8 +95,8 @@ def lines(data: pl.DataFrame, *, x: Axis, y: Axis, legend: Legend, banded: bool)
 def _points(data: pl.DataFrame, at: Chart, legend: Legend, named: dict[str, str]) -> list[Chart]:
     """Return the markers of the groups, few of each, and what a pointer shows at every place."""
     tips = at | {"tooltip": encodings.tips(data, named)}
-    shown = at | {"shape": encodings.shapes(legend)}
-    marked = mark("point", shown, filled=True, size=44, opacity=1)
+    markers = at | {"shape": encodings.shapes(legend)}
+    marked = mark("point", markers, filled=True, size=44, opacity=1)
     return [{"data": values(_sampled(data)), **marked}, mark("circle", tips, size=60, opacity=0)]
 
 

@@ -122,10 +122,10 @@ def members(snapshots: Mapping[str, SnapshotView]) -> list[Member]:
     runs = runs.join(copies, on=["lake", "run_id"], how="anti", maintain_order="left")
     clashing = set(runs.filter(pl.col("run_id").is_duplicated())["run_id"])
     names: dict[str, dict[str, str]] = {lake: {} for lake in snapshots}
-    taken = set(runs["run_id"])
+    used_names = set(runs["run_id"])
     for run_id, lake in runs.select("run_id", "lake").iter_rows():
         name = run_id
-        while run_id in clashing and name in taken:
+        while run_id in clashing and name in used_names:
             name = f"{name}@{lake.replace('/', '_')}"
         names[lake][run_id] = name
     return [Member(lake, snapshot, names[lake]) for lake, snapshot in snapshots.items()]
@@ -255,8 +255,8 @@ class FederatedSnapshot(SnapshotView):
         >>> FederatedSnapshot({"lake": example()._view.logged}).comes_in_order(None)  # nothing is sealed
         False
         """
-        asked = self._asked(runs)
-        return len(asked) == 1 and not asked[0][0].renames and asked[0][0].snapshot.comes_in_order(asked[0][1])
+        members = self._asked(runs)
+        return len(members) == 1 and not members[0][0].renames and members[0][0].snapshot.comes_in_order(members[0][1])
 
 
 class _FederatedLog(StatementLog):

@@ -146,8 +146,8 @@ class SeriesTable:
             if rows.height > most:
                 raise _too_large(rows.height, most)
         else:
-            asked = (names, steps, raw, stored_as, size)
-            rows = run_tasks.map_runs(self.snapshot, _thinned_rows, *asked, metrics=names, runs=ids)
+            of_task = (names, steps, raw, stored_as, size)
+            rows = run_tasks.map_runs(self.snapshot, _thinned_rows, *of_task, metrics=names, runs=ids)
             rows = rows.sort(_SERIES, maintain_order=True)  # each task gives its own runs in order
         if axis is not None or (shape == "long" and self.step_metrics(names)):  # wide, an axis is a column of its own
             rows = self._with_x(rows, axis, ids)

@@ -67,19 +67,19 @@ def _items(given: Any) -> list[Any]:
     return list(given) if isinstance(given, Iterable) else [given]
 
 
-def plain_frame(given: Any) -> Any:
+def plain_frame(frame: Any) -> Any:
     """Return a frame, be it lazy, of pandas or of arrow, as one of polars with categories as texts; all else as it is.
 
     >>> plain_frame(pl.LazyFrame({"run_id": ["slow"]}).cast(pl.Categorical)).dtypes
     [String]
     """
-    if isinstance(given, pl.LazyFrame):
-        given = given.collect()
-    elif type(given).__module__.split(".")[0] == "pandas":
-        given = pl.from_pandas(given)
-    elif hasattr(given, "column_names"):  # arrow's
-        given = pl.DataFrame(given)
-    return given.cast({pl.Categorical: pl.String, pl.Enum: pl.String}) if isinstance(given, pl.DataFrame) else given
+    if isinstance(frame, pl.LazyFrame):
+        frame = frame.collect()
+    elif type(frame).__module__.split(".")[0] == "pandas":
+        frame = pl.from_pandas(frame)
+    elif hasattr(frame, "column_names"):  # arrow's
+        frame = pl.DataFrame(frame)
+    return frame.cast({pl.Categorical: pl.String, pl.Enum: pl.String}) if isinstance(frame, pl.DataFrame) else frame
 
 
 def id_of(run: Identified | str, *, said: str = "run_id") -> str:

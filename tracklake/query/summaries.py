@@ -278,8 +278,8 @@ class Summaries:
         >>> example()._view.runs.summaries.from_points(["loss"], ["median"], runs=["fast"]).rows()
         [('fast', 'loss', 0.75)]
         """
-        asked = (list(metrics), sorted(stats))
-        return run_tasks.map_runs(self.snapshot, _statistics_of_points, *asked, metrics=metrics, runs=runs)
+        arguments = (list(metrics), sorted(stats))
+        return run_tasks.map_runs(self.snapshot, _statistics_of_points, *arguments, metrics=metrics, runs=runs)
 
     def _statistics_of(
         self, shaped: dict[tuple[str, str], MetricDefinition]

@@ -89,13 +89,13 @@ class SummaryColumns:
         """Return the cells of some columns: what an earlier snapshot knew with what was touched since, or read anew."""
         if runs is not None or not earlier:
             return read(wanted, runs)
-        known = {name: earlier.pop(name) for name in wanted if name in earlier}
-        new = [name for name in wanted if name not in known]
+        remembered = {name: earlier.pop(name) for name in wanted if name in earlier}
+        new = [name for name in wanted if name not in remembered]
         cells = read(new, None) if new else {}
-        for touched in {unfinished.touched for unfinished in known.values()}:
-            names = [name for name, unfinished in known.items() if unfinished.touched == touched]
+        for touched in {unfinished.touched for unfinished in remembered.values()}:
+            names = [name for name, unfinished in remembered.items() if unfinished.touched == touched]
             fresh = read(names, self._present(touched))
-            cells |= {name: known[name].finished(fresh[name]) for name in names}
+            cells |= {name: remembered[name].finished(fresh[name]) for name in names}
         return cells
 
     def _present(self, runs: frozenset[str]) -> list[str]:

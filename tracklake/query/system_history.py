@@ -48,15 +48,15 @@ def shaped(every: pl.DataFrame, metrics: Sequence[str] | None, *, steps: Steps, 
     >>> shaped(every, None, steps=None, shape="long").columns
     ['run_id', 'metric', 'step', 'time', 'value']
     """
-    asked = between(every.lazy(), steps).collect()
-    streams = asked["metric"].unique().to_list()
+    rows = between(every.lazy(), steps).collect()
+    streams = rows["metric"].unique().to_list()
     for name in metrics or ():
         if name not in streams:
             raise UnknownNameError.nearest("system metric", name, streams)
-    asked = asked if metrics is None else asked.filter(pl.col("metric").is_in(list(metrics)))
+    rows = rows if metrics is None else rows.filter(pl.col("metric").is_in(list(metrics)))
     if shape == "long":
-        return asked
-    return asked.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
+        return rows
+    return rows.pivot(on="metric", index=["run_id", "step", "time"], values="value").sort("run_id", "time")
 
 
 def samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:

@@ -74,7 +74,7 @@ def elements(name: tuple[str, ...], values: pl.Series) -> str | None:
         kinds = {type(item) for text in texts for item in json.loads(text)}
     except ValueError:
         return None
-    dtype = next((dtype for held, dtype in _ELEMENTS if kinds <= held), "JSON")
+    dtype = next((dtype for element_kinds, dtype in _ELEMENTS if kinds <= element_kinds), "JSON")
     return f"CAST({quoted(*name)}::JSON AS {dtype}[])"
 
 
