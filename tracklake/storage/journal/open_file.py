@@ -36,7 +36,8 @@ class OpenFile:
     An exception may arrive between any two steps here (Ctrl-C, an alarm, a signal handler that raises). So each method
     can be called again after it was interrupted, and goes on from what the file itself holds; the descriptor is known
     to one file object alone, which refuses all once it is closed; and a write that was interrupted is noted in
-    `_in_flight`, so that the next call finds out whether its frames are there, whole, or not at all.
+    `_in_flight`, so that the next call finds out whether its frames are there, whole, or not at all. Whole frames are
+    never cut off, unless the same ones come back in their place: a reader may have gone on behind them, and a seal too.
     """
 
     __slots__ = ("_file", "_in_flight", "_sync", "key_sets", "name", "path", "refusal", "rotate_at", "size")
@@ -79,9 +80,9 @@ class OpenFile:
                 os.fsync(self._file)
                 sync_folder(self.path.parent)
         except OSError as error:
-            self.discard()
-            if error.errno is None:  # no word of the operating system: a signal handler raised it
+            if self._was_interrupted(error, len(opening)):
                 raise
+            self.discard()
             raise _cannot_begin(self.path, error) from error
         self.size = len(opening)
 
@@ -190,13 +191,31 @@ class OpenFile:
             self.path.unlink(missing_ok=True)
 
     def _refused(self, error: OSError, size: int) -> bool:
-        """Take back a write that failed: False where there is no room, else raise."""
+        """Take back a write that failed: False where there is no room, else raise.
+
+        One that was interrupted behind the write stays in flight: its frames count, as somebody may have read them.
+        """
+        if self._was_interrupted(error, size):
+            if error.errno is None or not self._sync:
+                raise error
+            raise LakeError(
+                f"cannot write {self.path}: {error.strerror}. The row is written, but it is not sure that it is on "
+                "the disk."
+            ) from error
         self._cut_back()
         if error.errno in NO_ROOM:
             return self._has_no_room(size)
-        if error.errno is None:  # no word of the operating system: a signal handler raised it
-            raise error
         raise LakeError(f"cannot write {self.path}: {error.strerror}. The row is not saved.") from error
+
+    def _was_interrupted(self, error: OSError, size: int) -> bool:
+        """Tell whether an error came from elsewhere than the write of so many bytes: a signal handler, or the sync."""
+        if error.errno is None:  # no word of the operating system
+            return True
+        if error.errno in NO_ROOM or self._file is None:
+            return False
+        with contextlib.suppress(OSError):
+            return self._file.seek(0, os.SEEK_END) == self.size + size
+        return False
 
     def _has_no_room(self, size: int) -> bool:
         """Note why there is no room for this many bytes, and return False."""

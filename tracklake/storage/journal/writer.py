@@ -38,9 +38,10 @@ _AT_ONCE = 512
 
 
 class _Rotation(NamedTuple):
-    """A rotation that has begun: the file that ends, the one that follows, and the frames that open it."""
+    """A rotation that has begun: the file that ends, its size, the one that follows, and the frames that open it."""
 
     ended: OpenFile
+    size: int
     following: OpenFile
     opening: bytes
 
@@ -352,7 +353,7 @@ class Journal:
         rotation = self._under_way
         if not isinstance(rotation, _Rotation):
             following = self._new_file(self.name._replace(n=self.name.n + 1))
-            rotation = self._under_way = _Rotation(self.file, following, self._opening(following.name))
+            rotation = self._under_way = _Rotation(self.file, self.file.size, following, self._opening(following.name))
         if self.file is rotation.ended:
             try:
                 rotation.following.open(rotation.opening)
@@ -361,10 +362,10 @@ class Journal:
                 self._under_way = None
                 return
             self.file = rotation.following
-        with contextlib.suppress(
-            TracklakeError
-        ):  # the file that follows says as much, should there be no room for this
-            rotation.ended.append(self._statement(StatementKind.ROTATE)[1])
+        with contextlib.suppress(TracklakeError):  # the file that follows says as much, should there be no room
+            rotation.ended.settle()
+            if rotation.ended.size == rotation.size:  # else it is there, and what is sealed as complete grows no more
+                rotation.ended.append(self._statement(StatementKind.ROTATE)[1])
         rotation.ended.seal_off()
         self._under_way = None
         if self._on_rotate is not None:

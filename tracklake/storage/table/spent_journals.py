@@ -51,7 +51,7 @@ def delete_spent(catalog: Catalog, files: Sequence[JournalFile], *, sound: Colle
 
 def _is_spent(path: Path, watermark: Watermark, *, is_ended: bool, age: float) -> bool:
     """Tell whether all of the file is sealed and nobody can append to it; a damaged file is kept as evidence."""
-    if not is_ended and file_names.lock_of(path) == "held":
+    if not watermark.complete and file_names.lock_of(path) == "held":  # the next file may yet fail to begin
         return False
     reader = JournalReader(path)
     if reader.read().faults or reader.offset > watermark.through:
