@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from interrupter import Interrupter, interrupt
 
 import tracklake as tl
 from tracklake.errors import LakeError
+from tracklake.sql import registered_tables
 from tracklake.storage import content_files
 
 
@@ -50,6 +53,23 @@ def test_a_read_that_is_interrupted(tmp_path: Path, run: tl.Run, apart: int):
         is_over = interrupter.left > 0
         at += apart
     assert at > 10 * apart
+
+
+class TableInterrupter(Interrupter):
+    """One that counts only the lines that hand tables to duckdb, which wraps what is raised there into its errors."""
+
+    def trace(self, frame: FrameType, *_: object) -> Any:
+        return self.line if frame.f_code.co_filename == registered_tables.__file__ else None
+
+
+def test_an_interrupt_inside_duckdb_comes_out_as_it_is(tmp_path: Path, run: tl.Run):
+    """Ctrl-C while duckdb reads a view is KeyboardInterrupt, not an error of the query; the next query answers."""
+    run.log({"i": 1.0})
+    lake = tl.open(tmp_path)
+    for at in range(1, 9):
+        with pytest.raises(KeyboardInterrupt), TableInterrupter(at, interrupt):
+            lake.sql("SELECT max(value) FROM history")
+        assert lake.sql("SELECT max(value) FROM history").rows() == [(1.0,)]
 
 
 def test_modes_follow_the_umask(tmp_path: Path):

@@ -19,7 +19,7 @@ from tracklake.query.sandbox.connection import Limits, Sandbox, locked
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
 from tracklake.query.text_columns import elements, reading, refuse_mixed, without_nan
-from tracklake.sql import summaries_view, views
+from tracklake.sql import registered_tables, summaries_view, views
 from tracklake.sql.caller_frames import is_frame
 from tracklake.sql.views import COLUMNS, NULL_FOR_NAN, PREFIX, Part, View
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tracklake.query.run_table import RunTable
     from tracklake.query.sandbox.sql_text import Column, SqlText
+    from tracklake.sql.registered_tables import RegisteredTable
 
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "?([^"\s]+|[^"]+(?="))"?')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
@@ -71,7 +72,7 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
 
     connection = duckdb.connect() if unsafe else locked(Limits.of())
     for name in COLUMNS:
-        _create(connection, view(name, table, limits=views.Limits(table, {})), lazily=True)
+        registered_tables.create(connection, view(name, table, limits=views.Limits(table, {})), lazily=True)
     return connection
 
 
@@ -106,8 +107,9 @@ class _Question:
         import duckdb
 
         _register_frames(self.cursor, self.parsed, self.frames, find)
+        tables: list[RegisteredTable] = []
         for name in COLUMNS if self.parsed.shows_all else [n for n in COLUMNS if n in self.parsed.tables]:
-            _create(self.cursor, self._view(name), lazily=False)
+            tables += registered_tables.create(self.cursor, self._view(name), lazily=False)
         params = _checked(self.cursor, self.text, self.values)
         while True:
             try:
@@ -115,12 +117,13 @@ class _Question:
             except duckdb.OutOfMemoryException:
                 raise QueryError(results.over_memory(self.sandbox.limits)) from None
             except duckdb.Error as error:
+                registered_tables.raise_interrupts(tables)
                 message = str(error)
             else:
                 return _without_parts(rows) if self.parsed.shows_all else rows
             if not self._knows_alias(message):
                 raise _explained(message, self.table, self.parsed)
-            _create(self.cursor, self._view("runs"), lazily=False)
+            tables += registered_tables.create(self.cursor, self._view("runs"), lazily=False)
 
     def _knows_alias(self, message: str) -> bool:
         """Say whether duckdb missed a name that is short for a column of runs, which it has from now on.
@@ -265,34 +268,6 @@ def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
         if other is not None:
             at = pointing(asked.text, wanted[name][0])
             raise QueryError(f"SQL takes {other!r} and {name!r} for one name: use lake.runs or the view summaries{at}")
-
-
-def _create(connection: DuckDBPyConnection, view: View, *, lazily: bool) -> None:
-    for part in view.parts:
-        connection.register(part.name, _Table(part, None if lazily else part.make()))
-    if view.sql:
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view.name} AS {view.sql}").fetchall()
-
-
-class _Table:
-    """A part as duckdb reads it, without pyarrow: to import that takes longer than most questions.
-
-    Unless it is `made`, it is made when a query reads it, not before; the schema is known ahead. A lazy frame is handed
-    over in batches, so that a query needs no more memory than what it finds.
-    """
-
-    def __init__(self, part: Part, made: pl.DataFrame | pl.LazyFrame | None) -> None:
-        self._part = part
-        self._made = made
-
-    def __arrow_c_schema__(self) -> object:
-        return pl.Schema(self._part.schema).__arrow_c_schema__()
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        frame = self._part.make() if self._made is None else self._made
-        if isinstance(frame, pl.LazyFrame):
-            return frame.collect_batches(lazy=True).__arrow_c_stream__(requested_schema)
-        return frame.__arrow_c_stream__(requested_schema)
 
 
 def _register_frames(
