@@ -214,7 +214,7 @@ def of_brushes(visit: Visit, root: str, repeat: int) -> Iterator[tuple[str, str,
     for kind, address in (("scatter", "/scatter"), ("parallel axes", f"/parallel?{axes[1:]}")):
         for _ in range(repeat):
             visit.opened(root + address, "document.querySelector('canvas.over')")
-            visit.page.wait_for_timeout(400)
+            visit.page.wait_for_timeout(1500)
             side = 70 / visit.page.locator("canvas.over").bounding_box()["width"]
             x = (0.2, 0.6) if kind == "scatter" else (side, side)
             visit.drag("canvas.over", (x[0], 0.2), (x[1], 0.7), steps=4)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WINDOW = 500
 """Rows of one answer at most."""
-DEFAULT_COLUMNS = 40
+DEFAULT_COLUMNS = 30
 """Columns shown where none are chosen; more are a click away."""
 SAMPLE = 500
 """Runs by which the columns to show are chosen."""
