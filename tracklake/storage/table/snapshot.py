@@ -59,7 +59,7 @@ class Snapshot(SnapshotView):
         self._storage = catalog.storage
         self._catalog = catalog
         self._partition_runs = catalog.partition_runs
-        self._live_files = [item.file for item in live]
+        self._live = list(live)
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
         self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}
         self._points_of_live = [frame for item in live for frame in item.points]
@@ -145,7 +145,8 @@ class Snapshot(SnapshotView):
         ...     lake._view.snapshot.alive["run_id"].to_list()
         ['now']
         """
-        newest = {file.name.session: file for file in sorted(self._live_files, key=lambda f: f.key)}
+        files = [item.file for item in self._live]  # as listed last: a beat changes no answer but this one
+        newest = {file.name.session: file for file in sorted(files, key=lambda f: f.key)}
         living = [session for session, file in newest.items() if self._shows_life(file, self._nodes.get(session))]
         return self.sessions.filter(pl.col("session").is_in(living)).select("run_id", "session")
 

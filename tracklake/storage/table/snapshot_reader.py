@@ -135,7 +135,7 @@ class SnapshotReader:
         journal = self._live.get(file.key)
         if journal is None or journal.watermark != watermark:
             return LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key)), True
-        return journal, journal.file.entry.size != file.entry.size
+        return journal, journal.file.entry != file.entry
 
 
 def _has_gap(files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
