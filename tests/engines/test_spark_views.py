@@ -121,7 +121,8 @@ def test_queries_give_the_same_rows(place: Path, session: Any, name: str):
     frames = [alike(frame) for frame in (there, here)]
     assert_frame_equal(*(frame.select(exact) for frame in frames), check_dtypes=False, check_exact=True)
     if name == "summaries_from_history":
-        assert_frame_equal(*(frame.select(sorted(rounded)) for frame in frames), check_dtypes=False, rel_tol=1e-12)
+        close = [frame.select(sorted(rounded)).fill_nan(None) for frame in frames]  # here computed NaN is null
+        assert_frame_equal(*close, check_dtypes=False, rel_tol=1e-12)
         assert here.height > 10
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tracklake.common import threads
 from tracklake.common.warnings import warn
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability
     from tracklake.tracking.run_mappings import Change
+
+ResultT = TypeVar("ResultT")
 
 
 class BackgroundTask(Protocol):
@@ -238,8 +240,9 @@ class Session:
         0
         """
         self._wait_for_sealer()
-        self._run_sealer(lambda: housekeeping.seal_gathered(self.storage))
-        self._wait_for_sealer()
+        if _put_off_on_error(lambda: housekeeping.is_due(self.storage)):  # a thread costs more than most runs' end
+            self._run_sealer(lambda: housekeeping.seal_gathered(self.storage))
+            self._wait_for_sealer()
 
     def _append(self, changes: list[Change]) -> None:
         self.open().append_changes(changes)
@@ -286,9 +289,10 @@ class Session:
             sealing.seal(self._catalog, live=False)
 
 
-def _put_off_on_error(seal: Callable[[], object]) -> None:
+def _put_off_on_error(seal: Callable[[], ResultT]) -> ResultT | None:
     """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
     try:
-        seal()
+        return seal()
     except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
         warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
+        return None

@@ -22,6 +22,17 @@ _sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
 """Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
 
 
+def is_due(storage: Storage) -> bool:
+    """Tell by one listing whether enough complete journals may lie there to seal them.
+
+    >>> is_due(example()._storage)  # two small ones are too few
+    False
+    """
+    sealed = _sealed_names.setdefault((storage.describe(), layout.read_id(storage)), {})
+    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
+    return _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed)
+
+
 def seal_gathered(storage: Storage) -> Sealed:
     """Seal complete journals if enough of them lie there, and merge small partitions if there are enough of those.
 
@@ -31,11 +42,9 @@ def seal_gathered(storage: Storage) -> Sealed:
     >>> seal_gathered(example()._storage)  # two small ones are too few
     Sealed(partitions=0, journals=0, points=0, faults=[])
     """
-    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
-    sealed = _sealed_names.setdefault(lake, {})
-    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
-    if not _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed):
+    if not is_due(storage):
         return Sealed(0, 0, 0, [])
+    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
     catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
     try:
         files = catalog.list_journals()
