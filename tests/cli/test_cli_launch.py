@@ -66,7 +66,7 @@ def test_a_paused_sweep_is_waited_for():
     time.sleep(2)
     assert (agent.poll(), tl.open().runs().height) == (None, 0)
     call("sweep", "resume", sweep_id)
-    assert (agent.wait(180), tried()) == (0, [1])
+    assert (agent.wait(60), tried()) == (0, [1])
 
 
 def test_a_finished_sweep_is_extended():

@@ -96,9 +96,11 @@ class _Agent:
 
     def _may_go_on(self) -> bool:
         """Wait while the sweep is paused; False once it is cancelled or finished."""
+        is_over = self._note_end()  # it looks at the lake anew
         while (state := self._records.state) == "PAUSED":
             time.sleep(POLL_SECONDS)
-        return state == "RUNNING" and not self._note_end()
+            is_over = self._note_end()
+        return state == "RUNNING" and not is_over
 
     def _note_end(self) -> bool:
         """Note that the sweep is finished if it is, and tell so."""
