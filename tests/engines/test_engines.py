@@ -211,8 +211,6 @@ class TestSpark(WorkerContract):
     def engine(cls) -> Iterator[TaskEngine]:
         sql = pytest.importorskip("pyspark.sql")
         if shutil.which("java") is None:
-            pytest.skip("java, in which Spark runs, is not installed")
-        if shutil.which("java") is None:
             pytest.skip("Spark needs Java")
         session = sql.SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false").getOrCreate()
         yield engine_of("spark", session=session)

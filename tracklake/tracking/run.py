@@ -101,6 +101,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         self._statements = list(start.definitions)
         self._definitions = Definitions(self._statements)
         self._lake_journals: frozenset[str] = frozenset()
+        self._listed_at = 0
+        """When the folder of journals had changed last (ns), as it was listed for those of the lake."""
         self._logged = ReadYourWrites(self._session)
         self._rows = RowWriter(
             self._session,
@@ -291,7 +293,12 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         """Say whether there are other journals of definitions of the lake than when it was looked last."""
         prefix = f"{naming.safe_name(LAKE_RUN)}."
         try:
-            with os.scandir(self._session.storage.journal_folder(layout.JOURNAL_FOLDER)) as entries:
+            folder = self._session.storage.journal_folder(layout.JOURNAL_FOLDER)
+            changed_at = folder.stat().st_mtime_ns  # one call a second, however many runs are live
+            if changed_at == self._listed_at:
+                return False
+            self._listed_at = changed_at
+            with os.scandir(folder) as entries:
                 journals = frozenset(entry.name for entry in entries if entry.name.startswith(prefix))
         except OSError:  # a lake that is away for a while: a training goes on
             return False

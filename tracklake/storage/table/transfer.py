@@ -93,9 +93,12 @@ def _copy_partitions(source: Storage, target: Storage) -> Iterator[int]:
     for partition in DeltaLog(source).read().partitions.values():
         for sibling in SIBLINGS:
             name = getattr(partition, sibling)
-            if name.rpartition("/")[2] in present[sibling] and _is_whole(target, partition, sibling):
+            is_there = name.rpartition("/")[2] in present[sibling]
+            if is_there and _is_whole(target, partition, sibling):
                 continue
             path = verified(source, partition, sibling)
+            if is_there:  # damaged, and there is a sound one to put in its place
+                target.delete(name)
             shutil.copyfile(path, target.stage(name))
             if checksum(target.stage(name)) != checksum(path):
                 raise LakeError(f"{target.describe(name)} differs from what was written to it: the place is unreliable")
@@ -108,6 +111,5 @@ def _is_whole(target: Storage, partition: Partition, sibling: Sibling) -> bool:
     try:
         verified(target, partition, sibling)
     except LakeError:
-        target.delete(getattr(partition, sibling))
         return False
     return True
