@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracklake.storage import layout
+from tracklake.storage.backend import NO_ENTRIES
 from tracklake.storage.table import compaction
 from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.sealing import Sealed, seal
@@ -18,6 +19,8 @@ GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
 """Complete journals that are not sealed yet and make it worth while to seal."""
 _catalogs: dict[tuple[str, str], Catalog] = {}
 """The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
+_complete: dict[tuple[str, str], dict[str, Entry]] = {}
+"""Journals that this process has seen to be complete, by lake: they do not change, and need no second look."""
 _sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
 """Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
 
@@ -28,9 +31,12 @@ def is_due(storage: Storage) -> bool:
     >>> is_due(example()._storage)  # two small ones are too few
     False
     """
-    sealed = _sealed_names.setdefault((storage.describe(), layout.read_id(storage)), {})
-    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=sealed)
-    return _are_enough(entry for entry in entries if not entry.writable and entry.name not in sealed)
+    lake = _lake(storage)
+    cached = _complete.get(lake, NO_ENTRIES)
+    entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=cached)
+    complete = _complete[lake] = {entry.name: entry for entry in entries if not entry.writable}
+    sealed = _sealed_names.get(lake, NO_ENTRIES)
+    return _are_enough(entry for name, entry in complete.items() if name not in sealed)
 
 
 def seal_gathered(storage: Storage) -> Sealed:
@@ -44,7 +50,7 @@ def seal_gathered(storage: Storage) -> Sealed:
     """
     if not is_due(storage):
         return Sealed(0, 0, 0, [])
-    lake = storage.describe(), layout.read_id(storage)  # a folder may have become another lake
+    lake = _lake(storage)
     catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
     try:
         files = catalog.list_journals()
@@ -60,6 +66,11 @@ def seal_gathered(storage: Storage) -> Sealed:
         return sealed_now
     finally:
         _catalogs[lake] = catalog
+
+
+def _lake(storage: Storage) -> tuple[str, str]:
+    """Return the place and the id of a lake: a folder may have become another one."""
+    return storage.describe(), layout.read_id(storage)
 
 
 def _are_enough(complete: Iterable[Entry]) -> bool:
