@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
@@ -13,8 +13,11 @@ from interrupter import Interrupter, interrupt
 
 import tracklake as tl
 from tracklake.errors import LakeError
+from tracklake.lake import base
+from tracklake.query import run_table, summary_columns
 from tracklake.sql import registered_tables
 from tracklake.storage import content_files
+from tracklake.storage.table import snapshot_view
 
 
 @pytest.fixture
@@ -55,11 +58,34 @@ def test_a_read_that_is_interrupted(tmp_path: Path, run: tl.Run, apart: int):
     assert at > 10 * apart
 
 
-class TableInterrupter(Interrupter):
-    """One that counts only the lines that hand tables to duckdb, which wraps what is raised there into its errors."""
+class ModuleInterrupter(Interrupter):
+    """One that counts only the lines of some modules."""
+
+    def __init__(self, left: int, *modules: ModuleType) -> None:
+        super().__init__(left, interrupt)
+        self.files = {module.__file__ for module in modules}
 
     def trace(self, frame: FrameType, *_: object) -> Any:
-        return self.line if frame.f_code.co_filename == registered_tables.__file__ else None
+        return self.line if frame.f_code.co_filename in self.files else None
+
+
+@pytest.mark.parametrize("apart", [17, pytest.param(1, marks=pytest.mark.long)])
+def test_what_is_remembered_of_a_snapshot_is_whole(tmp_path: Path, run: tl.Run, apart: int):
+    """At whichever line of what remembers a snapshot: the same question again, of the same snapshot, is answered."""
+    run.log({"i": 1.0})
+    expected, at, is_over = answers(tl.open(tmp_path)), 1, False
+    while not is_over:
+        lake = tl.open(tmp_path)
+        interrupter = ModuleInterrupter(at, snapshot_view, summary_columns, run_table, base)
+        try:
+            with interrupter:
+                answers(lake)
+        except KeyboardInterrupt:
+            pass
+        assert answers(lake) == expected, at
+        is_over = interrupter.left > 0
+        at += apart
+    assert at > 10 * apart
 
 
 def test_an_interrupt_inside_duckdb_comes_out_as_it_is(tmp_path: Path, run: tl.Run):
@@ -67,7 +93,7 @@ def test_an_interrupt_inside_duckdb_comes_out_as_it_is(tmp_path: Path, run: tl.R
     run.log({"i": 1.0})
     lake = tl.open(tmp_path)
     for at in range(1, 9):
-        with pytest.raises(KeyboardInterrupt), TableInterrupter(at, interrupt):
+        with pytest.raises(KeyboardInterrupt), ModuleInterrupter(at, registered_tables):
             lake.sql("SELECT max(value) FROM history")
         assert lake.sql("SELECT max(value) FROM history").rows() == [(1.0,)]
 

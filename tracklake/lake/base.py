@@ -65,8 +65,8 @@ class LakeBase:
         self._limits = Limits.of(sql_memory, sql_seconds)
         self._storage = self._connect(root, create=create, options=storage_options)
         self._project = None if project is None else arguments.text("project", project)
-        self._logged: SnapshotView | None = None
-        self._views: dict[str | None, View] = {}
+        self._remembered: tuple[SnapshotView | None, dict[str | None, View]] = None, {}
+        """The newest snapshot, and its view by project: replaced as one, for threads and interrupts."""
         self._engine = Engine(self._limits)
         self._task_engine: TaskEngine = LOCAL
         self._queries = named_queries.folders_of(queries)
@@ -95,7 +95,7 @@ class LakeBase:
         """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
         other = copy.copy(self)
         vars(other).pop("_reader", None)
-        vars(other).update(_logged=None, _views={}, _engine=Engine(self._limits))
+        vars(other).update(_remembered=(None, {}), _engine=Engine(self._limits))
         return other
 
     @cached_property
@@ -124,15 +124,17 @@ class LakeBase:
         """
         project = self._chosen(project)
         logged = self._reader.snapshot()
-        earlier = self._views.get(project)
-        if self._logged is not logged:
-            self._views = {}  # first: whatever interrupts, no view of before stands beside the new snapshot
-            self._logged = logged
-        if project not in self._views:
-            self._views[project] = newest = _view(logged if project is None else of_project(logged, project))
+        remembered, views = self._remembered
+        earlier = views.get(project)
+        if remembered is not logged:
+            views = {}
+            self._remembered = logged, views
+        if project not in views:
+            newest = _view(logged if project is None else of_project(logged, project))
             if earlier is not None:
                 newest.runs.carry_over(earlier.runs, touched=newest.logged.touched_since(earlier.logged))
-        return self._views[project]
+            views[project] = newest
+        return views[project]
 
     def _chosen(self, project: str | None) -> str | None:
         if project is None:

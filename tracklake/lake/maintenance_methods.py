@@ -100,7 +100,7 @@ class MaintenanceMethods(LakeBase):
         past = copy.copy(self)
         past._storage = cast("Storage", ReadOnly(self._storage, reason=reason))  # noqa: SLF001 - of its own class
         past._reader = cast("SnapshotReader", PastReader(past._storage, number, engine=self._task_engine))  # noqa: SLF001
-        past._logged, past._views = None, {}  # noqa: SLF001
+        past._remembered = None, {}  # noqa: SLF001
         return past
 
 

@@ -89,7 +89,8 @@ class SummaryColumns:
         """Return the cells of some columns: what an earlier snapshot knew with what was touched since, or read anew."""
         if runs is not None or not earlier:
             return read(wanted, runs)
-        remembered = {name: earlier.pop(name) for name in wanted if name in earlier}
+        popped = {name: earlier.pop(name, None) for name in wanted}  # another thread may have taken it
+        remembered = {name: unfinished for name, unfinished in popped.items() if unfinished is not None}
         new = [name for name in wanted if name not in remembered]
         cells = read(new, None) if new else {}
         for touched in {unfinished.touched for unfinished in remembered.values()}:

@@ -313,9 +313,10 @@ class SnapshotView(ABC):
             counts = pieces.select("run_id", "metric", "n_raw")
             no_number = (pl.col("n_points") != pl.sum_horizontal(_NUMBERS)) | (pl.col("n_bool") > 0)
             other = set(pieces.filter(no_number)["metric"]).union(PSEUDO)
-            self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
             self._n_raw |= {metric: counts.filter(pl.col("metric") == metric) for metric in missing}
             self._all_numbers |= {metric: metric not in other for metric in missing}
+            # the last: what is looked for first is there only when the others are, for threads and after an interrupt
+            self._unresolved |= {metric: unresolved.filter(pl.col("metric") == metric) for metric in missing}
         return True
 
     def _unresolved_series(self, pieces: pl.DataFrame) -> pl.DataFrame:
