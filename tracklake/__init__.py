@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     summary: Summary
 
     # what `__getattr__` gives: loaded when it is first used
-    from tracklake.artifacts.artifact import Artifact
-    from tracklake.artifacts.media.charts import plot_table
-    from tracklake.artifacts.media.documents import Html, Molecule, Object3D, Plotly
-    from tracklake.artifacts.media.image import Image
-    from tracklake.artifacts.media.sound import Audio, Video
-    from tracklake.artifacts.media.tables import Table
     from tracklake.integrations.wandb_api.api import Api
     from tracklake.integrations.wandb_standin.offline import AlertLevel
     from tracklake.lake.lake import Lake
@@ -38,6 +32,12 @@ if TYPE_CHECKING:
     from tracklake.schema.histogram import Histogram
     from tracklake.sweeping.launching.agent import agent
     from tracklake.sweeping.launching.create import sweep
+    from tracklake.tracking.artifacts.artifact import Artifact
+    from tracklake.tracking.artifacts.media.charts import plot_table
+    from tracklake.tracking.artifacts.media.documents import Html, Molecule, Object3D, Plotly
+    from tracklake.tracking.artifacts.media.image import Image
+    from tracklake.tracking.artifacts.media.sound import Audio, Video
+    from tracklake.tracking.artifacts.media.tables import Table
     from tracklake.tracking.settings import Settings
     from tracklake.tracking.start import init
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tracklake as tl
-from tracklake.artifacts.media import charts as plot
+from tracklake.tracking.artifacts.media import charts as plot
 
 
 @pytest.fixture

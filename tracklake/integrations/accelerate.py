@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate.tracking import GeneralTracker, on_main_process
 
-from tracklake.artifacts.media.image import Image
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media.image import Image
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from keras.callbacks import Callback, ModelCheckpoint
 
-from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media.tables import Table
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media import charts
-from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media import charts
+from tracklake.tracking.artifacts.media.tables import Table
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

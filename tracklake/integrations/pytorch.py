@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from tracklake.artifacts.media.documents import Html
-from tracklake.artifacts.media.image import Image
-from tracklake.artifacts.media.sound import Audio, Video
 from tracklake.common.warnings import warn_once
 from tracklake.schema.histogram import Histogram
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media.documents import Html
+from tracklake.tracking.artifacts.media.image import Image
+from tracklake.tracking.artifacts.media.sound import Audio, Video
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media import charts
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media import charts
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from xgboost.callback import TrainingCallback
 
-from tracklake.artifacts.media import charts
-from tracklake.artifacts.media.tables import Table
 from tracklake.tracking import start
+from tracklake.tracking.artifacts.media import charts
+from tracklake.tracking.artifacts.media.tables import Table
 from tracklake.tracking.open_runs import open_runs
 
 if TYPE_CHECKING:

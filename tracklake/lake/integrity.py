@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.artifacts import repository
 from tracklake.common.task_engine import LOCAL, run_tasks
 from tracklake.common.text import number_of
 from tracklake.compute import scans, states
@@ -24,6 +23,7 @@ from tracklake.storage.table.catalog import Catalog
 from tracklake.storage.table.damaged_log import DamagedLog
 from tracklake.storage.table.verified_files import checksum
 from tracklake.sweeping import records
+from tracklake.tracking.artifacts import repository
 
 if TYPE_CHECKING:
     from tracklake.common.task_engine import TaskEngine

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tracklake.artifacts.media.content import StoredFile
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
+    from tracklake.tracking.artifacts.media.content import StoredFile
     from tracklake.tracking.run_mappings import Change
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.artifacts.media.content import StoredFile
 from tracklake.errors import TracklakeError
 from tracklake.query import derivations
 from tracklake.schema.definitions import Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind
+from tracklake.tracking.artifacts.media.content import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -22,7 +22,7 @@ def verified(storage: Storage, name: str) -> Path:
 
     Raises LakeError for a name outside of that folder, and for a file that is damaged; FileNotFoundError if it is gone.
 
-    >>> from tracklake.artifacts.media.content import save_bytes
+    >>> from tracklake.tracking.artifacts.media.content import save_bytes
     >>> storage = tl.open("lake", create=True)._storage
     >>> verified(storage, save_bytes(b"hello", lake=storage, suffix=".txt").path).read_bytes()
     b'hello'

@@ -5,7 +5,6 @@ from __future__ import annotations
 from struct import error as struct_error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracklake.artifacts.media import recognition
 from tracklake.compute.name_hiding import NameFamilies
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import FileMissingError, UnstorableValueError
@@ -13,6 +12,7 @@ from tracklake.schema import values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import GONE, Kind, Stored
 from tracklake.storage.journal import frame_format
+from tracklake.tracking.artifacts.media import recognition
 from tracklake.tracking.checked_row import INT64, CheckedRow
 from tracklake.tracking.replaced_values import ReplacedValues
 

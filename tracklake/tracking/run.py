@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from tracklake.artifacts.media.content import StoredFile
     from tracklake.schema.definitions import MetricDefinition
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability
+    from tracklake.tracking.artifacts.media.content import StoredFile
 
 
 class Start(NamedTuple):

@@ -9,15 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tracklake.artifacts.artifact import Artifact
-from tracklake.artifacts.media.content import StoredFile, save_file
-from tracklake.artifacts.repository import Repository
 from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import ArtifactError, FileMissingError
 from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import content_files
+from tracklake.tracking.artifacts.artifact import Artifact
+from tracklake.tracking.artifacts.media.content import StoredFile, save_file
+from tracklake.tracking.artifacts.repository import Repository
 
 if TYPE_CHECKING:
     import os

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media import recognition
 from tracklake.schema import arrays, naming, nesting, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import NOTHING, Kind, Stored
 from tracklake.storage import content_files
+from tracklake.tracking.artifacts.media import recognition
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.artifacts.artifact import Artifact
-from tracklake.artifacts.repository import Reference, Repository
 from tracklake.errors import UnknownNameError
+from tracklake.tracking.artifacts.artifact import Artifact
+from tracklake.tracking.artifacts.repository import Reference, Repository
 
 if TYPE_CHECKING:
     from tracklake.lake.lake import Lake

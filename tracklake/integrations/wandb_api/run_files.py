@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.artifact import Artifact
-from tracklake.artifacts.repository import Repository
 from tracklake.errors import QueryError
+from tracklake.tracking.artifacts.artifact import Artifact
+from tracklake.tracking.artifacts.repository import Repository
 
 if TYPE_CHECKING:
     import os

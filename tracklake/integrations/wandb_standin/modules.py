@@ -20,7 +20,7 @@ _KERAS = "tracklake.integrations.keras"
 _MEDIA_NAMES = {
     name: names.MODULE[name].target
     for name in ("Audio", "Classes", "Graph", "Histogram", "Html", "Image", "Molecule", "Object3D", "Plotly", "Table")
-} | {"Video": names.MODULE["Video"].target, "WBValue": "tracklake.artifacts.media.media:Media"}
+} | {"Video": names.MODULE["Video"].target, "WBValue": "tracklake.tracking.artifacts.media.media:Media"}
 _KERAS_NAMES = {
     name: f"{_KERAS}:{name}"
     for name in ("WandbCallback", "WandbEvalCallback", "WandbMetricsLogger", "WandbModelCheckpoint")
@@ -77,7 +77,7 @@ TREE: dict[str, dict[str, str]] = {
     "keras": _KERAS_NAMES,
     "lightgbm": _LIGHTGBM,
     "plot": {
-        name: f"tracklake.artifacts.media.charts:{name}"
+        name: f"tracklake.tracking.artifacts.media.charts:{name}"
         for name in (*_CHARTS, "CustomChart", "plot_table", "visualize")
     },
     "profiler": {},
@@ -90,14 +90,14 @@ TREE: dict[str, dict[str, str]] = {
         "init": "tracklake.integrations.wandb_standin.start:init",
     },
     "sdk.artifacts": {},
-    "sdk.artifacts.artifact": {"Artifact": "tracklake.artifacts.artifact:Artifact"},
+    "sdk.artifacts.artifact": {"Artifact": "tracklake.tracking.artifacts.artifact:Artifact"},
     "sdk.data_types": {},
     "sdk.data_types.base_types": {},
-    "sdk.data_types.base_types.media": {"Media": "tracklake.artifacts.media.media:Media"},
-    "sdk.data_types.base_types.wb_value": {"WBValue": "tracklake.artifacts.media.media:Media"},
-    "sdk.data_types.image": {"Image": "tracklake.artifacts.media.image:Image"},
-    "sdk.data_types.table": {"Table": "tracklake.artifacts.media.tables:Table"},
-    "sdk.data_types.video": {"Video": "tracklake.artifacts.media.sound:Video"},
+    "sdk.data_types.base_types.media": {"Media": "tracklake.tracking.artifacts.media.media:Media"},
+    "sdk.data_types.base_types.wb_value": {"WBValue": "tracklake.tracking.artifacts.media.media:Media"},
+    "sdk.data_types.image": {"Image": "tracklake.tracking.artifacts.media.image:Image"},
+    "sdk.data_types.table": {"Table": "tracklake.tracking.artifacts.media.tables:Table"},
+    "sdk.data_types.video": {"Video": "tracklake.tracking.artifacts.media.sound:Video"},
     "sdk.lib": {"RunDisabled": f"{_SHIMS}:RunDisabled"},
     "sdk.lib.config_util": {"ConfigError": f"{_ERRORS}:ConfigError"},
     "sdk.lib.disabled": {"RunDisabled": f"{_SHIMS}:RunDisabled"},

@@ -22,13 +22,13 @@ class Name(NamedTuple):
     note: str = ""
 
 
-_MEDIA = "tracklake.artifacts.media"
+_MEDIA = "tracklake.tracking.artifacts.media"
 _OFFLINE = "tracklake.integrations.wandb_standin.offline"
 
 MODULE = {
     "AlertLevel": Name("same", f"{_OFFLINE}:AlertLevel"),
     "Api": Name("better", "tracklake.integrations.wandb_api.api:Api", "complete histories, no sampling"),
-    "Artifact": Name("same", "tracklake.artifacts.artifact:Artifact", "stored by content in the lake"),
+    "Artifact": Name("same", "tracklake.tracking.artifacts.artifact:Artifact", "stored by content in the lake"),
     "ArtifactTTL": Name("ignored", f"{_OFFLINE}:AlertLevel", "artifacts do not expire"),
     "Audio": Name("same", f"{_MEDIA}.sound:Audio"),
     "Classes": Name("stored only", f"{_MEDIA}.documents:Classes"),

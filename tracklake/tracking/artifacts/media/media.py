@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tracklake.artifacts.media.content import save_bytes, save_file
+from tracklake.tracking.artifacts.media.content import save_bytes, save_file
 
 if TYPE_CHECKING:
-    from tracklake.artifacts.media.content import StoredFile
     from tracklake.storage.backend import Storage
+    from tracklake.tracking.artifacts.media.content import StoredFile
 
 
 class Media(ABC):

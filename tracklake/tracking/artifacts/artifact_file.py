@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracklake.artifacts.manifest import Entry
-from tracklake.artifacts.media.content import save_file
-from tracklake.artifacts.media.media import Media
 from tracklake.errors import ArtifactError
 from tracklake.storage import content_files
+from tracklake.tracking.artifacts.manifest import Entry
+from tracklake.tracking.artifacts.media.content import save_file
+from tracklake.tracking.artifacts.media.media import Media
 
 if TYPE_CHECKING:
     import os

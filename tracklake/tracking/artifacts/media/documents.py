@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracklake.artifacts.media.media import FileMedia, existing_path
 from tracklake.errors import UnstorableValueError
 from tracklake.schema.arrays import as_numpy
+from tracklake.tracking.artifacts.media.media import FileMedia, existing_path
 
 
 class Html(FileMedia):

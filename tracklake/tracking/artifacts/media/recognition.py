@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media.documents import Plotly
-from tracklake.artifacts.media.image import Image
-from tracklake.artifacts.media.media import Media, list_entry
+from tracklake.tracking.artifacts.media.documents import Plotly
+from tracklake.tracking.artifacts.media.image import Image
+from tracklake.tracking.artifacts.media.media import Media, list_entry
 
 if TYPE_CHECKING:
     from tracklake.storage.backend import Storage

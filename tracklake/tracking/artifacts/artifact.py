@@ -7,15 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tracklake.artifacts.artifact_file import ArtifactFile, entry_of
-from tracklake.artifacts.artifact_version import ArtifactVersion
-from tracklake.artifacts.manifest import Entry, Manifest, check_file_name
-from tracklake.artifacts.media.content import digest
-from tracklake.artifacts.media.media import Media
-from tracklake.artifacts.media.tables import Table
-from tracklake.artifacts.repository import Repository, check_name
 from tracklake.errors import ArtifactError, UnknownNameError
 from tracklake.storage import content_files
+from tracklake.tracking.artifacts.artifact_file import ArtifactFile, entry_of
+from tracklake.tracking.artifacts.artifact_version import ArtifactVersion
+from tracklake.tracking.artifacts.manifest import Entry, Manifest, check_file_name
+from tracklake.tracking.artifacts.media.content import digest
+from tracklake.tracking.artifacts.media.media import Media
+from tracklake.tracking.artifacts.media.tables import Table
+from tracklake.tracking.artifacts.repository import Repository, check_name
 
 if TYPE_CHECKING:
     import os

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media.media import Media
-from tracklake.artifacts.media.tables import Table
 from tracklake.common.lazy_numpy import np
 from tracklake.errors import UnstorableValueError
+from tracklake.tracking.artifacts.media.media import Media
+from tracklake.tracking.artifacts.media.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.artifacts.media.content import StoredFile
     from tracklake.storage.backend import Storage
+    from tracklake.tracking.artifacts.media.content import StoredFile
 
 MOST_POINTS = 10_000
 """Rows of a curve that is computed here; more are thinned evenly."""

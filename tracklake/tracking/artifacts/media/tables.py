@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media.content import save_bytes
-from tracklake.artifacts.media.media import Media
 from tracklake.errors import UnstorableValueError
 from tracklake.schema import values
+from tracklake.tracking.artifacts.media.content import save_bytes
+from tracklake.tracking.artifacts.media.media import Media
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tracklake.artifacts.media.content import StoredFile
     from tracklake.storage.backend import Storage
+    from tracklake.tracking.artifacts.media.content import StoredFile
 
 
 class Table(Media):

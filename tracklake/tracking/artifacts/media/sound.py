@@ -7,10 +7,10 @@ import wave
 from pathlib import Path
 from typing import Any
 
-from tracklake.artifacts.media.media import FileMedia, existing_path
 from tracklake.common.lazy_numpy import np
 from tracklake.errors import UnstorableValueError
 from tracklake.schema.arrays import as_numpy
+from tracklake.tracking.artifacts.media.media import FileMedia, existing_path
 
 
 class Audio(FileMedia):

@@ -6,11 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.artifacts.manifest import Manifest
 from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import ArtifactError, LakeError, UnknownNameError
 from tracklake.schema import naming
 from tracklake.storage import checked_json
+from tracklake.tracking.artifacts.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,12 +6,12 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracklake.artifacts.media import png
-from tracklake.artifacts.media.content import save_bytes
-from tracklake.artifacts.media.media import FileMedia, existing_path
 from tracklake.common.lazy_numpy import np
 from tracklake.errors import UnstorableValueError
 from tracklake.schema.arrays import as_numpy
+from tracklake.tracking.artifacts.media import png
+from tracklake.tracking.artifacts.media.content import save_bytes
+from tracklake.tracking.artifacts.media.media import FileMedia, existing_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from tracklake.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from tracklake.artifacts.manifest import Manifest
-    from tracklake.artifacts.repository import Repository
+    from tracklake.tracking.artifacts.manifest import Manifest
+    from tracklake.tracking.artifacts.repository import Repository
 
 
 class ArtifactVersion:
