@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 from click.testing import CliRunner, Result
 
@@ -85,6 +87,35 @@ def test_an_agent_that_fails_is_told():
     result = call("agent", tl.sweep(GRID), "--parallel", "2")
     assert result.exit_code == 2
     assert "ended with exit code 2" in result.stderr
+
+
+SLOW = """
+import sys, time, tracklake as tl
+with tl.init() as run:
+    for i in range(run.starting_step, 3):
+        run.log({"loss": float(i)})
+        while i == 1 and not run.resumed:  # until it is ended
+            time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_sigterm_as_slurm_sends_it(number: int):
+    """Agents that have SIGTERM mark their runs and end with 143; others take these up at the step where they were."""
+    Path("train.py").write_text(SLOW)
+    sweep_id = tl.sweep({**GRID, "parameters": {"x": {"values": list(range(number))}}})
+    command = "from tracklake.cli import main; main(sys.argv[1:])"
+    words = ["agent", sweep_id, "--parallel", number]
+    with processes.start(command, *words) as agents:
+        while "loss" not in tl.open().metrics or len(tl.open().history("loss")) < 2 * number:
+            time.sleep(0.05)
+        agents.send_signal(signal.SIGTERM)
+        assert agents.wait() == 128 + signal.SIGTERM
+    runs = [tl.open().run(f"{sweep_id}-{x}") for x in range(number)]
+    assert [(run.state, run.metadata["preempting"]) for run in runs] == [("killed", True)] * number
+    processes.output(command, *words)
+    assert [(run.state, run.config["x"]) for run in runs] == [("finished", x) for x in range(number)]
+    assert tl.open().history("loss").select("step", "value").rows() == [(i, float(i)) for i in range(3)] * number
 
 
 def test_a_sweep_of_another_lake():

@@ -11,6 +11,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 import tracklake as tl
@@ -157,10 +158,11 @@ def test_bayes_beats_chance():
     assert len(set(tried())) == 30
 
 
-def test_a_metric_that_no_trial_has_is_told():
-    """After three trials, not after a day, with the nearest name."""
+@pytest.mark.parametrize("method", ["bayes", "random"])
+def test_a_metric_that_no_trial_has_is_told(method: str):
+    """After three trials, not after a day, with the nearest name; whatever the method."""
     pytest.importorskip("optuna")
-    config = {"method": "bayes", "metric": {"name": "los"}, "parameters": RANDOM["parameters"]}
+    config = {"method": method, "metric": {"name": "los"}, "parameters": RANDOM["parameters"]}
     with pytest.warns(UserWarning, match=r"none of the first 3 trials.*'los'.*did you mean 'loss'"):
         tl.agent(tl.sweep(config), square, count=5)
 
@@ -173,9 +175,6 @@ def test_a_sweep_of_another_lake():
 
 
 AGENT = """
-import sys, time
-import tracklake as tl
-
 def train():
     run = tl.init()
     for i in range(5):
@@ -187,9 +186,8 @@ tl.agent(sys.argv[1], train)
 """
 
 
-def start_agent(sweep_id: str, seconds: float) -> subprocess.Popen:
-    Path("agent.py").write_text(AGENT)
-    return subprocess.Popen([sys.executable, "agent.py", sweep_id, str(seconds)])
+def start_agent(sweep_id: str, seconds: float) -> processes.Child:
+    return processes.start(AGENT, sweep_id, seconds)
 
 
 def test_killed_agents_lose_and_double_nothing():
@@ -198,9 +196,9 @@ def test_killed_agents_lose_and_double_nothing():
     generator = random.Random(0)
     for _ in range(4):
         agents = [start_agent(sweep_id, 0.02) for _ in range(2)]
-        time.sleep(1.5 + generator.random())
+        time.sleep(0.3 + 0.5 * generator.random())
         for agent in agents:
-            agent.send_signal(signal.SIGKILL)
+            agent.kill()
             agent.wait()
     assert start_agent(sweep_id, 0).wait() == 0
     runs = tl.open().runs(columns=["config.x", "state"])

@@ -66,6 +66,36 @@ def test_a_failed_trial_has_the_number_that_impute_says(impute: str, value: floa
     assert {run_id: o.value for run_id, o in observations.items()} == {"good": 1.0, "bad": 3.0, "failed": value}
 
 
+@pytest.mark.parametrize(("impute", "value"), [(None, None), ("worst", 3.0), ("latest", 2.0), ("best", 0.5)])
+def test_a_running_trial_has_the_number_that_impute_while_running_says(
+    impute: str | None, value: float | None, tmp_path: Path
+):
+    """None by default: the search only keeps away from it."""
+    metric = {"name": "loss"} | ({} if impute is None else {"impute_while_running": impute})
+    sweep_id = tl.sweep({"method": "bayes", "metric": metric, "parameters": {"x": {"min": 0, "max": 9}}}, dir=tmp_path)
+    for run_id, losses in {"bad": [3.0], "running": [0.5, 2.0]}.items():
+        with tl.init(id=run_id, dir=tmp_path) as run:
+            for loss in losses:
+                run.log({"loss": loss})
+    records = open_sweep(sweep_id, tmp_path)
+    points = {"bad": {"x": 0}, "running": {"x": 1}}
+    observations = Observations(tl.open(tmp_path), records).of(
+        records.config, ended=["bad"], failed=[], running=["running"], points=points
+    )
+    assert observations["running"].value == value
+
+
+def test_the_random_start_counts_trials_that_run():
+    """With eight agents the search begins once ten trials have begun and one has ended, not eight trials later."""
+    searching, blind, fresh = (BayesSearch(MIXED, seed="s") for _ in range(3))
+    running = {f"s-{n}": observation(n)._replace(value=None) for n in range(10)}
+    searching.observe(running | {"s-0": observation(0)})
+    blind.observe(running)
+    drawn = fresh.next_point()
+    assert blind.next_point() == drawn
+    assert searching.next_point() != drawn
+
+
 def test_few_continuous_parameters_are_searched_by_a_gaussian_process():
     """With torch, thirty trials of a smooth function of two parameters come near its optimum."""
     pytest.importorskip("torch")

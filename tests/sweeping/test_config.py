@@ -33,6 +33,17 @@ LR = {"lr": {"values": [0.1, 0.01]}}
         ({"parameters": LR, "run_cap": 0}, "run_cap is 0"),
         ({"parameters": LR, "metric": {"name": "a", "goal": "up"}}, "unknown goal 'up'"),
         ({"parameters": LR, "metric": {"name": "a"}, "early_terminate": {"type": "hyperband"}}, "min_iter, or max"),
+        (
+            {"parameters": LR, "metric": {"name": "a", "impute_while_running": "lates"}},
+            "impute_while_running 'lates'; did",
+        ),
+        ({"parameters": LR, "metric": {"name": "a", "target": "0.9"}}, "target of metric is '0.9'; a number is meant"),
+        ({"parameters": LR, "metric": {"nam": "a"}}, "metric is {'nam': 'a'}; {'name': 'val/loss'"),
+        (
+            {"parameters": LR, "metric": {"name": "a", "gaol": "max"}},
+            "key of metric: .gaol.; did you mean .goal",
+        ),
+        ({"parameters": LR, "early_terminate": {"type": "hyperband", "min_itr": 3}}, "did you mean 'min_iter'"),
         ({"parameters": LR, "job": "j"}, "job of a sweep's config means nothing here; name the program"),
     ],
 )
@@ -105,6 +116,12 @@ def test_a_config_without_a_method_gets_a_sensible_one(tmp_path: Path):
     assert [SweepConfig(c).method for c in ({"parameters": LR}, ranges, ranges | metric)] == ["grid", "random", "bayes"]
     with pytest.warns(UserWarning, match="names no method: grid is taken"):
         tl.sweep({"parameters": LR}, dir=tmp_path)
+
+
+def test_keys_that_mean_nothing_are_told(tmp_path: Path):
+    """What W&B's schema has for its own machinery is accepted, and said to mean nothing."""
+    with pytest.warns(UserWarning, match="apiVersion, kind of a sweep's config means nothing here"):
+        tl.sweep({"apiVersion": "1", "kind": "sweep", "method": "grid", "parameters": LR}, dir=tmp_path)
 
 
 def test_grid_of_every_point():

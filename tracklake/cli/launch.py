@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -55,7 +54,7 @@ def pause(sweep: str, directory: str) -> None:
     Example:
       tracklake sweep pause abcd1234
     """
-    open_sweep(sweep, directory).change(state="PAUSED")
+    open_sweep(sweep, directory).change("PAUSED")
 
 
 @sweep_commands.command(short_help="Go on with a sweep, with a higher cap if need be.")
@@ -70,9 +69,7 @@ def resume(sweep: str, directory: str, run_cap: int | None) -> None:
       tracklake sweep resume abcd1234
       tracklake sweep resume abcd1234 --run-cap 200
     """
-    records = open_sweep(sweep, directory)
-    change: dict[str, Any] = {"state": "RUNNING"}
-    records.change(**change, **({} if run_cap is None else {"config": {"run_cap": run_cap}}))
+    open_sweep(sweep, directory).change("RUNNING", **({} if run_cap is None else {"run_cap": run_cap}))
 
 
 @sweep_commands.command(short_help="Let no new trial begin, ever.")
@@ -85,7 +82,7 @@ def cancel(sweep: str, directory: str) -> None:
     Example:
       tracklake sweep cancel abcd1234
     """
-    open_sweep(sweep, directory).change(state="CANCELED")
+    open_sweep(sweep, directory).change("CANCELED")
 
 
 @main.command(short_help="Run trials of a sweep.")
@@ -112,6 +109,8 @@ def agent(sweep: str, directory: str, count: int | None, parallel: int) -> None:
     words = [sys.executable, "-m", "tracklake.cli", "agent", sweep, "--dir", directory]
     words += [] if count is None else ["--count", str(count)]
     code = processes.run_agents(words, parallel)
+    if code == processes.PREEMPTED:  # SIGTERM came, and was passed on
+        sys.exit(code)
     if code:
         raise Refusal(f"an agent of sweep {sweep} ended with exit code {code}")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_CONTINUOUS, MOST_TRIALS = 6, 200
 """Up to so many parameters, all continuous, and so many trials a Gaussian process is used."""
 _STARTUP = 10
-"""Trials that are drawn at random first."""
+"""Trials that are drawn at random first: those that run are among them, so that many agents do not draw on and on."""
 
 
 class Observation(NamedTuple):
@@ -88,14 +88,14 @@ class BayesSearch:
                     self._observed[key] = observation
 
     def next_point(self) -> Point:
-        """Return the point to try next: at random until ten trials have a number.
+        """Return the point to try next: at random until ten trials have begun, and one of them has a number.
 
         >>> from tracklake.sweeping import space
         >>> 0 <= BayesSearch(space.read({"x": {"min": 0.0, "max": 1.0}}), seed="s").next_point()["x"] < 1
         True
         """
-        finished = sum(observation.value is not None for observation in self._observed.values())
-        if finished < _STARTUP or not self._searched:
+        is_blind = all(observation.value is None for observation in self._observed.values())
+        if is_blind or len(self._observed) < _STARTUP or not self._searched:
             return {parameter.name: parameter.quantile(self._generator.random()) for parameter in self.parameters}
         self._study.sampler = self._sampler(len(self._observed))
         with _quiet(self._optuna):

@@ -31,7 +31,7 @@ MEANT = (
 )
 """The keys of a config that mean something."""
 ACCEPTED = ("apiVersion", "controller", "kind")
-"""Keys of W&B's that mean nothing here."""
+"""Keys of W&B's that mean nothing here; `tracklake.sweep` says so."""
 REFUSED = {
     "image_uri": "start the agent inside the image: tracklake agent SWEEP",
     "job": "name the program: program: train.py",
@@ -51,6 +51,8 @@ class Metric(NamedTuple):
     """The sweep is over when a trial reaches it."""
     impute: Impute = "worst"
     """Which number bayes takes for a trial that failed: the worst of all, or its own latest or best one."""
+    impute_while_running: Impute | None = None
+    """Which number bayes takes for a trial that runs; None for none: it is only kept away from."""
 
 
 class SweepConfig:
@@ -153,10 +155,26 @@ def _metric(about: object) -> Metric | None:
     goal = str(about.get("goal") or "minimize").lower()
     if goal not in goals:
         raise SweepError.nearest("goal", goal, ("minimize", "maximize"))
-    impute = str(about.get("impute") or "worst")
-    if impute not in get_args(Impute):
-        raise SweepError.nearest("impute", impute, get_args(Impute))
-    return Metric(about["name"], goals[goal], about.get("target"), impute)  # type: ignore[arg-type] # of those
+    running = about.get("impute_while_running")
+    return Metric(
+        about["name"],
+        goals[goal],  # type: ignore[arg-type] # of those
+        _target(about.get("target")),
+        _impute("impute", about.get("impute")) or "worst",
+        None if running in (False, "false") else _impute("impute_while_running", running),
+    )
+
+
+def _impute(key: str, value: object) -> Impute | None:
+    if value is None or value in get_args(Impute):
+        return value  # type: ignore[return-value] # one of those
+    raise SweepError.nearest(key, str(value), get_args(Impute))
+
+
+def _target(value: object) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise SweepError(f"target of metric is {value!r}; a number is meant")
 
 
 def _run_cap(value: object) -> int | None:

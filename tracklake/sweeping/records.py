@@ -139,24 +139,24 @@ class SweepRecords:
         """What was decided of it last: RUNNING, PAUSED, CANCELED or FINISHED.
 
         >>> records = SweepRecords.create(example()._storage, SweepConfig({"parameters": {"lr": {"values": [1, 2]}}}))
-        >>> records.change(state="PAUSED")
+        >>> records.change("PAUSED")
         >>> records.state
         'PAUSED'
         """
         states = [change["state"] for _, change in sorted(self._changes.items()) if "state" in change]
         return states[-1] if states else "RUNNING"
 
-    def change(self, **what: Any) -> None:
-        """Change the state, or with `config` some keys of the config, from now on.
+    def change(self, state: State, **config: Any) -> None:
+        """Change the state, and keys of the config that are given, from now on: `change("RUNNING", run_cap=200)`.
 
         >>> records = SweepRecords.create(example()._storage, SweepConfig({"parameters": {"lr": {"values": [1, 2]}}}))
-        >>> records.change(config={"run_cap": 1})
+        >>> records.change("RUNNING", run_cap=1)
         >>> records.config.run_cap
         1
         """
-        if "config" in what:
-            SweepConfig({**self.config.to_json(), **what["config"]})  # refused before anything is written
-        while not self._put(f"change.{len(self._changes):06d}.json", what):
+        SweepConfig({**self.config.to_json(), **config})  # refused before anything is written
+        content = {"state": state, **({"config": config} if config else {})}
+        while not self._put(f"change.{len(self._changes):06d}.json", content):
             self.refresh()  # another one changed it meanwhile
 
     def claim(self, claim: Claim) -> bool:

@@ -46,6 +46,7 @@ __all__ = [
     "open_runs",
     "run",
     "run_config",
+    "run_conveniences",
     "run_files",
     "run_mappings",
     "run_metadata",

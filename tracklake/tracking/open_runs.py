@@ -160,15 +160,25 @@ class OpenRuns(Generic[OpenT]):
 
 
 def _terminate(number: int, _: object) -> None:
-    """End the open runs as killed and the process as SIGTERM does; installed only where nobody else handles it."""
+    """End the open runs as killed and the process as SIGTERM does; installed only where nobody else handles it.
+
+    A trial of a sweep notes first that another agent is to take it up where it was.
+    """
     try:
         try:
+            _mark_trial()
             open_runs.finish_all(TERMINATED)
         except BaseException:  # noqa: BLE001 - Ctrl-C or an alarm came in between: a finish is completed by the next
             open_runs.finish_all(TERMINATED)
     finally:  # who is told to end ends, whatever else is raised meanwhile
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
+
+
+def _mark_trial() -> None:
+    current = open_runs.current
+    if current is not None and current.sweep_id is not None:
+        current.mark_preempting()
 
 
 open_runs: OpenRuns[Any] = OpenRuns()

@@ -7,6 +7,7 @@ any Python it starts (torchrun, `-m`, a script) imports it. `python -I` ignores 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib
 import os
@@ -37,6 +38,10 @@ import sys
 from tracklake.integrations.wandb_standin.launcher import shell
 sys.exit(shell(sys.argv[1:]))
 """
+
+
+_SWEEP_CHANGES = {"--pause": "pause", "--resume": "resume", "--stop": "cancel", "--cancel": "cancel"}
+"""Options of `wandb sweep` that change a sweep which is there: either way a trial that runs goes on to its end."""
 
 
 def wrap(command: Sequence[str], *, lake: str | os.PathLike[str] | None = None) -> int:
@@ -114,13 +119,34 @@ def shell(arguments: Sequence[str]) -> int:
     0
     """
     words = list(arguments)
-    if words[:1] == ["sweep"]:
-        words = ["sweep", "create", *words[1:]]
     if words[:1] in (["agent"], ["sweep"]):
-        return subprocess.run([sys.executable, "-m", "tracklake.cli", *words], check=False).returncode  # noqa: S603
+        command = [sys.executable, "-m", "tracklake.cli", *translated(words)]
+        return subprocess.run(command, check=False).returncode  # noqa: S603
     text = f"wandb {' '.join(words[:1])} means nothing here: runs lie in the lake, `tracklake runs` shows them"
     print(text, file=sys.stderr)  # noqa: T201 - it is a command
     return 0
+
+
+def translated(words: Sequence[str]) -> list[str]:
+    """Return the command of ours for `wandb sweep` or `wandb agent`; options that only concern a server are left out.
+
+    >>> translated(["sweep", "--project", "walk", "sweep.yaml"]), translated(["sweep", "--pause", "me/walk/abcd1234"])
+    (['sweep', 'create', '--project', 'walk', 'sweep.yaml'], ['sweep', 'pause', 'me/walk/abcd1234'])
+    >>> translated(["agent", "-e", "me", "-p", "walk", "--count", "3", "abcd1234"])
+    ['agent', '--count', '3', 'abcd1234']
+    """
+    command, *arguments = words
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-e", "--entity")
+    parser.add_argument("-p", "--project")
+    parser.add_argument("--forward-signals", action="store_true")
+    for option, change in _SWEEP_CHANGES.items():
+        parser.add_argument(option, dest="change", action="store_const", const=change, default="create")
+    options, kept = parser.parse_known_args(arguments)
+    if command == "agent":
+        return [command, *kept]
+    project = ["--project", options.project] if options.project and options.change == "create" else []
+    return [command, options.change, *project, *kept]
 
 
 def load_ipython_extension(_: Any = None) -> None:

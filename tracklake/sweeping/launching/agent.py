@@ -106,7 +106,7 @@ class _Agent:
         """Note that the sweep is finished if it is, and tell so."""
         over = self._trials.is_over(self._trials.look(), self._records.config)
         if over and self._records.state == "RUNNING":
-            self._records.change(state="FINISHED")
+            self._records.change("FINISHED")
         return over
 
     def _try(self, claim: Claim, keeps_history: bool, config: SweepConfig) -> None:  # noqa: FBT001 - of one caller
@@ -137,7 +137,7 @@ class _Agent:
         code = processes.run_trial(config, claim.point, trial)
         if code == 0:
             return "finished", ""
-        if code in (-signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGKILL):
+        if code in (-signal.SIGTERM, -signal.SIGKILL, processes.PREEMPTED, 128 + signal.SIGKILL):
             return "killed", f"exit code {code}"
         return "failed", f"exit code {code}"
 
@@ -166,7 +166,7 @@ class _Preempted(SystemExit):
     """The agent is to end: it leaves the wait for its process, which is ended then."""
 
     def __init__(self) -> None:
-        super().__init__(128 + signal.SIGTERM)
+        super().__init__(processes.PREEMPTED)
 
 
 def _call(function: Callable[[], Any], trial: Trial) -> tuple[Outcome, str]:

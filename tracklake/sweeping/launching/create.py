@@ -1,4 +1,4 @@
-"""Makes sweeps, and pauses, resumes, cancels and extends them."""
+"""Makes sweeps, and opens those that are there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tracklake.common import documents
-from tracklake.common.warnings import warn
+from tracklake.common.warnings import warn, warn_once
 from tracklake.lake.lake import Lake
 from tracklake.query import run_filter
 from tracklake.storage import layout
-from tracklake.sweeping.config import SweepConfig
+from tracklake.sweeping.config import ACCEPTED, SweepConfig
 from tracklake.sweeping.records import SweepRecords
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def sweep(
     config = SweepConfig({**content, **({} if project is None else {"project": project})})
     if config.chose_method:
         warn(f"tracklake: the sweep's config names no method: {config.method} is taken; method: says otherwise")
+    if meaningless := [key for key in ACCEPTED if key in content]:
+        keys = ", ".join(meaningless)
+        warn_once(keys, f"tracklake: {keys} of a sweep's config means nothing here: agents ask the lake what to try")
     storage = layout.create(layout.root_of(dir))
     chosen = warm_start if warm_start is not None else prior_runs
     ids: list[str] = []

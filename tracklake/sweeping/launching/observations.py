@@ -38,6 +38,8 @@ class Observations:
         self._lake = lake
         self._records = records
         self._warm_points: dict[str, Point] | None = None
+        self._has_metric = False
+        """Whether some trial had a number of the metric."""
 
     def of(
         self,
@@ -51,7 +53,7 @@ class Observations:
         """Return what is known of trials and of the runs from which the sweep begins, by run id.
 
         A trial that failed, and one that ended without a finite number, has the number that `metric.impute` says: the
-        worst one of all, or its own latest or best one.
+        worst one of all, or its own latest or best one; one that runs has that of `metric.impute_while_running`.
 
         >>> from tracklake.sweeping.launching.create import open_sweep, sweep
         >>> lake = example()
@@ -61,13 +63,17 @@ class Observations:
         >>> Observations(lake, records).of(records.config, ended=["slow"], failed=["r1"], running=[], points=points)
         {'r1': Observation(point={'lr': 1}, value=0.5), 'slow': Observation(point={'lr': 0.01}, value=0.5)}
         """
-        if config.metric is None:
+        metric = config.metric
+        if metric is None:
             return {}
         warm = self._warm(config)
-        numbers = self.numbers([*warm, *ended], config.metric)
+        numbers = self.numbers([*warm, *ended], metric)
         observations = {r: Observation(point, numbers[r]) for r, point in warm.items() if r in numbers}
-        imputed = self._imputed([*failed, *(r for r in ended if r not in numbers)], numbers, config.metric)
-        values: dict[str, float | None] = dict.fromkeys(running) | imputed
+        without = [*failed, *(r for r in ended if r not in numbers)]
+        values: dict[str, float | None] = dict.fromkeys(running)
+        if metric.impute_while_running is not None:
+            values.update(self._imputed(running, numbers, metric._replace(impute=metric.impute_while_running)))
+        values.update(self._imputed(without, numbers, metric))
         values.update(numbers)
         return observations | {r: Observation(points[r], v) for r, v in values.items() if r in points}
 
@@ -111,16 +117,19 @@ class Observations:
         usable = set(warm) if config.metric is None else set(self.numbers(list(warm), config.metric))
         return {search.key_of(point) for run_id, point in warm.items() if run_id in usable}
 
-    def tell_missing(self, ended: Sequence[str], observations: Mapping[str, Observation], metric: Metric) -> None:
-        """Warn after the first trials if none of them has the metric.
+    def tell_missing(self, ended: Sequence[str], metric: Metric) -> None:
+        """Warn after the first trials if none of them has the metric; a metric that was there is not looked for again.
 
         >>> from tracklake.sweeping.config import Metric
         >>> from tracklake.sweeping.launching.create import open_sweep, sweep
         >>> lake = example()
         >>> records = open_sweep(sweep({"parameters": {"lr": {"value": 1}}}, dir=lake.dir), lake.dir)
-        >>> Observations(lake, records).tell_missing(["a", "b"], {}, Metric("los"))
+        >>> Observations(lake, records).tell_missing(["a", "b"], Metric("los"))
         """
-        if len(ended) < FIRST_RUNS or any(o.value is not None for o in observations.values()):
+        if self._has_metric or len(ended) < FIRST_RUNS:
+            return
+        self._has_metric = bool(self.numbers(ended, metric))
+        if self._has_metric:
             return
         nearest = UnknownNameError.nearest("metric", metric.name, self._lake.metrics)
         warn_once(
@@ -130,11 +139,10 @@ class Observations:
         )
 
     def _imputed(self, run_ids: Sequence[str], numbers: Mapping[str, float], metric: Metric) -> dict[str, float]:
-        """Return the numbers of runs that have none, or that failed; nothing while there is no number at all."""
-        if not run_ids or not numbers:
-            return {}
+        """Return the numbers of runs that run, failed or have none, as `metric.impute` says."""
         own = {} if metric.impute == "worst" else self.numbers(run_ids, _judged_by(metric, self._lake.metrics))
-        return {run_id: own.get(run_id, max(numbers.values())) for run_id in run_ids}
+        worst = dict.fromkeys(run_ids, max(numbers.values())) if numbers else {}
+        return worst | own
 
     def _warm(self, config: SweepConfig) -> dict[str, Point]:
         """Return the points of the runs from which the sweep begins, by run id."""
@@ -147,7 +155,7 @@ class Observations:
 
 
 def _judged_by(metric: Metric, metrics: Iterable[str]) -> Metric:
-    """Return what a failed run is judged by: its latest value, or its best one."""
+    """Return what a run that failed, or runs, is judged by: its latest value, or its best one."""
     statistic = "last" if metric.impute == "latest" else "max" if metric.goal == "maximize" else "min"
     return metric._replace(name=f"{metric.name}.{statistic}") if metric.name in set(metrics) else metric
 

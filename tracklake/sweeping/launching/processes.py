@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tracklake.sweeping.space import Point
     from tracklake.tracking.trial import Trial
 
+PREEMPTED = 128 + signal.SIGTERM
+"""The exit code of an agent that SIGTERM ended."""
 GRACE_SECONDS = 30.0
 """How long a process may take to end after SIGTERM."""
 

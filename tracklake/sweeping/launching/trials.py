@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tracklake.errors import RunNotFoundError
 from tracklake.storage.journal import host
 from tracklake.sweeping import bayes, search
 from tracklake.sweeping.launching.observations import Observations
 from tracklake.sweeping.records import Claim
+from tracklake.tracking.run_conveniences import PREEMPTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +86,7 @@ class Trials:
             again = next((t for t in trials if _is_due(t)), None)
             if again is not None:
                 claim = again.claim._replace(attempt=again.claim.attempt + 1)
-                keeps_history = again.keeps_history
+                keeps_history = again.keeps_history or self._is_preempting(claim.run_id)
             else:
                 point = self._propose(trials, config, agent)
                 if point is None:
@@ -123,6 +125,7 @@ class Trials:
         """Return the point to try next; None if none is left, or the cap is reached."""
         if not self._has_more(trials, config):
             return None
+        self._tell_missing(trials, config)
         tried = self._tried(trials, config)
         if config.method == "grid":
             return search.next_grid_point(config.parameters, tried, size=config.size or 0)
@@ -149,16 +152,17 @@ class Trials:
         return self._search
 
     def _observe(self, trials: list[StandingTrial], config: SweepConfig) -> dict[str, Observation]:
-        """Return what is known of trials and warm-start runs by run id, and tell if that is nothing."""
+        """Return what is known of trials and warm-start runs by run id."""
         runs = _by_standing(trials)
         points = {trial.claim.run_id: trial.claim.point for trial in trials}
         ended = runs["finished"] + runs["stopped"]
-        observations = self._observations.of(
-            config, ended=ended, failed=runs["failed"], running=runs["running"], points=points
-        )
+        return self._observations.of(config, ended=ended, failed=runs["failed"], running=runs["running"], points=points)
+
+    def _tell_missing(self, trials: list[StandingTrial], config: SweepConfig) -> None:
+        """Warn if the first trials log no such metric, whatever the method: it may be what they are stopped by."""
         if config.metric is not None:
-            self._observations.tell_missing(ended, observations, config.metric)
-        return observations
+            runs = _by_standing(trials)
+            self._observations.tell_missing(runs["finished"] + runs["stopped"], config.metric)
 
     def _reached_target(self, trials: list[StandingTrial], metric: Metric | None) -> bool:
         if metric is None or metric.target is None:
@@ -166,6 +170,13 @@ class Trials:
         target = metric.target if metric.goal == "minimize" else -metric.target
         runs = _by_standing(trials)
         return any(v <= target for v in self._observations.numbers(runs["finished"] + runs["stopped"], metric).values())
+
+    def _is_preempting(self, run_id: str) -> bool:
+        """Tell whether a run noted itself that it is to be taken up again: it had SIGTERM, or was told to say so."""
+        try:
+            return bool(self.lake.run(run_id).metadata.get(PREEMPTING))
+        except RunNotFoundError:  # it died before it began
+            return False
 
     def _states(self, run_ids: Iterable[str]) -> dict[str, str]:
         wanted = set(run_ids)
