@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,7 @@ class Visit:
         self.server = serve(lake)
         self.root = self.server.url.split("/?")[0]
         self.context = chromium.new_context(viewport={"width": 1280, "height": 800})
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)  # of a machine with much else to do
         self.page = self.context.new_page()
         self.problems: list[str] = []
         self.requests: list[str] = []
@@ -106,6 +106,38 @@ def rows(page) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
+def press(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
+    """Press at a share of a place's width and height and move to another; it is where it is by then, and stands still."""
+    for act, (right, down) in ((page.mouse.down, (x, y)), (None, to)):
+        box = place.bounding_box()
+        place.hover(position={"x": right * box["width"], "y": down * box["height"]})
+        if act:
+            act()
+
+
+def drag(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
+    """Press, move and let go."""
+    press(page, place, x, y, to=to)
+    page.mouse.up()
+
+
+@contextmanager
+def changed_while_pressed(visit: Visit) -> Iterator[None]:
+    """Press and change the lake in the block: the browser is told of it before it lets go, and asks no more until then."""
+    page, held = visit.page, []
+    page.route("**/api/changes?*", lambda route: held.append(route))
+    while not held:
+        page.wait_for_timeout(20)
+    yield
+    visit.requests.clear()
+    with page.expect_response(lambda answer: "/api/changes" in answer.url and answer.json()["changed"]):
+        held[0].continue_()
+    page.unroute("**/api/changes?*")
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    assert visit.requests == []
+    page.mouse.up()
+
+
 PAGES = {
     "/runs": ".grid-row[id]",
     "/runs?group=config.lr&col=summary.val/acc.max": "table.sheet tbody tr",
@@ -126,8 +158,8 @@ PAGES = {
 def test_every_page_is_sound(visit, path):
     """It shows what it is for, complains of nothing, asks no other machine, runs nothing hostile; axe is content."""
     page = visit.open(path)
-    page.locator(PAGES[path]).first.wait_for(timeout=30_000)
-    page.wait_for_timeout(300)
+    page.locator(PAGES[path]).first.wait_for()
+    page.wait_for_load_state("networkidle")
     assert visit.problems == []
     assert visit.elsewhere == []
     assert serious(page) == []
@@ -231,23 +263,20 @@ def test_groups_open_into_their_runs(visit):
     assert rows(page)[0] == "run-00"
 
 
-def test_a_live_run_moves_its_row_within_two_seconds(chromium, tmp_path):
-    """Another process logs, and the table shows it without a reload; so does a new run."""
+def test_a_live_run_moves_its_row(chromium, tmp_path):
+    """Another process logs, and the table shows it without a reload; so does a new run. How soon: see the benchmark."""
     with tl.init("p", id="first", dir=tmp_path / "lake") as run:
         run.log({"loss": 0.5})
         visit = Visit(chromium, tl.open(tmp_path / "lake"))
         page = visit.open("/runs?col=summary.loss")
         page.get_by_role("gridcell", name="0.5", exact=True).wait_for()
-        began = time.monotonic()
         run.log({"loss": 0.25})
-        page.get_by_role("gridcell", name="0.25", exact=True).wait_for(timeout=10_000)
-        took = time.monotonic() - began
+        page.get_by_role("gridcell", name="0.25", exact=True).wait_for()
         with tl.init("p", id="second", dir=tmp_path / "lake", reinit="create_new") as other:
             other.log({"loss": 4.0})
-            page.get_by_role("gridcell", name="4", exact=True).wait_for(timeout=10_000)
+            page.get_by_role("gridcell", name="4", exact=True).wait_for()
         visit.close()
         assert visit.problems == []
-        assert took < 10  # two seconds on an idle machine: see the benchmark
 
 
 def test_a_zoomed_chart_stays_zoomed_while_a_run_logs(chromium, tmp_path):
@@ -257,22 +286,69 @@ def test_a_zoomed_chart_stays_zoomed_while_a_run_logs(chromium, tmp_path):
             run.log({"loss": 1 / (1 + step)})
         visit = Visit(chromium, tl.open(tmp_path / "lake"))
         page = visit.open("/charts")
-        over = page.locator(".u-over")
-        over.wait_for()
-        box = over.bounding_box()
-        page.mouse.move(box["x"] + 50, box["y"] + 50)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 150, box["y"] + 60, steps=4)
-        page.mouse.up()
+        page.locator(".note", has_text="every point (100)").wait_for()
+        drag(page, page.locator(".u-over"), 0.1, 0.2, to=(0.4, 0.3))
         page.get_by_role("button", name="⤢ all").wait_for()
+        address = page.url
         page.reload()
-        page.get_by_role("button", name="⤢ all").wait_for()
         page.locator(".note", has_text="every point").wait_for()
         before = page.locator(".note").inner_text()
-        run.log({"loss": 0.001})
-        page.wait_for_timeout(2500)
+        for loss in (0.001, 0.002):  # when the second curve is asked for, the first is drawn
+            with page.expect_response("**/api/curves?*"):
+                run.log({"loss": loss})
         assert page.get_by_role("button", name="⤢ all").count() == 1
         assert page.locator(".note").inner_text().split("·")[0] == before.split("·")[0]
+        assert page.url == address
+        visit.close()
+
+
+def test_what_is_dragged_outlives_an_update(chromium, tmp_path):
+    """A run logs while an axis, a cloud, a chart is dragged over: what was begun is finished, then the update is shown."""
+    runs = [tl.init("p", id=name, config={"lr": lr}, dir=tmp_path / "lake", reinit="create_new")
+            for name, lr in (("first", 0.1), ("second", 0.2))]  # fmt: skip
+    for run in runs:
+        for step in range(10):
+            run.log({"loss": 1 / (1 + step)})
+    visit = Visit(chromium, tl.open(tmp_path / "lake"))
+
+    def dragged(path: str, selector: str, x: float, *, to: float):
+        page = visit.open(path)
+        page.locator(selector).first.wait_for()
+        page.wait_for_load_state("networkidle")
+        with changed_while_pressed(visit):
+            press(page, page.locator(selector).first, x, 0.9, to=(to, 0.3))
+            runs.append(tl.init("p", config={"lr": 0.3}, dir=tmp_path / "lake", reinit="create_new"))
+            runs[-1].log({"loss": 0.5})
+        return page
+
+    page = dragged("/parallel?axis=config.lr&color=summary.loss", "canvas.over", 70 / 1252, to=70 / 1252)
+    page.locator(".message code", has_text='"config.lr" BETWEEN').wait_for()
+    page.get_by_text("of 3 selected").wait_for()
+    page = dragged("/scatter?x=config.lr&y=summary.loss", "canvas.over", 0.2, to=0.5)
+    page.locator(".message code", has_text='"config.lr" BETWEEN').wait_for()
+    page.get_by_text("of 4 selected").wait_for()
+    page = dragged("/charts", ".u-over", 0.1, to=0.5)
+    page.get_by_role("button", name="⤢ all").wait_for()
+    page.locator(".legend .item").nth(4).wait_for()
+    for run in runs:
+        run.finish()
+    assert visit.problems == []
+    visit.close()
+
+
+def test_what_is_clicked_stays_under_the_pointer(chromium, tmp_path):
+    """A run that moves up in the table while a row is pressed does not take the click."""
+    with tl.init("p", id="first", dir=tmp_path / "lake") as run:
+        run.log({"loss": 0.5})
+        visit = Visit(chromium, tl.open(tmp_path / "lake"))
+        page = visit.open("/runs?order=%2Bsummary.loss&col=summary.loss")
+        rows(page)
+        with changed_while_pressed(visit):
+            page.get_by_role("link", name="first").hover()
+            page.mouse.down()
+            with tl.init("p", id="second", dir=tmp_path / "lake", reinit="create_new") as other:
+                other.log({"loss": 0.1})
+        page.locator("h1", has_text="first").wait_for()
         visit.close()
 
 
@@ -308,36 +384,26 @@ def test_edits_are_shown_at_once(chromium, tmp_path):
 def test_a_brush_is_a_filter(visit):
     """A rectangle over the cloud is shown as SQL, and gives the same runs in the table."""
     page = visit.open("/scatter?x=config.lr&y=summary.val/acc.max&where=state+%3D+%27finished%27")
-    canvas = page.locator("canvas.over")
-    canvas.wait_for()
-    box = canvas.bounding_box()
-    page.mouse.move(box["x"] + 80, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] - 60, steps=5)
-    page.mouse.up()
+    drag(page, page.locator("canvas.over"), 0.07, 0.03, to=(0.3, 0.9))
+    page.locator(".message code", has_text='"config.lr" BETWEEN').wait_for()
     selected = page.locator(".message .strong").inner_text()
-    assert '"config.lr" BETWEEN' in page.locator(".message code").inner_text()
+    assert selected == "4 runs of 12 selected:"
     page.reload()
-    page.locator(".message .strong").wait_for()
-    assert page.locator(".message .strong").inner_text() == selected
+    page.locator(".message .strong", has_text=selected).wait_for()
     page.get_by_role("link", name="Show in the table").click()
-    page.get_by_role("status").get_by_text(selected.split(" of ")[0], exact=True).wait_for()
+    page.get_by_role("status").get_by_text("4 runs", exact=True).wait_for()
 
 
 def test_brushes_on_axes_are_a_filter_that_an_address_holds(visit):
-    """Two axes are brushed, a reload shows the same runs, back takes the second brush away."""
+    """Two axes are brushed, a reload shows the same runs, back takes the second brush away. No brush asks anything."""
     page = visit.open("/parallel?axis=config.lr&axis=config.seed&color=summary.val/acc.max")
     canvas = page.locator("canvas.over")
     canvas.wait_for()
-    box = canvas.bounding_box()
-    for share in (0.0, 0.5):
-        x = box["x"] + 70 + share * (box["width"] - 140)
-        page.mouse.move(x, box["y"] + box["height"] - 28)
-        page.mouse.down()
-        page.mouse.move(x, box["y"] + box["height"] * 0.6, steps=3)
-        page.mouse.up()
-        page.locator(".message code").wait_for()
-    page.locator(".message code", has_text='"config.seed" BETWEEN').wait_for()
+    visit.requests.clear()
+    for share, name in ((70 / 1252, "config.lr"), (0.5, "config.seed")):
+        drag(page, canvas, share, 0.95, to=(share, 0.6))
+        page.locator(".message code", has_text=f'"{name}" BETWEEN').wait_for()
+    assert [url for url in visit.requests if "/api/values" in url] == []
     both = page.locator(".message").inner_text()
     page.reload()
     page.locator(".message code", has_text='"config.seed" BETWEEN').wait_for()
@@ -403,17 +469,25 @@ def test_an_unknown_run_and_page_are_told(visit):
     page.get_by_role("alert").get_by_text("unknown lake 'nowhere'").wait_for()
 
 
-def test_a_hidden_tab_asks_for_nothing(visit):
-    """Once a second while it can be seen, never while it is hidden."""
+def test_an_idle_minute_is_polls_and_a_hidden_one_nothing(visit):
+    """Once a second while it can be seen, never while it is hidden; seen again, at once. The clock is the test's."""
+    visit.page.clock.install()
     page = visit.open("/runs")
+    page.clock.run_for(1_000)
     rows(page)
-    page.wait_for_timeout(2500)
-    assert [url for url in visit.requests[-2:] if "/api/changes" in url]
-    page.evaluate("() => Object.defineProperty(document, 'hidden', {value: true})")
-    page.wait_for_timeout(1200)
-    before = len(visit.requests)
-    page.wait_for_timeout(2500)
-    assert len(visit.requests) == before
+    page.wait_for_load_state("networkidle")
+    visit.requests.clear()
+    for _ in range(60):
+        with page.expect_response("**/api/changes?*"):
+            page.clock.run_for(1_000)
+    assert {url.split("?")[0] for url in visit.requests} == {f"{visit.root}/api/changes"}
+    assert len(visit.requests) <= 61
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    visit.requests.clear()
+    page.clock.run_for(60_000)
+    assert visit.requests == []
+    with page.expect_response("**/api/changes?*"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_a_server_that_ends_is_told(chromium, place):

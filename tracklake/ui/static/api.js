@@ -16,12 +16,34 @@ async function answered(response) {
 	throw error;
 }
 
-async function request(address, options) {
+// What is pressed stays under the pointer: answers that come meanwhile wait until it is let go, and all who act on that have acted.
+const PRESSED = "canvas, .u-over, .grid-cell, a, button, input";
+let pressed = null;
+let letGo = null;
+let timer = 0;
+
+addEventListener("pointerdown", ({ target }) => {
+	clearTimeout(timer);
+	if (target.closest?.(PRESSED)) pressed ??= new Promise((resolve) => (letGo = resolve));
+});
+for (const name of ["pointerup", "pointercancel", "blur"]) {
+	addEventListener(name, () => {
+		timer = setTimeout(() => {
+			pressed = null;
+			letGo?.();
+		});
+	});
+}
+
+async function request(address, read, options = {}) {
 	try {
-		return await answered(await fetch(address, options));
+		return await read(await answered(await fetch(address, options)));
 	} catch (error) {
 		if (error instanceof TypeError) throw new Error("the server does not answer: is `tracklake ui` still running?");
 		throw error;
+	} finally {
+		await pressed;
+		options.signal?.throwIfAborted();
 	}
 }
 
@@ -38,12 +60,12 @@ export function query(name, params) {
 }
 
 export async function ask(name, params, { signal } = {}) {
-	return (await request(query(name, params), { signal })).json();
+	return request(query(name, params), (response) => response.json(), { signal });
 }
 
 // Blocks of numbers: {header, arrays}; see replies.blocks on the server.
 export async function askBlocks(name, params, { signal } = {}) {
-	const buffer = await (await request(query(name, params), { signal })).arrayBuffer();
+	const buffer = await request(query(name, params), (response) => response.arrayBuffer(), { signal });
 	const view = new DataView(buffer);
 	const length = view.getUint32(0, true);
 	const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -59,5 +81,5 @@ export async function askBlocks(name, params, { signal } = {}) {
 
 export async function change(name, body) {
 	const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-	return (await request(query(name, {}), options)).json();
+	return request(query(name, {}), (response) => response.json(), options);
 }

@@ -17,7 +17,6 @@ export class DrawnPage extends Page {
 		this.resizing.observe(this.host);
 	}
 
-	// Not while something is dragged: the canvas under the pointer stays.
 	resize() {
 		const size = `${this.host.clientWidth}x${this.host.clientHeight}`;
 		if (!this.found || this.drag || size === this.size) return;
@@ -27,6 +26,7 @@ export class DrawnPage extends Page {
 
 	close() {
 		this.resizing.disconnect();
+		this.abort?.abort();
 	}
 
 	changed() {
@@ -47,17 +47,20 @@ export class DrawnPage extends Page {
 		this.readBrushes();
 		if (key === this.key) return this.found && this.select();
 		this.key = key;
+		this.abort?.abort();
+		const { signal } = (this.abort = new AbortController());
 		try {
-			this.found = await askBlocks("values", this.params);
-			this.columns = new Map(this.found.header.columns.map((column, i) => [column.name, { ...column, values: this.found.arrays[i] }]));
-			await this.loaded?.();
-			this.error = "";
-			if (this.drag) return (this.size = ""); // painted when the pointer is let go
+			const found = await askBlocks("values", this.params, { signal });
+			const columns = new Map(found.header.columns.map((column, i) => [column.name, { ...column, values: found.arrays[i] }]));
+			const labels = await this.askLabels?.(columns, signal);
+			Object.assign(this, { found, columns, labels, error: "" });
+			this.loaded();
 			this.paint();
 			this.select();
 		} catch (error) {
+			if (error.name === "AbortError") return;
 			this.error = error.message;
-			this.found = null;
+			this.found = this.key = null;
 			this.host.replaceChildren();
 		}
 		this.draw();
@@ -102,10 +105,28 @@ export class DrawnPage extends Page {
 		base.canvas.setAttribute("aria-label", label);
 		this.over = canvasOf(this.host, width, height);
 		this.over.canvas.classList.add("over");
-		for (const [name, act] of [["pointerdown", "down"], ["pointermove", "move"], ["pointerup", "up"]]) {
-			this.over.canvas.addEventListener(name, (event) => this[act](event));
-		}
+		for (const act of ["down", "move", "up", "cancel"]) this.over.canvas.addEventListener(`pointer${act}`, (event) => this[act](event));
 		return base;
+	}
+
+	// While something is dragged the line above does not grow: the canvas stays under the pointer.
+	down(event) {
+		this.drag = this.grip(event);
+		if (!this.drag) return;
+		this.info.style.height = `${this.info.offsetHeight}px`;
+		this.over.canvas.setPointerCapture(event.pointerId);
+	}
+
+	up(event) {
+		const { drag } = this;
+		if (!drag) return;
+		this.cancel();
+		this.drop(drag, event);
+	}
+
+	cancel() {
+		this.drag = null;
+		this.info.style.height = "";
 	}
 
 	timed(act) {
@@ -115,7 +136,7 @@ export class DrawnPage extends Page {
 	}
 
 	get condition() {
-		return [...this.brushes].map(([name, ends]) => conditionOf(this.columns.get(name), ends)).join(" AND ");
+		return [...this.brushes].filter(([name]) => this.columns.has(name)).map(([name, ends]) => conditionOf(this.columns.get(name), ends)).join(" AND ");
 	}
 
 	// What the line above says: what is selected, or what is there.

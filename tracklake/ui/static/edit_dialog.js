@@ -1,31 +1,29 @@
-// Edits of several runs at once: tags, group, notes, archived.
+// Edits of several runs at once: tags, group, archived, deleted.
 
 import { html } from "./vendor/lit-html.js";
 import * as format from "./format.js";
-import { openDialog } from "./keys.js";
+import { openForm } from "./keys.js";
+
+const CHANGES = {
+	add: ({ tag, group }) => (tag ? { add_tags: [tag] } : group && CHANGES.group({ group })), // as Enter does in either field
+	remove: ({ tag }) => tag && { remove_tags: [tag] },
+	group: ({ group }) => ({ fields: { group } }),
+	archive: () => ({ add_tags: ["archived"] }),
+	unarchive: () => ({ remove_tags: ["archived"] }),
+};
 
 export function editSelected(ids, save, remove) {
-	let error = "";
-	openDialog(`Edit ${format.count(ids.length, "run")}`, (dialog) => {
-		const apply = async (changes) => {
-			try {
-				await save(changes);
-				dialog.close();
-			} catch (caught) {
-				error = caught.message;
-				dialog.redraw();
-			}
-		};
-		const field = (name) => dialog.querySelector(`[name=${name}]`).value.trim();
-		return html`${error ? html`<p class="bad">${error}</p>` : ""}
-			<p><label>tag <input name="tag" /></label>
-				<button @click=${() => field("tag") && apply({ add_tags: [field("tag")] })}>Add</button>
-				<button @click=${() => field("tag") && apply({ remove_tags: [field("tag")] })}>Remove</button></p>
-			<p><label>group <input name="group" /></label> <button @click=${() => apply({ fields: { group: field("group") } })}>Set</button></p>
-			<p><button @click=${() => apply({ add_tags: ["archived"] })}>Archive</button>
-				<button @click=${() => apply({ remove_tags: ["archived"] })}>Take out of the archive</button></p>
-			<p class="quiet">An archived run has the tag “archived”: tables leave it out, nothing is deleted.</p>
-			<p><button class="danger" @click=${() => remove().then(() => dialog.close(), (caught) => { error = caught.message; dialog.redraw(); })}>Delete ${format.count(ids.length, "run")}</button>
-				<span class="quiet">hidden everywhere at once; can be undone until the lake is vacuumed</span></p>`;
+	const runs = format.count(ids.length, "run");
+	const content = html`<p><label>tag <input name="tag" /></label> <button value="add">Add</button> <button value="remove">Remove</button></p>
+		<p><label>group <input name="group" /></label> <button value="group">Set</button></p>
+		<p><button value="archive">Archive</button> <button value="unarchive">Take out of the archive</button></p>
+		<p class="quiet">An archived run has the tag “archived”: tables leave it out, nothing is deleted.</p>
+		<p><button class="danger" value="delete">Delete ${runs}</button>
+			<span class="quiet">hidden everywhere at once; can be undone until the lake is vacuumed</span></p>`;
+	openForm(`Edit ${runs}`, content, async (values, { value }) => {
+		if (value === "delete") return remove();
+		const changes = CHANGES[value]({ tag: values.tag.trim(), group: values.group.trim() });
+		if (!changes) throw new Error("type a tag first");
+		await save(changes);
 	});
 }

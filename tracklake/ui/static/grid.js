@@ -64,12 +64,6 @@ export class Grid {
 		this.redraw();
 	}
 
-	setPinned(rows) {
-		this.pinned = rows;
-		this.drawHead();
-		this.queue();
-	}
-
 	get headHeight() {
 		return ROW + 6 + this.pinned.length * ROW;
 	}

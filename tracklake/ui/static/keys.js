@@ -2,7 +2,7 @@
 
 import { html, render } from "./vendor/lit-html.js";
 
-export const KEYS = [
+const KEYS = [
 	["/", "search the runs (or what the page is about)"],
 	["j, ↓ and k, ↑", "next and previous row"],
 	["PageDown, PageUp, Home, End", "move through the table"],
@@ -12,22 +12,7 @@ export const KEYS = [
 	["?", "this list"],
 ];
 
-let dialog = null;
-
-export function showHelp() {
-	if (!dialog) {
-		dialog = document.createElement("dialog");
-		dialog.setAttribute("aria-label", "Keys");
-		document.body.append(dialog);
-		render(
-			html`<h2>Keys</h2>
-				<dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
-				<button autofocus @click=${() => dialog.close()}>Close</button>`,
-			dialog,
-		);
-	}
-	dialog.showModal();
-}
+export const showHelp = () => openDialog("Keys", () => html`<dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>`);
 
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
 
@@ -44,11 +29,9 @@ export function start({ page }) {
 			event.preventDefault();
 			field.focus();
 			field.select();
-		} else if (event.key === "?") {
-			showHelp();
-		} else if (page()?.key_ && !document.querySelector("dialog[open]")) {
-			page().key_(event);
-		}
+		} else if (document.querySelector("dialog[open]")) return;
+		else if (event.key === "?") showHelp();
+		else page()?.key_?.(event);
 	});
 }
 
@@ -68,4 +51,19 @@ export function openDialog(title, content) {
 	element.redraw();
 	element.showModal();
 	return element;
+}
+
+// A dialog that asks: save(values, pressed button) closes it; an error stands above what was entered.
+export function openForm(title, content, save) {
+	let error = "";
+	openDialog(title, (dialog) => html`<form @submit=${async (event) => {
+			event.preventDefault();
+			try {
+				await save(Object.fromEntries(new FormData(event.target)), event.submitter);
+				dialog.close();
+			} catch (caught) {
+				error = caught.message;
+				dialog.redraw();
+			}
+		}}>${error ? html`<p class="bad">${error}</p>` : ""}${content}</form>`);
 }

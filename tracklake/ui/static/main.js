@@ -28,6 +28,7 @@ document.body.append(bar, notice, main);
 let lakes = { lakes: [] };
 let schema = null;
 let page = null;
+let pageKey = ""; // a page of another key is another page; this one takes the new address
 let shownName = "";
 let version = "";
 let trouble = "";
@@ -93,7 +94,7 @@ async function show() {
 	}
 	trouble = "";
 	const key = name === "run" ? state.path : name;
-	if (page && page.key === key) {
+	if (page && key === pageKey) {
 		draw();
 		return page.update();
 	}
@@ -107,7 +108,7 @@ async function show() {
 	main.className = `page-${name}`;
 	document.title = name === "run" ? `${state.parts[1]} · tracklake` : `${PAGES[name][0]} · tracklake`;
 	page = module.open(main, context);
-	page.key = key;
+	pageKey = key;
 	page.update();
 }
 

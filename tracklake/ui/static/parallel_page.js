@@ -167,11 +167,9 @@ class ParallelPage extends DrawnPage {
 		context.fillText(short, x, y);
 	}
 
-	down(event) {
+	grip(event) {
 		const k = Math.round((event.offsetX - SIDE) / this.gap);
-		if (k < 0 || k >= this.axes.length || Math.abs(event.offsetX - this.x(k)) > 22) return;
-		this.drag = { k, from: event.offsetY };
-		this.over.canvas.setPointerCapture(event.pointerId);
+		return this.axes[k] && Math.abs(event.offsetX - this.x(k)) < 23 ? { k, from: event.offsetY } : null;
 	}
 
 	move(event) {
@@ -183,10 +181,7 @@ class ParallelPage extends DrawnPage {
 		});
 	}
 
-	up(event) {
-		if (!this.drag) return;
-		const { k, from } = this.drag;
-		this.drag = null;
+	drop({ k, from }, event) {
 		if (Math.abs(event.offsetY - from) < 4) this.brushes.delete(this.axes[k].name);
 		this.keepBrushes();
 	}

@@ -2,7 +2,7 @@
 
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
-import { openDialog } from "./keys.js";
+import { openForm } from "./keys.js";
 import { Page } from "./page.js";
 import { set, state } from "./state.js";
 
@@ -83,11 +83,8 @@ class ReportsPage extends Page {
 	}
 
 	askName() {
-		openDialog("A new report", (dialog) => html`<form @submit=${(e) => {
-				e.preventDefault();
-				set({ name: dialog.querySelector("[name=name]").value.trim(), edit: true });
-				dialog.close();
-			}}><label>name <input name="name" autofocus required pattern="[\\w][\\w .+\\-]*" /></label> <button>Write it</button></form>`);
+		const content = html`<label>name <input name="name" autofocus required pattern="[\\w][\\w .+\\-]*" /></label> <button>Write it</button>`;
+		openForm("A new report", content, ({ name }) => set({ name: name.trim(), edit: true }));
 	}
 
 	draw() {

@@ -4,7 +4,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { Chart } from "./chart.js";
 import { defineMetric } from "./define_dialog.js";
-import { openDialog } from "./keys.js";
+import { openForm } from "./keys.js";
 import { build } from "./markdown.js";
 import * as format from "./format.js";
 import { Page } from "./page.js";
@@ -53,14 +53,14 @@ class RunPage extends Page {
 		}
 	}
 
-	async edit(body) {
-		try {
-			await change("edit", { runs: [this.id], ...body });
-			this.context.problem(null);
-			await this.context.refresh();
-		} catch (error) {
-			this.context.problem(error);
-		}
+	async store(body) {
+		await change("edit", { runs: [this.id], ...body });
+		this.context.problem(null);
+		await this.context.refresh();
+	}
+
+	edit(body) {
+		this.store(body).catch((error) => this.context.problem(error));
 	}
 
 	draw() {
@@ -104,34 +104,21 @@ class RunPage extends Page {
 	}
 
 	editField(name, old, long = false) {
-		openDialog(`${name} of ${this.run.facts.name}`, (dialog) => html`<form @submit=${(e) => {
-				e.preventDefault();
-				this.edit({ fields: { [name]: dialog.querySelector("[name=value]").value } });
-				dialog.close();
-			}}>
-			${long ? html`<textarea name="value" rows="10" aria-label=${name} autofocus .value=${old}></textarea>` : html`<input name="value" aria-label=${name} autofocus .value=${old} />`}
-			<p><button>Save</button></p></form>`);
+		const field = long ? html`<textarea name="value" rows="10" aria-label=${name} autofocus .value=${old}></textarea>` : html`<input name="value" aria-label=${name} autofocus .value=${old} />`;
+		openForm(`${name} of ${this.run.facts.name}`, html`${field}<p><button>Save</button></p>`, ({ value }) => this.store({ fields: { [name]: value } }));
 	}
 
 	askDiff() {
-		openDialog("Compare with another run", (dialog) => html`<form @submit=${(e) => {
-				e.preventDefault();
-				set({ diff: dialog.querySelector("[name=other]").value.trim() });
-				dialog.close();
-			}}><label>id of the other run <input name="other" autofocus /></label> <button>Compare</button></form>`);
+		openForm("Compare with another run", html`<label>id of the other run <input name="other" autofocus /></label> <button>Compare</button>`, ({ other }) => set({ diff: other.trim() }));
 	}
 
 	summary(editable) {
-		const setValue = (key, old) =>
-			openDialog(`Summary value ${key || ""}`, (dialog) => html`<form @submit=${(e) => {
-					e.preventDefault();
-					const name = key || dialog.querySelector("[name=key]").value.trim();
-					if (name) this.edit({ summary: { [name]: typed(dialog.querySelector("[name=value]").value) } });
-					dialog.close();
-				}}>
-				${key ? nothing : html`<p><label>key <input name="key" autofocus /></label></p>`}
+		const setValue = (key, old) => {
+			const content = html`${key ? nothing : html`<p><label>key <input name="key" required autofocus /></label></p>`}
 				<p><label>value <input name="value" .value=${old} /></label> <button>Save</button></p>
-				<p class="quiet">A number, true, false, JSON, or text. It counts as said by hand now; the history stays as it is.</p></form>`);
+				<p class="quiet">A number, true, false, JSON, or text. It counts as set by hand now; the history stays as it is.</p>`;
+			openForm(`Summary value ${key}`, content, (values) => this.store({ summary: { [key || values.key.trim()]: typed(values.value) } }));
+		};
 		const entries = this.run.summary.filter((entry) => !this.run.media.some((one) => one.key === entry.key)); // shown as media
 		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : nothing}</h2>
 			${entries.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}

@@ -29,10 +29,14 @@ class ScatterPage extends DrawnPage {
 		return [...new Set([x, y, ...(color ? [color] : [])])];
 	}
 
-	async loaded() {
+	async askLabels(columns, signal) {
+		const { color } = this.names;
+		return columns.get(color)?.words ? (await ask("labels", { by: color }, { signal })).labels : [];
+	}
+
+	loaded() {
 		const { x, y, color } = this.names;
 		[this.x, this.y, this.color] = [x, y, color].map((name) => this.columns.get(name) ?? null);
-		this.labels = this.color?.words ? (await ask("labels", { by: color })).labels : [];
 	}
 
 	colors() {
@@ -138,9 +142,8 @@ class ScatterPage extends DrawnPage {
 		this.host.dataset.paint = (performance.now() - began).toFixed(1);
 	}
 
-	down(event) {
-		this.drag = [event.offsetX, event.offsetY];
-		this.over.canvas.setPointerCapture(event.pointerId);
+	grip(event) {
+		return [event.offsetX, event.offsetY];
 	}
 
 	move(event) {
@@ -157,10 +160,7 @@ class ScatterPage extends DrawnPage {
 		this.showTip(event);
 	}
 
-	up(event) {
-		if (!this.drag) return;
-		const [x, y] = this.drag;
-		this.drag = null;
+	drop([x, y], event) {
 		const isClick = Math.abs(event.offsetX - x) < 4 && Math.abs(event.offsetY - y) < 4;
 		if (isClick) this.brushes.clear();
 		const hit = isClick ? this.nearest(x, y) : -1;
