@@ -1,8 +1,9 @@
-"""What every storage keeps: a local folder, memory, S3 (moto's server) and Azure (azurite), the last two by HTTP."""
+"""What every storage keeps: a local folder and memory; S3, Google's and Azure's as emulators speak them, by HTTP."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import azure_server
 import pytest
 from azure_server import AzureServer
+from gcs_server import GCSServer
 from s3_server import S3Server
 
 from tracklake.errors import LakeError
@@ -172,6 +174,39 @@ class TestAzure(StoreContract):
     def storage(self, azure: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
         monkeypatch.setenv("TRACKLAKE_CACHE", str(tmp_path / "cache"))
         return ObjectStorage(f"az://container/{tmp_path.name}", options=azure)
+
+
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[dict[str, str]]:
+    """The options of a bucket `bucket` on the emulator of the tests."""
+    pytest.importorskip("obstore")
+    with GCSServer() as server:
+        yield server.options
+
+
+class TestGoogle(StoreContract):
+    """Google Cloud Storage as the emulator of the tests speaks it, over HTTP."""
+
+    @pytest.fixture
+    def storage(self, gcs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStorage:
+        monkeypatch.setenv("TRACKLAKE_CACHE", str(tmp_path / "cache"))
+        return ObjectStorage(f"gs://bucket/{tmp_path.name}", options=gcs)
+
+    def test_a_long_listing_comes_in_pages(self, storage):
+        """A folder of more objects than one answer has is listed whole."""
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda i: storage.put_if_absent(f"runs/{i:04}", b"x"), range(110)))
+        assert [entry.name for entry in storage.list("runs")] == [f"{i:04}" for i in range(110)]
+
+    @pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+    def test_ages_are_those_of_the_store(self, storage, ahead: float, monkeypatch: pytest.MonkeyPatch):
+        """A machine whose clock is an hour off takes an object that was just written for new."""
+        storage.put_if_absent("journal/a.tlj", b"x")
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + ahead)
+        (entry,) = storage.list("journal")
+        assert entry.writable
+        assert abs(time.time() - entry.mtime) < 120
 
 
 def test_without_the_extra_a_url_is_refused(monkeypatch: pytest.MonkeyPatch):

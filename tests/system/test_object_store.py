@@ -1,4 +1,4 @@
-"""A lake on an object store: logged, read, edited, sealed, recovered and copied over real HTTP (moto, azurite)."""
+"""A lake on an object store: logged, read, edited, sealed, recovered and copied over HTTP, to three emulators."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import azure_server
 import polars as pl
 import pytest
 from azure_server import AzureServer
+from gcs_server import GCSServer
 from processes import at_once, output, start
 from s3_server import S3Server
 
@@ -24,16 +25,16 @@ from tracklake.storage.journal import upload
 from tracklake.ui import serve
 
 pytest.importorskip("obstore")
-Server = S3Server | AzureServer
+pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
+Server = S3Server | AzureServer | GCSServer
+SERVERS: dict[str, type[Server]] = {"s3": S3Server, "azure": AzureServer, "google": GCSServer}
 
 
-@pytest.fixture(scope="module", params=["s3", "azure"])
+@pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if request.param == "s3":
-        pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
-    elif not azure_server.is_installed():
+    if request.param == "azure" and not azure_server.is_installed():
         pytest.skip("azurite-blob, the emulator of Azure, is not on the path (npm install azurite)")
-    with S3Server() if request.param == "s3" else AzureServer() as running:
+    with SERVERS[request.param]() as running:
         yield running
 
 
@@ -195,7 +196,8 @@ def test_foreign_readers_read_the_history_there(url: str, server: Server):
     tl.open(url).refresh()
     log(url, "b", [0.125])
     tl.open(url).refresh()
-    options = {name: str(value) for name, value in server.environment.items()} | {"AWS_ALLOW_HTTP": "true"}
+    options = server.environment | {"AWS_ALLOW_HTTP": "true"}
+    options = server.anonymous if isinstance(server, GCSServer) else options
     table = deltalake.DeltaTable(f"{url}/history", storage_options=options)
     wanted = [("a", 0.25), ("a", 0.5), ("b", 0.125)]
     arrow = pl.from_arrow(table.to_pyarrow_table(columns=["run_id", "value"]))

@@ -12,6 +12,7 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 - `object_store`: a lake on an object store: S3, Google Cloud Storage or Azure, by the package obstore.
 - `read_only`: a storage that refuses to be written to: that of a lake as it was.
 - `spool`: the local folder from which journals of a lake on an object store are uploaded.
+- `store_clock`: the clock by which an object store stamps its objects.
 - `store_connection`: connections to object stores by the package obstore, and its errors as those of a local file.
 """
 

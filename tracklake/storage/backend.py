@@ -22,7 +22,7 @@ class Entry(NamedTuple):
     size: int
     """Bytes."""
     mtime: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch, by the clock of this machine."""
     writable: bool
     """Whether a process may still write it: locally the owner's write bit, on a store that it changed of late."""
 

@@ -21,7 +21,7 @@ from tracklake.errors import LakeError
 from tracklake.storage import spool
 from tracklake.storage.backend import NO_ENTRIES, Entry
 from tracklake.storage.file_cache import FileCache, cache_of
-from tracklake.storage.store_connection import checked_name, connect, os_errors
+from tracklake.storage.store_connection import Tag, checked_name, clock_of, connect, os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 """How often a put is tried whose name is told to be taken although nothing is there (S3 may answer so, by a 409)."""
 _UPLOADS = 4
+_NUMBERED = "_delta_log"
 SILENCE = 600.0
 """Seconds after which nobody is taken to write an object: a live session puts its journal each two minutes."""
 
@@ -49,6 +50,7 @@ class ObjectStorage:
         self.location = url.rstrip("/")
         self._options = options
         self._store = connect(url, options)
+        self._clock = clock_of(url, options)
         in_memory = url.startswith("memory:")  # it goes with this object, and so must its copies
         self._cache = cache or (FileCache(self._mirror / "cache") if in_memory else cache_of(self.location))
         self.spool = spool.spool_of(self.location)
@@ -166,10 +168,10 @@ class ObjectStorage:
             objects = obstore.list_with_delimiter(self._store, f"{checked_name(folder)}/" if folder else None)[
                 "objects"
             ]
-        entries = {}
-        for item in objects:
+        entries, times = {}, [item["last_modified"].timestamp() for item in objects]
+        is_numbered = folder.endswith(_NUMBERED)  # nobody asks how old these are
+        for item, mtime in zip(objects, times if is_numbered else self._clock.local(times), strict=True):
             name = item["path"].rpartition("/")[2]
-            mtime = item["last_modified"].timestamp()
             entries[name] = Entry(name, item["size"], mtime, writable=time.time() - mtime < SILENCE)
         self._sizes |= {f"{folder}/{entry.name}": entry.size for entry in entries.values()}
         entries |= {entry.name: entry for entry in self._spooled(folder)}
@@ -283,7 +285,7 @@ class ObjectStorage:
         with ThreadPoolExecutor(_UPLOADS) as pool:
             list(pool.map(self._publish, names))
 
-    def replace(self, name: str, data: bytes, *, tag: str | None) -> str:
+    def replace(self, name: str, data: bytes, *, tag: Tag | None) -> Tag:
         """Overwrite an object whose tag is still the one given (None: create it) and return its new tag.
 
         FileExistsError if somebody else has written it meanwhile.
@@ -298,10 +300,10 @@ class ObjectStorage:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        mode: Any = "create" if tag is None else {"e_tag": tag}
+        mode: Any = "create" if tag is None else {key: value for key, value in tag._asdict().items() if value}
         try:
             with os_errors(self.describe(name)):
-                return str(obstore.put(self._store, checked_name(name), data, mode=mode, use_multipart=False)["e_tag"])
+                return Tag.of(obstore.put(self._store, checked_name(name), data, mode=mode, use_multipart=False))
         except (AlreadyExistsError, PreconditionError) as error:
             raise FileExistsError(errno.EEXIST, "another process has written it", self.describe(name)) from error
         except FileNotFoundError as error:  # of the object whose tag was given, else of all that could hold it
@@ -309,7 +311,7 @@ class ObjectStorage:
                 raise FileExistsError(errno.EEXIST, "another process has deleted it", self.describe(name)) from error
             raise OSError(errno.EIO, "there is no such bucket", self.describe(name)) from error
 
-    def tag(self, name: str) -> str:
+    def tag(self, name: str) -> Tag:
         """Return the tag of an object's present content; FileNotFoundError if it is gone.
 
         >>> storage = ObjectStorage("memory:///lake")
@@ -319,7 +321,7 @@ class ObjectStorage:
         import obstore
 
         with os_errors(self.describe(name)):
-            return str(obstore.head(self._store, checked_name(name))["e_tag"])
+            return Tag.of(obstore.head(self._store, checked_name(name)))
 
     def _publish(self, name: str) -> None:
         staged = self.stage(name)

@@ -6,15 +6,32 @@ import contextlib
 import errno
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.errors import LakeError
+from tracklake.storage.store_clock import StoreClock, endpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+class Tag(NamedTuple):
+    """What tells one content of an object from another: S3 and Azure compare the first, Google the second."""
+
+    e_tag: str | None
+    version: str | None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Tag:
+        """Return the tag of what the store answered to a put or a look.
+
+        >>> Tag.of({"e_tag": "0", "version": None})
+        Tag(e_tag='0', version=None)
+        """
+        return cls(fields["e_tag"], fields["version"])
 
 
 def is_url(location: object) -> bool:
@@ -50,6 +67,15 @@ def connect(url: str, options: Mapping[str, Any] | None) -> Any:
         return from_url(url, **connection)
     except Exception as error:
         raise LakeError(f"{url} cannot be opened: {error}") from error
+
+
+def clock_of(url: str, options: Mapping[str, Any] | None) -> StoreClock:
+    """Return the clock of the store of a URL.
+
+    >>> clock_of("memory:///lake", None).local([1e9])
+    [1000000000.0]
+    """
+    return StoreClock(endpoint_of(url.partition(":")[0], options or {}))
 
 
 def checked_name(name: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracklake.storage.backend import Storage
+    from tracklake.storage.store_connection import Tag
 
 INTERVAL = 10.0
 """Seconds between two uploads of a session, in its first hour: what a lost disk may cost."""
@@ -58,7 +59,7 @@ class Upload:
         self.uploaded = 0
         """Bytes that the store has."""
         self._store = store
-        self._tag: str | None = None
+        self._tag: Tag | None = None
         self._put_at = float("-inf")
 
     def push(self, *, until: int | None = None) -> int:
@@ -80,7 +81,7 @@ class Upload:
                 self._reconcile(data)
         return self.uploaded
 
-    def _put(self, data: bytes, tag: str | None) -> None:
+    def _put(self, data: bytes, tag: Tag | None) -> None:
         self._tag = self._store.replace(self.name, data, tag=tag)
         self.uploaded, self._put_at = len(data), time.monotonic()
 
