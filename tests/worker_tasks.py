@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import tracklake as tl
@@ -31,6 +32,25 @@ class Twice:
 
     def map(self, task, items):
         return [(task(item), task(item))[1] for item in items]
+
+
+class Counted:
+    """Notes what each task is, by the name of its function, and runs it here."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def map(self, task, items):
+        for item in items:
+            self.ran.append(innermost(task))
+            yield task(item)
+
+
+def innermost(task) -> str:
+    """Return the name of the function behind partial applications."""
+    while isinstance(task, partial):
+        task = task.args[0] if task.args else task.func
+    return task.__name__
 
 
 class CompactsMeanwhile:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
-from worker_tasks import CompactsMeanwhile, Processes, Twice, dies_once, fails
+from worker_tasks import CompactsMeanwhile, Counted, Processes, Twice, dies_once, fails
 
 import tracklake as tl
 from tracklake.common.task_engine import TaskEngine, run_tasks
@@ -119,6 +119,18 @@ class EngineContract:
         here, there = (tl.open(tmp_path / name).history("loss").drop("time") for name in ("here", "there"))
         assert there.equals(here)
 
+    def test_states_are_rebuilt(self, engine: TaskEngine, place: Path, tmp_path: Path):
+        """Damaged states are computed anew from points where the engine runs, and committed here."""
+        tl.open(place).copy_to(tmp_path / "lake")
+        before = answers(tl.open(tmp_path / "lake"))
+        for file in (tmp_path / "lake" / "states").iterdir():
+            file.write_bytes(file.read_bytes()[:-9])
+        repaired = tl.open(tmp_path / "lake").on(engine).repair()
+        assert (len(repaired.done), repaired.lost) == (SEALS, [])
+        assert tl.open(tmp_path / "lake").check(full=True).findings == []
+        for name, after in answers(tl.open(tmp_path / "lake")).items():
+            assert after.equals(before[name]), name
+
     def test_errors_come_as_they_are(self, engine: TaskEngine):
         """An error of a task is raised by the process that mapped it, of its own kind."""
         with pytest.raises(SourceError, match="line 7"):
@@ -215,6 +227,31 @@ class TestSpark(WorkerContract):
         session = sql.SparkSession.builder.master("local[2,4]").config("spark.ui.enabled", "false").getOrCreate()
         yield engine_of("spark", session=session)
         session.stop()
+
+
+HEAVY: dict[str, Callable[[tl.Lake], object]] = {
+    "quantiles": lambda lake: lake.summaries(["loss.p95"]),
+    "states that cannot be merged": lambda lake: lake.summaries(["loss.min"]),
+    "downsampled histories": lambda lake: lake.history("loss", downsample=10),
+    "quality": lambda lake: lake.runs(columns=["quality.loss.noise"]),
+    "imports": lambda lake: lake.import_from("*.csv", format="table", step="step"),
+    "compaction": lambda lake: lake.compact(),
+    "rebuilding states": lambda lake: lake.repair(),
+    "check": lambda lake: lake.check(full=True),
+}
+
+
+@pytest.mark.parametrize("work", HEAVY)
+def test_heavy_work_runs_on_the_engine(work: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each kind of heavy work is tasks of the engine, several where there are several partitions or files."""
+    tl.open(place).copy_to(tmp_path / "lake")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rewriting, "MAX_POINTS", 1300)
+    for i in range(SEALS):
+        Path(f"seed{i}.csv").write_text("step,loss\n0,1.0\n1,0.5\n")
+    engine = Counted()
+    HEAVY[work](tl.open("lake").on(engine))
+    assert len(engine.ran) >= (1 if work == "states that cannot be merged" else 2), engine.ran
 
 
 def test_partitions_that_are_compacted_away_meanwhile_are_read(place: Path, tmp_path: Path):

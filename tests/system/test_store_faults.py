@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+import tracemalloc
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from processes import output, start
@@ -117,6 +119,107 @@ def test_what_was_put_is_listed_at_once(url: str):
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(put, range(64)))
+
+
+class Gate:
+    """A store that takes every request and answers none, until it is opened or a minute is over."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        self.has_waited_in_vain = False
+        self.asked = threading.Event()
+
+    def fault(self, *_: object) -> str | None:
+        self.asked.set()
+        if not self.opened.wait(60):
+            self.has_waited_in_vain = True
+        return "403" if not self.opened.is_set() else None
+
+
+def test_no_call_waits_for_a_store_that_is_away(proxy: StoreProxy, url: str, monkeypatch: pytest.MonkeyPatch):
+    """Rows, late rows, rotations, the summary and signs of life go on while the store answers nothing at all."""
+    monkeypatch.setattr(upload, "INTERVAL", 0.0)
+    monkeypatch.setattr(upload, "PATIENCE", 0.0)
+    monkeypatch.setattr(upload, "ROTATE_AT", 4_000)
+    gate = Gate()
+    with pytest.warns(UserWarning, match="replaces it"), tl.init("p", id="a", dir=url) as run:
+        run.define_metric("loss", step_metric="epoch")
+        run.log({"loss": 0.0})
+        assert run.summary["loss"] == 0.0
+        proxy.fault = gate.fault
+        run.keep_alive(beat=True)
+        assert gate.asked.wait(30)
+        for step in range(1, 1000):
+            run.log({"loss": float(step)})
+            assert run.summary["loss"] == float(step)
+            if step % 100 == 0:
+                run.keep_alive(beat=True)
+        run.log({"loss": 0.5}, step=7)
+        assert not gate.has_waited_in_vain
+        gate.opened.set()
+        proxy.fault = no_fault
+    assert counts(url) == {"a": 1000}
+    assert tl.open(url).history("loss")["value"].to_list()[7] == 0.5
+    assert tl.open(url).check(full=True).findings == []
+
+
+def test_an_hour_without_a_store(proxy: StoreProxy, url: str, monkeypatch: pytest.MonkeyPatch):
+    """An upload is tried each ten seconds, one warning is given, memory does not grow, and all rows come over."""
+    clock = [0.0]
+    monkeypatch.setattr(upload, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(upload, "ROTATE_AT", 16_000)
+    rows, seconds = 2, 3600
+    with warnings.catch_warnings(record=True) as warned, tl.init("p", id="a", dir=url) as run:
+        warnings.simplefilter("always")
+        proxy.fault = lambda *_: "403"
+        before = len(proxy.requests)
+        sizes = []
+        tracemalloc.start()
+        for second in range(seconds):
+            for _ in range(rows):
+                run.log({f"m{i}": float(second) for i in range(5)} | {"loss": 0.5})
+            clock[0] += 1
+            run.keep_alive(beat=second % 60 == 59)
+            if second % 10 == 0:
+                wait_for_uploads()
+            if second % 600 == 599:
+                sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        attempts = [path for method, path in proxy.requests[before:] if method == "PUT"]
+        proxy.fault = no_fault
+    assert 355 <= len(attempts) <= 361
+    (told,) = (str(warning.message) for warning in warned if warning.category is UserWarning)
+    assert "what is logged meanwhile is safe in" in told
+    assert max(sizes) - sizes[0] < 1 << 18  # of 0.7 MB that were logged meanwhile
+    assert counts(url) == {"a": rows * seconds}
+
+
+def wait_for_uploads() -> None:
+    while any(thread.name in ("tracklake-upload", "tracklake-look") for thread in threading.enumerate()):
+        time.sleep(0.001)
+
+
+def test_what_another_machine_says_reaches_a_live_run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its edits and the lake's definitions are in the summary of a run that is being written, from the next beat on."""
+    script = """
+    lake = tl.open(sys.argv[1])
+    lake.run("a").summary["note"] = "from elsewhere"
+    lake.define_metric("loss", summary="min")
+    """
+    monkeypatch.setattr(upload, "INTERVAL", 0.0)
+    with tl.init("p", id="a", dir=url) as run:
+        run.log({"loss": 1.0}), run.log({"loss": 2.0})
+        assert run.summary["loss"] == 2.0
+        run.keep_alive(beat=False)
+        wait_for_uploads()
+        with pytest.MonkeyPatch.context() as patch:
+            use_machine("two", tmp_path, patch)
+            output(script, url)
+        run.keep_alive(beat=True)
+        wait_for_uploads()
+        assert dict(run.summary)["note"] == "from elsewhere"
+        run.log({"loss": 3.0})
+        assert run.summary["loss"] == {"min": 1.0}
 
 
 def test_credentials_that_expire_in_mid_run(proxy: StoreProxy, url: str, monkeypatch: pytest.MonkeyPatch):

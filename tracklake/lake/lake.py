@@ -241,10 +241,11 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """Return this lake with its heavy work done elsewhere: "threads" (of this process), "ray", "dask", "spark".
 
         Heavy work: quantiles and other statistics that states do not hold, downsampled histories, quality, states that
-        must be computed again, compaction, imports of many files, `check(full=True)`. It runs as pure tasks over
-        partitions; answers are the same, and only this process commits. Workers open the lake at its address, with
-        this version of tracklake. `options` go to the engine: `address` (ray, dask), `session` (spark), `workers`
-        (threads). An object with a method `map(task, items)`, which returns the results in order, is an engine too.
+        must be computed again, compaction, imports of many files, `repair()` and `check(full=True)`. It runs as pure
+        tasks over partitions; answers are the same, and only this process commits. Workers open the lake at its
+        address, with this version of tracklake. `options` go to the engine: `address` (ray, dask), `session` (spark),
+        `workers` (threads). An object with a method `map(task, items)`, which returns the results in order, is an
+        engine too.
         What several lakes hold that are read as one, and derived metrics, are computed here all the same. Raises
         LakeError for another word, and where the engine's library is not installed.
 

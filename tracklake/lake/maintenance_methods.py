@@ -67,7 +67,7 @@ class MaintenanceMethods(LakeBase):
         >>> print(example().repair())
         there is nothing to repair
         """
-        return repair.repair(self._storage, dry_run=dry_run)
+        return repair.repair(self._storage, dry_run=dry_run, engine=self._task_engine)
 
     def versions(self) -> pl.DataFrame:
         """Which versions of the sealed data are there, and what made each? One row a version, the oldest first.

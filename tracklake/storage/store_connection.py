@@ -107,6 +107,11 @@ def os_errors(place: str) -> Iterator[None]:
     except (FileNotFoundError, exceptions.NotFoundError) as error:
         raise FileNotFoundError(errno.ENOENT, "no such object", place) from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise PermissionError(errno.EACCES, f"the store refuses access: {error}", place) from error
+        raise PermissionError(errno.EACCES, f"the store refuses access: {_reason(error)}", place) from error
     except exceptions.BaseError as error:
-        raise OSError(errno.EIO, f"the store does not answer: {error}", place) from error
+        raise OSError(errno.EIO, f"the store does not answer: {_reason(error)}", place) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what obstore says of an error, without the structures behind it."""
+    return str(error).partition("\n\nDebug source:")[0]

@@ -2,6 +2,7 @@
 
 - `checked_row`: one row as `log` was given it, checked: nothing in it can be refused any more.
 - `config_values`: nested values of a config: dicts and lists whose changes are stored like any other, or refused.
+- `distant_writers`: what other machines have said of a run on an object store, looked at now and then.
 - `edit_session`: an edit of a recorded run: a session that begins and ends here.
 - `exit_status`: with which exit code this process will end.
 - `init_arguments`: the arguments of `init`, filled from W&B's settings, its environment variables, and the trial of a

@@ -32,6 +32,7 @@ from tracklake.tracking.running_summary import RunningSummary
 
 if TYPE_CHECKING:
     import struct
+    from pathlib import Path
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.writer import Journal
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _BULK, _BULK_A_SERIES = 1 << 16, 1 << 10
 """Bytes from which on numpy reads a journal faster than a loop does: its price is one for each series."""
+_REST = 1 << 20
+"""Bytes of a file that ended that are still read frame by frame."""
 _SETTLED = 0.1
 """Seconds after which a folder that changes again gets another modification time."""
 _CHANGED = object()
@@ -64,10 +67,21 @@ class LiveSummary:
         self._asked = 0.0
         self._follower: _JournalFollower | None = None
 
-    def entries(self, name: str | None = None) -> dict[str, Any] | None:
+    @property
+    def is_following(self) -> bool:
+        """Whether a journal is being read on, which asks nobody.
+
+        >>> with tl.init("walk", id="r1") as run:
+        ...     LiveSummary(run._session.storage, "r1", "walk", run._session.journal).is_following
+        False
+        """
+        return self._follower is not None
+
+    def entries(self, name: str | None = None, *, elsewhere: object = None) -> dict[str, Any] | None:
         """Return the entries of the summary by full name: all, or those at, above and under one name.
 
-        None: they cannot be told from here, the lake has to be asked.
+        None: they cannot be told from here, the lake has to be asked. `elsewhere` is what has been heard of writers
+        whose journals do not lie in this folder; where it changes, all is read anew.
 
         >>> with tl.init("walk", id="r1") as run:
         ...     live = LiveSummary(run._session.storage, "r1", "walk", run._session.journal)
@@ -80,11 +94,11 @@ class LiveSummary:
         if now - self._asked > _STALE:
             self.close()
         self._asked = now
-        seen = self._other_writers.signature()
+        seen = (self._other_writers.signature(), elsewhere)
         if seen != self._seen and self._seen is not None and seen != self._tried:
             self._tried, self._seen = seen, _CHANGED  # somebody writes; once two reads have found the same, start anew
             return None
-        if seen != self._seen or (self._follower is not None and self._follower.name is not self._journal.name):
+        if seen != self._seen or not self._has_gone_on():
             self.close()
             self._follower = self._start()
             self._seen = seen
@@ -106,6 +120,11 @@ class LiveSummary:
         if self._follower is not None:
             self._follower.close()
         self._follower = self._seen = None
+
+    def _has_gone_on(self) -> bool:
+        """Go over to the file that is written now; False if what lies between cannot be read here any more."""
+        follower, journal = self._follower, self._journal
+        return follower is None or follower.name is journal.name or follower.go_over(journal)
 
     def _start(self) -> _JournalFollower | None:
         """Take over what was said elsewhere, to read this journal from where that ends.
@@ -164,13 +183,38 @@ class _JournalFollower:
         self._starts = starts
         own_start = _in_microseconds(starts.filter(pl.col("session") == journal.session))
         ((self._began, self._ran),) = own_start.select("start", "runtime_base").iter_rows()
-        self._tail = JournalReader(journal.path)
-        self._tail.read(through=start)
         self._file = journal.path.open("rb", buffering=0)
-        self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
-        """By key set: how the values of a row lie there, and the kind and place of each."""
+        self._begin(journal.path, start)
         for name in PSEUDO:
             running.series(name)
+
+    def _begin(self, path: Path, start: int) -> None:
+        """Begin behind `start` bytes of the file that was opened."""
+        self._tail = JournalReader(path)
+        self._tail.read(through=start)
+        self._layouts: dict[int, tuple[struct.Struct, dict[str, tuple[int, int]]]] = {}
+        """By key set: how the values of a row lie there, and the kind and place of each."""
+
+    def go_over(self, journal: Journal) -> bool:
+        """Read to the end of this file, and of those that follow it up to the one that is written now.
+
+        False if one of them is gone, or much of this one is left: then it is better to begin anew.
+        """
+        for n in range(self.name.n + 1, journal.name.n + 1):
+            end = self._file.seek(0, os.SEEK_END)
+            if end - self._tail.offset > _REST:
+                return False
+            self._read_frames(end)
+            path = journal.path.with_name(str(journal.name._replace(n=n)))
+            try:
+                following = path.open("rb", buffering=0)
+            except FileNotFoundError:
+                return False
+            self._file.close()
+            self._file = following
+            self._begin(path, frame_format.frame_size(following.read(frame_format.PREFIX_SIZE)))
+        self.name = journal.name
+        return True
 
     def read_on(self, size: int) -> None:
         """Take in the frames up to this size of the file."""
@@ -178,9 +222,12 @@ class _JournalFollower:
         if size - start > _BULK + _BULK_A_SERIES * len(self.running):
             self._read_many()
         elif size > start:
-            self._file.seek(start)
-            self._read(self._file.read(size - start))
-            self._tail.offset = size
+            self._read_frames(size)
+
+    def _read_frames(self, size: int) -> None:
+        self._file.seek(self._tail.offset)
+        self._read(self._file.read(size - self._tail.offset))
+        self._tail.offset = size
 
     def close(self) -> None:
         """Close the file."""
@@ -261,6 +308,8 @@ class _OtherWriters:
 
     def __init__(self, storage: Storage, run_id: str, session: int) -> None:
         self._folder = str(storage.journal_folder(JOURNAL_FOLDER))
+        self._is_here = not isinstance(storage.root, str)
+        """Whether the lake is a folder: of another one only this machine's journals lie here."""
         self._catalog = Catalog(storage, only=run_id, statements=False)
         self._session = session
         self._whose = tuple(f"{naming.safe_name(run)}." for run in (run_id, LAKE_RUN))
@@ -290,7 +339,9 @@ class _OtherWriters:
             if name.startswith(self._whose) and self._own not in name
         ]
         self._names = tuple(sorted(names))
-        if self._catalog.refresh() is not NOTHING:  # what came and was sealed since the last look has no journal now
+        if (
+            self._is_here and self._catalog.refresh() is not NOTHING
+        ):  # what came and was sealed since the last look has no journal now
             files = self._catalog.files.filter(pl.col("session") != self._session)
             self._sealed = tuple(files.select("session", "n", "sealed_through").sort("session", "n").iter_rows())
         paths = [f"{self._folder}/{name}" for name in self._names]

@@ -9,13 +9,19 @@ import polars as pl
 from tracklake.query.summaries import Summaries
 from tracklake.schema.values import STORED, Kind, Stored
 from tracklake.storage.journal import host
+from tracklake.storage.layout import JOURNAL_FOLDER
+from tracklake.storage.local import LocalStorage
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.live_summary import LiveSummary
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tracklake.storage.journal.writer import Journal
+    from tracklake.storage.table.snapshot import Snapshot
     from tracklake.tracking.session import Session
+
+_AWAY = "run.summary is what this machine has yet to upload of the run, until it does"
 
 
 class ReadYourWrites:
@@ -25,6 +31,8 @@ class ReadYourWrites:
         self._session = session
         self._live: LiveSummary | None = None
         self._reader: SnapshotReader | None = None
+        self.elsewhere: object = None
+        """What has been heard of the run's writers on other machines."""
 
     def entries(self, name: str | None) -> dict[str, Any]:
         """Return the entries of the summary: read on in the journal, or where that is not exact, from the lake.
@@ -40,7 +48,7 @@ class ReadYourWrites:
         with turn.lock:
             if turn.recovery is not None and not turn.begin():  # inside a call that writes: ask the lake alone
                 session = self._session
-                return Summaries(SnapshotReader(session.storage, only=session.run_id).snapshot()).of_run(session.run_id)
+                return Summaries(self._snapshot(None)).of_run(session.run_id)
             turn.recovery = (self.forget,)  # what was read halfway is read anew
             entries = self._entries(name)
             turn.recovery = None
@@ -51,12 +59,26 @@ class ReadYourWrites:
         session = self._session
         if session.journal is not None and not session.is_over:
             session.journal.flush()
-            if self._live is None:
-                self._live = LiveSummary(session.storage, session.run_id, session.project, session.journal)
-            entries = self._live.entries(name)
+            entries = self._live_entries(name, session.journal)
             if entries is not None:
                 return entries
+            if session.store_is_away:
+                session.warn_once("away", f"tracklake: {session.storage.describe()} does not answer: {_AWAY}")
         return self.summaries().of_run(session.run_id)
+
+    def _live_entries(self, name: str | None, journal: Journal) -> dict[str, Any] | None:
+        """Return the entries as read on in the journal; None if that is not exact, or would wait for a store."""
+        session = self._session
+        if self._live is None:
+            self._live = LiveSummary(session.storage, session.run_id, session.project, journal)
+        if session.store_is_away and not self._live.is_following:
+            return None
+        try:
+            return self._live.entries(name, elsewhere=self.elsewhere)
+        except OSError:
+            if not session.is_uploaded:
+                raise
+            return None
 
     def summaries(self) -> Summaries:
         """Return the view over this run alone, as any reader would see it now.
@@ -72,7 +94,19 @@ class ReadYourWrites:
                 session.journal.flush()
             if self._reader is None:
                 self._reader = SnapshotReader(session.storage, only=session.run_id)
-            return Summaries(self._reader.snapshot())
+            return Summaries(self._snapshot(self._reader))
+
+    def _snapshot(self, reader: SnapshotReader | None) -> Snapshot:
+        """Return the run as it stands in the lake; while a store is away, as its spool on this machine has it."""
+        session = self._session
+        if not session.store_is_away:
+            try:
+                return (reader or SnapshotReader(session.storage, only=session.run_id)).snapshot()
+            except OSError:
+                if not session.is_uploaded:
+                    raise
+        spool = LocalStorage(session.storage.journal_folder(JOURNAL_FOLDER).parent)
+        return SnapshotReader(spool, only=session.run_id).snapshot()
 
     def value(self, metric: str, step: int | None) -> Stored | None:
         """Return the value of a metric at a step, also a null; with None its latest number. None: it has none.

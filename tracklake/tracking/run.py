@@ -14,6 +14,7 @@ from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
 from tracklake.storage.journal import host
+from tracklake.tracking.distant_writers import DistantWriters
 from tracklake.tracking.exit_status import KILLED, TERMINATED, code_of
 from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.read_your_writes import ReadYourWrites
@@ -103,6 +104,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         self._lake_journals: frozenset[str] = frozenset()
         self._listed_at = 0
         """When the folder of journals had changed last (ns), as it was listed for those of the lake."""
+        self._distant: DistantWriters | None = None
+        self._defined_at_look = self._definitions
         self._logged = ReadYourWrites(self._session)
         self._rows = RowWriter(
             self._session,
@@ -274,6 +277,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         2
         """
         self._session.after_fork()
+        self._distant = None
         self._logged.forget()
 
     def keep_alive(self, *, beat: bool) -> None:
@@ -286,8 +290,10 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         [0.5]
         """
         self._session.keep_alive(beat=beat)
-        if self._lake_defines_anew() or beat:
+        if self._lake_defines_anew() or (beat and not self._session.is_uploaded):
             self._session.carefully(self._refresh_definitions)
+        elif beat:
+            self._look_elsewhere()
 
     def _lake_defines_anew(self) -> bool:
         """Say whether there are other journals of definitions of the lake than when it was looked last."""
@@ -335,11 +341,33 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         with turn.lock:
             if self._session.is_over or turn.recovery is not None:
                 return
-            definitions = self._logged.summaries().defined.of_run(self.id)
-            if definitions.statements != self._definitions.statements:
-                self._statements = list(definitions.statements)
-                self._definitions = definitions
-                self._rows.define(definitions)
+            self._take_definitions(self._logged.summaries().defined.of_run(self.id))
+
+    def _take_definitions(self, definitions: Definitions) -> None:
+        if definitions.statements != self._definitions.statements:
+            self._statements = list(definitions.statements)
+            self._definitions = definitions
+            self._rows.define(definitions)
+
+    def _look_elsewhere(self) -> None:
+        """Ask the store in the background what writers on other machines have said."""
+        journal = self._session.journal
+        if journal is not None:
+            self._distant = self._distant or DistantWriters(
+                self._session.storage, self.id, journal.session, self._take_over
+            )
+            self._defined_at_look = self._definitions
+            self._distant.look()
+
+    def _take_over(self, definitions: Definitions, elsewhere: tuple[object, ...]) -> None:
+        """Take over what was seen there; definitions only if this run has made none since the look began."""
+        turn = self._session.turn
+        with turn.lock:
+            if self._session.is_over or turn.recovery is not None:
+                return
+            self._logged.elsewhere = elsewhere
+            if self._definitions is self._defined_at_look:
+                self._take_definitions(definitions)
 
     def _define(self, defined: Statement) -> None:
         self._session.open().append_changes(

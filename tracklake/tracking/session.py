@@ -97,6 +97,26 @@ class Session:
         """
         return self._is_over or (self.journal is not None and self.journal.is_finished)
 
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether its journals are written in a spool, and go to an object store from there.
+
+        >>> with tl.init() as run:
+        ...     run._session.is_uploaded
+        False
+        """
+        return bool(self._uploaders)
+
+    @property
+    def store_is_away(self) -> bool:
+        """Whether the last upload failed, or has been waiting for long: to ask the store would take minutes.
+
+        >>> with tl.init() as run:
+        ...     run._session.store_is_away
+        False
+        """
+        return any(uploader.is_stuck for uploader in self._uploaders)
+
     def new_journal(self, folder: str, *, on_rotate: Callable[[], None] | None = None) -> Journal:
         """Open a journal of this run in a folder of the lake. OSError or LakeError where it cannot be written.
 
@@ -240,7 +260,7 @@ class Session:
         0
         """
         self._wait_for_sealer()
-        if _put_off_on_error(lambda: housekeeping.is_due(self.storage)):  # a thread costs more than most runs' end
+        if self._put_off_on_error(lambda: housekeeping.is_due(self.storage)):  # a thread costs more than most ends
             self._run_sealer(lambda: housekeeping.seal_gathered(self.storage))
             self._wait_for_sealer()
 
@@ -270,12 +290,13 @@ class Session:
 
     def _seal_in_background(self) -> None:
         """Seal complete files beside the training loop."""
-        if not (host.engine.is_lost or (self._sealer is not None and self._sealer.is_alive())):
+        is_sealing = self._sealer is not None and self._sealer.is_alive()
+        if not (host.engine.is_lost or is_sealing or self.store_is_away):
             self._run_sealer(self._seal)
 
     def _run_sealer(self, seal: Callable[[], object]) -> None:
         """Seal in a thread of its own, where no signal interrupts it."""
-        sealer = threading.Thread(target=_put_off_on_error, args=[seal], name="tracklake-seal", daemon=True)
+        sealer = threading.Thread(target=self._put_off_on_error, args=[seal], name="tracklake-seal", daemon=True)
         threads.start(sealer)
         self._sealer = sealer  # once it is started: whoever finds it may join it
 
@@ -288,11 +309,11 @@ class Session:
             self._catalog = self._catalog or Catalog(self.storage, statements=False)
             sealing.seal(self._catalog, live=False)
 
-
-def _put_off_on_error(seal: Callable[[], ResultT]) -> ResultT | None:
-    """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
-    try:
-        return seal()
-    except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
-        warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
-        return None
+    def _put_off_on_error(self, seal: Callable[[], ResultT]) -> ResultT | None:
+        """Seal complete journals; whatever goes wrong is left to the next who tries, and never stops the training."""
+        try:
+            return seal()
+        except Exception as error:  # noqa: BLE001 - the rows are safe in the journals; nothing here is worth a training
+            if not (self.is_uploaded and isinstance(error, OSError | TracklakeError)):  # who uploads tells of a store
+                warnings.warn(f"tracklake: sealing was put off: {type(error).__name__}: {error}", stacklevel=2)
+            return None

@@ -38,6 +38,8 @@ LATER_INTERVAL = 60.0
 FIRST_HOUR = 3600.0
 ROTATE_AT = 256 << 10
 """Bytes after which a file of a spool ends: an upload sends all of it again."""
+PATIENCE = 5.0
+"""Seconds after which a store that has not answered an upload counts as away."""
 BEAT = 120.0
 """Seconds of silence after which the same bytes are put again, as a sign of life."""
 
@@ -120,6 +122,19 @@ class Uploader:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._error: OSError | TracklakeError | None = None
+        self._failed = False
+        self._pushing_since: float | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the last upload failed, or the one that is under way waits for the store for long.
+
+        >>> from pathlib import Path
+            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).is_stuck
+        False
+        """
+        since = self._pushing_since
+        return self._failed or (since is not None and time.monotonic() - since > PATIENCE)
 
     def tick(self) -> None:
         """Upload in the background if it is time, and raise what the last upload met: the next one tries again.
@@ -152,10 +167,24 @@ class Uploader:
             ) from error
 
     def _push_and_note(self) -> None:
+        self._pushing_since = time.monotonic()
         try:
             self.push(over=False)
         except (OSError, TracklakeError) as error:
-            self._error = error
+            self._failed, self._error = True, self._told(error)
+        else:
+            self._failed = False
+        finally:
+            self._pushing_since = None
+
+    def _told(self, error: OSError | TracklakeError) -> OSError | TracklakeError:
+        """Return what to tell of an upload that failed: the rows are safe, and it is tried again."""
+        if not isinstance(error, OSError) or isinstance(error, TracklakeError):
+            return error
+        return LakeError(
+            f"{error.strerror or error}: what is logged meanwhile is safe in {self._folder} on this machine, and goes "
+            f"to {self._store.describe()} once it answers again"
+        )
 
     def push(self, *, over: bool) -> None:
         """Upload every file of the session; delete those that are complete, with `over` the last one too.
@@ -179,6 +208,7 @@ class Uploader:
                 uploaded = upload.push()
                 if (over or path != paths[-1]) and uploaded == path.stat().st_size:
                     path.unlink()
+                    del self._uploads[path.name]
 
 
 def uploader_of(storage: Storage, folder: str, session: int) -> Uploader | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import SessionRecords
-    from tracklake.storage.table.catalog import Catalog, JournalFile
+    from tracklake.storage.table.catalog import JournalFile
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.verified_files import Sibling
 
@@ -59,7 +59,7 @@ def damage_of(storage: Storage, partition: Partition) -> dict[Sibling, str]:
 
 
 def rescue(
-    catalog: Catalog, partition: Partition, damage: dict[Sibling, str], journals: Sequence[JournalFile]
+    storage: Storage, partition: Partition, damage: dict[Sibling, str], journals: Sequence[JournalFile]
 ) -> Rescue:
     """Return what of a damaged partition can be had; journals that are there still are read anew.
 
@@ -69,11 +69,11 @@ def rescue(
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> (part,) = lake._view.snapshot.version.partitions.values()
-    >>> rescue(lake._reader.catalog, part, {"states": "gone"}, []).done.partition(": ")[2]
+    >>> rescue(lake._storage, part, {"states": "gone"}, []).done.partition(": ")[2]
     'the states are computed from the points'
     """
-    storage, name = catalog.storage, f"partition {partition.id}"
-    merged_from = _merged_from(catalog, partition) if damage.keys() != {"states"} else ()
+    name = f"partition {partition.id}"
+    merged_from = _merged_from(storage, partition) if damage.keys() != {"states"} else ()
     if merged_from:
         return Rescue(
             partition, merged_from, done=f"{name}: the {len(merged_from)} partitions it was merged from return"
@@ -95,14 +95,14 @@ def rescue(
     )
 
 
-def _merged_from(catalog: Catalog, partition: Partition) -> Sequence[Partition]:
+def _merged_from(storage: Storage, partition: Partition) -> Sequence[Partition]:
     """Return the partitions that a merge replaced by this one alone, if they are all there and sound."""
-    commits = [commit for _, commit in DamagedLog(catalog.storage).readable_commits()]
+    commits = [commit for _, commit in DamagedLog(storage).readable_commits()]
     every = {part.id: part for commit in commits for part in commit.add}
     for commit in commits:
         if [part.id for part in commit.add] == [partition.id] and commit.remove:
             inputs = [every.get(key) for key in commit.remove]
-            sound = [part for part in inputs if part is not None and not damage_of(catalog.storage, part)]
+            sound = [part for part in inputs if part is not None and not damage_of(storage, part)]
             return sound if len(sound) == len(inputs) else ()
     return ()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common.task_engine import LOCAL, run_tasks
 from tracklake.compute import points as counting
 from tracklake.compute.scans import collect, scan
 from tracklake.errors import LakeError
@@ -23,7 +24,9 @@ from tracklake.storage.table.verified_files import SIBLINGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Storage
+    from tracklake.storage.table.catalog import JournalFile
     from tracklake.storage.table.damaged_partitions import Rescue
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.lost_commits import LostPartition
@@ -55,12 +58,13 @@ class Repaired:
         return "\n".join(lines if self.lost else [*lines, "nothing is lost"])
 
 
-def repair(storage: Storage, *, dry_run: bool = False) -> Repaired:
+def repair(storage: Storage, *, dry_run: bool = False, engine: TaskEngine = LOCAL) -> Repaired:
     """Mend the log, the partitions and the journals of a lake, as far as the bytes that are left allow.
 
-    The states are computed anew from points. Commits that are lost are made again from the partitions that they must
-    have named. A partition whose points are damaged is set aside: its files stay for a week, until vacuum, and the runs
-    and metrics that lost points are named. Damaged files that would be in the way go to the folder `damaged`.
+    Partitions are looked at, and their states computed anew from points, by tasks of the engine. Commits that are lost
+    are made again from the partitions that they must have named. A partition whose points are damaged is set aside: its
+    files stay for a week, until vacuum, and the runs and metrics that lost points are named. Damaged files that would
+    be in the way go to the folder `damaged`.
     Raises LakeError where a newer version has written the lake, OSError where it cannot be written.
 
     >>> print(repair(example()._storage, dry_run=True))
@@ -69,6 +73,7 @@ def repair(storage: Storage, *, dry_run: bool = False) -> Repaired:
     report = Repaired(dry_run=dry_run)
     _mend_marker(storage, report)
     catalog = Catalog(storage)
+    catalog.engine = engine
     _mend_log(catalog, report)
     if not dry_run or not report.done:  # what lies behind a log that cannot be read is told when it can
         _mend_partitions(catalog, report)
@@ -169,23 +174,34 @@ def _points(storage: Storage, partition: LostPartition) -> pl.DataFrame | None:
         return None
 
 
+class _Look(NamedTuple):
+    """One partition to be looked at, and to be written anew if it is damaged."""
+
+    storage: Storage
+    partition: Partition
+    journals: Sequence[JournalFile]
+    writes: bool
+
+
 def _mend_partitions(catalog: Catalog, report: Repaired) -> None:
-    version = catalog.log.read()
-    journals = catalog.list_journals()
-    for part in version.partitions.values():
-        damage = damaged_partitions.damage_of(catalog.storage, part)
-        if damage:
-            rescued = damaged_partitions.rescue(catalog, part, damage, journals)
-            report.done.append(rescued.done)
-            report.lost += rescued.lost
-            if not report.dry_run:
-                _replace(catalog, rescued)
+    journals, parts = catalog.list_journals(), catalog.log.read().partitions.values()
+    looks = [_Look(catalog.storage, part, journals, not report.dry_run) for part in parts]
+    for rescued, written in filter(None, run_tasks(catalog.engine, _mend_partition, looks)):
+        report.done.append(rescued.done)
+        report.lost += rescued.lost
+        if not report.dry_run:
+            _commit(catalog, catalog.log.read(), [*rescued.restored, *written], [rescued.damaged.id])
 
 
-def _replace(catalog: Catalog, rescued: Rescue) -> None:
-    """Commit what takes the place of a damaged partition."""
-    written = [partitions.write(catalog.storage, rescued.contents)] if rescued.contents is not None else []
-    _commit(catalog, catalog.log.read(), [*rescued.restored, *written], [rescued.damaged.id])
+def _mend_partition(look: _Look) -> tuple[Rescue, list[Partition]] | None:
+    """Return what takes the place of a damaged partition, and what was written of it; None where it is sound."""
+    damage = damaged_partitions.damage_of(look.storage, look.partition)
+    if not damage:
+        return None
+    rescued = damaged_partitions.rescue(look.storage, look.partition, damage, look.journals)
+    if not look.writes or rescued.contents is None:
+        return rescued, []
+    return rescued._replace(contents=None), [partitions.write(look.storage, rescued.contents)]
 
 
 def _commit(catalog: Catalog, base: Version, add: Sequence[Partition], remove: Sequence[str]) -> None:

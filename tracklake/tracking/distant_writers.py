@@ -1,0 +1,72 @@
+"""What other machines have said of a run on an object store: looked at now and then, beside the training.
+
+The journals of a local lake lie in a folder that tells at once when it changes. Of a store only a request tells, and
+while it is away a request takes minutes: so a thread of its own asks, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tracklake.common import threads
+from tracklake.errors import TracklakeError
+from tracklake.query.summaries import Summaries
+from tracklake.storage.table.snapshot_reader import SnapshotReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracklake.schema.definitions import Definitions
+    from tracklake.storage.backend import Storage
+
+
+class DistantWriters:
+    """Looks at a run and at the lake's definitions, and hands over what it saw.
+
+    >>> lake, seen = example(), []
+    >>> writers = DistantWriters(lake._storage, "fast", 7, lambda definitions, others: seen.append(len(others)))
+    >>> writers.look(), writers.wait()
+    (None, None)
+    >>> seen  # one journal, of another session than the seventh
+    [1]
+    """
+
+    def __init__(
+        self, storage: Storage, run_id: str, session: int, report: Callable[[Definitions, tuple[object, ...]], None]
+    ) -> None:
+        """`report` gets the definitions in force, and what is the same as long as no other session says anything."""
+        self._reader = SnapshotReader(storage, only=run_id)
+        self._run_id = run_id
+        self._session = session
+        self._report = report
+        self._thread: threading.Thread | None = None
+
+    def look(self) -> None:
+        """Begin a look, unless the last one is still waiting for the store.
+
+        >>> DistantWriters(example()._storage, "fast", 7, lambda *_: None).look()
+        """
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._look, name="tracklake-look", daemon=True)
+            threads.start(self._thread)
+
+    def wait(self) -> None:
+        """Wait for the end of a look that has begun.
+
+        >>> DistantWriters(example()._storage, "fast", 7, lambda *_: None).wait()
+        """
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self) -> None:
+        try:
+            snapshot = self._reader.snapshot()
+            definitions = Summaries(snapshot).defined.of_run(self._run_id)
+        except (OSError, TracklakeError):  # who uploads tells of a store that is away, once
+            return
+        others = snapshot.files.filter(pl.col("session") != self._session)
+        marks = others.select("session", "n", "sealed_through").sort("session", "n").iter_rows()
+        self._report(definitions, tuple(marks))
