@@ -26,8 +26,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 TOKEN = "Xk3-never-written"
-PAGE = 100
-"""Entries of one answer to a listing; the store gives 1,000."""
+PAGE = 1000
+"""Entries of one answer to a listing."""
 
 
 class Stored(NamedTuple):
@@ -80,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
+    page = PAGE
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -146,9 +147,9 @@ class Handler(BaseHTTPRequestHandler):
     def _list(self, bucket: str, query: dict[str, str]) -> None:
         after = query.get("continuation-token") or query.get("start-after") or ""
         objects, folders = BUCKETS.listing(bucket, query.get("prefix", ""), query.get("delimiter", ""), after)
-        page = objects[:PAGE]
-        lines = [f"<IsTruncated>{str(len(objects) > PAGE).lower()}</IsTruncated>"]
-        if len(objects) > PAGE:
+        page = objects[: self.page]
+        lines = [f"<IsTruncated>{str(len(objects) > self.page).lower()}</IsTruncated>"]
+        if len(objects) > self.page:
             lines.append(f"<NextContinuationToken>{escape(page[-1][0])}</NextContinuationToken>")
         for name, stored in page:
             changed = datetime.fromtimestamp(stored.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -187,11 +188,14 @@ def _headers(stored: Stored) -> dict[str, str]:
 class GCSServer:
     """A server process on a free port of the loopback address, for the time of a `with`."""
 
+    def __init__(self, page: int = PAGE) -> None:
+        self.page = page
+
     def __enter__(self) -> Self:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, __file__, str(self.port)]
+        command = [sys.executable, __file__, str(self.port), str(self.page)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             try:
@@ -243,4 +247,5 @@ class _Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
+    Handler.page = int(sys.argv[2])
     _Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

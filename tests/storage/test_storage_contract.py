@@ -180,7 +180,7 @@ class TestAzure(StoreContract):
 def gcs() -> Iterator[dict[str, str]]:
     """The options of a bucket `bucket` on the emulator of the tests."""
     pytest.importorskip("obstore")
-    with GCSServer() as server:
+    with GCSServer(page=100) as server:
         yield server.options
 
 
