@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,8 +144,9 @@ def is_marker(data: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=64)
 def _parse_marker(data: bytes) -> tuple[int, str]:
-    """Return format and id."""
+    """Return format and id. The process remembers them by the bytes, which it reads at each start and end of a run."""
     content = checked_json.loads(data)
     stored_format, lake_id = content["format"], content["id"]
     if type(stored_format) is not int or stored_format < 1 or not isinstance(lake_id, str):

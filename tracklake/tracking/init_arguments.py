@@ -176,7 +176,7 @@ def _tell_unmeant(names: Any) -> None:
 
 def _of_environment() -> dict[str, Any]:
     """Return the arguments that W&B's variables stand for, and tell of those that cannot be honoured."""
-    variables = {name: text for name, text in os.environ.items() if name.startswith("WANDB_") and text}
+    variables = {name: text for name in os.environ if name.startswith("WANDB_") and (text := os.environ.get(name))}
     if unhonoured := sorted(set(variables) - set(ENVIRONMENT) - HARMLESS):
         hint = "; the lake is where TRACKLAKE_DIR says" if "WANDB_DIR" in unhonoured else ""
         warn_once(f"{unhonoured}", f"tracklake: {', '.join(unhonoured)} of the environment mean nothing here{hint}")

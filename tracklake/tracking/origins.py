@@ -50,6 +50,21 @@ class Parent(NamedTuple):
     definitions: tuple[Statement, ...]
 
 
+def possible_runs(storage: Storage, run_id: str | None) -> frozenset[str]:
+    """Return which may be there of a run and the lake's own, by one look; LakeError only where it concerns the run.
+
+    >>> sorted(possible_runs(example()._storage, "SLOW"))
+    ['SLOW']
+    """
+    try:
+        return Catalog(storage).possible_runs([LAKE_RUN] if run_id is None else [run_id, LAKE_RUN])
+    except LakeError as error:
+        if run_id is not None:
+            raise
+        _tell_undefined(error)
+        return frozenset()
+
+
 def find_run(storage: Storage, run_id: str) -> Before | None:
     """Look up what is there of a run; ids are compared without case. None if there is nothing.
 
@@ -57,8 +72,6 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     >>> find_run(storage, "SLOW").run_id, find_run(storage, "nowhere")
     ('slow', None)
     """
-    if not Catalog(storage).has_run(run_id):
-        return None
     snapshot = SnapshotReader(storage, only=run_id).snapshot()
     name = naming.safe_name(run_id)
     real_ids = [
@@ -127,12 +140,15 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
     ['epoch']
     """
     try:
-        if not Catalog(storage).has_run(LAKE_RUN):
-            return ()
         return definitions_in_force.of_lake(SnapshotReader(storage, only=LAKE_RUN).snapshot(), project).statements
-    except LakeError as error:  # a training is worth more than a step metric that is not filled in
-        warn(f"tracklake: step metrics that the lake defines are not filled in: {error}")
+    except LakeError as error:
+        _tell_undefined(error)
         return ()
+
+
+def _tell_undefined(error: LakeError) -> None:
+    """Warn, and go on: a training is worth more than a step metric that is not filled in."""
+    warn(f"tracklake: step metrics that the lake defines are not filled in: {error}")
 
 
 def _fork_point(fork_from: object) -> tuple[str, int]:

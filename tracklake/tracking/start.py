@@ -16,6 +16,7 @@ from tracklake.common import arguments
 from tracklake.common.warnings import warn
 from tracklake.errors import RunError, RunExistsError, RunNotFoundError
 from tracklake.schema import nesting, run_fields
+from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage import layout
 from tracklake.storage.journal import host, upload
 from tracklake.storage.journal.clock import Clock
@@ -170,7 +171,8 @@ class _Plan(NamedTuple):
 
 def _begin(storage: Storage, call: InitArguments, plan: _Plan, trial: Trial | None) -> Run:
     """Begin the session, after what is there of the run has been looked at."""
-    before = origins.find_run(storage, plan.run_id) if call.id is not None else None
+    possible = origins.possible_runs(storage, plan.run_id if call.id is not None else None)
+    before = origins.find_run(storage, plan.run_id) if plan.run_id in possible else None
     from_step = plan.from_step
     if trial is not None and current_trial.is_new_attempt(trial) and before is not None:
         from_step = 0  # what the attempt that died has logged is masked
@@ -182,7 +184,7 @@ def _begin(storage: Storage, call: InitArguments, plan: _Plan, trial: Trial | No
         parent,
         from_step,
         resumed=plan.resume not in (None, False, "never"),
-        defined=() if before else origins.lake_definitions(storage, project),
+        defined=origins.lake_definitions(storage, project) if before is None and LAKE_RUN in possible else (),
     )
     sweep_id = trial.sweep_id if trial else None
     return Run(

@@ -250,20 +250,26 @@ class Catalog:
         }
         return watermarks
 
-    def has_run(self, run_id: str) -> bool:
-        """Tell whether the lake may contain a run, its id in any case; False is certain.
+    def possible_runs(self, run_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some runs that the lake may contain, ids in any case; the others are not there, for certain.
 
         >>> from tracklake.storage.layout import root_of
         >>> from tracklake.storage.local import LocalStorage
         >>> catalog = Catalog(LocalStorage(root_of(example().dir)))
-        >>> catalog.has_run("FAST"), catalog.has_run("faster")
-        (True, False)
+        >>> sorted(catalog.possible_runs(["FAST", "faster", "slow"]))
+        ['FAST', 'slow']
         """
-        start = f"{naming.safe_name(run_id)}."
-        if self.storage.list(layout.JOURNAL_FOLDER, prefix=start, suffix=layout.JOURNAL_SUFFIX):
-            return True
-        newest = self.log.read(since=self.version if self.version is not NOTHING else None)
-        return any(partitions.may_contain(self.storage, part, run_id) for part in newest.partitions.values())
+        starts = {run_id: f"{naming.safe_name(run_id)}." for run_id in run_ids}
+        journals = self.storage.list(
+            layout.JOURNAL_FOLDER, prefix=tuple(starts.values()), suffix=layout.JOURNAL_SUFFIX
+        )
+        possible = {run_id for run_id, start in starts.items() if any(j.name.startswith(start) for j in journals)}
+        if len(possible) < len(starts):
+            newest = self.log.read(since=self.version if self.version is not NOTHING else None)
+            for run_id in starts.keys() - possible:
+                if any(partitions.may_contain(self.storage, part, run_id) for part in newest.partitions.values()):
+                    possible.add(run_id)
+        return frozenset(possible)
 
     def _read(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
         """Read the session records of partitions."""
