@@ -107,7 +107,7 @@ def rows(page) -> list[str]:
 
 
 def press(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
-    """Press at a share of a place's width and height and move to another; it is where it is by then, and stands still."""
+    """Press at a share of a place's width and height and move to another: where it is by then, and stands still."""
     for act, (right, down) in ((page.mouse.down, (x, y)), (None, to)):
         box = place.bounding_box()
         place.hover(position={"x": right * box["width"], "y": down * box["height"]})
@@ -123,9 +123,9 @@ def drag(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
 
 @contextmanager
 def changed_while_pressed(visit: Visit) -> Iterator[None]:
-    """Press and change the lake in the block: the browser is told of it before it lets go, and asks no more until then."""
+    """Press and change the lake in the block: the browser is told before it lets go, and asks no more until then."""
     page, held = visit.page, []
-    page.route("**/api/changes?*", lambda route: held.append(route))
+    page.route("**/api/changes?*", held.append)
     while not held:
         page.wait_for_timeout(20)
     yield
@@ -303,7 +303,7 @@ def test_a_zoomed_chart_stays_zoomed_while_a_run_logs(chromium, tmp_path):
 
 
 def test_what_is_dragged_outlives_an_update(chromium, tmp_path):
-    """A run logs while an axis, a cloud, a chart is dragged over: what was begun is finished, then the update is shown."""
+    """A run logs while an axis, a cloud, a chart is dragged over: what was begun is finished before it is shown."""
     runs = [tl.init("p", id=name, config={"lr": lr}, dir=tmp_path / "lake", reinit="create_new")
             for name, lr in (("first", 0.1), ("second", 0.2))]  # fmt: skip
     for run in runs:

@@ -260,9 +260,7 @@ class Catalog:
         ['FAST', 'slow']
         """
         starts = {run_id: f"{naming.safe_name(run_id)}." for run_id in run_ids}
-        journals = self.storage.list(
-            layout.JOURNAL_FOLDER, prefix=tuple(starts.values()), suffix=layout.JOURNAL_SUFFIX
-        )
+        journals = self.storage.list(layout.JOURNAL_FOLDER, prefix=tuple(starts.values()), suffix=layout.JOURNAL_SUFFIX)
         possible = {run_id for run_id, start in starts.items() if any(j.name.startswith(start) for j in journals)}
         if len(possible) < len(starts):
             newest = self.log.read(since=self.version if self.version is not NOTHING else None)
