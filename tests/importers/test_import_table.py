@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 import tracklake as tl
 from tracklake.errors import RunError, SourceError, UnknownNameError
 from tracklake.importers import contents
-from tracklake.importers.table import run_ids
+from tracklake.importers.readers.run_ids import run_ids
 from tracklake.schema import naming, run_fields
 
 CURVES = pl.DataFrame(
@@ -271,10 +271,10 @@ def test_empty_table_is_refused(lake):
     ("name", "content", "message"),
     [
         ("missing.csv", None, "there is no file"),
-        ("curves.xlsx", b"x", "has the ending '.xlsx'; accepted are .csv, .tsv, .jsonl, .ndjson, .parquet"),
-        ("broken.parquet", b"no parquet", "cannot be read as .parquet"),
-        ("broken.jsonl", b"{'a'", "cannot be read as .jsonl"),
-        ("empty.csv", b"", "cannot be read as .csv"),
+        ("curves.xlsx", b"x", "has the ending '.xlsx'; accepted are .csv, .tsv, .txt, .log, .jsonl"),
+        ("broken.parquet", b"no parquet", "cannot be read as Parquet"),
+        ("broken.jsonl", b"{'a'", "line 1 is no JSON object"),
+        ("empty.csv", b"", "it has no header"),
     ],
 )
 def test_files_that_cannot_be_read_are_refused(lake, tmp_path, name, content, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common.lazy_numpy import np
 from tracklake.compute import sorted_groups
 from tracklake.errors import CommitError
 from tracklake.importers import pending, system_samples
+from tracklake.importers.contents import TableContents
 from tracklake.importers.open_session import OpenSession
+from tracklake.importers.readers.records import Points, samples_of
 from tracklake.importers.recorded import SAMPLE_KEY, RecordedSources, session_of
 from tracklake.schema.tables import POINTS, STAMP
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
@@ -22,12 +26,11 @@ from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.sealing import ABANDON_SECONDS, uptime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from tracklake.importers.readers.records import Points, RunRecord
+    from tracklake.importers.readers.records import RunRecord, RunRows, Runs
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
-    from tracklake.storage.table.partitions import Contents
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 MAX_POINTS = 2_000_000
@@ -40,6 +43,13 @@ class Imported(NamedTuple):
     runs: int
     points: int
     partitions: int
+
+
+class _Table(NamedTuple):
+    """The runs of a table, and what makes partitions of their rows; None where each goes the way of a record."""
+
+    runs: Runs
+    contents: TableContents | None
 
 
 class Publication:
@@ -75,6 +85,9 @@ class Publication:
         self._over: list[OpenSession] = []
         self._n_pending = 0
         self._ended: dict[int, OpenSession] = {}
+        self._tables: dict[int, _Table] = {}
+        self.deleted: dict[str, None] = {}
+        """Runs of which the source that is read speaks, and that are deleted in the lake."""
         self._table_sessions: set[int] = set()
         self._written: list[Partition] = []
         self._is_dry = dry_run
@@ -134,20 +147,50 @@ class Publication:
         self._ended[session_of(record.identity, record.session)] = ended
         return ended
 
-    def add_contents(self, contents: Iterable[Contents], *, advance: Callable[[float], object]) -> None:
-        """Write partitions of sessions that nobody has begun.
+    def add_rows(self, batch: RunRows, facts: Mapping[str, Any]) -> int:
+        """Take in rows of many runs of a table; return how many points are new. `facts` are what its sessions say.
 
-        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
-        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
-        >>> publication.add_contents([], advance=print)
+        Where the lake has none of the runs their partitions are written at once; else each goes the way of a record.
+
+        >>> from tracklake.importers.readers.records import Rows, RunRows, Runs
+        >>> at, ids = np.array([1]), pl.Series(["a"])
+        >>> runs = Runs("p", ids, ids, "x.csv", at, at, pl.DataFrame())
+        >>> rows = Rows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"loss": [0.5, 0.25]}))
+        >>> Publication(example()._reader).add_rows(RunRows(runs, rows), {})
+        2
         """
-        for one in contents:
-            self._store([one.points], one.records)
-            advance(one.points.height)
-            self._table_sessions |= set(one.records.files["session"])
-            for project, run_id in one.records.files.select("project", "run_id").iter_rows():
+        table = self._tables.get(id(batch.runs))
+        if table is None:
+            is_free = not self._replaces and self.recorded.is_free(batch.runs)
+            table = _Table(batch.runs, TableContents(batch.runs, facts) if is_free else None)
+            self._tables[id(batch.runs)] = table
+            if is_free:
+                self.recorded.take(batch.runs)
+        if table.contents is None:
+            return self._add_run_by_run(batch, facts)
+        n_before = self._n_points
+        for partition in table.contents.partitions(batch.rows):
+            self._store(partition.chunks, partition.records)
+            self._table_sessions |= set(partition.records.files["session"])
+            for run_id in partition.records.files["run_id"]:
                 self.runs[run_id] += 0
-                self.projects.setdefault(project, set()).add(run_id)
+                self.projects.setdefault(batch.runs.project, set()).add(run_id)
+        return self._n_points - n_before
+
+    def _add_run_by_run(self, batch: RunRows, facts: Mapping[str, Any]) -> int:
+        """Take in rows of runs of which the lake has some already, from this source or another."""
+        rows, n_new = batch.rows, 0
+        bounds = np.append(np.flatnonzero(np.append(True, np.diff(rows.run) != 0)), len(rows.run))
+        for start, stop in itertools.pairwise(bounds.tolist()):
+            own = rows.cut(slice(start, stop))
+            record = batch.runs.record(int(own.run[0]))
+            deleted = self.recorded.deleted_run(record)
+            if deleted is not None:
+                self.deleted[deleted] = None
+                continue
+            self.begin(record, {**facts, "source": record.identity})
+            n_new += self.add(Points(record, samples_of(own)))
+        return n_new
 
     @property
     def sessions(self) -> list[OpenSession]:

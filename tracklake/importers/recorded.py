@@ -15,7 +15,7 @@ from tracklake.schema.values import STORED, Stored
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tracklake.importers.readers.records import RunRecord
+    from tracklake.importers.readers.records import RunRecord, Runs
     from tracklake.importers.statements import SourceStatement
     from tracklake.storage.table.snapshot import Snapshot
     from tracklake.storage.table.statement_log import StatementLog
@@ -92,13 +92,32 @@ class RecordedSources:
         """
         return self._deleted.get(record.identity)
 
-    def is_free(self, run_ids: Iterable[str]) -> bool:
-        """Tell whether the lake has none of these ids, in any case.
+    def is_free(self, runs: Runs) -> bool:
+        """Tell whether the lake has, and has had, none of these runs, and no other of such an id in any case.
 
-        >>> RecordedSources(example()._view.snapshot).is_free(["FAST"])
+        >>> from tracklake.common.lazy_numpy import np
+        >>> from tracklake.importers.readers.records import Runs
+        >>> at, ids, sources = np.array([1]), pl.Series(["FAST"]), pl.Series(["csv:a"])
+        >>> runs = Runs("p", ids, sources, "x.csv", at, at, pl.DataFrame())
+        >>> RecordedSources(example()._view.snapshot).is_free(runs)
         False
         """
-        return not any(run_id.casefold() in self._taken for run_id in run_ids)
+        has_source = any(identity in self._by_identity or identity in self._deleted for identity in runs.identities)
+        return not has_source and not any(run_id.casefold() in self._taken for run_id in runs.ids)
+
+    def take(self, runs: Runs) -> None:
+        """Count runs as those of their sources from now on.
+
+        >>> from tracklake.common.lazy_numpy import np
+        >>> from tracklake.importers.readers.records import Runs
+        >>> recorded = RecordedSources(example()._view.snapshot)
+        >>> at, ids, sources = np.array([1]), pl.Series(["new"]), pl.Series(["csv:a"])
+        >>> recorded.take(runs := Runs("p", ids, sources, "x.csv", at, at, pl.DataFrame()))
+        >>> recorded.is_free(runs)
+        False
+        """
+        self._by_identity |= dict(zip(runs.identities, runs.ids, strict=True))
+        self._taken |= {run_id.casefold() for run_id in runs.ids}
 
     def free_id(self, run_id: str, *, of: str) -> str:
         """Return an id that no other run has: the one asked for, else with a suffix that follows from `of`.

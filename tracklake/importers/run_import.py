@@ -12,7 +12,7 @@ from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
 from tracklake.importers import recognition, verification
 from tracklake.importers.publish import Publication
-from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord
+from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord, RunRows
 from tracklake.importers.source_reading import ReadingJob, read_all
 from tracklake.query.summaries import Summaries
 
@@ -199,10 +199,7 @@ def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yi
                 n_runs += 1
                 deleted = publication.recorded.deleted_run(item)
                 if deleted is not None:
-                    text = (
-                        f"run {deleted!r} is deleted in the lake and stays so; lake.restore({deleted!r}) brings it back"
-                    )
-                    report.remarks.append(Remark(source.path, text))
+                    publication.deleted[deleted] = None
                     continue
                 record = item
                 publication.begin(record, {**facts, "source": record.identity})
@@ -210,6 +207,9 @@ def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yi
                 if record is None:  # of a deleted run
                     continue
                 n_points += publication.add(item)
+            elif isinstance(item, RunRows):
+                n_runs = max(n_runs, len(item.runs.ids))
+                n_points += publication.add_rows(item, facts)
             elif item.is_loss:
                 report.unread.append(Unread(item.path, item.text))
             else:
@@ -218,7 +218,13 @@ def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yi
         report.unread.append(Unread(source.path, str(error)))
     if record is not None:
         publication.end(record)
+    report.remarks += [Remark(source.path, _told_deleted(run_id)) for run_id in publication.deleted]
+    publication.deleted.clear()
     report.sources.append(ImportedSource(source.format, source.path, n_runs, n_points))
+
+
+def _told_deleted(run_id: str) -> str:
+    return f"run {run_id!r} is deleted in the lake and stays so; lake.restore({run_id!r}) brings it back"
 
 
 def state_of(source: Source, options: ImportOptions) -> str:

@@ -15,7 +15,7 @@ from tracklake.importers.readers.kept_frames import KeptFrames
 from tracklake.importers.readers.records import SAMPLES, Points, Remark, RunRecord, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tracklake.importers.readers.records import ImportOptions, Yielded
@@ -100,8 +100,8 @@ class _Reading:
         self.frames = KeptFrames(table.frames)
         self._first = next(iter(self.frames), pl.DataFrame())
         names = self._first.columns
-        self.steps = _chosen("step", options.step or form.step, names, STEPS)
-        self._clock = None if form.clock == "" else _clock(self._first, form.clock)
+        self.steps = step_column(options.step or form.step, names)
+        self._clock = None if form.clock == "" else clock_column(self._first, form.clock)
         self._elapsed = None if form.elapsed == "" or self._clock else _elapsed(self._first, form.elapsed)
         self._n_rows = 0
         self._shift = 0
@@ -182,20 +182,11 @@ class _Reading:
         metrics = {}
         for column in rows:
             name = self.form.rename(column.name)
-            self._refuse_text(column)
+            if column.name in self.options.metrics:
+                refuse_text(column, path=self.table.path, n_before=self._n_rows)
             if column.name not in dropped and name:
                 metrics[name] = column
         return columns(metrics, step=step, ts=self._times(rows)) if metrics else pl.DataFrame(schema=SAMPLES)
-
-    def _refuse_text(self, column: pl.Series) -> None:
-        """Raise the error that names the cell for which a metric asked for is no number."""
-        if column.name in self.options.metrics and column.dtype == pl.String:
-            wrong = cells.first_text(column)
-            if wrong is not None:
-                raise SourceError(
-                    f"{self.table.path}: the metric {column.name!r} is no number in row {self._n_rows + wrong[0] + 1}: "
-                    f"{wrong[1]!r}; mend that cell, or leave the metric out of metrics= to import it as text"
-                )
 
     def _step(self, frame: pl.DataFrame, n_before: int) -> pl.Series:
         if self.steps is None:
@@ -222,19 +213,30 @@ class _Reading:
         return None
 
 
-def _chosen(what: str, name: str | None, names: list[str], candidates: tuple[str, ...]) -> str | None:
-    """Return the column asked for, else the first candidate that there is, in any case; None: there is none."""
+def step_column(name: str | None, names: Sequence[str]) -> str | None:
+    """Return the column asked for, else the first of STEPS that there is, in any case; None: rows are counted.
+
+    UnknownNameError for a column that is not there.
+
+    >>> step_column(None, ["loss", "Epoch"]), step_column("", ["epoch"])
+    ('Epoch', None)
+    """
     if name:
         if name not in names:
-            raise UnknownNameError.nearest(f"{what} column", name, names)
+            raise UnknownNameError.nearest("step column", name, names)
         return name
     if name == "":
         return None
     lowered = {column.lower(): column for column in reversed(names)}
-    return next((lowered[candidate] for candidate in candidates if candidate in lowered), None)
+    return next((lowered[candidate] for candidate in STEPS if candidate in lowered), None)
 
 
-def _clock(frame: pl.DataFrame, name: str | None) -> str | None:
+def clock_column(frame: pl.DataFrame, name: str | None = None) -> str | None:
+    """Return the column of moments: the one asked for, if it is, or the first of CLOCKS that is one.
+
+    >>> clock_column(pl.DataFrame({"timestamp": [1_700_000_000.5]})), clock_column(pl.DataFrame({"time": [0.5]}))
+    ('timestamp', None)
+    """
     for candidate in (name,) if name else CLOCKS:
         if candidate in frame.columns and frame.height:
             stamps = moments(frame[candidate])
@@ -252,6 +254,22 @@ def _elapsed(frame: pl.DataFrame, name: str | None) -> str | None:
         if name or (len(seconds) > 1 and seconds[0] >= 0 and (seconds.diff().drop_nulls() >= 0).all()):
             return candidate
     return None
+
+
+def refuse_text(column: pl.Series, *, path: Path, n_before: int) -> None:
+    """Raise the SourceError that names the cell for which a metric asked for is no number.
+
+    >>> from pathlib import Path
+    >>> refuse_text(pl.Series("loss", ["0.5", "oops"]), path=Path("a.csv"), n_before=0)
+    Traceback (most recent call last):
+    tracklake.errors.SourceError: a.csv: the metric 'loss' is no number in row 2: 'oops'; mend that cell, or ...
+    """
+    wrong = cells.first_text(column) if column.dtype == pl.String else None
+    if wrong is not None:
+        raise SourceError(
+            f"{path}: the metric {column.name!r} is no number in row {n_before + wrong[0] + 1}: {wrong[1]!r}; mend "
+            "that cell, or leave the metric out of metrics= to import it as text"
+        )
 
 
 def _largest(column: pl.Series) -> float:

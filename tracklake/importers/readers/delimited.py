@@ -11,7 +11,7 @@ import polars as pl
 
 from tracklake.errors import SourceError
 from tracklake.importers.readers import bytestream, cells
-from tracklake.importers.readers.kept_frames import KeptFrames
+from tracklake.importers.readers.kept_frames import UniformFrames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,14 +113,13 @@ class DelimitedTable:
         self.path = path
         self.remarks: dict[str, None] = {}
         """What is told of the cells, in order."""
-        self._schema: dict[str, pl.DataType] | None = None
-        self._frames = KeptFrames(self._parsed)
         data = bytestream.head(path)
         try:
             self.dialect = dialect(data)
         except SourceError as error:
             raise SourceError(f"{path}: {error}") from None
         self.names = self.dialect.names
+        self._frames = UniformFrames(self._parsed, names=self.names)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         r"""Yield the rows in order, as frames. Raises SourceError for what is no table.
@@ -130,15 +129,7 @@ class DelimitedTable:
         >>> next(DelimitedTable(Path("a.csv")).frames()).rows()
         [(1,)]
         """
-        if self._schema is None:
-            self._schema = self._types()
-        for frame in self._frames:
-            yield frame.select(_cast(frame[name], self._schema[name]) for name in self.names)
-
-    def _types(self) -> dict[str, pl.DataType]:
-        """Return the type of each column over all rows."""
-        types = [_useful(frame) for frame in self._frames]
-        return {name: _common({frame[name] for frame in types}) for name in self.names}
+        return iter(self._frames)
 
     def _parsed(self) -> Iterator[pl.DataFrame]:
         skip, is_empty = self.dialect.skipped, True
@@ -202,20 +193,3 @@ class DelimitedTable:
             return frame
         self.remarks[f"the header stands again in {int(is_header.sum())} of the rows; they were left out"] = None
         return frame.filter(~is_header)
-
-
-def _useful(frame: pl.DataFrame) -> dict[str, pl.DataType]:
-    """Return the types of a frame's columns; Null where a column is empty."""
-    return {column.name: column.dtype if column.null_count() < len(column) else pl.Null() for column in frame}
-
-
-def _common(dtypes: set[pl.DataType]) -> pl.DataType:
-    """Return the type that holds columns of all these types."""
-    some = dtypes - {pl.Null()}
-    if len(some) <= 1:
-        return some.pop() if some else pl.String()
-    return pl.Float64() if some <= {pl.Int64(), pl.Float64()} else pl.String()
-
-
-def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return column if column.dtype == dtype else column.cast(dtype)

@@ -9,6 +9,7 @@ import polars as pl
 
 from tracklake.errors import SourceError
 from tracklake.importers.readers import bytestream, records
+from tracklake.importers.readers.kept_frames import UniformFrames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ class JsonLinesTable:
         self.path = path
         self.remarks: dict[str, None] = {}
         self._separator = separator
+        self._frames = UniformFrames(self._parsed, mixed=pl.Object)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, as frames. Raises SourceError for what is no JSON Lines file.
@@ -41,6 +43,9 @@ class JsonLinesTable:
         >>> next(JsonLinesTable(Path("a.jsonl")).frames()).rows()
         [(1,)]
         """
+        return iter(self._frames)
+
+    def _parsed(self) -> Iterator[pl.DataFrame]:
         n_lines = 0
         for chunk in bytestream.chunks(self.path):
             frame = None if any(word in chunk for word in _NOT_JSON) else self._fast(chunk)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.errors import SourceError, UnknownNameError
+from tracklake.errors import UnknownNameError
 from tracklake.importers.readers import curves, places, table_files
-from tracklake.importers.readers.curves import Form
-from tracklake.importers.readers.records import Points, Remark, RunRecord, columns
+from tracklake.importers.readers.kept_frames import KeptFrames
+from tracklake.importers.readers.records import Remark, RunRecord, RunRows
+from tracklake.importers.readers.run_ids import run_ids
+from tracklake.importers.readers.run_numbers import RunNumbers
+from tracklake.importers.readers.run_rows import RunTable
+from tracklake.importers.readers.run_survey import RunColumns, Survey
+from tracklake.schema import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tracklake.importers.readers.records import ImportOptions, Yielded
@@ -58,20 +63,8 @@ def shape_of(names: Sequence[str], options: ImportOptions) -> Shape | None:
     return Shape(run_columns, metric if is_long else None, lowered.get("value") if is_long else None)
 
 
-class _Rows:
-    """The rows of one run."""
-
-    def __init__(self, path: Path, rows: pl.DataFrame) -> None:
-        self.path, self._rows = path, rows
-        self.remarks: dict[str, None] = {}
-
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield them at once."""
-        yield self._rows
-
-
 def read(path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
-    """Yield the runs of a table, in the order of their first rows.
+    """Yield the runs of a table.
 
     >>> from pathlib import Path
     >>> from tracklake.importers.readers.records import ImportOptions
@@ -81,49 +74,118 @@ def read(path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
     ('a', {'lr': 0.1}, {'acc': 0.5})
     """
     table = table_files.open_table(path)
-    rows = pl.concat(list(table.frames()) or [pl.DataFrame()], how="vertical_relaxed")
-    if shape.run_columns:
-        missing = rows.select(pl.any_horizontal(pl.col(shape.run_columns).is_null())).to_series()
-        if missing.any():
-            at = int(missing.arg_max() or 0)
-            raise SourceError(f"{path}: row {at + 1} has nothing in {shape.run_columns}, which tell runs apart")
-    parts = rows.partition_by(shape.run_columns, maintain_order=True) if shape.run_columns else [rows]
-    if shape.metric is not None:
-        for part in parts:
-            yield from _long(part, path, options, shape)
-    elif all(part.height == 1 for part in parts) and not options.step:
-        yield from _one_row_each(rows, path, options, shape)
-    else:
-        yield from _wide(parts, path, options, shape)
+    frames = KeptFrames(table.frames)
+    is_one_each = shape.metric is None and not options.step and _is_one_row_each(frames, shape)
+    batches = _one_row_each if is_one_each else _rows
+    yield from batches(frames, path, options, shape)
     for remark in table.remarks:
         yield Remark(path, remark, is_loss="torn" in remark)
 
 
-def _record(path: Path, rows: pl.DataFrame, options: ImportOptions, shape: Shape) -> RunRecord:
-    """Return the record of the run to which these rows belong."""
+def _is_one_row_each(frames: Iterable[pl.DataFrame], shape: Shape) -> bool:
+    runs, n_rows = RunNumbers(shape.run_columns), 0
+    for frame in frames:
+        runs.of(frame)
+        n_rows += frame.height
+        if n_rows > runs.count:
+            return False
+    return True
+
+
+def _surveyed(frames: Iterable[pl.DataFrame], columns: RunColumns, path: Path, options: ImportOptions) -> Survey:
+    survey = Survey(columns, options.restart)
+    for frame in frames:
+        for name in {*options.metrics} & {*frame.columns}:
+            curves.refuse_text(frame[name], path=path, n_before=survey.placing.n_rows)
+        survey.add(frame)
+    return survey
+
+
+def _columns(frame: pl.DataFrame, options: ImportOptions, shape: Shape) -> RunColumns:
+    """Return what the columns of a table are, by its first rows."""
+    names = [name for name in frame.columns if name not in (*shape.run_columns, shape.metric, shape.value)]
+    step = curves.step_column(options.step, names)
+    clock = curves.clock_column(frame.select(names))
+    elapsed = None if clock is not None else _elapsed(frame.select(names), RunNumbers(shape.run_columns).of(frame).run)
+    config = [name for name in names if name.lower() not in curves.STEPS and name not in (step, clock, elapsed)]
+    return RunColumns(shape.run_columns, step, config=config, metric=shape.metric, clock=clock, elapsed=elapsed)
+
+
+def _elapsed(frame: pl.DataFrame, run: Any) -> str | None:
+    """Return the column of seconds since the start: one that never falls within a run and is never negative."""
+    for name in curves.ELAPSED:
+        if name in frame.columns and frame[name].dtype.is_numeric():
+            seconds = pl.DataFrame({"run": run, "at": frame[name]}).drop_nulls()
+            rises = seconds.select(pl.col("at").diff().over("run")).to_series().drop_nulls()
+            if len(rises) and (rises >= 0).all() and (seconds["at"] >= 0).all():
+                return name
+    return None
+
+
+def _rows(frames: Iterable[pl.DataFrame], path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
+    """Yield rows of one row a step, or a point; what never changes within any run, and is not measured, is config."""
+    first = next(iter(frames), pl.DataFrame())
+    if first.is_empty():
+        return
+    survey = _surveyed(frames, _columns(first, options, shape), path, options)
     place = places.place_of(path, options, kind="table")
-    values = {name: rows[name][0] for name in shape.run_columns}
-    texts = [str(value) for value in values.values()]
-    run_id = texts[0] if len(values) == 1 else ",".join(f"{k}={v}" for k, v in values.items()) or place.run_id
-    identity = f"table:{place.project}:{run_id}" if values else place.identity
-    config = {**(values if len(values) > 1 else {}), **place.config}
-    return RunRecord(identity, run_id=run_id, project=place.project, session=str(path.absolute()), config=config)
+    chosen = [name for name in survey.config.columns if not _MEASURED.search(name) and name not in options.metrics]
+    keys = list(survey.placing.runs.keys) if len(shape.run_columns) > 1 else []
+    parts = [column for column in (*keys, *survey.config.select(chosen)) if column.name not in place.config]
+    fixed = [pl.Series(name, [value] * survey.placing.runs.count) for name, value in place.config.items()]
+    table = RunTable(
+        survey,
+        options.restart,
+        project=place.project,
+        origin=str(path.absolute()),
+        written=path.stat().st_mtime_ns // 1000,
+        config=pl.DataFrame([*parts, *fixed]),
+        only=None if shape.run_columns else (place.identity, place.run_id),
+    )
+    dropped = {*shape.run_columns, *chosen, survey.columns.step}
+    names = [name for name in first.columns if name not in dropped]
+    if shape.metric is not None:
+        yield from _left_out(path, names, shape)
+        names = [str(shape.value)]
+    metrics = dict(sorted((naming.metric_name(name), name) for name in names))
+    for frame in frames:
+        yield RunRows(table.runs, table.rows(frame, metrics))
 
 
-def _one_row_each(rows: pl.DataFrame, path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
+def _left_out(path: Path, names: Sequence[str], shape: Shape) -> Iterator[Remark]:
+    """Tell which columns of a table of one row a point say neither which point it is nor its value."""
+    others = [name for name in names if name not in (shape.metric, shape.value) and name not in curves.CLOCKS]
+    if others:
+        yield Remark(path, f"the columns {', '.join(others)} change within runs; they were left out")
+
+
+def _one_row_each(
+    frames: Iterable[pl.DataFrame], path: Path, options: ImportOptions, shape: Shape
+) -> Iterator[Yielded]:
     """Yield runs whose results are entries of their summaries: there is no history of one made-up step."""
-    others = [name for name in rows.columns if name not in shape.run_columns]
-    measured = [name for name in others if _is_measured(rows[name], options)]
+    first = next(iter(frames), pl.DataFrame())
+    others = [name for name in first.columns if name not in shape.run_columns]
+    survey = _surveyed(frames, RunColumns(shape.run_columns, None, config=others), path, options)
+    measured = [name for name in others if _is_measured(survey.config[name], options)]
     if not measured:
-        measured = [name for name in others if rows[name].dtype.is_float()]
+        measured = [name for name in others if survey.config[name].dtype.is_float()]
+    place = places.place_of(path, options, kind="table")
+    ids = run_ids(survey.placing.runs.keys)
     start = path.stat().st_mtime_ns // 1000
-    for i, row in enumerate(rows.iter_rows(named=True)):
-        record = _record(path, rows.slice(i, 1), options, shape)
-        chosen = {name: row[name] for name in others if name not in measured and row[name] is not None}
-        record.config = {**chosen, **record.config}
-        record.summary = {name: row[name] for name in measured if row[name] is not None}
-        record.start, record.is_timed = start + i, False
-        yield record
+    keys = survey.placing.runs.keys if len(shape.run_columns) > 1 else pl.DataFrame([pl.Series("", [None] * len(ids))])
+    rows = zip(ids, keys.rows(named=True), survey.config.rows(named=True), strict=True)
+    for i, (run_id, key, row) in enumerate(rows):
+        values = {name: value for name, value in {**key, **row}.items() if value is not None}
+        yield RunRecord(
+            f"table:{place.project}:{run_id}",
+            run_id=run_id,
+            project=place.project,
+            session=str(path.absolute()),
+            config={**{name: value for name, value in values.items() if name not in measured}, **place.config},
+            summary={name: value for name, value in values.items() if name in measured},
+            start=start + i,
+            is_timed=False,
+        )
     yield Remark(
         path,
         f"one row a run: {', '.join(measured) or 'nothing'} went to the summary, "
@@ -135,40 +197,3 @@ def _is_measured(column: pl.Series, options: ImportOptions) -> bool:
     if options.metrics:
         return column.name in options.metrics
     return column.dtype.is_numeric() and _MEASURED.search(column.name) is not None
-
-
-def _wide(parts: Sequence[pl.DataFrame], path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
-    """Yield runs of one row a step; what never changes within any run, and is not measured by its name, is config."""
-    several = [part for part in parts if part.height > 1]
-    others = [name for name in parts[0].columns if name not in shape.run_columns and name != options.step]
-    same = [n for n in others if n.lower() not in curves.STEPS and all(part[n].n_unique() == 1 for part in several)]
-    chosen = [n for n in same if not _MEASURED.search(n) and n not in options.metrics]
-    for part in parts:
-        record = _record(path, part, options, shape)
-        fixed = {name: part[name][0] for name in chosen if part[name][0] is not None}
-        record.config = {**fixed, **record.config}
-        form = Form(leave_out=(*shape.run_columns, *chosen))
-        yield from curves.points(_Rows(path, part), record, options, form)
-
-
-def _long(rows: pl.DataFrame, path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
-    """Yield a run of one row a point."""
-    names = [n for n in rows.columns if n not in (*shape.run_columns, shape.metric, shape.value)]
-    step = options.step or next((n for n in names if n.lower() in curves.STEPS), None)
-    clock = next((n for n in curves.CLOCKS if n in names and curves.moments(rows[n]) is not None), None)
-    record = _record(path, rows, options, shape)
-    record.is_timed = clock is not None
-    record.start = None if clock is not None else path.stat().st_mtime_ns // 1000
-    yield record
-    for metric in rows.partition_by(str(shape.metric), maintain_order=True):
-        name = str(metric[str(shape.metric)][0])
-        steps = metric[step].cast(pl.Int64) if step is not None else pl.int_range(metric.height, eager=True)
-        falls = (steps.diff() < 0).fill_null(value=False)
-        if options.restart is None and falls.any():
-            at = int(falls.arg_max() or 0)
-            raise SourceError(
-                f"{path}: the metric {name!r} of run {record.run_id!r} has step {steps[at]} after "
-                f"step {steps[at - 1]}; say restart='last-wins' if later values replace earlier ones"
-            )
-        ts = curves.moments(metric[clock]) if clock is not None else None
-        yield Points(record, columns({name: metric[str(shape.value)]}, step=steps, ts=ts))

@@ -1,4 +1,4 @@
-"""What an importer yields: run records, batches of their points, and remarks on what was read."""
+"""What an importer yields: run records, batches of their points, rows of many runs, and remarks on what was read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from tracklake.schema.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+
     from tracklake.schema.definitions import Statement
+
+    Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 RunState = Literal["finished", "failed", "killed", "crashed", "running"]
 Restart = Literal["new-run", "continue", "last-wins"]
@@ -86,6 +90,72 @@ class Points(NamedTuple):
     frame: pl.DataFrame
 
 
+class Runs(NamedTuple):
+    """Runs of a table in order of their ids, each one session of one project; their numbers are their places here."""
+
+    project: str
+    ids: pl.Series
+    identities: pl.Series
+    """What tells each of them from runs of other sources."""
+    origin: str
+    """What tells their sessions from those of other sources that speak of the same runs."""
+    start: Ints
+    """Microseconds since the epoch."""
+    end: Ints
+    config: pl.DataFrame
+    """One row a run, one column a key; null where there is nothing."""
+    is_timed: bool = False
+
+    def record(self, number: int) -> RunRecord:
+        """Return one of them as a record.
+
+        >>> import numpy as np
+        >>> config, ids, at = pl.DataFrame({"opt.lr": [0.1]}), pl.Series(["a"]), np.array([7])
+        >>> Runs("p", ids, ids, "x.csv", at, at, config).record(0).config
+        {'opt': {'lr': 0.1}}
+        """
+        values = self.config.row(number, named=True).items()
+        return RunRecord(
+            self.identities[number],
+            run_id=self.ids[number],
+            project=self.project,
+            session=self.origin,
+            config=naming.nest((key.split("."), value) for key, value in values if value is not None),
+            start=int(self.start[number]),
+            end=int(self.end[number]),
+            is_timed=self.is_timed,
+        )
+
+
+class Rows(NamedTuple):
+    """Rows in order of run, and within a run of step: row i belongs to run run[i] and stands at step[i]."""
+
+    run: Ints
+    step: Ints
+    metrics: pl.DataFrame
+    """One column a metric, in order of their names; null where it was not logged."""
+    ts: Ints | None = None
+    """Microseconds since the epoch; None: without time."""
+    metric: pl.Series | None = None
+    """Where each row is one point: its metric. `metrics` has one column then."""
+
+    def cut(self, rows: slice) -> Rows:
+        """Return some of the rows.
+
+        >>> import numpy as np
+        >>> Rows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"x": [0.5, 0.25]})).cut(slice(1, 2)).step
+        array([2])
+        """
+        return Rows(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
+
+
+class RunRows(NamedTuple):
+    """A batch of rows of many runs of a table; all batches of a table have the same `runs`."""
+
+    runs: Runs
+    rows: Rows
+
+
 class Remark(NamedTuple):
     """Something that a reader tells of a source it has read, such as how much of it was lost."""
 
@@ -95,7 +165,7 @@ class Remark(NamedTuple):
     """True where something could not be read."""
 
 
-Yielded: TypeAlias = RunRecord | Points | Remark
+Yielded: TypeAlias = RunRecord | Points | RunRows | Remark
 
 
 class Source(NamedTuple):
@@ -174,6 +244,22 @@ def _end_to_end(several: Sequence[tuple[str, pl.Series]], rows: pl.DataFrame) ->
     frame = pl.DataFrame([labels, *placed, *stored]).select(list(SAMPLES))
     has_nulls = any(column.null_count() for _, column in several)
     return frame.filter(pl.col("kind") != int(Kind.NULL)) if has_nulls else frame
+
+
+def samples_of(rows: Rows) -> pl.DataFrame:
+    """Return the points of rows of one run (schema SAMPLES).
+
+    >>> import numpy as np
+    >>> rows = Rows(np.array([0]), np.array([3]), pl.DataFrame({"value": [0.5]}), metric=pl.Series(["loss"]))
+    >>> samples_of(rows).select("metric", "step", "value").rows()
+    [('loss', 3, 0.5)]
+    """
+    step, ts = pl.Series(rows.step), None if rows.ts is None else pl.Series(rows.ts)
+    points = columns(rows.metrics, step=step, ts=ts)
+    if rows.metric is None:
+        return points
+    is_there = rows.metrics.to_series().is_not_null()
+    return points.with_columns(rows.metric.filter(is_there).alias("metric"))
 
 
 def series(name: str, values: Sequence[Any]) -> pl.Series:

@@ -12,14 +12,14 @@ from tracklake.importers.readers.delimited import DelimitedTable, dialect
 from tracklake.importers.readers.json_lines import JsonLinesTable, flat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tracklake.importers.readers.curves import Table
 
 _OF_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-ROWS = 1_000_000
-"""Rows of a Parquet file that are read at once."""
+CELLS = 8_000_000
+"""Cells of a Parquet file that are read at once."""
 DELIMITED = (".csv", ".tsv", ".txt", ".log")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
@@ -34,9 +34,11 @@ class ParquetTable:
     [(1, 0.5)]
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, columns: Sequence[str] | None = None) -> None:
+        """`columns` are those that are needed: where they are names of the file's own, only they are read."""
         self.path = path
         self.remarks: dict[str, None] = {}
+        self._columns = columns
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in order, as frames. Raises SourceError for what is no Parquet file.
@@ -46,11 +48,11 @@ class ParquetTable:
         >>> next(ParquetTable(Path("a.parquet")).frames()).rows()
         [(1,)]
         """
-        for frame in parquet_frames(self.path):
+        for frame in parquet_frames(self.path, columns=self._columns):
             yield flat(frame)
 
 
-def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
+def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file in frames of bounded size; arrow reads it, as it takes damage without panic.
 
     Raises SourceError for what is no Parquet file, and where it cannot be read on.
@@ -66,7 +68,9 @@ def parquet_frames(path: Path) -> Iterator[pl.DataFrame]:
     try:
         with pq.ParquetFile(path, memory_map=False) as file:
             empty = True
-            for batch in file.iter_batches(ROWS):
+            names = [name for name in columns or () if name in file.schema_arrow.names]
+            some = names if columns and len(names) == len(columns) else file.schema_arrow.names
+            for batch in file.iter_batches(max(1, CELLS // max(1, len(some))), columns=some):
                 empty = False
                 yield _frame(pa.Table.from_batches([batch]))
             if empty:
@@ -104,8 +108,10 @@ _TABLES: dict[str, Callable[[Path], Table]] = {
 }
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path, *, columns: Sequence[str] | None = None) -> Table:
     """Return the table that a file holds. SourceError for another ending, and where the file has no header.
+
+    Of a Parquet file only those `columns` are read that are needed, where they are named.
 
     >>> from pathlib import Path
     >>> open_table(Path("a.xlsx"))
@@ -117,7 +123,7 @@ def open_table(path: Path) -> Table:
         raise SourceError(f"{path} has the ending {suffix!r}; accepted are {', '.join(_TABLES)}, also with .gz or .zst")
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
-    return _TABLES[suffix](path)
+    return ParquetTable(path, columns=columns) if suffix == ".parquet" else _TABLES[suffix](path)
 
 
 def header_of(path: Path) -> list[str]:
