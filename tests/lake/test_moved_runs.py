@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,9 +11,6 @@ from click.testing import CliRunner
 import tracklake as tl
 from tracklake.cli import main
 from tracklake.errors import RunError, RunNotFoundError, UnknownNameError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -65,6 +63,35 @@ def test_a_renamed_project_takes_its_definitions_along(lake: tl.Lake) -> None:
     assert lake.run("c").summary["loss"] == 8.0
     assert lake.summaries("double.min").rows() == [("a", 1.0), ("b", 0.5), ("c", None)]
     assert lake.runs(project="old")["run_id"].to_list() == ["c"]
+
+
+def test_artifacts_of_a_renamed_project_go_along(lake: tl.Lake, tmp_path: Path) -> None:
+    """Versions keep their numbers, aliases, files and users; what is logged under the old name later begins anew."""
+
+    def log(project: str, text: str, *aliases: str) -> None:
+        with tl.init(project, dir=lake.dir) as run:
+            artifact = tl.Artifact("model", type="model")
+            with artifact.new_file("weights.txt") as file:
+                file.write(text)
+            run.log_artifact(artifact, aliases=list(aliases))
+
+    log("old", "first", "best")
+    log("old", "second")
+    log("new", "third")
+    with tl.init("old", id="user", dir=lake.dir) as run:
+        run.use_artifact("model:best")
+    lake.rename_project("old", "new")
+    api = tl.Api(dir=lake.dir)
+    texts = {}
+    for alias in ("v0", "best", "latest"):
+        found = api.artifact(f"new/model:{alias}")
+        texts[found.version] = Path(found.download(tmp_path / alias), "weights.txt").read_text()
+    assert texts == {"v0": "third", "v1": "first", "v2": "second"}
+    assert api.artifact("new/model:best").used_by() == ["user"]
+    lake.vacuum(older_than=timedelta(0))
+    assert lake.check(full=True).ok
+    log("old", "fourth")
+    assert api.artifact("old/model:latest").version == "v0"
 
 
 def test_the_last_move_holds(lake: tl.Lake) -> None:

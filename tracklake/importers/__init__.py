@@ -8,7 +8,6 @@
 - `recognition`: recognition: which files of a path are of which format, and which are left alone.
 - `recorded`: what a lake already holds of a source: which runs are its own, and what of them is new.
 - `registry`: the formats that there are: the modules of `formats`, and those of other packages by the entry point.
-- `restarts`: steps that fall within a run of a table: a training that was started anew, or rows in no order.
 - `run_import`: an import from beginning to end: recognise, read, publish, and tell what came of it.
 - `source_reading`: reading sources: small ones whole, several at a time as tasks; large ones as they are taken in.
 - `sources`: where a table comes from: a CSV, Parquet or JSONL file, or a frame of polars, pandas or arrow.

@@ -26,11 +26,12 @@ from tracklake.storage.table.partitions import Chunk
 from tracklake.storage.table.sealing import ABANDON_SECONDS, uptime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tracklake.importers.readers.records import RunRecord, RunRows, Runs
     from tracklake.storage.table.delta_actions import Partition
     from tracklake.storage.table.delta_log import Version
+    from tracklake.storage.table.partitions import Contents
     from tracklake.storage.table.snapshot_reader import SnapshotReader
 
 MAX_POINTS = 2_000_000
@@ -147,6 +148,18 @@ class Publication:
         self._ended[session_of(record.identity, record.session)] = ended
         return ended
 
+    def add_contents(self, contents: Iterable[Contents], *, advance: Callable[[float], object]) -> None:
+        """Write partitions of sessions that nobody has begun.
+
+        >>> from tracklake.importers.readers.records import Points, RunRecord, columns
+        >>> publication, record = Publication(example()._reader), RunRecord("csv:a.csv", run_id="a", start=7)
+        >>> publication.add_contents([], advance=print)
+        """
+        for one in contents:
+            self._store([one.points], one.records)
+            advance(one.points.height)
+            self._note(one.records)
+
     def add_rows(self, batch: RunRows, facts: Mapping[str, Any]) -> int:
         """Take in rows of many runs of a table; return how many points are new. `facts` are what its sessions say.
 
@@ -171,11 +184,14 @@ class Publication:
         n_before = self._n_points
         for partition in table.contents.partitions(batch.rows):
             self._store(partition.chunks, partition.records)
-            self._table_sessions |= set(partition.records.files["session"])
-            for run_id in partition.records.files["run_id"]:
-                self.runs[run_id] += 0
-                self.projects.setdefault(batch.runs.project, set()).add(run_id)
+            self._note(partition.records)
         return self._n_points - n_before
+
+    def _note(self, records: SessionRecords) -> None:
+        self._table_sessions |= set(records.files["session"])
+        for project, run_id in records.files.select("project", "run_id").iter_rows():
+            self.runs[run_id] += 0
+            self.projects.setdefault(project, set()).add(run_id)
 
     def _add_run_by_run(self, batch: RunRows, facts: Mapping[str, Any]) -> int:
         """Take in rows of runs of which the lake has some already, from this source or another."""

@@ -15,6 +15,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Stored, store
 from tracklake.storage.journal.clock import Clock
+from tracklake.tracking.artifacts.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +83,9 @@ class RunMethods(LakeBase):
     def rename_project(self, project: str, name: str) -> int:
         """Give a project another name, and return how many runs it has; what the lake says of it goes along.
 
-        Where there is a project of that name the runs join it. Artifacts stay under the old name, and so do runs that
-        begin under it later. Raises UnknownNameError, and RunError where some of its runs are still running.
+        Where there is a project of that name the runs join it, and versions of artifacts come behind those of the same
+        artifact there. Runs that begin under the old name later stay there. Raises UnknownNameError, RunError where
+        some of its runs are still running, ArtifactError where artifacts of one name have different types.
 
         >>> lake = example()
         >>> lake.rename_project("example", "demo"), lake.runs(project="demo").height
@@ -94,8 +96,11 @@ class RunMethods(LakeBase):
         own = all_runs.filter(pl.col("project") == arguments.text("project", project))["run_id"].to_list()
         if not own:
             raise UnknownNameError.nearest("project", project, all_runs["project"].unique())
-        renamed = (StatementKind.RENAME_PROJECT, project, store(name, name="name"))
-        self._say_of_runs([*self._moves(self._ended(own, "moved"), name), renamed])
+        moves = self._moves(self._ended(own, "moved"), name)
+        left_behind = Repository(self._storage).copy_project(project, name) if name != project else []
+        self._say_of_runs([*moves, (StatementKind.RENAME_PROJECT, project, store(name, name="name"))])
+        for file in left_behind:
+            self._storage.delete(file)
         return len(own)
 
     def _moves(self, run_ids: Sequence[str], project: str) -> list[tuple[StatementKind, str, Stored]]:

@@ -21,7 +21,12 @@
 - `record_log`: the log of records that W&B writes: LevelDB's framing in blocks of 32 KiB, after a header of seven
   bytes.
 - `records`: what an importer yields: run records, batches of their points, and remarks on what was read.
+- `restarts`: steps that fall within a run of a table: a training that was started anew, or rows in no order.
 - `run_files`: A file of curves as one run: its place, the config beside it, its rows.
+- `run_ids`: ids of the runs of a table: readable, such as a lake takes, and each one once.
+- `run_numbers`: the runs of a table, numbered in the order of their first rows, frame after frame.
+- `run_rows`: the rows of a table of many runs, in order of run and step, batch by batch; its runs were surveyed before.
+- `run_survey`: one pass over a table of many runs: which runs there are, their config and their times; and a second.
 - `sqlite`: SQLite files of other tools: opened read-only and immutable, never beside their own writers, never for
   ever.
 - `table_files`: files that hold tables, by their endings.
@@ -42,6 +47,7 @@ __all__ = [
     "event_records",
     "hparams",
     "json_lines",
+    "kept_frames",
     "many_runs",
     "mlflow_runs",
     "optuna_trials",
@@ -50,6 +56,8 @@ __all__ = [
     "record_log",
     "records",
     "run_files",
+    "run_rows",
+    "run_survey",
     "sqlite",
     "table_files",
     "tfrecord",

@@ -7,6 +7,8 @@ import polars as pl
 NOTHING = ("", "N/A", "n/a", "#N/A", "NA", "<NA>", "null", "NULL", "Null", "None", "none", "-", "--")
 """Cells that say nothing."""
 
+_SAMPLE = 1000
+"""Cells that are looked at first: most columns of texts show that soon."""
 _NAN = r"^[+-]?(?i:nan)(?:\(.*\))?$"
 _INFINITY = r"^([+-]?)(?i:inf|infinity)$"
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -39,6 +41,18 @@ def typed(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Series,
     text = stripped(column)
     if text.null_count() == len(text):
         return text, None
+    if len(text) > _SAMPLE and not _is_number_so_far(text, decimal_comma=decimal_comma):
+        return text, None
+    return _typed(text, decimal_comma=decimal_comma)
+
+
+def _is_number_so_far(text: pl.Series, *, decimal_comma: bool) -> bool:
+    """Tell whether the first cells leave it open what the column is: once there is a text among them, it is one."""
+    sample = text.head(_SAMPLE)
+    return sample.null_count() == len(sample) or _typed(sample, decimal_comma=decimal_comma)[0].dtype != pl.String
+
+
+def _typed(text: pl.Series, *, decimal_comma: bool) -> tuple[pl.Series, str | None]:
     spelled = text.str.replace(",", ".", literal=True) if decimal_comma else text
     for dtype in (pl.Int64, pl.Float64):
         number = spelled.cast(dtype, strict=False)
@@ -52,7 +66,7 @@ def typed(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Series,
     if text.drop_nulls().str.ends_with("%").all():
         number = _special(spelled.str.strip_suffix("%").str.strip_chars())
         if number.null_count() == text.null_count():
-            return number / 100, f"the column {column.name!r} holds percentages; they are read as fractions, 50% as 0.5"
+            return number / 100, f"the column {text.name!r} holds percentages; they are read as fractions, 50% as 0.5"
     return text, None
 
 

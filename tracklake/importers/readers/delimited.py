@@ -134,8 +134,8 @@ class DelimitedTable:
     def _parsed(self) -> Iterator[pl.DataFrame]:
         skip, is_empty = self.dialect.skipped, True
         for chunk in bytestream.chunks(self.path):
-            rows, skip = chunk[skip:], 0
-            if rows.strip():
+            rows, skip = chunk[skip:] if skip else chunk, 0
+            if rows and not rows.isspace():
                 is_empty = False
                 yield self._parse(self._sound(rows))
         if is_empty:

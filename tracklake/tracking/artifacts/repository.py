@@ -108,8 +108,12 @@ class Repository:
 
     def _list(self, draft: Manifest) -> None:
         """Note that there is an artifact of this name: a folder's folders cannot be listed on every storage."""
-        index = f"{INDEX}/{naming.safe_name(f'{draft.project}/{draft.name}')}.json"
+        index = self._index(draft.project, draft.name)
         self.storage.put_if_absent(index, checked_json.dumps({"project": draft.project, "name": draft.name}))
+
+    @staticmethod
+    def _index(project: str, name: str) -> str:
+        return f"{INDEX}/{naming.safe_name(f'{project}/{name}')}.json"
 
     def find(self, text: str, *, project: str | None = None, type: str | None = None) -> Manifest:  # noqa: A002
         """Return the version that "project/name:alias" names; of `project` where it names none itself.
@@ -228,6 +232,48 @@ class Repository:
             except (LakeError, KeyError):
                 warn_set_aside(f"the name of an artifact in {self.storage.describe(f'{INDEX}/{file.name}')}")
         return sorted(names)
+
+    def copy_project(self, project: str, name: str) -> list[str]:
+        """Put the versions of a project's artifacts, their aliases and users under another project as well.
+
+        Versions keep their numbers; where the other project has an artifact of that name they come behind its own.
+        Returns the files that are of the old name only, for whoever deletes them. ArtifactError, before anything is
+        written, where both have an artifact of one name and of different types.
+
+        >>> repository = Repository(example()._storage)
+        >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=["raw"])
+        >>> old = repository.copy_project("p", "q")
+        >>> repository.find("q/data:raw").version, len(old)
+        (0, 3)
+        """
+        own = [artifact for of, artifact in self.names() if of == project]
+        versions = {
+            artifact: [self.read(project, artifact, n) for n in self.numbers(project, artifact)] for artifact in own
+        }
+        for artifact, several in versions.items():
+            there = self.numbers(name, artifact)
+            if there and several and self.read(name, artifact, there[-1]).type != several[-1].type:
+                raise ArtifactError(f"artifact {artifact!r} of {project!r} has another type than that of {name!r}")
+        for artifact, several in versions.items():
+            self._copy(artifact, several, project=name)
+        files = [self._index(project, artifact) for artifact in own]
+        for artifact in own:
+            folder = folder_of(project, artifact)
+            files += [f"{folder}/{file.name}" for file in self.storage.list(folder)]
+        return files
+
+    def _copy(self, artifact: str, versions: list[Manifest], *, project: str) -> None:
+        there = {self.read(project, artifact, n).digest: n for n in self.numbers(project, artifact)}
+        after = max(there.values(), default=-1) + 1
+        aliases = self.aliases(versions[0].project, artifact) if versions else {}
+        for manifest in versions:
+            moved = manifest._replace(project=project, version=there.get(manifest.digest, after + manifest.version))
+            self._list(moved)
+            self.storage.put_if_absent(_path(project, artifact, f"v{moved.version:06d}"), moved.to_json())
+            for alias in (alias for alias, number in aliases.items() if number == manifest.version):
+                self.move_alias(moved, alias)
+            for run_id in self.users(manifest):
+                self.note_use(moved, run_id)
 
 
 def folder_of(project: str, name: str) -> str:
