@@ -184,8 +184,8 @@ def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
 
 
 def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """However many points fit into memory, they are those that sealing wrote."""
-    for name in "abc":
+    """However few points are read at once, they are those that sealing wrote."""
+    for name in "abcd":
         with tl.init("p", id=name, dir=tmp_path) as run:
             for step in range(10):
                 run.log({"loss": step / 7, "note": "x"} if step % 3 else {"loss": step / 7})
@@ -193,7 +193,10 @@ def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypat
     lake.refresh()
     (part,) = lake._view.snapshot.version.partitions.values()
     stored = pl.read_parquet(tmp_path / part.states)
-    monkeypatch.setattr(recomputation, "CHUNK_POINTS", 20)
-    again = list(recomputation.states_of(lake._storage, part))
-    assert len(again) == 3
-    assert pl.concat(again).sort("metric", "run_id", "session").equals(stored)
+    monkeypatch.setattr(recomputation, "EDGE_POINTS", 1)
+    monkeypatch.setattr(recomputation, "PARTS", 1)
+    for at_once, parts in ((7, 4), (16, 4), (40, 3), (1_000, 2)):  # of 64 points, 16 a run
+        monkeypatch.setattr(recomputation, "READ_POINTS", at_once)
+        again = list(recomputation.states_of(lake._storage, part))
+        assert len(again) == parts, at_once
+        assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once

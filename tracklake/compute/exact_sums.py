@@ -48,9 +48,10 @@ def of_groups(x: Floats, n: Ints, groups: SortedGroups) -> GroupSums:
     >>> sums.high.tolist(), sums.mean.tolist()
     ([0.6, inf], [0.12, 1e+308])
     """
-    is_huge = np.maximum.reduceat(np.abs(x), groups.starts) >= HUGE
+    peak = np.maximum.reduceat(np.abs(x), groups.starts)
+    is_huge = peak >= HUGE
     scale = np.where(is_huge, _SCALE, 1.0)
-    high, low = _extracted(x * groups.spread(scale) if is_huge.any() else x, groups)
+    high, low = _extracted(x * groups.spread(scale) if is_huge.any() else x, groups, peak=peak * scale)
     return _unscaled(high, low, n, scale)
 
 
@@ -72,7 +73,9 @@ def of_parts(sums: GroupSums, n: Ints, groups: SortedGroups) -> GroupSums:
             high = np.where(np.isfinite(high), high * factor, sums.mean * factor * n)
         low = low * factor
     doubled = type(groups)(groups.starts * 2, groups.size * 2)
-    return _unscaled(*_extracted(np.stack([high, low], axis=1).ravel(), doubled), groups.count(n), scale)
+    pairs = np.stack([high, low], axis=1).ravel()
+    peak = np.maximum.reduceat(np.abs(pairs), doubled.starts)
+    return _unscaled(*_extracted(pairs, doubled, peak=peak), groups.count(n), scale)
 
 
 def _unscaled(high: Floats, low: Floats, n: Ints, scale: Floats) -> GroupSums:
@@ -81,24 +84,40 @@ def _unscaled(high: Floats, low: Floats, n: Ints, scale: Floats) -> GroupSums:
     return GroupSums(full, np.where(np.isfinite(full), low / scale, 0.0), high / np.maximum(n, 1) / scale)
 
 
-def _extracted(x: Floats, groups: SortedGroups) -> tuple[Floats, Floats]:
-    """Return the sums of groups as pairs; no number and no sum may be beyond 2 ** 1000."""
+def _extracted(x: Floats, groups: SortedGroups, *, peak: Floats) -> tuple[Floats, Floats]:
+    """Return the sums of groups as pairs; no number and no sum may be beyond 2 ** 1000.
+
+    `peak` is the largest absolute number of each group. Numbers of which nothing is left are not looked at again: of
+    those that were float32 that is nearly all after the first extraction.
+    """
     if groups.size == len(groups.starts):
         return x, np.zeros_like(x)
     spare = int(np.frexp(groups.lengths.max())[1]) + 1  # bits that a sum may need beyond those of the largest number
-    exponent = np.frexp(np.maximum.reduceat(np.abs(x), groups.starts))[1] + spare
-    grid = groups.spread(np.ldexp(1.0, np.maximum(exponent, _LEAST)))
-    sums, remainder = [], x.copy()
+    grid = np.ldexp(1.0, np.maximum(np.frexp(peak)[1] + spare, _LEAST))
+    sums, remainder = [], x
+    left, numbers = groups, np.arange(len(grid))  # the groups of what is left, and their numbers
     for _ in range(_LEVELS):
-        upper = remainder + grid
-        upper -= grid  # multiples of the last bit of the grid: they add up without any rounding
-        sums.append(np.add.reduceat(upper, groups.starts))
-        remainder -= upper
-        if not remainder.any():
+        spread = left.spread(grid[numbers])
+        upper = remainder + spread
+        upper -= spread  # multiples of the last bit of the grid: they add up without any rounding
+        total = np.zeros(len(grid))
+        total[numbers] = np.add.reduceat(upper, left.starts)
+        sums.append(total)
+        remainder = np.subtract(remainder, upper, out=upper)
+        nonzero = np.flatnonzero(remainder)
+        if not len(nonzero):
             break
-        grid *= 2.0 ** (spare - _BITS)
-        np.maximum(grid, 2.0**_LEAST, out=grid)
+        if len(nonzero) < len(remainder) // 2:
+            remainder, left, numbers = _compressed(remainder, nonzero, left, numbers)
+        grid = np.maximum(grid * 2.0 ** (spare - _BITS), 2.0**_LEAST)
     return _added(sums)
+
+
+def _compressed(x: Floats, places: Ints, groups: SortedGroups, numbers: Ints) -> tuple[Floats, SortedGroups, Ints]:
+    """Return what stands at some places of an array, its groups, and the numbers of these."""
+    group = np.searchsorted(groups.starts, places, side="right") - 1
+    starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+    return x[places], type(groups)(starts, len(places)), numbers[group[starts]]
 
 
 def _added(sums: list[Floats]) -> tuple[Floats, Floats]:

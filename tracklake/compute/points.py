@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -14,9 +14,12 @@ from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
+
+    Bools = NDArray[np.bool_]
+    Ints = NDArray[np.int64]
 
 ORDER = ("project", "run_id", "metric", "step", "ts", "session")
 PSEUDO = ("_step", "_timestamp", "_runtime")
@@ -73,15 +76,68 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
     return sort(pl.concat([without_pseudo(points), pseudo(sort(points), sessions=sessions)]))
 
 
-def without_pseudo(points: pl.DataFrame) -> pl.DataFrame:
+class SeriesStarts(NamedTuple):
+    """Whether each of sorted points is the first of its run, and of its series (run_id, metric)."""
+
+    run: Bools
+    series: Bools
+
+
+def series_starts(points: pl.DataFrame) -> SeriesStarts:
+    """Tell where the runs and the series of sorted points begin: once, for all who need it.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
+    >>> [begins.tolist() for begins in series_starts(pl.DataFrame(rows, schema=POINTS, orient="row"))]
+    [[True, False], [True, True]]
+    """
+    run, metric = (sorted_groups.group_starts(points, by=(name,)).to_numpy() for name in ("run_id", "metric"))
+    return SeriesStarts(run, run | metric)
+
+
+def without_pseudo(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> pl.DataFrame:
     """Return the points without those of series that every run has: markers, and the user's own `_timestamp`.
+
+    `starts` of the points spares looking at each of them.
 
     >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("_step", "x")]
     >>> without_pseudo(pl.DataFrame(rows, schema=POINTS, orient="row"))["metric"].to_list()
     ['x']
     """
-    is_pseudo = reduce(or_, (points["metric"] == name for name in PSEUDO))
-    return points.filter(~is_pseudo) if is_pseudo.any() else points
+    is_pseudo = _has_name(points, PSEUDO, starts)
+    return points if is_pseudo is None else points.filter(~is_pseudo)
+
+
+def _has_name(points: pl.DataFrame, names: Collection[str], starts: SeriesStarts | None) -> pl.Series | None:
+    """Mark the points of metrics of these names; None if there are none."""
+    firsts = None if starts is None else np.flatnonzero(starts.series)
+    metrics = points["metric"] if firsts is None else points["metric"][pl.Series(firsts)]
+    marked = reduce(or_, (metrics == name for name in names))
+    if not marked.any():
+        return None
+    if firsts is None:
+        return marked
+    return pl.Series(np.repeat(marked.to_numpy(), np.diff(np.append(firsts, points.height))))
+
+
+class LoggedRows(NamedTuple):
+    """Of sorted points: what the series that every run has are made of."""
+
+    rows: pl.DataFrame
+    """Each (project, run_id, session, step) once, with its largest ts."""
+    user: pl.DataFrame
+    """The points of the user's own `_timestamp`."""
+
+
+def logged_rows(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> LoggedRows:
+    """Return the rows of sorted points; `starts` of the points spares looking at each of them.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
+    >>> logged_rows(pl.DataFrame(rows, schema=POINTS, orient="row")).rows["step"].to_list()
+    [7]
+    """
+    is_user = _has_name(points, ["_timestamp"], starts)
+    user = points.head(0) if is_user is None else points.filter(is_user)
+    return LoggedRows(_rows(points, starts or series_starts(points)), user)
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -93,13 +149,22 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
     [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
-    rows = _rows(points)
-    is_user = points["metric"] == "_timestamp"
-    user = points.filter(is_user) if is_user.any() else points.clear()
+    return pseudo_of_rows([logged_rows(points)], sessions=sessions)
+
+
+def pseudo_of_rows(logged: Sequence[LoggedRows], *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the same of the rows of several parts, each of whole runs.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> logged = logged_rows(pl.DataFrame([row], schema=POINTS, orient="row"))
+    >>> pseudo_of_rows([logged]).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
+    """
+    rows, user = (pl.concat(parts, rechunk=True) for parts in zip(*logged, strict=True))
     timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
     series = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
-        begun = rows.join(sessions, on=["run_id", "session"], maintain_order="left")
+        begun = _with_start(rows, sessions)
         if begun["runtime_base"].null_count():  # sessions without time
             begun = begun.filter(pl.col("runtime_base").is_not_null())
             timed = timed.join(begun, on=_ROW, how="semi", maintain_order="left")
@@ -107,7 +172,16 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
         series.append(_series(begun, "_runtime", ran))
     series.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
     series.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
-    return sort(pl.concat([*series, user])) if user.height else pl.concat(series)
+    return sort(pl.concat([*series, user])) if user.height else pl.concat(series, rechunk=True)
+
+
+def _with_start(rows: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Add start and runtime_base of the session of each row; rows of other sessions are left out."""
+    new = sorted_groups.group_starts(rows, by=["run_id", "session"])
+    heads = sorted_groups.filter_rows(rows[["run_id", "session"]], new)
+    begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
+    of_rows = rows.hstack(begun[["start", "runtime_base"]][sorted_groups.group_ids(new)])
+    return of_rows.filter(pl.col("start").is_not_null()) if begun["start"].null_count() else of_rows
 
 
 def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +196,7 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
     (7, 2.5, 60.5)
     """
-    rows = _rows(points)
+    rows = _rows(points, series_starts(points))
     if not (rows["step"].slice(1) > rows["step"].head(-1)).all():  # several sessions, which may share steps
         rows = rows.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
     session_ids = sessions["session"].to_numpy()
@@ -146,62 +220,74 @@ def seconds(microseconds: pl.Series) -> pl.Series:
     return microseconds / _MILLION.new_from_index(0, len(microseconds))
 
 
-def _rows(points: pl.DataFrame) -> pl.DataFrame:
+def _rows(points: pl.DataFrame, starts: SeriesStarts) -> pl.DataFrame:
     """Return each (project, run_id, session, step) once, with its largest ts."""
-    new = sorted_groups.group_starts(points, by=("run_id",))  # group by a number: strings take several times as long
-    one = _covering_series(points, new.to_numpy())
+    firsts = np.flatnonzero(starts.run)
+    runs = points[["project", "run_id"]][pl.Series(firsts)]
+    one = _covering_series(points, starts)
     if one is not None:
-        return sorted_groups.filter_rows(points[[*_ROW, "ts"]], pl.Series(one))
-    runs = points.filter(new).select("project", "run_id")
-    numbered = points.select(pl.lit(sorted_groups.group_ids(new).alias("run")), "session", "step", "ts")
+        of_run = runs[pl.Series(np.searchsorted(firsts, one, side="right") - 1)]
+        times = [pl.Series(name, points[name].cast(pl.Int64).to_numpy()[one]) for name in ("session", "step", "ts")]
+        return pl.DataFrame([*of_run, *times[:2], times[2].cast(POINTS["ts"])])
+    numbers = sorted_groups.group_ids(pl.Series(starts.run)).alias("run")  # strings take several times as long
+    numbered = points.select(pl.lit(numbers), "session", "step", "ts")
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
     return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
 
 
-def _covering_series(points: pl.DataFrame, new_run: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-    """Mark the first longest series of each run, if it has the rows of all others: usual, and spares a group by."""
-    new = new_run | sorted_groups.group_starts(points, by=("metric",)).to_numpy()
-    starts = np.flatnonzero(new)
-    lengths = np.diff(np.append(starts, points.height))
-    first_of_run = np.flatnonzero(new_run[starts])
-    run = np.cumsum(new_run[starts]) - 1
-    longest = np.lexsort((-lengths, run))[first_of_run]  # stable: the first of equal ones
-    step = points["step"].to_numpy()
-    if ((np.diff(step) <= 0) & ~new[1:]).any():  # a step logged twice
+def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:
+    """Return the rows of the first longest series of each run, if it has those of all others.
+
+    That is usual, and spares a group by.
+    """
+    firsts = np.flatnonzero(starts.series)
+    lengths = np.diff(np.append(firsts, points.height))
+    is_new_run = starts.run[firsts]
+    run = np.cumsum(is_new_run) - 1
+    longest = np.lexsort((-lengths, run))[np.flatnonzero(is_new_run)]  # stable: the first of equal ones
+    step, session = points["step"].to_numpy(), points["session"].to_numpy()
+    if ((step[1:] <= step[:-1]) > starts.series[1:]).any():  # a step logged twice
         return None
-    place = _places(step, starts, lengths, longest[run])
+    place = _places(step, firsts, lengths, longest[run])
     if place is None:
         return None
-    for name in ("step", "session", "ts"):
-        column = points[name].cast(pl.Int64).to_numpy()
-        if (column != column[place]).any():
-            return None
-    is_longest = np.zeros(len(starts), dtype=np.bool_)
-    is_longest[longest] = True
-    return np.repeat(is_longest, lengths)
+    columns = [step, points["ts"].cast(pl.Int64).to_numpy()]
+    if ((session[1:] != session[:-1]) > starts.run[1:]).any():  # else each run has a single one
+        columns.append(session)
+    if any((column != column[place]).any() for column in columns):
+        return None
+    return _rows_of(longest, firsts, lengths)
 
 
-def _places(
-    step: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64], longest: NDArray[np.int64]
-) -> NDArray[np.int64] | None:
+def _places(step: Ints, firsts: Ints, lengths: Ints, longest: Ints) -> Ints | None:
     """Return for each point the row of the longest series of its run that would have its step; None if too far apart.
 
     Of series that are as long it is the row at the same place, of shorter ones it is searched.
     """
-    place = np.arange(len(step)) - np.repeat(starts - starts[longest], lengths)
-    is_shorter = lengths < lengths[longest]
-    if not is_shorter.any():
+    place = np.arange(len(step)) - np.repeat(firsts - firsts[longest], lengths)
+    shorter = np.flatnonzero(lengths < lengths[longest])
+    if not len(shorter):
         return place
     low, span = int(step.min()), int(step.max()) - int(step.min()) + 1
-    if span > (1 << 62) // len(starts):
+    if span > (1 << 62) // len(firsts):
         return None
     number = np.cumsum(np.append(True, np.diff(longest) > 0)) - 1  # of the run, whose longest series ascend
-    key = np.repeat(number, lengths) * span + (step - low)
-    shorter = np.repeat(is_shorter, lengths)
-    rows = np.flatnonzero(np.repeat(longest == np.arange(len(starts)), lengths))
-    at = np.searchsorted(key[rows], key[shorter])
-    place[shorter] = rows[np.minimum(at, len(rows) - 1)]
+    among = np.flatnonzero(longest == np.arange(len(firsts)))
+    rows, searched_rows = (_rows_of(series, firsts, lengths) for series in (among, shorter))
+    keys, searched_keys = (
+        np.repeat(number[series], lengths[series]) * span + (step[at] - low)
+        for series, at in ((among, rows), (shorter, searched_rows))
+    )
+    at = np.searchsorted(keys, searched_keys)
+    place[searched_rows] = rows[np.minimum(at, len(rows) - 1)]
     return place
+
+
+def _rows_of(series: Ints, firsts: Ints, lengths: Ints) -> Ints:
+    """Return the rows of some series, in their order."""
+    chosen = lengths[series]
+    before = np.cumsum(chosen) - chosen
+    return np.repeat(firsts[series] - before, chosen) + np.arange(chosen.sum())
 
 
 def _series(rows: pl.DataFrame, metric: str, value: pl.Series, *, exact: pl.Series | None = None) -> pl.DataFrame:

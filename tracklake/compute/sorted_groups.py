@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -145,7 +145,7 @@ def gather_order(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
     return order.select(pl.int_ranges("from", "to", dtype=pl.UInt32).explode()).to_series()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SortedGroups:
     """A partition of rows into groups of adjacent rows, none empty; every method returns one element a group.
 
@@ -157,7 +157,7 @@ class SortedGroups:
     starts: Ints
     size: int
 
-    @property
+    @cached_property
     def stops(self) -> Ints:
         """The row after each group (int64).
 
@@ -166,7 +166,7 @@ class SortedGroups:
         """
         return np.append(self.starts[1:], self.size)
 
-    @property
+    @cached_property
     def lengths(self) -> Ints:
         """How many rows each group has (int64).
 
@@ -174,6 +174,30 @@ class SortedGroups:
         [2, 1]
         """
         return self.stops - self.starts
+
+    def blocks(self, rows: int) -> Iterator[tuple[slice, Self]]:
+        """Yield the groups in their order, some at a time of no more than so many rows (or one): their rows, and they.
+
+        >>> each = SortedGroups(np.array([0, 2, 3]), 7)
+        >>> [(block.start, block.stop, groups.starts.tolist()) for block, groups in each.blocks(3)]
+        [(0, 3, [0, 2]), (3, 7, [0])]
+        """
+        stops, first = self.stops, 0
+        while first < len(stops):
+            begin = int(self.starts[first])
+            last = max(first + 1, int(np.searchsorted(stops, begin + rows, side="right")))
+            stop = int(stops[last - 1])
+            yield slice(begin, stop), type(self)(self.starts[first:last] - begin, stop - begin)
+            first = last
+
+    @property
+    def none(self) -> Ints:
+        """A count of nothing (int64).
+
+        >>> SortedGroups(np.array([0, 2]), 3).none.tolist()
+        [0, 0]
+        """
+        return np.zeros(len(self.starts), dtype=np.int64)
 
     def sum(self, x: Floats) -> Floats:
         """Return the sums of floats, added pairwise: exact to 1e-15 where all have one sign.

@@ -7,20 +7,20 @@ from the points at any time. queries/summaries_from_history.sql defines the same
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
 from tracklake.compute import exact_sums, sorted_groups
 from tracklake.compute.exact_sums import GroupSums
-from tracklake.compute.points import pseudo, without_pseudo
+from tracklake.compute.points import logged_rows, pseudo_of_rows, series_starts, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
 from tracklake.schema.values import STORED, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,18 @@ if TYPE_CHECKING:
 _SERIES = ("run_id", "metric")
 _VALUE = ("step", *STORED)
 _COUNTS = ("n_raw", "n_points", "n", "n_bool", "n_nan", "n_pos_inf", "n_neg_inf")
+_FOUND = ("min", "max", "first", "last")
+_PLACES = {
+    "start": {name: name for name in ("project", "run_id", "metric")} | {"lo": "step"},
+    "stop": {"hi": "step"},
+    **{which: {which: "value", f"{which}_step": "step"} for which in ("min", "max")},
+    **{end: {f"{end}_{name}": name for name in _VALUE} for end in ("first", "last")},
+}
+"""Which points of a group its state tells of, and what: {place: {column of STATES: column of POINTS}}."""
+_TAKEN = list(dict.fromkeys(old for taken in _PLACES.values() for old in taken.values()))
+_NEVER = -(1 << 63)
+_BLOCK = 1 << 17
+"""Points that are counted at once: arrays of more stay in no cache, and fewer leave more calls."""
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 
 
@@ -48,17 +60,8 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     """
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
-    raw, new = _by_session(points) if by_session else (points, _new_series(points))
-    every = SortedGroups(np.flatnonzero(new), raw.height)
-    last = np.append(new[1:] | (np.diff(raw["step"].to_numpy()) != 0), True)
-    lengths = every.lengths if last.all() else every.count(last)
-    latest = raw if last.all() else raw.filter(last)
-    each = SortedGroups(np.cumsum(lengths) - lengths, latest.height)
-    columns = _take(latest, each.starts, {name: name for name in ("project", "run_id", "metric")})
-    counts = each.count(latest["kind"].to_numpy() != Kind.REPLACED)
-    columns |= {"n_raw": pl.Series(every.lengths), "n_points": pl.Series(counts)}
-    columns |= _number_columns(latest, each) | _value_columns(latest, each)
-    return _sorted(_frame(columns, STATES), then="session")
+    starts = series_starts(points)
+    return _sorted(_assembled([_aggregates(points, starts.series, by_session=by_session)]), then="session")
 
 
 def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -70,82 +73,176 @@ def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> of_rows(points, sessions=sessions).select("metric", "last_value").rows()
     [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
-    both = pl.concat([of(without_pseudo(points)), of(pseudo(points, sessions=sessions))])
-    return _sorted(both, then="session")
+    return of_parts([points], sessions=sessions)
 
 
-def _by_session(points: pl.DataFrame) -> tuple[pl.DataFrame, Bools]:
+def of_parts(parts: Iterable[pl.DataFrame], *, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Return the states of the rows of several frames, each in POINTS order and of whole runs: nothing is copied.
+
+    >>> from tracklake.schema.tables import POINTS
+    >>> rows = [("p", run, "x", 1, 7, 2_500_000, 0.5, None, None, 0) for run in "ab"]
+    >>> parts = [pl.DataFrame([row], schema=POINTS, orient="row") for row in rows]
+    >>> sessions = pl.concat(parts).select("run_id", "session", start="ts", runtime_base=1.5)
+    >>> of_parts(parts, sessions=sessions).filter(metric="x").select("run_id", "n").rows()
+    [('a', 1), ('b', 1)]
+    """
+    logged, rows = [], []
+    for points in parts:
+        if points.is_empty():
+            continue
+        starts = series_starts(points)
+        rows.append(logged_rows(points, starts=starts))
+        own = without_pseudo(points, starts=starts)
+        if own.height:
+            logged.append(_aggregates(own, starts.series if own is points else series_starts(own).series))
+    if not rows:
+        return pl.DataFrame(schema=STATES)
+    added = pseudo_of_rows(rows, sessions=sessions)
+    every = [_aggregates(added, series_starts(added).series), *logged]
+    return _sorted(_assembled(every), then="session")
+
+
+class _Aggregates(NamedTuple):
+    """The aggregates of groups of points."""
+
+    numbers: dict[str, Ints | Floats]
+    """Columns of STATES, an element a group."""
+    rows: pl.DataFrame
+    """Of each place of _PLACES one row a group, one place below the other: the point that is there."""
+
+
+def _aggregates(points: pl.DataFrame, new: Bools, *, by_session: bool = True) -> _Aggregates:
+    """Aggregate points, whose series begin where `new` is true."""
+    raw, new = _by_session(points, new) if by_session else (points, new)
+    every = SortedGroups(np.flatnonzero(new), raw.height)
+    step = raw["step"].to_numpy()
+    again = (step[1:] == step[:-1]) > new[1:]
+    latest, each = raw, every
+    if again.any():
+        last = np.append(~again, True)
+        lengths, latest = every.count(last), raw.filter(pl.Series(last))
+        each = SortedGroups(np.cumsum(lengths) - lengths, latest.height)
+    numbers = _numbers(latest, each) | {"n_raw": every.lengths}
+    places = {"start": each.starts, "stop": each.stops - 1} | {name: numbers.pop(name) for name in _FOUND}
+    rows = _rows_at(latest[_TAKEN], np.concatenate([places[name] for name in _PLACES]))
+    return _Aggregates(numbers, rows)
+
+
+def _assembled(aggregates: Sequence[_Aggregates]) -> pl.DataFrame:
+    """Return states, in the order of the groups."""
+    names = aggregates[0].numbers
+    columns = {name: pl.Series(np.concatenate([one.numbers[name] for one in aggregates])) for name in names}
+    columns["ts"] = _stamps(columns["ts"])
+    sizes = [len(one.numbers["n"]) for one in aggregates]
+    for i, taken in enumerate(_PLACES.values()):
+        parts = [one.rows.slice(i * size, size) for one, size in zip(aggregates, sizes, strict=True)]
+        columns |= {new: pl.concat([part[old] for part in parts], rechunk=True) for new, old in taken.items()}
+    return _frame(columns, STATES)
+
+
+def _by_session(points: pl.DataFrame, new: Bools) -> tuple[pl.DataFrame, Bools]:
     """Sort the points of each series by session, stably, and mark the first of each (run, metric, session)."""
-    new = _new_series(points)
     session = points["session"].to_numpy()
-    switch = np.append(False, np.diff(session) != 0)
-    if (switch & ~new).any():
+    switch = np.append(False, session[1:] != session[:-1])
+    if (switch > new).any():
         order = np.lexsort((session, np.cumsum(new)))  # moves points within a series only: `new` stays true
         points, switch = points[pl.Series(order)], np.append(False, np.diff(session[order]) != 0)
     return points, new | switch
 
 
-def _new_series(points: pl.DataFrame) -> Bools:
-    return sorted_groups.group_starts(points, by=_SERIES).to_numpy()
+class _Rows(NamedTuple):
+    """Columns of points as arrays."""
+
+    value: Floats
+    """NaN where there is none."""
+    is_number: Bools | None
+    """None: all are numbers."""
+    kind: NDArray[np.int8]
+    stamp: Ints
+    session: Ints
 
 
-def _number_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
-    value = points["value"]
-    number = value.is_not_null().to_numpy() if value.null_count() else np.ones(len(value), dtype=np.bool_)
-    x = value.to_numpy()  # null as NaN
+def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
+    """Return the columns of states that are numbers, and the places of the points of _FOUND (-1: there is none).
+
+    All is done for some groups at a time, whose arrays stay in the cache of a processor.
+    """
+    value, ts = points["value"], points["ts"].cast(pl.Int64)
+    ts = ts.fill_null(_NEVER) if ts.null_count() else ts
+    is_number = value.is_not_null().to_numpy() if value.null_count() else None
+    arrays = (value.to_numpy(), is_number, *(column.to_numpy() for column in (points["kind"], ts, points["session"])))
+    blocks = []
+    for rows, groups in each.blocks(_BLOCK):
+        counted = _count(_Rows(*(None if x is None else x[rows] for x in arrays)), groups)
+        for name in _FOUND:
+            place = counted[name]
+            counted[name] = np.where(place < 0, place, place + rows.start)
+        blocks.append(counted)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _count(rows: _Rows, each: SortedGroups) -> dict[str, Any]:
+    """Return the same of a few groups; what usual points do not have costs no pass over them."""
+    x, kind = rows.value, rows.kind
+    highest = kind.max()
+    has_value = kind < Kind.NULL
     finite = np.isfinite(x)
-    n = each.count(finite)
-    sums, m2 = _moments(x if finite.all() else np.where(finite, x, 0.0), finite, n, each)
-    columns = {"n": n, "n_nan": each.count(np.isnan(x) & number), "sum": sums.high, "sum_low": sums.low}
-    columns |= {"mean": sums.mean, "m2": m2, "n_bool": each.count(points["kind"].to_numpy() == Kind.BOOL)}
-    columns |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
-    return {name: pl.Series(column) for name, column in columns.items()}
+    counts = {"n_points": each.lengths if highest < Kind.REPLACED else each.count(kind != Kind.REPLACED)}
+    counts["n_bool"] = each.none if highest < Kind.BOOL else each.count(kind == Kind.BOOL)
+    if finite.all():
+        counts |= {"n": each.lengths} | dict.fromkeys(("n_nan", "n_pos_inf", "n_neg_inf"), each.none)
+    else:
+        nan = np.isnan(x) if rows.is_number is None else np.isnan(x) & rows.is_number
+        counts |= {"n": each.count(finite), "n_nan": each.count(nan)}
+        counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
+    places = {which: each.extreme(x, which) for which in _EXTREMES}
+    ends = {"first": each.first(has_value), "last": each.last(has_value)}
+    return counts | _moments(x, finite, counts["n"], each) | places | ends | _latest(rows, has_value, each)
 
 
-def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> tuple[GroupSums, Floats]:
-    """Return sums and sums of squared differences from the mean, in two passes; `x` is 0.0 where it is not finite."""
-    sums = exact_sums.of_groups(x, n, each)
+def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> dict[str, Floats]:
+    """Return sums and sums of squared differences from the mean, in two passes."""
+    numbers = x if finite.all() else np.where(finite, x, 0.0)
+    sums = exact_sums.of_groups(numbers, n, each)
     with np.errstate(over="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
-        off = x - each.spread(sums.mean)
-        off *= finite
+        off = numbers - each.spread(sums.mean)
+        if numbers is not x:
+            off *= finite
         off *= off
-        return sums, each.sum(off)
+        return {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean, "m2": each.sum(off)}
 
 
-def _value_columns(points: pl.DataFrame, each: SortedGroups) -> Columns:
-    has_value = points["kind"].to_numpy() < Kind.NULL
-    x = points["value"].to_numpy()
-    columns: Columns = {}
-    for which in _EXTREMES:
-        columns |= _take(points, each.extreme(x, which), {which: "value", f"{which}_step": "step"})
-    for end, at in (("first", each.first(has_value)), ("last", each.last(has_value))):
-        columns |= _take(points, at, {f"{end}_{name}": name for name in _VALUE})
-    columns |= _take(points, each.starts, {"lo": "step"}) | _take(points, each.stops - 1, {"hi": "step"})
-    return columns | _latest_stamp(points, has_value, each)
+def _latest(rows: _Rows, has_value: Bools, each: SortedGroups) -> dict[str, Ints]:
+    """Return the largest (ts, session) of the rows of each group that have a value; a ts of _NEVER if none has."""
+    stamps = rows.stamp if has_value.all() else np.where(has_value, rows.stamp, _NEVER)
+    last = each.max(stamps)
+    session = rows.session[each.starts]
+    if (rows.session != each.spread(session)).any():
+        session = each.max(np.where(stamps == each.spread(last), rows.session, _NEVER))
+    return {"ts": last, "session": session}
+
+
+def _stamps(microseconds: pl.Series) -> pl.Series:
+    missing = microseconds == _NEVER
+    return (microseconds.replace(_NEVER, None) if missing.any() else microseconds).cast(STAMP)
 
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
     """Return the rows `at` of the columns {new name: old name}, null where `at` is -1."""
+    taken = _rows_at(pl.DataFrame([frame[name] for name in dict.fromkeys(names.values())]), at)
+    return {new: taken[old] for new, old in names.items()}
+
+
+def _rows_at(frame: pl.DataFrame, at: Ints) -> pl.DataFrame:
+    """Return some rows, all null where `at` is -1."""
     rows = pl.Series(at).cast(pl.get_index_type(), strict=False)  # -1 becomes null, and a null row is all null
-    return {new: frame[old][rows] for new, old in names.items()}
-
-
-def _latest_stamp(rows: pl.DataFrame, has_value: Bools, each: SortedGroups) -> Columns:
-    """Return the largest (ts, session) of the rows of each group that have a value; no ts if none has."""
-    never = np.iinfo(np.int64).min
-    spoken = rows["ts"].cast(pl.Int64)
-    spoken = spoken.fill_null(never) if spoken.null_count() else spoken
-    stamps = np.where(has_value, spoken.to_numpy(), never)
-    last = each.max(stamps)
-    sessions = np.where(stamps == each.spread(last), rows["session"].to_numpy(), never)
-    ts = pl.Series(last)
-    ts = ts.replace(never, None) if (last == never).any() else ts
-    return {"ts": ts.cast(STAMP), "session": pl.Series(each.max(sessions))}
+    return pl.DataFrame([column[rows] for column in frame])
 
 
 def _frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
     """Return a frame with columns in the order of a schema; polars' own way of a dictionary takes half a ms longer."""
-    return pl.DataFrame([columns[name].cast(dtype).alias(name) for name, dtype in schema.items()])
+    typed = [(columns[name], name, dtype) for name, dtype in schema.items()]
+    return pl.DataFrame([(x if x.dtype == dtype else x.cast(dtype)).alias(name) for x, name, dtype in typed])
 
 
 def merge(states: pl.DataFrame) -> pl.DataFrame:
@@ -166,7 +263,7 @@ def merge(states: pl.DataFrame) -> pl.DataFrame:
     each = SortedGroups(np.flatnonzero(new.to_numpy()), pieces.height)
     merged = _merged_numbers(pieces, each) | _merged_values(pieces, each)
     if "ts" in pieces.columns:
-        merged |= _latest_stamp(pieces, pieces["ts"].is_not_null().to_numpy(), each)
+        merged |= _merged_stamps(pieces, each)
     ends = {name: name for name in ("session", "hi") if name not in merged}
     shared = {name: name for name in pieces.columns if name not in merged and name not in ends}
     merged |= _take(pieces, each.starts, shared) | _take(pieces, each.stops - 1, ends)
@@ -217,6 +314,13 @@ def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
             off = np.where(n > 0, parts.mean - each.spread(sums.mean), 0.0)
             merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}
+
+
+def _merged_stamps(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
+    ts, unused = pieces["ts"].cast(pl.Int64).fill_null(_NEVER).to_numpy(), np.empty(0)
+    rows = _Rows(unused, None, unused.astype(np.int8), ts, pieces["session"].to_numpy())
+    latest = _latest(rows, ts != _NEVER, each)
+    return {"ts": _stamps(pl.Series(latest["ts"])), "session": pl.Series(latest["session"])}
 
 
 def _merged_values(pieces: pl.DataFrame, each: SortedGroups) -> Columns:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.compute import scans, states
+from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
-from tracklake.storage.table import partitions, run_ranges
+from tracklake.storage.table import partitions
 from tracklake.storage.table.verified_files import verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    import pyarrow.parquet as pq
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
-CHUNK_POINTS = 500_000
-"""Points at once: of four times as many each column is larger than the cache, and it takes 1.6 times as long."""
+READ_POINTS = 4 * partitions.ROW_GROUP
+"""Points that are decoded at once. Of each row group the states are computed by themselves: its columns fit into the
+caches of a processor, and nothing is copied."""
+EDGE_POINTS = 200_000
+"""Points of runs that lie in several row groups, which are copied and counted together."""
+_VARIES = object()
+_OFTEN_SAME = ("project", "ival", "text", "kind")
+PARTS = 8
+"""Row groups whose states become one frame: to make one costs as much as a hundred thousand points."""
 
 
 def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
@@ -32,8 +43,69 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     >>> [frame.height for frame in states_of(lake._storage, part)]
     [10]
     """
-    stored = scans.scan(verified(storage, partition, "history"), schema=POINTS)
+    path = verified(storage, partition, "history")
     sessions = partitions.session_starts(partitions.read_sessions(storage, partition))
-    sizes = stored.group_by("project", "run_id").agg(pl.len().alias("points")).sort("project", "run_id")
-    for runs in run_ranges.cut(scans.collect(sizes), CHUNK_POINTS):
-        yield states.of_rows(scans.collect(run_ranges.within(stored, runs)).rechunk(), sessions=sessions)
+    parts = _whole_runs(_stretches(path, partition.n_points))
+    while several := list(itertools.islice(parts, PARTS)):
+        yield states.of_parts(several, sessions=sessions)
+
+
+def _stretches(path: Path, n_points: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file in their order, each row group by itself, as they lie in memory."""
+    same = _same_everywhere(path)
+    stored = scans.scan(path, schema=POINTS).select(name for name in POINTS if name not in same)
+    constants = [pl.lit(value, dtype=POINTS[name]).alias(name) for name, value in same.items()]
+    for offset in range(0, n_points, READ_POINTS):
+        decoded = scans.collect(stored.slice(offset, READ_POINTS))
+        at = 0
+        for length in decoded["step"].chunk_lengths():
+            yield decoded.slice(at, length).with_columns(constants).select(list(POINTS))
+            at += length
+
+
+def _same_everywhere(path: Path) -> dict[str, Any]:
+    """Return the columns that have one value in all of a file, by its statistics: they need not be decoded."""
+    import pyarrow.parquet as pq
+
+    footer = pq.read_metadata(path)
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    same: dict[str, Any] = {}
+    for i, name in enumerate(footer.schema.names):
+        if name in _OFTEN_SAME and groups:
+            values = {_only_value(group.column(i)) for group in groups}
+            same |= {name: values.pop()} if len(values) == 1 and _VARIES not in values else {}
+    return same
+
+
+def _only_value(column: pq.ColumnChunkMetaData) -> Any:
+    """Return the value that all rows of a column have, as far as is known; else _VARIES."""
+    known = column.statistics  # which may only be looked at while `column` is there
+    if known is not None and known.null_count == column.num_values:
+        return None
+    if known is None or known.null_count or not known.has_min_max or known.min != known.max:
+        return _VARIES
+    return known.min
+
+
+def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Cut the rows of runs that lie one after the other so that each run is in one part; the parts in any order."""
+    edges: list[pl.DataFrame] = []  # whole runs that lie in several stretches
+    tail: list[pl.DataFrame] = []  # the last run so far, which may go on
+    for stretch in stretches:
+        starts = sorted_groups.group_starts(stretch, by=["run_id"]).arg_true().to_list()
+        first = 0
+        if tail:
+            goes_on = tail[-1]["run_id"][-1] == stretch["run_id"][0]
+            first = 0 if not goes_on else starts[1] if len(starts) > 1 else stretch.height
+            tail.append(stretch.head(first))
+            if goes_on and len(starts) == 1:
+                continue
+            edges.append(pl.concat(tail, rechunk=True))
+        if starts[-1] > first:
+            yield stretch[first : starts[-1]]
+        tail = [stretch[starts[-1] :]]
+        if sum(edge.height for edge in edges) >= EDGE_POINTS:
+            yield pl.concat(edges, rechunk=True)
+            edges = []
+    if tail:
+        yield pl.concat([*edges, *tail], rechunk=True)
