@@ -162,3 +162,17 @@ def test_a_declaration_of_an_unknown_form_is_refused(declared):
     """It is no [id, names, kinds] with a kind a name."""
     with pytest.raises(ValueError):
         frame_format.KeySet.parse(json.dumps(declared).encode())
+
+
+@pytest.mark.parametrize("damaged", [[], [0], [1], [7], [299], [3, 4], [100, 200]])
+def test_damage_among_many_rows_is_where_it_is(damaged):
+    """The checksums of three hundred rows are held against at once, and yet each damaged row is told by itself."""
+    key_set = frame_format.KeySet(0, ("loss", "epoch"), "dq")
+    rows = [bytearray(key_set.row(i, i, [i / 3, i])) for i in range(300)]
+    for i in damaged:
+        rows[i][30] ^= 1 << i % 8
+    size = len(rows[0])
+    looked_at = list(frame_format.iter_frames(b"".join(rows)))
+    damage = [frame.start // size for frame in looked_at if isinstance(frame, frame_format.Damage)]
+    sound = [at // size for frame in looked_at if isinstance(frame, frame_format.FrameRun) for at in frame.offsets]
+    assert (damage, sound) == (damaged, [i for i in range(300) if i not in damaged])

@@ -15,6 +15,7 @@ from tracklake.storage.journal.clock import Clock
 from tracklake.storage.journal.writer import Journal
 from tracklake.storage.layout import JOURNAL_FOLDER, root_of
 from tracklake.storage.local import LocalStorage
+from tracklake.storage.table import sealing
 from tracklake.storage.table.catalog import Catalog, PartitionRuns, partitions_with_runs
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -245,6 +246,26 @@ def test_a_reader_that_looks_after_every_row_keeps_few_pieces(tmp_path):
     assert (snapshot.files.height, snapshot.facts("node").height) == (1, 1)
     assert lake.summaries(["m.sum", "m.count"]).equals(tl.open(tmp_path).summaries(["m.sum", "m.count"]))
     run.finish()
+
+
+def test_a_table_of_live_runs_puts_no_points_together(tmp_path, monkeypatch):
+    """Its states are made of the rows as they were logged; a history makes the points, once."""
+    runs = [tl.init("p", id=f"r{i}", dir=tmp_path, reinit="create_new") for i in range(3)]
+    for run in runs:
+        for step in range(50):
+            run.log({"loss": step / 7, "n": step})
+    asked: list[int] = []
+    real = sealing.points_of
+    monkeypatch.setattr(sealing, "points_of", lambda slices: asked.append(len(slices)) or real(slices))
+    lake = tl.open(tmp_path)
+    columns = ["loss.last", "loss.mean", "n.max", "_step.last"]
+    live = lake.summaries(columns).sort("run_id")
+    assert lake.runs().height == 3
+    assert asked == []
+    assert (lake.history("loss").height, lake.history("n").height, asked) == (150, 150, [3])
+    for run in runs:
+        run.finish()
+    assert lake.summaries(columns).sort("run_id").equals(live)
 
 
 def test_metrics_are_those_that_were_logged(tmp_path):

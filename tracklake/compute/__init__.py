@@ -2,11 +2,13 @@
 
 - `exact_sums`: compensated summation: sums of doubles that do not depend on their order, of groups of an array and of a
   stream.
+- `group_numbers`: what states hold of the numbers of groups: counts, moments, extremes.
 - `name_hiding`: hiding of names above and under each other, such as `a` and `a.b`: what is written later replaces its
   relatives.
 - `points`: the long frame of points: its order, which points count, and the series that every run has without logging
   them.
 - `rewinds`: from which step on a later session masks what those before it wrote, of points, states and edits.
+- `row_states`: states of rows as they were logged, without points, where all series of a session have the same rows.
 - `running_state`: the running aggregate of one series, point by point: the scalar twin of `states`, for the run being
   written.
 - `scans`: scans of Parquet: collected with errors that name the file, with filters pushed down.
@@ -18,4 +20,14 @@
 
 from __future__ import annotations
 
-__all__ = ["name_hiding", "points", "rewinds", "running_state", "scans", "sorted_groups", "states", "typed_columns"]
+__all__ = [
+    "name_hiding",
+    "points",
+    "rewinds",
+    "row_states",
+    "running_state",
+    "scans",
+    "sorted_groups",
+    "states",
+    "typed_columns",
+]

@@ -6,13 +6,12 @@ from the points at any time. queries/summaries_from_history.sql defines the same
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.compute import exact_sums, sorted_groups
+from tracklake.compute import exact_sums, group_numbers, sorted_groups
 from tracklake.compute.exact_sums import GroupSums
 from tracklake.compute.points import logged_rows, pseudo_of_rows, series_starts, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
@@ -161,6 +160,11 @@ class _Rows(NamedTuple):
     stamp: Ints
     session: Ints
 
+    def part(self, rows: slice) -> _Rows:
+        """Return some of the rows."""
+        is_number = None if self.is_number is None else self.is_number[rows]
+        return _Rows(self.value[rows], is_number, self.kind[rows], self.stamp[rows], self.session[rows])
+
 
 def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
     """Return the columns of states that are numbers, and the places of the points of _FOUND (-1: there is none).
@@ -170,10 +174,11 @@ def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
     value, ts = points["value"], points["ts"].cast(pl.Int64)
     ts = ts.fill_null(_NEVER) if ts.null_count() else ts
     is_number = value.is_not_null().to_numpy() if value.null_count() else None
-    arrays = (value.to_numpy(), is_number, *(column.to_numpy() for column in (points["kind"], ts, points["session"])))
+    kind, stamp, session = (column.to_numpy() for column in (points["kind"], ts, points["session"]))
+    every = _Rows(value.to_numpy(), is_number, kind, stamp, session)
     blocks = []
     for rows, groups in each.blocks(_BLOCK):
-        counted = _count(_Rows(*(None if x is None else x[rows] for x in arrays)), groups)
+        counted = _count(every.part(rows), groups)
         for name in _FOUND:
             place = counted[name]
             counted[name] = np.where(place < 0, place, place + rows.start)
@@ -183,33 +188,17 @@ def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
 
 def _count(rows: _Rows, each: SortedGroups) -> dict[str, Any]:
     """Return the same of a few groups; what usual points do not have costs no pass over them."""
-    x, kind = rows.value, rows.kind
-    highest = kind.max()
-    has_value = kind < Kind.NULL
-    finite = np.isfinite(x)
-    counts = {"n_points": each.lengths if highest < Kind.REPLACED else each.count(kind != Kind.REPLACED)}
-    counts["n_bool"] = each.none if highest < Kind.BOOL else each.count(kind == Kind.BOOL)
-    if finite.all():
-        counts |= {"n": each.lengths} | dict.fromkeys(("n_nan", "n_pos_inf", "n_neg_inf"), each.none)
-    else:
-        nan = np.isnan(x) if rows.is_number is None else np.isnan(x) & rows.is_number
-        counts |= {"n": each.count(finite), "n_nan": each.count(nan)}
-        counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
-    places = {which: each.extreme(x, which) for which in _EXTREMES}
+    highest = rows.kind.max()
+    has_value = rows.kind < Kind.NULL
+    counts = {"n_points": each.lengths if highest < Kind.REPLACED else each.count(rows.kind != Kind.REPLACED)}
+    counts["n_bool"] = each.none if highest < Kind.BOOL else each.count(rows.kind == Kind.BOOL)
     ends = {"first": each.first(has_value), "last": each.last(has_value)}
-    return counts | _moments(x, finite, counts["n"], each) | places | ends | _latest(rows, has_value, each)
-
-
-def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> dict[str, Floats]:
-    """Return sums and sums of squared differences from the mean, in two passes."""
-    numbers = x if finite.all() else np.where(finite, x, 0.0)
-    sums = exact_sums.of_groups(numbers, n, each)
-    with np.errstate(over="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
-        off = numbers - each.spread(sums.mean)
-        if numbers is not x:
-            off *= finite
-        off *= off
-        return {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean, "m2": each.sum(off)}
+    return (
+        counts
+        | group_numbers.of_numbers(rows.value, each, is_number=rows.is_number)
+        | ends
+        | _latest(rows, has_value, each)
+    )
 
 
 def _latest(rows: _Rows, has_value: Bools, each: SortedGroups) -> dict[str, Ints]:
@@ -310,7 +299,7 @@ def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
         sums = exact_sums.of_parts(parts, n, each)
         merged |= {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean}
     if "m2" in present:
-        with np.errstate(over="ignore"):  # as in _moments
+        with np.errstate(over="ignore"):  # as in group_numbers
             off = np.where(n > 0, parts.mean - each.spread(sums.mean), 0.0)
             merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}

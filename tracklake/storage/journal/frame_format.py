@@ -39,6 +39,9 @@ UNREADABLE = "a sound frame of a form that this version of tracklake cannot read
 KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 """The kinds of values that are packed, by their letters in a key set; bools as int64: each takes 8 bytes."""
 
+_ROWS_AT_ONCE = 1 << 12
+"""Rows whose checksums are held against at once, at most."""
+
 ROW_FIELDS = struct.Struct("<qqI")
 """Stamp, step and key set at the beginning of a row's body."""
 
@@ -236,8 +239,11 @@ class KeySet:
         return with_checksum(self.pack(self.prefix, stamp, step, self.id, *values))
 
     @classmethod
+    @lru_cache(maxsize=256)
     def parse(cls, body: bytes) -> KeySet:
         """Read a declaration's body; ValueError for a form that this version does not know.
+
+        Many runs of a lake declare the same: what was read is remembered.
 
         >>> KeySet.parse(b'[0,["loss","epoch"],"dq"]').names
         ('loss', 'epoch')
@@ -331,10 +337,53 @@ def _frame_at(view: memoryview, position: int) -> FrameRun | Damage | None:
         return FrameRun(kind, position, stop, size)
     if length < ROW_HEAD or (length - ROW_HEAD) % 8:
         return Damage(position, stop, f"{UNREADABLE}: a row of {length} bytes")
+    return FrameRun(kind, position, _end_of_rows(view, position, size), size)
+
+
+def _end_of_rows(view: memoryview, start: int, size: int) -> int:
+    """Return where the rows end that begin with one of this size at `start`, have its prefix, and are sound.
+
+    Of many the checksums are held against at once: over sound frames one after the other the crc takes values that
+    follow from their size alone, and a frame that is damaged changes all that come after it.
+    """
+    head, stop, at_once = view[start : start + PREFIX_SIZE], start + size, 1
     last = len(view) - size
-    while stop <= last and view[stop : stop + PREFIX_SIZE] == head and crc32(view[stop : stop + size]) == RESIDUE:
-        stop += size
-    return FrameRun(kind, position, stop, size)
+    while stop <= last:
+        count = _with_prefix(view[stop : stop + at_once * size], head, size)
+        rows = view[stop : stop + count * size]
+        if count > 1 and crc32(rows) == _crc_of_sound(size, count):
+            stop += len(rows)
+        else:
+            for _ in range(count):
+                if crc32(view[stop : stop + size]) != RESIDUE:
+                    return stop
+                stop += size
+        if count < at_once:
+            break
+        at_once = min(at_once * 8, _ROWS_AT_ONCE)
+    return stop
+
+
+def _with_prefix(view: memoryview, head: memoryview, size: int) -> int:
+    """Return how many frames of this size, one after the other, have a prefix."""
+    whole = len(view) // size
+    if whole <= 1:
+        return int(whole == 1 and view[:PREFIX_SIZE] == head)
+    is_other = np.zeros(whole, dtype=np.bool_)
+    for dtype, offset in (("<u8", 0), ("<u4", 8)):  # the twelve bytes as two numbers
+        column = np.ndarray((whole,), dtype, buffer=view, offset=offset, strides=(size,))
+        is_other |= column != np.frombuffer(head, dtype, count=1, offset=offset)[0]
+    return int(is_other.argmax()) if is_other.any() else whole
+
+
+@lru_cache(maxsize=1024)
+def _crc_of_sound(size: int, count: int) -> int:
+    """Return the crc of so many sound frames of a size: the crc is linear, so it does not depend on what they say."""
+    if count == 1:
+        return RESIDUE
+    half = count // 2
+    zeros = bytes((count - half) * size)
+    return _crc_of_sound(size, count - half) ^ crc32(zeros, _crc_of_sound(size, half)) ^ crc32(zeros)
 
 
 def _next_frame(data: bytes, position: int) -> int:

@@ -244,7 +244,8 @@ class _Decoder:
             self._fault(offsets[0].start, f"{frame_format.UNREADABLE}: rows in the lake's own journal")
             return
         rows = _row_array(self.data, offsets, size)
-        stamps, steps, ids, values = (np.ascontiguousarray(rows[name]) for name in ("stamp", "step", "id", "values"))
+        stamps, steps, ids = (np.ascontiguousarray(rows[name]) for name in ("stamp", "step", "id"))
+        values = rows["values"]  # as they lie in the file: who needs them copies them in the order that is needed
         self.records.last = max(self.records.last, int(stamps.max()))
         for number, of_set in _by_key_set(ids):
             key_set = self.reader.key_sets.get(number)

@@ -11,6 +11,7 @@
   commit.
 - `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
+- `live_points`: points of live journals, which are put together when somebody asks for them.
 - `lost_commits`: partitions that no commit names and whose records are nowhere else.
 - `moved_runs`: moved runs: statements by which runs belong to another project at once.
 - `name_index`: which names a file has, in the metadata of its footer.

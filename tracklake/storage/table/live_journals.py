@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
 from tracklake.common.warnings import warn_once
-from tracklake.compute import points, sorted_groups, states
+from tracklake.compute import points, row_states, states
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.values import Kind
 from tracklake.storage import layout
-from tracklake.storage.journal import statements
+from tracklake.storage.journal import frame_format, statements
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.journal.statements import JournalSlice, SessionRecords
-from tracklake.storage.table import partitions, sealing
+from tracklake.storage.table import live_points, partitions, sealing
+from tracklake.storage.table.live_points import LivePoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.reader import Fault
     from tracklake.storage.table.catalog import Catalog, JournalFile, Watermark
-
-POINTS_AT_ONCE = 200_000
-"""Of many journals that are read together: more points than fit into the caches of a processor are slower each."""
 
 
 def warn_of_damage(storage: Storage, name: str, fault: Fault, *, run_id: str) -> None:
@@ -53,7 +49,7 @@ class LiveJournal:
     def __init__(self, catalog: Catalog, file: JournalFile, watermark: Watermark, *, until: int | None = None) -> None:
         self.file = file
         self.watermark = watermark
-        self.points: list[pl.DataFrame] = []
+        self.points: list[LivePoints] = []
         self.states: list[pl.DataFrame] = []
         self.records: list[SessionRecords] = []
         self.revision: tuple[int, int] = (watermark.through, 0)
@@ -74,7 +70,7 @@ class LiveJournal:
         >>> catalog = Catalog(example()._storage)
         >>> live = LiveJournal(catalog, catalog.list_journals()[0], Watermark())
         >>> (delta,) = deltas([live.read()])
-        >>> live.apply(delta), delta.points.height, live.read()
+        >>> live.apply(delta), delta.points.number, live.read()
         (None, 6, None)
         """
         name = f"{layout.JOURNAL_FOLDER}/{self.file.entry.name}"
@@ -99,12 +95,12 @@ class LiveJournal:
         >>> catalog = Catalog(example()._storage)
         >>> live = LiveJournal(catalog, catalog.list_journals()[0], Watermark())
         >>> live.apply(*deltas([live.read()]))
-        >>> live.points[0].height, live.states[0].filter(metric="loss")["min"].item()
+        >>> live.points[0].frame.height, live.states[0].filter(metric="loss")["min"].item()
         (6, 0.25)
         """
         self.revision = (self.revision[0], self._reader.offset)  # not a count: after an interrupt all is read anew
         self._add_records(delta.records)
-        if not delta.points.is_empty():
+        if delta.points.number:
             self._add_points(delta)
 
     def _add_records(self, records: SessionRecords) -> None:
@@ -119,11 +115,10 @@ class LiveJournal:
     def _add_points(self, delta: JournalDelta) -> None:
         """Merge new points with the frames before that are no larger: few frames, and each point is moved seldom."""
         merged, merged_states = delta.points, delta.states
-        while self.points and self.points[-1].height <= merged.height:
-            merged, merged_states = points.sort(pl.concat([self.points.pop(), merged])), None
+        while self.points and self.points[-1].number <= merged.number:
+            merged = LivePoints(None, frame=points.sort(pl.concat(live_points.frames([self.points.pop(), merged]))))
+            merged_states = states.of_rows(merged.frame, sessions=partitions.session_starts(self.records[0]))
             self.states.pop()
-        if merged_states is None:
-            merged_states = states.of_rows(merged, sessions=partitions.session_starts(self.records[0]))
         self.points.append(merged)
         self.states.append(merged_states)
 
@@ -132,9 +127,8 @@ class JournalDelta(NamedTuple):
     """What was appended to one journal file since the last read."""
 
     records: SessionRecords
-    points: pl.DataFrame
-    states: pl.DataFrame | None
-    """Made here where there are many files, which costs as little as one; else they may not be needed."""
+    points: LivePoints
+    states: pl.DataFrame
 
 
 def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
@@ -143,54 +137,45 @@ def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
     >>> from tracklake.storage.table.catalog import Catalog, Watermark
     >>> catalog = Catalog(example()._storage)
     >>> slices = [LiveJournal(catalog, file, Watermark()).read() for file in catalog.list_journals()]
-    >>> [delta.points["run_id"].unique().item() for delta in deltas(slices)]
+    >>> [delta.states["run_id"].unique().item() for delta in deltas(slices)]
     ['fast', 'slow']
     """
-    groups = _groups(slices)
-    begun = list(itertools.islice(groups, 2))
-    if len(begun) > 1:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for several in pool.map(_deltas_of, itertools.chain(begun, groups)):
-                yield from several
-    elif begun and len(begun[0]) > 1:
-        yield from _deltas_of(begun[0])
-    elif begun:
-        yield JournalDelta(statements.of_slices(begun[0]), sealing.points_of(begun[0]), None)
-
-
-def _groups(slices: Iterable[JournalSlice]) -> Iterator[list[JournalSlice]]:
-    """Put slices of different sessions together until they have as many points as are fast to count at once."""
-    group: dict[int, JournalSlice] = {}
-    n_points = 0
-    for journal_slice in slices:
-        if journal_slice.header["session"] in group or n_points >= POINTS_AT_ONCE:
-            yield list(group.values())
-            group, n_points = {}, 0
-        group[journal_slice.header["session"]] = journal_slice
-        n_points += sum(block.values.size for block in journal_slice.records.blocks)
-    if group:
-        yield list(group.values())
+    return live_points.map_groups(_deltas_of, slices)
 
 
 def _deltas_of(slices: Sequence[JournalSlice]) -> list[JournalDelta]:
-    records, decoded = statements.of_slices(slices), sealing.points_of(slices)
-    frames = (*records, decoded, states.of_rows(decoded, sessions=partitions.session_starts(records)))
-    by_session = [_by_session(frame) for frame in frames]
+    records = statements.of_slices(slices)
+    frames = (*records, _states_of(slices, records))
+    parts = [live_points.by_session(frame) for frame in frames]
     deltas_of = []
     for journal_slice in slices:
         session = journal_slice.header["session"]
-        files, lines, own_points, own_states = (
-            parts.get(session, frame.clear()) for parts, frame in zip(by_session, frames, strict=True)
-        )
-        deltas_of.append(JournalDelta(SessionRecords(files, lines), own_points, own_states))
+        files, lines, own_states = (part.get(session, frame.head(0)) for part, frame in zip(parts, frames, strict=True))
+        deltas_of.append(JournalDelta(SessionRecords(files, lines), LivePoints(journal_slice), own_states))
     return deltas_of
 
 
-def _by_session(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    """Cut a frame by session; without a copy where the rows of each stand together, as sorted points do."""
-    starts = sorted_groups.group_starts(frame, by=["session"])
-    heads, places = frame["session"].filter(starts).to_list(), starts.arg_true().to_list()
-    if len(set(heads)) < len(heads):
-        return {part["session"][0]: part for part in frame.partition_by("session")}
-    stops = [*places[1:], frame.height]
-    return {session: frame[start:stop] for session, start, stop in zip(heads, places, stops, strict=False)}
+def _states_of(slices: Sequence[JournalSlice], records: SessionRecords) -> pl.DataFrame:
+    """Return the states of slices: most hold rows of one form, of which no points need be made."""
+    rows = [_rows(journal_slice) for journal_slice in slices]
+    others = [journal_slice for journal_slice, plain in zip(slices, rows, strict=True) if plain is None]
+    frames = [row_states.of_rows([plain for plain in rows if plain is not None])]
+    if others:
+        decoded, sessions = sealing.points_of(others), partitions.session_starts(records)
+        frames.append(states.of_rows(decoded, sessions=sessions))
+    return pl.concat(frames)
+
+
+def _rows(journal_slice: JournalSlice) -> row_states.Rows | None:
+    """Return the rows of a slice, if each of them has the same series, numbers alone, and a step of its own."""
+    header, records = journal_slice.header, journal_slice.records
+    base = header.get("runtime_base", 0.0)
+    if len(records.blocks) != 1 or records.unpacked or not isinstance(base, (int, float)):
+        return None
+    if not set(partitions.UNTIMED).isdisjoint(header):
+        return None
+    block = records.blocks[0]
+    owner = (header["project"], header["run"], header["session"], header["start"], float(base))
+    kinds = tuple(Kind(frame_format.KINDS[letter]) for letter in block.kinds)
+    rows = row_states.Rows(*owner, block.names, kinds, block.stamps, block.steps, block.values)
+    return rows if rows.is_plain else None

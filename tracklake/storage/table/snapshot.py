@@ -17,9 +17,10 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
-from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks
+from tracklake.storage.table import deleted_runs, live_points, moved_runs, partitions, run_tasks
 from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs
 from tracklake.storage.table.delta_log import DeltaLog
+from tracklake.storage.table.live_points import LivePoints
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.statement_log import PartitionLog
 from tracklake.storage.table.verified_files import FileGoneError, verified_all
@@ -62,7 +63,7 @@ class Snapshot(SnapshotView):
         self._live = list(live)
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
         self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}
-        self._points_of_live = [frame for item in live for frame in item.points]
+        self._points_of_live = [part for item in live for part in item.points]
         self._live_states = _few([frame for item in live for frame in item.states])
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
@@ -117,7 +118,7 @@ class Snapshot(SnapshotView):
             _stored_projects=files["project"],
             _storage=self._storage,
             _partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
-            _points_of_live=[frame.filter(is_one) for frame in self._live_points],
+            _points_of_live=[LivePoints(None, frame=frame.filter(is_one)) for frame in self._live_points],
             _live_states=[frame.filter(is_one) for frame in self._live_states],
         )
         return part
@@ -130,11 +131,11 @@ class Snapshot(SnapshotView):
         12
         """
         sealed = sum(partition.n_points for partition in self.version.partitions.values())
-        return sealed + sum(frame.height for frame in self._points_of_live)
+        return sealed + sum(part.number for part in self._points_of_live)
 
     @cached_property
     def _live_points(self) -> list[pl.DataFrame]:
-        return _few(self._points_of_live)
+        return _few(live_points.frames(self._points_of_live))
 
     @property
     def alive(self) -> pl.DataFrame:
@@ -230,7 +231,7 @@ class Snapshot(SnapshotView):
         (False, True)
         """
         apart = all(a.last < b.first for a, b in itertools.pairwise(partitions_with_runs(self._partition_runs, runs)))
-        return apart and self._is_one_project and not self._live_points
+        return apart and self._is_one_project and not self._points_of_live
 
     @cached_property
     def _is_one_project(self) -> bool:

@@ -1,0 +1,57 @@
+"""What states hold of the numbers of groups: counts, moments, extremes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tracklake.common.lazy_numpy import np
+from tracklake.compute import exact_sums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tracklake.compute.sorted_groups import SortedGroups
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
+    Bools = NDArray[np.bool_]
+
+
+def of_numbers(x: Floats, each: SortedGroups, *, is_number: Bools | None = None) -> dict[str, Any]:
+    """Return what states hold of numbers: counts, moments, and where the least and the greatest stand first (or -1).
+
+    `is_number` tells which NaN are numbers, and not values of another kind; None: all.
+
+    >>> from tracklake.compute.sorted_groups import SortedGroups
+    >>> numbers = of_numbers(np.array([2.0, 4.0, math.nan]), SortedGroups(np.array([0]), 3))
+    >>> {name: numbers[name].item() for name in ("n", "n_nan", "mean", "m2", "max")}
+    {'n': 2, 'n_nan': 1, 'mean': 3.0, 'm2': 2.0, 'max': 1}
+    """
+    finite = np.isfinite(x)
+    if finite.all():
+        counts = {"n": each.lengths} | dict.fromkeys(("n_nan", "n_pos_inf", "n_neg_inf"), each.none)
+    else:
+        nan = np.isnan(x) if is_number is None else np.isnan(x) & is_number
+        counts = {"n": each.count(finite), "n_nan": each.count(nan)}
+        counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
+    return (
+        counts
+        | _moments(x, finite, counts["n"], each)
+        | {
+            "min": each.extreme(x, "min"),
+            "max": each.extreme(x, "max"),
+        }
+    )
+
+
+def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> dict[str, Floats]:
+    """Return sums and sums of squared differences from the mean, in two passes."""
+    numbers = x if finite.all() else np.where(finite, x, 0.0)
+    sums = exact_sums.of_groups(numbers, n, each)
+    with np.errstate(over="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
+        off = numbers - each.spread(sums.mean)
+        if numbers is not x:
+            off *= finite
+        off *= off
+        return {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean, "m2": each.sum(off)}
