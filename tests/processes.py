@@ -21,27 +21,32 @@ from typing import Self
 PATIENCE = 120.0
 """Seconds that a child may take: one that waits for a lock which a fork has left taken waits for ever."""
 NURSERY = """
-import json, os, signal, socket, sys, time
+import ctypes, json, os, signal, socket, sys, time
 import duckdb, polars, pyarrow.parquet
 import tracklake as tl
 
 [getattr(tl, name) for name in tl.__all__]   # they load when they are first used
-line = socket.socket(fileno=int(sys.argv[1]))
+line, running = socket.socket(fileno=int(sys.argv[1])), set()
 while True:
     message, ends, _, _ = socket.recv_fds(line, 1 << 18, 2)
-    if not message:
+    if not message:   # the tests are over, or were killed: what they have started ends with them
+        [os.killpg(pid, signal.SIGKILL) for pid in running]
         os._exit(0)
     request = json.loads(message)
     if "poll" in request:
         pid, status = os.waitpid(request["poll"], os.WNOHANG)
+        running.discard(pid)
         line.send(json.dumps(os.waitstatus_to_exitcode(status) if pid else None).encode())
         continue
     child = os.fork()
     if child == 0:
         break
+    os.setpgid(child, child)   # it may fork in turn: all of them can be killed together
+    running.add(child)
     line.send(json.dumps(child).encode())
     [os.close(end) for end in ends]
-os.setpgid(0, 0)   # it may fork in turn: all of them can be killed together
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)   # PR_SET_PDEATHSIG: it ends with this process, also a killed one
 line.close()
 [os.dup2(end, 1 + i) for i, end in enumerate(ends)] and [os.close(end) for end in ends]
 os.environ.clear()
@@ -82,7 +87,7 @@ class Child:
     def __exit__(self, *_: object) -> None:
         if self.poll() is None:  # its id is its own until it is waited for
             os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):  # it may not have had a group yet
+        with contextlib.suppress(ProcessLookupError):  # all of them have ended
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
 

@@ -21,6 +21,15 @@ _EQUALITIES = 12
 """So many strings are compared one by one, which prunes row groups between them; more take longer than that."""
 LOOK = "`tracklake check` tells what is wrong with this lake"
 
+_DAMAGE = (
+    pl.exceptions.ComputeError,
+    pl.exceptions.SchemaError,
+    pl.exceptions.SchemaFieldNotFoundError,
+    pl.exceptions.PanicException,
+    OSError,
+)
+"""What polars raises for a file that is not what it should be."""
+
 
 def scan(paths: Path | list[Path], *, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.LazyFrame:
     """Scan Parquet files of one schema; no files have no rows.
@@ -54,7 +63,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     """
     try:
         return pl.collect_all(frames)
-    except (pl.exceptions.ComputeError, pl.exceptions.PanicException, OSError) as error:
+    except _DAMAGE as error:
         first = str(error).partition("\n")[0]
         raise LakeError(f"a partition cannot be read: {first}. {LOOK}") from error
 

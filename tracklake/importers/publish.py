@@ -69,7 +69,7 @@ class Publication:
     """
 
     def __init__(self, reader: SnapshotReader, *, dry_run: bool = False, replace: bool = False) -> None:
-        snapshot = reader.snapshot()
+        snapshot = reader.snapshot().whole("what is there already has to be known before something is imported")
         self.recorded = RecordedSources(snapshot, reader.catalog.statements())
         self.runs: Counter[str] = Counter()
         """New points of each run of which anything is new."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.common import arguments
 from tracklake.common.task_engine import LOCAL
+from tracklake.common.warnings import warn
 from tracklake.errors import QueryError, RunNotFoundError
 from tracklake.query import derived_snapshot, run_filter, system_history
 from tracklake.query.history import SeriesTable
@@ -101,7 +102,7 @@ class LakeBase:
     @cached_property
     def _reader(self) -> SnapshotReader:
         """What takes snapshots."""
-        return SnapshotReader(self._storage, engine=self._task_engine)
+        return SnapshotReader(self._storage, engine=self._task_engine, tolerant=True)
 
     @property
     def dir(self) -> str:
@@ -124,6 +125,8 @@ class LakeBase:
         """
         project = self._chosen(project)
         logged = self._reader.snapshot()
+        for sentence in logged.left_out:
+            warn(sentence)
         remembered, views = self._remembered
         earlier = views.get(project)
         if remembered is not logged:
@@ -151,8 +154,10 @@ class LakeBase:
         >>> example().run("fast").summary["loss"]
         0.75
         """
-        run_ids, wanted = self._view.runs.summaries.runs["run_id"], run_filter.id_of(run_id)
+        view, wanted = self._view, run_filter.id_of(run_id)
+        run_ids = view.runs.summaries.runs["run_id"]
         if not (run_ids == wanted).any():
+            view.logged.whole(f"run {wanted!r} is not in what can be read")
             raise RunNotFoundError.nearest("run", wanted, run_ids)
         from tracklake.lake.recorded_run import RecordedRun
 

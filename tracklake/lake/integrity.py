@@ -225,15 +225,20 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
     names = ["/".join(at) for at in [*((JOURNAL_FOLDER, file.entry.name) for file in files), *streams]]
     over = {f"{JOURNAL_FOLDER}/{file.entry.name}" for file in files if not file.entry.writable}
     for name in names:
-        with contextlib.suppress(FileNotFoundError):  # sealed and deleted meanwhile
+        try:
             reader = JournalReader(catalog.storage.follow(name))
             records = reader.read()
-            cut = reader.cut() if name in over else None
-            faults = (*records.faults, *([cut] if cut else []))
-            report.findings.extend(str(fault._replace(file=name)) for fault in faults)
-            run_id = str(reader.header.get("run"))
-            lines = unreadable_statements.of_journal(records)
-            report.findings.extend(unreadable_statements.findings((run_id, line) for line in lines))
+        except FileNotFoundError:  # sealed and deleted meanwhile
+            continue
+        except OSError as error:
+            report.findings.append(f"{name} cannot be read: {error.strerror or error}")
+            continue
+        cut = reader.cut() if name in over else None
+        faults = (*records.faults, *([cut] if cut else []))
+        report.findings.extend(str(fault._replace(file=name)) for fault in faults)
+        run_id = str(reader.header.get("run"))
+        lines = unreadable_statements.of_journal(records)
+        report.findings.extend(unreadable_statements.findings((run_id, line) for line in lines))
     report.checked.append(f"every frame of {number_of(len(names), 'journal file')}")
 
 
@@ -256,7 +261,12 @@ def _check_binaries(storage: Storage, report: Report) -> None:
     """Compare each file of files/ with its name, which is the hash of its content."""
     entries = storage.list("files")
     for entry in entries:
-        if not content_files.is_whole(storage.fetch(f"files/{entry.name}")):
+        try:
+            is_whole = content_files.is_whole(storage.fetch(f"files/{entry.name}"))
+        except OSError as error:
+            report.findings.append(f"files/{entry.name} cannot be read: {error.strerror or error}")
+            continue
+        if not is_whole:
             report.findings.append(f"files/{entry.name} is damaged: its content is not what its name says")
     if entries:
         report.checked.append(f"the content of {number_of(len(entries), 'file')} in files/")

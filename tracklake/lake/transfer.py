@@ -39,7 +39,8 @@ def merge(reader: SnapshotReader, storage: Storage, *, other: SnapshotView, othe
     Imported(runs=2, points=12, partitions=1)
     """
     publication = Publication(reader)
-    here = reader.snapshot()
+    other.whole("all of the other lake is merged")
+    here = reader.snapshot().whole("what is there already has to be known before something is merged")
     names = _names(publication, here, other)
     with progress("merging points", total=None) as advance:
         publication.add_contents(_contents(here, other, names), advance=advance)

@@ -180,6 +180,15 @@ class FederatedSnapshot(SnapshotView):
         own = [m.snapshot.statements_of_lakes(*kinds).with_columns(lake=pl.lit(m.lake)) for m in self.members]
         return pl.concat(own).sort("ts", "session", maintain_order=True)
 
+    @property
+    def left_out(self) -> list[str]:
+        """What is left out because files cannot be read, a sentence each.
+
+        >>> FederatedSnapshot({"lake": example()._view.logged}).left_out
+        []
+        """
+        return [sentence for member in self.members for sentence in member.snapshot.left_out]
+
     @cached_property
     def n_stored(self) -> int:
         """How many points are stored of the runs that are shown, those that were overwritten or masked included.

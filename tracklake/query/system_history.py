@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.common.warnings import warn
+from tracklake.compute.scans import LOOK
 from tracklake.errors import UnknownNameError
 from tracklake.query.thinning import between
 from tracklake.schema import naming
@@ -72,7 +74,12 @@ def samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         if name is None or (wanted is not None and name.run not in wanted):
             continue
         reader = JournalReader(storage.follow(f"{SYSTEM_FOLDER}/{entry.name}"))
-        tail = reader.read()
+        try:
+            tail = reader.read()
+        except OSError as error:
+            place = storage.describe(f"{SYSTEM_FOLDER}/{entry.name}")
+            warn(f"tracklake: {place} cannot be read: {error.strerror}. {LOOK}")
+            continue
         about = reader.header
         for fault in tail.faults:
             warn_of_damage(storage, f"{SYSTEM_FOLDER}/{entry.name}", fault, run_id=about.get("run", name.run))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tracklake.storage.table.snapshot_view import SnapshotView
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import polars as pl
@@ -33,6 +33,11 @@ class WrappedSnapshot(SnapshotView):
     def excerpts(self, runs: Collection[str] | None) -> list[tuple[SnapshotView, list[str]]]:
         """Return these runs (None: all) in parts that can be sent to where tasks run."""
         return self._inner.excerpts(runs)
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """What is left out because files cannot be read, a sentence each."""
+        return self._inner.left_out
 
     @property
     def n_stored(self) -> int:

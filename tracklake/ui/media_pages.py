@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import QueryError, UnknownNameError
+from tracklake.storage import content_files
 from tracklake.ui import analysis_pages, replies
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _content(run: RecordedRun, entry: Mapping[str, Any]) -> bytes:
     path = str(entry.get("path"))
     if not _CONTENT.fullmatch(path):
         raise QueryError(f"{path!r} is no file of a lake")
-    return run.storage.fetch(path).read_bytes()
+    return content_files.verified(run.storage, path).read_bytes()
 
 
 def _reply(entry: Mapping[str, Any], content: bytes, *, key: str, form: str | None) -> Reply:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.common.lazy_numpy import np
+from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage.journal import frame_format
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from tracklake.schema.values import Stored
 
 
+_TAIL = 32
+"""Bytes before the offset that are held against the file at the next call: the checksum of the last frame, at least."""
+
+
 class Fault(NamedTuple):
     """Damage in a journal file: where it begins and what is wrong there."""
 
@@ -32,6 +37,10 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         """Name file, offset and damage."""
         return f"{self.file}: damaged at byte {self.offset}: {self.reason}"
+
+
+class RewrittenError(LakeError):
+    """A journal does not hold any more what was read of it: it was cut, replaced or written over."""
 
 
 class RowBlock(NamedTuple):
@@ -103,13 +112,16 @@ class JournalReader:
         self.closed: str | None = None
         """"finish" or "rotate" once the file has said that nothing follows."""
         self.key_sets: dict[int, frame_format.KeySet] = {}
+        self._tail = b""
+        """The last bytes before the offset."""
         self.is_empty = True
         """Whether not even the header is there yet, nor any damage in its place."""
 
     def read(self, *, through: int | None = None) -> JournalRecords:
         """Return what was appended since the last call (through: up to this byte offset).
 
-        A file that is gone raises FileNotFoundError: list again.
+        A file that is gone raises FileNotFoundError: list again. One that does not hold any more what the last call has
+        read raises RewrittenError: read it anew.
 
         >>> from pathlib import Path
         >>> path = next((Path(example().dir) / "journal").glob("fast*"))
@@ -120,6 +132,8 @@ class JournalReader:
         decoder = _Decoder(self._bytes(through), self)
         decoder.decode()
         self.offset += decoder.stop
+        if decoder.stop:
+            self._tail = (self._tail + decoder.data[max(0, decoder.stop - _TAIL) : decoder.stop])[-_TAIL:]
         self.is_empty &= not (self.header or decoder.records.faults)
         return decoder.records
 
@@ -151,7 +165,12 @@ class JournalReader:
     def _bytes(self, through: int | None) -> bytes:
         try:
             with self.path.open("rb", buffering=0) as file:
-                file.seek(self.offset)
+                file.seek(self.offset - len(self._tail))
+                if self._tail and file.read(len(self._tail)) != self._tail:
+                    raise RewrittenError(
+                        f"{self.path} does not hold any more what was read of it up to byte {self.offset:,}: "
+                        "it was cut, replaced or written over"
+                    )
                 return (file.readall() if through is None else file.read(max(0, through - self.offset))) or b""
         except OSError as error:
             if error.errno == errno.ESTALE:  # a network file system's word for a file that another host has deleted

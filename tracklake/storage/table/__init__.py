@@ -31,6 +31,7 @@
 - `spent_journals`: which sealed journal files nobody appends to any more, and their deletion.
 - `statement_log`: the statements of a snapshot, read by kind and key as they are asked for.
 - `transfer`: the sealed content of a lake, copied to another place as the same lake.
+- `unreadable_files`: files of partitions that cannot be read: what a reader leaves out, and tells at every question.
 - `vacuum`: delete the files that no version within an age needs, and those that belong to no commit.
 - `verified_files`: the files of partitions as local paths, each held against its commit before its first use.
 - `versions`: what each commit of the log made of the lake, and which was the newest at a moment.

@@ -14,10 +14,10 @@ from tracklake.schema import naming
 from tracklake.schema.tables import LAKE_RUN, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, statements
-from tracklake.storage.table import name_index, partitions
+from tracklake.storage.table import name_index, partitions, unreadable_files
 from tracklake.storage.table.delta_log import DeltaLog, Version
 from tracklake.storage.table.statement_log import PartitionLog, SealedStatements
-from tracklake.storage.table.verified_files import SIBLINGS, verified_all
+from tracklake.storage.table.verified_files import SIBLINGS, FileGoneError, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Entry, Storage
     from tracklake.storage.table.delta_actions import Partition
+    from tracklake.storage.table.unreadable_files import Unreadable
 
 NOTHING = Version(-1, 0, {})
 SMALL_BYTES = 1 << 15
@@ -74,15 +75,21 @@ class Catalog:
 
     Partitions are immutable, so what was read of one is remembered as long as it belongs to the lake. With `only`, a
     run id in any case, no more is known than what concerns this run and the lake as a whole. Without `statements` only
-    the session files are read, which tell the watermarks and take a hundredth of the time.
+    the session files are read, which tell the watermarks and take a hundredth of the time. Where a file cannot be read
+    it raises LakeError; a `tolerant` one leaves that partition out, which is then in `unreadable`.
     """
 
-    def __init__(self, storage: Storage, *, only: str | None = None, statements: bool = True) -> None:
+    def __init__(
+        self, storage: Storage, *, only: str | None = None, statements: bool = True, tolerant: bool = False
+    ) -> None:
         self.storage = storage
         self.engine: TaskEngine = LOCAL
         """What heavy work over the partitions runs on."""
         self.log = DeltaLog(storage)
         self.version = NOTHING
+        self.tolerant = tolerant
+        self.unreadable: dict[str, Unreadable] = {}
+        """The partitions that are left out, by id; never changed, but replaced as a whole."""
         self._only = only
         self._statements = statements
         self._records: dict[str, PartitionRecords] = {}
@@ -121,9 +128,10 @@ class Catalog:
         """
         host.refuse_lost_engine()
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
-        if version.number != self.version.number:
+        if version.number != self.version.number or self.unreadable:  # what was may be readable again
             read = self._read([part for name, part in version.partitions.items() if name not in self._records])
-            self._records = {name: self._records.get(name) or read[name] for name in version.partitions}
+            known = self._records | read
+            self._records = {name: known[name] for name in version.partitions if name not in self.unreadable}
             self._files = None
             self.version = version
         return self.version
@@ -214,13 +222,8 @@ class Catalog:
         (-1, 1)
         """
         other = Catalog(self.storage, only=self._only, statements=self._statements)
-        other.engine = self.engine
-        other.version, other._records, other._files, other._spent = (
-            self.version,
-            self._records,
-            self._files,
-            self._spent.copy(),
-        )
+        other.engine, other.unreadable, other.version = self.engine, self.unreadable, self.version
+        other._records, other._files, other._spent = self._records, self._files, self._spent.copy()
         return other
 
     def watermarks(self, files: Collection[JournalFile]) -> dict[tuple[int, int], Watermark]:
@@ -245,9 +248,7 @@ class Catalog:
         watermarks = {
             (session, n): Watermark(through, complete) for session, n, through, complete in largest.iter_rows()
         }
-        self._spent |= {
-            file.entry.name: file for file in files if file.key in watermarks and watermarks[file.key].complete
-        }
+        self._spent |= {f.entry.name: f for f in files if f.key in watermarks and watermarks[f.key].complete}
         return watermarks
 
     def possible_runs(self, run_ids: Sequence[str]) -> frozenset[str]:
@@ -270,7 +271,19 @@ class Catalog:
         return frozenset(possible)
 
     def _read(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
-        """Read the session records of partitions."""
+        """Read the session records of partitions; a tolerant catalog of those that can be read."""
+        if not self.tolerant:
+            read = self._read_sound(new)
+            self.unreadable = {}
+            return read
+        _, errors = unreadable_files.readable(self.storage, new, "runs")
+        if any(isinstance(error, FileGoneError) for error in errors.values()):
+            unreadable_files.refuse_vacuumed(errors, self.log.read())
+        lost = [part for part in new if part.id in errors]
+        self.unreadable = {p.id: unreadable_files.without_records(self.storage, p, errors[p.id]) for p in lost}
+        return self._read_sound([part for part in new if part.id not in errors])
+
+    def _read_sound(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
         if self._only is None or not self._statements:
             return self._read_all(new)
         runs = [self._only, LAKE_RUN]

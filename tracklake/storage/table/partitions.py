@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import polars as pl
 
+from tracklake.common.warnings import warn_once
 from tracklake.compute import states
 from tracklake.compute.scans import collect, scan
+from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.table import name_index
 from tracklake.storage.table.delta_actions import Partition
-from tracklake.storage.table.verified_files import checksum, verified
+from tracklake.storage.table.verified_files import FileGoneError, checksum, verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -252,9 +254,10 @@ def runs_with_points(storage: Storage, partition: Partition) -> frozenset[str]:
 
 
 def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
-    """Tell whether a partition may hold a run, its id in any case; False is certain.
+    """Tell whether a partition may hold a run, its id in any case.
 
-    Raises LakeError if the file is gone or damaged.
+    False is certain, unless the runs file cannot be read: then it means, with a warning, that it has no points of it;
+    where it has some, or that cannot be known either, LakeError is raised.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -262,7 +265,16 @@ def may_contain(storage: Storage, partition: Partition, run_id: str) -> bool:
     >>> may_contain(lake._storage, part, "FAST"), may_contain(lake._storage, part, "faster")
     (True, False)
     """
-    hashes, wanted = _hashes(verified(storage, partition, "runs")), hash(run_id.casefold())
+    wanted = hash(run_id.casefold())
+    try:
+        hashes = _hashes(verified(storage, partition, "runs"))
+    except FileGoneError:  # it may be vacuumed, and the run lie elsewhere
+        raise
+    except LakeError as error:
+        if wanted in map(hash, map(str.casefold, runs_with_points(storage, partition))):
+            raise
+        warn_once(partition.runs, f"tracklake: {error}. What it says of runs without points, and of the lake, is lost")
+        return False
     at = bisect_left(hashes, wanted)
     return at < len(hashes) and hashes[at] == wanted
 

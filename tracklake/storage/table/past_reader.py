@@ -19,7 +19,7 @@ class PastReader:
     """Reads one version: its snapshot never changes. LakeError if it is not there or some of its files are gone."""
 
     def __init__(self, storage: Storage, number: int, *, engine: TaskEngine = LOCAL) -> None:
-        self.catalog = Catalog(storage)
+        self.catalog = Catalog(storage, tolerant=True)
         self.catalog.engine = engine
         version = self.catalog.log.read(at=number)
         present = {f"{f}/{entry.name}" for f in ("history", "states", "runs") for entry in storage.list(f)}

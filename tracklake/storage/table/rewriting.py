@@ -17,7 +17,7 @@ from tracklake.storage.journal import statements
 from tracklake.storage.journal.statements import SessionRecords
 from tracklake.storage.table import partitions, run_ranges
 from tracklake.storage.table.partitions import Chunk
-from tracklake.storage.table.verified_files import SIBLINGS, verified
+from tracklake.storage.table.verified_files import SIBLINGS, verified, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -154,7 +154,7 @@ def _sizes(storage: Storage, inputs: Sequence[Partition], records: SessionRecord
 
 def _counts(storage: Storage, inputs: Sequence[Partition]) -> pl.DataFrame:
     """Return project, run_id and points of each run that has any."""
-    files = [storage.fetch(part.states) for part in inputs]
+    files = verified_all(storage, inputs, "states")
     counts = scans.scan(files, schema=STATES).filter(~pl.col("metric").is_in(points.PSEUDO))
     return scans.collect(counts.group_by(_RUN).agg(pl.col("n_raw").sum().alias("points")))
 

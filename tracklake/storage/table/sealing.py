@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common.warnings import warn_once
 from tracklake.errors import CommitError, LakeError
 from tracklake.schema import naming, run_fields
 from tracklake.storage import layout
@@ -126,7 +127,7 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     for other in catalog.list_journals():
         if other.name.run == file.name.run:
             reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 reader.read(through=_HEAD)
             if reader.header:
                 return reader.header["run"], reader.header["project"]
@@ -166,11 +167,17 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
             continue
         if size > room < AT_ONCE:
             return
-        with contextlib.suppress(FileNotFoundError):  # sealed and deleted by another process
+        try:
             unsealed = read_slice(catalog, file, watermark)
-            if unsealed.slice.through > watermark.through:
-                room -= size
-                yield unsealed
+        except FileNotFoundError:  # sealed and deleted by another process
+            continue
+        except OSError as error:  # another user's most likely, who can seal it
+            place = catalog.storage.describe(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
+            warn_once(place, f"tracklake: {place} cannot be read and is not sealed: {error.strerror or error}")
+            continue
+        if unsealed.slice.through > watermark.through:
+            room -= size
+            yield unsealed
 
 
 def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:

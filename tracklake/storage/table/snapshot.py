@@ -17,19 +17,20 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN, POINTS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names
-from tracklake.storage.table import deleted_runs, live_points, moved_runs, partitions, run_tasks
+from tracklake.storage.table import deleted_runs, live_points, moved_runs, partitions, run_tasks, unreadable_files
 from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs
 from tracklake.storage.table.delta_log import DeltaLog
 from tracklake.storage.table.live_points import LivePoints
 from tracklake.storage.table.snapshot_view import SnapshotView
 from tracklake.storage.table.statement_log import PartitionLog
-from tracklake.storage.table.verified_files import FileGoneError, verified_all
+from tracklake.storage.table.unreadable_files import LeftOut
+from tracklake.storage.table.verified_files import FileGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from tracklake.storage.table.catalog import Catalog, JournalFile
+    from tracklake.storage.table.catalog import Catalog, JournalFile, PartitionRuns
     from tracklake.storage.table.delta_log import Version
     from tracklake.storage.table.live_journals import LiveJournal
     from tracklake.storage.table.run_tasks import RunTask
@@ -45,26 +46,45 @@ FRAMES = 32
 class Snapshot(SnapshotView):
     """What a reader sees of the stored files and the live journals."""
 
-    def __init__(self, catalog: Catalog, version: Version, live: Sequence[LiveJournal]) -> None:
+    def __init__(
+        self, catalog: Catalog, version: Version, live: Sequence[LiveJournal], *, left_out: Sequence[str] = ()
+    ) -> None:
+        """Look at a version and the journals beside it; `left_out` tells of those that could not be read."""
         records = [s for item in live for s in item.records]
         files = pl.concat([catalog.files, *_few([s.files for s in records])])
         log: StatementLog = catalog.statements([s.statements for s in records])
         self.deleted = deleted_runs.deleted_runs(log)
-        if self.deleted:
-            is_there = ~pl.col("run_id").is_in(list(self.deleted))
+        self._hidden = self.deleted.union(*(lost.run_ids for lost in catalog.unreadable.values()))
+        if self._hidden:
+            is_there = ~pl.col("run_id").is_in(list(self._hidden))
             files, log = files.filter(is_there), log.restricted(is_there)
         self._stored_projects = files.filter(pl.col("run_id") != LAKE_RUN)["project"]
         self._moved = moved_runs.projects_of_moved(log)
-        super().__init__(version, moved_runs.in_their_projects(files, log, self._moved), log)
+        stored = {key: part for key, part in version.partitions.items() if key not in catalog.unreadable}
+        in_projects = moved_runs.in_their_projects(files, log, self._moved)
+        super().__init__(replace(version, partitions=stored), in_projects, log)
         self.engine = catalog.engine
         self._storage = catalog.storage
         self._catalog = catalog
+        self.unreadable = LeftOut(catalog.storage, catalog.unreadable.values())
+        self._unread = list(left_out)
+        self._is_tolerant = catalog.tolerant
+        self._computed_states: dict[str, pl.DataFrame] = {}
         self._partition_runs = catalog.partition_runs
         self._live = list(live)
         self._run_ids = {key: part.files["run_id"] for key, part in catalog.records_by_partition.items()}
         self._live_revisions = {(item.file.key, item.revision): item.run_ids for item in live}
         self._points_of_live = [part for item in live for part in item.points]
         self._live_states = _few([frame for item in live for frame in item.states])
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is left out because files cannot be read, a sentence each.
+
+        >>> example()._view.logged.left_out
+        []
+        """
+        return [*self._unread, *self.unreadable.sentences]
 
     def touched_since(self, earlier: SnapshotView) -> frozenset[str] | None:
         """Return the runs of which this and an earlier snapshot may say different things; None if that is not known.
@@ -83,7 +103,7 @@ class Snapshot(SnapshotView):
         changed = [(current if key in current else before)[key] for key in current.keys() ^ before.keys()]
         live, before_live = self._live_revisions, earlier._live_revisions  # noqa: SLF001
         grown = [(live if key in live else before_live)[key] for key in live.keys() ^ before_live.keys()]
-        hidden = self.deleted ^ earlier.deleted
+        hidden = (self._hidden ^ earlier._hidden) | self.unreadable.run_ids() | earlier.unreadable.run_ids()  # noqa: SLF001
         moved = dict(self._moved.items() ^ earlier._moved.items())  # noqa: SLF001
         return hidden.union(moved, *(run_ids.unique() for run_ids in changed), *grown)
 
@@ -115,6 +135,10 @@ class Snapshot(SnapshotView):
         SnapshotView.__init__(part, replace(self.version, partitions=stored), files, PartitionLog([], [facts]))
         vars(part).update(
             _moved={},
+            _hidden=frozenset(),
+            _is_tolerant=False,
+            unreadable=LeftOut(self._storage),
+            _unread=[],
             _stored_projects=files["project"],
             _storage=self._storage,
             _partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
@@ -166,9 +190,13 @@ class Snapshot(SnapshotView):
         >>> example()._view.snapshot.metrics_of(["fast"])[-2:]
         ['acc', 'loss']
         """
-        if runs is None and not self.deleted:
-            live = (frame["metric"].unique() for frame in self._live_states)
-            return sorted(self._catalog.metrics(self.version).union(*live))
+        if runs is None and not self._hidden and not self.unreadable:
+            try:
+                live = (frame["metric"].unique() for frame in self._live_states)
+                return sorted(self._catalog.metrics(self.version).union(*live))
+            except LakeError:  # a file of states cannot be read
+                if not self._is_tolerant:
+                    raise
         names = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
         return sorted(set(pl.concat(names)["metric"]))
 
@@ -184,17 +212,17 @@ class Snapshot(SnapshotView):
         stored = pl.concat(frames) if frames else pl.LazyFrame(schema=POINTS)
         if self._moved:
             stored = stored.with_columns(moved_runs.moved_project(self._moved))
-        return deleted_runs.without(stored, self.deleted)
+        return deleted_runs.without(stored, self._hidden | self.unreadable.run_ids("history"))
 
     def _scan_history(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         """Scan committed points; each partition for those of the runs alone that it has, which prunes row groups."""
+        found = [(part, path) for part, path in self._verified(runs, "history") if path is not None]
         if runs is None or len(runs) > MANY_RUNS:
-            files = self.history_files(runs=runs)
+            files = [path for _, path in found]
             return [scans.only(scans.scan(files, schema=POINTS), metrics=metrics, runs=runs)] if files else []
-        scanned = zip(partitions_with_runs(self._partition_runs, runs), self.history_files(runs=runs), strict=True)
         return [
             scans.only(scans.scan(path, schema=POINTS), metrics=metrics, runs=part.those_of(runs))
-            for part, path in scanned
+            for part, path in found
         ]
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:
@@ -205,7 +233,7 @@ class Snapshot(SnapshotView):
         >>> len(before), len(lake._view.snapshot.history_files(runs=["fast"]))
         (0, 1)
         """
-        return self._files_of(runs, "history")
+        return [path for _, path in self._verified(runs, "history") if path is not None]
 
     @cached_property
     def live_points(self) -> pl.DataFrame:
@@ -218,7 +246,7 @@ class Snapshot(SnapshotView):
         """
         live = pl.concat([pl.DataFrame(schema=POINTS), *self._live_points])
         live = live.with_columns(moved_runs.moved_project(self._moved)) if self._moved else live
-        return live.filter(~pl.col("run_id").is_in(list(self.deleted))) if self.deleted else live
+        return live.filter(~pl.col("run_id").is_in(list(self._hidden))) if self._hidden else live
 
     def comes_in_order(self, runs: Collection[str] | None) -> bool:
         """Tell whether `points` gives these runs in order of run, metric and step, as far as is known without looking.
@@ -237,19 +265,39 @@ class Snapshot(SnapshotView):
     def _is_one_project(self) -> bool:
         return self._stored_projects.n_unique() <= 1
 
-    def _files_of(self, runs: Collection[str] | None, sibling: Sibling) -> list[Path]:
-        partitions = [self.version.partitions[h.partition] for h in partitions_with_runs(self._partition_runs, runs)]
+    def _verified(self, runs: Collection[str] | None, sibling: Sibling) -> list[tuple[PartitionRuns, Path | None]]:
+        """Return the partitions that hold something of these runs, each with its file; None if that cannot be read."""
+        holders = partitions_with_runs(self._partition_runs, runs)
+        parts = [self.version.partitions[held.partition] for held in holders]
+        paths, errors = unreadable_files.readable(self._storage, parts, sibling)
+        if errors:
+            self._leave_out(sibling, errors)
+        return list(zip(holders, paths, strict=True))
+
+    def _leave_out(self, sibling: Sibling, errors: dict[str, LakeError]) -> None:
+        """Note what cannot be read; LakeError where nothing is to be left out, or the version was vacuumed."""
         try:
-            return verified_all(self._storage, partitions, sibling)
-        except FileGoneError as error:
-            if self.version.partitions.keys() <= DeltaLog(self._storage).read().partitions.keys():
-                raise
-            raise LakeError(f"version {self.version.number} was vacuumed: {error}") from error
+            unreadable_files.refuse_vacuumed(errors, DeltaLog(self._storage).read())
+        except FileGoneError as gone:
+            raise LakeError(f"version {self.version.number} was vacuumed: {gone}") from gone
+        for key, error in errors.items():
+            if not self._is_tolerant:
+                raise error
+            part, run_ids = self.version.partitions[key], self._run_ids[key]
+            if sibling == "states" and key not in self._computed_states:
+                self._computed_states[key] = unreadable_files.computed_states(self._storage, part)
+            if sibling == "states" and self._computed_states[key].height:
+                self.unreadable.tell(unreadable_files.without_states(part, error))
+            else:
+                self.unreadable.tell(unreadable_files.without_values(part, sibling, error, run_ids))
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
-        sealed = scans.scan(self._files_of(runs, "states"), schema=STATES)
-        frames = [sealed, *(frame.lazy() for frame in self._live_states)]
-        present = (deleted_runs.without(frame, self.deleted) for frame in frames)
+        found = self._verified(runs, "states")
+        sealed = scans.scan([path for _, path in found if path is not None], schema=STATES)
+        computed = [self._computed_states[part.partition] for part, path in found if path is None]
+        frames = [sealed, *(frame.lazy() for frame in [*computed, *self._live_states])]
+        hidden = self._hidden | self.unreadable.run_ids("states")
+        present = (deleted_runs.without(frame, hidden) for frame in frames)
         return [scans.only(frame, metrics=metrics, runs=runs) for frame in present]
 
     def pieces(self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None) -> pl.DataFrame:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from tracklake.common.task_engine import LOCAL
+from tracklake.common.warnings import warn
+from tracklake.compute.scans import LOOK
+from tracklake.errors import LakeError
+from tracklake.storage import layout
+from tracklake.storage.journal.reader import RewrittenError
 from tracklake.storage.table.catalog import Catalog, Watermark
 from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
 from tracklake.storage.table.verified_files import FileGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Storage
@@ -27,7 +33,8 @@ _LISTINGS = 20
 class SnapshotReader:
     """Takes snapshots of one lake, or of one run alone (`only`), each at the cost of what is new since the last.
 
-    `until` names journal files, by (session, n), of which no more than so many bytes are read.
+    `until` names journal files, by (session, n), of which no more than so many bytes are read. A `tolerant` one leaves
+    out what cannot be read, and tells so; any other raises LakeError.
     """
 
     def __init__(
@@ -37,14 +44,17 @@ class SnapshotReader:
         only: str | None = None,
         until: dict[tuple[int, int], int] | None = None,
         engine: TaskEngine = LOCAL,
+        tolerant: bool = False,
     ) -> None:
-        self.catalog = Catalog(storage, only=only)
+        self.catalog = Catalog(storage, only=only, tolerant=tolerant)
         self.catalog.engine = engine
         self._until = until or {}
         self._live: dict[tuple[int, int], LiveJournal] = {}
         self._snapshot: Snapshot | None = None
         self._seen: tuple[list[JournalFile], int] = ([], -1)
         self._changed = False
+        self._unread: dict[tuple[int, int], str] = {}
+        """The journals that are left out because they cannot be read, a sentence each."""
         self._gone_at = -1
         """The newest version when a file was gone."""
         self._is_under_way = False
@@ -70,22 +80,41 @@ class SnapshotReader:
             return snapshot
 
     def _newest(self) -> Snapshot:
-        for attempt in range(_LISTINGS):
+        for attempt in itertools.count():
             files = self.catalog.list_journals()
+            self._changed |= self._snapshot is not None and self._snapshot.unreadable.has_returned()
             version = self._newest_version()
             if self._snapshot is not None and not self._changed and (files, version.number) == self._seen:
                 return self._snapshot
             watermarks = self.catalog.watermarks(files)
-            is_last = attempt == _LISTINGS - 1
-            if self._read_live(files, watermarks) or (_has_gap(files, watermarks) and not is_last):
-                time.sleep(attempt * 0.001)
-                continue
-            self._seen = (files, version.number)
-            break
+            gone = self._read_live(files, watermarks)
+            if not (gone or _has_gap(files, watermarks)):
+                self._seen = (files, version.number)
+                break
+            if attempt >= _LISTINGS and not self._are_sealed(gone):
+                self._leave_out(gone, "it is listed, and gone whenever it is opened")
+                break
+            time.sleep(min(attempt, _LISTINGS) * 0.001)
         if self._snapshot is None or self._changed or version.number != self._snapshot.version.number:
-            self._snapshot = Snapshot(self.catalog, version, list(self._live.values()))
+            left_out = list(self._unread.values())
+            self._snapshot = Snapshot(self.catalog, version, list(self._live.values()), left_out=left_out)
             self._changed = False
         return self._snapshot
+
+    def _are_sealed(self, gone: Sequence[JournalFile]) -> bool:
+        """Tell whether one of the journals that were gone was sealed meanwhile: then another listing is worth while."""
+        self._newest_version()
+        return any(watermark.complete for watermark in self.catalog.watermarks(gone).values())
+
+    def _leave_out(self, files: Iterable[JournalFile], reason: str) -> None:
+        """Answer without some journals, and say so; LakeError where nothing is to be left out."""
+        for file in files:
+            place = self.catalog.storage.describe(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
+            if not self.catalog.tolerant:
+                raise LakeError(f"{place} cannot be read: {reason}. {LOOK}")
+            text = f"tracklake: {place} cannot be read: {reason}. What it holds of a run is left out. {LOOK}"
+            self._changed |= self._unread.get(file.key) != text
+            self._unread[file.key] = text
 
     def _newest_version(self) -> Version:
         """Take over the newest version; of one whose files were compacted and vacuumed meanwhile the one after it."""
@@ -99,16 +128,19 @@ class SnapshotReader:
                 self._gone_at = newest.number
         return self.catalog.refresh()
 
-    def _read_live(self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:
-        """Read on in every journal that is not sealed to its end; tell whether one was gone."""
+    def _read_live(
+        self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]
+    ) -> list[JournalFile]:
+        """Read on in every journal that is not sealed to its end; return those that were gone."""
         live: dict[tuple[int, int], LiveJournal] = {}
         grown: list[LiveJournal] = []
+        before, self._unread = self._unread, {}
         unsealed = [file for file in files if not watermarks.get(file.key, Watermark()).complete]
         for i, delta in enumerate(deltas(self._slices(unsealed, watermarks, live, grown))):
             grown[i].apply(delta)
-        self._changed |= bool(grown) or live.keys() != self._live.keys()
+        self._changed |= bool(grown) or live.keys() != self._live.keys() or before.keys() != self._unread.keys()
         self._live = live
-        return len(live) < len(unsealed)
+        return [file for file in unsealed if file.key not in live and file.key not in self._unread]
 
     def _slices(
         self,
@@ -119,10 +151,19 @@ class SnapshotReader:
     ) -> Iterator[JournalSlice]:
         """Yield what was appended to journals; add those that are there to `live`, and those that grew to `grown`."""
         for file in files:
+            watermark = watermarks.get(file.key, Watermark())
             try:
-                journal, is_grown = self._live_journal(file, watermarks.get(file.key, Watermark()))
-                journal_slice = journal.read() if is_grown else None
+                journal, is_grown = self._live_journal(file, watermark)
+                try:
+                    journal_slice = journal.read() if is_grown else None
+                except RewrittenError as error:
+                    warn(f"tracklake: {error}. It is read anew; {LOOK}")
+                    journal = LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key))
+                    journal_slice = journal.read()
             except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._leave_out([file], str(error.strerror or error))
                 continue
             journal.file = file
             live[file.key] = journal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import polars as pl
 
@@ -12,13 +12,14 @@ from tracklake.common.task_engine import LOCAL
 from tracklake.compute import points, rewinds, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
+from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.storage.journal import statements
 from tracklake.storage.table import partitions, run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tracklake.common.task_engine import TaskEngine
@@ -69,6 +70,26 @@ class SnapshotView(ABC):
     @property
     def logged(self) -> SnapshotView:
         """What was logged alone, of a snapshot with derived names."""
+        return self
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """What is left out because files cannot be read, a sentence each.
+
+        >>> example()._view.snapshot.left_out
+        []
+        """
+        return []
+
+    def whole(self, reason: str) -> Self:
+        """Return it; LakeError, which begins with a reason, if something is left out of it.
+
+        >>> lake = example()
+        >>> lake._view.logged.whole("this copies all") is lake._view.logged
+        True
+        """
+        if self.left_out:
+            raise LakeError(f"{reason}: {'; '.join(text.removeprefix('tracklake: ') for text in self.left_out)}")
         return self
 
     @property
@@ -239,10 +260,15 @@ class SnapshotView(ABC):
     def of_run(self, run_id: str) -> pl.DataFrame:
         """Return the points of one run that count (schema POINTS), sorted by metric and step, markers among them.
 
+        Raises LakeError where there are none because a file cannot be read.
+
         >>> example()._view.snapshot.of_run("fast").filter(metric="loss")["value"].to_list()
         [1.0, 0.25, 0.75]
         """
-        return self._counting(self.points(runs=[run_id]))
+        counting = self._counting(self.points(runs=[run_id]))
+        if counting.is_empty():
+            self.whole(f"run {run_id!r} has no history in what can be read")
+        return counting
 
     def resolved(self, metrics: Collection[str], *, runs: Collection[str] | None = None) -> pl.DataFrame:
         """Return the points that count, sorted by run, metric and step; the pseudo series where they are named.

@@ -43,7 +43,7 @@ def delete_spent(catalog: Catalog, files: Sequence[JournalFile], *, sound: Colle
         watermark = watermarks.get(file.key, Watermark())
         is_read = file.key in sound and watermark.complete and file.entry.size == watermark.through
         is_ended = watermark.complete or newest[file.name.session] > file.name.n
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # it is gone, or another user's, whose process will delete it
             age = time.time() - file.entry.mtime
             if is_read or _is_spent(catalog.storage.follow(name), watermark, is_ended=is_ended, age=age):
                 catalog.storage.delete(name)
