@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 import tracklake as tl
 from tracklake import cli
 from tracklake.errors import LakeError
+from tracklake.storage.table import parquet_file
 
 RUNS = ["a", "b", "c", "d"]
 
@@ -143,6 +145,34 @@ def test_points_that_are_damaged(lake: tl.Lake):
     assert result_of(lake, "--dry-run").output == "there is nothing to repair\n"
 
 
+def test_points_that_are_damaged_in_part(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):
+    """The row groups that are what was committed are kept; what the others held is told by run and metric."""
+    monkeypatch.setattr(parquet_file, "ROW_GROUP", 4)
+    lake.compact()
+    for commit in range(1, 5):
+        for folder in ("history", "states", "runs"):
+            part(lake, folder, commit).unlink()
+    history = answers(lake)[1]
+    path = part(lake, "history", 5)
+    with pq.ParquetFile(path) as file:
+        assert file.metadata.num_row_groups == 6
+        offsets = [file.metadata.row_group(n).column(0).dictionary_page_offset for n in range(6)]
+    flip(path, offsets[2] + 30)
+    flip(path, offsets[5] + 30)
+    done, lost = mend(lake)
+    assert done == [f"partition {path.stem[5:]}: the points of 4 of its 6 row groups are kept"]
+    assert lost == ["run 'b': 4 points of 'loss', 'note'", "run 'd': 4 points of 'loss', 'note'"]
+    kept = [row for n in (0, 1, 3, 4) for row in history[4 * n : 4 * n + 4]]
+    assert answers(lake)[1] == kept
+
+
+@pytest.mark.parametrize("at", [-20, -60, 3])
+def test_points_whose_footer_is_damaged(lake: tl.Lake, at: int):
+    """Nothing of them can be vouched for: they are set aside."""
+    flip(part(lake, "history", 2), at)
+    assert mend(lake)[1] == ["run 'b': 6 points of 'loss', 'note'"]
+
+
 def test_points_that_were_merged(lake: tl.Lake):
     """As long as the partitions from which a damaged one was merged are there, nothing is lost."""
     expected = answers(lake)
@@ -237,3 +267,21 @@ def test_damaged_checkpoint(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):
     assert mend(lake) == (["checkpoint 5 of the log, which is damaged: the commits say the same"], [])
     assert answers(lake) == expected
     assert pl.scan_delta(str(Path(lake.dir, "history"))).collect().height > 0
+
+
+def test_damaged_checkpoint_whose_commits_are_gone(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):
+    """As after another Delta writer has cleaned the log: what it said is found in the files of the partitions."""
+    monkeypatch.setattr("tracklake.storage.table.checkpoint.EVERY", 5)
+    with tl.init("p", id="e", dir=lake.dir) as run:
+        run.log({"loss": 1.0})
+    lake.refresh()
+    expected = answers(lake)
+    for number in range(4):
+        commit_of(lake, number).unlink()
+    (path,) = Path(lake.dir, "history/_delta_log").glob("*.parquet")
+    flip(path)
+    reason = "commits before it are gone, and it is made anew of the files"
+    repaired = lake.repair()
+    assert repaired.done[0] == f"checkpoint 5 of the log, which is damaged: {reason}"
+    assert (repaired.lost, answers(lake)) == ([], expected)
+    assert tl.open(lake.dir).check(full=True).findings == []

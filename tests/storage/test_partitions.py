@@ -18,7 +18,7 @@ import tracklake as tl
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import delta_log, partitions, recomputation
+from tracklake.storage.table import delta_log, partitions, recomputation, verified_files
 
 NAN = math.nan
 TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
@@ -149,7 +149,7 @@ def test_a_discarded_partition_leaves_no_file(tmp_path):
     )
     written = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), nothing))
     assert [storage.path(f).exists() for f in (written.history, written.states, written.runs)] == [True] * 3
-    assert partitions.checksum(storage.path(written.history)) == (written.sizes[0], written.crcs[0])
+    assert verified_files.checksum(storage.path(written.history)) == (written.sizes[0], written.crcs[0])
     partitions.discard(storage, written)
     assert [f for table in TABLES for f in files(tmp_path, table)] == []
 
@@ -166,7 +166,7 @@ def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypat
     monkeypatch.setattr(threading.Thread, "start", start)
     part = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
     assert said
-    assert [partitions.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
+    assert [verified_files.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
         zip(part.sizes, part.crcs, strict=True)
     )
 

@@ -156,7 +156,7 @@ def serve(lake: Path, scratch: Path, cases: list[Case]) -> Iterator[dict[str, ob
         damage(lake, place, case) if case[0] else shutil.copytree(lake, place, copy_function=shutil.copy2)
         _warned.clear()
         yield ask_all(place)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # something may still write beside the run
 
 
 def asked(lake: Path, scratch: Path, cases: list[Case]) -> Iterator[dict[str, object] | None]:

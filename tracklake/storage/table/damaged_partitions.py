@@ -10,7 +10,7 @@ from tracklake.compute.scans import collect, scan
 from tracklake.errors import LakeError
 from tracklake.schema.tables import POINTS, STATES
 from tracklake.storage.journal import statements
-from tracklake.storage.table import partitions
+from tracklake.storage.table import parquet_file, partitions
 from tracklake.storage.table.damaged_log import DamagedLog
 from tracklake.storage.table.partitions import Contents
 from tracklake.storage.table.verified_files import SIBLINGS, verified
@@ -64,7 +64,8 @@ def rescue(
     """Return what of a damaged partition can be had; journals that are there still are read anew.
 
     States come from points. Records of sessions whose file is damaged are those that the points tell of: run, project
-    and session. Points whose file is damaged are lost, unless the partitions that were merged into this are there.
+    and session. Of points whose file is damaged the row groups are kept that are what was committed, all of them where
+    the partitions that were merged into this are there.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -78,21 +79,35 @@ def rescue(
         return Rescue(
             partition, merged_from, done=f"{name}: the {len(merged_from)} partitions it was merged from return"
         )
-    points = pl.DataFrame(schema=POINTS)
-    if "history" not in damage:
-        points = collect(scan(storage.fetch(partition.history), schema=POINTS))
+    points, kept = _sound_points(storage, partition, damage)
     if "runs" in damage:
         records = _records_of(points, journals)
     else:
         records = _unsealed(partitions.read_sessions(storage, partition), journals if "history" in damage else ())
+    if "history" in damage and points.height:  # those of journals that are there are read from these
+        points = points.join(records.files, on=["run_id", "session"], how="semi", maintain_order="left")
     done = {
         frozenset({"states"}): "the states are computed from the points",
         frozenset({"runs"}): "the points are kept under their runs",
         frozenset({"runs", "states"}): "the points are kept under their runs, the states computed from them",
-    }.get(frozenset(damage), "it is set aside")
+    }.get(frozenset(damage), kept or "it is set aside")
     return Rescue(
         partition, (), Contents(points, records), f"{name}: {done}", _losses(storage, partition, damage, points)
     )
+
+
+def _sound_points(storage: Storage, partition: Partition, damage: dict[Sibling, str]) -> tuple[pl.DataFrame, str]:
+    """Return the points of a partition that are what was committed, and which these are of a damaged file."""
+    path = storage.fetch(partition.history)
+    if "history" not in damage:
+        return collect(scan(path, schema=POINTS)), ""
+    try:
+        found = parquet_file.row_groups(path, size=partition.sizes[0], crc=partition.crcs[0])
+        points = parquet_file.read_row_groups(path, found.sound, POINTS)
+    except OSError:  # gone, or not to be read
+        return pl.DataFrame(schema=POINTS), ""
+    kept = f"the points of {len(found.sound)} of its {found.number} row groups are kept" if found.sound else ""
+    return points, kept
 
 
 def _merged_from(storage: Storage, partition: Partition) -> Sequence[Partition]:
@@ -108,9 +123,10 @@ def _merged_from(storage: Storage, partition: Partition) -> Sequence[Partition]:
 
 
 def _unsealed(records: SessionRecords, journals: Sequence[JournalFile]) -> SessionRecords:
-    """Take the watermarks of journals that are there back, so that they are read again."""
+    """Take the watermarks of sessions back of which all journals are there, so that they are read again."""
     keys = pl.DataFrame([file.key for file in journals], schema={"session": pl.Int64, "n": pl.Int32}, orient="row")
-    files = records.files.join(keys, on=["session", "n"], how="anti", maintain_order="left")
+    lost = records.files.join(keys, on=["session", "n"], how="anti").select("run_id", "session").unique()
+    files = records.files.join(lost, on=["run_id", "session"], how="semi", maintain_order="left")
     lines = records.statements.join(files, on=["run_id", "session", "n"], how="semi", maintain_order="left")
     return statements.SessionRecords(files, lines)
 
@@ -129,7 +145,7 @@ def _records_of(points: pl.DataFrame, journals: Sequence[JournalFile]) -> Sessio
 def _losses(storage: Storage, partition: Partition, damage: dict[Sibling, str], points: pl.DataFrame) -> list[str]:
     """Return a sentence for each run that lost something."""
     if "history" in damage:
-        return _lost_points(storage, partition, damage)
+        return _lost_points(storage, partition, damage, points)
     if "runs" in damage:
         return [
             f"run {run_id!r}: its config, tags, definitions, edits and state, as far as this partition held them"
@@ -138,16 +154,22 @@ def _losses(storage: Storage, partition: Partition, damage: dict[Sibling, str], 
     return []
 
 
-def _lost_points(storage: Storage, partition: Partition, damage: dict[Sibling, str]) -> list[str]:
+def _lost_points(storage: Storage, partition: Partition, damage: dict[Sibling, str], kept: pl.DataFrame) -> list[str]:
     if "states" not in damage:
-        states = collect(scan(storage.fetch(partition.states), schema=STATES).select("run_id", "metric", "n_points"))
+        states = collect(scan(storage.fetch(partition.states), schema=STATES).select("run_id", "metric", "n_raw"))
         real = states.filter(~pl.col("metric").str.starts_with("_"))
-        lost = real.group_by("run_id").agg("metric", pl.col("n_points").sum()).sort("run_id")
+        stored = real.group_by("run_id", "metric").agg(pl.col("n_raw").sum())
+        there = kept.group_by("run_id", "metric").agg(pl.len().cast(pl.Int64).alias("kept"))
+        both = stored.join(there, on=["run_id", "metric"], how="left")
+        counted = both.with_columns(lost=pl.col("n_raw") - pl.col("kept").fill_null(0)).filter(pl.col("lost") > 0)
+        lost = counted.group_by("run_id").agg("metric", pl.col("lost").sum()).sort("run_id")
         return [f"run {run_id!r}: {n:,} points of {_listed(metrics)}" for run_id, metrics, n in lost.iter_rows()]
     if "runs" not in damage:
         runs = partitions.read_sessions(storage, partition).files["run_id"].unique().sort()
-        return [f"run {run_id!r}: the points that this partition held of it" for run_id in runs]
-    return [f"partition {partition.id}: {partition.n_points:,} points; none of its files tells of which runs"]
+        what = "some of the points" if kept.height else "the points"
+        return [f"run {run_id!r}: {what} that this partition held of it" for run_id in runs]
+    n_lost = partition.n_points - kept.height
+    return [f"partition {partition.id}: {n_lost:,} points; none of its files tells of which runs"]
 
 
 def _listed(metrics: Sequence[str]) -> str:

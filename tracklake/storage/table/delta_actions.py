@@ -27,6 +27,7 @@ _DELTA_TYPES = {
     STAMP: "timestamp",
 }
 PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tracklake"]}
+_ENGINE = "tracklake"
 _PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
 
 
@@ -103,7 +104,10 @@ def commit_lines(actions: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _check_sum(actions: Sequence[dict[str, Any]], data: bytes) -> None:
-    """Raise LakeError where a commit has a checksum, and it is that of other actions."""
+    """Raise LakeError where a commit has a checksum, and it is that of other actions, or has lost it."""
+    infos = [action["commitInfo"] for action in actions if "commitInfo" in action]
+    if any(str(info.get("engineInfo")).startswith(_ENGINE) and "tracklake" not in info for info in infos):
+        raise LakeError("its checksum is missing")
     for action in actions:
         own = action.get("commitInfo", {}).get("tracklake")
         if isinstance(own, dict) and own.keys() - {"commit"}:
@@ -130,7 +134,7 @@ def _commit_info(timestamp: int, operation: str) -> dict[str, Any]:
         "timestamp": timestamp,
         "operation": operation,
         "operationParameters": {},
-        "engineInfo": f"tracklake format {FORMAT_VERSION}",
+        "engineInfo": f"{_ENGINE} format {FORMAT_VERSION}",
         "tracklake": {"commit": secrets.token_hex(16)},
     }
     return {"commitInfo": info}
@@ -225,12 +229,15 @@ def parse(data: bytes) -> Commit:
     for kind, action in actions:
         if kind == "protocol":
             check_protocol(action)
-    return Commit(
+    commit = Commit(
         timestamp=max((int(action.get("timestamp", 0)) for kind, action in actions if kind == "commitInfo"), default=0),
         add=tuple(partition(action) for kind, action in actions if kind == "add"),
         remove=tuple(_id(action["path"]) for kind, action in actions if kind == "remove"),
         operation=next((str(action.get("operation", "")) for kind, action in actions if kind == "commitInfo"), ""),
     )
+    if not any(kind == "commitInfo" for kind, _ in actions):
+        raise LakeError("it has no commitInfo, with which every commit begins")
+    return commit
 
 
 def check_protocol(protocol: dict[str, Any]) -> None:

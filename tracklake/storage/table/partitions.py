@@ -21,47 +21,17 @@ from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.table import name_index
 from tracklake.storage.table.delta_actions import Partition
-from tracklake.storage.table.verified_files import FileGoneError, checksum, verified
+from tracklake.storage.table.parquet_file import ParquetFile
+from tracklake.storage.table.verified_files import FileGoneError, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.statements import SessionRecords
 
 _T = TypeVar("_T")
-
-ROW_GROUP = 131_072
-"""Measured: one series reads fastest at this size."""
-_PAGE = 1 << 14
-"""Bytes of a column that are read or left out at once: with the usual 1 MB, one metric of all runs and few runs of many
-take a fifth to a quarter longer, and a file is some 4 % smaller, more where numbers are regular."""
-_STRINGS = ["project", "run_id", "metric", "op", "key", "text", "first_text", "last_text"]
-_FEW_STEPS = 1024
-"""Distinct steps up to which they are kept as a dictionary: one metric of all runs is read a fifth sooner, in as many
-bytes. Of tens of thousands the places in a dictionary take two bytes a point, their differences none."""
-_DELTAS = {
-    "step",
-    "ts",
-    "session",
-    "ival",
-    "lo",
-    "hi",
-    "min_step",
-    "max_step",
-    "first_step",
-    "last_step",
-    "start",
-    "last",
-    "place",
-}
-_FLOATS = {"value", "sum", "sum_low", "mean", "m2", "min", "max", "first_value", "last_value"}
-_NO_STATISTICS = _FLOATS
-"""duckdb prunes row groups by statistics that leave NaN out, and so loses NaN rows: write none for floats."""
 
 
 class Contents(NamedTuple):
@@ -133,7 +103,7 @@ def _write_files(
 ) -> tuple[int, list[tuple[int, int]]]:
     """Write the three files. Return points, and size and crc each."""
     history, states_path, runs_path = paths
-    n_points, states_of_chunks = _write_points(iter(chunks), history, sessions=session_starts(records))
+    n_points, states_of_chunks, digest = _write_points(iter(chunks), history, sessions=session_starts(records))
     table = pl.concat([pl.DataFrame(schema=STATES), *states_of_chunks])
     if len(states_of_chunks) > 1:
         table = table.sort("metric", "run_id", "session", maintain_order=True)
@@ -141,11 +111,16 @@ def _write_files(
         partial(_write_parquet, table.select(list(STATES)), states_path, names=["metric"]),
         partial(_write_parquet, statements.to_rows(records), runs_path, names=["op", "key"]),
     ]
-    return n_points, _side_by_side([partial(checksum, history), *others])
+    return n_points, [digest, *_side_by_side(others)]
 
 
-def _write_points(chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame) -> tuple[int, list[pl.DataFrame]]:
-    """Write points, compute states and make the next chunk, all at once; return how many points, and the states."""
+def _write_points(
+    chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame
+) -> tuple[int, list[pl.DataFrame], tuple[int, int]]:
+    """Write points, compute states and make the next chunk, all at once.
+
+    Return how many points there are, the states, and the size and checksum of the file.
+    """
     n_points, states_of_chunks = 0, []
     chunk = next(chunks, None)
     with ParquetFile(path, POINTS) as file:
@@ -159,7 +134,7 @@ def _write_points(chunks: Iterator[Chunk], path: Path, *, sessions: pl.DataFrame
             known = chunk.states
             _, computed, chunk = _side_by_side(acts)
             states_of_chunks += [frame for frame in (known, computed) if frame.height]
-    return n_points, states_of_chunks
+    return n_points, states_of_chunks, file.digest
 
 
 def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
@@ -306,65 +281,8 @@ def session_starts(records: SessionRecords) -> pl.DataFrame:
     return joined.with_columns(pl.when(has_time).then(pl.col("runtime_base").fill_null(0.0)))
 
 
-class ParquetFile:
-    """A Parquet file of one schema, written chunk by chunk in the encodings that were measured best."""
-
-    def __init__(self, path: Path, schema: Mapping[str, Any], *, metadata: Mapping[str, str] | None = None) -> None:
-        self._path = path
-        self._metadata = metadata
-        self._schema = schema
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> Self:
-        """Return it; the file is there once something was appended or it is left."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file, which has no rows if nothing was appended."""
-        if self._writer is None:
-            self.append(pl.DataFrame(schema=self._schema))
-        if self._writer is not None:
-            if self._metadata:
-                self._writer.add_key_value_metadata(self._metadata)
-            self._writer.close()
-
-    def append(self, table: pl.DataFrame) -> None:
-        """Append rows, as row groups of their own.
-
-        >>> from pathlib import Path
-        >>> with ParquetFile(Path("a.parquet"), {"value": pl.Float64}) as file:
-        ...     file.append(pl.DataFrame({"value": [0.5]}))
-        >>> pl.read_parquet("a.parquet").rows()
-        [(0.5,)]
-        """
-        arrow = table.select(list(self._schema)).to_arrow()
-        if self._writer is None:
-            self._writer = self._open(table, arrow.schema)
-        self._writer.write_table(arrow, row_group_size=ROW_GROUP)
-
-    def _open(self, table: pl.DataFrame, schema: pa.Schema) -> pq.ParquetWriter:
-        import pyarrow.parquet as pq
-
-        names = list(self._schema)
-        dictionaries = [c for c in names if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
-        encodings = {c: "DELTA_BINARY_PACKED" for c in names if c in _DELTAS and c not in dictionaries}
-        encodings |= {c: "BYTE_STREAM_SPLIT" for c in names if c in _FLOATS}
-        return pq.ParquetWriter(
-            self._path,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=dictionaries,
-            column_encoding=encodings,
-            write_statistics=[c for c in names if c not in _NO_STATISTICS],
-            write_page_index=True,
-            data_page_size=_PAGE,
-            store_schema=False,
-        )
-
-
 def _write_parquet(table: pl.DataFrame, path: Path, *, names: Sequence[str]) -> tuple[int, int]:
     """Write a table, with an index of the names in some columns; return the size and checksum of its file."""
     with ParquetFile(path, table.schema, metadata=name_index.metadata(table, names)) as file:
         file.append(table)
-    return checksum(path)
+    return file.digest

@@ -132,16 +132,27 @@ def _mend_log(catalog: Catalog, report: Repaired) -> None:
 
 
 def _forget_damaged_checkpoints(catalog: Catalog, report: Repaired) -> None:
-    """Delete checkpoints that are damaged, where the commits before them say the same."""
-    names = [entry.name for entry in catalog.storage.list(LOG_FOLDER)]
-    for number in checkpoint.numbers(names):
-        try:
-            checkpoint.read(catalog.storage, number)
-        except LakeError:
-            report.done.append(f"checkpoint {number} of the log, which is damaged: the commits say the same")
-            if not report.dry_run:
-                name = checkpoint.path_of(number)
-                _set_aside(catalog.storage, name, catalog.storage.read(name))
+    """Set checkpoints aside that are damaged; what the commits before them cannot tell again comes from the files."""
+    storage = catalog.storage
+    numbers = checkpoint.numbers(entry.name for entry in storage.list(LOG_FOLDER))
+    damaged = [number for number in numbers if not _is_checkpoint(storage, number)]
+    readable = {number for number, _ in DamagedLog(storage).readable_commits()} if damaged else set()
+    for number in damaged:
+        before = max((n for n in numbers if n < number and n not in damaged), default=-1)
+        is_told = readable.issuperset(range(before + 1, number + 1))
+        how = "the commits say the same" if is_told else "commits before it are gone, and it is made anew of the files"
+        report.done.append(f"checkpoint {number} of the log, which is damaged: {how}")
+        if not report.dry_run:
+            name = checkpoint.path_of(number)
+            _set_aside(storage, name, storage.read(name))
+
+
+def _is_checkpoint(storage: Storage, number: int) -> bool:
+    try:
+        checkpoint.read(storage, number)
+    except LakeError:
+        return False
+    return True
 
 
 def _new_contents(catalog: Catalog, version: Version, lost: Sequence[LostPartition]) -> dict[str, Contents]:
