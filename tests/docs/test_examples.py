@@ -31,6 +31,7 @@ WITHOUT = {
             "comes_in_order",
             "statements_of_lakes",
             "excerpts",
+            "left_out",
         )
     },  # what they pass on is shown where it comes from
     "storage/table/snapshot_view": {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 from interrupter import Interrupter, interrupt
+from processes import output
 
 import tracklake as tl
 from tracklake.errors import LakeError
@@ -123,3 +126,58 @@ def test_a_stored_path_never_leads_elsewhere(tmp_path: Path, name: str):
     storage = tl.open(tmp_path, create=True)._storage
     with pytest.raises(LakeError, match=r"a path that is stored never leads elsewhere|leads out of the lake"):
         content_files.verified(storage, name)
+
+
+def test_an_interrupt_amid_an_import_leaves_no_half_module(tmp_path: Path):
+    """A library that cannot be loaded twice, as numpy: the alarm raises in the question, and the module is whole."""
+    (tmp_path / "cannot_load_twice.py").write_text("""
+import os, signal, sys, time
+if hasattr(sys, "loaded_once"):
+    raise ImportError("cannot load module more than once per process")
+sys.loaded_once = True
+os.kill(os.getpid(), signal.SIGALRM)
+time.sleep(0.2)
+whole = True
+""")
+    script = """
+    from tracklake.common import whole_modules
+
+    def time_out(*_):
+        raise TimeoutError
+
+    sys.path.insert(0, sys.argv[1])
+    signal.signal(signal.SIGALRM, time_out)
+    try:
+        whole_modules.load("cannot_load_twice")
+    except TimeoutError:
+        print("interrupted")
+    import cannot_load_twice
+    print(cannot_load_twice.whole)
+    """
+    assert output(script, tmp_path).split() == ["interrupted", "True"]
+
+
+@pytest.mark.parametrize("at", [0.05, *(pytest.param(n / 50, marks=pytest.mark.long) for n in range(1, 21))])
+def test_an_alarm_in_the_first_sql_question_ends_no_process(tmp_path: Path, at: float):
+    """A fresh process loads duckdb and numpy with it; the alarm raises there, and the next question is answered."""
+    with tl.init("p", id="r", dir=tmp_path, settings={"metadata": False}) as run:
+        run.log({"a": 1.0})
+    script = f"""
+import signal, sys
+import tracklake as tl
+
+def time_out(*_):
+    raise TimeoutError
+
+lake = tl.open(sys.argv[1])
+signal.signal(signal.SIGALRM, time_out)
+try:
+    signal.setitimer(signal.ITIMER_REAL, {at})
+    lake.sql("SELECT * FROM history")
+    signal.pause()
+except TimeoutError:
+    pass
+print(lake.sql("SELECT count(*) FROM history").item(), lake.run("r").history()["a"].to_numpy().sum())
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "1.0"]), done.stderr

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import comparison_notes, contrasts, group_keys
 from tracklake.analysis.grouped_runs import NUMBERS
 from tracklake.analysis.stats import bootstrap, resampling, significance
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display import tables
 from tracklake.display.tables import Column, Sheet, Tabulated

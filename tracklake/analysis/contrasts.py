@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import matching
 from tracklake.analysis.stats import bootstrap, resampling, significance
 from tracklake.analysis.stats.options import Center, Test
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:

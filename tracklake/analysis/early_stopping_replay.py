@@ -6,13 +6,13 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import learning_curves
 from tracklake.analysis.stats import early_stopping
 from tracklake.analysis.stats.early_stopping import Hyperband, Median, Rule, SuccessiveHalving
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.display import tables
 from tracklake.display.tables import Column, Sheet, Tabulated
 from tracklake.errors import DefinitionError

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tracklake.analysis.stats.ped_anova import Gridded
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from tracklake.analysis.parameters import Parameter

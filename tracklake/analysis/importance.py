@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import grids
 from tracklake.analysis.stats import fanova, ped_anova
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:

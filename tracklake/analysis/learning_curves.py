@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from tracklake.common.arguments import is_number, refused, whole
+from tracklake.common.lazy_numpy import np
 from tracklake.errors import DefinitionError
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis.stats import bootstrap, fanova, resampling
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

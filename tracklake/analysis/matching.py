@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from tracklake.analysis.stats.options import Unit

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis.grouping import exact_text
+from tracklake.common.lazy_numpy import np
 from tracklake.display.labels import ABSENT, short_name, value_label
 from tracklake.display.tables import Column
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import (
@@ -24,6 +23,7 @@ from tracklake.analysis import (
 from tracklake.analysis.early_stopping_replay import RuleName
 from tracklake.analysis.stats import early_stopping, pareto
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.display.tables import Sheet, Tabulated, number
 from tracklake.errors import DefinitionError, UnknownNameError
 

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import group_keys, grouped_runs, learning_curves, pooling
 from tracklake.analysis.stats import significance, survival
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display import tables
 from tracklake.display.tables import Column, Sheet, Tabulated

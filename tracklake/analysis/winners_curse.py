@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import group_keys
 from tracklake.analysis.stats import resampling
 from tracklake.common import arguments
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display import tables
 from tracklake.display.labels import printable_lines

@@ -8,8 +8,19 @@
 - `text`: counts with their nouns, sizes of files.
 - `threads`: threads, started so that an exception which arrives meanwhile comes through as itself.
 - `warnings`: warnings, at the line that called into tracklake.
+- `whole_modules`: modules of other libraries that load when they are first used: whole, whatever interrupts that.
 """
 
 from __future__ import annotations
 
-__all__ = ["arguments", "documents", "lazy_numpy", "progress", "task_engine", "text", "threads", "warnings"]
+__all__ = [
+    "arguments",
+    "documents",
+    "lazy_numpy",
+    "progress",
+    "task_engine",
+    "text",
+    "threads",
+    "warnings",
+    "whole_modules",
+]

@@ -1,11 +1,13 @@
 """numpy, loaded when something of it is first used: a table of runs is answered without it.
 
-What `import tracklake` loads takes it from here; statistics and plots, which load later, import numpy itself.
+All modules take it from here: it loads whole, whatever interrupts that.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from tracklake.common import whole_modules
 
 __all__ = ["np"]
 
@@ -17,6 +19,7 @@ else:
         """Stands for the module; what was used once is an attribute from then on, as quick as the module's own."""
 
         def __getattr__(self, name: str) -> Any:
+            whole_modules.load("numpy")
             import numpy as np
 
             setattr(self, name, attribute := getattr(np, name))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
+
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

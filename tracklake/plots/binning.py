@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import group_keys
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display.labels import OTHER, named
 from tracklake.plots.encodings import Legend, is_share

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
+from tracklake.common.lazy_numpy import np
 from tracklake.display.labels import OTHER, short_name
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import textwrap
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 from polars import selectors as cs
 
+from tracklake.common.lazy_numpy import np
 from tracklake.display.labels import short_name
 from tracklake.plots import binning, encodings
 from tracklake.plots.encodings import Axis, Legend

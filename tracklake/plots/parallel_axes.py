@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display.labels import number_labels
 from tracklake.plots import binning, marks

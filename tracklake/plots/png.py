@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import polars as pl
+
+from tracklake.common.lazy_numpy import np
+
+if TYPE_CHECKING:
+    Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB, _PALETTE, _RGBA = 2, 3, 6
 _COLOURS = 256
 """Colours that a palette holds."""
-
-Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class _Header(NamedTuple):

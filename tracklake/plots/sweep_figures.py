@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from tracklake.analysis import group_keys, marginals, objectives, pooling
 from tracklake.analysis.importance import top_share
+from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display.labels import named, short_name
 from tracklake.errors import DefinitionError

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import whole_modules
 from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
 from tracklake.query import computed_nan
@@ -157,6 +158,7 @@ def without_frame(text: str) -> str:
 
 
 def _run(engine: Sandbox, cursor: Any, select: str, label: str, columns: TextColumns, frame: pl.DataFrame) -> pl.Series:
+    whole_modules.load("duckdb")
     import duckdb
 
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import whole_modules
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.query.sandbox import messages, parser, results, rewriting
@@ -68,6 +69,7 @@ def connect(table: RunTable, *, unsafe: bool) -> DuckDBPyConnection:
     ...     connection.sql("SELECT max(value) FROM history WHERE metric = 'acc'").fetchall()
     [(0.9,)]
     """
+    whole_modules.load("duckdb")
     import duckdb
 
     connection = duckdb.connect() if unsafe else locked(Limits.of())
@@ -104,6 +106,7 @@ class _Question:
         return column.dotted()._replace(tables=("runs",))
 
     def answer(self, find: Callable[[str], Any]) -> pl.DataFrame:
+        whole_modules.load("duckdb")
         import duckdb
 
         _register_frames(self.cursor, self.parsed, self.frames, find)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tracklake.analysis.stats import resampling
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

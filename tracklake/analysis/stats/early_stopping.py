@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

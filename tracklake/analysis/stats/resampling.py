@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+from tracklake.common.lazy_numpy import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tracklake.common import arguments
+from tracklake.common import arguments, whole_modules
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
 
@@ -97,6 +97,7 @@ class Sandbox:
 
         >>> Sandbox.release(Sandbox().cursor())
         """
+        whole_modules.load("duckdb")
         import duckdb
 
         with contextlib.suppress(duckdb.Error):
@@ -117,6 +118,7 @@ def locked(limits: Limits) -> DuckDBPyConnection:
     Traceback (most recent call last):
     _duckdb.PermissionException: Permission Error: ...
     """
+    whole_modules.load("duckdb")
     import duckdb
 
     connection = duckdb.connect(config={"autoload_known_extensions": False})

@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common import whole_modules
 from tracklake.errors import QueryError
 from tracklake.query.sandbox.sql_text import SqlText, pointing, refused
 from tracklake.query.sandbox.tree_reader import TreeReader
@@ -90,6 +91,7 @@ CONDITION = "SELECT 1 WHERE ("
 
 def _after_explain(text: str) -> int:
     """Return where the statement begins that an EXPLAIN explains, 0 without one: by the tokens that duckdb sees."""
+    whole_modules.load("duckdb")
     import duckdb
 
     tokens = duckdb.tokenize(text)

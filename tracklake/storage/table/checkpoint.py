@@ -11,6 +11,7 @@ from zlib import crc32
 
 import polars as pl
 
+from tracklake.common import whole_modules
 from tracklake.errors import LakeError
 from tracklake.storage import checked_json
 from tracklake.storage.table import delta_actions
@@ -62,6 +63,7 @@ def write(storage: Storage, number: int, partitions: Iterable[Partition], *, met
     >>> read(LocalStorage(Path("lake")), 100) == {"7f3a": part}
     True
     """
+    whole_modules.load("pyarrow.parquet")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,6 +13,8 @@ from zlib import crc32
 
 import polars as pl
 
+from tracklake.common import whole_modules
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -128,6 +130,7 @@ class ParquetFile:
         >>> pl.read_parquet("a.parquet").rows()
         [(0.5,)]
         """
+        whole_modules.load("pyarrow.parquet")
         arrow = table.select(list(self._schema)).to_arrow()
         if self._writer is None:
             self._writer = self._open(table, arrow.schema)
@@ -208,6 +211,7 @@ def read_row_groups(path: Path, numbers: Sequence[int], schema: Mapping[str, Any
     >>> read_row_groups(Path("a.parquet"), [1], {"value": pl.Float64}).rows()
     [(0.25,)]
     """
+    whole_modules.load("pyarrow.parquet")
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
