@@ -46,8 +46,8 @@ def test_no_command_prints_a_control_character(lake: tl.Lake):
 
 
 def test_no_repr_has_a_control_character(lake: tl.Lake):
-    """Likewise what a Lake and a run show of themselves."""
-    for text in (repr(lake), repr(lake.run("r1"))):
+    """Likewise what a Lake, a run and a description show of themselves."""
+    for text in (repr(lake), repr(lake.run("r1")), repr(lake.describe()), repr(lake.check())):
         assert [char for char in text if not char.isprintable() and char != "\n"] == []
 
 

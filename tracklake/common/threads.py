@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 def start(thread: threading.Thread) -> None:
     """Start a thread.
 
-    Where an interrupt comes just as the thread begins, the interpreter's own clean-up fails with a KeyError in its
-    place: then the interrupt is raised, and the thread runs.
+    Where an interrupt comes just as the thread begins, or two of them, the interpreter's own clean-up fails with a
+    KeyError or a RuntimeError in its place: then the interrupt is raised, and the thread runs.
 
     >>> import threading
     >>> thread = threading.Thread(target=print, args=["started"])
@@ -20,9 +21,10 @@ def start(thread: threading.Thread) -> None:
     started
     (None, None)
     """
+    around = sys.exception()
     try:
         thread.start()
-    except KeyError as error:
-        if error.__context__ is None:
+    except (KeyError, RuntimeError) as error:
+        if error.__context__ in (None, around):
             raise
         raise error.__context__ from None

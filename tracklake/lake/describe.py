@@ -9,6 +9,7 @@ import polars as pl
 
 from tracklake.common.text import byte_size, number_of
 from tracklake.compute.points import PSEUDO
+from tracklake.display.labels import printable_lines
 from tracklake.sql import views
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX
 
@@ -65,7 +66,7 @@ class Description(NamedTuple):
         parts = {"projects": projects, "metrics": metrics, "derived": derived}
         lists = [_listed(name, items) for name, items in parts.items() if items]
         wrapped = (textwrap.wrap(text, _WIDTH, subsequent_indent="  ") for text in (*self.heading, *lists))
-        return "\n".join(line for lines in wrapped for line in lines)
+        return printable_lines("\n".join(line for lines in wrapped for line in lines))
 
     @property
     def heading(self) -> tuple[str, str]:
