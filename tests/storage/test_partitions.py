@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from processes import output
 
 import tracklake as tl
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
@@ -200,3 +201,27 @@ def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypat
         again = list(recomputation.states_of(lake._storage, part))
         assert len(again) == parts, at_once
         assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once
+
+
+def test_a_partition_file_that_is_left_while_a_thread_writes_it(tmp_path: Path):
+    """As by a second Ctrl-C while the first waits for the threads: neither of them ends the process."""
+    script = """
+    import threading
+    from pathlib import Path
+    import numpy as np, polars as pl
+    from tracklake.storage.table.parquet_file import ParquetFile
+
+    frame = pl.DataFrame({"value": np.random.default_rng(0).random(400_000)})
+    for _ in range(3):
+        try:
+            with ParquetFile(Path(sys.argv[1], "a.parquet"), frame.schema) as file:
+                thread = threading.Thread(target=file.append, args=[frame])
+                thread.start()
+                while file._sink.size < 50_000:
+                    time.sleep(1e-4)
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            thread.join()
+    print("alive")
+    """
+    assert output(script, tmp_path) == "alive"

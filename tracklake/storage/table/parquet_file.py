@@ -65,13 +65,21 @@ class _Sink:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
+        self._is_abandoned = False
         self.size = self.crc = self._part = 0
 
     @property
     def closed(self) -> bool:
         return self._file.closed
 
+    def abandon(self) -> None:
+        """Take what is still written for nothing, such as the end that the writer adds when it is forgotten."""
+        self._is_abandoned = True
+
     def write(self, data: bytes) -> int:
+        if self._is_abandoned:
+            self._file.close()
+            return len(data)
         self.size += len(data)
         self.crc, self._part = crc32(data, self.crc), crc32(data, self._part)
         return self._file.write(data)
@@ -108,8 +116,11 @@ class ParquetFile:
         """Return it; the file is whole once it is left."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file, which has no rows if nothing was appended."""
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close the file, which has no rows if nothing was appended; after an exception leave it as it is."""
+        if kind is not None:  # a thread may be amid a write, which pyarrow does not survive if this one closes it
+            self._sink.abandon()
+            return
         try:
             if self._writer is None:
                 self.append(pl.DataFrame(schema=self._schema))

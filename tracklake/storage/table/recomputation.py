@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
-from tracklake.storage.table import partitions
+from tracklake.storage.table import parquet_file, partitions
 from tracklake.storage.table.verified_files import verified
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
-READ_POINTS = 4 * partitions.ROW_GROUP
+READ_POINTS = 4 * parquet_file.ROW_GROUP
 """Points that are decoded at once. Of each row group the states are computed by themselves: its columns fit into the
 caches of a processor, and nothing is copied."""
 EDGE_POINTS = 200_000
