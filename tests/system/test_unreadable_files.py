@@ -201,3 +201,31 @@ def _with(entry: object, real: Callable[..., list]) -> Callable[..., list]:
         return [*real(storage, folder, **options), *([entry] if folder == "journal" else [])]
 
     return list_
+
+
+def test_a_manifest_costs_its_version(tmp_path: Path):
+    """The other versions are listed, with a word of it; what is logged after a damaged version is the next one."""
+    for number in range(3):
+        with tl.init("p", dir=tmp_path, settings={"metadata": False}) as run:
+            artifact = tl.Artifact("data", type="set")
+            with artifact.new_file("a.txt") as file:
+                file.write(f"{number}")
+            run.log_artifact(artifact, aliases=["best"])
+    api = tl.Api(tmp_path)
+    (damaged,) = tmp_path.glob("artifacts/p-*/data-*/v000002.json")
+    damaged.write_bytes(damaged.read_bytes()[:30])
+    versions, text = told(lambda: [artifact.version for artifact in api.artifacts("set", "p/data")])
+    assert versions == ["v1", "v0"]
+    assert damaged.name in text
+    assert told(lambda: api.artifact("p/data:v1").version) == ("v1", "")
+    with pytest.raises(tl.errors.ArtifactError, match=damaged.name):
+        api.artifact("p/data:latest")
+    with tl.init("p", dir=tmp_path, settings={"metadata": False}) as run:
+        artifact = tl.Artifact("data", type="set")
+        version, text = told(lambda: run.log_artifact(artifact).version)
+    assert (version, damaged.name in text) == ("v3", True)
+    (alias,) = tmp_path.glob("artifacts/p-*/data-*/alias.000001.json")
+    alias.write_bytes(b"")
+    assert told(lambda: api.artifact("p/data:latest").version) == ("v3", "")
+    with pytest.raises(tl.errors.LakeError, match=alias.name):
+        api.artifact("p/data:best")

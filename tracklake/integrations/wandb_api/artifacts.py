@@ -88,9 +88,10 @@ class ApiArtifacts:
         >>> [artifact.version for artifact in tl.Api().artifacts("set", "digits/data")]
         ['v0']
         """
-        latest = self._repository.find(Reference.parse(name)._replace(alias="latest").text, type=type_name)
-        numbers = self._repository.numbers(latest.project, latest.name)
-        manifests = [self._repository.read(latest.project, latest.name, number) for number in reversed(numbers)]
+        asked = Reference.parse(name)
+        manifests = self._repository.versions(asked.project or "uncategorized", asked.name)[::-1]
+        if not manifests or manifests[0].type != type_name:  # raises what is wrong
+            self._repository.find(asked._replace(alias="latest").text, type=type_name)
         return [Artifact.stored(manifest, self._repository) for manifest in manifests]
 
     artifact_versions = artifacts

@@ -303,5 +303,5 @@ class ApiRunFiles:
     def _artifacts(self) -> list[Artifact]:
         repository = Repository(self._recorded.storage)
         names = repository.names()
-        manifests = [repository.read(*name, number) for name in names for number in repository.numbers(*name)]
+        manifests = [manifest for name in names for manifest in repository.versions(*name)]
         return [Artifact.stored(manifest, repository) for manifest in manifests]

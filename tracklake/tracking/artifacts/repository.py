@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.common.warnings import warn_set_aside
+from tracklake.common.warnings import warn, warn_set_aside
 from tracklake.errors import ArtifactError, LakeError, UnknownNameError
 from tracklake.schema import naming
 from tracklake.storage import checked_json
@@ -89,7 +89,7 @@ class Repository:
         """
         while True:
             before = self.numbers(draft.project, draft.name)
-            latest = self.read(draft.project, draft.name, before[-1]) if before else None
+            latest = self._latest(draft, before[-1]) if before else None
             if latest is not None and latest.type != draft.type:
                 raise ArtifactError(f"artifact {draft.name!r} has type {latest.type!r}, not {draft.type!r}")
             if latest is not None and latest.digest == draft.digest:
@@ -105,6 +105,14 @@ class Repository:
             if alias != "latest":
                 self.move_alias(stored, alias)
         return stored
+
+    def _latest(self, draft: Manifest, number: int) -> Manifest | None:
+        """Return the version before; None, with a warning, where it is damaged: what is logged is a new one then."""
+        try:
+            return self.read(draft.project, draft.name, number)
+        except (ArtifactError, OSError) as error:
+            warn(f"tracklake: the version before cannot be read, and this one is stored beside it: {error}")
+            return None
 
     def _list(self, draft: Manifest) -> None:
         """Note that there is an artifact of this name: a folder's folders cannot be listed on every storage."""
@@ -129,7 +137,9 @@ class Repository:
         numbers = self.numbers(of, asked.name)
         if not numbers:
             raise _unknown(asked.name, of, self.names())
-        aliases = self.aliases(of, asked.name) | {"latest": numbers[-1]} | {f"v{n}": n for n in numbers}
+        aliases = {"latest": numbers[-1]} | {f"v{n}": n for n in numbers}
+        if asked.alias not in aliases:
+            aliases = self.aliases(of, asked.name) | aliases
         if asked.alias not in aliases:
             raise UnknownNameError.nearest(f"version of artifact {asked.name!r}", asked.alias, aliases)
         manifest = self.read(of, asked.name, aliases[asked.alias])
@@ -150,6 +160,22 @@ class Repository:
             return Manifest.from_json(self.storage.read(path))
         except ArtifactError as error:
             raise ArtifactError(f"artifact {project}/{name}:v{version} in {path}: {error}") from error
+
+    def versions(self, project: str, name: str) -> list[Manifest]:
+        """Return the versions that can be read, the oldest first; a warning names each other one.
+
+        >>> repository = Repository(example()._storage)
+        >>> stored = repository.log(Manifest("data", "set", "p", -1, {}, {}), aliases=[])
+        >>> repository.versions("p", "data") == [stored]
+        True
+        """
+        manifests = []
+        for number in self.numbers(project, name):
+            try:
+                manifests.append(self.read(project, name, number))
+            except (ArtifactError, OSError) as error:
+                warn(f"tracklake: a version is left out: {error}")
+        return manifests
 
     def numbers(self, project: str, name: str) -> list[int]:
         """Return the numbers of the versions that are there, ascending.
