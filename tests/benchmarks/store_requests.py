@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 import tracklake as tl
 
@@ -69,7 +70,7 @@ def twice(
 
 def _kind(path: str) -> str:
     """Return what a request was for: a listing, or a file of a folder."""
-    return "listing" if "list-type" in path else path.partition("/lake/")[2].rpartition("/")[0]
+    return "listing" if "list-type" in path else unquote(path).partition("/lake/")[2].rpartition("/")[0]
 
 
 def measure(place: Path, latency: float, *, verbose: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -239,3 +240,27 @@ def test_an_empty_lake_has_no_statistics(tmp_path):
     with pytest.raises(UnknownNameError, match="unknown metric 'm'"):
         lake.summaries("m")
     assert_frame_equal(lake.summaries("_step"), pl.DataFrame(schema={"run_id": pl.String, "_step": pl.Float64}))
+
+
+NEARBY = {
+    "beyond 2^53": ([9007199254740992.0 + 2 * i for i in range(20)], 11.832159566199232),
+    "small differences": ([1e15 + i / 8 for i in range(9)], 0.3423265984407288),
+    "cancelling": ([1e16, 1.0, -1e16, 2.0, 3.0], 7071067811865475.0),
+}
+
+
+@pytest.mark.parametrize("series", NEARBY)
+def test_the_deviation_of_large_numbers_is_that_of_their_differences(tmp_path: Path, series: str):
+    """A mean that cannot be told exactly spoils no std: live, in a resumed run, in the lake and in SQL."""
+    numbers, std = NEARBY[series]
+    for some in (numbers[:3], numbers[3:]):
+        with tl.init("p", id="a", dir=tmp_path, resume="allow", settings={"metadata": False}) as run:
+            run.define_metric("x", summary="std")
+            for x in some:
+                run.log({"x": x})
+            live = run.summary["x"].get("std")
+        tl.open(tmp_path).refresh()
+    lake = tl.open(tmp_path)
+    by_hand = lake.query("summaries_from_history").filter(pl.col("metric") == "x")
+    for answer in (live, lake.summaries(["x.std"])["x.std"][0], by_hand["std"][0]):
+        assert answer == pytest.approx(std, rel=4e-16)

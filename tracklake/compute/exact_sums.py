@@ -9,7 +9,7 @@ scaled, so that a mean exists where the sum is beyond 1e308.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tracklake.common.lazy_numpy import np
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+NumberT = TypeVar("NumberT", float, "Floats")
 HUGE = 2.0**900
 _SCALE = 2.0**-100
 _LEVELS = 72
 """Extractions at most: each takes some 30 to 50 bits off what is left; two or three leave nothing of usual numbers, and
 so many nothing of any."""
 _BITS = 53
+_SPLIT = 2.0**27 + 1
 _LEAST = -1022
 """Exponent of the least normal number, whose last bit is the least number there is."""
 
@@ -76,6 +78,40 @@ def of_parts(sums: GroupSums, n: Ints, groups: SortedGroups) -> GroupSums:
     pairs = np.stack([high, low], axis=1).ravel()
     peak = np.maximum.reduceat(np.abs(pairs), doubled.starts)
     return _unscaled(*_extracted(pairs, doubled, peak=peak), groups.count(n), scale)
+
+
+def mean_remainder(sums: GroupSums, n: Ints) -> Floats:
+    """Return what rounding took from each mean: the two together tell it as exactly as the sum does.
+
+    >>> mean_remainder(GroupSums(np.array([9007199254740993.0 * 3]), np.array([1.0]), np.array([9007199254740992.0])),
+    ...                np.array([3])).tolist()
+    [1.0]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        remainder = remainder_of(sums.high, sums.low, sums.mean, np.maximum(n, 1).astype(np.float64))
+    return np.where(np.isfinite(remainder), remainder, 0.0)
+
+
+def remainder_of(high: NumberT, low: NumberT, mean: NumberT, n: NumberT) -> NumberT:
+    """Return what rounding took from a mean, of numbers or of arrays; not finite near the end of the numbers.
+
+    >>> remainder_of(1.0, 0.0, 1 / 3, 3.0) != 0.0
+    True
+    """
+    product = mean * n
+    return (high - product - _lost(mean, n, product) + low) / n
+
+
+def _lost(a: NumberT, b: NumberT, product: NumberT) -> NumberT:
+    """Return what rounding took from a product (Veltkamp's split and Dekker's product, 1971)."""
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    return a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
+
+
+def _halves(x: NumberT) -> tuple[NumberT, NumberT]:
+    scaled = x * _SPLIT
+    high = scaled - (scaled - x)
+    return high, x - high
 
 
 def _unscaled(high: Floats, low: Floats, n: Ints, scale: Floats) -> GroupSums:

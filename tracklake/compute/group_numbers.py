@@ -46,12 +46,19 @@ def of_numbers(x: Floats, each: SortedGroups, *, is_number: Bools | None = None)
 
 
 def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> dict[str, Floats]:
-    """Return sums and sums of squared differences from the mean, in two passes."""
+    """Return sums and sums of squared differences from the mean, in two passes.
+
+    The mean is rounded: what the differences from it add up to, which would be nothing, corrects their squares.
+    """
     numbers = x if finite.all() else np.where(finite, x, 0.0)
     sums = exact_sums.of_groups(numbers, n, each)
-    with np.errstate(over="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
         off = numbers - each.spread(sums.mean)
         if numbers is not x:
             off *= finite
+        lack = each.sum(off)
         off *= off
-        return {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean, "m2": each.sum(off)}
+        m2 = each.sum(off)
+        corrected = m2 - lack * lack / np.maximum(n, 1)
+        m2 = np.where(np.isfinite(corrected), np.maximum(corrected, 0.0), m2)
+        return {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean, "m2": m2}

@@ -6,7 +6,7 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tracklake.compute.exact_sums import RunningSum
+from tracklake.compute.exact_sums import RunningSum, remainder_of
 from tracklake.schema import statistics, values
 from tracklake.schema.values import Kind
 
@@ -48,8 +48,8 @@ class RunningState:
         """The highest step."""
         self._late = False
         self._sum = RunningSum()
-        self._mean = self._m2 = 0.0
-        """Of Welford's recurrence."""
+        self._mean = self._mean_low = self._m2 = 0.0
+        """Of Welford's recurrence; the mean has two parts, since a rounded one may be off by more than they differ."""
         self._first: tuple[int, Any] | None = None
         self._last: tuple[int, Any] | None = None
         self._ts: int | None = None
@@ -301,9 +301,9 @@ class RunningState:
         if x - x == 0.0:  # finite, without the price of a call
             self.n = n = self.n + 1
             self._sum.add(x)
-            off = x - self._mean
-            self._mean = mean = self._mean + off / n
-            self._m2 += off * (x - mean)  # Welford (1962)
+            off = x - self._mean - self._mean_low
+            self._move_mean(off / n)
+            self._m2 += off * (x - self._mean - self._mean_low)  # Welford (1962)
         elif x != x:  # noqa: PLR0124 - NaN
             self.n_nan += 1
             return
@@ -315,6 +315,13 @@ class RunningState:
         if not x <= self.max:
             self.max, self.max_step = x, self._hi
 
+    def _move_mean(self, by: float) -> None:
+        """Add to the mean, and keep what rounding takes from it."""
+        before = self._mean
+        self._mean = mean = before + by
+        part = mean - before
+        self._mean_low += (before - (mean - part)) + (by - part)
+
     def _absorb_numbers(self, state: Mapping[str, Any]) -> None:
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + state[name])
@@ -324,10 +331,15 @@ class RunningState:
             self.max, self.max_step = state["max"], state["max_step"]
         added = state["n"]
         if added:
-            off = state["mean"] - self._mean if self.n else 0.0
+            low = remainder_of(state["sum"], state["sum_low"], state["mean"], float(added))
+            low = low if math.isfinite(low) else 0.0
             total = self.n + added
-            self._m2 += state["m2"] + off * off * self.n * added / total  # Chan, Golub and LeVeque (1979)
-            self._mean = self._mean + off * added / total if self.n else state["mean"]
+            if self.n:
+                off = state["mean"] - self._mean + (low - self._mean_low)
+                self._m2 += state["m2"] + off * off * self.n * added / total  # Chan, Golub and LeVeque (1979)
+                self._move_mean(off * added / total)
+            else:
+                self._mean, self._mean_low, self._m2 = state["mean"], low, self._m2 + state["m2"]
             self.n = total
             self._sum.add_part(state["sum"], state["sum_low"], state["mean"], added)
 

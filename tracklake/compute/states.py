@@ -299,8 +299,10 @@ def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
         sums = exact_sums.of_parts(parts, n, each)
         merged |= {"sum": sums.high, "sum_low": sums.low, "mean": sums.mean}
     if "m2" in present:
+        of_part, of_all = exact_sums.mean_remainder(parts, n), exact_sums.mean_remainder(sums, each.count(n))
         with np.errstate(over="ignore"):  # as in group_numbers
-            off = np.where(n > 0, parts.mean - each.spread(sums.mean), 0.0)
+            off = parts.mean - each.spread(sums.mean) + (of_part - each.spread(of_all))
+            off = np.where(n > 0, off, 0.0)
             merged["m2"] = each.sum(pieces["m2"].to_numpy() + n * off * off)
     return {name: pl.Series(column) for name, column in merged.items()}
 
