@@ -137,14 +137,14 @@ def write_partition(place: Path, shape: Shape, first: int, last: int) -> Partiti
     return partitions.write_chunks(connect(place), parts, records(shape, first, last), level=0)
 
 
-def generate(place: Path, kinds: list[Shape], *, processes: int = 1) -> float:
-    """Make a lake of these runs; return points written a second."""
+def generate(place: Path, kinds: list[Shape], *, processes: int = 1, most: int = MAX_POINTS) -> float:
+    """Make a lake of these runs in partitions of `most` points; return points written a second."""
     shutil.rmtree(place, ignore_errors=True)
     log = tl.open(place, create=True)._reader.catalog.log
     log.create()  # a lake that has partitions and no log has lost it
     tasks = []
     for shape in kinds:
-        each = max(1, MAX_POINTS // shape.points_a_run)
+        each = max(1, most // shape.points_a_run)
         bounds = itertools.pairwise([*range(0, shape.runs, each), shape.runs] if shape.runs else [])
         tasks += [(place, shape, first, last) for first, last in bounds]
     began = time.perf_counter()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Sibling = Literal["history", "states", "runs"]
 """Which of the three files of a partition."""
 SIBLINGS: tuple[Sibling, ...] = ("history", "states", "runs")
+_DOWNLOADS = 16
 _CHUNK = 1 << 20
 _seen: set[str] = set()
 """Files that were verified together with others."""
@@ -65,6 +66,8 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
 def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sibling) -> list[Path]:
     """Return the same for many partitions, in their order; what is new is read by as many threads as there are cores.
 
+    From a store more come at once, since each waits for its answer.
+
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> len(verified_all(lake._storage, lake._view.snapshot.version.partitions.values(), "history"))
@@ -74,7 +77,8 @@ def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sib
     names = {storage.describe(getattr(partition, sibling)) for partition in chosen}
     if len(chosen) == 1 or names <= _seen:  # to look at their status again needs no threads
         return [verified(storage, partition, sibling) for partition in chosen]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    workers = _DOWNLOADS if isinstance(storage.root, str) else os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
         paths = list(pool.map(lambda partition: verified(storage, partition, sibling), chosen))
     _seen.update(names)
     return paths
