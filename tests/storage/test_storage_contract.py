@@ -17,6 +17,7 @@ from s3_server import S3Server
 from tracklake.errors import LakeError
 from tracklake.storage.local import LocalStorage
 from tracklake.storage.object_store import ObjectStorage
+from tracklake.storage.store_connection import os_errors
 
 
 class StorageContract:
@@ -220,3 +221,21 @@ def test_other_schemes_are_refused():
     """What is no URL of a store that is known names those that are."""
     with pytest.raises(LakeError, match="s3://, gs:// or az://"):
         ObjectStorage("ftp://host/lake")
+
+
+@pytest.mark.parametrize("url", ["s3://key:hunter2@bucket/lake", "az://container/lake?sig=hunter2"])
+def test_credentials_in_a_url_are_refused(url: str):
+    """A URL is written into spools and messages: one that holds a secret is refused without naming it."""
+    with pytest.raises(LakeError, match="storage_options") as raised:
+        ObjectStorage(url)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_password_in_an_endpoint_is_not_told():
+    """What the store's library says of an error names the server alone."""
+    pytest.importorskip("obstore")
+    from obstore.exceptions import GenericError
+
+    with pytest.raises(OSError, match=r"127\.0\.0\.1") as raised, os_errors("s3://bucket/lake"):
+        raise GenericError("Error performing GET http://user:hunter2@127.0.0.1:9/bucket/a\n\nDebug source:\nhunter2")
+    assert "hunter2" not in str(raised.value)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
+_SECRET = re.compile(r"^[^/]*@|[?]")
+_PASSWORD = re.compile(r"://[^/@\s]*@")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
@@ -53,6 +55,11 @@ def connect(url: str, options: Mapping[str, Any] | None) -> Any:
     match = _URL.fullmatch(url)
     if match is None or match[1] not in SCHEMES:
         raise LakeError(f"{url!r} is no place of a lake: a folder, or a URL that begins with s3://, gs:// or az://")
+    if _SECRET.search(match[2]) and not match[1].startswith("abfs"):  # there an account stands behind the @
+        raise LakeError(
+            f"the {match[1]}:// URL of a lake holds credentials or a query, and would be written where it is named; "
+            "give storage_options=, or the environment that the store's own tools read"
+        )
     try:
         from obstore.store import from_url
     except ImportError:
@@ -66,7 +73,7 @@ def connect(url: str, options: Mapping[str, Any] | None) -> Any:
     try:
         return from_url(url, **connection)
     except Exception as error:
-        raise LakeError(f"{url} cannot be opened: {error}") from error
+        raise LakeError(f"{url} cannot be opened: {_reason(error)}") from error
 
 
 def clock_of(url: str, options: Mapping[str, Any] | None) -> StoreClock:
@@ -113,5 +120,5 @@ def os_errors(place: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what obstore says of an error, without the structures behind it."""
-    return str(error).partition("\n\nDebug source:")[0]
+    """Return what obstore says of an error, without the structures behind it and a password in an endpoint."""
+    return _PASSWORD.sub("://", str(error).partition("\n\nDebug source:")[0])
