@@ -344,6 +344,25 @@ def test_clocks_that_are_an_hour_off(url: str, tmp_path: Path, monkeypatch: pyte
     assert set(lake.runs()["state"]) == {"finished"}
 
 
+@pytest.mark.parametrize("offset", [3600, -3600])
+def test_a_reader_whose_clock_is_an_hour_off(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offset: int):
+    """Who lives is judged by the clock of the store: a run that is being written runs for every reader."""
+    script = """
+    import time
+    real = time.time
+    time.time = lambda: real() + float(sys.argv[2])
+    print(tl.open(sys.argv[1]).run("a").state)
+    """
+    monkeypatch.setattr(upload, "INTERVAL", 0.0)
+    with tl.init("p", id="a", dir=url) as run:
+        run.log({"loss": 1.0})
+        run.keep_alive(beat=False)
+        wait_for_uploads()
+        with pytest.MonkeyPatch.context() as patch:
+            use_machine("two", tmp_path, patch)
+            assert output(script, url, offset).split() == ["running"]
+
+
 def test_a_bucket_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Logging goes on, the end says where the rows are, and a bucket of that name gets them."""
     monkeypatch.setattr(upload, "INTERVAL", 0.1)
