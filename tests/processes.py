@@ -16,6 +16,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 from typing import Self
 
 PATIENCE = 120.0
@@ -49,6 +50,7 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)   # PR_SET_PDEATHSIG: it ends with this process, also a killed one
 line.close()
 [os.dup2(end, 1 + i) for i, end in enumerate(ends)] and [os.close(end) for end in ends]
+os.chdir(request["folder"])
 os.environ.clear()
 os.environ.update(request["environment"])
 sys.argv = ["script", *request["arguments"]]
@@ -74,6 +76,7 @@ class Child:
             "script": textwrap.dedent(script),
             "arguments": [str(argument) for argument in arguments],
             "environment": dict(os.environ),
+            "folder": str(Path.cwd()),
         }
         socket.send_fds(nursery(), [json.dumps(request).encode()], [out_end, err_end])
         os.close(out_end), os.close(err_end)

@@ -1,8 +1,9 @@
 """Regret of bayes with eight agents on one lake, beside a study in memory that they share, and the cost of an ask.
 
-`python tests/benchmarks/regret.py [--seeds N] [--trials N] [--agents N]` prints the table of README.md. Agents take
-turns in one process, each with an eye of its own on the lake: eight trials are always running, as with eight processes,
-and the one begun first ends first. Less is better; the optimum of each function is 0.
+`python tests/benchmarks/regret.py [--seeds N] [--trials N] [--agents N] [--processes N]` prints the table of README.md.
+Agents take turns in one process, each with an eye of its own on the lake: eight trials are always running, as with
+eight processes, and the one begun first ends first. For `--processes` of the seeds they are eight real processes
+instead. Less is better; the optimum of each function is 0. The range behind a mean is a 95 % bootstrap over seeds.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
+import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
+from pathlib import Path
 
 import tracklake as tl
 from tracklake.lake.lake import Lake
@@ -27,6 +33,7 @@ MIXED = {
     "act": {"values": ["relu", "tanh", "gelu"]},
     "drop": {"min": 0.0, "max": 0.9},
 }
+MANY = {f"x{i}": {"min": -2.0, "max": 3.0} for i in range(8)}
 SMOOTH = {"x": {"min": -5.0, "max": 10.0}, "y": {"min": 0.0, "max": 15.0}}
 
 
@@ -36,6 +43,11 @@ def mixed(p):
     return valley + {"relu": 0.3, "tanh": 1.0, "gelu": 0.0}[p["act"]]
 
 
+def bowl(p):
+    """Return the mean squared distance from a point off the middle."""
+    return statistics.mean((x - 0.3 * i + 1) ** 2 for i, x in enumerate(p.values()))
+
+
 def branin(p):
     """Return Branin's function less its minimum."""
     x, y = p["x"], p["y"]
@@ -43,7 +55,9 @@ def branin(p):
     return hill + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10 - 0.39788736
 
 
-PROBLEMS = {"mixed, TPE": (MIXED, mixed), "Branin": (SMOOTH, branin)}
+PROBLEMS = {"mixed, TPE": (MIXED, mixed), "8 continuous, TPE": (MANY, bowl), "Branin, GP": (SMOOTH, branin)}
+SECONDS = 0.3
+"""How long a trial takes where agents are processes."""
 
 
 def by_lake(space, function, *, trials, agents, seed):
@@ -66,6 +80,34 @@ def by_lake(space, function, *, trials, agents, seed):
     return best_so_far(losses), seconds
 
 
+def by_processes(space, function, *, trials, agents, seed):
+    """Return the best loss after each trial of agents that are real processes; and no seconds."""
+    del seed
+    name = next(name for name, (_, other) in PROBLEMS.items() if other is function)
+    with tempfile.TemporaryDirectory() as folder:
+        config = {"method": "bayes", "metric": {"name": "loss"}, "parameters": space, "run_cap": trials}
+        sweep_id = tl.sweep(config, dir=folder)
+        root = Path(__file__).parents[2]
+        words = [sys.executable, __file__, "--agent-of", sweep_id, name]
+        variables = {**os.environ, "TRACKLAKE_DIR": folder, "PYTHONPATH": str(root), "TRACKLAKE_QUIET": "1"}
+        for process in [subprocess.Popen(words, env=variables) for _ in range(agents)]:
+            process.wait()
+        runs = tl.open(folder).runs(columns=["run_id", "summary.loss"])
+    losses = {int(run_id.rpartition("-")[2]): loss for run_id, loss in runs.rows()}
+    return best_so_far([losses[number] for number in range(trials)]), []
+
+
+def be_agent(sweep_id, name):
+    """Run trials of a sweep in this process."""
+
+    def train():
+        with tl.init() as run:
+            time.sleep(SECONDS)
+            run.log({"loss": PROBLEMS[name][1](dict(run.config))})
+
+    tl.agent(sweep_id, train)
+
+
 def _end(eye, claim, function, folder):
     with tl.init("regret", id=claim.run_id, config=claim.point, dir=folder) as run:
         run.log({"loss": function(claim.point)})
@@ -83,7 +125,8 @@ def by_study(space, function, *, trials, agents, seed):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     parameters = spaces.read(space)
     asked = {p.name: bayes._latent_space(optuna, p) for p in parameters}
-    continuous = all(p.is_continuous for p in parameters) and bayes._has_torch()
+    few = len(parameters) <= bayes.MOST_CONTINUOUS
+    continuous = few and all(p.is_continuous for p in parameters) and bayes._has_torch()
     sampler = (
         optuna.samplers.GPSampler(seed=seed, deterministic_objective=False)
         if continuous
@@ -119,17 +162,43 @@ def best_so_far(losses):
     return best
 
 
-def table(problems=PROBLEMS, *, seeds, trials, agents):
-    """Return the lines of the table: means over seeds at quarters of the trials, and the median ask."""
+def mean_and_range(numbers):
+    """Return the mean and a 95 % range of it, by 2,000 draws of the seeds."""
+    generator = random.Random(0)
+    means = sorted(statistics.mean(generator.choices(numbers, k=len(numbers))) for _ in range(2000))
+    return f"{statistics.mean(numbers):.4f} ({means[50]:.4f} to {means[1949]:.4f})"
+
+
+def ratio_and_range(numbers, others):
+    """Return the ratio of two means and a 95 % range of it, by 2,000 draws of the seeds of each."""
+    generator = random.Random(0)
+    ratios = sorted(
+        statistics.mean(generator.choices(numbers, k=len(numbers)))
+        / statistics.mean(generator.choices(others, k=len(others)))
+        for _ in range(2000)
+    )
+    return f"{statistics.mean(numbers) / statistics.mean(others):.2f} ({ratios[50]:.2f} to {ratios[1949]:.2f})"
+
+
+def table(problems=PROBLEMS, *, seeds, trials, agents, processes=0):
+    """Return the lines of the table: means over seeds at quarters of the trials, the ratio to one study, an ask."""
     stops = [trials // 4, trials // 2, trials]
-    lines = ["| | " + " | ".join(f"{n} trials" for n in stops) + " | ask, ms |", "|---|" + "---|" * (len(stops) + 1)]
+    titles = [*(f"{n} trials" for n in stops), "final, to one study", "ask, ms"]
+    lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
+    ways = {"random": (by_chance, seeds), "one study": (by_study, seeds), f"{agents} agents, a lake": (by_lake, seeds)}
+    if processes:
+        ways[f"{agents} processes, a lake"] = (by_processes, processes)
     for name, (space, function) in problems.items():
-        for subject, way in {"random": by_chance, "one study": by_study, f"{agents} agents, a lake": by_lake}.items():
-            results = [way(space, function, trials=trials, agents=agents, seed=seed) for seed in range(seeds)]
-            means = [statistics.mean(curve[n - 1] for curve, _ in results) for n in stops]
+        finals = {}
+        for subject, (way, number) in ways.items():
+            results = [way(space, function, trials=trials, agents=agents, seed=seed) for seed in range(number)]
+            finals[subject] = [curve[-1] for curve, _ in results]
             asks = [second for _, seconds in results for second in seconds]
-            cells = [f"{mean:.3f}" for mean in means] + [f"{statistics.median(asks) * 1e3:.0f}" if asks else ""]
-            lines.append(f"| {name}: {subject} | " + " | ".join(cells) + " |")
+            cells = [mean_and_range([curve[n - 1] for curve, _ in results]) for n in stops]
+            cells.append(ratio_and_range(finals[subject], finals["one study"]) if "lake" in subject else "")
+            cells.append(f"{statistics.median(asks) * 1e3:.0f}" if asks else "")
+            lines.append(f"| {name}: {subject} ({number}) | " + " | ".join(cells) + " |")
+            print(lines[-1], file=sys.stderr, flush=True)
     return lines
 
 
@@ -138,8 +207,16 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--agents", type=int, default=8)
+    parser.add_argument("--processes", type=int, default=0, help="seeds for which agents are real processes as well")
+    parser.add_argument("--only", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
+    parser.add_argument("--agent-of", nargs=2, metavar=("SWEEP", "PROBLEM"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    print("\n".join(table(seeds=options.seeds, trials=options.trials, agents=options.agents)))
+    if options.agent_of:
+        be_agent(*options.agent_of)
+        return
+    numbers = {"seeds": options.seeds, "trials": options.trials, "agents": options.agents}
+    chosen = {name: PROBLEMS[name] for name in options.only}
+    print("\n".join(table(chosen, **numbers, processes=options.processes)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from click.testing import CliRunner, Result
 
 import tracklake as tl
 from tracklake.cli import main
+from tracklake.cli.launch import agent
 
 TRAIN = """
 import sys, tracklake as tl
@@ -94,7 +96,7 @@ import sys, time, tracklake as tl
 with tl.init() as run:
     for i in range(run.starting_step, 3):
         run.log({"loss": float(i)})
-        while i == 1 and not run.resumed:  # until it is ended
+        while i == 1 and not run.resumed and run.config.x < 2:  # until it is ended
             time.sleep(0.05)
 """
 
@@ -116,6 +118,30 @@ def test_sigterm_as_slurm_sends_it(number: int):
     processes.output(command, *words)
     assert [(run.state, run.config["x"]) for run in runs] == [("finished", x) for x in range(number)]
     assert tl.open().history("loss").select("step", "value").rows() == [(i, float(i)) for i in range(3)] * number
+
+
+@pytest.mark.long
+def test_the_job_array_of_the_help():
+    """The script that `tracklake agent --help` shows, as two tasks that are ended and requeued: no row is lost."""
+    Path("train.py").write_text(SLOW)
+    sweep_id = tl.sweep({**GRID, "parameters": {"x": {"values": [0, 1, 2]}}})
+    script = "\n".join(line.strip() for line in agent.help.partition("#!/bin/bash")[2].splitlines())
+    script = script.replace("abcd1234", sweep_id).replace("/shared/lake", str(Path("lake").resolve()))
+    Path("job.sh").write_text(f"#!/bin/bash{script}\n")
+    for name, text in {"srun": 'exec "$@"', "tracklake": f'exec {sys.executable} -m tracklake.cli "$@"'}.items():
+        Path(name).write_text(f"#!/bin/sh\n{text}\n")
+        Path(name).chmod(0o755)
+    variables = {**os.environ, "PATH": f"{Path.cwd()}{os.pathsep}{os.environ['PATH']}"}
+    tasks = [subprocess.Popen(["bash", "job.sh"], env=variables, start_new_session=True) for _ in range(2)]
+    while "loss" not in tl.open().metrics or len(tl.open().history("loss")) < 4:
+        time.sleep(0.1)
+    for task in tasks:
+        os.killpg(task.pid, signal.SIGTERM)  # as Slurm does, to every process of the step at once
+    assert all(task.wait(60) != 0 for task in tasks)
+    assert subprocess.run(["bash", "job.sh"], env=variables, check=False).returncode == 0
+    assert tried() == [0, 1, 2]
+    assert set(tl.open().runs(columns=["state"])["state"]) == {"finished"}
+    assert tl.open().history("loss").select("step", "value").rows() == [(i, float(i)) for i in range(3)] * 3
 
 
 def test_a_sweep_of_another_lake():

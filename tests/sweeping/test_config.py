@@ -160,6 +160,15 @@ def test_macros(macro: str, words: list[str], tmp_path: Path, monkeypatch: pytes
     assert command.of_trial(config, {"lr": 0.1, "fast": True}, folder=tmp_path) == ["run", *words]
 
 
+def test_names_with_dots_in_a_command():
+    """A parameter whose name has dots is a word with dots, as Hydra takes it, and one name in the config."""
+    parameters = {"optimizer.config.lr": {"value": 0.1}, "data": {"parameters": {"size": {"value": 8}}}}
+    config = SweepConfig({"program": "main.py", "command": ["${args_no_hyphens}"], "parameters": parameters})
+    point = search.grid_point(config.parameters, 0)
+    assert command.of_trial(config, point, folder=Path()) == ["optimizer.config.lr=0.1", "data.size=8"]
+    assert space.nest(point) == {"optimizer.config.lr": 0.1, "data": {"size": 8}}
+
+
 def test_an_unknown_macro_names_the_nearest(tmp_path: Path):
     """A macro that is none is refused."""
     config = SweepConfig({"program": "train.py", "command": ["${args_jsn}"], "parameters": LR})

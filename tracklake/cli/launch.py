@@ -93,14 +93,20 @@ def cancel(sweep: str, directory: str) -> None:
 def agent(sweep: str, directory: str, count: int | None, parallel: int) -> None:
     """Run trials of SWEEP with the command of its config, until there are no more; on as many machines as you like.
 
-    Each trial is claimed in the lake before it is tried. SIGTERM ends an agent cleanly: its trial is marked, and
-    another agent goes on with it, as in a job array of Slurm (`sbatch --array=0-7 --requeue`, with
-    `srun tracklake agent SWEEP` in the script).
+    Each trial is claimed in the lake before it is tried. SIGTERM ends an agent cleanly, with exit code 143: its trial
+    is marked, and another agent goes on with it where it was (`run.resumed`, `run.starting_step`).
 
     \b
     Examples:
       tracklake agent abcd1234
       tracklake agent abcd1234 --count 10 --parallel 4
+
+    \b
+    A job array of Slurm, eight agents; what is preempted, or runs out of time, is gone on with by the others, or when
+    the job is requeued:
+      #!/bin/bash
+      #SBATCH --array=0-7 --requeue --time=04:00:00 --signal=TERM@120
+      srun tracklake agent abcd1234 --dir /shared/lake
     """
     if parallel == 1:
         tl.agent(sweep, count=count, dir=directory)

@@ -17,4 +17,4 @@ Each logs into the current run, or into one that it starts with the arguments it
 
 from __future__ import annotations
 
-__all__ = ["keras", "lightgbm", "sb3", "sklearn", "xgboost"]
+__all__ = ["keras", "lightgbm", "lightning", "sb3", "sklearn", "xgboost"]

@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.utilities.logger import _convert_params
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from tracklake.tracking.run import Run
 
+__all__ = ["TracklakeLogger", "WandbLogger"]  # the latter for `wandb.integration.lightning.fabric`
 STEP = "trainer/global_step"
 """The metric over which all others are drawn."""
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from xgboost.callback import TrainingCallback
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 class TracklakeCallback(TrainingCallback):
     """Logs the metrics of each round as `<data>-<metric>`, in `cv` with `<data>-<metric>-std`, and the best round.
+
+    The booster's own settings go into the config, but for `cv`.
 
     The run is the current one, else it is started with the arguments of `tracklake.init`. `log_model` logs the model
     as an artifact, `log_feature_importance` (by default) its gains as a chart; W&B's other arguments mean nothing.
@@ -48,8 +51,10 @@ class TracklakeCallback(TrainingCallback):
         self._init = init
 
     def before_training(self, model: Any) -> Any:
-        """Take the current run, or start one."""
+        """Take the current run, or start one, and note the settings."""
         self._run: Run = open_runs.current or start.init(**self._init)
+        if hasattr(model, "save_config"):
+            self._run.config.update(json.loads(model.save_config()), allow_val_change=True)
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Any]]) -> bool:  # noqa: ARG002 - XGBoost's signature

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import SweepError
+from tracklake.schema import naming
 from tracklake.sweeping import space
 
 if TYPE_CHECKING:
@@ -61,16 +62,21 @@ def _expanded(word: str, program: str | None, point: Point, folder: Path) -> lis
     return [_VARIABLE.sub(lambda match: os.environ.get(match[1], ""), word)]
 
 
+def _flat(name: str) -> str:
+    """Return a parameter's name as a command has it: its own dots are like those between nested ones."""
+    return ".".join(naming.split(name))
+
+
 def _each(form: str) -> Callable[[Point], list[str]]:
-    return lambda point: [form.format(name, value) for name, value in point.items()]
+    return lambda point: [form.format(_flat(name), value) for name, value in point.items()]
 
 
 def _pairs(point: Point) -> list[str]:
-    return [word for name, value in point.items() for word in (f"--{name}", str(value))]
+    return [word for name, value in point.items() for word in (f"--{_flat(name)}", str(value))]
 
 
 def _flags(point: Point) -> list[str]:
-    return [word for name, value in point.items() for word in _flag(name, value)]
+    return [word for name, value in point.items() for word in _flag(_flat(name), value)]
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -27,6 +27,7 @@ ENVIRONMENT = {
     "WANDB_RUN_GROUP": "group",
     "WANDB_RUN_ID": "id",
     "WANDB_RUN_NAME": "name",
+    "WANDB_SAVE_CODE": "save_code",
     "WANDB_TAGS": "tags",
 }
 """W&B's environment variables, and the arguments that they stand for where none is given."""
@@ -40,7 +41,6 @@ HARMLESS = {
     "WANDB_INIT_TIMEOUT",
     "WANDB_LOG_MODEL",  # transformers
     "WANDB_QUIET",
-    "WANDB_SAVE_CODE",
     "WANDB_SERVICE_WAIT",
     "WANDB_SILENT",
     "WANDB_START_METHOD",
@@ -181,6 +181,8 @@ def _of_environment() -> dict[str, Any]:
         hint = "; the lake is where TRACKLAKE_DIR says" if "WANDB_DIR" in unhonoured else ""
         warn_once(f"{unhonoured}", f"tracklake: {', '.join(unhonoured)} of the environment mean nothing here{hint}")
     values: dict[str, Any] = {ENVIRONMENT[name]: text for name, text in variables.items() if name in ENVIRONMENT}
+    if "save_code" in values:
+        values["save_code"] = values["save_code"].lower() in ("1", "true", "yes")
     if "tags" in values:
         values["tags"] = [tag.strip() for tag in values["tags"].split(",") if tag.strip()]
     return values

@@ -251,11 +251,12 @@ class RunConveniences:
         return {"sync_items_pending": False}
 
     def pin_config_keys(self, *_: object, **__: object) -> None:
-        """Do nothing: there is no page whose columns could be pinned.
+        """Do nothing but say so once: there is no page whose columns could be pinned.
 
         >>> with tl.init() as run:
         ...     run.pin_config_keys(["lr"])
         """
+        warn_once("pin_config_keys", "tracklake: run.pin_config_keys() means nothing; lake.ui() chooses columns")
 
     def _label(self, *_: object, **__: object) -> None:
         """Do nothing: libraries label runs by their code for a server."""
@@ -266,11 +267,12 @@ class RunConveniences:
         return self._session.run_id
 
     def write_logs(self, *_: object, **__: object) -> None:
-        """Do nothing: the console is not captured.
+        """Do nothing but say so once: the console is not captured.
 
         >>> with tl.init() as run:
         ...     run.write_logs("done")
         """
+        warn_once("write_logs", "tracklake: run.write_logs() stores nothing; run.save(path) keeps a file of logs")
 
     def note(self, key: str, value: object) -> None:
         """Note something in the run's metadata.

@@ -32,6 +32,8 @@ class Watch:
 
     def __init__(self, run: Logging | Any, module: Any, *, what: str | None, every: int, prefix: str) -> None:
         arguments.check_word("log", what, What)
+        if not callable(getattr(module, "named_parameters", None)):
+            raise arguments.refused("models", "a torch module, or a list of them", module)
         self.module = module
         self._run = run
         self._every = max(1, every)

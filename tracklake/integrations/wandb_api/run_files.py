@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common.warnings import warn_once
 from tracklake.errors import QueryError
 from tracklake.tracking.artifacts.artifact import Artifact
 from tracklake.tracking.artifacts.repository import Repository
@@ -251,7 +252,17 @@ class ApiRunFiles:
         """
         raise QueryError(f"run {self.id!r} cannot be stopped from here: end its process (SIGTERM ends it as killed)")
 
-    update_state = stop
+    def update_state(self, state: str) -> None:
+        """Refuse: a state is how the process of a run ended.
+
+        >>> tl.Api(example().dir).run("slow").update_state("pending")
+        Traceback (most recent call last):
+        tracklake.errors.QueryError: run 'slow' cannot be made 'pending' from here: its state is how its process ...
+        """
+        raise QueryError(
+            f"run {self.id!r} cannot be made {state!r} from here: its state is how its process ended; "
+            f"tracklake.init(id={self.id!r}, resume='must') goes on with it"
+        )
 
     def upload_file(self, path: str, root: str = ".") -> None:  # noqa: ARG002 - as W&B
         """Refuse: files are saved while a run is open.
@@ -293,11 +304,12 @@ class ApiRunFiles:
         return self._recorded._repr_html_()
 
     def display(self, *_: object, **__: object) -> bool:
-        """Show nothing and return False: `tracklake ui` shows runs.
+        """Show nothing, say so once, and return False: `tracklake ui` shows runs.
 
         >>> tl.Api(example().dir).run("slow").display()
         False
         """
+        warn_once("display", "tracklake: run.display() shows nothing; `tracklake ui` shows runs")
         return False
 
     def _artifacts(self) -> list[Artifact]:

@@ -69,6 +69,8 @@ TREE: dict[str, dict[str, str]] = {
     "integration": {},
     "integration.keras": _KERAS_NAMES,
     "integration.lightgbm": _LIGHTGBM,
+    "integration.lightning": {},
+    "integration.lightning.fabric": {"WandbLogger": "tracklake.integrations.lightning:WandbLogger"},
     "integration.sb3": {"WandbCallback": "tracklake.integrations.sb3:WandbCallback"},
     "integration.sklearn": _SKLEARN,
     "integration.tensorboard": {"patch": f"{_SHIMS}:patch_tensorboard"},
@@ -165,8 +167,10 @@ def _attribute(path: str, name: str) -> Any:
         return getattr(importlib.import_module(place), attribute)
     if f"{path}.{name}" in TREE:
         return module(f"{path}.{name}")
+    entry = names.MODULE.get(path)
+    way_out = entry.note if entry is not None and entry.how == "refused" else ""
     known = ", ".join(_names(path)) or "none"
-    raise AttributeError(f"wandb.{path} of the stand-in has no {name!r}; names there: {known}")
+    raise AttributeError(f"wandb.{path} of the stand-in has no {name!r}; {way_out or f'names there: {known}'}")
 
 
 def _root_attribute(name: str) -> Any:

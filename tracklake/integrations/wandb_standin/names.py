@@ -29,7 +29,7 @@ MODULE = {
     "AlertLevel": Name("same", f"{_OFFLINE}:AlertLevel"),
     "Api": Name("better", "tracklake.integrations.wandb_api.api:Api", "complete histories, no sampling"),
     "Artifact": Name("same", "tracklake.tracking.artifacts.artifact:Artifact", "stored by content in the lake"),
-    "ArtifactTTL": Name("ignored", f"{_OFFLINE}:AlertLevel", "artifacts do not expire"),
+    "ArtifactTTL": Name("ignored", f"{_OFFLINE}:ArtifactTTL", "artifacts do not expire"),
     "Audio": Name("same", f"{_MEDIA}.sound:Audio"),
     "Classes": Name("stored only", f"{_MEDIA}.documents:Classes"),
     "CommError": Name("same", "tracklake.errors:TracklakeError"),
@@ -87,7 +87,7 @@ MODULE = {
     "plot_table": Name("stored only", f"{_MEDIA}.charts:plot_table"),
     "profiler": Name("refused", "module profiler", "torch.profiler writes traces: run.save them"),
     "proto": Name("ignored", "module proto"),
-    "require": Name("ignored", f"{_OFFLINE}:quiet"),
+    "require": Name("same", f"{_OFFLINE}:quiet", "nothing is to be required"),
     "restore": Name("same", "run.restore", "files of this run; others: lake.run(id).file(name)"),
     "run": Name("same", "current run"),
     "sacred": Name("refused", "module sacred", "log in the capture functions: tracklake.log"),
@@ -144,10 +144,10 @@ def resolve(name: str) -> Any:
         return run if name == "run" else getattr(current_run.current(), name)
     if how == "refused":
         return offline.refused(name, note)
-    if not target:
-        return {}
+    if how == "ignored" and target == f"{_OFFLINE}:quiet":
+        return offline.ignored(name)
     place, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(place), attribute)
+    return getattr(importlib.import_module(place), attribute) if target else {}
 
 
 RUN: dict[str, tuple[How, str]] = {
@@ -184,7 +184,7 @@ RUN: dict[str, tuple[How, str]] = {
     "settings": ("same", ""),
     "start_time": ("same", ""),
     "starting_step": ("same", ""),
-    "status": ("ignored", "nothing is being uploaded"),
+    "status": ("same", "nothing waits to be uploaded"),
     "step": ("same", ""),
     "sweep_id": ("same", ""),
     "sweep_url": ("same", "where the lake lies"),

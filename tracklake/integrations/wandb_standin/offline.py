@@ -28,6 +28,16 @@ class AlertLevel(Enum):
     ERROR = "ERROR"
 
 
+class ArtifactTTL(Enum):
+    """How long an artifact is kept; here until it is deleted, whatever its `ttl` says.
+
+    >>> ArtifactTTL.INHERIT.name
+    'INHERIT'
+    """
+
+    INHERIT = "inherit"
+
+
 @functools.cache
 def ignored(name: str) -> Callable[..., None]:
     """Return a function that does nothing but warn once that it does nothing.

@@ -46,6 +46,7 @@ _API_RUN = {
     "download_history_exports": ("refused", "`lake.scan_history()` is complete; partitions are Parquet already"),
     "history": ("better", "complete by default"),
     "stop": ("refused", "end its process"),
+    "update_state": ("refused", "`tracklake.init(id=..., resume='must')` goes on with it"),
     "upload_file": ("refused", "`run.save` while it runs"),
 }
 

@@ -10,6 +10,7 @@ import secrets
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common.warnings import warn_once
 from tracklake.schema import values
 from tracklake.tracking import tensorboard_sync
 from tracklake.tracking.open_runs import open_runs
@@ -149,10 +150,11 @@ def settings(*_: object) -> dict[str, str]:
 
 
 def monitor(*_: object) -> None:
-    """Do nothing: log the videos of an environment as wandb.Video.
+    """Do nothing but say so once: the videos of an environment are logged as wandb.Video.
 
     >>> monitor()
     """
+    warn_once("gym.monitor", "tracklake: wandb.gym.monitor() records nothing: log the videos as wandb.Video")
 
 
 def patch_tensorboard(**_: object) -> None:
