@@ -119,12 +119,12 @@ def gathered_groups(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.DataFrame:
     >>> gathered_groups(pl.DataFrame({"a": ["y", "y", "x", "y"], "b": [0, 1, 2, 3]}), by=["a"])["b"].to_list()
     [2, 0, 1, 3]
     """
-    frame = frame.rechunk()  # of many pieces all that follows takes several times as long
-    starts = group_starts(frame, by=by).arg_true()
+    keys = frame.select(by).rechunk()  # of many pieces all that follows takes several times as long
+    starts = group_starts(keys, by=by).arg_true()
     if len(starts) * _LARGE > frame.height:
-        return frame[gather_order(frame, by=by)]
+        return frame[gather_order(keys, by=by)]
     stops = starts.slice(1).append(pl.Series([frame.height], dtype=pl.UInt32))
-    heads = pl.DataFrame([frame[name].gather(starts) for name in by])
+    heads = pl.DataFrame([keys[name].gather(starts) for name in by])
     places = heads.with_columns(starts.alias("from"), stops.alias("to")).sort(by, maintain_order=True)
     slices = [frame.slice(start, stop - start) for start, stop in places.select("from", "to").iter_rows()]
     return pl.concat(slices, rechunk=True)

@@ -110,9 +110,12 @@ class ConfigValues:
             lines = lines.filter(lines["run_id"].is_last_distinct() if is_of_one else _is_last(lines))
         is_set = lines["op"] == StatementKind.CONFIG
         last = lines if is_set.all() else lines.filter(is_set)
+        stored = last[["run_id", "key", *STORED]]
+        if is_of_one:  # as usual: all rows are of one column, and no query is needed to say so
+            name = pl.Series("column", [_column_of(key) for key in keys or ()], dtype=pl.String)
+            return stored.hstack([name.new_from_index(0, last.height)])
         names = {key: _column_of(key) for key in last["key"].unique()}
-        column = pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column")
-        return last.select("run_id", "key", *STORED, column)
+        return stored.with_columns(pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column"))
 
 
 def _is_last(lines: pl.DataFrame) -> pl.Series:

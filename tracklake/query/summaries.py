@@ -198,7 +198,9 @@ class Summaries:
     def _views(self, metrics: Collection[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the last value of each metric as an event, stamped with what was logged of it last."""
         states_of_metrics = self.snapshot.states(metrics, columns=[*LAST, "last_step", "ts"], runs=runs)
-        shaped = states_of_metrics.filter(pl.col("last_kind").is_not_null()).select(
+        if states_of_metrics["last_kind"].null_count():  # else a filter would copy all of them
+            states_of_metrics = states_of_metrics.filter(pl.col("last_kind").is_not_null())
+        shaped = states_of_metrics.select(
             "run_id",
             pl.col("metric").alias("key"),
             "ts",

@@ -248,9 +248,9 @@ class SnapshotView(ABC):
         needed = list(dict.fromkeys([*_PIECE, *columns]))
         pieces = self.pieces(metrics, needed, runs)
         pieces, cut_inside = rewinds.unmasked_states(states.sort(pieces), self.cutoffs)  # once, for all that follows
-        unmergeable = pl.concat([states.overlapping(pieces), cut_inside])
+        unmergeable = pl.concat([states.overlapping(pieces, in_order=True), cut_inside])
         if unmergeable.is_empty():
-            return states.merge(pieces)
+            return states.merge(pieces, in_order=True)
         unmergeable = unmergeable.unique()
         mergeable = pieces.join(unmergeable, on=["run_id", "metric"], how="anti")
         series, affected = unmergeable["metric"].unique().to_list(), unmergeable["run_id"].unique().to_list()

@@ -94,7 +94,8 @@ def load(parts: Sequence[SealedStatements], names: Collection[_Name]) -> None:
     wanted = [(part, missing) for part in parts if (missing := part.missing(names))]
     frames = scans.collect_all([_only(part.lines, missing) for part, missing in wanted]) if wanted else []
     for (part, missing), frame in zip(wanted, frames, strict=True):
-        part._read |= dict(zip(missing, _cut(frame), strict=True))  # noqa: SLF001
+        parts_of_names = [frame] if len(missing) == 1 else _cut(frame)
+        part._read |= dict(zip(missing, parts_of_names, strict=True))  # noqa: SLF001
 
 
 def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
@@ -104,8 +105,7 @@ def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
     if len(kinds) > 1 and len(keys) > 1:  # else the names are all of their combinations that there are
         pairs = pl.DataFrame(names, schema=_NAME, orient="row").lazy()
         chosen = chosen.join(pairs, on=_NAME, how="semi")
-    chosen = chosen.select(*STATEMENTS, "place")
-    return chosen if len(names) == 1 else chosen.sort(_NAME, maintain_order=True)
+    return chosen.select(*STATEMENTS, "place")
 
 
 def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
@@ -115,7 +115,8 @@ def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
 
 
 def _cut(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """Cut sorted rows into those of each name."""
+    """Cut rows into those of each name; a file has them sorted."""
+    frame = sorted_groups.sort(frame, by=_NAME, series=_NAME)
     starts = sorted_groups.group_starts(frame, by=_NAME).arg_true().to_list()
     return [frame[start:stop] for start, stop in zip(starts, [*starts[1:], frame.height], strict=True)]
 
