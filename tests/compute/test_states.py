@@ -363,3 +363,19 @@ def test_states_of_what_counts_agree_with_the_sql_over_raw_points(duck, said, cu
         wanted = expected.filter(one).cast(got.schema)
         assert_alike(got.filter(one), wanted.select(got.columns), part, rounded=dict.fromkeys(ROUNDED, 1))
     assert expected["metric"].to_list() == got["metric"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("columns", "missing"),
+    [
+        (["n", "sum"], "sum of states cannot be merged without sum_low, mean"),
+        (["sum", "sum_low", "mean"], "without n"),
+        (["n", "m2"], "m2 of states cannot be merged without sum, sum_low, mean"),
+        (["max_step"], "max_step of states cannot be merged without max"),
+    ],
+)
+def test_a_column_is_not_merged_without_what_it_follows_from(columns, missing):
+    """Else the sum of the first part would be taken for that of all."""
+    made = pl.concat([states.of(series({step: 1.5 * step}, session=step)) for step in (1, 2)])
+    with pytest.raises(ValueError, match=missing):
+        states.merge(made.select("run_id", "metric", "session", "lo", "hi", *columns))

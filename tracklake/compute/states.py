@@ -237,9 +237,10 @@ def _frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
 def merge(states: pl.DataFrame, *, in_order: bool = False) -> pl.DataFrame:
     """Merge the states of each (run_id, metric) into one row, sorted by (metric, run_id).
 
-    `in_order` tells that they are sorted as `sort` does, which spares looking. Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
-    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is that of
-    the latest value, or without `ts` that of the piece with the last step.
+    Their step intervals must be strictly disjoint (see `overlapping`). Only the columns that are there are merged:
+    run_id, metric, session, lo, hi are needed, and what `columns` names for a statistic. `session` is that of the
+    latest value, or without `ts` that of the piece with the last step. `in_order` tells that they are sorted as by
+    `sort`, which spares looking. Raises ValueError for `sum` or `m2` without what they are merged from.
 
     >>> pieces = {"run_id": ["a", "a"], "metric": ["x", "x"], "session": [1, 2], "lo": [0, 5], "hi": [4, 9]}
     >>> merge(pl.DataFrame(pieces | {"n": [5, 5], "max": [2.0, 3.0], "max_step": [1, 6]})).rows()
@@ -291,8 +292,22 @@ def _sorted(states: pl.DataFrame, *, then: str) -> pl.DataFrame:
     return sorted_groups.sort(states, by=["metric", "run_id", then], series=["metric"])
 
 
+_MERGED_FROM = {
+    "sum": ("n", "sum_low", "mean"),
+    "sum_low": ("n", "sum", "mean"),
+    "mean": ("n", "sum", "sum_low"),
+    "m2": ("n", "sum", "sum_low", "mean"),
+    "min_step": ("min",),
+    "max_step": ("max",),
+}
+"""Columns that merge right only where others are there."""
+
+
 def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
     present = set(pieces.columns)
+    for name in present & _MERGED_FROM.keys():
+        if missing := [other for other in _MERGED_FROM[name] if other not in present]:
+            raise ValueError(f"{name} of states cannot be merged without {', '.join(missing)}")
     merged: dict[str, Ints | Floats] = {
         name: each.count(pieces[name].to_numpy()) for name in _COUNTS if name in present
     }
