@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from samples import sample
 
 import tracklake as tl
 from tracklake.errors import SourceError, UnknownNameError
-from tracklake.importers import publish
+from tracklake.importers import publish, run_import, source_reading
 from tracklake.importers.readers import bytestream
 
 YOLO = """                  epoch,         train/box_loss,   metrics/mAP50(B)
@@ -397,3 +398,22 @@ def test_the_report_names_each_file_once(lake, tmp_path):
     assert "could not be read: " + str(tmp_path / "out" / "x.csv.gz") + ": it cannot be decompressed as gzip" in lines
     assert [line.count(str(falling)) for line in lines if "falls.csv" in line] == [1]
     assert "nothing new in 1 source" in lines
+
+
+def test_the_bar_moves_within_a_large_file(lake, tmp_path, monkeypatch):
+    """Of a file that is read as it is taken in, the bar shows the bytes that were read, once each."""
+    moves = []
+
+    @contextmanager
+    def progress(_what, *, total):
+        yield lambda amount, **_: moves.append((amount, total))
+
+    monkeypatch.setattr(run_import, "progress", progress)
+    monkeypatch.setattr(source_reading, "SMALL", 0)
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (1 << 20,))
+    rows = "".join(f"{step},{step / 7}\n" for step in range(200_000))
+    path = write(tmp_path / "x.csv", f"step,loss\n{rows}")
+    lake.import_from(path)
+    amounts = [amount for amount, _ in moves if amount]
+    assert (sum(amounts), moves[0][1]) == (path.stat().st_size, path.stat().st_size)
+    assert len(amounts) > 3

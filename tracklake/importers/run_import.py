@@ -12,13 +12,14 @@ from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
 from tracklake.importers import recognition, verification
 from tracklake.importers.publish import Publication
+from tracklake.importers.readers.counted_reads import counting
 from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord, RunRows
 from tracklake.importers.source_reading import ReadingJob, read_all
 from tracklake.query.summaries import Summaries
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tracklake.importers.readers.records import Source, Yielded
@@ -150,8 +151,10 @@ def import_paths(
         with progress("importing", total=sum(job.size for job in new)) as advance:
             for job, items in read_all(new, reader.catalog.engine):
                 advance(0, name=str(job.source.path))
-                _import_source(publication, job, items, report)
-                advance(job.size)
+                remaining = _Remaining(job.size, advance)
+                with counting(remaining.take):
+                    _import_source(publication, job, items, report)
+                remaining.take(job.size)
         imported = publication.commit()
     finally:
         publication.discard()  # of what is committed nothing is left to discard
@@ -162,6 +165,19 @@ def import_paths(
         report.differences = _verified(reader, publication)
     report.projects = {project: len(runs) for project, runs in publication.projects.items()}
     return report
+
+
+class _Remaining:
+    """What of a source is still to be read; a table is read several times, but counts once."""
+
+    def __init__(self, size: int, advance: Callable[[float], object]) -> None:
+        self._size = size
+        self._advance = advance
+
+    def take(self, size: int) -> None:
+        """Move the bar on by so many bytes, at most by what remains."""
+        self._advance(min(size, self._size))
+        self._size -= min(size, self._size)
 
 
 def _verified(reader: SnapshotReader, publication: Publication) -> list[Difference]:

@@ -4,6 +4,7 @@
 - `cells`: cells of text tables as they are in the wild: what is nothing, what is a number, and which type a column
   has.
 - `config_files`: configs that lie beside a run's files: YAML and JSON, read without executing anything.
+- `counted_reads`: files whose reading is counted, for whoever shows how far an import is.
 - `curves`: curves in tables: which column is the step, which the time, and what a falling step means.
 - `delimited`: text tables with a separator: CSV and its kin, as they are in the wild.
 - `event_records`: TensorBoard's Event messages: scalars decoded many at a time, all else one by one.
@@ -42,6 +43,7 @@ __all__ = [
     "bytestream",
     "cells",
     "config_files",
+    "counted_reads",
     "curves",
     "delimited",
     "event_records",

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from tracklake.errors import SourceError
+from tracklake.importers.readers import counted_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,10 +115,10 @@ def _read(stream: Any, size: int, path: Path) -> bytes:
 def _opened(path: Path) -> Iterator[Any]:
     compression = _COMPRESSIONS.get(path.suffix.lower())
     if compression is None:
-        with path.open("rb") as file:
+        with counted_reads.opened(path) as file:
             yield file
         return
     import pyarrow as pa
 
-    with path.open("rb") as file, pa.CompressedInputStream(file, compression) as stream:
+    with counted_reads.opened(path) as file, pa.CompressedInputStream(file, compression) as stream:
         yield stream

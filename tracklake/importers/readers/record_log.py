@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracklake.errors import SourceError
+from tracklake.importers.readers import counted_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class RecordLog:
         >>> list(RecordLog(Path("a.wandb")).records())
         []
         """
-        with self.path.open("rb") as file:
+        with counted_reads.opened(self.path) as file:
             header = file.read(len(HEADER))
             if header[:4] != HEADER[:4]:
                 raise SourceError(f"{self.path} is no W&B file: it does not begin with ':W&B'")

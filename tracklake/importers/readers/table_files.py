@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import bytestream
+from tracklake.importers.readers import bytestream, counted_reads
 from tracklake.importers.readers.delimited import DelimitedTable, dialect
 from tracklake.importers.readers.json_lines import JsonLinesTable, flat
 
@@ -66,7 +66,7 @@ def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Itera
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, memory_map=False) as file:
+        with counted_reads.opened(path) as stream, pq.ParquetFile(stream) as file:
             empty = True
             names = [name for name in columns or () if name in file.schema_arrow.names]
             some = names if columns and len(names) == len(columns) else file.schema_arrow.names

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracklake.common.lazy_numpy import np
+from tracklake.importers.readers import counted_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ class RecordFile:
         [3]
         """
         remainder, offset = b"", 0
-        with self.path.open("rb") as file:
+        with counted_reads.opened(self.path) as file:
             while chunk := file.read(size):
                 data = remainder + chunk
                 block, used, is_damaged = _split(data)
