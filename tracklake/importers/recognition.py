@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.errors import SourceError
 from tracklake.importers import registry
+from tracklake.importers.formats import text_log
 from tracklake.importers.readers import bytestream, config_files, sqlite
 from tracklake.importers.readers.bytestream import suffix_of
 from tracklake.importers.readers.records import Source
@@ -51,11 +52,12 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return expanded
 
 
-def recognise(path: Path, *, only: str | None = None) -> Recognised:
+def recognise(path: Path, *, only: str | None = None, pattern: str | None = None) -> Recognised:
     r"""Return the sources of a file, or of a folder and all below it, each asked of the formats in their order.
 
     With `only` no other format is asked, and a single file is taken for one of it whatever it looks like. A file that
-    is named itself is a table if nothing else knows it. Hidden folders, virtual environments and lakes are left out,
+    is named itself is a table if nothing else knows it. With a `pattern` logs of which it fits a line are text logs,
+    before any other format is asked. Hidden folders, virtual environments and lakes are left out,
     and links to folders are not followed.
 
     >>> Path("out").mkdir()
@@ -65,13 +67,13 @@ def recognise(path: Path, *, only: str | None = None) -> Recognised:
     (['keras'], ['notes.md'])
     """
     if not path.is_dir():
-        return _of_file(path, only)
+        return _of_file(path, only, pattern)
     sources: list[Source] = []
     left_alone: list[Path] = []
     claimed: set[Path] = set()
     for folder, names in _folders(path):
         free = [name for name in names if folder / name not in claimed]
-        for source in _asked(folder, free, only):
+        for source in _asked(folder, free, only, pattern):
             sources.append(source)
             claimed.update(source.files)
         left_alone += [folder / name for name in names if folder / name not in claimed]
@@ -94,17 +96,19 @@ def _with_damaged(sources: list[Source], left_alone: list[Path]) -> Recognised:
     return Recognised(sources, [path for path in left_alone if path not in names], damaged)
 
 
-def _of_file(path: Path, only: str | None) -> Recognised:
-    sources = list(_asked(path.parent, [path.name], only))
+def _of_file(path: Path, only: str | None, pattern: str | None) -> Recognised:
+    sources = list(_asked(path.parent, [path.name], only, pattern))
     if not sources and (only or suffix_of(path) in SUFFIXES):
         registry.find(only or "table")
         sources = [Source(only or "table", path)]
     return _with_damaged(sources, [] if sources else [path])
 
 
-def _asked(folder: Path, names: Collection[str], only: str | None) -> Iterator[Source]:
+def _asked(folder: Path, names: Collection[str], only: str | None, pattern: str | None) -> Iterator[Source]:
     """Yield what the formats recognise of a folder's files; what one has claimed no other is offered."""
-    unclaimed = list(names)
+    logs = text_log.fitting(folder, names, pattern) if pattern is not None and only in (None, "text_log") else []
+    yield from (Source("text_log", folder / name) for name in logs)
+    unclaimed = [name for name in names if name not in logs]
     formats = registry.load() if only is None else {only: registry.find(only)}
     for one in formats.values():
         for source in one.recognise(folder, unclaimed):

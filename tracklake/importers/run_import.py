@@ -139,7 +139,7 @@ def import_paths(
     publication = Publication(reader, dry_run=dry_run, replace=replace)
     jobs: dict[tuple[str, Path], ReadingJob] = {}
     for path in recognition.expand(paths):
-        recognised = recognition.recognise(path, only=format)
+        recognised = recognition.recognise(path, only=format, pattern=options.pattern)
         report.left_alone += recognised.left_alone
         report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {

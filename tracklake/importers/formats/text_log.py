@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tracklake.importers.readers.records import ImportOptions, Source, Yielded
 
 PRIORITY = 95
+SUFFIXES = (".log", ".txt", ".out", ".err")
+_HEAD = 1 << 20
+"""Bytes of a log in which a line must fit for it to be taken for one."""
 _LONGEST_LINE = 64 << 10
 """Characters of a line that the pattern looks at."""
 
@@ -32,6 +35,34 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:  # noqa
     yield from ()
 
 
+def fitting(folder: Path, names: Collection[str], pattern: str) -> list[str]:
+    r"""Return the logs of a folder that have a line which the pattern fits, near their beginning.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.log").write_text("loading\nstep 1: loss 0.5\n"), Path("b.log").write_text("step,loss\n")
+    >>> fitting(Path(), ["a.log", "b.log", "a.csv"], r"step (?P<step>\d+): loss")
+    ['a.log']
+    """
+    regex = _compiled(pattern)
+    logs = [name for name in names if bytestream.suffix_of(folder / name) in SUFFIXES]
+    return [name for name in logs if any(map(regex.search, _first_lines(folder / name)))]
+
+
+def _first_lines(path: Path) -> list[str]:
+    lines = bytestream.head(path, _HEAD).decode("utf-8", "replace").split("\n")
+    return [line[:_LONGEST_LINE] for line in lines]
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise SourceError(f"pattern={pattern!r} is no regular expression: {error}") from None
+    if not regex.groupindex:
+        raise SourceError(f"pattern={pattern!r} names no groups; say 'step (?P<step>\\d+).*loss (?P<loss>\\S+)'")
+    return regex
+
+
 class TextLog:
     r"""The lines of a log that a pattern fits, as rows of its named groups.
 
@@ -44,12 +75,7 @@ class TextLog:
     def __init__(self, path: Path, pattern: str) -> None:
         self.path = path
         self.remarks: dict[str, None] = {}
-        try:
-            self._regex = re.compile(pattern)
-        except re.error as error:
-            raise SourceError(f"pattern={pattern!r} is no regular expression: {error}") from None
-        if not self._regex.groupindex:
-            raise SourceError(f"pattern={pattern!r} names no groups; say 'step (?P<step>\\d+).*loss (?P<loss>\\S+)'")
+        self._regex = _compiled(pattern)
 
     def frames(self) -> Iterator[pl.DataFrame]:
         r"""Yield the rows. Raises SourceError where no line fits.

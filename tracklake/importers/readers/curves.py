@@ -83,8 +83,7 @@ def points(table: Table, record: RunRecord, options: ImportOptions, form: Form =
     [('loss', 1, 0.5), ('loss', 2, 0.25)]
     """
     reading = _Reading(table, record, options, form)
-    if options.restart is None and reading.steps:
-        reading.refuse_falling()
+    reading.check()
     yield record
     for frame in reading.frames:
         yield from reading.batches(frame)
@@ -123,11 +122,16 @@ class _Reading:
         longest = max((_largest(frame[self._elapsed]) for frame in self.frames), default=0.0)
         return end - int(longest * self.form.elapsed_unit)
 
-    def refuse_falling(self) -> None:
-        """Raise the error that names the first row whose step is below that before it."""
+    def check(self) -> None:
+        """Raise the error that names the first row whose step, or metric asked for, is none, or whose step falls."""
         n_rows, last = 0, None
-        for frame in self.frames:
+        for frame in self.frames if self.steps is not None or self.options.metrics else ():
+            for name in {*self.options.metrics} & {*frame.columns}:
+                refuse_text(frame[name], path=self.table.path, n_before=n_rows)
             step = self._step(frame, n_rows)
+            if self.options.restart is not None:
+                n_rows += frame.height
+                continue
             falls = (step < step.shift(1, fill_value=last)).fill_null(value=False)
             if falls.any():
                 at = int(falls.arg_max() or 0)
@@ -182,8 +186,6 @@ class _Reading:
         metrics = {}
         for column in rows:
             name = self.form.rename(column.name)
-            if column.name in self.options.metrics:
-                refuse_text(column, path=self.table.path, n_before=self._n_rows)
             if column.name not in dropped and name:
                 metrics[name] = column
         return columns(metrics, step=step, ts=self._times(rows)) if metrics else pl.DataFrame(schema=SAMPLES)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SEPARATORS = (",", "\t", ";", "|")
 _SAMPLE = 10_000
 """Rows by which types are guessed first; where that fails, all cells are looked at as texts."""
+_CUT = (b".", b"e", b"E", b"e-", b"E-", b"e+", b"E+")
+"""Ends of numbers that lack digits."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -66,6 +68,8 @@ def dialect(data: bytes) -> Dialect:
     >>> dialect(b"# made by x\n epoch; val loss\n1;0,5").names
     ['epoch', 'val loss']
     """
+    if b"\0" in data:
+        raise SourceError("it holds NUL bytes: it is no text, or UTF-16; save it as UTF-8")
     at = len(_BOM) if data.startswith(_BOM) else 0
     comments = []
     while at < len(data):
@@ -142,12 +146,12 @@ class DelimitedTable:
             yield pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
 
     def _sound(self, rows: bytes) -> bytes:
-        """Leave out a last line that was torn while it was written: without its end, and with fewer cells."""
+        """Leave out a last line that was torn while it was written: without its end, and with fewer cells or digits."""
         if rows.endswith(b"\n"):
             return rows
         at = rows.rfind(b"\n") + 1
         separator = self.dialect.separator.encode()
-        if rows.count(separator, at) >= len(self.names) - 1:
+        if rows.count(separator, at) >= len(self.names) - 1 and not rows.endswith(_CUT):
             return rows
         self.remarks["the last line is torn; it was left out"] = None
         return rows[:at]
@@ -160,6 +164,8 @@ class DelimitedTable:
                 frame = self._read(rows, infer_schema_length=_SAMPLE, null_values=list(cells.NOTHING))
             except pl.exceptions.ComputeError:  # a row further on does not fit the types guessed
                 frame = self._read(rows, infer_schema=False)
+        except (pl.exceptions.SchemaError, pl.exceptions.ShapeError):
+            raise SourceError(f"{self.path}: a row has more cells than the {len(self.names)} of the header") from None
         except pl.exceptions.PolarsError as error:
             raise SourceError(f"{self.path} cannot be read as a table: {str(error).splitlines()[0]}") from error
         texts = [column.name for column in frame if column.dtype == pl.String]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NOT_JSON = (b"NaN", b"Infinity")
 _DEEPEST = 50
+_LARGEST_ARRAY = 32 << 20
+"""Bytes of a file that is one array: it is parsed at once."""
 
 
 class JsonLinesTable:
@@ -46,11 +48,44 @@ class JsonLinesTable:
         return iter(self._frames)
 
     def _parsed(self) -> Iterator[pl.DataFrame]:
+        if bytestream.head(self.path).lstrip()[:1] == b"[":
+            yield of_rows([dict(flattened(row, self._separator)) for row in self._array()])
+            return
         n_lines = 0
         for chunk in bytestream.chunks(self.path):
             frame = None if any(word in chunk for word in _NOT_JSON) else self._fast(chunk)
             yield self._slow(chunk, n_lines) if frame is None else frame
             n_lines += chunk.count(b"\n")
+
+    def _array(self) -> list[dict[str, Any]]:
+        """Return the objects of a file that is one array of them."""
+        data = bytestream.head(self.path, _LARGEST_ARRAY + 1)
+        if len(data) > _LARGEST_ARRAY:
+            raise SourceError(f"{self.path} is one array of over {_LARGEST_ARRAY >> 20} MB; write an object a line")
+        try:
+            rows: list[dict[str, Any]] = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{self.path} is no JSON: {error}") from None
+        if not all(isinstance(row, dict) for row in rows):
+            raise SourceError(f"{self.path} is an array of something else than objects")
+        return rows
+
+    def columns(self) -> list[str]:
+        r"""Return the columns that the first object names; none where there is none.
+
+        >>> from pathlib import Path
+        >>> _ = Path("a.json").write_text('[{"step": 1},\n{"step": 2}]')
+        >>> JsonLinesTable(Path("a.json")).columns()
+        ['step']
+        """
+        head = bytestream.head(self.path)
+        if head.lstrip()[:1] != b"[":
+            return self.of_line(head.split(b"\n", 1)[0])
+        try:
+            rows = self._array()
+        except SourceError:
+            return []
+        return [name for name, _ in flattened(rows[0], self._separator)] if rows else []
 
     def of_line(self, line: bytes) -> list[str]:
         """Return the columns that one line names; none where it is no object.
@@ -69,9 +104,10 @@ class JsonLinesTable:
         if not chunk.endswith(b"\n"):
             return None
         try:
-            return flat(pl.read_ndjson(chunk, infer_schema_length=None), self._separator)
+            frame = flat(pl.read_ndjson(chunk, infer_schema_length=None), self._separator)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
+        return None if any(_may_be_made_text(column) for column in frame) else frame
 
     def _slow(self, chunk: bytes, n_before: int) -> pl.DataFrame:
         rows: list[dict[str, Any]] = []
@@ -90,6 +126,14 @@ class JsonLinesTable:
                 break
             rows.append(dict(flattened(value, self._separator)))
         return of_rows(rows)
+
+
+def _may_be_made_text(column: pl.Series) -> bool:
+    """Tell whether polars may have made texts of other values, as it does where kinds mix in a column."""
+    if column.dtype != pl.String:
+        return False
+    is_number = column.cast(pl.Float64, strict=False).is_not_null()
+    return bool((is_number | column.str.contains(r"^(?:true$|false$|\[|\{)")).any())
 
 
 def flattened(value: Mapping[str, Any], separator: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

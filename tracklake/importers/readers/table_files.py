@@ -139,8 +139,7 @@ def header_of(path: Path) -> list[str]:
         if suffix in DELIMITED:
             return dialect(bytestream.head(path)).names
         if suffix in JSON_LINES:
-            line = bytestream.head(path).split(b"\n", 1)[0]
-            return JsonLinesTable(path).of_line(line)
+            return JsonLinesTable(path).columns()
         return parquet_columns(path) if suffix == ".parquet" else []
     except (SourceError, pl.exceptions.PolarsError, OSError):
         return []

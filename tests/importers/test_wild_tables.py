@@ -1,0 +1,133 @@
+"""Tables as they lie about: what is no clean table is read as what it means, or refused with the way out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+CELLS = ["nan", "NaN", "NAN", "inf", "Inf", "Infinity", "-inf", "N/A", "NA", "null", "None", "#N/A", "-", "--", " 0.5 "]
+VALUES = ["nan", "nan", "nan", "inf", "inf", "inf", "-inf"]
+
+
+def imported(lake, path, data, **options):
+    """Import a file that holds some bytes, compressed as its name says; return the report and (metric, step, value)."""
+    packed = {".gz": gzip.compress, ".zst": lambda text: pa.compress(text, "zstd", asbytes=True)}
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(packed.get(path.suffix, bytes)(data if isinstance(data, bytes) else data.encode()))
+    report = lake.import_from(path, **options)
+    history = lake.history()
+    columns = [name for name in ("metric", "step", "value", "text") if name in history.columns]
+    return report, history.select(columns).rows()
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "txt", "log", "csv.gz", "tsv.zst"])
+def test_every_spelling_of_a_cell(lake, tmp_path, ending):
+    """What is nothing, not finite or between blanks is read the same in every text table."""
+    separator = "\t" if "tsv" in ending else ","
+    rows = "".join(f"{step}{separator}{cell}\n" for step, cell in enumerate(CELLS))
+    _, points = imported(lake, tmp_path / f"x.{ending}", f"# by hand\n step {separator} x \n{rows}")
+    assert [(step, str(value)) for _, step, value in points] == [*enumerate(VALUES), (14, "0.5")]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "jsonl.gz", "jsonl.zst"])
+def test_every_number_that_python_writes_as_json(lake, tmp_path, ending):
+    """NaN and the infinities, keys that come and go, null, nested objects, and a torn last line."""
+    rows = [{"step": 1, "x": float("nan")}, {"step": 2, "x": float("inf"), "a": {"b": 3}}, {"step": 3, "x": None}]
+    text = "".join(json.dumps(row) + "\n" for row in rows) + '{"step": 4, "x"'
+    report, points = imported(lake, tmp_path / f"x.{ending}", text)
+    assert [(metric, step, str(value)) for metric, step, value in points] == [
+        ("a.b", 2, "3.0"), ("x", 1, "nan"), ("x", 2, "inf"),
+    ]  # fmt: skip
+    assert [one.reason for one in report.unread] == ["line 4 is torn; the table was read up to it"]
+
+
+def test_an_array_of_objects(lake, tmp_path):
+    """A JSON file that is one array of rows, over several lines, is a table too."""
+    _, points = imported(lake, tmp_path / "x.json", '[\n {"step": 1, "x": 0.5},\n {"step": 2, "x": 0.25}\n]\n')
+    assert points == [("x", 1, 0.5), ("x", 2, 0.25)]
+
+
+def test_mixed_values_of_json_keep_their_kinds(lake, tmp_path):
+    """A number beside a text and a list stays a number."""
+    text = '{"step": 1, "x": 0.5}\n{"step": 2, "x": "oops"}\n{"step": 3, "x": [1, 2]}\n'
+    _, points = imported(lake, tmp_path / "x.jsonl", text)
+    assert points == [("x", 1, 0.5, None), ("x", 2, None, "oops"), ("x", 3, None, "[1, 2]")]
+
+
+@pytest.mark.parametrize("last", ["3,0.", "3,1e", "3,1e-", "3"])
+def test_a_number_that_was_cut(lake, tmp_path, last):
+    """A last line without its end whose number lacks digits is left out, and that is said."""
+    report, points = imported(lake, tmp_path / "x.csv", f"step,x\n1,0.5\n2,0.25\n{last}")
+    assert points == [("x", 1, 0.5), ("x", 2, 0.25)]
+    assert [one.reason for one in report.unread] == ["the last line is torn; it was left out"]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "reason"),
+    [
+        ("step,x\n1,0.5\n".encode("utf-16"), {}, "it holds NUL bytes: it is no text, or UTF-16; save it as UTF-8"),
+        (b"step,x\n1,0.5\n2,0.25,3\n", {}, "a row has more cells than the 2 of the header"),
+        (b"step,x\n1,0.5\n2,oops\n", {"metrics": "x"}, "the metric 'x' is no number in row 2: 'oops'"),
+        (b"step,x\n1,0.5\n1.5,0.25\n", {"restart": "last-wins"}, "row 2 has 1.5 in the step column 'step'"),
+        (b"run,step,x\na,1,0.5\n,2,0.25\n", {}, "row 2 of the table has nothing in the column 'run'"),
+        (b"run,step,x\na,1,0.5\na,0,0.25\n", {}, "row 2 of the table has step 0 after step 1 of the run 'a'"),
+        (b"run,step,metric,value\na,1,m,1\na,0,m,2\n", {}, "step 0 after step 1 of the run 'a', of the metric 'm'"),
+    ],
+)
+def test_what_is_refused_brings_nothing(lake, tmp_path, data, options, reason):
+    """A table that cannot be what it should be is told with its row, and leaves no empty run behind."""
+    report, points = imported(lake, tmp_path / "x.csv", data, **options)
+    assert reason in report.unread[0].reason
+    assert (points, report.runs, lake.runs().height) == ([], 0, 0)
+
+
+def test_a_pattern_finds_the_logs_of_a_folder(lake, tmp_path):
+    """With a pattern, logs that have such lines are text logs, and what else lies there comes in as ever."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "a.log").write_text("start\nstep 1, loss 0.5\nstep 2, loss nan\n")
+    (tmp_path / "all" / "notes.txt").write_text("nothing, here\n")
+    (tmp_path / "all" / "b.csv").write_text("step,loss\n1,0.25\n")
+    report = lake.import_from(tmp_path / "all", pattern=r"step (?P<step>\d+), loss (?P<loss>\S+)")
+    assert sorted((one.format, one.points) for one in report.sources) == [("table", 1), ("text_log", 2)]
+    assert [path.name for path in report.left_alone] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(("column", "cells"), [("timestamp", [1700000000, 1700000009]), ("elapsed", [0, 9])])
+def test_runs_of_a_table_with_times(lake, tmp_path, column, cells):
+    """The runs of a table with moments, or seconds since the start, last as long as these say."""
+    rows = "".join(f"{run},{cell},{i}\n" for run in "ab" for i, cell in enumerate(cells))
+    imported(lake, tmp_path / "x.csv", f"run,{column},step\n{rows}")
+    assert lake.runs(columns=["runtime"])["runtime"].to_list() == [9.0, 9.0]
+
+
+@pytest.mark.parametrize("form", ["run", "step"])
+def test_rows_of_runs_in_any_order(lake, tmp_path, monkeypatch, form):
+    """Rows by run or by step, in one piece or many, give the same runs, configs and summaries."""
+    from tracklake.importers import contents
+    from tracklake.importers.readers import bytestream
+
+    rows = [(f"r{run}", step, run / 4, run + step / 8) for run in range(5) for step in range(40)]
+    frame = pl.DataFrame(rows, schema=["run", "step", "lr", "x"], orient="row").sort(form, maintain_order=True)
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (300,))
+    monkeypatch.setattr(contents, "MAX_POINTS", 50)
+    imported(lake, tmp_path / "x.csv", frame.write_csv())
+    columns = ["config.lr", "summary.x", "summary.x.count", "summary.x.argmin", "runtime", "state"]
+    assert lake.runs(columns=columns).sort("run_id").rows() == [
+        (f"r{run}", run / 4, run + 39 / 8, 40, 0, None, "finished") for run in range(5)
+    ]
+    assert lake.check(full=True).ok
+    assert lake.import_from(tmp_path / "x.csv", step="step").points == 0
+
+
+def test_a_column_that_comes_late_in_json(lake, tmp_path, monkeypatch):
+    """Rows of many runs whose keys come and go from piece to piece are one table."""
+    from tracklake.importers.readers import bytestream
+
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (40,))
+    text = '{"run": "a", "step": 1, "x": 1}\n{"run": "b", "step": 1, "x": 0.5}\n{"run": "a", "step": 2, "y": "z"}\n'
+    _, points = imported(lake, tmp_path / "x.jsonl", text)
+    assert points == [("x", 1, 1.0, None), ("y", 2, None, "z"), ("x", 1, 0.5, None)]
