@@ -36,4 +36,4 @@ reader. Other packages offer such a module by an entry point of the group `track
 
 from __future__ import annotations
 
-__all__ = ["__name__", "__path__"]
+__all__ = ["__name__", "__path__", "text_log"]

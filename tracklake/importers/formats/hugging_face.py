@@ -118,4 +118,4 @@ def _renamed(name: str) -> str:
     for prefix in ("eval", "test"):
         if name.startswith(f"{prefix}_"):
             return f"{prefix}/{name.removeprefix(f'{prefix}_')}"
-    return name if name == "epoch" else f"train/{name}"
+    return f"train/{name}"

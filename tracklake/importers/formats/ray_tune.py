@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracklake.errors import SourceError
 from tracklake.importers.readers import config_files, curves, places, table_files
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PRIORITY = 30
 _STEP = "training_iteration"
+_EVENTS = "events.out.tfevents."
+"""Files for TensorBoard that Ray writes beside: the same numbers, as float32."""
 _ABOUT_THE_TRIAL = {"trial_id", "experiment_id", "date", "hostname", "node_ip", "pid"}
 
 
@@ -30,7 +32,8 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     """
     for name in ("result.json", "progress.csv"):
         if name in names and _STEP in header_of(folder / name):
-            beside = [other for other in ("result.json", "progress.csv", "params.json") if other in names]
+            own = ("result.json", "progress.csv", "params.json")
+            beside = [other for other in names if other in own or other.startswith(_EVENTS)]
             yield Source("ray_tune", folder / name, tuple(folder / other for other in beside))
             return
 
@@ -46,20 +49,15 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     """
     path = source.path
     record = places.record_at(path.parent, options, kind="ray", file=path)
-    record.config = {**_params(path), **record.config}
+    params = path.parent / "params.json"
+    if params in source.files:
+        try:
+            record.config = {**config_files.read_config(params), **record.config}
+        except (SourceError, OSError) as error:
+            yield Remark(params, str(error), is_loss=True)
     table = JsonLinesTable(path, separator="/") if path.suffix == ".json" else table_files.open_table(path)
     form = Form(step=_STEP, clock="timestamp" if "timestamp" in header_of(path) else None, rename=_metric)
     yield from curves.points(table, record, options, form)
-    unread = [file for file in source.files if file.name == "params.json"]
-    if unread and not record.config:
-        yield Remark(unread[0], "it holds no config", is_loss=True)
-
-
-def _params(path: Path) -> dict[str, Any]:
-    try:
-        return config_files.read_config(path.parent / "params.json")
-    except (SourceError, OSError):
-        return {}
 
 
 def _metric(name: str) -> str:
