@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tracklake.storage.journal import upload
 from tracklake.storage.table import checkpoint, compaction, housekeeping, rewriting
 from tracklake.storage.table.delta_actions import Partition
+from tracklake.tracking import distant_writers
 
 HISTORY, STATES = 4.51, 0.25
 """Bytes a point, measured."""
@@ -63,7 +64,8 @@ class Day:
         puts = first / upload.INTERVAL + rest / upload.LATER_INTERVAL + 1
         rotations = self.points * JOURNAL / upload.ROTATE_AT
         self.requests["PUT"] += round(self.runs * (puts + rotations))
-        looks = 2 * self.runs  # at init and at finish the journals are listed, and the next commit is asked for
+        # at init, at finish and now and then between the journals are listed, and the next commit is asked for
+        looks = self.runs * (2 + int(seconds / distant_writers.INTERVAL))
         self.requests["LIST"] += looks * -(-self.live // PAGE)
         self.requests["GET"] += looks
 

@@ -19,6 +19,7 @@ from store_proxy import StoreProxy, no_fault
 import tracklake as tl
 from tracklake.storage.journal import upload
 from tracklake.storage.object_store import ObjectStorage
+from tracklake.tracking import distant_writers
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
@@ -140,6 +141,7 @@ def test_no_call_waits_for_a_store_that_is_away(proxy: StoreProxy, url: str, mon
     """Rows, late rows, rotations, the summary and signs of life go on while the store answers nothing at all."""
     monkeypatch.setattr(upload, "INTERVAL", 0.0)
     monkeypatch.setattr(upload, "PATIENCE", 0.0)
+    monkeypatch.setattr(distant_writers, "INTERVAL", 0.0)
     monkeypatch.setattr(upload, "ROTATE_AT", 4_000)
     gate = Gate()
     with pytest.warns(UserWarning, match="replaces it"), tl.init("p", id="a", dir=url) as run:
@@ -200,13 +202,14 @@ def wait_for_uploads() -> None:
 
 
 def test_what_another_machine_says_reaches_a_live_run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Its edits and the lake's definitions are in the summary of a run that is being written, from the next beat on."""
+    """Its edits and the lake's definitions are in the summary of a run that is being written, from the next look on."""
     script = """
     lake = tl.open(sys.argv[1])
     lake.run("a").summary["note"] = "from elsewhere"
     lake.define_metric("loss", summary="min")
     """
     monkeypatch.setattr(upload, "INTERVAL", 0.0)
+    monkeypatch.setattr(distant_writers, "INTERVAL", 0.0)
     with tl.init("p", id="a", dir=url) as run:
         run.log({"loss": 1.0}), run.log({"loss": 2.0})
         assert run.summary["loss"] == 2.0

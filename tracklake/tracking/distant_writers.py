@@ -7,6 +7,7 @@ while it is away a request takes minutes: so a thread of its own asks, and nobod
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
     from tracklake.schema.definitions import Definitions
     from tracklake.storage.backend import Storage
 
+INTERVAL = 300.0
+"""Seconds between two looks: each lists all journals, and there may be thousands of live runs."""
+
 
 class DistantWriters:
     """Looks at a run and at the lake's definitions, and hands over what it saw.
 
     >>> lake, seen = example(), []
     >>> writers = DistantWriters(lake._storage, "fast", 7, lambda definitions, others: seen.append(len(others)))
-    >>> writers.look(), writers.wait()
+    >>> writers.look(), writers.wait()  # too early: nothing is seen
     (None, None)
-    >>> seen  # one journal, of another session than the seventh
-    [1]
+    >>> seen
+    []
     """
 
     def __init__(
@@ -42,14 +46,17 @@ class DistantWriters:
         self._run_id = run_id
         self._session = session
         self._report = report
+        self._due = time.monotonic() + INTERVAL  # the session began with what was there
         self._thread: threading.Thread | None = None
 
     def look(self) -> None:
-        """Begin a look, unless the last one is still waiting for the store.
+        """Begin a look if it is time, and the last one is not still waiting for the store.
 
         >>> DistantWriters(example()._storage, "fast", 7, lambda *_: None).look()
         """
-        if self._thread is None or not self._thread.is_alive():
+        now = time.monotonic()
+        if now >= self._due and (self._thread is None or not self._thread.is_alive()):
+            self._due = now + INTERVAL
             self._thread = threading.Thread(target=self._look, name="tracklake-look", daemon=True)
             threads.start(self._thread)
 
