@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from quick_disk import use_quick_disk
 
 import tracklake
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+use_quick_disk()
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
+sys.dont_write_bytecode = False
 os.environ["TRACKLAKE_QUIET"] = "1"  # for child processes too, whose output is compared
 hypothesis.settings.register_profile("quick", max_examples=40, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)

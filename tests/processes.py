@@ -26,6 +26,10 @@ import ctypes, json, os, signal, socket, sys, time
 import duckdb, polars, pyarrow.parquet
 import tracklake as tl
 
+sys.path.insert(0, sys.argv[2])
+import quick_disk
+sys.path.pop(0)
+quick_disk.use_quick_disk()
 [getattr(tl, name) for name in tl.__all__]   # they load when they are first used
 line, running = socket.socket(fileno=int(sys.argv[1])), set()
 while True:
@@ -62,7 +66,8 @@ exec(request["script"])
 def nursery() -> socket.socket:
     """The line to the process that forks: it answers a script with a process id, and a process id with an exit code."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    subprocess.Popen([sys.executable, "-c", NURSERY, str(there.fileno())], pass_fds=[there.fileno()])
+    command = [sys.executable, "-c", NURSERY, str(there.fileno()), str(Path(__file__).parent)]
+    subprocess.Popen(command, pass_fds=[there.fileno()])
     there.close()
     return here
 
@@ -70,13 +75,13 @@ def nursery() -> socket.socket:
 class Child:
     """A running script, used like a subprocess.Popen; leaving its context kills it and all that it has started."""
 
-    def __init__(self, script: str, *arguments: object) -> None:
+    def __init__(self, script: str, *arguments: object, folder: Path | None = None) -> None:
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         request = {
             "script": textwrap.dedent(script),
             "arguments": [str(argument) for argument in arguments],
             "environment": dict(os.environ),
-            "folder": str(Path.cwd()),
+            "folder": str(folder or Path.cwd()),
         }
         socket.send_fds(nursery(), [json.dumps(request).encode()], [out_end, err_end])
         os.close(out_end), os.close(err_end)
@@ -128,9 +133,9 @@ class Child:
         return printed
 
 
-def start(script: str, *arguments: object) -> Child:
+def start(script: str, *arguments: object, folder: Path | None = None) -> Child:
     """Start a script that finds os, signal, sys, time and tracklake as tl, and its arguments in sys.argv[1:]."""
-    return Child(script, *arguments)
+    return Child(script, *arguments, folder=folder)
 
 
 def at_once(script: str, *arguments: object, number: int) -> list[str]:
@@ -147,3 +152,10 @@ def output(script: str, *arguments: object, code: int = 0) -> str:
     printed, errors = child.communicate()
     assert child.returncode == code, errors
     return printed.strip()
+
+
+def command(*words: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `tracklake` with these words in a process of its own, and return what became of it."""
+    child = start("import tracklake.cli; tracklake.cli.main(sys.argv[1:], 'tracklake')", *words, folder=folder)
+    printed, errors = child.communicate()
+    return subprocess.CompletedProcess(words, child.returncode, printed, errors)

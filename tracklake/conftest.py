@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from quick_disk import use_quick_disk
 
 import tracklake
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+use_quick_disk()
 os.environ["TRACKLAKE_QUIET"] = "1"
 LIBRARIES = {
     "accelerate": "accelerate",

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from processes import command
 
 import tracklake as tl
 
@@ -19,8 +20,8 @@ def test_ui_prints_its_link_and_ends_by_ctrl_c(tmp_path: Path):
     """The link lets a browser in; Ctrl-C ends the server without a traceback."""
     tl.open(tmp_path / "lake", create=True)
     code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); from tracklake.cli import main; main()"
-    command = [sys.executable, "-c", code, "ui", "--dir", str(tmp_path / "lake"), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    program = [sys.executable, "-c", code, "ui", "--dir", str(tmp_path / "lake"), "--no-browser"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             link = urlsplit(process.stdout.readline().strip())  # type: ignore[union-attr] # it is a pipe
             connection = http.client.HTTPConnection(link.hostname or "", link.port, timeout=10)
@@ -36,8 +37,7 @@ def test_ui_prints_its_link_and_ends_by_ctrl_c(tmp_path: Path):
 
 def test_ui_without_a_lake(tmp_path: Path):
     """One line says that there is none, and the exit code is 2."""
-    command = [sys.executable, "-m", "tracklake.cli", "ui", "--dir", str(tmp_path / "none"), "--no-browser"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("ui", "--dir", tmp_path / "none", "--no-browser")
     assert (done.returncode, "there is no lake at" in done.stderr) == (2, True)
 
 
@@ -45,6 +45,5 @@ def test_ui_without_a_lake(tmp_path: Path):
 def test_mcp_without_the_extra(tmp_path: Path):
     """One line names the extra, and the exit code is 2."""
     tl.open(tmp_path / "lake", create=True)
-    command = [sys.executable, "-m", "tracklake.cli", "mcp", "--dir", str(tmp_path / "lake")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("mcp", "--dir", tmp_path / "lake")
     assert (done.returncode, "tracklake[mcp]" in done.stderr) == (2, True)

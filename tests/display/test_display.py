@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import made_once
 import pytest
 
 import tracklake as tl
 from tracklake.display.reprs import sparkline
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake_in_tmp_path
+def lake(folder: Path) -> None:
     """A finished and a failed run; val/loss has a goal; a name and a project that are HTML."""
-    with tl.init("p<b>", id="good", name="<script>x</script>", config={"lr": 0.1}, tags=["t&u"], dir=tmp_path) as run:
+    with tl.init("p<b>", id="good", name="<script>x</script>", config={"lr": 0.1}, tags=["t&u"], dir=folder) as run:
         run.define_metric("val/loss", goal="min")
         for loss in (3.0, 1.0, 2.0):
             run.log({"val/loss": loss, "acc": 1 - loss / 4, "note": "text"})
-    bad = tl.init("p<b>", id="bad", dir=tmp_path)
+    bad = tl.init("p<b>", id="bad", dir=folder)
     bad.log({"val/loss": float("nan")})
     bad.finish(exit_code=1)
-    return tl.open(tmp_path)
 
 
 def test_lake_as_text(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import resource
-import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import command
 from samples import sample
 
 import tracklake as tl
@@ -125,6 +124,5 @@ def test_a_link_in_a_circle_ends(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "x.csv").write_text("step,loss\n1,0.5\n")
-    command = [sys.executable, "-m", "tracklake.cli", "import", "in"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    done = command("import", "in", folder=tmp_path)
     assert "1 run with 1 point came in" in done.stdout

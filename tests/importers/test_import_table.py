@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from processes import command
 
 import tracklake as tl
 from tracklake.errors import RunError, SourceError, UnknownNameError
@@ -321,9 +320,10 @@ def test_pandas_index_is_no_column(lake):
 def test_command_imports_a_file(tmp_path):
     """`tracklake import table` makes the lake if need be, and says what came in."""
     CURVES.write_csv(tmp_path / "curves.csv")
-    command = [sys.executable, "-m", "tracklake.cli", "import", "table", "curves.csv", "--run-columns", "model, seed"]
-    command += ["--config-columns", "lr", "--step", "epoch", "--metric", "val/loss=loss", "--metric", "note"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    words = ["import", "table", "curves.csv", "--run-columns", "model, seed", "--config-columns", "lr"]
+    words += ["--step", "epoch", "--metric", "val/loss=loss", "--metric", "note"]
+    done = command(*words, folder=tmp_path)
+    done.check_returncode()
     assert done.stdout == "lake: 3 runs with 6 points are in the lake now\n"
     assert done.stderr == ""
     assert tl.open(tmp_path / "lake").runs(columns=["config.*"]).to_series(1).to_list() == [0.1, None, 0.2]
@@ -332,10 +332,8 @@ def test_command_imports_a_file(tmp_path):
 def test_command_refuses_in_one_line(tmp_path):
     """What the table has not is told in one line, with exit code 2."""
     CURVES.write_csv(tmp_path / "curves.csv")
-    command = [sys.executable, "-m", "tracklake.cli", "import", "table", "curves.csv", "--run-columns", "modle"]
-    done = subprocess.run(
-        [*command, "--step", "epoch", "--metric", "loss"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    words = ["import", "table", "curves.csv", "--run-columns", "modle", "--step", "epoch", "--metric", "loss"]
+    done = command(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (2, "Error: unknown column 'modle'; did you mean 'model'?\n")
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import made_once
 import polars as pl
 import pytest
 
@@ -20,15 +21,14 @@ READ: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """Two runs, one of them sealed, with numbers, a NaN, a text and a truth."""
     for run_id, loss in (("a", 1.0), ("b", float("nan"))):
-        with tl.init("p", id=run_id, config={"lr": 0.1}, tags=["x", "y"], dir=tmp_path / "lake") as run:
+        with tl.init("p", id=run_id, config={"lr": 0.1}, tags=["x", "y"], dir=folder) as run:
             run.log({"loss": loss, "note": "hi", "ok": True})
         if run_id == "a":
-            tl.open(tmp_path / "lake").refresh()
-    return tl.open(tmp_path / "lake")
+            tl.open(folder).refresh()
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])

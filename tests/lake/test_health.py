@@ -8,6 +8,7 @@ import time
 import zlib
 from pathlib import Path
 
+import made_once
 import numpy as np
 import polars as pl
 import pytest
@@ -19,17 +20,16 @@ from tracklake.errors import LakeError
 from tracklake.storage.journal import frame_format
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """A lake of two runs, one of them sealed, with an array."""
     for run_id in ("sealed", "live"):
-        with tl.init("p", id=run_id, config={"lr": 0.1}, dir=tmp_path / "lake") as run:
+        with tl.init("p", id=run_id, config={"lr": 0.1}, dir=folder) as run:
             for step in range(5):
                 run.log({"a": 0.1 * step, "note": "x"})
             run.summary["weights"] = np.arange(100.0)
         if run_id == "sealed":
-            tl.open(tmp_path / "lake").refresh()
-    return tl.open(tmp_path / "lake")
+            tl.open(folder).refresh()
 
 
 def file(lake: tl.Lake, folder: str) -> Path:

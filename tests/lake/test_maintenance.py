@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import made_once
 import pytest
 
 import tracklake as tl
@@ -20,15 +21,14 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """A lake of three runs, each sealed by itself."""
-    lake = tl.open(tmp_path / "lake", create=True)
+    lake = tl.open(folder, create=True)
     for i, name in enumerate("abc"):
         with tl.init("p", id=name, config={"i": i}, dir=lake.dir) as run:
             run.log({"loss": float(i)})
         lake.refresh()
-    return lake
 
 
 def files(lake: tl.Lake) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import made_once
 import pytest
 from click.testing import CliRunner
 
@@ -13,14 +14,13 @@ from tracklake.cli import main
 from tracklake.errors import RunError, RunNotFoundError, UnknownNameError
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake_in_tmp_path
+def lake(folder: Path) -> None:
     """Runs a and b of the project old."""
     for run_id, loss in (("a", 2.0), ("b", 1.0)):
-        with tl.init("old", id=run_id, dir=tmp_path) as run:
+        with tl.init("old", id=run_id, dir=folder) as run:
             run.log({"loss": loss})
             run.log({"loss": loss / 4})
-    return tl.open(tmp_path)
 
 
 @pytest.mark.parametrize("is_sealed", [False, True])

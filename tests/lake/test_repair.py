@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import made_once
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -20,16 +21,15 @@ from tracklake.storage.table import parquet_file
 RUNS = ["a", "b", "c", "d"]
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """Four sealed runs in as many partitions, each a commit."""
     for i, run_id in enumerate(RUNS):
-        with tl.init("p", id=run_id, config={"lr": i}, dir=tmp_path / "lake", settings={"metadata": False}) as run:
+        with tl.init("p", id=run_id, config={"lr": i}, dir=folder, settings={"metadata": False}) as run:
             for step in range(3):
                 run.log({"loss": 10.0 * i + step, "note": f"{run_id}{step}"})
             run.summary["best"] = i
-        tl.open(tmp_path / "lake").refresh()
-    return tl.open(tmp_path / "lake")
+        tl.open(folder).refresh()
 
 
 def answers(lake: tl.Lake) -> list[list[tuple[object, ...]]]:

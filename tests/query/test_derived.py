@@ -6,6 +6,7 @@ import math
 import re
 from pathlib import Path
 
+import made_once
 import polars as pl
 import pytest
 from click.testing import CliRunner
@@ -17,17 +18,16 @@ from tracklake.errors import DefinitionError, UnknownNameError
 GAP = '"val/loss" - "train/loss"'
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake_in_tmp_path
+def lake(folder: Path) -> None:
     """Run a (sealed, project p) logs both losses, b (live, project q) the validation loss every other step."""
-    with tl.init("p", id="a", config={"params": 4, "name": "x"}, dir=tmp_path) as run:
+    with tl.init("p", id="a", config={"params": 4, "name": "x"}, dir=folder) as run:
         for step in range(3):
             run.log({"train/loss": 3.0 - step, "val/loss": 4.0 - step / 2})
-    tl.open(tmp_path).refresh()
-    with tl.init("q", id="b", config={"params": 2}, dir=tmp_path) as run:
+    tl.open(folder).refresh()
+    with tl.init("q", id="b", config={"params": 2}, dir=folder) as run:
         for step in range(4):
             run.log({"train/loss": float(step)} | ({"val/loss": 10.0} if step % 2 else {}))
-    return tl.open(tmp_path)
 
 
 def test_a_derived_metric_has_a_value_where_its_inputs_have(lake: tl.Lake):

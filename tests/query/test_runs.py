@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
+import made_once
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -210,19 +212,18 @@ def test_a_column_is_given_as_it_was_asked_for(lake):
     assert lake.runs(columns=asked).columns == ["run_id", "summary.loss", "config.lr", "project"]
 
 
-@pytest.fixture
-def defined(tmp_path) -> tl.Lake:
+@made_once.lake_in_tmp_path
+def defined(folder: Path) -> None:
     """Two runs, of which only the first defines its metrics."""
-    with tl.init("p", id="a", dir=tmp_path) as run:
+    with tl.init("p", id="a", dir=folder) as run:
         run.define_metric("loss", summary="min,best", goal="min")
         run.define_metric("acc", summary="none")
         run.define_metric("lr", hidden=True)
         run.log({"loss": 2.0, "acc": 0.5, "lr": 1.0, "_timestamp": 7, "note": "x"})
         run.summary["acc"] = 0.75
-    with tl.init("p", id="b", dir=tmp_path) as run:
+    with tl.init("p", id="b", dir=folder) as run:
         run.log({"loss": 3.0, "lr": 1.0})
         run.summary["by_hand"] = {"deep": 1}
-    return tl.open(tmp_path)
 
 
 def test_definitions_choose_the_default_columns(defined):

@@ -165,17 +165,40 @@ class Interrupt:
         return interrupted
 
 
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
+    """A lake of two partitions, which is only copied."""
+    return sealed_runs(tmp_path_factory.mktemp("two") / "lake", "a", "b")
+
+
+@pytest.fixture(scope="module")
+def asked() -> set[tuple[tuple[str, int], ...]]:
+    """The files of the lakes that were asked already, by folder and size: many interrupts leave the same behind."""
+    return set()
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_interrupted_anywhere_the_lake_reads_the_same(tmp_path: Path, error: type[BaseException], *, after: bool):
+def test_interrupted_anywhere_the_lake_reads_the_same(
+    tmp_path: Path,
+    two_runs: tl.Lake,
+    asked: set[tuple[tuple[str, int], ...]],
+    error: type[BaseException],
+    *,
+    after: bool,
+):
     """Whichever call to the disk fails or is interrupted, before the deed or after it; merged again, it is done."""
-    before = answers(sealed_runs(tmp_path / "lake", "a", "b"))
+    before = answers(two_runs)
     for at in itertools.count(1):
-        place = shutil.copytree(tmp_path / "lake", tmp_path / str(at))
+        place = shutil.copytree(two_runs.dir, tmp_path / str(at))
         with pytest.MonkeyPatch.context() as patch:
             interrupt = Interrupt(patch, error, at, after=after)
             with contextlib.suppress(error, LakeError):
                 compaction.compact(Catalog(LocalStorage(place)))
+        files = tuple(sorted((p.parent.name, p.stat().st_size) for p in place.rglob("*") if p.is_file()))
+        if files in asked and interrupt.left <= 0:
+            continue
+        asked.add(files)
         lake = tl.open(place)
         for old, new in zip(before, answers(lake), strict=True):
             assert old.equals(new)

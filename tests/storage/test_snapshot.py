@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import output
 
 import tracklake as tl
 from tracklake.storage.journal import host
@@ -196,7 +195,6 @@ def test_where_states_are_too_many_to_be_looked_at_history_is_the_same(tmp_path,
 
 
 FORKING = """
-import os, sys, tracklake as tl
 run = tl.init(id="a", dir=sys.argv[1], from_step=1)
 run.log({"m": 5.0})
 run.log({"m": 6.0})
@@ -212,7 +210,7 @@ run.finish()
 def test_a_fork_of_a_rewinding_run_rewinds_nothing(tmp_path):
     """The child's session stands beside its parent's, and what the parent took back stays taken back."""
     log(tmp_path, "a", *({"m": float(x)} for x in range(4)))
-    subprocess.run([sys.executable, "-c", FORKING, str(tmp_path)], check=True, timeout=60)
+    output(FORKING, tmp_path)
     found = tl.open(tmp_path).history().select("metric", "step", "value")
     assert found.rows() == [("m", 0, 0.0), ("m", 1, 5.0), ("m", 2, 6.0), ("worker", 2, 1.0)]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -232,6 +229,5 @@ def test_commands_are_trials():
         """)
     )
     sweep_id = tl.sweep({"program": "train.py", "method": "grid", "parameters": {"x": {"values": [1, 2]}}})
-    done = subprocess.run([sys.executable, "-m", "tracklake.cli", "agent", sweep_id], env=os.environ, check=False)
-    assert done.returncode == 0
+    assert processes.command("agent", sweep_id).returncode == 0
     assert tl.open().runs(columns=["config.x", "summary.loss"]).drop("run_id").rows() == [(1, 1.0), (2, 2.0)]

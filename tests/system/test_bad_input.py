@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import made_once
 import numpy as np
 import polars as pl
 import pytest
@@ -27,14 +28,13 @@ from tracklake.errors import (
 )
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """A lake with one run: lr 0.1, loss 1, 0.5; acc 0, 0.1, which is to be large."""
-    with tl.init("p", id="one", config={"lr": 0.1}, group="g", dir=tmp_path / "lake") as run:
+    with tl.init("p", id="one", config={"lr": 0.1}, group="g", dir=folder) as run:
         run.define_metric("val/acc", summary="max", goal="max")
         for step in range(2):
             run.log({"loss": 1 / (step + 1), "val/acc": step / 10})
-    return tl.open(tmp_path / "lake")
 
 
 def files(lake: tl.Lake) -> list[str]:

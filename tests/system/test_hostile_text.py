@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import made_once
 import pytest
 from click.testing import CliRunner
 
@@ -27,15 +28,12 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
-    with tl.init(
-        "p\x1b[31m", id="r1", name="n\x1b]0;x\x07", tags=["t\x1b[2J"], notes="\x1b[2J", dir=tmp_path / "lake"
-    ) as run:
+@made_once.lake
+def lake(folder: Path) -> None:
+    with tl.init("p\x1b[31m", id="r1", name="n\x1b]0;x\x07", tags=["t\x1b[2J"], notes="\x1b[2J", dir=folder) as run:
         for step in range(3):
             run.log({EVIL: float(step), "note": "=1+1|cmd", "=cmd|x": -1.0, "plain": "a=b"})
         run.config["k\x1b[1m"] = "v\x1b]0;v\x07"
-    return tl.open(tmp_path / "lake")
 
 
 def test_no_command_prints_a_control_character(lake: tl.Lake):

@@ -179,7 +179,7 @@ class Soak:
             child.wait()
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [3, pytest.param(600, marks=pytest.mark.long)])
 def test_soak_under_signals(tmp_path: Path, seconds: int):
     """Each acknowledged row is there exactly once at every look and at the end; check finds nothing."""
     soak = Soak(tmp_path, seed=seconds)

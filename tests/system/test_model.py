@@ -239,7 +239,7 @@ def without_times(entries: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=settings().max_examples * 2)
+@settings(max_examples=settings().max_examples * 5 // 4)
 @given(operations=st.lists(OPERATIONS, min_size=1, max_size=14))
 def test_summary_and_history_are_those_of_the_model(operations):
     """After everything, the live summary, the lake's, and the history are what the rules say."""

@@ -15,7 +15,7 @@ def test_a_moment_of_it(tmp_path: Path):
     """Three writers, a sealer, a compactor, a vacuum and a reader: nothing is lost, nothing is there twice."""
     few = {"writer": 3, "sealer": 1, "compactor": 1, "vacuum": 1, "reader": 1}
     run = soak.Soak(tmp_path, seed=1, processes=few)
-    run.run(4, kills_a_second=3)
+    run.run(2, kills_a_second=5)
     assert run.kills["writer"]
 
 

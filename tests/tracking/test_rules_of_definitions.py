@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import output
 from rules import rows, summary
 
 import tracklake as tl
@@ -437,8 +436,7 @@ def test_rule_23_what_the_lake_defines_counts_at_once_for_a_run_that_logs(tmp_pa
         run.log({"e": 3})
         tl.open(tmp_path).define_metric("m", step_metric="e")
         run.log({"m": 1})
-        define = "import sys, tracklake as tl; tl.open(sys.argv[1]).define_metric('k', step_metric='e')"
-        subprocess.run([sys.executable, "-c", define, str(tmp_path)], check=True)
+        output("tl.open(sys.argv[1]).define_metric('k', step_metric='e')", tmp_path)
         until = time.monotonic() + 30
         while "k" not in {statement.name for statement in run._statements} and time.monotonic() < until:
             time.sleep(0.05)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
+import made_once
 import numpy as np
 import pytest
 
@@ -80,16 +81,15 @@ class Browser:
         return self.send("POST", f"/api/{what}", headers=origin | headers, body=json.dumps(value).encode())
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """Four runs: lr 0.1 and 0.2, two seeds each; acc and loss over five steps."""
     for lr in (0.1, 0.2):
         for seed in (0, 1):
-            run = tl.init("p", id=f"lr{lr}-s{seed}", config={"lr": lr, "seed": seed}, dir=tmp_path / "lake")
+            run = tl.init("p", id=f"lr{lr}-s{seed}", config={"lr": lr, "seed": seed}, dir=folder)
             for step in range(5):
                 run.log({"acc": lr + seed / 100 + step / 10, "loss": 1 / (1 + step)})
             run.finish()
-    return tl.open(tmp_path / "lake")
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import io
 import math
 import re
 import shlex
-import subprocess
-import sys
 from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
+from processes import command
 
 import tracklake as tl
 
@@ -44,8 +43,8 @@ def copied(lake, browser):
         scope: dict[str, Any] = {}
         exec(code["python"], scope)
         words = shlex.split(code["shell"])
-        command = [sys.executable, "-m", "tracklake.cli", *words[1:]]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = command(*words[1:])
+        done.check_returncode()
         return Copied(scope, lake.sql(code["sql"]), list(csv.DictReader(io.StringIO(done.stdout))))
 
     return run_texts

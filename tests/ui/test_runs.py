@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
+from processes import command
 
 import tracklake as tl
 from tracklake.ui import serve
@@ -139,9 +138,8 @@ def test_a_view_as_code_gives_the_same_rows(lake, browser, view):
     assert answer["run_id"].to_list() == shown
     assert answer.columns == scope["rows"].columns
     words = shlex.split(code["shell"])
-    done = subprocess.run(
-        [sys.executable, "-m", "tracklake.cli", *words[1:]], capture_output=True, text=True, check=True
-    )
+    done = command(*words[1:])
+    done.check_returncode()
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [row["run_id"] for row in rows] == shown
     assert list(rows[0]) == answer.columns

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
+from processes import at_once
 
 import tracklake as tl
 from tracklake.errors import ArtifactError, TracklakeError, UnknownNameError
@@ -94,16 +92,13 @@ def test_processes_that_log_at_once_make_a_version_each(tmp_path: Path):
     """Six processes that log different contents of one name get v0 to v5, each holding what it logged."""
     tl.open(tmp_path, create=True)
     code = """
-        import sys, tracklake as tl
-        with tl.init("p", id=sys.argv[2], dir=sys.argv[1]) as run:
+        with tl.init("p", id="r" + sys.argv[2], dir=sys.argv[1]) as run:
             artifact = tl.Artifact("model", type="model")
             with artifact.new_file("who.txt") as file:
-                file.write(sys.argv[2])
+                file.write(run.id)
             print(run.log_artifact(artifact).version)
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
-    writers = [subprocess.Popen([*command, f"r{i}"], stdout=subprocess.PIPE, text=True) for i in range(6)]
-    versions = [writer.communicate()[0].strip() for writer in writers]
+    versions = at_once(code, tmp_path, number=6)
     assert sorted(versions) == ["v0", "v1", "v2", "v3", "v4", "v5"]
     for i, version in enumerate(versions):
         file = tl.Api(tmp_path).artifact(f"p/model:{version}").get_entry("who.txt")

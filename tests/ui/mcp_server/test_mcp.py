@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import made_once
 import pytest
 
 import tracklake as tl
@@ -14,14 +15,13 @@ from tracklake.ui.mcp_server import answers
 from tracklake.ui.mcp_server.answers import Answers
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """Three runs of 100 steps."""
     for lr in (0.1, 0.2, 0.3):
-        with tl.init("p", id=f"lr{lr}", config={"lr": lr}, dir=tmp_path / "lake") as run:
+        with tl.init("p", id=f"lr{lr}", config={"lr": lr}, dir=folder) as run:
             for step in range(100):
                 run.log({"acc": lr + step / 1000})
-    return tl.open(tmp_path / "lake")
 
 
 def test_it_says_what_there_is(lake):

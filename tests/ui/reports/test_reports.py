@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import made_once
 import pytest
 from click.testing import CliRunner
 
@@ -14,18 +15,17 @@ from tracklake.ui.reports import pdf, render
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028 [x](javascript:alert(1)) `*|"
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> tl.Lake:
+@made_once.lake
+def lake(folder: Path) -> None:
     """Two runs: best_accuracy 0.75 and 0.875, one of them with hostile values everywhere."""
-    with tl.init("p", id="first", config={"lr": 0.001}, dir=tmp_path / "lake") as run:
+    with tl.init("p", id="first", config={"lr": 0.001}, dir=folder) as run:
         run.log({"acc": 0.75})
         run.summary["best_accuracy"] = 0.75
-    with tl.init("p", id="second", name=HOSTILE, config={"lr": 0.01, "h": HOSTILE}, dir=tmp_path / "lake") as run:
+    with tl.init("p", id="second", name=HOSTILE, config={"lr": 0.01, "h": HOSTILE}, dir=folder) as run:
         run.log({"acc": 0.5})
         run.log({"acc": 0.875})
         run.summary["best_accuracy"] = 0.875
         run.notes = HOSTILE
-    return tl.open(tmp_path / "lake")
 
 
 REFERENCES = [
