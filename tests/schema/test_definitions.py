@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracklake.errors import DefinitionError
-from tracklake.schema.definitions import KINDS, Definitions, MetricDefinition, Statement, statement
+from tracklake.schema.definition_statement import Statement, statement
+from tracklake.schema.definitions import Definitions, MetricDefinition
+from tracklake.schema.statistics import KINDS
 
 NAMES = st.text(alphabet="ab*/.", min_size=1, max_size=6)
 STATEMENTS = st.builds(

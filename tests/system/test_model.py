@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import tracklake as tl
 from tracklake.schema import values
-from tracklake.schema.definitions import Definitions, MetricDefinition, Statement, statement
+from tracklake.schema.definition_statement import Statement, statement
+from tracklake.schema.definitions import Definitions, MetricDefinition
 
 NAMES = st.sampled_from(["a", "a.b", "x", ".x", "e"])
 VALUES = st.sampled_from([0.5, 1e16, -1e16, math.nan, math.inf, 3, True, "text", "text", None, None])

@@ -12,7 +12,7 @@ from tracklake.analysis.grouped_runs import NUMBERS
 from tracklake.analysis.stats import bootstrap, resampling, significance
 from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
-from tracklake.display import tables
+from tracklake.display import numbers
 from tracklake.display.tables import Column, Sheet, Tabulated
 
 if TYPE_CHECKING:
@@ -243,10 +243,10 @@ def _warning(grouped: GroupedRuns, settings: Settings) -> pl.Expr:
 def _sheet(of: Comparison) -> Sheet:
     """Return what is worth printing; what decides (difference, p, verdict) stays where room is short."""
     table, center, share = of.table, of.settings.center, f"{100 * of.settings.confidence:g}%"
-    places = tables.decimals((table["high"] - table["low"]).to_list())
+    places = numbers.decimals((table["high"] - table["low"]).to_list())
 
     def number(name: str) -> list[str]:
-        return [tables.number(v, places) for v in table[name]]
+        return [numbers.number(v, places) for v in table[name]]
 
     def span(low: str, high: str) -> list[str]:
         return [f"{a} .. {b}" if a else "" for a, b in zip(number(low), number(high), strict=True)]
@@ -265,8 +265,8 @@ def _sheet(of: Comparison) -> Sheet:
         Column("with", number("compared_baseline") if _is_other(table, center) else [""] * len(table), rank=3),
         Column("difference", number("difference")),
         Column(f"{share} of it", span("difference_low", "difference_high"), rank=7),
-        Column("P(better)", [tables.number(v, 2) for v in table["p_improvement"]], rank=8),
-        Column("p (Holm)", [tables.chance(p) for p in table["p_holm"]]),
+        Column("P(better)", [numbers.number(v, 2) for v in table["p_improvement"]], rank=8),
+        Column("p (Holm)", [numbers.chance(p) for p in table["p_holm"]]),
         Column("verdict", table["verdict"].to_list(), right=False),
     ]
     filled = [c for c in columns if any(c.cells)]

@@ -13,7 +13,7 @@ from tracklake.analysis.stats import early_stopping
 from tracklake.analysis.stats.early_stopping import Hyperband, Median, Rule, SuccessiveHalving
 from tracklake.common import arguments
 from tracklake.common.lazy_numpy import np
-from tracklake.display import tables
+from tracklake.display import numbers
 from tracklake.display.tables import Column, Sheet, Tabulated
 from tracklake.errors import DefinitionError
 from tracklake.schema.statistics import Statistic
@@ -135,14 +135,14 @@ def _named(name: str) -> Rule:
 
 def _sheet(of: Replay) -> Sheet:
     rows = of.table.to_dicts()
-    places = tables.decimals([r["regret"] for r in rows])
+    places = numbers.decimals([r["regret"] for r in rows])
     columns = [
         Column("rule", [r["rule"] for r in rows], right=False),
         Column("runs", [str(r["n_runs"]) for r in rows], rank=1),
         Column("stopped", [str(r["n_stopped"]) for r in rows]),
         Column("saved", ["" if r["saved"] is None else f"{100 * r['saved']:.1f}%" for r in rows]),
-        Column("best", [tables.number(r["best"], places) for r in rows], rank=2),
-        Column("best left", [tables.number(r["best_left"], places) for r in rows], rank=2),
-        Column("regret", [tables.number(r["regret"], places) for r in rows]),
+        Column("best", [numbers.number(r["best"], places) for r in rows], rank=2),
+        Column("best left", [numbers.number(r["best_left"], places) for r in rows], rank=2),
+        Column("regret", [numbers.number(r["regret"], places) for r in rows]),
     ]
     return Sheet(f"early stopping, replayed along {of.x}", columns)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 import datetime as dt
 import math
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.run_table import RunTable
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 Amount = float | str | dt.timedelta
 """How much of an x metric: a number, or for times a text such as "90s", "45m", "2h", "1d 12h"."""

@@ -13,7 +13,7 @@ from tracklake.common.text import number_of
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import AmbiguousNameError, DefinitionError, UnknownNameError
 from tracklake.schema import statistics
-from tracklake.schema.definitions import goal_of
+from tracklake.schema.definition_statement import goal_of
 from tracklake.schema.statistics import Statistic
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.run_table import RunTable
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 _UNSOUND = ("failed", "crashed", "killed")
 """The states of runs that ended before they were done."""

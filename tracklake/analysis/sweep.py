@@ -24,7 +24,8 @@ from tracklake.analysis.early_stopping_replay import RuleName
 from tracklake.analysis.stats import early_stopping, pareto
 from tracklake.common import arguments
 from tracklake.common.lazy_numpy import np
-from tracklake.display.tables import Sheet, Tabulated, number
+from tracklake.display import numbers
+from tracklake.display.tables import Sheet, Tabulated
 from tracklake.errors import DefinitionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -356,7 +357,7 @@ def _sheet(of: Sweep) -> Sheet:
     better = "higher" if of.objective.goal == "max" else "lower"
     varies = f"{len(rows)} parameter varies" if len(rows) == 1 else f"{len(rows)} parameters vary"
     columns = parameters.shown(rows)
-    best = [f"the best is {number(value, 4)}" for value in of.best()["value"].head(1)]
+    best = [f"the best is {numbers.number(value, 4)}" for value in of.best()["value"].head(1)]
     pooled = pooling.pooled(of.series.table, of.runs["run_id"])
     notes = (*best, *pooled, *objectives.divergence(of.runs, of.objective, of.counting))
     diverged = f", {of.runs['diverged'].sum():,} diverged" if of.runs["diverged"].any() else ""

@@ -13,7 +13,7 @@ from tracklake.analysis.stats import significance, survival
 from tracklake.common import arguments
 from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
-from tracklake.display import tables
+from tracklake.display import numbers
 from tracklake.display.tables import Column, Sheet, Tabulated
 from tracklake.errors import DefinitionError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tracklake.analysis.stats.survival import Survival
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_table import RunTable
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 _ESTIMATES = ("median", "low", "high", "p", "p_holm")
 _CURVE = {"group_no": pl.Int64} | dict.fromkeys(("x", "at_risk", "reached", "share", "low", "high"), pl.Float64)
@@ -216,15 +216,15 @@ def _curve(number: int, estimate: Survival, confidence: float) -> pl.DataFrame:
 def _sheet(of: TimeToThreshold) -> Sheet:
     table = of.table
     all_integers = table["median"].drop_nulls().map_elements(float.is_integer, return_dtype=pl.Boolean).all()
-    places = 0 if all_integers else tables.decimals((table["high"] - table["low"]).to_list())
-    medians, lows, highs = ([tables.number(v, places) for v in table[name]] for name in ("median", "low", "high"))
+    places = 0 if all_integers else numbers.decimals((table["high"] - table["low"]).to_list())
+    medians, lows, highs = ([numbers.number(v, places) for v in table[name]] for name in ("median", "low", "high"))
     columns = [
         *group_keys.key_columns(table, of.by),
         Column("n", [str(n) for n in table["n"]], rank=1),
         Column("reached", [str(n) for n in table["n_reached"]]),
         Column(f"median {of.x}", [median or "not seen" for median in medians]),
         Column("interval", [f"{a} .. {b or '?'}" if a else "" for a, b in zip(lows, highs, strict=True)], rank=2),
-        Column("p (Holm)", [tables.chance(p) for p in table["p_holm"]], rank=3),
+        Column("p (Holm)", [numbers.chance(p) for p in table["p_holm"]], rank=3),
     ]
     base = f"; baseline {group_keys.label(of.baseline)}" if of.baseline and len(of) > 1 else ""
     return Sheet(f"{of.x} until {of.what}{base}", [c for c in columns if any(c.cells)], notes=tuple(_notes(of)))
@@ -244,4 +244,4 @@ def _notes(of: TimeToThreshold) -> Iterator[str]:
     if without:
         yield f"left out: {number_of(without, 'run')} without a value"
     if of.p is not None:
-        yield f"log-rank test over all groups: {tables.p_equals(of.p)}"
+        yield f"log-rank test over all groups: {numbers.p_equals(of.p)}"

@@ -10,7 +10,7 @@ from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
 from tracklake.query import definitions_in_force, derivation_checks
 from tracklake.query.derivations import Derivation
-from tracklake.schema import definitions, naming, run_fields
+from tracklake.schema import definition_statement, naming, run_fields
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
@@ -48,7 +48,7 @@ class DefinitionMethods(LakeBase):
         [('slow', 0.5), ('fast', 0.25)]
         """
         goal_of_lake, in_runs = self._goals_in_force(name, project)
-        statement = definitions.statement(
+        statement = definition_statement.statement(
             name,
             summary=summary,
             goal=goal,
@@ -64,7 +64,7 @@ class DefinitionMethods(LakeBase):
             (StatementKind.DEFINE, statement.name, Stored(Kind.JSON, None, None, statement.to_json())), project=project
         )
 
-    def _goals_in_force(self, name: object, project: str | None) -> tuple[definitions.Goal | None, bool]:
+    def _goals_in_force(self, name: object, project: str | None) -> tuple[definition_statement.Goal | None, bool]:
         """Return the goal that the lake defines for just this name, and whether some run in scope has one for it."""
         if not isinstance(name, str):
             return None, False

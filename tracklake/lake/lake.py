@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tracklake.plots.accessor import Plots
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.thinning import Steps
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
     from tracklake.storage.table.sealing import Sealed
 
 StatisticPath = str | tuple[str, str | None]

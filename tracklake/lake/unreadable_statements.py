@@ -9,7 +9,7 @@ import polars as pl
 
 from tracklake.errors import TracklakeError
 from tracklake.query import derivations
-from tracklake.schema.definitions import Statement
+from tracklake.schema.definition_statement import Statement
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind
 from tracklake.tracking.artifacts.media.content import StoredFile

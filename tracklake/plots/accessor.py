@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracklake.plots.figure import Plot
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 _COLUMN = "the name of a column or a metric"
 

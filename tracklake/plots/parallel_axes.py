@@ -18,7 +18,7 @@ from tracklake.plots.figure import Plot, empty
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 LINES = 160
 """Runs drawn; of more, the best and others evenly over the ranks."""

@@ -12,7 +12,7 @@ from tracklake.display.labels import ABSENT, OTHER
 from tracklake.plots import binning, scatter
 from tracklake.plots.encodings import OKABE_ITO, Legend
 from tracklake.plots.figure import in_sentences
-from tracklake.schema.definitions import goal_of
+from tracklake.schema.definition_statement import goal_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tracklake.plots.figure import Plot
     from tracklake.query.history import SeriesTable
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 _COLUMN = "the name of a column or a metric"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracklake.plots.binning import Groups
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
 
 _CELLS = {"x": 60, "y": 40}
 """Cells along each axis in which runs are counted when they are too many to be drawn."""

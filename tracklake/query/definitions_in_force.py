@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from tracklake.schema.definitions import Definitions, readable
+from tracklake.schema.definition_statement import readable
+from tracklake.schema.definitions import Definitions
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 

@@ -14,7 +14,7 @@ from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.query import thinning
 from tracklake.query.run_table import RunTable
 from tracklake.query.summaries import Summaries
-from tracklake.schema import definitions, naming
+from tracklake.schema import definition_statement, naming
 from tracklake.schema.statistics import Statistic
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import STORED, Kind
@@ -203,7 +203,7 @@ class SeriesTable:
         others = [name for name in others if name != metric]
         ids = self.table.ids(runs=runs, where=where)
         run_ids = self.table.summaries.runs["run_id"] if ids is None else pl.Series("run_id", ids, dtype=pl.String)
-        stat = "best_step" if goal is None else f"arg{definitions.goal_of(goal)}"
+        stat = "best_step" if goal is None else f"arg{definition_statement.goal_of(goal)}"
         (step,) = self.table.statistics(run_ids, {"step": Statistic(metric, stat)})["step"]
         best = pl.DataFrame({"run_id": run_ids, "step": step}).drop_nulls("step")
         chosen = None if ids is None else best["run_id"].to_list()

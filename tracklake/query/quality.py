@@ -14,7 +14,7 @@ from tracklake.storage.table import run_tasks
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tracklake.schema.definitions import Goal
+    from tracklake.schema.definition_statement import Goal
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 PREFIX = "quality."

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from tracklake.query.definitions_in_force import Defined
-    from tracklake.schema.definitions import Goal, MetricDefinition
+    from tracklake.schema.definition_statement import Goal
+    from tracklake.schema.definitions import MetricDefinition
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 LAST = tuple(f"last_{name}" for name in STORED)

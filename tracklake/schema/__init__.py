@@ -1,7 +1,8 @@
 """What is stored and how it is named: tables, values, names, metric definitions, statistics.
 
 - `arrays`: arrays set in a summary: their description, and the files by content that hold them whole.
-- `definitions`: metric definitions: one define_metric call, the merge of several, and which definition serves a metric.
+- `definition_statement`: one define_metric call, checked, and how it is stored.
+- `definitions`: metric definitions: the merge of several calls, and which definition serves a metric.
 - `histogram`: histograms, a kind of value: counts of numbers in bins.
 - `naming`: names: of metrics, of paths into config and summary, of statistics, of runs and projects; and globs over
   them.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "arrays",
+    "definition_statement",
     "definitions",
     "histogram",
     "naming",

@@ -18,7 +18,7 @@ import polars as pl
 
 from tracklake.common.arguments import check_word, refused
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
-from tracklake.schema.definitions import GOALS, GoalWord
+from tracklake.schema.definition_statement import GOALS, GoalWord
 from tracklake.schema.statistics import STATISTICS, is_statistic
 from tracklake.sql.summaries_view import ENTRY
 

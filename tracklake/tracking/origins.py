@@ -25,7 +25,7 @@ from tracklake.tracking.run import Start
 from tracklake.tracking.run_files import saved_files
 
 if TYPE_CHECKING:
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
     from tracklake.storage.backend import Storage
 
 

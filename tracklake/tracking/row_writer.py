@@ -77,7 +77,8 @@ class RowWriter:
     def define(self, definitions: Definitions) -> None:
         """Take over the definitions in force: they name the step metrics.
 
-        >>> from tracklake.schema.definitions import Definitions, statement
+        >>> from tracklake.schema.definition_statement import statement
+        >>> from tracklake.schema.definitions import Definitions
         >>> with tl.init() as run:
         ...     run._rows.define(Definitions([statement("loss", step_metric="epoch")]))
         ...     run.log({"epoch": 3})

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tracklake.schema import naming, values
-from tracklake.schema.definitions import Definitions, Statement, statement
+from tracklake.schema.definition_statement import Statement, statement
+from tracklake.schema.definitions import Definitions
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored

@@ -12,12 +12,13 @@ from tracklake.compute.name_hiding import NameFamilies, Stamps
 from tracklake.compute.running_state import RunningState
 from tracklake.query.summaries import shape, shows_last
 from tracklake.schema import naming, statistics, values
-from tracklake.schema.definitions import Definitions, readable
+from tracklake.schema.definition_statement import readable
+from tracklake.schema.definitions import Definitions
 from tracklake.schema.statement_kind import StatementKind
 
 if TYPE_CHECKING:
     from tracklake.compute.running_state import Row
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
     from tracklake.schema.values import Stored
 
 _ABSENT = object()

@@ -35,7 +35,7 @@ from tracklake.tracking.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
     from tracklake.storage.backend import Storage
     from tracklake.storage.layout import Location
     from tracklake.tracking.origins import Before, Parent

@@ -12,13 +12,13 @@ import polars as pl
 from tracklake.errors import DefinitionError
 from tracklake.importers.readers import records
 from tracklake.importers.readers.records import Points, RunRecord
-from tracklake.schema import definitions
+from tracklake.schema import definition_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tracklake.importers.readers.records import ImportOptions, RunState, Yielded
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
 
 _STATES: dict[str, RunState] = {"COMPLETE": "finished", "PRUNED": "killed", "FAIL": "failed", "RUNNING": "running"}
 _METRIC_NAMES = "study:metric_names"
@@ -111,7 +111,7 @@ def _definitions(study: Study) -> Iterator[Statement]:
     for name, direction in zip(study.objectives, study.directions, strict=False):
         if direction.lower() in ("minimize", "maximize"):
             try:
-                yield definitions.statement(name, goal=direction.lower())
+                yield definition_statement.statement(name, goal=direction.lower())
             except DefinitionError:  # an empty name
                 continue
 

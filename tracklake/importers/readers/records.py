@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
 
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 

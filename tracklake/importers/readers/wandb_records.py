@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tracklake.errors import DefinitionError
 from tracklake.importers.readers import protobuf
 from tracklake.importers.readers.protobuf import double, fields, message, text, varint, whole, zigzag
-from tracklake.schema import definitions
+from tracklake.schema import definition_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tracklake.schema.definitions import Statement
+    from tracklake.schema.definition_statement import Statement
 
 HISTORY, SUMMARY, CONFIG, STATS, METRIC, RUN, EXIT, ENVIRONMENT = 2, 3, 5, 7, 12, 17, 18, 26
 """The fields of a Record that say something of a run."""
@@ -242,7 +242,7 @@ def definition(data: bytes, names: list[str]) -> Statement | None:
     if is_expanded or not name:
         return None
     try:
-        return definitions.statement(
+        return definition_statement.statement(
             name,
             summary=kinds or None,
             goal=goal,
