@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from tracklake.storage.store_connection import Tag
+
 
 class Entry(NamedTuple):
     """One file of a listing."""
@@ -89,3 +91,20 @@ class Storage(Protocol):
 
     def lock_path(self, name: str) -> Path | None:
         """Return the path of a journal whose lock tells whether its writer lives; None where only a heartbeat does."""
+
+    def upload_target(self) -> UploadTarget | None:
+        """Return what journals are uploaded to from a local spool; None where they grow in the lake itself."""
+
+
+class UploadTarget(Storage, Protocol):
+    """A storage whose journals are written in a spool of this machine, and mirrored to it while they grow."""
+
+    @property
+    def spool(self) -> Path:
+        """The local folder of journals that are to be uploaded."""
+
+    def replace(self, name: str, data: bytes, *, tag: Tag | None) -> Tag:
+        """Put an object in place of the one with this tag (None: of none); return its own, FileExistsError if not."""
+
+    def tag(self, name: str) -> Tag:
+        """Return the tag of an object as it is; FileNotFoundError if it is gone."""

@@ -216,6 +216,13 @@ class LocalStorage:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def upload_target(self) -> None:
+        """Return None: journals grow in the lake itself.
+
+        >>> import pathlib
+        >>> LocalStorage(pathlib.Path("lake")).upload_target()
+        """
+
     def stage(self, name: str) -> Path:
         """Return the local path at which to write a new immutable file; `publish` makes it part of the lake.
 

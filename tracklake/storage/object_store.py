@@ -263,6 +263,15 @@ class ObjectStorage:
                 file.write(data)
         return mirror
 
+    def upload_target(self) -> ObjectStorage:
+        """Return this storage: its journals are written in the spool.
+
+        >>> store = ObjectStorage("memory:///lake")
+        >>> store.upload_target() is store
+        True
+        """
+        return self
+
     def stage(self, name: str) -> Path:
         """Return the local path at which to write a new immutable object; `publish` makes it part of the lake.
 

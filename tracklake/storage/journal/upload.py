@@ -20,7 +20,6 @@ from tracklake.errors import LakeError, TracklakeError
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER, JOURNAL_SUFFIX, SYSTEM_FOLDER
-from tracklake.storage.object_store import ObjectStorage
 
 if sys.platform != "win32":
     import fcntl
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tracklake.storage.backend import Storage
+    from tracklake.storage.backend import Storage, UploadTarget
     from tracklake.storage.store_connection import Tag
 
 INTERVAL = 10.0
@@ -47,6 +46,7 @@ BEAT = 120.0
 class Upload:
     """One file of the spool and the object that mirrors it.
 
+    >>> from tracklake.storage.object_store import ObjectStorage
     >>> from pathlib import Path
     >>> store = ObjectStorage("memory:///lake")
     >>> _ = Path("a.tlj").write_bytes(b"one")
@@ -55,7 +55,7 @@ class Upload:
     (3, b'one')
     """
 
-    def __init__(self, store: ObjectStorage, path: Path, name: str) -> None:
+    def __init__(self, store: UploadTarget, path: Path, name: str) -> None:
         self.path = path
         self.name = name
         self.uploaded = 0
@@ -70,8 +70,9 @@ class Upload:
         The same bytes are put again after two minutes of silence. OSError if the store does not answer, LakeError if
         its object holds other bytes than this file.
 
+        >>> from tracklake.storage.object_store import ObjectStorage
         >>> from pathlib import Path
-            >>> _ = Path("b.tlj").write_bytes(b"one")
+        >>> _ = Path("b.tlj").write_bytes(b"one")
         >>> Upload(ObjectStorage("memory:///lake"), Path("b.tlj"), "journal/b.tlj").push(until=2)
         2
         """
@@ -111,7 +112,7 @@ class Uploader:
     They run in a thread of their own: a store that does not answer delays neither the training nor its other tasks.
     """
 
-    def __init__(self, store: ObjectStorage, folder: Path, session: int) -> None:
+    def __init__(self, store: UploadTarget, folder: Path, session: int) -> None:
         """`folder` is one of the spool, whose name is that of the lake's: journal, or system."""
         self._store = store
         self._folder = folder
@@ -129,8 +130,9 @@ class Uploader:
     def is_stuck(self) -> bool:
         """Whether the last upload failed, or the one that is under way waits for the store for long.
 
+        >>> from tracklake.storage.object_store import ObjectStorage
         >>> from pathlib import Path
-            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).is_stuck
+        >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).is_stuck
         False
         """
         since = self._pushing_since
@@ -139,8 +141,9 @@ class Uploader:
     def tick(self) -> None:
         """Upload in the background if it is time, and raise what the last upload met: the next one tries again.
 
+        >>> from tracklake.storage.object_store import ObjectStorage
         >>> from pathlib import Path
-            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).tick()  # too early
+        >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).tick()  # too early
         """
         now = time.monotonic()
         if now >= self._due:
@@ -155,8 +158,9 @@ class Uploader:
     def finish(self) -> None:
         """Upload all that is left; LakeError if that fails, which says where the rows are and what brings them over.
 
+        >>> from tracklake.storage.object_store import ObjectStorage
         >>> from pathlib import Path
-            >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).finish()  # nothing was written
+        >>> Uploader(ObjectStorage("memory:///lake"), Path("journal"), session=7).finish()  # nothing was written
         """
         try:
             self.push(over=True)
@@ -189,8 +193,9 @@ class Uploader:
     def push(self, *, over: bool) -> None:
         """Upload every file of the session; delete those that are complete, with `over` the last one too.
 
+        >>> from tracklake.storage.object_store import ObjectStorage
         >>> from pathlib import Path
-            >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
+        >>> store, name = ObjectStorage("memory:///lake"), "a.0000000000000007.0.tlj"
         >>> path = Path("journal", name)
         >>> path.parent.mkdir(), path.write_bytes(b"frames")
         (None, 6)
@@ -217,18 +222,18 @@ def uploader_of(storage: Storage, folder: str, session: int) -> Uploader | None:
     >>> uploader_of(example()._storage, "journal", 7) is None
     True
     """
-    if isinstance(storage, ObjectStorage):
-        return Uploader(storage, storage.journal_folder(folder), session)
-    return None
+    store = storage.upload_target()
+    return None if store is None else Uploader(store, store.journal_folder(folder), session)
 
 
 def rotation_size(storage: Storage) -> int | None:
     """Return the bytes after which a journal's file should end; None where its own measure does.
 
+    >>> from tracklake.storage.object_store import ObjectStorage
     >>> rotation_size(example()._storage), rotation_size(ObjectStorage("memory:///lake"))
     (None, 262144)
     """
-    return ROTATE_AT if isinstance(storage, ObjectStorage) else None
+    return None if storage.upload_target() is None else ROTATE_AT
 
 
 class Recovered(NamedTuple):
@@ -241,12 +246,13 @@ class Recovered(NamedTuple):
     """Left alone: a process writes them."""
 
 
-def recover(store: ObjectStorage, folder: Path) -> Recovered:
+def recover(store: UploadTarget, folder: Path) -> Recovered:
     """Upload what processes that are gone left in a spool: all sound frames; a torn tail was never acknowledged.
 
     Two recoverers, or a recoverer and the writer, do not meet: each takes the lock of a file. OSError if the store
     does not answer, and nothing is deleted then.
 
+    >>> from tracklake.storage.object_store import ObjectStorage
     >>> from pathlib import Path
     >>> recover(ObjectStorage("memory:///lake"), Path("empty"))
     Recovered(files=0, bytes=0, live=0)
@@ -264,7 +270,7 @@ def recover(store: ObjectStorage, folder: Path) -> Recovered:
     return Recovered(files, total, live)
 
 
-def _upload_sound(store: ObjectStorage, path: Path) -> int:
+def _upload_sound(store: UploadTarget, path: Path) -> int:
     """Upload the sound frames of a file and delete it; return their bytes."""
     reader = JournalReader(path)
     reader.read()
@@ -279,9 +285,10 @@ def recover_spool(storage: Storage) -> Recovered:
     >>> recover_spool(example()._storage)  # a local lake has no spool
     Recovered(files=0, bytes=0, live=0)
     """
-    if not isinstance(storage, ObjectStorage):
+    store = storage.upload_target()
+    if store is None:
         return Recovered(0, 0, 0)
-    parts = [recover(storage, storage.spool / folder) for folder in (JOURNAL_FOLDER, SYSTEM_FOLDER)]
+    parts = [recover(store, store.spool / folder) for folder in (JOURNAL_FOLDER, SYSTEM_FOLDER)]
     return Recovered(*(sum(column) for column in zip(*parts, strict=True)))
 
 
