@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from quick_disk import use_quick_disk
+from quick_disk import use_quick_disk  # type: ignore[import-not-found]  # of tests, which pytest finds
 
 import tracklake
 
