@@ -68,8 +68,8 @@ class Storage(Protocol):
     def delete(self, name: str) -> bool:
         """Delete a file; False if it is known to have been gone."""
 
-    def fetch(self, name: str) -> Path:
-        """Return a local path of an immutable file, which an engine may read."""
+    def fetch(self, name: str, *, anew: bool = False) -> Path:
+        """Return a local path of an immutable file, which an engine may read; `anew` where a copy is damaged."""
 
     def follow(self, name: str) -> Path:
         """Return a local path of a journal, which holds all that was there at the last listing."""

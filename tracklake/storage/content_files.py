@@ -31,13 +31,19 @@ def verified(storage: Storage, name: str) -> Path:
     if folder != FOLDER or "/" in file_name or "\\" in file_name:
         raise LakeError(f"{name!r} is no file of {FOLDER}/: a path that is stored never leads elsewhere")
     path = storage.fetch(name)
+    if not _is_verified(path):
+        path = storage.fetch(name, anew=True)
+        if not _is_verified(path):
+            raise LakeError(f"{storage.describe(name)} is damaged: its content is not what its name says. Restore it")
+    return path
+
+
+def _is_verified(path: Path) -> bool:
     status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
-    if key not in _verified:
-        if not is_whole(path):
-            raise LakeError(f"{storage.describe(name)} is damaged: its content is not what its name says. Restore it")
+    if key not in _verified and is_whole(path):
         _verified.add(key)
-    return path
+    return key in _verified
 
 
 def is_whole(path: Path) -> bool:

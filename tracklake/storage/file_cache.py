@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,11 @@ class FileCache:
     (b'data', True)
     """
 
-    def __init__(self, folder: Path, *, size: int = DEFAULT_SIZE) -> None:
+    def __init__(self, folder: Path, *, size: int = DEFAULT_SIZE, root: Path | None = None) -> None:
+        """`root` is the folder that may take so many bytes, with the caches of other lakes; None: this one."""
         self.folder = folder
         self.size = size
+        self._root = root or folder
 
     def get(self, name: str, download: Callable[[BinaryIO], object]) -> Path:
         """Return the local copy of a file, downloaded if there is none; whatever `download` raises goes on.
@@ -45,7 +48,8 @@ class FileCache:
         """
         path = self.folder / name
         try:
-            os.utime(path)  # the last use, by which the oldest are evicted
+            changed = path.stat().st_mtime_ns  # by it is told whether a file that was verified is still the same
+            os.utime(path, ns=(time.time_ns(), changed))  # the last use, by which the oldest are evicted
         except FileNotFoundError:
             return self._add(path, download)
         return path
@@ -59,7 +63,9 @@ class FileCache:
         """
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        added = source.stat().st_size
         source.replace(path)
+        self._evict(added)
         return path
 
     def discard(self, name: str) -> None:
@@ -90,11 +96,11 @@ class FileCache:
         if added * 100 < self.size and secrets.randbelow(16):  # small files: a look at the whole folder now and then
             return
         copies = []
-        for path in self.folder.rglob("*"):
+        for path in self._root.rglob("*"):
             with contextlib.suppress(FileNotFoundError):  # evicted by another process
                 if path.is_file():
                     status = path.stat()
-                    copies.append((status.st_mtime, status.st_size, path))
+                    copies.append((status.st_atime_ns, status.st_size, path))
         surplus = sum(size for _, size, _ in copies) - self.size
         for _, size, path in sorted(copies)[:-1]:
             if surplus <= 0:
@@ -114,7 +120,8 @@ def cache_of(url: str) -> FileCache:
     """
     base = os.environ.get("TRACKLAKE_CACHE")
     folder = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tracklake"
-    return FileCache(folder.absolute() / hashlib.sha256(url.encode()).hexdigest()[:16], size=_size())
+    root = folder.absolute()
+    return FileCache(root / hashlib.sha256(url.encode()).hexdigest()[:16], size=_size(), root=root)
 
 
 def _size() -> int:

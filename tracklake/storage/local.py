@@ -162,7 +162,7 @@ class LocalStorage:
         """
         return self.root.resolve().as_uri()
 
-    def fetch(self, name: str) -> Path:
+    def fetch(self, name: str, *, anew: bool = False) -> Path:  # noqa: ARG002 - what is here is no copy
         """Return a local path of an immutable file, which an engine may read; it need not be there.
 
         >>> import pathlib

@@ -230,13 +230,17 @@ class ObjectStorage:
             return False
         return True
 
-    def fetch(self, name: str) -> Path:
+    def fetch(self, name: str, *, anew: bool = False) -> Path:
         """Return the local copy of an immutable object; FileNotFoundError if it is neither here nor there.
+
+        With `anew` a copy that is here is not trusted.
 
         >>> storage = ObjectStorage("memory:///lake")
         >>> storage.put_if_absent("runs/a", b"rows"), storage.fetch("runs/a").read_bytes()
         (True, b'rows')
         """
+        if anew:
+            self._cache.discard(checked_name(name))
         return self._cache.get(checked_name(name), lambda file: self._download(name, file))
 
     def follow(self, name: str) -> Path:

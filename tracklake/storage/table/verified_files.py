@@ -39,7 +39,8 @@ class FileGoneError(LakeError):
 def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     """Return the local path of a file of a partition whose bytes are those that were committed.
 
-    Raises LakeError if it is gone, cannot be read, or is damaged.
+    A copy of a store's file that is not is fetched anew. Raises LakeError if the file is gone, cannot be read, or is
+    damaged.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -48,19 +49,26 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     True
     """
     name = getattr(partition, sibling)
-    place = SIBLINGS.index(sibling)
     try:
         path = storage.fetch(name)
-        status = path.stat()
-        if status.st_size != partition.sizes[place]:
-            raise _damaged(storage, name, f"it has {status.st_size:,} bytes, not {partition.sizes[place]:,}")
-        if _checksum(path, status) != partition.crcs[place]:
-            raise _damaged(storage, name, "its checksum is not the one of its commit")
+        if damage := _damage(path, partition, sibling):
+            path = storage.fetch(name, anew=True)
+            damage = _damage(path, partition, sibling)
+        if damage:
+            raise _damaged(storage, name, damage)
     except FileNotFoundError as error:
         raise FileGoneError(f"{storage.describe(name)} is gone. {LOOK}") from error
     except OSError as error:
         raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
     return path
+
+
+def _damage(path: Path, partition: Partition, sibling: Sibling) -> str:
+    """Return how a file differs from what was committed; nothing if it does not."""
+    place, status = SIBLINGS.index(sibling), path.stat()
+    if status.st_size != partition.sizes[place]:
+        return f"it has {status.st_size:,} bytes, not {partition.sizes[place]:,}"
+    return "" if _checksum(path, status) == partition.crcs[place] else "its checksum is not the one of its commit"
 
 
 def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sibling) -> list[Path]:
