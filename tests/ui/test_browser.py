@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -107,7 +108,7 @@ def rows(page) -> list[str]:
 
 
 def press(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
-    """Press at a share of a place's width and height and move to another: where it is by then, and stands still."""
+    """Press at a share of a place's width and height and move to another; it is looked for each time."""
     for act, (right, down) in ((page.mouse.down, (x, y)), (None, to)):
         box = place.bounding_box()
         place.hover(position={"x": right * box["width"], "y": down * box["height"]})
@@ -123,9 +124,9 @@ def drag(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
 
 @contextmanager
 def changed_while_pressed(visit: Visit) -> Iterator[None]:
-    """Press and change the lake in the block: the browser is told before it lets go, and asks no more until then."""
+    """Press and change the lake in the block: the browser hears of it before it lets go, and asks nothing till then."""
     page, held = visit.page, []
-    page.route("**/api/changes?*", held.append)
+    page.route("**/api/changes?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it is given
     while not held:
         page.wait_for_timeout(20)
     yield
@@ -303,7 +304,7 @@ def test_a_zoomed_chart_stays_zoomed_while_a_run_logs(chromium, tmp_path):
 
 
 def test_what_is_dragged_outlives_an_update(chromium, tmp_path):
-    """A run logs while an axis, a cloud, a chart is dragged over: what was begun is finished before it is shown."""
+    """A run logs while an axis, a cloud, a chart is dragged over: what was begun is finished, then all is shown."""
     runs = [tl.init("p", id=name, config={"lr": lr}, dir=tmp_path / "lake", reinit="create_new")
             for name, lr in (("first", 0.1), ("second", 0.2))]  # fmt: skip
     for run in runs:
@@ -350,6 +351,31 @@ def test_what_is_clicked_stays_under_the_pointer(chromium, tmp_path):
                 other.log({"loss": 0.1})
         page.locator("h1", has_text="first").wait_for()
         visit.close()
+
+
+def test_a_comparison_of_live_runs_is_not_asked_over_and_over(chromium, tmp_path):
+    """While one answer is on its way no other is asked for, and what stands there is not dimmed; then it is renewed."""
+    runs = [tl.init("p", group=group, dir=tmp_path / "lake", reinit="create_new") for group in ("a", "a", "b", "b")]
+    for i, run in enumerate(runs):
+        run.log({"loss": 1.0 + i})
+    visit = Visit(chromium, tl.open(tmp_path / "lake"))
+    page = visit.open("/compare?metric=loss&by=group&goal=min")
+    page.locator("table.sheet", has_text="1.50").wait_for()
+    held: list = []
+    page.route("**/api/compare?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it is given
+    for loss in (0.9, 0.5, 0.24):
+        with page.expect_response(lambda answer: "/api/changes" in answer.url and answer.json()["changed"]):
+            runs[0].log({"loss": loss})
+    assert page.locator(".waiting").count() == 0
+    while not held:
+        page.wait_for_timeout(20)
+    assert len(held) == 1
+    held[0].continue_()
+    page.unroute("**/api/compare?*")
+    page.get_by_role("cell", name="1.1", exact=True).wait_for()
+    for run in runs:
+        run.finish()
+    visit.close()
 
 
 def test_edits_are_shown_at_once(chromium, tmp_path):
@@ -467,6 +493,99 @@ def test_an_unknown_run_and_page_are_told(visit):
     assert rows(page)
     page.goto(visit.root + "/runs?lake=nowhere")
     page.get_by_role("alert").get_by_text("unknown lake 'nowhere'").wait_for()
+
+
+WRONG = {
+    "/runs?col=config.nope": "unknown column 'config.nope'",
+    "/runs?order=-config.nope": "unknown column 'config.nope'",
+    "/runs?group=config.nope": "unknown column 'config.nope'",
+    "/scatter?x=config.nope": "unknown column 'config.nope'",
+    "/parallel?axis=config.nope": "unknown column 'config.nope'",
+    "/charts?by=config.nope": "unknown column 'config.nope'",
+    "/charts?where=config.lr+<": "config.lr <",
+    "/compare?metric=nope": "unknown metric 'nope'",
+    "/sweep?metric=nope": "unknown metric 'nope'",
+    "/run/run-03?diff=run-99": "unknown run 'run-99'",
+    "/nowhere": "there is no page /nowhere",
+}
+
+
+def test_an_address_that_is_wrong_is_told_on_every_page(visit):
+    """The page names what is not there, and goes on: the runs are a click away."""
+    for path, words in WRONG.items():
+        page = visit.open(path)
+        page.get_by_text(words).first.wait_for()
+    page.get_by_role("link", name="tracklake").click()
+    assert rows(page)
+
+
+def hostile_addresses() -> list[str]:
+    """Addresses that put a hostile name in every place where a page shows one."""
+    name = quote(HOSTILE, safe="")
+    paths = [
+        f"/scatter?x=config.lr&y=summary.{name}&color=config.{name}",
+        f"/parallel?axis=config.lr&axis=config.{name}",
+    ]
+    paths += [f"/charts?by=config.{name}&metric=acc", f"/charts?card={name}&run=hostile", f"/runs?group=config.{name}"]
+    paths += [
+        f"/runs?q={name}&base=hostile&pin=hostile&col=config.{name}",
+        f"/runs?project={name}",
+        f"/runs?where={name}",
+    ]
+    paths += [f"/run/{name}", "/run/run-03?diff=hostile", f"/run/run-03?diff={name}", f"/reports?name={name}"]
+    paths += [f"/compare?metric=val/acc&by=config.{name}", f"/compare?metric={name}&by=group", f"/sweep?metric={name}"]
+    paths += [f"/queries?sql={quote('SELECT * FROM runs')}", f"/queries?name=leaderboard&p.metric={name}&p.goal=max"]
+    return [*paths, f"/runs?lake={name}", f"/{name}"]
+
+
+@pytest.mark.long
+def test_hostile_names_run_nothing_anywhere(visit):
+    """A name, group, tag, note, key, value, filter, address: each is a text wherever it is shown."""
+    page = visit.page
+    for path in hostile_addresses():
+        page.goto(visit.root + path)
+        page.wait_for_load_state("networkidle")
+        assert page.locator("img[src=x]").count() == 0, path
+    page.goto(visit.root + "/runs?sel=hostile")
+    rows(page)
+    for button in ("Columns", "Group", "Views", "Edit…", "Copy view"):
+        page.get_by_role("button", name=button, exact=button != "Columns").first.click()
+        page.get_by_role("dialog").wait_for()
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached")
+    assert [problem for problem in visit.problems if "script ran" in problem or "Content Security" in problem] == []
+    assert visit.elsewhere == []
+
+
+def test_a_lake_that_disappears_while_the_page_is_open(chromium, tmp_path):
+    """The page says so and keeps what it shows; when the lake is back, it takes the new run in by itself."""
+    folder = tmp_path / "lake"
+    with tl.init("p", id="first", dir=folder) as run:
+        run.log({"loss": 0.5})
+    visit = Visit(chromium, tl.open(folder))
+    page = visit.open("/runs")
+    rows(page)
+    folder.rename(tmp_path / "away")
+    page.get_by_role("alert").get_by_text("is gone").wait_for()
+    assert rows(page) == ["first"]
+    (tmp_path / "away").rename(folder)
+    with tl.init("p", id="second", dir=folder) as run:
+        run.log({"loss": 0.25})
+    page.get_by_role("link", name="second").wait_for()
+    page.get_by_role("alert").get_by_text("is gone").wait_for(state="detached")
+    visit.close()
+
+
+def test_a_dialog_keeps_what_was_typed(visit):
+    """A value that is refused is told in the dialog, which stays open."""
+    page = visit.open("/run/run-03")
+    page.get_by_role("button", name="add a value").click()
+    page.get_by_label("key", exact=True).fill("val/acc.max")
+    page.get_by_label("value", exact=True).fill("NaN")
+    page.route("**/api/edit", lambda route: route.fulfill(status=400, json={"error": "the disk is full"}))
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("dialog").get_by_text("the disk is full").wait_for()
+    assert page.get_by_label("key", exact=True).input_value() == "val/acc.max"
 
 
 def test_an_idle_minute_is_polls_and_a_hidden_one_nothing(visit):

@@ -60,10 +60,10 @@ class Application:
         first, _, below = path.removeprefix("/").partition("/")
         if first == "static":
             return static_files.file(below)
-        if first in ("", *PAGES):
-            return static_files.page()
         if first != "api":
-            return error_reply(f"there is no page {path}; there are {', '.join(PAGES)}", status=404)
+            return static_files.page()._replace(
+                status=200 if first in ("", *PAGES) else 404
+            )  # it says itself what is wrong
         if body is not None:
             change = CHANGES.get(below)
             return change(self._source(parameters), body) if change else error_reply(f"no change {below}", status=404)

@@ -16,15 +16,14 @@ async function answered(response) {
 	throw error;
 }
 
-// What is pressed stays under the pointer: answers that come meanwhile wait until it is let go, and all who act on that have acted.
-const PRESSED = "canvas, .u-over, .grid-cell, a, button, input";
+// What is pressed stays under the pointer: answers that come meanwhile wait until it is let go.
 let pressed = null;
 let letGo = null;
 let timer = 0;
 
 addEventListener("pointerdown", ({ target }) => {
 	clearTimeout(timer);
-	if (target.closest?.(PRESSED)) pressed ??= new Promise((resolve) => (letGo = resolve));
+	if (target.closest?.("canvas, .u-over, .grid-cell, a, button, input")) pressed ??= new Promise((resolve) => (letGo = resolve));
 });
 for (const name of ["pointerup", "pointercancel", "blur"]) {
 	addEventListener(name, () => {

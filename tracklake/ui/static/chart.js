@@ -1,6 +1,6 @@
 // One chart: the curves of a metric, or bands of groups. It loads when it can be seen, and asks for finer buckets when zoomed.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, askBlocks } from "./api.js";
 import * as format from "./format.js";
 import { openDialog } from "./keys.js";
@@ -12,7 +12,7 @@ import { uplot } from "./uplot.js";
 const HEIGHT = 250;
 
 export class Chart {
-	// settings: {metric, stream, x, zoomName (its parameter of the address), logX, logY, smooth, by, colorOf(runId, index), sync, onPick(runId)}
+	// settings: {metric, stream, x, zoomName (its parameter of the address), logX, logY, smooth, by, colorOf(runId, index), sync}
 	constructor(host, settings) {
 		this.settings = settings;
 		this.card = document.createElement("section");
@@ -100,7 +100,7 @@ export class Chart {
 		render(
 			html`<span class="clip" title=${this.settings.metric}>${this.settings.metric}</span>
 				<span><button class="plain" title="The numbers of this chart" aria-label=${`table of ${this.settings.metric}`} @click=${() => this.table()}>▦</button>
-				${this.zoom ? html`<button class="plain" title="Show all (double click)" @click=${() => this.zoomTo(null)}>⤢ all</button>` : nothing}</span>`,
+				${this.zoom ? html`<button class="plain" title="Show all (double click)" @click=${() => this.zoomTo(null)}>⤢ all</button>` : ""}</span>`,
 			this.title,
 		);
 	}
@@ -203,7 +203,7 @@ export class Chart {
 			const dash = header.exact || ys.length <= 14 ? wanted : []; // dashes of dense curves cannot be read, and cost most of the time
 			const width = ys.length > 20 ? 1 : 1.4;
 			const raw = Array.from(y, (value) => keep(value, logY));
-			const few = () => this.found.header.exact && this.found.header.points[i] <= 60;
+			const few = () => !smooth && ys.length <= 10 && this.found.header.exact && this.found.header.points[i] <= 60;
 			data.push(raw);
 			series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
 			if (smooth) {
@@ -265,6 +265,7 @@ export class Chart {
 		const foot = u.bbox.top + u.bbox.height - size - 2;
 		u.ctx.save();
 		u.ctx.lineWidth = 1.4 * devicePixelRatio;
+		u.ctx.setLineDash([]);
 		header.odd_at.forEach((places, i) => {
 			u.ctx.strokeStyle = this.settings.colorOf?.(header.runs[i], i).color ?? format.color(i);
 			u.ctx.beginPath();
@@ -307,7 +308,7 @@ export class Chart {
 		openDialog(`${this.settings.metric}: the numbers drawn`, () => html`<div class="scroll bare tall"><table class="sheet">
 			<thead><tr><th>${this.axisLabel()}</th>${names.slice(0, 20).map((name) => html`<th class="number">${name}</th>`)}</tr></thead>
 			<tbody>${rows.map((x, i) => html`<tr><td>${format.number(x)}</td>${names.slice(0, 20).map((_, k) => html`<td class="number">${format.number(this.data[k + 1][i])}</td>`)}</tr>`)}</tbody></table></div>
-			${names.length > 20 || this.data[0].length > 1000 ? html`<p class="quiet">The first 1,000 rows and 20 curves; all of it: lake.history("${this.settings.metric}")</p>` : nothing}`);
+			${names.length > 20 || this.data[0].length > 1000 ? html`<p class="quiet">The first 1,000 rows and 20 curves; all of it: lake.history("${this.settings.metric}")</p>` : ""}`);
 	}
 }
 

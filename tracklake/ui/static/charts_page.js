@@ -1,11 +1,12 @@
 // Charts: the curves of the chosen runs, a card a metric, in sections by the first part of the name.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
 import { Chart } from "./chart.js";
 import * as format from "./format.js";
 import { copyButton } from "./code_dialog.js";
 import { choice, flag, Page } from "./page.js";
+import { groupable } from "./sheet.js";
 import { address, chosen, runAddress, set, SHARED, state } from "./state.js";
 
 const CARDS = 200;
@@ -87,12 +88,9 @@ class ChartsPage extends Page {
 		const key = JSON.stringify([metrics, settings, params.toString()]);
 		if (key === this.chartKey && !live) return;
 		this.chartKey = key;
-		const sections = new Map();
-		for (const metric of metrics) {
-			const cut = metric.search(/[/.]/);
-			const section = cut > 0 ? metric.slice(0, cut) : "";
-			sections.set(section, [...(sections.get(section) ?? []), metric]);
-		}
+		const first = (metric) => /^(.+?)[/.]/.exec(metric)?.[1] ?? "";
+		const all = Map.groupBy(metrics, first);
+		const sections = Map.groupBy(metrics, (metric) => (all.get(first(metric)).length > 1 ? first(metric) : "")); // one card alone is no section
 		const layout = JSON.stringify([...sections]);
 		if (layout !== this.layout) {
 			this.layout = layout;
@@ -112,15 +110,15 @@ class ChartsPage extends Page {
 	draw() {
 		const p = state.params;
 		const schema = this.context.schema ?? { columns: [], metrics: [] };
-		const groupable = schema.columns.filter((name) => !name.startsWith("summary.") && !["run_id", "name", "created_at", "runtime", "tags", "notes"].includes(name));
+		const columns = groupable(schema);
 		const xs = ["step", "relative", "time", ...schema.metrics.slice(0, 500)];
 		const by = p.getAll("by");
 		render(
 			html`<input data-search type="search" aria-label="Metrics" placeholder="metrics: a part or a regex  ( / )" .value=${p.get("metric") ?? ""} @change=${(e) => set({ metric: e.target.value })} />
 				${choice("x", "x", xs, { words: { relative: "relative time", time: "wall time" } })}
-				${choice("group by", "by", ["", ...groupable], { words: { "": "nothing: a line a run", ...Object.fromEntries(groupable.map((name) => [name, format.label(name)])) } })}
+				${choice("group by", "by", ["", ...columns], { words: { "": "nothing: a line a run", ...Object.fromEntries(columns.map((name) => [name, format.label(name)])) } })}
 				${flag("log x", "logx")} ${flag("log y", "logy")}
-				${by.length ? nothing : choice("smooth", "smooth", ["", "0.5", "0.8", "0.9", "0.95", "0.99"], { words: { "": "no" } })}
+				${by.length ? "" : choice("smooth", "smooth", ["", "0.5", "0.8", "0.9", "0.95", "0.99"], { words: { "": "no" } })}
 				${copyButton(() => this.points, "curves", "points (of the first chart)")}
 				<span class="quiet">drag to zoom, double click for all</span>`,
 			this.bar,
@@ -129,7 +127,7 @@ class ChartsPage extends Page {
 		render(
 			this.error
 				? html`<span class="bad">${this.error}</span>`
-				: html`<span class="quiet">${format.count(total, "run")}${by.length === 0 && total > LINES ? `, the first ${LINES} drawn` : ""}: <a data-page href=${address("/runs")}>choose runs</a>${this.patternError ? html` <span class="bad">${this.patternError}</span>` : nothing}</span>
+				: html`<span class="quiet">${format.count(total, "run")}${by.length === 0 && total > LINES ? `, the first ${LINES} drawn` : ""}: <a data-page href=${address("/runs")}>choose runs</a>${this.patternError ? html` <span class="bad">${this.patternError}</span>` : ""}</span>
 						${by.length ? this.labels.slice(0, 40).map((label, i) => html`<span class="item">${line(i)}${label}</span>`) : this.runs.run_ids.map((id, i) => html`<span class="item">${line(i)}<a data-page class="clip" href=${runAddress(id)}>${this.runs.names[i] ?? id}</a></span>`)}`,
 			this.info,
 		);

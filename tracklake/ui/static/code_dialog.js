@@ -8,7 +8,7 @@ export const copyButton = (params, view, what = "rows") =>
 	html`<button title=${`The same ${what} in Python, SQL and a shell`} @click=${() => showCode(params(), view)}>Copy view</button>`;
 
 // view: runs, groups, curves, compare, sweep or ask.
-async function showCode(params, view = "runs") {
+async function showCode(params, view) {
 	const all = new URLSearchParams(params);
 	all.set("view", view);
 	const code = await ask("code", all).catch((error) => ({ error: error.message }));

@@ -3,6 +3,7 @@
 import { html } from "./vendor/lit-html.js";
 import * as format from "./format.js";
 import { openDialog } from "./keys.js";
+import { groupable } from "./sheet.js";
 import { set, state } from "./state.js";
 
 const SHOWN = 300;
@@ -50,8 +51,7 @@ export function chooseGroups(context) {
 	let text = "";
 	const apply = () => set({ group: [...groups], top: null });
 	openDialog("Group runs by", (dialog) => {
-		const names = context.schema.columns.filter((name) => !name.startsWith("summary.") && !["run_id", "name", "created_at", "runtime", "tags", "notes"].includes(name));
-		const fits = names.filter((name) => name.toLowerCase().includes(text.toLowerCase()));
+		const fits = groupable(context.schema).filter((name) => name.toLowerCase().includes(text.toLowerCase()));
 		return html`<input type="search" autofocus placeholder="find a column" aria-label="Find a column" @input=${(e) => { text = e.target.value; dialog.redraw(); }} />
 			<div class="choices"><fieldset><legend>Columns</legend>
 				${fits.slice(0, SHOWN).map((name) => html`<label title=${name}><input type="checkbox" .checked=${groups.has(name)}

@@ -41,6 +41,7 @@ class ComparePage extends AnswerPage {
 		);
 		const picture = new URLSearchParams(params);
 		picture.set("kind", "leaderboard");
+		picture.set("turn", this.turn);
 		render(
 			this.error
 				? html`<p class="bad">${this.error}</p>`

@@ -37,8 +37,8 @@ export function ago(ms) {
 
 export function value(given, type) {
 	if (given === null || given === undefined) return "";
-	if (type === "number") return number(given);
 	if (type === "time") return time(given);
+	if (typeof given === "number") return number(given);
 	if (type === "list") return given.join(", ");
 	return typeof given === "object" ? JSON.stringify(given) : String(given);
 }

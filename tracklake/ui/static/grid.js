@@ -5,7 +5,7 @@ const MORE = 8; // rows drawn beyond the edges
 const NAME_WIDTH = 240;
 
 export class Grid {
-	// options: {onWindow(first, count), onSort(name, event), onOpen(id), onSelection(ids), cell(column, value, row), label}
+	// options: {label, href(id), cell(cell, column, row), sortOf(name), onWindow, onSort, onOpen, onSelection}
 	constructor(host, options) {
 		this.options = options;
 		this.columns = [];

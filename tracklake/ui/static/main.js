@@ -28,7 +28,7 @@ document.body.append(bar, notice, main);
 let lakes = { lakes: [] };
 let schema = null;
 let page = null;
-let pageKey = ""; // a page of another key is another page; this one takes the new address
+let pageKey = "";
 let shownName = "";
 let version = "";
 let trouble = "";

@@ -34,7 +34,19 @@ export class Page {
 
 // A page whose answer is one question's: what is asked anew makes an older answer void.
 export class AnswerPage extends Page {
-	async load() {
+	turn = 0; // of another answer pictures are others
+
+	// While runs log, what takes long is asked anew when it is answered, in a fifth of the time.
+	changed() {
+		if (this.busy) this.late = true;
+		else this.load(true);
+	}
+
+	close() {
+		this.late = false;
+	}
+
+	async load(live = false) {
 		if (!this.context.schema) return;
 		if (!this.context.schema.metrics.length) {
 			this.error = "no run has logged a metric yet";
@@ -43,12 +55,16 @@ export class AnswerPage extends Page {
 		const params = this.params;
 		const text = (this.asked = params.toString());
 		const isOld = () => text !== this.asked;
-		this.waiting = true;
+		this.late = false;
+		this.waiting = !live;
+		this.busy = true;
 		this.draw();
+		const began = performance.now();
 		try {
 			const found = await this.answer(params);
 			if (isOld()) return;
 			this.found = found;
+			this.turn += 1;
 			this.error = "";
 		} catch (error) {
 			if (isOld()) return;
@@ -58,6 +74,10 @@ export class AnswerPage extends Page {
 		this.waiting = false;
 		this.draw();
 		if (this.found) await this.more?.(params, isOld);
+		setTimeout(() => {
+			this.busy = false;
+			if (this.late) this.changed();
+		}, 4 * (performance.now() - began));
 	}
 }
 

@@ -1,6 +1,6 @@
 // Queries: the named ones with their parameters, and SQL; answers as tables and as files.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, query } from "./api.js";
 import { frame } from "./sheet.js";
 import { copyButton } from "./code_dialog.js";
@@ -67,9 +67,9 @@ class QueriesPage extends Page {
 							@keydown=${(e) => e.key === "Enter" && (e.ctrlKey || e.metaKey) && e.target.form.requestSubmit()}></textarea>
 						<p><button>Ask</button> <span class="quiet">Ctrl+Enter. Views: runs, summaries, history, config, definitions, sessions, points; a text can only read.</span></p>
 					</form>
-					${chosen ? this.form(chosen) : nothing}
-					${this.error ? html`<pre class="bad">${this.error}</pre>` : nothing}
-					${this.found ? this.answer() : this.waiting ? html`<p class="quiet">asking…</p>` : nothing}
+					${chosen ? this.form(chosen) : ""}
+					${this.error ? html`<pre class="bad">${this.error}</pre>` : ""}
+					${this.found ? this.answer() : this.waiting ? html`<p class="quiet">asking…</p>` : ""}
 				</div>
 			</div>`,
 			this.host,
@@ -82,7 +82,7 @@ class QueriesPage extends Page {
 			const changes = Object.fromEntries(one.parameters.map((q) => [`p.${q.name}`, this.host.querySelector(`[name="p.${q.name}"]`).value.trim()]));
 			set({ ...changes, sql: null });
 		};
-		return html`<h2>${one.name}</h2><p>${one.answers}</p>${one.notes ? html`<p class="quiet">${one.notes}</p>` : nothing}
+		return html`<h2>${one.name}</h2><p>${one.answers}</p>${one.notes ? html`<p class="quiet">${one.notes}</p>` : ""}
 			<form class="params" @submit=${submit}>
 				${one.parameters.map((q) => html`<label title=${q.about}>${q.name}${q.needed ? " *" : ""}
 					<input name=${`p.${q.name}`} list=${q.type === "METRIC" || q.type === "ENTRY" ? "query-metrics" : ""} .value=${state.params.get(`p.${q.name}`) ?? ""} placeholder=${q.default === null ? q.type.toLowerCase() : String(q.default)} /></label>`)}
@@ -101,6 +101,6 @@ class QueriesPage extends Page {
 		return html`<p>${format.count(this.found.rows, "row")}${this.found.shown < this.found.rows ? `, the first ${this.found.shown.toLocaleString("en")} shown` : ""}
 				· download <a href=${file("csv")} download>CSV</a> <a href=${file("json")} download>JSON</a> <a href=${file("parquet")} download>Parquet</a>
 				${copyButton(() => this.params, "ask")}</p>
-			${this.found.columns.length ? frame(this.found.columns, { link: runAddress }) : nothing}`;
+			${this.found.columns.length ? frame(this.found.columns, { link: runAddress }) : ""}`;
 	}
 }

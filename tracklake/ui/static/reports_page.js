@@ -1,6 +1,6 @@
 // Reports: Markdown beside the lake that quotes its runs; shown in a frame that can run nothing, edited with a preview.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { openForm } from "./keys.js";
 import { Page } from "./page.js";
@@ -9,9 +9,10 @@ import { set, state } from "./state.js";
 const START = `---
 title: What we found
 filter: state = 'finished'
+order: -created_at
 ---
 
-Text in Markdown. The best run is \${run:name}.
+Text in Markdown. The newest of these runs is \${run:name}.
 
 \`\`\`sql
 SELECT run_id, state, runtime FROM runs ORDER BY created_at DESC LIMIT 5
@@ -92,11 +93,11 @@ class ReportsPage extends Page {
 		const isEdited = name && state.params.has("edit");
 		render(
 			html`${this.names.map((one) => html`<button aria-pressed=${String(one === name)} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
-				${!this.context.keeps ? nothing : html`<button @click=${() => this.askName()}>New…</button>`}
+				${!this.context.keeps ? "" : html`<button @click=${() => this.askName()}>New…</button>`}
 				<span class="grow"></span>
-				${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : nothing}
-				${name && !isEdited && this.context.keeps ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : nothing}
-				${isEdited ? html`<button ?disabled=${this.saved === this.text} @click=${() => this.save()}>${this.saved === this.text ? "Saved" : "Save"}</button><button @click=${() => set({ edit: null })}>Done</button>` : nothing}`,
+				${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : ""}
+				${name && !isEdited && this.context.keeps ? html`<button @click=${() => set({ edit: true })}>Edit</button>` : ""}
+				${isEdited ? html`<button ?disabled=${this.saved === this.text} @click=${() => this.save()}>${this.saved === this.text ? "Saved" : "Save"}</button><button @click=${() => set({ edit: null })}>Done</button>` : ""}`,
 			this.bar,
 		);
 		render(

@@ -1,6 +1,6 @@
 // One run: what it is, its summary with where each number comes from, config, metrics, curves, edits.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { Chart } from "./chart.js";
 import { defineMetric } from "./define_dialog.js";
@@ -68,35 +68,35 @@ class RunPage extends Page {
 		const editable = !this.context.readOnly;
 		render(
 			html`<h1><span class=${`dot state-${facts.state}`} title=${facts.state}></span> ${facts.name}
-					${editable ? html`<button class="plain" title="rename" aria-label="Rename" @click=${() => this.editField("name", facts.name)}>✎</button>` : nothing}</h1>
-				<p class="quiet">${facts.name === this.run.id ? nothing : html`${this.run.id} · `}${facts.state} · <a data-page href=${address("/runs", { project: facts.project, run: null })}>${facts.project}</a>
+					${editable ? html`<button class="plain" title="rename" aria-label="Rename" @click=${() => this.editField("name", facts.name)}>✎</button>` : ""}</h1>
+				<p class="quiet">${facts.name === this.run.id ? "" : html`${this.run.id} · `}${facts.state} · <a data-page href=${address("/runs", { project: facts.project, run: null })}>${facts.project}</a>
 					· ${format.time(facts.created_at)} (${format.ago(facts.created_at)}) · ran ${format.duration(facts.runtime)}
-					${facts.job_type ? html` · ${facts.job_type}` : nothing}
-					${this.run.parent ? html` · forked from <a data-page href=${runAddress(this.run.parent[0])}>${this.run.parent[0]}</a> at step ${this.run.parent[1]}` : nothing}</p>
+					${facts.job_type ? html` · ${facts.job_type}` : ""}
+					${this.run.parent ? html` · forked from <a data-page href=${runAddress(this.run.parent[0])}>${this.run.parent[0]}</a> at step ${this.run.parent[1]}` : ""}</p>
 				<p>group: ${facts.group ?? html`<span class="quiet">none</span>`}
-					${editable ? html`<button class="plain" title="set the group" aria-label="Set the group" @click=${() => this.editField("group", facts.group ?? "")}>✎</button>` : nothing}
-					&ensp;tags: ${(facts.tags ?? []).map((tag) => html`<span class="tag">${tag}${editable ? html` <button class="plain" aria-label=${`remove tag ${tag}`} @click=${() => this.edit({ remove_tags: [tag] })}>×</button>` : nothing}</span>`)}
-					${editable ? html`<input class="tag-input" aria-label="Add a tag" placeholder="add a tag" size="10" @change=${(e) => { if (e.target.value.trim()) this.edit({ add_tags: [e.target.value.trim()] }); e.target.value = ""; }} />` : nothing}
-					${editable ? (facts.tags ?? []).includes("archived") ? nothing : html`<button title="tables leave an archived run out; nothing is deleted" @click=${() => this.edit({ add_tags: ["archived"] })}>Archive</button>` : nothing}
+					${editable ? html`<button class="plain" title="set the group" aria-label="Set the group" @click=${() => this.editField("group", facts.group ?? "")}>✎</button>` : ""}
+					&ensp;tags: ${(facts.tags ?? []).map((tag) => html`<span class="tag">${tag}${editable ? html` <button class="plain" aria-label=${`remove tag ${tag}`} @click=${() => this.edit({ remove_tags: [tag] })}>×</button>` : ""}</span>`)}
+					${editable ? html`<input class="tag-input" aria-label="Add a tag" placeholder="add a tag" size="10" @change=${(e) => { if (e.target.value.trim()) this.edit({ add_tags: [e.target.value.trim()] }); e.target.value = ""; }} />` : ""}
+					${editable ? (facts.tags ?? []).includes("archived") ? "" : html`<button title="tables leave an archived run out; nothing is deleted" @click=${() => this.edit({ add_tags: ["archived"] })}>Archive</button>` : ""}
 					<a data-page class="button" href=${address("/charts", { run: [this.id], where: null, q: null })}>All charts</a>
 					<button @click=${() => this.askDiff()}>Compare with…</button></p>
 				<section aria-label="Notes">
-					${notes.length ? html`<div class="notes">${build(notes)}</div>` : nothing}
-					${editable ? html`<button class="link" @click=${() => this.editField("notes", facts.notes ?? "", true)}>${notes.length ? "edit the notes" : "write notes (Markdown)"}</button>` : nothing}
+					${notes.length ? html`<div class="notes">${build(notes)}</div>` : ""}
+					${editable ? html`<button class="link" @click=${() => this.editField("notes", facts.notes ?? "", true)}>${notes.length ? "edit the notes" : "write notes (Markdown)"}</button>` : ""}
 				</section>
-				${this.run.diff ? this.diff() : nothing}
+				${this.run.diff ? this.diff() : ""}
 				<div class="columns2">
 					<div>${this.summary(editable)}</div>
-					<div>${this.pairs("Config", this.run.config, "config")}</div>
+					<div>${this.pairs("Config", this.run.config, "config.")}</div>
 				</div>
 				${this.media()}
 				${this.metrics()}
-				${this.run.n_metrics ? html`<h2>Curves</h2>` : nothing}`,
+				${this.run.n_metrics ? html`<h2>Curves</h2>` : ""}`,
 			this.host,
 		);
 		render(
 			html`<div class="columns2">
-					<div>${this.pairs("Surroundings", this.run.metadata, "metadata")}</div>
+					<div>${this.pairs("Surroundings", this.run.metadata)}</div>
 					<div>${this.files()}${this.edits()}</div>
 				</div>`,
 			this.foot,
@@ -114,20 +114,20 @@ class RunPage extends Page {
 
 	summary(editable) {
 		const setValue = (key, old) => {
-			const content = html`${key ? nothing : html`<p><label>key <input name="key" required autofocus /></label></p>`}
+			const content = html`${key ? "" : html`<p><label>key <input name="key" required autofocus /></label></p>`}
 				<p><label>value <input name="value" .value=${old} /></label> <button>Save</button></p>
 				<p class="quiet">A number, true, false, JSON, or text. It counts as set by hand now; the history stays as it is.</p>`;
 			openForm(`Summary value ${key}`, content, (values) => this.store({ summary: { [key || values.key.trim()]: typed(values.value) } }));
 		};
 		const entries = this.run.summary.filter((entry) => !this.run.media.some((one) => one.key === entry.key)); // shown as media
-		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : nothing}</h2>
-			${entries.length === 0 ? html`<p class="quiet">nothing yet</p>` : nothing}
+		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : ""}</h2>
+			${entries.length === 0 ? html`<p class="quiet">nothing yet</p>` : ""}
 			<table class="sheet summary">${entries.map(
 				(entry) => html`<tr>
 					<td class="key" title=${entry.key}>${entry.key}</td>
 					<td class=${typeof entry.value === "number" || /^(NaN|-?inf)$/.test(entry.value) ? "number strong" : "words strong"}>${this.value(entry.value, entry.key)}</td>
-					<td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : nothing}</td>
-					<td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, text(entry.value))}>✎</button>` : nothing}</td>
+					<td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : ""}</td>
+					<td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, typeof entry.value === "string" ? entry.value : JSON.stringify(entry.value))}>✎</button>` : ""}</td>
 				</tr>`,
 			)}</table>`;
 	}
@@ -136,22 +136,22 @@ class RunPage extends Page {
 		if (value && typeof value === "object" && value._type === "numpy.ndarray") {
 			return html`<a href=${query("array", { id: this.id, key })}>array ${(value.shape ?? []).join("×")} (.npy)</a>`;
 		}
-		return text(value);
+		return format.value(value);
 	}
 
-	pairs(title, pairs, kind) {
+	pairs(title, pairs, prefix = "") {
 		const shown = pairs.slice(0, 400);
 		return html`<h2>${title}</h2>
-			${pairs.length ? nothing : html`<p class="quiet">none</p>`}
+			${pairs.length ? "" : html`<p class="quiet">none</p>`}
 			<table class="sheet">${shown.map(([key, value]) => html`<tr>
-					<td class="key" title=${kind === "config" ? `config.${key}` : key}>${key}</td><td class="text">${text(value)}</td></tr>`)}</table>
-			${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : nothing}`;
+					<td class="key" title=${prefix + key}>${key.replace(/[^.]*$/, "")}<span class="leaf">${key.replace(/.*\./, "")}</span></td><td class="text">${format.value(value)}</td></tr>`)}</table>
+			${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : ""}`;
 	}
 
 	metrics() {
 		const columns = Object.fromEntries(this.run.metrics.map((column) => [column.name, column.values]));
 		const names = columns.metric ?? [];
-		if (!names.length) return nothing;
+		if (!names.length) return "";
 		const flags = this.quality ?? { metrics: [], flags: [] };
 		const at = (value, step) => (value === null || value === undefined ? "" : html`${format.number(value)} <span class="quiet">@ ${format.number(step)}</span>`);
 		return html`<h2>Metrics <span class="quiet">${format.count(this.run.n_metrics, "metric")}</span></h2>
@@ -165,13 +165,13 @@ class RunPage extends Page {
 					<td class="number">${format.number(columns.mean[i])}</td>
 					<td class="number">${format.number(columns.count[i])}</td>
 					<td>${judged(flags, name, columns.n_nan[i], columns.n_inf[i])}</td>
-					<td>${this.context.readOnly ? nothing : html`<button class="plain" title="how summaries of all runs show this metric" aria-label=${`define ${name}`} @click=${() => defineMetric(name, this.context)}>✎</button>`}</td>
+					<td>${this.context.readOnly ? "" : html`<button class="plain" title="how summaries of all runs show this metric" aria-label=${`define ${name}`} @click=${() => defineMetric(name, this.context)}>✎</button>`}</td>
 				</tr>`)}</tbody></table></div>`;
 	}
 
 	// Media: pictures, sound, films, tables and charts as they were logged last, or at the step of the address.
 	media() {
-		if (!this.run.media.length) return nothing;
+		if (!this.run.media.length) return "";
 		return html`<h2>Media</h2><div class="cards">${this.run.media.map((one) => html`<section class="card"><h3><span class="clip" title=${one.key}>${one.key}</span>${this.stepOf(one)}</h3>
 			${Array.from({ length: Math.min(one.items, 16) }, (_, item) => this.medium(one, item))}
 			<p class="note">${one.caption}${one.items > 16 ? ` the first 16 of ${one.items}` : ""} ${one.type === "histogram" ? "" : html`<a href=${this.mediumAddress(one, 0, "file")} download>file</a>`}</p></section>`)}</div>`;
@@ -179,7 +179,7 @@ class RunPage extends Page {
 
 	stepOf({ key, steps }) {
 		const name = `step.${key}`;
-		if (steps.length < 2) return nothing;
+		if (steps.length < 2) return "";
 		const at = Math.max(0, steps.indexOf(Number(state.params.get(name) ?? steps.at(-1))));
 		return html`<label class="quiet">step ${steps[at]} <input type="range" aria-label=${`step of ${key}`} min="0" max=${steps.length - 1} .value=${String(at)}
 			@change=${(e) => set({ [name]: Number(e.target.value) === steps.length - 1 ? null : steps[e.target.value] })} /></label>`;
@@ -195,11 +195,11 @@ class RunPage extends Page {
 		if (one.type === "video-file") return html`<video controls preload="none" src=${at} aria-label=${one.key}></video>`;
 		if (one.type === "html-file") return html`<iframe sandbox title=${one.key} src=${at} loading="lazy"></iframe>`;
 		if (one.type === "table-file") return this.table(at);
-		return /^(image|custom|histo)/.test(one.type) ? html`<img class="picture" loading="lazy" alt=${one.key} src=${at} @error=${(e) => e.target.replaceWith(`${one.type}: not drawn`)} />` : nothing;
+		return /^(image|custom|histo)/.test(one.type) ? html`<img class="picture" loading="lazy" alt=${one.key} src=${at} @error=${(e) => e.target.replaceWith(`${one.type}: not drawn`)} />` : "";
 	}
 
 	files() {
-		if (!this.run.files.length) return nothing;
+		if (!this.run.files.length) return "";
 		const of = (name, form) => query("file", { id: this.id, name, form });
 		const isPicture = (name) => /\.(png|jpe?g|gif|webp)$/i.test(name);
 		return html`<h2>Files</h2><ul class="plain">${this.run.files.slice(0, 300).map((name) => html`<li><a href=${of(name)} download>${name}</a></li>`)}</ul>
@@ -207,17 +207,17 @@ class RunPage extends Page {
 	}
 
 	edits() {
-		if (!this.run.edits.length) return nothing;
+		if (!this.run.edits.length) return "";
 		return html`<h2>Edits by hand</h2><table class="sheet">${this.run.edits.slice(0, 50).map((edit) => html`<tr>
-				<td class="quiet">${format.time(edit.time)}</td><td>${`host ${edit.host.slice(0, 8)}`}</td><td>${edit.op} ${edit.key}</td><td>${text(edit.value)}</td></tr>`)}</table>`;
+				<td class="quiet">${format.time(edit.time)}</td><td>${`host ${edit.host.slice(0, 8)}`}</td><td>${edit.op} ${edit.key}</td><td>${format.value(edit.value)}</td></tr>`)}</table>`;
 	}
 
 	diff() {
 		const that = state.params.get("diff");
 		return html`<h2>Compared with <a data-page href=${runAddress(that)}>${that}</a> <button class="link" @click=${() => set({ diff: null })}>close</button></h2>
-			${this.run.diff.length ? nothing : html`<p class="quiet">no value differs</p>`}
+			${this.run.diff.length ? "" : html`<p class="quiet">no value differs</p>`}
 			<table class="sheet"><thead><tr><th></th><th>this run</th><th>${that}</th><th class="number">difference</th></tr></thead>
-			<tbody>${this.run.diff.map((row) => html`<tr><td class="key">${row.kind}.${row.key}</td><td>${text(row.this)}</td><td>${text(row.that)}</td>
+			<tbody>${this.run.diff.map((row) => html`<tr><td class="key">${row.kind}.${row.key}</td><td>${format.value(row.this)}</td><td>${format.value(row.that)}</td>
 				<td class="number quiet">${typeof row.this === "number" && typeof row.that === "number" ? format.signed(row.this - row.that) : ""}</td></tr>`)}</tbody></table>`;
 	}
 
@@ -246,11 +246,6 @@ class RunPage extends Page {
 		const params = new URLSearchParams({ run: this.id, archived: "1" });
 		for (const chart of this.charts) chart.load(params);
 	}
-}
-
-function text(value) {
-	if (value === null || value === undefined) return "";
-	return typeof value === "number" ? format.number(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 function typed(given) {

@@ -1,6 +1,6 @@
 // The runs table: every run of the lake in one grid; sorted, filtered, grouped; its columns any statistic of any metric.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, change } from "./api.js";
 import { chooseColumns, chooseGroups } from "./columns_dialog.js";
 import { copyButton } from "./code_dialog.js";
@@ -233,7 +233,7 @@ class RunsPage extends Page {
 		render(
 			html`<input data-search type="search" aria-label="Search" placeholder="search name, id, group, notes  ( / )" .value=${p.get("q") ?? ""} @keydown=${leave} @change=${(e) => set({ q: e.target.value, top: null })} />
 				<input class="where" type="search" spellcheck="false" aria-label="Filter in SQL" placeholder=${'filter in SQL: config.lr < 0.1 AND "summary.val/acc.max" > 0.9'} .value=${p.get("where") ?? ""} @keydown=${leave} @change=${(e) => set({ where: e.target.value, top: null })} />
-				<button @click=${() => chooseColumns(this.context, this.names ?? [])}>Columns${this.hiddenColumns ? html` <small>+${this.hiddenColumns}</small>` : nothing}</button>
+				<button @click=${() => chooseColumns(this.context, this.names ?? [])}>Columns${this.hiddenColumns ? html` <small>+${this.hiddenColumns}</small>` : ""}</button>
 				<button aria-pressed=${String(this.isGrouped)} @click=${() => chooseGroups(this.context)}>Group${this.isGrouped ? `: ${p.getAll("group").map(format.label).join(", ")}` : ""}</button>
 				<button aria-pressed=${String(p.has("differ"))} title="Only columns in which runs differ" @click=${() => set({ differ: !p.has("differ") })}>Differing</button>
 				<button aria-pressed=${String(p.has("archived"))} title="Show archived runs as well" @click=${() => set({ archived: !p.has("archived"), top: null })}>Archived</button>
@@ -245,24 +245,24 @@ class RunsPage extends Page {
 			this.error
 				? html`<p class="bad">${this.error}</p>`
 				: html`<span>${this.total === null ? "" : this.isGrouped ? format.count(this.total, "group") : format.count(this.total, "run")}</span>
-						${p.getAll("run").length ? html`<button class="chip" @click=${() => set({ run: null })}>${format.count(p.getAll("run").length, "chosen run")} ×</button>` : nothing}
-						${p.get("base") ? html`<button class="chip" @click=${() => set({ base: null })}>baseline ${p.get("base")} ×</button>` : nothing}
-						${this.deleted ? html`<span>${format.count(this.deleted.length, "run")} deleted</span> <button @click=${() => this.undo()}>Undo</button>` : nothing}
-						${ids.length ? this.actions(ids) : nothing}`,
+						${p.getAll("run").length ? html`<button class="chip" @click=${() => set({ run: null })}>${format.count(p.getAll("run").length, "chosen run")} ×</button>` : ""}
+						${p.get("base") ? html`<button class="chip" @click=${() => set({ base: null })}>baseline ${p.get("base")} ×</button>` : ""}
+						${this.deleted ? html`<span>${format.count(this.deleted.length, "run")} deleted</span> <button @click=${() => this.undo()}>Undo</button>` : ""}
+						${ids.length ? this.actions(ids) : ""}`,
 			this.info,
 		);
 	}
 
 	actions(ids) {
 		const some = ids.slice(0, MOST);
-		return html`<span class="strong">${format.count(ids.length, "run")} selected</span>${ids.length > MOST ? html` <span class="quiet">(the address names the first ${MOST})</span>` : nothing}
+		return html`<span class="strong">${format.count(ids.length, "run")} selected</span>${ids.length > MOST ? html` <span class="quiet">(the address names the first ${MOST})</span>` : ""}
 			<a data-page class="button" href=${address("/charts", { run: some, where: null, q: null })}>Charts</a>
 			<a data-page class="button" href=${address("/runs", { run: some, where: null, q: null })}>Only these</a>
-			${ids.length === 2 ? html`<a data-page class="button" href=${`${runAddress(ids[0])}${runAddress(ids[0]).includes("?") ? "&" : "?"}diff=${encodeURIComponent(ids[1])}`}>Diff</a>` : nothing}
+			${ids.length === 2 ? html`<a data-page class="button" href=${`${runAddress(ids[0])}${runAddress(ids[0]).includes("?") ? "&" : "?"}diff=${encodeURIComponent(ids[1])}`}>Diff</a>` : ""}
 			<button @click=${() => set({ pin: [...new Set([...state.params.getAll("pin"), ...some.slice(0, 10)])] })}>Pin</button>
-			${state.params.getAll("pin").length ? html`<button @click=${() => set({ pin: null })}>Unpin all</button>` : nothing}
-			${ids.length === 1 ? html`<button @click=${() => set({ base: ids[0] })}>Baseline</button>` : nothing}
-			${this.context.readOnly ? nothing : html`<button @click=${() => this.edit(ids)}>Edit…</button>`}
+			${state.params.getAll("pin").length ? html`<button @click=${() => set({ pin: null })}>Unpin all</button>` : ""}
+			${ids.length === 1 ? html`<button @click=${() => set({ base: ids[0] })}>Baseline</button>` : ""}
+			${this.context.readOnly ? "" : html`<button @click=${() => this.edit(ids)}>Edit…</button>`}
 			<button class="plain" @click=${() => this.clear()}>clear</button>`;
 	}
 

@@ -1,6 +1,6 @@
 // Scatter: two columns of all chosen runs, coloured by a third; a brush is a filter, and is shown as SQL.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
 import { inkOf, ramp, rgb, Scale, spansDecades } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
@@ -126,7 +126,7 @@ class ScatterPage extends DrawnPage {
 			const reach = isCross ? radius + Math.round(2 * ratio) : radius;
 			for (let dy = -reach; dy <= reach; dy++) {
 				for (let dx = -reach; dx <= reach; dx++) {
-					if (isCross ? Math.abs(Math.abs(dx) - Math.abs(dy)) > ratio * 0.9 : dx * dx + dy * dy > radius * radius) continue;
+					if (isCross ? Math.abs(Math.abs(dx) - Math.abs(dy)) > ratio * 0.9 : dx * dx + dy * dy > radius * (radius + 0.8)) continue;
 					const at = ((cy + dy) * width + cx + dx) * 4;
 					if (at < 0 || at >= pixels.length) continue;
 					const under = pixels[at + 3] / 255;
@@ -225,11 +225,11 @@ class ScatterPage extends DrawnPage {
 		);
 		const odd = this.found?.header.unfinished.length ?? 0;
 		const what = `${this.missing ? `, ${this.missing.toLocaleString("en")} without a place here` : ""}${odd ? `, ${odd.toLocaleString("en")} that did not finish are crosses` : ""}`;
-		render(html`${this.about(what)} ${this.found && !this.brushes.size ? this.legend() : nothing}`, this.info);
+		render(html`${this.about(what)} ${this.found && !this.brushes.size ? this.legend() : ""}`, this.info);
 	}
 
 	legend() {
-		if (!this.color) return nothing;
+		if (!this.color) return "";
 		if (this.color.words) return this.color.words.slice(0, 20).map((word) => html`<span class="item"><span class="swatch" .style=${`background:${format.color(Math.max(0, this.labels.indexOf(word)))}`}></span>${word}</span>`);
 		const [low, high] = this.colorRange ?? [];
 		return html`<span class="item">${format.number(low)} ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((s) => html`<span class="swatch" .style=${`background:rgb(${ramp(s).join()})`}></span>`)} ${format.number(high)} (${format.label(this.color.name)})</span>`;

@@ -1,17 +1,17 @@
 // Tables of answers: from the sheets of results, and from frames. And a field that offers the columns there are.
 
-import { html, nothing } from "./vendor/lit-html.js";
+import { html } from "./vendor/lit-html.js";
 import * as format from "./format.js";
 
 export function sheet(found) {
 	const rows = found.columns[0]?.cells.length ?? 0;
 	const bold = new Set(found.bold ?? []);
-	return html`${found.title ? html`<p class="strong">${found.title}</p>` : nothing}
+	return html`${found.title ? html`<p class="strong">${found.title}</p>` : ""}
 		<div class="scroll bare"><table class="sheet">
 			<thead><tr>${found.columns.map((c) => html`<th class=${c.right ? "number" : ""}>${c.name}</th>`)}</tr></thead>
 			<tbody>${Array.from({ length: rows }, (_, i) => html`<tr class=${bold.has(i) ? "best" : ""}>${found.columns.map((c) => html`<td class=${c.right ? "number" : ""}>${c.cells[i]}</td>`)}</tr>`)}</tbody>
 		</table></div>
-		${found.notes?.length ? html`<ul class="quiet">${found.notes.map((note) => html`<li>${note}</li>`)}</ul>` : nothing}`;
+		${found.notes?.length ? html`<ul class="quiet">${found.notes.map((note) => html`<li>${note}</li>`)}</ul>` : ""}`;
 }
 
 export function frame(columns, { link } = {}) {
@@ -28,6 +28,9 @@ export function nameField(label, id, value, names, onChange, placeholder = "") {
 	return html`<label>${label} <input list=${id} spellcheck="false" .value=${value ?? ""} placeholder=${placeholder} @change=${(e) => onChange(e.target.value.trim())} /></label>
 		<datalist id=${id}>${names.slice(0, 3000).map((name) => html`<option value=${name}></option>`)}</datalist>`;
 }
+
+// The columns by which runs are grouped.
+export const groupable = (schema) => schema.columns.filter((name) => !name.startsWith("summary.") && !["run_id", "name", "created_at", "runtime", "tags", "notes"].includes(name));
 
 export function columnNames(schema, { fields = true } = {}) {
 	if (!schema) return [];

@@ -1,6 +1,6 @@
 // Sweep: what the chosen runs say of their settings: importance, marginals, luck, stability, early stopping.
 
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { ask, query } from "./api.js";
 import { copyButton } from "./code_dialog.js";
 import { AnswerPage, choice } from "./page.js";
@@ -51,13 +51,14 @@ class SweepPage extends AnswerPage {
 	picture(kind, extra = {}) {
 		const params = this.params;
 		params.set("kind", kind);
+		params.set("turn", this.turn);
 		for (const [name, value] of Object.entries(extra)) params.set(name, value);
 		return html`<img class="picture" loading="lazy" alt=${`${kind} ${extra.parameter ?? ""}`} src=${query("picture", params)} />`;
 	}
 
 	section([name, title, about]) {
 		const found = this.parts[name];
-		return html`<section><h2>${title}</h2>${about ? html`<p class="quiet">${about}</p>` : nothing}
+		return html`<section><h2>${title}</h2>${about ? html`<p class="quiet">${about}</p>` : ""}
 			${!found ? html`<p class="quiet">…</p>` : found.error ? html`<p class="quiet">${found.error}</p>` : found.text ? html`<p class="said">${found.text}</p>` : found.table ? frame(found.table, { link: runAddress }) : sheet(found)}</section>`;
 	}
 
@@ -80,7 +81,7 @@ class SweepPage extends AnswerPage {
 							${this.found.parameters.length ? html`<h2>Which settings mattered?</h2><p class="quiet">Not what causes what, where settings were not varied apart from each other.</p>
 										${this.picture("importance")}
 										<h2>How does each setting act?</h2>
-										<div class="pictures">${this.found.parameters.slice(0, MARGINALS).map((parameter) => this.picture("marginal", { parameter }))}</div>` : nothing}
+										<div class="pictures">${this.found.parameters.slice(0, MARGINALS).map((parameter) => this.picture("marginal", { parameter }))}</div>` : ""}
 							${PARTS.map((one) => this.section(one))}`,
 			this.host,
 		);
