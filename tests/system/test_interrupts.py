@@ -22,6 +22,8 @@ from tracklake.storage.journal import writer
 from tracklake.storage.journal.reader import JournalReader
 
 Row = dict[str, float]
+A_LAKE = 100
+"""Places after which another lake begins: what a question costs follows the runs of a lake."""
 
 
 def steady(i: int) -> Row:
@@ -111,22 +113,23 @@ def test_no_line_of_finish_and_seal_costs_a_row_or_the_state(tmp_path: Path, apa
     """An interrupted finish is completed by the next; an interrupted seal by the next seal."""
     at, is_over = 1, False
     while not is_over:
-        run = tl.init("p", id=f"r{at}", dir=tmp_path, settings={"metadata": False}, reinit="create_new")
+        folder = tmp_path / str(at // A_LAKE)
+        run = tl.init("p", id=f"r{at}", dir=folder, settings={"metadata": False}, reinit="create_new")
         run.log({"a": 1.0})
         interrupter = Interrupter(at, interrupt)
         try:
             with interrupter:
                 run.finish()
-                tl.open(tmp_path).refresh()
+                tl.open(folder).refresh()
         except KeyboardInterrupt:
             run.finish()
         is_over = interrupter.left > 0
         at += apart
-    lake = tl.open(tmp_path)
-    lake.refresh()
-    assert set(lake.runs(columns=["state"])["state"]) == {"finished"}
-    assert set(lake.summaries(["a.count"])["a.count"]) == {1}
-    assert lake.check(full=True).ok
+    for lake in map(tl.open, tmp_path.iterdir()):
+        lake.refresh()
+        assert set(lake.runs(columns=["state"])["state"]) == {"finished"}
+        assert set(lake.summaries(["a.count"])["a.count"]) == {1}
+        assert lake.check(full=True).ok
 
 
 @pytest.mark.parametrize("apart", [61, pytest.param(3, marks=pytest.mark.long)])
