@@ -77,23 +77,29 @@ import polars
 
 
 def interrupt(signum, frame):
+    global was_interrupted
     if is_asking:
+        was_interrupted = True
         raise KeyboardInterrupt
 
 
-is_asking = False
+is_asking = was_interrupted = False
 signal.signal(signal.SIGINT, interrupt)
 folder = Path(sys.argv[1])
 lake = tl.open(folder / "lake")
 print("ready", flush=True)
 while True:
     try:
-        is_asking = True
+        is_asking, was_interrupted = True, False
         act()
         time.sleep(0.05)
         is_asking = False
-    except (KeyboardInterrupt, polars.exceptions.PanicException):  # into which polars may make an interrupt
+    except KeyboardInterrupt:
         is_asking = False
+    except (polars.exceptions.PanicException, TypeError):  # into which polars may make an interrupt
+        is_asking = False
+        if not was_interrupted:
+            raise
 """
 SEALER = (
     """

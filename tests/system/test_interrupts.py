@@ -20,6 +20,7 @@ from processes import output
 import tracklake as tl
 from tracklake.storage.journal import writer
 from tracklake.storage.journal.reader import JournalReader
+from tracklake.tracking.open_runs import open_runs
 
 Row = dict[str, float]
 A_LAKE = 100
@@ -291,3 +292,22 @@ def test_an_alarm_does_not_take_sigterm_away(tmp_path: Path):
     lake = tl.open(tmp_path)
     assert set(lake.runs(columns=["state"])["state"]) == {"killed"}
     assert lake.history("a").height == 10
+
+
+@pytest.mark.parametrize("apart", [97, pytest.param(1, marks=pytest.mark.long)])
+def test_an_interrupted_init_leaves_no_half_run_behind(tmp_path: Path, apart: int):
+    """At whichever line: the heartbeat goes on, and the end of the process finishes the runs that there are."""
+    at, is_over = 1, False
+    other = tl.init("p", id="other", dir=tmp_path / "other", settings={"metadata": False})
+    while not is_over:
+        interrupter = Interrupter(at, interrupt)
+        try:
+            with interrupter:
+                tl.init("p", id=f"r{at}", dir=tmp_path / str(at // A_LAKE), config={"a": 1}, reinit="create_new")
+        except KeyboardInterrupt:
+            pass
+        is_over = interrupter.left > 0
+        open_runs.keep_alive()
+        at += apart
+    open_runs.finish_all(exit_code=0)
+    assert tl.open(other.lake_dir).run("other").state == "finished"

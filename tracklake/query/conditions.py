@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,7 +18,7 @@ from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
 from tracklake.query import computed_nan
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Sandbox
+from tracklake.query.sandbox.connection import Sandbox, fetched
 from tracklake.query.sandbox.sql_text import Column
 from tracklake.query.text_columns import TextColumns, refuse_mixed, without_nan
 
@@ -139,7 +139,7 @@ def parsed(text: str, label: str) -> SqlText:
     engine = sandbox()
     cursor = engine.cursor()
     try:
-        return parser.parse_condition(text, execute=lambda q, p: cursor.execute(q, p).fetchall())
+        return parser.parse_condition(text, execute=partial(fetched, cursor))
     except QueryError as error:
         reason = str(error).partition("\nLINE")[0]
         what = "condition" if label.startswith("where") else "expression"

@@ -7,7 +7,7 @@ one statement that reads, with functions that are known, is told before, so that
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,7 +16,7 @@ from tracklake.common import whole_modules
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Limits, Sandbox, locked
+from tracklake.query.sandbox.connection import Limits, Sandbox, fetched, locked
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
 from tracklake.query.text_columns import elements, reading, refuse_mixed, without_nan
@@ -90,7 +90,7 @@ class _Question:
         self.text = text
         self.frames = {name.casefold(): value for name, value in params.items() if is_frame(value)}
         self.values = {name: value for name, value in params.items() if not is_frame(value)}
-        self.parsed = parser.parse(text, params=self.values, execute=lambda q, p: cursor.execute(q, p).fetchall())
+        self.parsed = parser.parse(text, params=self.values, execute=partial(fetched, cursor))
         self.parsed.columns = [self._plain(column) for column in self.parsed.columns]
         self.aliases: dict[str, str] = {}
         """Names in the text that are short for a column of runs."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.query.sandbox.connection import fetched
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,7 +36,7 @@ def create(connection: DuckDBPyConnection, view: View, *, lazily: bool) -> list[
         for table in tables:
             connection.register(table.name, table)
         if view.sql:
-            connection.execute(f"CREATE OR REPLACE TEMP VIEW {view.name} AS {view.sql}").fetchall()
+            fetched(connection, f"CREATE OR REPLACE TEMP VIEW {view.name} AS {view.sql}")
     except duckdb.Error as error:
         raise_interrupts(tables)
         if str(error).rstrip(": \n").endswith("failed: KeyboardInterrupt"):  # before the table could note it

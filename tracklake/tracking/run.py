@@ -73,6 +73,9 @@ class Run(WrittenFields, RunFiles, RunConveniences):
     (0.5, 0.1)
     """
 
+    _is_whole = False
+    """Whether it was made to its end, which an interrupt may prevent."""
+
     def __init__(
         self,
         *,
@@ -122,6 +125,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
             self._define(inherited)
         self._rows.replay(start.rows)
         self._set_fields(fields)
+        self._is_whole = True
+        open_runs.add(self)
 
     @property
     def step(self) -> int:
@@ -334,7 +339,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         ...     tl.run.id
         'a'
         """
-        open_runs.add(self)
+        if self._is_whole:  # else it is being made, and takes part when it is
+            open_runs.add(self)
 
     def _refresh_definitions(self) -> None:
         """Take over what the lake has defined since: it may name step metrics."""

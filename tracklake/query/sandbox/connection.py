@@ -8,15 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tracklake.common import arguments, whole_modules
+from tracklake.common import arguments, threads, whole_modules
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from duckdb import DuckDBPyConnection
 
 MEMORY = "TRACKLAKE_SQL_MEMORY"
@@ -123,7 +127,7 @@ def locked(limits: Limits) -> DuckDBPyConnection:
 
     connection = duckdb.connect(config={"autoload_known_extensions": False})
     for macro in _MACROS:
-        connection.execute(f"CREATE MACRO {macro}").fetchall()
+        fetched(connection, f"CREATE MACRO {macro}")
     for setting in (
         "TimeZone = 'UTC'",
         f"memory_limit = '{limits.memory // 2**20} MiB'",
@@ -133,5 +137,34 @@ def locked(limits: Limits) -> DuckDBPyConnection:
         "python_enable_replacements = false",
         "lock_configuration = true",
     ):
-        connection.execute(f"SET GLOBAL {setting}").fetchall()
+        fetched(connection, f"SET GLOBAL {setting}")
     return connection
+
+
+def fetched(connection: DuckDBPyConnection, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a short statement and return its rows; what a signal handler raises meanwhile comes through as itself.
+
+    Handlers run in the main thread alone, and duckdb makes an error of its own of what they raise: so another thread
+    runs the statement.
+
+    >>> fetched(locked(Limits.of()), "SELECT 1 + ?", [2])
+    [(3,)]
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return connection.execute(text, params).fetchall()
+    outcome: Future[list[tuple[Any, ...]]] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(connection.execute(text, params).fetchall())
+        except BaseException as error:  # noqa: BLE001 - raised where the outcome is waited for
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    threads.start(thread)
+    try:
+        thread.join()
+    except BaseException:
+        connection.interrupt()
+        raise
+    return outcome.result()
