@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,18 +37,22 @@ collect_ignore = [
 
 
 @pytest.fixture(autouse=True)
-def _example_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, doctest_namespace: dict[str, Any]) -> None:
+def _example_surroundings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example_folder: Path, doctest_namespace: dict[str, Any]
+) -> None:
     monkeypatch.delenv("TRACKLAKE_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     doctest_namespace["tl"] = tracklake
-    doctest_namespace["example"] = lambda: example_lake(tmp_path)
+    doctest_namespace["example"] = lambda: tracklake.open(shutil.copytree(example_folder, tmp_path / "lake"))
 
 
-def example_lake(folder: Path) -> tracklake.Lake:
-    """Return a lake of two runs, each with three steps of two metrics."""
+@pytest.fixture(scope="session")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a lake of two runs, each with three steps of two metrics, of which each example takes a copy."""
+    folder = tmp_path_factory.mktemp("example") / "lake"
     curves = {"slow": (0.01, [2.0, 1.0, 0.5], [0.4, 0.5, 0.6]), "fast": (0.1, [1.0, 0.25, 0.75], [0.7, 0.9, 0.8])}
     for run_id, (lr, losses, accuracies) in curves.items():
-        with tracklake.init("example", id=run_id, config={"lr": lr}, dir=folder / "lake") as run:
+        with tracklake.init("example", id=run_id, config={"lr": lr}, dir=folder) as run:
             for loss, acc in zip(losses, accuracies, strict=True):
                 run.log({"loss": loss, "acc": acc})
-    return tracklake.open(folder / "lake")
+    return folder

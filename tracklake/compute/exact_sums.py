@@ -83,9 +83,8 @@ def of_parts(sums: GroupSums, n: Ints, groups: SortedGroups) -> GroupSums:
 def mean_remainder(sums: GroupSums, n: Ints) -> Floats:
     """Return what rounding took from each mean: the two together tell it as exactly as the sum does.
 
-    >>> mean_remainder(GroupSums(np.array([9007199254740993.0 * 3]), np.array([1.0]), np.array([9007199254740992.0])),
-    ...                np.array([3])).tolist()
-    [1.0]
+    >>> mean_remainder(GroupSums(np.array([2.0**53 * 3]), np.array([1.0]), np.array([2.0**53])), np.array([3])).tolist()
+    [0.3333333333333333]
     """
     with np.errstate(over="ignore", invalid="ignore"):
         remainder = remainder_of(sums.high, sums.low, sums.mean, np.maximum(n, 1).astype(np.float64))

@@ -71,6 +71,7 @@ class MetricDefinition:
 
         `none` in the statement wins over kinds beside it; later kinds lift it, and earlier ones show again.
 
+        >>> from tracklake.schema.definition_statement import statement
         >>> MetricDefinition("loss").merged(statement("loss", summary="min")).kinds
         ('min',)
         """
@@ -91,6 +92,7 @@ class Definitions(Mapping[str, MetricDefinition]):
 
     Ask `resolve` for the one that serves a metric; the mapping itself has the names as they were given.
 
+    >>> from tracklake.schema.definition_statement import statement
     >>> definitions = Definitions([statement("val/*", summary="max"), statement("val/loss", summary="min")])
     >>> definitions.resolve("val/loss").kinds, definitions.resolve("val/acc").kinds, definitions.resolve("lr")
     (('min',), ('max',), None)
@@ -126,6 +128,7 @@ class Definitions(Mapping[str, MetricDefinition]):
         That is the exact name before any glob, then the glob with the most literal characters, then the one that was
         defined last. Nothing is inherited from the others.
 
+        >>> from tracklake.schema.definition_statement import statement
         >>> Definitions([statement("val/*"), statement("*loss")]).resolve("val/loss").name
         '*loss'
         """
@@ -143,6 +146,7 @@ class Definitions(Mapping[str, MetricDefinition]):
     def step_metrics(self) -> frozenset[str]:
         """The metrics that some definition names as its step metric.
 
+        >>> from tracklake.schema.definition_statement import statement
         >>> sorted(Definitions([statement("*", step_metric="epoch")]).step_metrics)
         ['epoch']
         """
