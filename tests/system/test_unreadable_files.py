@@ -17,6 +17,9 @@ from processes import output
 
 import tracklake as tl
 from tracklake.storage.journal.reader import JournalReader
+from tracklake.ui import vocabulary
+from tracklake.ui.mcp_server.answers import Answers
+from tracklake.ui.sources import Source
 
 ASKED = ["run_id", "state", "config.lr", "summary.loss.min"]
 
@@ -229,3 +232,16 @@ def test_a_manifest_costs_its_version(tmp_path: Path):
     assert told(lambda: api.artifact("p/data:latest").version) == ("v3", "")
     with pytest.raises(tl.errors.LakeError, match=alias.name):
         api.artifact("p/data:best")
+
+
+def test_the_page_and_a_model_are_told_what_is_left_out(lake: tl.Lake):
+    """What has no terminal for warnings says it beside the answer."""
+    path = of_run(lake, "a", "runs")
+    flip(path)
+    with warnings.catch_warnings(action="ignore"):
+        schema = vocabulary.schema(Source(tl.open(lake.dir), name="lake"))
+        answers = Answers(tl.open(lake.dir))
+        answer = answers.told(answers.sql("SELECT count(*) AS n FROM runs"))
+    assert (schema["runs"], [path.name in text for text in schema["lost"]]) == (2, [True])
+    assert path.name in answer
+    assert answer.endswith("n\n2")

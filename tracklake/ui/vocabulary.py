@@ -16,7 +16,7 @@ SAMPLE = 100
 
 
 def schema(source: Source) -> dict[str, Any]:
-    """Return what can be asked for: columns, metrics with their goals, statistics, projects.
+    """Return what can be asked for: columns, metrics with their goals, statistics, projects; and what is left out.
 
     >>> from tracklake.ui.sources import Source
     >>> answer = schema(Source(example(), name="lake"))
@@ -29,6 +29,7 @@ def schema(source: Source) -> dict[str, Any]:
             names = list(dict.fromkeys(lake._view.runs.names.available))  # noqa: SLF001 - the names that errors suggest
             metrics = lake.metrics
             projects = lake.runs(columns=["project"])["project"]
+            left_out = lake._view.logged.left_out  # noqa: SLF001 - likewise
             goals = {m: lake._view.runs.summaries.goal(m) for m in metrics[:5_000]}  # noqa: SLF001 - of all runs at once
         return {
             "columns": names,
@@ -39,6 +40,7 @@ def schema(source: Source) -> dict[str, Any]:
             "kinds": [*KINDS, "none"],
             "projects": sorted(projects.unique()),
             "runs": len(projects),
+            "lost": [*left_out],
         }
 
     return source.cached("schema", read)  # type: ignore[no-any-return]

@@ -49,6 +49,15 @@ class Answers:
         self._lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - likewise
         self._lock = threading.Lock()
 
+    def told(self, answer: object) -> str:
+        """Return an answer as text, behind what is left out of it because files cannot be read.
+
+        >>> Answers(example()).told("2 runs")
+        '2 runs'
+        """
+        with self._lock:
+            return "\n".join([*self._lake._view.logged.left_out, str(answer)])  # noqa: SLF001 - likewise
+
     def describe(self) -> str:
         """Say what is in the lake: runs by state, projects, metrics with their coverage, columns of the runs.
 

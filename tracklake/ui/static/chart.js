@@ -1,4 +1,4 @@
-// One chart: the curves of a metric, or bands of groups. It loads when it can be seen, and asks for finer buckets when zoomed.
+// One chart: the curves of a metric, or bands of groups. It loads when seen, and asks for finer buckets when zoomed.
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask, askBlocks } from "./api.js";

@@ -1,4 +1,4 @@
-// Which columns a table has: any field, config value, or statistic of any metric; and by which runs are grouped.
+// Which columns a table has: any field, config value or statistic; and by what runs are grouped.
 
 import { html } from "./vendor/lit-html.js";
 import * as format from "./format.js";

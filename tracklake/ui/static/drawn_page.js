@@ -1,4 +1,4 @@
-// Pages that draw all chosen runs on a canvas: brushes lie in the address, are the same filter as the table's, and are shown as SQL.
+// Pages that draw all chosen runs on a canvas: brushes are the table's filter, in the address, shown as SQL.
 
 import { html } from "./vendor/lit-html.js";
 import { askBlocks } from "./api.js";

@@ -1,4 +1,4 @@
-// The frame of every page: which page the address names, the bar on top, live updates, keys, and what went wrong.
+// The frame of every page: which page the address names, the bar, live updates, keys, what went wrong.
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
@@ -77,6 +77,7 @@ function draw() {
 			</nav>
 			<span class="grow"></span>
 			${context.readOnly ? html`<span class="badge" title="This process may not write the lake: nothing can be edited.">read-only</span>` : ""}
+			${schema?.lost[0] ? html`<span class="badge" title=${schema.lost}>incomplete</span>` : ""}
 			<span class="quiet" title=${context.lake.dir ?? ""}>${schema ? `${schema.runs.toLocaleString("en")} runs` : ""}</span>
 			<button class="plain" title="Keys (?)" aria-label="Keys" @click=${keys.showHelp}>?</button>`,
 		bar,

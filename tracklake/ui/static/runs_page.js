@@ -1,4 +1,4 @@
-// The runs table: every run of the lake in one grid; sorted, filtered, grouped; its columns any statistic of any metric.
+// The runs table: every run in one grid; sorted, filtered, grouped; any statistic a column.
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask, change } from "./api.js";

@@ -1,4 +1,4 @@
-// The state of a page is its address, and nothing else: back, forward, reload and a colleague's browser show the same.
+// The state of a page is its address, and nothing else: back, reload and a colleague's browser show the same.
 
 const listeners = new Set();
 
