@@ -44,6 +44,7 @@ __all__ = [
     "config_values",
     "edit_session",
     "exit_status",
+    "init_arguments",
     "open_runs",
     "run",
     "run_config",

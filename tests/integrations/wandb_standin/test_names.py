@@ -82,6 +82,27 @@ def test_init_takes_the_arguments_of_wandb():
     assert set(theirs) - set(inspect.signature(tl.init).parameters) == set()
 
 
+def test_a_refused_module_names_the_way_out():
+    """What a module that is refused would have had is an error which says what to do instead."""
+    with pytest.raises(AttributeError, match=r"wandb.catboost .* no 'WandbCallback'; log what .*get_evals_result"):
+        _ = modules.module("catboost").WandbCallback
+
+
+def test_an_ignored_name_says_so_once(recwarn: pytest.WarningsRecorder):
+    """Calls that mean nothing here are accepted, with one warning."""
+    for _ in range(2):
+        names.resolve("sagemaker_auth")()
+    assert [str(warning.message) for warning in recwarn] == [
+        "tracklake: wandb.sagemaker_auth() is accepted and means nothing: there is no server"
+    ]
+
+
+def test_what_cannot_be_watched_is_told(run: tl.Run):
+    """`watch` of something that is no module names what is meant."""
+    with pytest.raises(TypeError, match="models= takes a torch module, or a list of them; got 5"):
+        run.watch(5)
+
+
 def test_the_page_is_what_the_tables_say():
     """tracklake/wandb_names.md is written from the tables."""
     assert PAGE.read_text() == page.page()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from tracklake.integrations.wandb_api.api import OF_A_SERVER
 from tracklake.integrations.wandb_standin import names
+from tracklake.tracking import init_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,26 +21,55 @@ warning; **refused**, an error that names the way out.
 
 Arguments of `init` that are ignored: `monitor_gym`, `force`, `anonymous`, `magic`, and settings but for those of
 `tracklake.tracking.settings`. `dir` is the lake under `import tracklake as wandb`, and ignored under the wrapper.
-WANDB_ENTITY, JOB_TYPE, MODE, NAME, NOTES, PROJECT, RESUME, RUN_GROUP, RUN_ID and TAGS are honoured; other WANDB_*
-variables are told once, but for those that only concern a server.
+
+{variables}
 
 Libraries that have to be told: transformers 5 logs nowhere by default (`report_to="wandb"`), ultralytics neither
 (`yolo settings wandb=True`).
 
 ## Libraries under the wrapper
 
-What a real training of each logs, held by `tests/integrations/test_wrapped_libraries.py`; an empty field is not tested.
+What a real training of each logs, held by `tests/integrations/test_wrapped_libraries.py`, run by `.ci/run` but for
+Keras. Values are compared for accelerate, Optuna and Ray, whose are known before; for the others metrics and steps.
+An exception or an exit code other than 0 makes a run failed, but where a library finishes it itself.
 
-| library | metrics over | config | a run ends |
-|---|---|---|---|
-| Lightning `WandbLogger`, also with ddp_spawn | `trainer/global_step` | hyperparameters | finished |
-| transformers `report_to="wandb"` | `train/global_step` | training arguments | finished |
-| transformers `hyperparameter_search` | | the trial's values, locked | finished |
-| accelerate `log_with="wandb"` | the step given | as given | |
-| Keras `WandbMetricsLogger` (torch backend) | epoch | | |
-| xgboost `WandbCallback` | the iteration | | |
-| lightgbm `wandb_callback` | the iteration | | |
-| stable-baselines3 `WandbCallback` | `global_step` | hyperparameters | |
+| library | metrics over | config | a run ends | test |
+|---|---|---|---|---|
+| Lightning `WandbLogger` | `trainer/global_step` | hyperparameters | finished | `test_lightning` |
+| Lightning with ddp_spawn | `trainer/global_step` | | finished | `test_lightning_in_spawned_processes` |
+| transformers `report_to="wandb"` | `train/global_step` | training arguments | finished | `test_transformers` |
+| transformers `hyperparameter_search` | `train/global_step` | locked | finished | `test_transformers_search` |
+| accelerate `log_with="wandb"` | the step given | as given | finished | `test_accelerate` |
+| Optuna `WeightsAndBiasesCallback` | the trial's number | the trial's parameters | finished | `test_optuna_callback` |
+| Ray `WandbLoggerCallback` | `training_iteration` | the trial's | finished (a failed one too) | `test_ray_callback` |
+| Ray `setup_wandb` | the row | the trial's | finished | `test_ray_setup` |
+| ultralytics | `epoch` | all arguments | finished | `test_ultralytics` |
+| Keras `WandbMetricsLogger` (torch backend) | `epoch/epoch` | as given to `init` | finished | not yet run |
+| xgboost `WandbCallback` | the iteration | the booster's settings | finished | `test_xgboost_and_lightgbm` |
+| lightgbm `wandb_callback` | the iteration | parameters | finished | `test_xgboost_and_lightgbm` |
+| stable-baselines3 `WandbCallback` | `global_step` | hyperparameters | finished | `test_stable_baselines` |
+
+## Scripts of W&B's documents
+
+Scripts in the shape of those documents, run by `tests/integrations/test_wandb_documents.py` and
+`tests/integrations/wandb_api/test_wandb_snippets.py`.
+
+| script | with the import line changed alone | under the wrapper |
+|---|---|---|
+| summary: the best so far, and an update after the run | ran | ran |
+| summary: `define_metric` with min, max, best, hidden, a step metric | ran | ran |
+| summary: sixteen further ones, arrays, tensors, resuming, comparing runs | ran | |
+| sweeps: define, initialize and run (random) | ran | ran |
+| sweeps: added to one's own code (bayes) | ran | ran |
+| sweeps: all kinds of distributions, `init(config=config)` | ran | ran |
+| sweeps: parameters nested twice | ran | ran |
+| sweeps: hyperband | ran | ran |
+| sweeps: `wandb sweep`, `wandb agent --count`, `--pause`, `--resume`, `--stop` in a shell | | ran |
+| sweeps: `wandb.controller(...)`, a local controller | refused | refused |
+| Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | | ran |
+| Lightning: Fabric | | ran |
+| Keras: metrics, checkpoints, tables of predictions, the older callback | | not yet run |
+| Keras: checkpoints in TensorFlow's SavedModel format | | Keras 3 itself refuses them |
 """
 _API_RUN = {
     "delete": ("same", "`lake.restore(runs)` takes it back until vacuum; artifacts stay"),
@@ -67,7 +98,20 @@ def page() -> str:
         "Api": api,
         "Runs of the Api": run,
     }
-    return _HEAD + "".join(f"\n## {title}\n\n{_table(rows)}" for title, rows in tables.items())
+    head = _HEAD.format(variables=_variables())
+    return head + "".join(f"\n## {title}\n\n{_table(rows)}" for title, rows in tables.items())
+
+
+def _variables() -> str:
+    """Return what becomes of W&B's environment variables."""
+    honoured = ", ".join(sorted(init_arguments.ENVIRONMENT))
+    quiet = ", ".join(sorted(init_arguments.HARMLESS))
+    text = (
+        f"Environment variables that stand for arguments which are not given: {honoured}. Those that concern a server, "
+        f"or that libraries read themselves, are accepted without a word: {quiet}. Any other WANDB_* is told once, by "
+        "name, to mean nothing; the lake is where TRACKLAKE_DIR says."
+    )
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(rows: Mapping[str, tuple[str, str]]) -> str:
