@@ -41,8 +41,6 @@ _PLACES = {
 """Which points of a group its state tells of, and what: {place: {column of STATES: column of POINTS}}."""
 _TAKEN = list(dict.fromkeys(old for taken in _PLACES.values() for old in taken.values()))
 _NEVER = -(1 << 63)
-_BLOCK = 1 << 17
-"""Points that are counted at once: arrays of more stay in no cache, and fewer leave more calls."""
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 
 
@@ -160,34 +158,18 @@ class _Rows(NamedTuple):
     stamp: Ints
     session: Ints
 
-    def part(self, rows: slice) -> _Rows:
-        """Return some of the rows."""
-        is_number = None if self.is_number is None else self.is_number[rows]
-        return _Rows(self.value[rows], is_number, self.kind[rows], self.stamp[rows], self.session[rows])
-
 
 def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
-    """Return the columns of states that are numbers, and the places of the points of _FOUND (-1: there is none).
-
-    All is done for some groups at a time, whose arrays stay in the cache of a processor.
-    """
+    """Return the columns of states that are numbers, and the places of the points of _FOUND (-1: there is none)."""
     value, ts = points["value"], points["ts"].cast(pl.Int64)
     ts = ts.fill_null(_NEVER) if ts.null_count() else ts
     is_number = value.is_not_null().to_numpy() if value.null_count() else None
     kind, stamp, session = (column.to_numpy() for column in (points["kind"], ts, points["session"]))
-    every = _Rows(value.to_numpy(), is_number, kind, stamp, session)
-    blocks = []
-    for rows, groups in each.blocks(_BLOCK):
-        counted = _count(every.part(rows), groups)
-        for name in _FOUND:
-            place = counted[name]
-            counted[name] = np.where(place < 0, place, place + rows.start)
-        blocks.append(counted)
-    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return _count(_Rows(value.to_numpy(), is_number, kind, stamp, session), each)
 
 
 def _count(rows: _Rows, each: SortedGroups) -> dict[str, Any]:
-    """Return the same of a few groups; what usual points do not have costs no pass over them."""
+    """Return the same; what usual points do not have costs no pass over them."""
     highest = rows.kind.max()
     has_value = rows.kind < Kind.NULL
     counts = {"n_points": each.lengths if highest < Kind.REPLACED else each.count(rows.kind != Kind.REPLACED)}
