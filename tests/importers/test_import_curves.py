@@ -397,7 +397,7 @@ def test_the_report_names_each_file_once(lake, tmp_path):
     lines = str(report).splitlines()
     assert "could not be read: " + str(tmp_path / "out" / "x.csv.gz") + ": it cannot be decompressed as gzip" in lines
     assert [line.count(str(falling)) for line in lines if "falls.csv" in line] == [1]
-    assert "nothing new in 1 source" in lines
+    assert not any(line.startswith("nothing new in") for line in lines)
 
 
 def test_the_bar_moves_within_a_large_file(lake, tmp_path, monkeypatch):

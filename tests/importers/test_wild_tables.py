@@ -131,3 +131,21 @@ def test_a_column_that_comes_late_in_json(lake, tmp_path, monkeypatch):
     text = '{"run": "a", "step": 1, "x": 1}\n{"run": "b", "step": 1, "x": 0.5}\n{"run": "a", "step": 2, "y": "z"}\n'
     _, points = imported(lake, tmp_path / "x.jsonl", text)
     assert points == [("x", 1, 1.0, None), ("y", 2, None, "z"), ("x", 1, 0.5, None)]
+
+
+def test_a_table_of_runs_that_grew(lake, tmp_path):
+    """Of a table of many runs without any config come in the new rows and the new runs, once."""
+    path = tmp_path / "x.csv"
+    imported(lake, path, "run,step,x\na,1,0.5\na,2,0.5\nb,1,1.5\n")
+    report, points = imported(lake, path, "run,step,x\na,1,0.5\na,2,0.5\na,3,0.25\nb,1,1.5\nc,1,3\n")
+    assert (report.runs, report.points) == (2, 2)
+    assert points == [("x", 1, 0.5), ("x", 2, 0.5), ("x", 3, 0.25), ("x", 1, 1.5), ("x", 1, 3.0)]
+    assert lake.import_from(path, verify=True).points == 0
+
+
+@pytest.mark.parametrize(("cell", "points", "config"), [("0.5", 4, {}), ("adam", 0, {"x": "adam"})])
+def test_runs_in_which_nothing_changes(lake, tmp_path, cell, points, config):
+    """Where no column ever changes numbers are metrics and texts config, and the runs are there."""
+    rows = "".join(f"{run},{step},{cell}\n" for run in "ab" for step in (1, 2))
+    report, _ = imported(lake, tmp_path / "x.csv", f"run,step,x\n{rows}")
+    assert (report.runs, report.points, lake.run("b").config) == (2, points, config)

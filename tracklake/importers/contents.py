@@ -86,6 +86,8 @@ class TableContents:
         >>> list(table.partitions(Rows(np.arange(0), np.arange(0), pl.DataFrame({"x": []}))))
         []
         """
+        if not rows.metrics.width:  # runs of which only config is known
+            rows = rows._replace(metrics=pl.DataFrame({"": pl.Series([None]).new_from_index(0, len(rows.run))}))
         for cut in slices(rows.run, rows.step, most=max(1, MAX_POINTS // rows.metrics.width)):
             several = rows.cut(cut)
             numbers = several.run[np.flatnonzero(np.append(True, np.diff(several.run) != 0))]

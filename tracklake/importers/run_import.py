@@ -146,6 +146,7 @@ def import_paths(
             (source.format, source.path.absolute()): ReadingJob(source, dataclasses.replace(options, root=path))
             for source in recognised.sources
         }
+    read: list[tuple[ImportedSource, set[str]]] = []
     new = [job for job in jobs.values() if verify or replace or not _is_recorded(publication, job, report)]
     try:
         with progress("importing", total=sum(job.size for job in new)) as advance:
@@ -153,11 +154,12 @@ def import_paths(
                 advance(0, name=str(job.source.path))
                 remaining = _Remaining(job.size, advance)
                 with counting(remaining.take):
-                    _import_source(publication, job, items, report)
+                    read.append(_import_source(publication, job, items, report))
                 remaining.take(job.size)
         imported = publication.commit()
     finally:
         publication.discard()  # of what is committed nothing is left to discard
+    report.sources += [one if ids & publication.runs.keys() else one._replace(runs=0) for one, ids in read if one.runs]
     report.runs, report.points = imported.runs, imported.points
     report.replaced = publication.replaced
     report.overwritten = publication.n_overwritten
@@ -200,17 +202,23 @@ def _is_recorded(publication: Publication, job: ReadingJob, report: ImportReport
     return True
 
 
-def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yielded], report: ImportReport) -> None:
-    """Take in what one source holds; what cannot be read of it goes into the report, and no other source suffers."""
+def _import_source(
+    publication: Publication, job: ReadingJob, items: Iterable[Yielded], report: ImportReport
+) -> tuple[ImportedSource, set[str]]:
+    """Take in what one source holds, and return what came of it and the ids of its runs.
+
+    What cannot be read goes into the report, and no other source suffers.
+    """
     source = job.source
     facts = {"imported_from": source.path.name, "format": source.format, "source_state": state_of(*job)}
     n_runs = n_points = 0
+    run_ids: set[str] = set()
     record: RunRecord | None = None
     try:
         for item in items:
             if isinstance(item, RunRecord):
                 if record is not None:
-                    publication.end(record)
+                    run_ids.add(publication.end(record).run_id)
                 record = None
                 n_runs += 1
                 deleted = publication.recorded.deleted_run(item)
@@ -226,6 +234,7 @@ def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yi
             elif isinstance(item, RunRows):
                 n_runs = max(n_runs, len(item.runs.ids))
                 n_points += publication.add_rows(item, facts)
+                run_ids.update(item.runs.ids)
             elif item.is_loss:
                 report.unread.append(Unread(item.path, item.text))
             else:
@@ -233,10 +242,10 @@ def _import_source(publication: Publication, job: ReadingJob, items: Iterable[Yi
     except (TracklakeError, OSError) as error:
         report.unread.append(Unread(source.path, str(error)))
     if record is not None:
-        publication.end(record)
+        run_ids.add(publication.end(record).run_id)
     report.remarks += [Remark(source.path, _told_deleted(run_id)) for run_id in publication.deleted]
     publication.deleted.clear()
-    report.sources.append(ImportedSource(source.format, source.path, n_runs, n_points))
+    return ImportedSource(source.format, source.path, n_runs, n_points), run_ids
 
 
 def _told_deleted(run_id: str) -> str:

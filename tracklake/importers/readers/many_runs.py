@@ -130,6 +130,8 @@ def _rows(frames: Iterable[pl.DataFrame], path: Path, options: ImportOptions, sh
     survey = _surveyed(frames, _columns(first, options, shape), path, options)
     place = places.place_of(path, options, kind="table")
     chosen = [name for name in survey.config.columns if not _MEASURED.search(name) and name not in options.metrics]
+    if not {*first.columns} - {*shape.run_columns, *chosen, survey.columns.step}:  # what never changes is measured
+        chosen = [name for name in chosen if not first[name].dtype.is_float()]
     keys = list(survey.placing.runs.keys) if len(shape.run_columns) > 1 else []
     parts = [column for column in (*keys, *survey.config.select(chosen)) if column.name not in place.config]
     fixed = [pl.Series(name, [value] * survey.placing.runs.count) for name, value in place.config.items()]

@@ -114,7 +114,7 @@ class Runs(NamedTuple):
         >>> Runs("p", ids, ids, "x.csv", at, at, config).record(0).config
         {'opt': {'lr': 0.1}}
         """
-        values = self.config.row(number, named=True).items()
+        values = self.config.row(number, named=True).items() if self.config.width else ()
         return RunRecord(
             self.identities[number],
             run_id=self.ids[number],
