@@ -74,6 +74,8 @@ def test_catboost(lake, tmp_path):
     write(folder / "learn_error.tsv", "iter\tLogloss\n0\t0.5\n1\t0.25\n")
     write(folder / "test_error.tsv", "iter\tLogloss\n0\t0.75\n1\t0.5\n")
     write(folder / "time_left.tsv", "iter\tPassed\tRemaining\n0\t100\t100\n1\t2000\t0\n")
+    for part in ("learn", "test"):
+        write(folder / part / "events.out.tfevents", "the same again")
     report = lake.import_from(folder)
     assert (report.runs, report.points, report.left_alone) == (1, 4, [])
     assert points(lake, "learn/Logloss") == [(0, 0.5), (1, 0.25)]
@@ -104,13 +106,14 @@ def test_hugging_face(lake, tmp_path):
 
 
 def test_ray(lake, tmp_path):
-    """A trial's result.json, nested with slashes; its params.json is config; progress.csv is the same again."""
+    """A trial's result.json, nested with slashes; params.json is config; progress.csv and events are the same again."""
     trial = tmp_path / "exp" / "train_00000"
     row = {"training_iteration": 1, "env": {"reward": 0.5}, "timestamp": 1_700_000_000, "config": {"lr": 0.1}}
     later = row | {"training_iteration": 2, "timestamp": 1_700_000_060}
     write(trial / "result.json", f"{json.dumps(row)}\n{json.dumps(later)}\n")
     write(trial / "params.json", '{"lr": 0.1}')
     write(trial / "progress.csv", "training_iteration,env/reward\n1,0.5\n2,0.5\n")
+    write(trial / "events.out.tfevents.1.host", "the same again")
     report = lake.import_from(tmp_path / "exp")
     assert [(one.format, one.runs) for one in report.sources] == [("ray_tune", 1)]
     assert points(lake, "env/reward") == [(1, 0.5), (2, 0.5)]

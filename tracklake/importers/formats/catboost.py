@@ -30,7 +30,9 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     ['catboost_info']
     """
     if "learn_error.tsv" in names:
-        yield Source("catboost", folder, tuple(folder / name for name in (*_ERRORS, *_REST) if name in names))
+        own = [folder / name for name in (*_ERRORS, *_REST) if name in names]
+        events = [file for part in _ERRORS.values() for file in sorted((folder / part).glob("*tfevents*"))]
+        yield Source("catboost", folder, (*own, *events))  # the event files say the same again, as float32
 
 
 def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:

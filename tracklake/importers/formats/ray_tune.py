@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-PRIORITY = 30
+PRIORITY = 15
 _STEP = "training_iteration"
 _EVENTS = "events.out.tfevents."
 """Files for TensorBoard that Ray writes beside: the same numbers, as float32."""
