@@ -102,7 +102,7 @@ def at_end(place: Path) -> None:
 
 def test_reader_while_eight_write_and_two_seal(tmp_path: Path):
     """A reader sees no error, no count that goes back, no row twice, and in the end all."""
-    watch(tmp_path, 2.0)
+    watch(tmp_path, 1.0)
 
 
 @pytest.mark.long

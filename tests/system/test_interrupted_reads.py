@@ -72,7 +72,7 @@ class ModuleInterrupter(Interrupter):
         return self.line if frame.f_code.co_filename in self.files else None
 
 
-@pytest.mark.parametrize("apart", [17, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("apart", [29, pytest.param(1, marks=pytest.mark.long)])
 def test_what_is_remembered_of_a_snapshot_is_whole(tmp_path: Path, run: tl.Run, apart: int):
     """At whichever line of what remembers a snapshot: the same question again, of the same snapshot, is answered."""
     run.log({"i": 1.0})

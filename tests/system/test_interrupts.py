@@ -90,7 +90,7 @@ def damage(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("rows", [steady, new_names])
 @pytest.mark.parametrize("act", [raise_in, log_in, edit_in])
-@pytest.mark.parametrize("apart", [83, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("apart", [109, pytest.param(1, marks=pytest.mark.long)])
 def test_no_line_of_log_and_rotate_costs_a_row(tmp_path: Path, monkeypatch, rows, act, apart: int):
     """At whichever line: each row whose `log` returned is there, whole and once; the interrupted one whole, or not."""
     monkeypatch.setattr(writer, "ROTATE_AT", 900)

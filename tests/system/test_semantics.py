@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import tracklake as tl
 
-EXAMPLES = settings().max_examples // 2
+EXAMPLES = settings().max_examples // 3
 NAMES = st.sampled_from(["a", "a.b", "a.b.c", "a.d", "x", "", ".x", "e"])
 LOGGED_NAMES = st.sampled_from(["a", "a.b", "a.b.c", "a.d", "x", ".x", "e"])
 NUMBERS = st.sampled_from([0.5, -2.5, 1e16, -1e16, 0.1, 1e308, math.nan, math.inf, -math.inf, 3, -7, 2**53 + 1])
