@@ -14,6 +14,7 @@ from processes import at_once, output
 from tracklake.errors import LakeError
 from tracklake.schema import tables
 from tracklake.storage.local import LocalStorage
+from tracklake.storage.table import delta_actions
 from tracklake.storage.table import delta_log as delta_log_module
 from tracklake.storage.table.delta_actions import Partition
 from tracklake.storage.table.delta_log import DeltaLog, Version
@@ -429,3 +430,12 @@ def test_foreign_writers_are_refused(table: str, points: pl.DataFrame, log: Delt
             write()
     assert log.read() == before
     assert log.storage.path("history/part-gone.parquet").exists()
+
+
+@pytest.mark.parametrize(("name", "other"), [(b'"commitInfo"', b'"bommitInfo"'), (b'"tracklake":', b'"trackmake":')])
+def test_a_commit_whose_checksum_cannot_be_found_is_damaged(name: bytes, other: bytes):
+    """A bit that flips in the names around the checksum does not make it a commit without one."""
+    data = delta_actions.commit_lines(delta_actions.creation(7))
+    assert delta_actions.parse(data).operation == "CREATE TABLE"
+    with pytest.raises(LakeError, match=r"no commitInfo|checksum is missing"):
+        delta_actions.parse(data.replace(name, other, 1))
