@@ -20,6 +20,7 @@ import tracklake as tl
 from tracklake.storage.journal import upload
 from tracklake.storage.object_store import ObjectStorage
 from tracklake.tracking import distant_writers
+from tracklake.tracking.live_summary import LiveSummary
 
 pytest.importorskip("obstore")
 pytest.importorskip("moto.server", reason="moto[server], the emulator of S3, is not installed")
@@ -223,6 +224,22 @@ def test_what_another_machine_says_reaches_a_live_run(url: str, tmp_path: Path, 
         assert dict(run.summary)["note"] == "from elsewhere"
         run.log({"loss": 3.0})
         assert run.summary["loss"] == {"min": 1.0}
+
+
+def test_a_look_that_finds_nothing_new_costs_no_reading(url: str, monkeypatch: pytest.MonkeyPatch):
+    """The summary of a run goes on from where it was, though it was looked whether others had said anything."""
+    monkeypatch.setattr(distant_writers, "INTERVAL", 0.0)
+    begin, begun = LiveSummary._start, []
+    monkeypatch.setattr(LiveSummary, "_start", lambda live: begun.append(live) or begin(live))
+    log(url, "a", 3)
+    with tl.init("p", id="a", dir=url, resume="must", settings={"metadata": False}) as run:
+        for step in range(3, 9):
+            run.log({"loss": float(step)})
+            assert run.summary["loss"] == float(step)
+            run.keep_alive(beat=True)
+            wait_for_uploads()
+    assert len(begun) == 1
+    assert counts(url) == {"a": 9}
 
 
 def test_credentials_that_expire_in_mid_run(proxy: StoreProxy, url: str, monkeypatch: pytest.MonkeyPatch):

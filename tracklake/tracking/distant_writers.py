@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from tracklake.schema.definitions import Definitions
     from tracklake.storage.backend import Storage
+    from tracklake.storage.table.snapshot import Snapshot
 
+Marks = tuple[tuple[int, int, int], ...]
+"""Session, number of its file, and bytes that were read of it."""
 INTERVAL = 300.0
 """Seconds between two looks: each lists all journals, and there may be thousands of live runs."""
 
@@ -39,7 +42,7 @@ class DistantWriters:
     """
 
     def __init__(
-        self, storage: Storage, run_id: str, session: int, report: Callable[[Definitions, tuple[object, ...]], None]
+        self, storage: Storage, run_id: str, session: int, report: Callable[[Definitions, Marks], None]
     ) -> None:
         """`report` gets the definitions in force, and what is the same as long as no other session says anything."""
         self._reader = SnapshotReader(storage, only=run_id)
@@ -74,6 +77,14 @@ class DistantWriters:
             definitions = Summaries(snapshot).defined.of_run(self._run_id)
         except (OSError, TracklakeError):  # who uploads tells of a store that is away, once
             return
-        others = snapshot.files.filter(pl.col("session") != self._session)
-        marks = others.select("session", "n", "sealed_through").sort("session", "n").iter_rows()
-        self._report(definitions, tuple(marks))
+        self._report(definitions, marks_of(snapshot, besides=self._session))
+
+
+def marks_of(snapshot: Snapshot, *, besides: int) -> Marks:
+    """Return how far each session but one has come in a snapshot: what is the same as long as no other says anything.
+
+    >>> [n for _, n, _ in marks_of(example()._view.snapshot, besides=7)]
+    [0, 0]
+    """
+    others = snapshot.files.filter(pl.col("session") != besides)
+    return tuple(others.select("session", "n", "sealed_through").sort("session", "n").iter_rows())

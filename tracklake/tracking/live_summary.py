@@ -28,6 +28,7 @@ from tracklake.storage.journal.reader import JournalReader
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.table.catalog import NOTHING, Catalog
 from tracklake.storage.table.snapshot_reader import SnapshotReader
+from tracklake.tracking.distant_writers import marks_of
 from tracklake.tracking.running_summary import RunningSummary
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.writer import Journal
     from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.tracking.distant_writers import Marks
 
 _BULK, _BULK_A_SERIES = 1 << 16, 1 << 10
 """Bytes from which on numpy reads a journal faster than a loop does: its price is one for each series."""
@@ -65,6 +67,9 @@ class LiveSummary:
         self._seen: object = None
         self._tried: object = None
         self._asked = 0.0
+        self._marks: Marks = ()
+        """How far others' sessions had come when what they said was taken over."""
+        self._heard: Marks | None = None
         self._follower: _JournalFollower | None = None
 
     @property
@@ -77,7 +82,7 @@ class LiveSummary:
         """
         return self._follower is not None
 
-    def entries(self, name: str | None = None, *, elsewhere: object = None) -> dict[str, Any] | None:
+    def entries(self, name: str | None = None, *, elsewhere: Marks | None = None) -> dict[str, Any] | None:
         """Return the entries of the summary by full name: all, or those at, above and under one name.
 
         None: they cannot be told from here, the lake has to be asked. `elsewhere` is what has been heard of writers
@@ -94,7 +99,8 @@ class LiveSummary:
         if now - self._asked > _STALE:
             self.close()
         self._asked = now
-        seen = (self._other_writers.signature(), elsewhere)
+        self._hear(elsewhere)
+        seen = self._other_writers.signature()
         if seen != self._seen and self._seen is not None and seen != self._tried:
             self._tried, self._seen = seen, _CHANGED  # somebody writes; once two reads have found the same, start anew
             return None
@@ -120,6 +126,13 @@ class LiveSummary:
         if self._follower is not None:
             self._follower.close()
         self._follower = self._seen = None
+
+    def _hear(self, elsewhere: Marks | None) -> None:
+        """Begin anew if others have said more elsewhere than what was taken over."""
+        if elsewhere is not None and elsewhere is not self._heard:
+            self._heard = elsewhere
+            if elsewhere != self._marks:
+                self.close()
 
     def _has_gone_on(self) -> bool:
         """Go over to the file that is written now; False if what lies between cannot be read here any more."""
@@ -148,6 +161,7 @@ class LiveSummary:
         ]  # the last four are of other runs, and a snapshot has applied them
         if not by_lake["op"].is_in(understood).all():
             return None
+        self._marks = marks_of(snapshot, besides=file.session)
         own = snapshot.files.filter((pl.col("session") == file.session) & (pl.col("n") == file.n))
         running = self._running_summary(snapshot)
         return _JournalFollower(self._journal, int(own["sealed_through"].max()), snapshot.starts, running)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tracklake.storage.journal.writer import Journal
     from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.tracking.distant_writers import Marks
     from tracklake.tracking.session import Session
 
 _AWAY = "run.summary is what this machine has yet to upload of the run, until it does"
@@ -31,7 +32,7 @@ class ReadYourWrites:
         self._session = session
         self._live: LiveSummary | None = None
         self._reader: SnapshotReader | None = None
-        self.elsewhere: object = None
+        self.elsewhere: Marks | None = None
         """What has been heard of the run's writers on other machines."""
 
     def entries(self, name: str | None) -> dict[str, Any]:

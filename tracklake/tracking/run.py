@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability
     from tracklake.tracking.artifacts.media.content import StoredFile
+    from tracklake.tracking.distant_writers import Marks
 
 
 class Start(NamedTuple):
@@ -366,7 +367,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
             self._defined_at_look = self._definitions
             self._distant.look()
 
-    def _take_over(self, definitions: Definitions, elsewhere: tuple[object, ...]) -> None:
+    def _take_over(self, definitions: Definitions, elsewhere: Marks) -> None:
         """Take over what was seen there; definitions only if this run has made none since the look began."""
         turn = self._session.turn
         with turn.lock:
