@@ -200,8 +200,8 @@ def _stamps(microseconds: pl.Series) -> pl.Series:
 
 def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
     """Return the rows `at` of the columns {new name: old name}, null where `at` is -1."""
-    taken = _rows_at(pl.DataFrame([frame[name] for name in dict.fromkeys(names.values())]), at)
-    return {new: taken[old] for new, old in names.items()}
+    chosen = _rows_at(pl.DataFrame([frame[name] for name in dict.fromkeys(names.values())]), at)
+    return {new: chosen[old] for new, old in names.items()}
 
 
 def _rows_at(frame: pl.DataFrame, at: Ints) -> pl.DataFrame:

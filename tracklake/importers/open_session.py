@@ -183,11 +183,11 @@ class OpenSession:
         >>> session.file_row(is_over=True)[3]
         1
         """
-        taken = Pending(self.record.project, self.run_id, self.session, self.pending)
+        pending = Pending(self.record.project, self.run_id, self.session, self.pending)
         self.pending = []
         self._n += 1
         self._n_turns += 1
-        return taken
+        return pending
 
     def _end(self, start: int, *, is_over: bool) -> int:
         stamps = [start, self._last or start, self._through or start]

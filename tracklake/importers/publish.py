@@ -276,10 +276,10 @@ class Publication:
         came = now.join(before, on=["session", "n"], how="anti")
         ids = {run_id.casefold() for run_id in self.runs}
         earlier = {run_id.casefold() for run_id in before["run_id"].unique()}
-        taken = {run_id.casefold() for run_id in came["run_id"].unique()} - earlier
+        new_ids = {run_id.casefold() for run_id in came["run_id"].unique()} - earlier
         own = {one.session for one in self._ended.values()} | self._table_sessions
         is_in_time = uptime() - self._began < ABANDON_SECONDS
-        return is_in_time and not taken & ids and not own & set(came["session"])
+        return is_in_time and not new_ids & ids and not own & set(came["session"])
 
     def _write(self) -> None:
         """Write a partition of what is pending."""

@@ -105,8 +105,8 @@ class SweepRecords:
         sweep_id = str(path).rpartition("/")[2]
         ids = sweeps_of(storage)
         if sweep_id not in ids:
-            there = f"it has {', '.join(ids)}" if ids else "it has none: tracklake.sweep(...) makes one"
-            raise SweepError(f"there is no sweep {sweep_id!r} in {storage.describe()}; {there}")
+            choice = f"it has {', '.join(ids)}" if ids else "it has none: tracklake.sweep(...) makes one"
+            raise SweepError(f"there is no sweep {sweep_id!r} in {storage.describe()}; {choice}")
         return cls(storage, sweep_id)
 
     @property

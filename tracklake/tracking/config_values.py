@@ -97,9 +97,9 @@ class NestedList(list[Any]):
 
     def _element(self, item: Any) -> Any:
         """Return an element so that what changes inside of it changes the list."""
-        made: list[Any] = []
-        made.append(nested(item, path=(), change=lambda path, value: self._change_element(made[0], path, value)))
-        return made[0]
+        copies: list[Any] = []
+        copies.append(nested(item, path=(), change=lambda path, value: self._change_element(copies[0], path, value)))
+        return copies[0]
 
     def _change_element(self, element: Any, path: tuple[str, ...], value: Any) -> None:
         changed = plain(self)

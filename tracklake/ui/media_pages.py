@@ -44,16 +44,16 @@ def listed(lake: Lake, run: RecordedRun) -> list[dict[str, Any]]:
     >>> listed(lake, lake.run("third"))
     [{'key': 'sample', 'type': 'image-file', 'caption': 'noise', 'items': 1, 'steps': [0]}]
     """
-    found = dict(_entries(run.summary._json_dict))  # noqa: SLF001 - W&B's own name
-    if not found:
+    entries = dict(_entries(run.summary._json_dict))  # noqa: SLF001 - W&B's own name
+    if not entries:
         return []
-    logged = [key for key in found if key in set(run.metrics)]
+    logged = [key for key in entries if key in set(run.metrics)]
     history = lake.history(logged, runs=run.id) if logged else pl.DataFrame({"metric": [], "step": []})
     steps = {key[0]: part["step"].to_list() for key, part in history.partition_by("metric", as_dict=True).items()}
     return [
         {"key": key, "type": entry["_type"], "caption": str(entry.get("caption") or ""),
          "items": len(entry.get("items", [0])), "steps": steps.get(key, [])[-STEPS:]}
-        for key, entry in found.items()
+        for key, entry in entries.items()
     ]  # fmt: skip
 
 
@@ -90,11 +90,11 @@ def media(source: Source, parameters: Parameters) -> Reply:
 
 def _at(lake: Lake, run: RecordedRun, key: str, step: str | None) -> dict[str, Any]:
     """Return the entry of a key, the last one or that of a step."""
-    found = dict(_entries(run.summary._json_dict))  # noqa: SLF001 - W&B's own name
-    if key not in found:
-        raise UnknownNameError.nearest(f"picture, table or file of run {run.id!r}", key, found)
+    entries = dict(_entries(run.summary._json_dict))  # noqa: SLF001 - W&B's own name
+    if key not in entries:
+        raise UnknownNameError.nearest(f"picture, table or file of run {run.id!r}", key, entries)
     if step is None:
-        return found[key]
+        return entries[key]
     at = lake.history([key], runs=run.id).filter(pl.col("step").cast(pl.String) == step)
     entry = json.loads(at["text"][0]) if at.height and at["text"][0] else None
     if not isinstance(entry, dict) or entry.get("_type") not in KINDS:

@@ -88,10 +88,10 @@ class ApiArtifacts:
         >>> [artifact.version for artifact in tl.Api().artifacts("set", "digits/data")]
         ['v0']
         """
-        asked = Reference.parse(name)
-        manifests = self._repository.versions(asked.project or "uncategorized", asked.name)[::-1]
+        reference = Reference.parse(name)
+        manifests = self._repository.versions(reference.project or "uncategorized", reference.name)[::-1]
         if not manifests or manifests[0].type != type_name:  # raises what is wrong
-            self._repository.find(asked._replace(alias="latest").text, type=type_name)
+            self._repository.find(reference._replace(alias="latest").text, type=type_name)
         return [Artifact.stored(manifest, self._repository) for manifest in manifests]
 
     artifact_versions = artifacts

@@ -142,11 +142,11 @@ def translated(words: Sequence[str]) -> list[str]:
     parser.add_argument("--forward-signals", action="store_true")
     for option, change in _SWEEP_CHANGES.items():
         parser.add_argument(option, dest="change", action="store_const", const=change, default="create")
-    options, kept = parser.parse_known_args(arguments)
+    options, remaining = parser.parse_known_args(arguments)
     if command == "agent":
-        return [command, *kept]
+        return [command, *remaining]
     project = ["--project", options.project] if options.project and options.change == "create" else []
-    return [command, options.change, *project, *kept]
+    return [command, options.change, *project, *remaining]
 
 
 def load_ipython_extension(_: Any = None) -> None:

@@ -299,8 +299,8 @@ class Catalog:
         frames = collect_all([rows if small else partitions.headers(rows) for rows, small in pairs])
         read = {}
         for part, path, rows, frame, small in zip(new, paths, scanned, frames, is_small, strict=True):
-            whole = statements.from_rows(frame) if small else (frame, SealedStatements(rows, name_index.read(path)))
-            read[part.id] = PartitionRecords(*whole)
+            parts = statements.from_rows(frame) if small else (frame, SealedStatements(rows, name_index.read(path)))
+            read[part.id] = PartitionRecords(*parts)
         return read
 
 

@@ -87,10 +87,10 @@ class _Agent:
             if not self._may_go_on():
                 return
             config = self._records.config
-            taken = self._trials.claim_next(self._name, config)
-            if taken is None:
+            trial = self._trials.claim_next(self._name, config)
+            if trial is None:
                 break
-            self._try(*taken, config)
+            self._try(*trial, config)
             done += 1
         self._note_end()
 

@@ -59,8 +59,8 @@ class _Watch:
 
     def _look(self) -> None:
         values = self._values(self._records.run_ids())
-        mine = values.get(self._run.id, [])
-        if not hyperband.should_stop(mine, list(values.values()), self._bands):
+        own_values = values.get(self._run.id, [])
+        if not hyperband.should_stop(own_values, list(values.values()), self._bands):
             return
         reason = f"behind the other trials at {self._count} values of {self._metric}"
         self._run.note("stopped_early", reason)

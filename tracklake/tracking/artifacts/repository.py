@@ -277,8 +277,8 @@ class Repository:
             artifact: [self.read(project, artifact, n) for n in self.numbers(project, artifact)] for artifact in own
         }
         for artifact, several in versions.items():
-            there = self.numbers(name, artifact)
-            if there and several and self.read(name, artifact, there[-1]).type != several[-1].type:
+            numbers = self.numbers(name, artifact)
+            if numbers and several and self.read(name, artifact, numbers[-1]).type != several[-1].type:
                 raise ArtifactError(f"artifact {artifact!r} of {project!r} has another type than that of {name!r}")
         for artifact, several in versions.items():
             self._copy(artifact, several, project=name)
@@ -289,11 +289,13 @@ class Repository:
         return files
 
     def _copy(self, artifact: str, versions: list[Manifest], *, project: str) -> None:
-        there = {self.read(project, artifact, n).digest: n for n in self.numbers(project, artifact)}
-        after = max(there.values(), default=-1) + 1
+        number_of_digest = {self.read(project, artifact, n).digest: n for n in self.numbers(project, artifact)}
+        after = max(number_of_digest.values(), default=-1) + 1
         aliases = self.aliases(versions[0].project, artifact) if versions else {}
         for manifest in versions:
-            moved = manifest._replace(project=project, version=there.get(manifest.digest, after + manifest.version))
+            moved = manifest._replace(
+                project=project, version=number_of_digest.get(manifest.digest, after + manifest.version)
+            )
             self._list(moved)
             self.storage.put_if_absent(_path(project, artifact, f"v{moved.version:06d}"), moved.to_json())
             for alias in (alias for alias, number in aliases.items() if number == manifest.version):
@@ -316,5 +318,5 @@ def _path(project: str, name: str, stem: str) -> str:
 
 
 def _unknown(name: str, project: str, names: list[tuple[str, str]]) -> UnknownNameError:
-    there = ", ".join(f"{of}/{other}" for of, other in names) or "none"
-    return UnknownNameError(f"there is no artifact {name!r} in project {project!r}; the lake has {there}")
+    existing = ", ".join(f"{of}/{other}" for of, other in names) or "none"
+    return UnknownNameError(f"there is no artifact {name!r} in project {project!r}; the lake has {existing}")
