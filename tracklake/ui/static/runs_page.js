@@ -157,7 +157,7 @@ class RunsPage extends Page {
 		const old = orders.find((o) => o.replace(/^[-+]/, "") === name);
 		const goal = this.context.schema?.goals ?? {};
 		const metric = Object.keys(goal).find((m) => name === `summary.${m}` || name.startsWith(`summary.${m}.`));
-		const firstDown = metric ? goal[metric] === "max" : name === "created_at";
+		const firstDown = metric ? goal[metric] === "max" : /^created_at$|\.max$/.test(name);
 		const down = `-${name}`;
 		const up = `+${name}`;
 		const cycle = firstDown ? [down, up, null] : [up, down, null];
@@ -294,7 +294,7 @@ class RunsPage extends Page {
 	}
 }
 
-// Enter ends typing, so that the keys of the table work again.
+// Enter ends typing: keys are the table's again.
 const leave = (event) => event.key === "Enter" && event.target.blur();
 
 function rowsOf(found) {
