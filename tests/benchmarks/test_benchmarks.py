@@ -137,5 +137,5 @@ def test_engines_are_compared(tmp_path):
             run.log({"loss": 1 / (1 + step)})
     tl.open(tmp_path / "lake").refresh()
     ((_, row),) = engines.measure(tmp_path / "lake", ["threads"])
-    assert list(row) == ["start", "p95", "downsample", "quality", "check --full"]
+    assert list(row) == ["start", "p95", "downsample", "quality", "check --full", "repair", "compact"]
     assert "differs" not in str(row)

@@ -28,10 +28,9 @@ def answers(lake: tl.Lake) -> list[list[tuple[object, ...]]]:
 
 def test_a_thousandth_of_a_large_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Table, statistics and history are those of the numbers it was made of, also when its partitions are merged."""
-    monkeypatch.setattr(large_lake, "MAX_POINTS", 300_000)
     monkeypatch.setattr(large_lake, "CHUNK_POINTS", 70_000)
     kinds = large_lake.shapes(0.001)
-    large_lake.generate(tmp_path / "lake", kinds)
+    large_lake.generate(tmp_path / "lake", kinds, most=300_000)
     lake = tl.open(tmp_path / "lake")
     assert (lake.describe().partitions, lake.runs(columns=[]).height) == (5, 101)
     duckdb = pytest.importorskip("duckdb")
