@@ -104,12 +104,13 @@ def write_tensorboard(path: Path, n_rows: int) -> None:
     from tracklake.importers.readers import tfrecord
 
     path.mkdir()
-    with (path / "events.out.tfevents.1700000000.host.1.0").open("wb") as file:
-        for step, row in enumerate(values(n_rows).tolist()):
-            head = b"\x09" + np.float64(1.7e9 + step / 8).tobytes() + b"\x10" + varint(step)
-            for j, value in enumerate(row):
-                scalar = field(1, f"metric{j}".encode()) + b"\x15" + np.float32(value).tobytes()
-                file.write(tfrecord.framed(head + field(5, field(1, scalar))))
+    events = []
+    for step, row in enumerate(values(n_rows).tolist()):
+        head = b"\x09" + np.float64(1.7e9 + step / 8).tobytes() + b"\x10" + varint(step)
+        for j, value in enumerate(row):
+            scalar = field(1, f"metric{j}".encode()) + b"\x15" + np.float32(value).tobytes()
+            events.append(head + field(5, field(1, scalar)))
+    (path / "events.out.tfevents.1700000000.host.1.0").write_bytes(b"".join(tfrecord.framed_many(events)))
 
 
 WRITE = {"wandb": write_wandb, "mlflow": write_mlflow, "tensorboard": write_tensorboard}
