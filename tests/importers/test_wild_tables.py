@@ -149,3 +149,18 @@ def test_runs_in_which_nothing_changes(lake, tmp_path, cell, points, config):
     rows = "".join(f"{run},{step},{cell}\n" for run in "ab" for step in (1, 2))
     report, _ = imported(lake, tmp_path / "x.csv", f"run,step,x\n{rows}")
     assert (report.runs, report.points, lake.run("b").config) == (2, points, config)
+
+
+@pytest.mark.parametrize("header", ["run,step,x", "run,lr,loss"])
+def test_what_the_lake_has_of_many_runs_is_read_at_once(lake, tmp_path, monkeypatch, header):
+    """A table of many runs that grew costs one scan of the points that are there, not one a run."""
+    from tracklake.storage.table.snapshot import Snapshot
+
+    rows = "".join(f"r{run},1,{run / 4}\n" for run in range(20))
+    imported(lake, tmp_path / "x.csv", f"{header}\n{rows}", step="step" if "step" in header else None)
+    scans = []
+    points = Snapshot.points
+    monkeypatch.setattr(Snapshot, "points", lambda *args, **options: scans.append(1) or points(*args, **options))
+    (tmp_path / "x.csv").write_text(f"{header}\n{rows}new,1,0.5\n")
+    report = lake.import_from(tmp_path / "x.csv", step="step" if "step" in header else None)
+    assert (report.runs, len(scans)) == (1, 1)

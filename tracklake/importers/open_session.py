@@ -60,8 +60,8 @@ class OpenSession:
         self._n = recorded.next_file(self.session)
         self._through = recorded.last_stamp(self.session)
         is_known = self._n > 0
-        self._present = recorded.samples(self.run_id, self.session) if is_known else pl.DataFrame()
-        self._statements = recorded.statements(self.run_id, self.session) if is_known else {}
+        self._present = recorded.samples(self.session) if is_known else pl.DataFrame()
+        self._statements = recorded.statements(self.session) if is_known else {}
         self._start: int | None = record.start
         self._last: int | None = None
         self._n_turns = 0

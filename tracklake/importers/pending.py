@@ -72,4 +72,5 @@ def chunks(pending: list[Pending]) -> Iterator[pl.DataFrame]:
 
 
 def _sorted(batch: list[Pending]) -> pl.DataFrame:
-    return points.sort(pl.concat([one.placed() for one in batch], rechunk=True))  # many chunks take twice as long
+    placed = [pl.DataFrame(schema=POINTS), *(one.placed() for one in batch if one.frames)]
+    return points.sort(pl.concat(placed, rechunk=True))  # many chunks take twice as long

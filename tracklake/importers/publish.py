@@ -100,6 +100,14 @@ class Publication:
         """Runs whose points of before count no longer."""
         self._n_points = 0
 
+    def expect(self, sessions: Iterable[int]) -> None:
+        """Read at once what the lake has of sessions that will be begun next, for each of which it would be read else.
+
+        >>> Publication(example()._reader).expect([session_of("csv:a.csv")])
+        """
+        begun = self._open.keys() | self._ended.keys()
+        self.recorded.read_ahead(session for session in sessions if session not in begun)
+
     def begin(self, record: RunRecord, facts: Mapping[str, Any] | None = None) -> None:
         """Open the session of a record; `facts` are what it says of itself beyond the record.
 
@@ -197,9 +205,11 @@ class Publication:
         """Take in rows of runs of which the lake has some already, from this source or another."""
         rows, n_new = batch.rows, 0
         bounds = np.append(np.flatnonzero(np.append(True, np.diff(rows.run) != 0)), len(rows.run))
+        runs = batch.runs
+        self.expect(session_of(runs.identities[number], runs.origin) for number in rows.run[bounds[:-1]].tolist())
         for start, stop in itertools.pairwise(bounds.tolist()):
             own = rows.cut(slice(start, stop))
-            record = batch.runs.record(int(own.run[0]))
+            record = runs.record(int(own.run[0]))
             deleted = self.recorded.deleted_run(record)
             if deleted is not None:
                 self.deleted[deleted] = None

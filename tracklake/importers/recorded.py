@@ -68,6 +68,11 @@ class RecordedSources:
         files = snapshot.files.group_by("session").agg(pl.col("n").max(), pl.col("last").dt.epoch("us").max())
         self._files: dict[int, tuple[int, int]] = {session: (n + 1, last) for session, n, last in files.iter_rows()}
         self._states = set(snapshot.facts("source_state")["text"])
+        begun = snapshot.sessions.select("run_id", "session", pl.col("start").dt.epoch("us")).rows()
+        self._last_sessions: dict[str, int] = {run_id: session for run_id, session, _ in begun}
+        self._starts: dict[int, int] = {session: start for _, session, start in begun}
+        self._samples: dict[int, pl.DataFrame] = {}
+        self._statements: dict[int, dict[tuple[str, str], Stored]] = {}
 
     def run_id(self, record: RunRecord) -> str:
         """Return the id of the record's run in the lake: the one that it has, or one that no other run has.
@@ -145,8 +150,7 @@ class RecordedSources:
         >>> RecordedSources(example()._view.snapshot).last_session(RunRecord("csv:a", run_id="a"))
         """
         run_id = self._by_identity.get(record.identity)
-        sessions = self._snapshot.sessions.filter(pl.col("run_id") == run_id) if run_id is not None else None
-        return None if sessions is None or sessions.is_empty() else int(sessions["session"][-1])
+        return None if run_id is None else self._last_sessions.get(run_id)
 
     def start_of(self, session: int) -> int:
         """Return when a session began, in microseconds since the epoch.
@@ -155,8 +159,7 @@ class RecordedSources:
         >>> RecordedSources(snapshot).start_of(snapshot.sessions["session"][0]) > 0
         True
         """
-        starts = self._snapshot.sessions.filter(pl.col("session") == session)["start"].dt.epoch("us")
-        return int(starts[0])
+        return self._starts[session]
 
     def last_stamp(self, session: int) -> int | None:
         """Return the largest stamp of a session, in microseconds; None if the lake has nothing of it.
@@ -173,25 +176,47 @@ class RecordedSources:
         """
         return state in self._states
 
-    def samples(self, run_id: str, session: int) -> pl.DataFrame:
+    def read_ahead(self, sessions: Iterable[int]) -> None:
+        """Read what the lake has of several sessions by one scan, in place of what was read ahead before.
+
+        >>> RecordedSources(example()._view.snapshot).read_ahead([7])
+        """
+        self._samples, self._statements = {}, {}
+        self._read(sessions)
+
+    def _read(self, sessions: Iterable[int]) -> None:
+        known = [session for session in sessions if session in self._files]
+        if not known:
+            return
+        of_sessions = pl.col("session").is_in(known)
+        runs = self._snapshot.files.filter(of_sessions)["run_id"].unique().to_list()
+        points = self._snapshot.points(runs=runs).filter(of_sessions).select("session", *SAMPLE_KEY).collect()
+        parts = points.partition_by("session", as_dict=True, include_key=False)
+        self._samples |= {session: parts.get((session,), points[:0, 1:]) for session in known}
+        self._statements |= {session: {} for session in known}
+        ordered = self._snapshot.statements.in_order(runs=runs).filter(of_sessions)
+        for session, op, key, *stored in ordered.select("session", "op", "key", *STORED).iter_rows():
+            self._statements[session][op, key] = Stored(*stored)
+
+    def samples(self, session: int) -> pl.DataFrame:
         """Return the points that the lake has of a session, as far as they tell points apart.
 
-        >>> RecordedSources(example()._view.snapshot).samples("fast", 7).height
+        >>> RecordedSources(example()._view.snapshot).samples(7).height
         0
         """
-        points = self._snapshot.points(runs=[run_id]).filter(pl.col("session") == session)
-        return points.select(SAMPLE_KEY).collect()
+        if session not in self._samples:
+            self._read([session])
+        return self._samples.pop(session, pl.DataFrame())
 
-    def statements(self, run_id: str, session: int) -> dict[tuple[str, str], Stored]:
+    def statements(self, session: int) -> dict[tuple[str, str], Stored]:
         """Return what a session has said last, by kind of statement and key.
 
-        >>> RecordedSources(example()._view.snapshot).statements("fast", 7)
+        >>> RecordedSources(example()._view.snapshot).statements(7)
         {}
         """
-        own = self._snapshot.statements.restricted((pl.col("run_id") == run_id) & (pl.col("session") == session))
-        rows = own.of()
-        ordered = rows.sort("ts", maintain_order=True).select("op", "key", *STORED)
-        return {(op, key): Stored(*stored) for op, key, *stored in ordered.iter_rows()}
+        if session not in self._statements:
+            self._read([session])
+        return self._statements.pop(session, {})
 
 
 def new_samples(frame: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:

@@ -14,12 +14,13 @@ from tracklake.importers import recognition, verification
 from tracklake.importers.publish import Publication
 from tracklake.importers.readers.counted_reads import counting
 from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord, RunRows
+from tracklake.importers.recorded import session_of
 from tracklake.importers.source_reading import ReadingJob, read_all
 from tracklake.query.summaries import Summaries
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tracklake.importers.readers.records import Source, Yielded
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Lines of each kind that a report prints."""
+_AHEAD = 10_000
+"""Items of a source that are read before the first of them is taken in, unless they have many points."""
+_POINTS_AHEAD = 500_000
 _NAMED = 5
 """Files left alone that a report names."""
 
@@ -184,13 +188,15 @@ class _Remaining:
 
 def _verified(reader: SnapshotReader, publication: Publication) -> list[Difference]:
     """Compare the summaries of the runs that were imported with those that their sources hold."""
-    summaries = Summaries(reader.snapshot())
-    compared = ((session.run_id, session.record.expected) for session in publication.sessions)
+    compared = [(session.run_id, session.record.expected) for session in publication.sessions]
+    expected = [(run_id, entries) for run_id, entries in compared if entries is not None]
+    if not expected:
+        return []
+    summaries = Summaries(reader.snapshot()).of_runs({run_id for run_id, _ in expected})
     return [
         difference
-        for run_id, expected in compared
-        if expected is not None
-        for difference in verification.differences(run_id, summaries.of_run(run_id), expected)
+        for run_id, entries in expected
+        for difference in verification.differences(run_id, summaries[run_id], entries)
     ]
 
 
@@ -215,7 +221,7 @@ def _import_source(
     run_ids: set[str] = set()
     record: RunRecord | None = None
     try:
-        for item in items:
+        for item in _read_ahead(publication, items):
             if isinstance(item, RunRecord):
                 if record is not None:
                     run_ids.add(publication.end(record).run_id)
@@ -246,6 +252,29 @@ def _import_source(
     report.remarks += [Remark(source.path, _told_deleted(run_id)) for run_id in publication.deleted]
     publication.deleted.clear()
     return ImportedSource(source.format, source.path, n_runs, n_points), run_ids
+
+
+def _read_ahead(publication: Publication, items: Iterable[Yielded]) -> Iterator[Yielded]:
+    """Yield what a source holds, some records ahead: what the lake has of several is read by one scan."""
+    together: list[Yielded] = []
+    n_points = 0
+    try:
+        for item in items:
+            together.append(item)
+            n_points += item.frame.height if isinstance(item, Points) else 0
+            if isinstance(item, RunRows) or len(together) >= _AHEAD or n_points >= _POINTS_AHEAD:
+                yield from _expected(publication, together)
+                together, n_points = [], 0
+    except (TracklakeError, OSError):  # what was read before still counts
+        yield from _expected(publication, together)
+        raise
+    yield from _expected(publication, together)
+
+
+def _expected(publication: Publication, items: list[Yielded]) -> list[Yielded]:
+    records = (item for item in items if isinstance(item, RunRecord))
+    publication.expect(session_of(record.identity, record.session) for record in records)
+    return items
 
 
 def _told_deleted(run_id: str) -> str:
