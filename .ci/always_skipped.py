@@ -11,8 +11,6 @@ from pathlib import Path
 
 LONG = "runs only with --long"
 EXCUSED = {
-    "No module named 'keras'": "wandb's callbacks for Keras want tensorflow, which is not in any environment",
-    "No module named 'tensorflow'": "likewise",
     "azurite-blob": "the emulator of Azure comes by npm, which is not on this machine or has no network",
     "needs Java": "Spark needs Java, which is not on this machine and could not be installed",
 }

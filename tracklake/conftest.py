@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 use_quick_disk()
 os.environ["TRACKLAKE_QUIET"] = "1"
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras asks for TensorFlow else
 LIBRARIES = {
     "accelerate": "accelerate",
     "keras": "keras",

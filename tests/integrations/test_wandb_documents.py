@@ -396,7 +396,7 @@ KERAS = """
 
 def test_keras_of_the_documents(tmp_path: Path):
     """Metrics of epochs and batches on axes of their own, checkpoints, tables of predictions; the older callback."""
-    pytest.importorskip("keras")
+    needs("keras")
     lake = wrapped(KERAS, tmp_path)
     new, legacy = lake.run("new"), lake.run("legacy")
     assert lake.history("epoch/val_accuracy", runs="new")["x"].to_list() == [0, 1]

@@ -71,16 +71,18 @@ def test_lightning(tmp_path: Path):
             def training_step(self, batch, batch_idx):
                 loss = self.step(batch)
                 self.log("train/loss", loss)
+                reported.append(loss.item())
                 return loss
 
+        reported = []
         logger = WandbLogger(project="walk")
         logger.watch(model := Model(), log="all", log_freq=2)
         Trainer(max_steps=4, logger=logger, log_every_n_steps=1, accelerator="cpu").fit(model)
-        logger.experiment.summary["best"] = 0.9
+        logger.experiment.summary.update({"best": 0.9, "reported": reported})
     """
     lake = wrapped(code, tmp_path)
-    run = only_run(lake)
-    assert lake.history("train/loss")["x"].to_list() == [0, 1, 2, 3]
+    run, losses = only_run(lake), lake.history("train/loss")
+    assert (losses["x"].to_list(), losses["value"].to_list()) == ([0, 1, 2, 3], run.summary["reported"])
     assert (run.config["lr"], run.summary["best"], run.state, run.project) == (0.1, 0.9, "finished", "walk")
     assert "gradients/layer.weight" in run.metrics
 
@@ -101,9 +103,15 @@ HF = """
 def test_transformers(tmp_path: Path):
     """report_to="wandb" logs over train/global_step, its arguments and its run name."""
     needs("transformers")
-    lake = wrapped(HF + "    Trainer(Model(2, 1), arguments, train_dataset=data).train()\n", tmp_path)
-    run = only_run(lake)
-    assert lake.history("train/loss")["x"].to_list() == [1, 2, 3]
+    code = """
+    trainer = Trainer(Model(2, 1), arguments, train_dataset=data)
+    trainer.train()
+    import wandb
+    wandb.run.summary["reported"] = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+    """
+    lake = wrapped(HF + code, tmp_path)
+    run, losses = only_run(lake), lake.history("train/loss")
+    assert (losses["x"].to_list(), losses["value"].to_list()) == ([1, 2, 3], run.summary["reported"])
     assert (run.name, run.config["logging_steps"], run.state) == ("hf", 1, "finished")
 
 
@@ -144,7 +152,7 @@ def test_accelerate(tmp_path: Path):
 
 def test_keras(tmp_path: Path):
     """W&B's callbacks for Keras, ours under the same names."""
-    pytest.importorskip("keras")
+    needs("keras")
     code = """
         import keras, numpy as np, wandb
         from wandb.integration.keras import WandbMetricsLogger, WandbModelCheckpoint
@@ -152,11 +160,13 @@ def test_keras(tmp_path: Path):
         model.compile(loss="mse", optimizer="sgd")
         wandb.init(project="walk", config={"bs": 8})
         callbacks = [WandbMetricsLogger(), WandbModelCheckpoint("model.keras")]
-        model.fit(np.zeros((8, 2)), np.zeros((8, 1)), epochs=2, verbose=0, callbacks=callbacks)
+        fit = model.fit(np.ones((8, 2)), np.zeros((8, 1)), epochs=2, verbose=0, callbacks=callbacks)
+        wandb.run.summary["reported"] = fit.history["loss"]
         wandb.finish()
     """
     lake = wrapped(code, tmp_path)
-    assert lake.history("epoch/loss")["x"].to_list() == [0, 1]
+    losses = lake.history("epoch/loss")
+    assert (losses["x"].to_list(), losses["value"].to_list()) == ([0, 1], only_run(lake).summary["reported"])
     assert (only_run(lake).config, only_run(lake).state) == ({"bs": 8}, "finished")
     artifact = tl.Api(lake.dir).run(only_run(lake).id).logged_artifacts()[0]
     assert (artifact.type, [file.name for file in artifact.files()]) == ("model", ["model.keras"])
@@ -171,9 +181,11 @@ def test_xgboost_and_lightgbm(tmp_path: Path):
         from wandb.integration.lightgbm import log_summary, wandb_callback
         from wandb.integration.xgboost import WandbCallback
         x, y = np.arange(80.0).reshape(40, 2), np.arange(40.0)
-        with wandb.init(project="walk", id="xgb"):
-            data = xgboost.DMatrix(x, y)
-            xgboost.train({}, data, 3, evals=[(data, "train")], callbacks=[WandbCallback(log_model=True)])
+        with wandb.init(project="walk", id="xgb") as run:
+            data, reported = xgboost.DMatrix(x, y), {}
+            options = {"evals": [(data, "train")], "evals_result": reported}
+            xgboost.train({}, data, 3, callbacks=[WandbCallback(log_model=True)], **options)
+            run.summary["reported"] = reported["train"]["rmse"]
         with wandb.init(project="walk", id="lgb"):
             data = lightgbm.Dataset(x, y)
             params = {"min_data_in_leaf": 2, "metric": "l2"}
@@ -182,6 +194,8 @@ def test_xgboost_and_lightgbm(tmp_path: Path):
     lake = wrapped(code, tmp_path)
     assert lake.history("train-rmse")["step"].to_list() == lake.history("train_l2")["step"].to_list() == [0, 1, 2]
     xgb, lgb = lake.run("xgb"), lake.run("lgb")
+    assert lake.history("train-rmse")["value"].to_list() == xgb.summary["reported"]
+    assert lake.history("train_l2")["value"][-1] == lgb.summary["best_score"]["train"]["l2"]
     assert xgb.config["learner"]["generic_param"]["device"] == "cpu"
     assert (lgb.config["min_data_in_leaf"], xgb.state, lgb.state) == (2, "finished", "finished")
     assert tl.Api(lake.dir).run("walk/xgb").logged_artifacts()[0].name == "xgb_model:v0"

@@ -29,8 +29,8 @@ Libraries that have to be told: transformers 5 logs nowhere by default (`report_
 
 ## Libraries under the wrapper
 
-What a real training of each logs, held by `tests/integrations/test_wrapped_libraries.py`, run by `.ci/run` but for
-Keras. Values are compared for accelerate, Optuna and Ray, whose are known before; for the others metrics and steps.
+What a real training of each logs, held by `tests/integrations/test_wrapped_libraries.py`, run by `.ci/run`. Values are
+compared with those that the library reports; for ddp_spawn, the search, ultralytics and stable-baselines3 steps alone.
 An exception or an exit code other than 0 makes a run failed, but where a library finishes it itself.
 
 | library | metrics over | config | a run ends | test |
@@ -44,7 +44,7 @@ An exception or an exit code other than 0 makes a run failed, but where a librar
 | Ray `WandbLoggerCallback` | `training_iteration` | the trial's | finished (a failed one too) | `test_ray_callback` |
 | Ray `setup_wandb` | the row | the trial's | finished | `test_ray_setup` |
 | ultralytics | `epoch` | all arguments | finished | `test_ultralytics` |
-| Keras `WandbMetricsLogger` (torch backend) | `epoch/epoch` | as given to `init` | finished | not yet run |
+| Keras `WandbMetricsLogger` (torch backend) | `epoch/epoch` | as given to `init` | finished | `test_keras` |
 | xgboost `WandbCallback` | the iteration | the booster's settings | finished | `test_xgboost_and_lightgbm` |
 | lightgbm `wandb_callback` | the iteration | parameters | finished | `test_xgboost_and_lightgbm` |
 | stable-baselines3 `WandbCallback` | `global_step` | hyperparameters | finished | `test_stable_baselines` |
@@ -68,7 +68,7 @@ Scripts in the shape of those documents, run by `tests/integrations/test_wandb_d
 | sweeps: `wandb.controller(...)`, a local controller | refused | refused |
 | Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | | ran |
 | Lightning: Fabric | | ran |
-| Keras: metrics, checkpoints, tables of predictions, the older callback | | not yet run |
+| Keras: metrics, checkpoints, tables of predictions, the older callback | | ran |
 | Keras: checkpoints in TensorFlow's SavedModel format | | Keras 3 itself refuses them |
 """
 _API_RUN = {
