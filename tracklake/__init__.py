@@ -160,14 +160,17 @@ def _current() -> Run:
     return current
 
 
-def _stop_early(run: Run, trial: _trial.Trial) -> None:
-    """Attach early stopping to a run of a sweep; only then is what sweeps need loaded."""
+def _begin_trial(run: Run, trial: _trial.Trial) -> None:
+    """Take back the mark of an attempt before, and attach early stopping; only then is what sweeps need loaded."""
     from tracklake.sweeping.launching import early_stopping
+    from tracklake.tracking.run_conveniences import PREEMPTING
 
+    if trial.attempt:
+        run.note(PREEMPTING, value=False)
     early_stopping.attach(run, trial)
 
 
-_trial.current.on_begin = _stop_early
+_trial.current.on_begin = _begin_trial
 
 
 def __dir__() -> list[str]:

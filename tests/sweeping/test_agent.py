@@ -208,7 +208,7 @@ def test_sigterm_preempts_a_trial():
     """SIGTERM ends an agent cleanly: its run is marked, and the next agent goes on where it was."""
     sweep_id = tl.sweep(GRID | {"run_cap": 1})
     agent = start_agent(sweep_id, 0.2)
-    while not (Path("lake/journal").is_dir() and tl.open().runs().height and len(tl.open().history("loss")) > 1):
+    while not (Path("lake/journal").is_dir() and "loss" in tl.open().metrics and len(tl.open().history("loss")) > 1):
         time.sleep(0.05)
     agent.send_signal(signal.SIGTERM)
     assert agent.wait() == -signal.SIGTERM
@@ -217,6 +217,54 @@ def test_sigterm_preempts_a_trial():
     logged = len(tl.open().history("loss"))
     assert start_agent(sweep_id, 0).wait() == 0
     assert (run.state, len(tl.open().history("loss"))) == ("finished", logged + 5)
+
+
+KILLED = """
+import os, signal
+
+def train():
+    run = tl.init()
+    for step in range(run.starting_step, 5):
+        if step == 3 and sys.argv[2] != "end":
+            if sys.argv[2] == "mark":
+                run.mark_preempting()
+            os.kill(os.getpid(), signal.SIGKILL)
+        run.log({"loss": run.starting_step})
+    run.finish()
+
+tl.agent(sys.argv[1], train)
+"""
+
+
+@pytest.mark.parametrize(("way", "begun_at"), [("mark", [0, 0, 0, 3, 3]), ("die", [0] * 5)])
+def test_a_marked_run_is_gone_on_with_when_it_is_killed(way: str, begun_at: list[int]):
+    """`mark_preempting` keeps what a run logged before kill -9; without it the next attempt begins anew."""
+    sweep_id = tl.sweep(GRID | {"run_cap": 1})
+    assert processes.start(KILLED, sweep_id, way).wait() == -signal.SIGKILL
+    assert processes.start(KILLED, sweep_id, "end").wait() == 0
+    run, losses = tl.open().run(f"{sweep_id}-0"), tl.open().history("loss")
+    assert (run.state, losses["step"].to_list(), losses["value"].to_list()) == ("finished", [0, 1, 2, 3, 4], begun_at)
+
+
+def test_a_marked_run_that_fails_is_gone_on_with():
+    """After `mark_preempting` an exception means that the machine was taken; the mark is of one attempt alone."""
+
+    def train():
+        run = tl.init()
+        for step in range(run.starting_step, 5):
+            if step == 3 and run.starting_step == 0:
+                run.mark_preempting()
+                raise OSError("the node is going down")
+            if step == 4:
+                raise ValueError("no memory")
+            run.log({"loss": run.starting_step})
+
+    sweep_id = tl.sweep(GRID | {"run_cap": 1})
+    tl.agent(sweep_id, train)
+    run = tl.open().run(f"{sweep_id}-0")
+    assert (run.state, run.metadata["preempting"]) == ("failed", False)
+    assert tl.open().history("loss")["value"].to_list() == [0, 0, 0, 3]
+    assert tl.Api().sweep(sweep_id).state == "FINISHED"
 
 
 def test_commands_are_trials():

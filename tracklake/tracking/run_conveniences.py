@@ -147,7 +147,9 @@ class RunConveniences:
         self.note(f"alerts.{str(title).replace('.', ' ')}", entry)
 
     def mark_preempting(self) -> None:
-        """Note that the machine takes this run away soon: an agent of its sweep goes on with it.
+        """Note that the machine takes this run away soon: an agent of its sweep goes on with it if it ends unfinished.
+
+        Whether it is killed or fails; the mark is taken back when the next attempt begins.
 
         >>> with tl.init(id="r1") as run:
         ...     run.mark_preempting()

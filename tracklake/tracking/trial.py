@@ -55,7 +55,7 @@ class _Current:
     trial: Trial | None = None
     begun = False
     on_begin: Callable[[Run, Trial], None] | None = None
-    """Called with each run that begins as a trial: early stopping is attached there."""
+    """Called with each run that begins as a trial: early stopping is attached there, a mark taken back."""
 
 
 current = _Current()

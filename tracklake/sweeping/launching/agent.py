@@ -49,9 +49,10 @@ def agent(
     The function calls `init` as ever: the run is the trial's, and its values are in the config, locked. Any number of
     agents on any machines share the lake; each claims a trial before it tries it. A trial whose process or agent died
     is tried again, by this agent or another, its earlier rows masked; one that was preempted (SIGTERM to the agent, or
-    `run.mark_preempting()`) is taken up where it was. An exception makes its run failed and the next one goes on; three
-    failures in a row within a minute each raise SweepError. A paused sweep is waited for. `entity`, `project` and
-    `forward_signals` mean nothing. Raises SweepError for a sweep that the lake does not have.
+    `run.mark_preempting()`, however it ended then but for success) is taken up where it was. An exception makes its run
+    failed and the next one goes on; three failures in a row within a minute each raise SweepError. A paused sweep is
+    waited for. `entity`, `project` and `forward_signals` mean nothing. Raises SweepError for a sweep that the lake does
+    not have.
 
     >>> sweep_id = tl.sweep({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}}, project="walk")
     >>> def train():
@@ -128,6 +129,8 @@ class _Agent:
             except KeyboardInterrupt:
                 self._records.end(claim, "killed")
                 raise
+        if outcome == "failed" and self._trials.is_preempting(claim.run_id):
+            outcome = "preempted"  # as W&B: the machine was taken, whatever the training made of it
         self._records.end(claim, outcome, error=error)
         self._count_failure(error if outcome == "failed" else "", time.monotonic() - start)
 

@@ -86,7 +86,7 @@ class Trials:
             again = next((t for t in trials if _is_due(t)), None)
             if again is not None:
                 claim = again.claim._replace(attempt=again.claim.attempt + 1)
-                keeps_history = again.keeps_history or self._is_preempting(claim.run_id)
+                keeps_history = again.keeps_history or self.is_preempting(claim.run_id)
             else:
                 point = self._propose(trials, config, agent)
                 if point is None:
@@ -171,8 +171,15 @@ class Trials:
         runs = _by_standing(trials)
         return any(v <= target for v in self._observations.numbers(runs["finished"] + runs["stopped"], metric).values())
 
-    def _is_preempting(self, run_id: str) -> bool:
-        """Tell whether a run noted itself that it is to be taken up again: it had SIGTERM, or was told to say so."""
+    def is_preempting(self, run_id: str) -> bool:
+        """Tell whether a run noted itself that it is to be taken up again: it had SIGTERM, or was told to say so.
+
+        >>> from tracklake.sweeping.launching.create import open_sweep, sweep
+        >>> lake = example()
+        >>> records = open_sweep(sweep({"parameters": {"lr": {"value": 1}}}, dir=lake.dir), lake.dir)
+        >>> Trials(lake, records).is_preempting("slow")
+        False
+        """
         try:
             return bool(self.lake.run(run_id).metadata.get(PREEMPTING))
         except RunNotFoundError:  # it died before it began
