@@ -52,6 +52,24 @@ def test_export_button_of_wandb(lake, tmp_path):
     assert lake.history("loss").rows()[2][:3] == ("b - c", "loss", 1)
 
 
+def test_export_button_of_wandb_comes_in_pieces(lake, tmp_path, monkeypatch):
+    """A chart is read piece by piece, each value as the type that its run has; a grown one brings what is new."""
+    from tracklake.importers.readers import bytestream
+
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (60,))
+    rows = "".join(f"{step},{step / 4 + 0.1},{step}\n" for step in range(50))
+    path = tmp_path / "e.csv"
+    path.write_text(f"Step,b - loss,a/c - loss\n{rows}")
+    report = lake.import_from(path)
+    assert (report.runs, report.points) == (2, 100)
+    assert lake.history("loss")["value"].to_list() == [*range(50), *(step / 4 + 0.1 for step in range(50))]
+    assert lake.check(full=True).ok
+    path.write_text(f"Step,b - loss,a/c - loss\n{rows}50,1.5,\n")
+    assert lake.import_from(path).points == 1
+    path.write_text(f"Step,b - loss,a/c - loss\n{rows}49,1.5,\n3,1,1\n")
+    assert "row 52 has Step 3 after 49" in lake.import_from(path).unread[0].reason
+
+
 def test_aim_repository(lake, tmp_path):
     """A repository that the installed aim writes comes in, contexts in the names of metrics."""
     aim = pytest.importorskip("aim", reason="the package aim is not installed")
