@@ -99,7 +99,7 @@ def test_paths_in_names_stay_in_the_lake(lake, tmp_path):
     rows.vstack(rows.with_columns(step=pl.lit(2, pl.Int64))).write_csv(tmp_path / "in" / "t.csv")
     before = sorted(path.name for path in tmp_path.parent.iterdir())
     assert lake.import_from(tmp_path / "in").runs == 3
-    assert sorted(lake.runs()["run_id"]) == ["_.._evil", "_etc_x", "_lake_"]
+    assert sorted(lake.runs()["run_id"]) == ["_.._evil-18b6846e06", "_etc_x-6d31dc9f02", "_lake-a1c97a0a25"]
     assert sorted(path.name for path in tmp_path.parent.iterdir()) == before
 
 

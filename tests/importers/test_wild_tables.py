@@ -164,3 +164,52 @@ def test_what_the_lake_has_of_many_runs_is_read_at_once(lake, tmp_path, monkeypa
     (tmp_path / "x.csv").write_text(f"{header}\n{rows}new,1,0.5\n")
     report = lake.import_from(tmp_path / "x.csv", step="step" if "step" in header else None)
     assert (report.runs, len(scans)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "remark"),
+    [
+        ("step,x\n1,1.5\n# resumed\n2,2.5\n#\n", [1.5, 2.5], "2 lines with # between the rows were left out"),
+        ("# v1\nstep,x\n1,1.5\n# a,b\n2,2.5\n", [1.5, 2.5], "one line with # between the rows was left out"),
+        ("step;x\n1;1.234,5\n2;1.234\n3;12\n", [1234.5, 1234, 12], "the column 'x' sets thousands apart by '.'"),
+        ('step,x\n1,"1,234.5"\n2,\n3,0.5\n', [1234.5, 0.5], "the column 'x' sets thousands apart by ','"),
+        ("step;x\n1;1.234.567\n2;5\n", [1234567, 5], "the column 'x' sets thousands apart by '.'"),
+        ("step;x\n1;1.234\n2;2,5\n", [1.234, 2.5], None),
+        (" step     x\n    1   1.5\n   10   nan\n   11   2.5  \n", [1.5, "nan", 2.5], None),
+        ("step x\r\n1 1.5\r\n# again\r\n2 2.5\r\n", [1.5, 2.5], "one line with # between the rows"),
+        ("# made by hand\n# step x\n1.000e+00 1.5\n2.000e+00 2.5\n", [1.5, 2.5], None),
+        ('step,x,note\n1,1.5,"a\n#b"\n2,2.5,c\n', [1.5, 2.5], None),
+    ],
+)
+def test_lines_and_numbers_as_they_lie_about(lake, tmp_path, data, expected, remark):
+    """Comments between rows, thousands, and cells apart by blanks are read as what they mean, and told."""
+    report, _ = imported(lake, tmp_path / "x.csv", data)
+    assert report.unread == []
+    values = lake.history("x")["value"].to_list()
+    assert [str(value) for value in values] == [str(float(value)) for value in expected]
+    assert any(remark in one.text for one in report.remarks) if remark else report.remarks == []
+
+
+def test_a_table_in_latin_1(lake, tmp_path):
+    """What is no UTF-8 is read as Windows-1252, headers and cells alike, and that is said."""
+    report, points = imported(lake, tmp_path / "x.csv", "step,größe,art\n1,0.5,süß\n".encode("latin-1"))
+    assert points == [("art", 1, None, "süß"), ("größe", 1, 0.5, None)]
+    assert [one.text for one in report.remarks] == ["it is no UTF-8; it was read as Windows-1252, which holds Latin-1"]
+
+
+def test_thousands_in_some_pieces_alone(lake, tmp_path, monkeypatch):
+    """A sign that may be the decimal one in an earlier piece of a table, and sets thousands apart later, is refused."""
+    from tracklake.importers.readers import bytestream
+
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (20,))
+    rows = "".join(f"{step};1.234\n" for step in range(9))
+    report, points = imported(lake, tmp_path / "x.csv", f"step;x\n{rows}9;1.234,5\n10;1\n")
+    assert points == []
+    assert "sets thousands apart in some rows of the column 'x'" in report.unread[0].reason
+
+
+def test_a_text_log_is_no_table_apart_by_blanks(lake, tmp_path):
+    """Lines of words and numbers of one length are no table."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.log").write_text("step 1 loss 0.5\nstep 2 loss 0.25\n")
+    assert lake.import_from(tmp_path / "in").runs == 0

@@ -31,6 +31,8 @@
 - `sqlite`: SQLite files of other tools: opened read-only and immutable, never beside their own writers, never for
   ever.
 - `table_files`: files that hold tables, by their endings.
+- `text_lines`: lines of text tables before they are parsed: their encoding, comments between rows, and cells apart by
+  blanks.
 - `tfrecord`: TFRecord framing: length, checksum of the length, data, checksum of the data; read in blocks of many
   records.
 - `wandb_history`: the history of a W&B file, many rows at a time: what is plain by one pattern, the rest row by row.
@@ -58,6 +60,7 @@ __all__ = [
     "record_log",
     "records",
     "run_files",
+    "run_ids",
     "run_rows",
     "run_survey",
     "sqlite",

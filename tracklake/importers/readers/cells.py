@@ -14,6 +14,21 @@ _INFINITY = r"^([+-]?)(?i:inf|infinity)$"
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
+def is_number(cell: str) -> bool:
+    """Tell whether a cell is a number, or says nothing.
+
+    >>> is_number("-inf"), is_number("N/A"), is_number("loss")
+    (True, True, False)
+    """
+    if cell in NOTHING:
+        return True
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
 def stripped(column: pl.Series) -> pl.Series:
     """Return texts without the blanks around them, and null for what says nothing.
 
@@ -29,7 +44,7 @@ def typed(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Series,
     """Return a column of texts as the one type that all of its cells have, and a remark where that is not obvious.
 
     Int64, Float64 or Boolean where every cell that says something is one; else the texts, without blanks around them.
-    Percentages become fractions.
+    Percentages become fractions, and thousands that are set apart, as 1.234,5, are read where a cell shows it.
 
     >>> typed(pl.Series("acc", ["50%", "", " 75 %"]))[0].to_list()
     [0.5, None, 0.75]
@@ -53,6 +68,10 @@ def _is_number_so_far(text: pl.Series, *, decimal_comma: bool) -> bool:
 
 
 def _typed(text: pl.Series, *, decimal_comma: bool) -> tuple[pl.Series, str | None]:
+    grouping = "." if decimal_comma else ","
+    if has_thousands(text, grouping):
+        number, _ = _typed(text.str.replace_all(grouping, "", literal=True), decimal_comma=decimal_comma)
+        return number, f"the column {text.name!r} sets thousands apart by {grouping!r}; they are read as numbers"
     spelled = text.str.replace(",", ".", literal=True) if decimal_comma else text
     for dtype in (pl.Int64, pl.Float64):
         number = spelled.cast(dtype, strict=False)
@@ -68,6 +87,23 @@ def _typed(text: pl.Series, *, decimal_comma: bool) -> tuple[pl.Series, str | No
         if number.null_count() == text.null_count():
             return number / 100, f"the column {text.name!r} holds percentages; they are read as fractions, 50% as 0.5"
     return text, None
+
+
+def has_thousands(text: pl.Series, grouping: str) -> bool:
+    """Tell whether all cells are numbers, some of them with thousands set apart by a sign that can mean nothing else.
+
+    That is where it comes twice in a cell, or before the decimal sign.
+
+    >>> has_thousands(pl.Series(["1.234,5", "7"]), "."), has_thousands(pl.Series(["1.234", "7"]), ".")
+    (True, False)
+    """
+    decimal = "," if grouping == "." else "."
+    shown = rf"^[+-]?\d{{1,3}}(\{grouping}\d{{3}})+\{decimal}\d*$|^[+-]?\d{{1,3}}(\{grouping}\d{{3}}){{2,}}$"
+    if not text.str.contains(shown).any():
+        return False
+    fitting = rf"^[+-]?(\d{{1,3}}(\{grouping}\d{{3}})+|\d*)(\{decimal}\d*)?([eE][+-]?\d+)?$"
+    there = text.drop_nulls()
+    return bool((there.str.contains(fitting) | there.str.contains(_NAN) | there.str.contains(_INFINITY)).all())
 
 
 def _special(text: pl.Series) -> pl.Series:

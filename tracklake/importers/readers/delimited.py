@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import bytestream, cells
+from tracklake.importers.readers import bytestream, cells, text_lines
 from tracklake.importers.readers.kept_frames import UniformFrames
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _SAMPLE = 10_000
 _CUT = (b".", b"e", b"E", b"e-", b"E-", b"e+", b"E+")
 """Ends of numbers that lack digits."""
 _BOM = b"\xef\xbb\xbf"
+_NO_UTF8 = "it is no UTF-8; it was read as Windows-1252, which holds Latin-1"
 
 
 class Dialect(NamedTuple):
@@ -33,6 +34,7 @@ class Dialect(NamedTuple):
     skipped: int
     """Bytes up to and with the header."""
     comments: list[str]
+    was_utf8: bool = True
 
     @property
     def decimal_comma(self) -> bool:
@@ -71,20 +73,27 @@ def dialect(data: bytes) -> Dialect:
     if b"\0" in data:
         raise SourceError("it holds NUL bytes: it is no text, or UTF-16; save it as UTF-8")
     at = len(_BOM) if data.startswith(_BOM) else 0
-    comments = []
+    comments: list[str] = []
     while at < len(data):
         end = data.find(b"\n", at) + 1 or len(data)
-        line = data[at:end].decode("utf-8", "replace").strip("\r\n")
-        at = end
-        if line.startswith("#"):
-            comments.append(line.lstrip("#").strip())
+        decoded, was_utf8 = text_lines.as_utf8(data[at:end])
+        line = decoded.decode("utf-8", "replace").strip("\r\n")
+        if line.lstrip().startswith("#"):
+            comments.append(line.lstrip(" \t#").strip())
         elif line.strip():
-            return _header(line, at, comments)
+            names = text_lines.blank_names(comments[-1], data[at:]) if comments else None
+            if names is not None:  # the header is the comment above the numbers
+                return Dialect(_distinct(names), " ", at, comments[:-1])
+            return _header(line, data, end, comments)._replace(was_utf8=was_utf8)
+        at = end
     raise SourceError("it has no header")
 
 
-def _header(line: str, skipped: int, comments: list[str]) -> Dialect:
+def _header(line: str, data: bytes, skipped: int, comments: list[str]) -> Dialect:
     separator = max(_SEPARATORS, key=line.count)
+    names = text_lines.blank_names(line, data[skipped:]) if separator not in line else None
+    if names is not None:
+        return Dialect(_distinct(names), " ", skipped, comments)
     try:
         fields = next(csv.reader(io.StringIO(line), delimiter=separator))
     except csv.Error as error:
@@ -117,12 +126,16 @@ class DelimitedTable:
         self.path = path
         self.remarks: dict[str, None] = {}
         """What is told of the cells, in order."""
+        self._is_grouped: dict[str, bool] = {}
+        """Of columns with `.` in a table of decimal commas, or the other way round: whether that means thousands."""
         data = bytestream.head(path)
         try:
             self.dialect = dialect(data)
         except SourceError as error:
             raise SourceError(f"{path}: {error}") from None
         self.names = self.dialect.names
+        if not self.dialect.was_utf8:
+            self.remarks[_NO_UTF8] = None
         self._frames = UniformFrames(self._parsed, names=self.names)
 
     def frames(self) -> Iterator[pl.DataFrame]:
@@ -136,14 +149,32 @@ class DelimitedTable:
         return iter(self._frames)
 
     def _parsed(self) -> Iterator[pl.DataFrame]:
-        skip, is_empty = self.dialect.skipped, True
+        skip, is_empty, n_comments = self.dialect.skipped, True, 0
         for chunk in bytestream.chunks(self.path):
             rows, skip = chunk[skip:] if skip else chunk, 0
+            rows, n_more = self._plain(rows)
+            n_comments += n_more
             if rows and not rows.isspace():
                 is_empty = False
                 yield self._parse(self._sound(rows))
+        if n_comments:
+            lines, were = ("one line", "was") if n_comments == 1 else (f"{n_comments:,} lines", "were")
+            self.remarks[f"{lines} with # between the rows {were} left out"] = None
         if is_empty:
             yield pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
+
+    def _plain(self, rows: bytes) -> tuple[bytes, int]:
+        """Return rows as UTF-8, without comments and with one sign between cells, and how many comments these were."""
+        rows, was_utf8 = text_lines.as_utf8(rows)
+        if not was_utf8:
+            self.remarks[_NO_UTF8] = None
+        rows, n_comments = text_lines.without_comments(
+            rows,
+            separator=self.dialect.separator.encode(),
+            n_columns=len(self.names),
+            is_usual=bool(self.dialect.comments) or self.dialect.separator == " ",
+        )
+        return text_lines.single_blanks(rows) if self.dialect.separator == " " else rows, n_comments
 
     def _sound(self, rows: bytes) -> bytes:
         """Leave out a last line that was torn while it was written: without its end, and with fewer cells or digits."""
@@ -171,10 +202,22 @@ class DelimitedTable:
         texts = [column.name for column in frame if column.dtype == pl.String]
         if texts:
             frame = self._without_headers(frame, texts)
-            typed = [cells.typed(frame[name], decimal_comma=self.dialect.decimal_comma) for name in texts]
-            self.remarks |= dict.fromkeys(remark for _, remark in typed if remark)
-            frame = frame.with_columns(column for column, _ in typed)
+            frame = frame.with_columns(self._typed(frame[name]) for name in texts)
         return frame
+
+    def _typed(self, text: pl.Series) -> pl.Series:
+        column, remark = cells.typed(text, decimal_comma=self.dialect.decimal_comma)
+        if remark:
+            self.remarks[remark] = None
+        grouping = "." if self.dialect.decimal_comma else ","
+        if column.dtype.is_numeric() and text.str.contains(grouping, literal=True).any():
+            is_grouped = cells.has_thousands(cells.stripped(text), grouping)
+            if self._is_grouped.setdefault(text.name, is_grouped) != is_grouped:
+                raise SourceError(
+                    f"{self.path}: {grouping!r} sets thousands apart in some rows of the column {text.name!r}, and may "
+                    "be the decimal sign in others; write its numbers without thousands"
+                )
+        return column
 
     def _read(self, rows: bytes, **options: Any) -> pl.DataFrame:
         return pl.read_csv(
