@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ApiSweep:
-    """A sweep by W&B's names: config, state, runs (the oldest first), best_run().
+    """A sweep by W&B's names: config, state, runs (the oldest first), best_run(); and pause, resume and cancel.
 
     >>> sweep_id = tl.sweep({"method": "grid", "metric": {"name": "loss"}, "parameters": {"lr": {"values": [2, 1]}}})
     >>> tl.agent(sweep_id, lambda: tl.init().log({"loss": tl.config.lr}))
@@ -93,6 +93,42 @@ class ApiSweep:
         'RUNNING'
         """
         return self._records.state
+
+    def pause(self) -> None:
+        """Let agents wait after their trials, as `tracklake sweep pause`.
+
+        >>> sweep_id = tl.sweep({"parameters": {"lr": {"value": 1}}})
+        >>> sweep = tl.Api().sweep(sweep_id)
+        >>> sweep.pause()
+        >>> sweep.state
+        'PAUSED'
+        """
+        self._records.change("PAUSED")
+
+    def resume(self, *, run_cap: int | None = None) -> None:
+        """Let trials begin again, also where it was finished, with another cap if need be. Raises SweepError.
+
+        >>> sweep_id = tl.sweep({"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}})
+        >>> sweep = tl.Api().sweep(sweep_id)
+        >>> sweep.pause()
+        >>> sweep.resume(run_cap=1)
+        >>> tl.agent(sweep.id, lambda: tl.init().finish())
+        >>> sweep.state, len(sweep.runs)
+        ('FINISHED', 1)
+        """
+        self._records.change("RUNNING", **({} if run_cap is None else {"run_cap": run_cap}))
+
+    def cancel(self) -> None:
+        """Let agents end after their trials, as `tracklake sweep cancel`.
+
+        >>> sweep_id = tl.sweep({"parameters": {"lr": {"value": 1}}})
+        >>> sweep = tl.Api().sweep(sweep_id)
+        >>> sweep.cancel()
+        >>> tl.agent(sweep.id, lambda: tl.init().finish())
+        >>> sweep.state, sweep.runs
+        ('CANCELED', [])
+        """
+        self._records.change("CANCELED")
 
     @property
     def expected_run_count(self) -> int | None:
