@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -99,6 +100,7 @@ def test_an_edit_goes_to_the_lake_of_the_run(both: tl.Lake, tmp_path: Path) -> N
         lambda lake: lake.define_metric("loss", goal="min"),
         lambda lake: lake.derive("double", "loss * 2"),
         lambda lake: lake.delete("a"),
+        lambda lake: lake.restore("a"),
         lambda lake: lake.refresh(),
         lambda lake: lake.compact(),
         lambda lake: lake.vacuum(),
@@ -160,3 +162,49 @@ def test_the_api_and_the_shell_take_several_places(both: tl.Lake, tmp_path: Path
     printed = CliRunner().invoke(main, ["runs", "--dir", ",".join(places), "--columns", "lake", "--csv"])
     assert printed.output.splitlines()[:2] == ["run_id,lake", "c@two,two"], printed.output
     assert len(both.runs()) == 4
+
+
+def test_a_moment_an_engine_and_a_budget(both: tl.Lake, tmp_path: Path) -> None:
+    """`at` a time shows each lake as it was then, `on` an engine answers the same, budgets hold for runs of all."""
+    for name in ("one", "two"):
+        tl.open(tmp_path / name).refresh()
+    moment = datetime.now(UTC)
+    _log(tmp_path / "two", "later", [0.25])
+    tl.open(tmp_path / "two").delete("b")
+    assert both.runs().sort("run_id")["run_id"].to_list() == ["a", "c@one", "c@two", "later"]
+    assert both.at(moment).runs().sort("run_id")["run_id"].to_list() == ["a", "b", "c@one", "c@two"]
+    tl.open(tmp_path / "two").restore("b")
+    on_threads = both.on("threads").summaries(["loss.min"]).sort("run_id")
+    assert on_threads.rows() == [("a", 1.0), ("b", 0.5), ("c@one", 3.0), ("c@two", 8.0), ("later", 0.25)]
+    budgeted = both.at_budget({"step": 0}, metric="loss", goal="min").sort("run_id")
+    assert budgeted.select("run_id", "value").rows() == [
+        ("a", 2.0), ("b", 0.5), ("c@one", 3.0), ("c@two", 9.0), ("later", 0.25),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("at-budget loss step=0 --goal min --csv", "c@two,0,9.0,9.0"),
+        ("time-to loss 1.5 --goal min --csv", None),
+        ("history loss --run c@two --csv", None),
+        ("describe", "4 runs (4 finished), 7 points"),
+        ("delete a --yes", "Error: this needs one lake, and 2 are read as one: say which, such as --dir {one}"),
+        ("restore a", "Error: this needs one lake, and 2 are read as one: say which, such as --dir {one}"),
+        ("import {one}", "Error: this needs one lake, and 2 are named: say which, such as --dir {one}"),
+    ],
+)
+def test_commands_over_several_places(both: tl.Lake, tmp_path: Path, command: str, line: str | None) -> None:
+    """What asks answers for the runs of all; what writes says which option names one lake."""
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    assert both.describe().heading[1].startswith("nothing sealed yet")
+    printed = CliRunner().invoke(main, [*command.format(one=one).split(), "--dir", f"{one},{two}"])
+    assert printed.exit_code == (2 if line is not None and line.startswith("Error") else 0), printed.output
+    assert line is None or line.format(one=one) in printed.output, printed.output
+
+
+def test_sealed_lakes_have_no_version_in_common(both: tl.Lake, tmp_path: Path) -> None:
+    """A description of several lakes counts their partitions and names no version."""
+    for name in ("one", "two"):
+        tl.open(tmp_path / name).refresh()
+    assert both.describe().heading[1].startswith("2 partitions, ")

@@ -9,6 +9,8 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"lake\.define_metric\((['\"]?)([^'\",)]+)\1, goal=[^)]*\)", r"tracklake define \2 --goal ..."),
     (r"lake\.derive\((['\"])(.+?)\1, None(?:, project=(['\"])(.+?)\3)?\)", r"tracklake derive \2 --remove"),
     (r", or open it with create=True|; create=True makes one", ""),
+    (r"\bcreate=True needs one lake", "this needs one lake"),
+    (r"open the one that is meant, such as tracklake\.open\((['\"])(.+?)\1\)", r"say which, such as --dir \2"),
     (r"log a run with tracklake\.init\(dir='?(.*?)'?\)", r"log a run there, or try tracklake demo --dir \1"),
     (r"; lake\.connect\(unsafe=True\) gives .*? anything", ""),
     (r"tl\.open\(\.\.\., \w+=\) or (\$\w+)", r"\1"),

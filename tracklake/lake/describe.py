@@ -77,8 +77,8 @@ class Description(NamedTuple):
         """
         states = ", ".join(f"{n:,} {state}" for state, n in self.states.items())
         counts = f"{number_of(self.runs, 'run')}{f' ({states})' if states else ''}, {number_of(self.points, 'point')}"
-        version = f"version {self.version}, {number_of(self.partitions, 'partition')}"
-        sealed = version if self.partitions else "nothing sealed yet"
+        version = f"version {self.version}, " if self.version >= 0 else ""  # of several lakes each has its own
+        sealed = f"{version}{number_of(self.partitions, 'partition')}" if self.partitions else "nothing sealed yet"
         pending = f"{number_of(self.pending_points, 'point')} of {number_of(self.pending_journals, 'session')}"
         return counts, f"{sealed}, {byte_size(self.bytes)}; {pending} are in journals"
 

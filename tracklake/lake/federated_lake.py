@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tracklake.lake.integrity import Report
+    from tracklake.query.run_filter import Runs
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.storage.table.snapshot_view import SnapshotView
@@ -101,6 +102,17 @@ class FederatedLake(Lake):
             findings=[f"{name}: {line}" for name, report in reports.items() for line in report.findings],
         )
 
+    def restore(self, runs: Runs) -> int:  # noqa: ARG002 - as of one lake
+        """Raise LakeError: a run is restored in the lake in which it was deleted; see `Lake.restore`.
+
+        >>> lake = example()
+        >>> _ = tl.open("other", create=True)
+        >>> tl.open([lake.dir, "other"]).restore("slow")
+        Traceback (most recent call last):
+        tracklake.errors.LakeError: this needs one lake, and 2 are read as one: open the one that is meant, such as ...
+        """
+        raise _needs_one([str(lake.dir) for lake in self._lakes.values()])
+
     def at(self, version: int | datetime | str) -> Self:
         """Return the lakes as they were at a moment; see `Lake.at`. LakeError for a number: each has its own.
 
@@ -160,10 +172,14 @@ class _Places:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise LakeError(
-            f"this needs one lake, and {len(self._places)} are read as one: open the one that is meant, such as "
-            f"tracklake.open({self._places[0]!r})"
-        )
+        raise _needs_one(self._places)
+
+
+def _needs_one(places: Sequence[str]) -> LakeError:
+    return LakeError(
+        f"this needs one lake, and {len(places)} are read as one: open the one that is meant, such as "
+        f"tracklake.open({places[0]!r})"
+    )
 
 
 def _names(roots: Sequence[Path | str]) -> list[str]:

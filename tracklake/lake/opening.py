@@ -49,7 +49,10 @@ def open(  # noqa: A001 - tl.open
     places = _places(root)
     if isinstance(places, list):
         if create:
-            raise LakeError(f"create=True makes one lake, and {len(places)} are named: {', '.join(map(str, places))}")
+            raise LakeError(
+                f"create=True needs one lake, and {len(places)} are named: open the one that is meant, such as "
+                f"tracklake.open({str(places[0])!r})"
+            )
         return FederatedLake(
             places,
             queries=queries,
