@@ -10,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from processes import command
+from processes import command, output
 from samples import sample
 
 import tracklake as tl
@@ -109,6 +111,41 @@ def test_deep_and_wide_json_is_bounded(lake, tmp_path):
     (tmp_path / "b.jsonl").write_text(json.dumps({"step": 1, "x": 1}) + "\n" + '{"step": 2, "x": ' + "9" * 5000 + "}\n")
     report = lake.import_from([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
     assert len(report.unread) >= 1
+
+
+@pytest.mark.parametrize("columns", [{"lossX": [0.5]}, {"m": [{"lossX": 0.5}]}, {"m": [[{"lossX": 0.5}]]}])
+def test_a_column_whose_name_is_no_text(lake, tmp_path, capfd, columns):
+    """A Parquet file with a name, of a column or within one, that is no UTF-8 is refused before polars sees it."""
+    pq.write_table(pa.table({"step": [1], **columns}), tmp_path / "x.parquet", compression=None)
+    data = (tmp_path / "x.parquet").read_bytes()
+    (tmp_path / "x.parquet").write_bytes(data.replace(b"lossX", b"loss\xff"))
+    (unread,) = lake.import_from(tmp_path / "x.parquet").unread
+    assert "the name of a column is no UTF-8" in unread.reason
+    assert "panicked" not in capfd.readouterr().err
+
+
+BOMB = """
+import resource, sys
+import tracklake as tl
+report = tl.open(sys.argv[2], create=True).import_from(sys.argv[1])
+print(report.unread[0].reason, report.runs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, sep="|")
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("line", [b"1,0.5\n", b"0"])
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+def test_a_bomb_takes_no_more_than_a_batch(tmp_path, compression, line):
+    """A small file that unpacks to a thousand times as much is told, brings nothing, and takes less than 900 MB."""
+    path = tmp_path / f"x.csv.{'zst' if compression == 'zstd' else 'gz'}"
+    with pa.CompressedOutputStream(str(path), compression) as stream:
+        stream.write(b"step,x\n")
+        for _ in range(1024):
+            stream.write(line * ((1 << 20) // len(line)))
+    assert path.stat().st_size < 3 << 20
+    reason, runs, megabytes = output(BOMB, path, tmp_path / "lake").split("|")
+    assert "times larger when decompressed" in reason or "a line of more than 16 MB" in reason
+    assert (runs, int(megabytes) < 900) == ("0", True)
 
 
 def test_a_zip_is_left_alone(lake, tmp_path):

@@ -75,7 +75,9 @@ def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Itera
                 yield _frame(pa.Table.from_batches([batch]))
             if empty:
                 yield _frame(file.schema_arrow.empty_table())
-    except (pa.ArrowException, OSError, UnicodeError, *_OF_POLARS) as error:
+    except UnicodeError:
+        raise SourceError(f"{path}: the name of a column is no UTF-8; write the file with other names") from None
+    except (pa.ArrowException, OSError, *_OF_POLARS) as error:
         raise SourceError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
 
