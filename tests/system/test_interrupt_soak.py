@@ -73,33 +73,26 @@ while True:
 WATCHING = """
 from pathlib import Path
 import collections
-import polars
 
 
 def interrupt(signum, frame):
-    global was_interrupted
     if is_asking:
-        was_interrupted = True
         raise KeyboardInterrupt
 
 
-is_asking = was_interrupted = False
+is_asking = False
 signal.signal(signal.SIGINT, interrupt)
 folder = Path(sys.argv[1])
 lake = tl.open(folder / "lake")
 print("ready", flush=True)
 while True:
     try:
-        is_asking, was_interrupted = True, False
+        is_asking = True
         act()
         time.sleep(0.05)
         is_asking = False
     except KeyboardInterrupt:
         is_asking = False
-    except (polars.exceptions.PanicException, TypeError):  # into which polars may make an interrupt
-        is_asking = False
-        if not was_interrupted:
-            raise
 """
 SEALER = (
     """

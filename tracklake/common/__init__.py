@@ -2,6 +2,7 @@
 
 - `arguments`: what public calls are given, checked at the door: words, texts, lists of names, numbers.
 - `documents`: small documents of settings: JSON, and YAML where its library is installed.
+- `interrupts`: what a signal handler raises comes through, where native libraries lose it.
 - `lazy_numpy`: numpy, loaded when something of it is first used: a table of runs is answered without it.
 - `progress`: progress of long work: a bar on a terminal and in a notebook, nothing elsewhere.
 - `task_engine`: what heavy work runs on: pure tasks, mapped by threads of this process or by an engine elsewhere.
@@ -16,6 +17,7 @@ from __future__ import annotations
 __all__ = [
     "arguments",
     "documents",
+    "interrupts",
     "lazy_numpy",
     "progress",
     "task_engine",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis import grouping, objectives, pooling
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import AmbiguousNameError, TracklakeError, UnknownNameError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     Metric = str | tuple[str, str] | pl.Expr | pl.DataFrame
 
 
+@raised_again_by_methods
 class AnalysisMethods(LakeBase):
     """The questions that need statistics; a part of `Lake`."""
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
 from tracklake.query import definitions_in_force, derivation_checks
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tracklake.tracking.run_mappings import Change
 
 
+@raised_again_by_methods
 class DefinitionMethods(LakeBase):
     """Definitions, derived metrics and aliases; a part of `Lake`."""
 

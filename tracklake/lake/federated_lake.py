@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import polars as pl
 
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import LakeError
 from tracklake.lake.lake import Lake
 from tracklake.query.federated_snapshot import FederatedSnapshot
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tracklake.storage.table.snapshot_view import SnapshotView
 
 
+@raised_again_by_methods
 class FederatedLake(Lake):
     """The runs of several lakes side by side, with a column `lake`. Made by `tracklake.open` of several places.
 

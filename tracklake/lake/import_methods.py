@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.lake.base import LakeBase
 from tracklake.schema import run_fields
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracklake.importers.sources import Table
 
 
+@raised_again_by_methods
 class ImportMethods(LakeBase):
     """Imports: tables, and whatever the formats recognise."""
 

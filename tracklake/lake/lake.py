@@ -9,6 +9,7 @@ import polars as pl
 from tracklake import engines
 from tracklake.analysis import pooling
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.display.labels import printable_lines
@@ -42,6 +43,7 @@ StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
 
 
+@raised_again_by_methods
 class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, MaintenanceMethods, RunMethods, PageMethods):
     """The read side of a lake. Every call sees the newest snapshot: finished runs, and running ones as they log.
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast
 
 from tracklake.common.arguments import refused
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import LakeError
 from tracklake.lake.base import LakeBase
 from tracklake.storage.read_only import ReadOnly
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracklake.storage.table.vacuum import Vacuumed
 
 
+@raised_again_by_methods
 class MaintenanceMethods(LakeBase):
     """Compaction, vacuum and versions; a part of `Lake`."""
 

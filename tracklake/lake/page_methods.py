@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, Self
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 
 if TYPE_CHECKING:
     import os
@@ -52,6 +53,7 @@ class Report(Protocol):
         ...
 
 
+@raised_again_by_methods
 class PageMethods:
     """The page of a lake, and reports about it; a part of `Lake`."""
 

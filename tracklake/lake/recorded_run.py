@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.display.labels import printable_lines
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tracklake.tracking.run_mappings import Change
 
 
+@raised_again_by_methods
 class RecordedRun:
     """One run of a lake; each look takes the newest snapshot. Made by `Lake.run`.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import RunError, RunNotFoundError, UnknownNameError
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tracklake.query.run_filter import Runs
 
 
+@raised_again_by_methods
 class RunMethods(LakeBase):
     """Deleting, restoring, renaming and moving runs; a part of `Lake`."""
 

@@ -9,6 +9,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
 from tracklake.sql import caller_frames, engine, named_queries
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tracklake.query.run_filter import Where
 
 
+@raised_again_by_methods
 class SqlMethods(LakeBase):
     """SQL, named queries, description and export; a part of `Lake`."""
 

@@ -18,7 +18,7 @@ from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
 from tracklake.query import computed_nan
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Sandbox, fetched
+from tracklake.query.sandbox.connection import Sandbox, beside, fetched
 from tracklake.query.sandbox.sql_text import Column
 from tracklake.query.text_columns import TextColumns, refuse_mixed, without_nan
 
@@ -118,7 +118,7 @@ def _of_text(
     value = without_frame(rewriting.applied(sql.text, columns.edits(frame)))
     cursor = engine.cursor()
     try:
-        cursor.register("runs_in_question", _Registered(frame.with_row_index(_ROW)))
+        beside(cursor, partial(cursor.register, "runs_in_question", _Registered(frame.with_row_index(_ROW))))
         select = f'SELECT ({value}\n) AS value FROM runs_in_question ORDER BY "{_ROW}"'  # noqa: S608 - one expression
         values = _run(engine, cursor, select, label, columns, frame)
     finally:

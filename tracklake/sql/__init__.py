@@ -5,7 +5,7 @@
   them.
 - `named_queries`: one SQL file, one question, one name. The comment at the head of a file says all that is known of
   it.
-- `registered_tables`: parts of views as tables that duckdb reads, and the interrupts that come while it does.
+- `registered_tables`: parts of views as tables that duckdb reads.
 - `summaries_view`: the view summaries: one row a (run, metric, statistic) that has a value, defined or not.
 - `views`: the views that SQL sees beside runs and summaries: history, points, config, definitions, sessions of a
   snapshot.

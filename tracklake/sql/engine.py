@@ -16,7 +16,7 @@ from tracklake.common import whole_modules
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Limits, Sandbox, fetched, locked
+from tracklake.query.sandbox.connection import Limits, Sandbox, beside, fetched, locked
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
 from tracklake.query.text_columns import elements, reading, refuse_mixed, without_nan
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from tracklake.query.run_table import RunTable
     from tracklake.query.sandbox.sql_text import Column, SqlText
-    from tracklake.sql.registered_tables import RegisteredTable
 
 _UNKNOWN_COLUMN = re.compile(r'(?:Referenced column|column named) "?([^"\s]+|[^"]+(?="))"?')
 _UNKNOWN_TABLE = re.compile(r'Referenced table "([^"]+)" not found')
@@ -110,9 +109,8 @@ class _Question:
         import duckdb
 
         _register_frames(self.cursor, self.parsed, self.frames, find)
-        tables: list[RegisteredTable] = []
         for name in COLUMNS if self.parsed.shows_all else [n for n in COLUMNS if n in self.parsed.tables]:
-            tables += registered_tables.create(self.cursor, self._view(name), lazily=False)
+            registered_tables.create(self.cursor, self._view(name), lazily=False)
         params = _checked(self.cursor, self.text, self.values)
         while True:
             try:
@@ -120,13 +118,12 @@ class _Question:
             except duckdb.OutOfMemoryException:
                 raise QueryError(results.over_memory(self.sandbox.limits)) from None
             except duckdb.Error as error:
-                registered_tables.raise_interrupts(tables)
                 message = str(error)
             else:
                 return _without_parts(rows) if self.parsed.shows_all else rows
             if not self._knows_alias(message):
                 raise _explained(message, self.table, self.parsed)
-            tables += registered_tables.create(self.cursor, self._view("runs"), lazily=False)
+            registered_tables.create(self.cursor, self._view("runs"), lazily=False)
 
     def _knows_alias(self, message: str) -> bool:
         """Say whether duckdb missed a name that is short for a column of runs, which it has from now on.
@@ -286,7 +283,8 @@ def _register_frames(
             unknown = UnknownNameError.nearest("table", name, COLUMNS)
             hint = "a file is not read" if "." in name or "/" in name else "a frame of yours joins by its name"
             raise UnknownNameError(f"{unknown} ({hint}){pointing(asked.text, at)}")
-        cursor.register(name, frame.collect() if isinstance(frame, pl.LazyFrame) else frame)
+        whole = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+        beside(cursor, partial(cursor.register, name, whole))
 
 
 # Errors
@@ -294,7 +292,7 @@ def _register_frames(
 
 def _checked(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the params; QueryError if they are not just those that the text has, or it is no statement that reads."""
-    statement, *more = cursor.extract_statements(text)
+    statement, *more = beside(cursor, partial(cursor.extract_statements, text))
     if more or statement.type.name not in ("SELECT", "EXPLAIN"):  # what sql_text should have refused
         raise refused(statement.type.name)
     wanted = {str(name) for name in statement.named_parameters}

@@ -12,17 +12,18 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracklake.common import arguments, threads, whole_modules
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from duckdb import DuckDBPyConnection
 
+T = TypeVar("T")
 MEMORY = "TRACKLAKE_SQL_MEMORY"
 SECONDS = "TRACKLAKE_SQL_SECONDS"
 """The environment variables with the bounds of a query."""
@@ -144,23 +145,33 @@ def locked(limits: Limits) -> DuckDBPyConnection:
 def fetched(connection: DuckDBPyConnection, text: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Run a short statement and return its rows; what a signal handler raises meanwhile comes through as itself.
 
-    Handlers run in the main thread alone, and duckdb makes an error of its own of what they raise: so another thread
-    runs the statement.
-
     >>> fetched(locked(Limits.of()), "SELECT 1 + ?", [2])
     [(3,)]
     """
-    if threading.current_thread() is not threading.main_thread():
-        return connection.execute(text, params).fetchall()
-    outcome: Future[list[tuple[Any, ...]]] = Future()
+    return beside(connection, lambda: connection.execute(text, params).fetchall())
 
-    def work() -> None:
+
+def beside(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
+    """Return what short work of duckdb returns; what a signal handler raises meanwhile comes through as itself.
+
+    Handlers run in the main thread alone, and duckdb makes an error of its own of what they raise: so another thread
+    does the work.
+
+    >>> connection = locked(Limits.of())
+    >>> beside(connection, lambda: connection.execute("SELECT 1").fetchall())
+    [(1,)]
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    outcome: Future[T] = Future()
+
+    def settle() -> None:
         try:
-            outcome.set_result(connection.execute(text, params).fetchall())
+            outcome.set_result(work())
         except BaseException as error:  # noqa: BLE001 - raised where the outcome is waited for
             outcome.set_exception(error)
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=settle, daemon=True)
     threads.start(thread)
     try:
         thread.join()

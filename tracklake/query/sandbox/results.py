@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import threads
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
 from tracklake.query.sandbox.connection import MEMORY, SECONDS
@@ -87,7 +88,7 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
     tracklake.errors.QueryError: the query took longer than sql_seconds=0.2: ...
     """
     outcome: Future[pl.DataFrame] = Future()
-    threading.Thread(target=_settle, args=(outcome, work), daemon=True).start()
+    threads.start(threading.Thread(target=_settle, args=(outcome, work), daemon=True))
     start, before = time.monotonic(), _memory()
     try:
         while not wait([outcome], timeout=_PATIENCE).done:

@@ -1,0 +1,193 @@
+"""What a signal handler raises is never lost in a native library: a read answers rightly, or raises just that."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import operator
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from processes import start
+
+import tracklake as tl
+
+literals = importlib.import_module("polars.functions.lit")  # its name is that of a function too
+
+
+class OddError(Exception):
+    """One that cannot be made without arguments."""
+
+    def __init__(self, one: str, two: int) -> None:
+        super().__init__(one, two)
+
+
+def odd(*_: object) -> None:
+    raise OddError("odd", 2)
+
+
+class Handler:
+    """Handlers that are no functions."""
+
+    def __call__(self, *_: object) -> None:
+        raise OddError("odd", 2)
+
+    def method(self, *_: object) -> None:
+        raise OddError("odd", 2)
+
+
+HANDLERS = {
+    "ctrl-c": (signal.default_int_handler, KeyboardInterrupt),
+    "function": (odd, OddError),
+    "partial": (partial(odd, "given"), OddError),
+    "object": (Handler(), OddError),
+    "method": (Handler().method, OddError),
+}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> tl.Lake:
+    """A lake with a run that is sealed and one that is not."""
+    with tl.init("p", id="sealed", config={"lr": 0.1}, dir=tmp_path, settings={"metadata": False}) as run:
+        run.log({"i": 1.0})
+    tl.open(tmp_path).refresh()
+    with tl.init("p", id="late", config={"lr": 0.2}, dir=tmp_path, settings={"metadata": False}) as run:
+        run.log({"i": 2.0, "text": "x"})
+    return tl.open(tmp_path)
+
+
+@pytest.fixture
+def handle() -> Iterator[Callable[[Any], None]]:
+    before = signal.getsignal(signal.SIGUSR2)
+    yield partial(signal.signal, signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, before)
+
+
+class Tripping:
+    """Native calls, one of which begins with a signal that is due: no line of Python lies between."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.left = at
+        self.begun = partial(ctypes.pythonapi.PyErr_SetInterruptEx, int(signal.SIGUSR2))
+        monkeypatch.setattr(literals, "plr", SimpleNamespace(lit=partial(self.call, literals.plr.lit)))
+
+    def call(self, native: Callable[..., object], *args: Any, **kwargs: Any) -> object:
+        self.left -= isinstance(args[0], str)
+        first = self.begun if self.left == 0 and isinstance(args[0], str) else bool
+        return list(map(operator.call, [first, partial(native, *args, **kwargs)]))[1]
+
+
+def answers(lake: tl.Lake) -> list[object]:
+    return [
+        lake.history("i").select("run_id", "value").rows(),
+        lake.runs(columns=["run_id", "summary.i"], order_by="run_id", where="config.lr > 0.15").rows(),
+        lake.summaries(["i.median"]).sort("run_id").rows(),
+        lake.run("late").config,
+    ]
+
+
+EXPECTED = [[("late", 2.0), ("sealed", 1.0)], [("late", 2.0)], [("late", 2.0), ("sealed", 1.0)], {"lr": 0.2}]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_what_polars_loses_is_raised(lake: tl.Lake, handle, monkeypatch: pytest.MonkeyPatch, name: str):
+    """At each text that polars takes for an expression: the very exception comes out, and the next answer is right."""
+    handler, error = HANDLERS[name]
+    handle(handler)
+    at, is_over = 1, False
+    assert answers(lake) == EXPECTED
+    while not is_over:
+        tripping = Tripping(monkeypatch, at)
+        try:
+            found = answers(tl.open(lake.dir))
+        except error:
+            assert tripping.left <= 0
+        else:
+            assert tripping.left > 0, f"text {at}: nothing was raised, and the answer is {found}"
+        monkeypatch.undo()
+        is_over = tripping.left > 0
+        at += 1 if name == "ctrl-c" else 20
+    assert answers(lake) == EXPECTED
+    assert at > 10
+
+
+def test_polars_loses_what_a_handler_raises(handle, monkeypatch: pytest.MonkeyPatch):
+    """Why all this: without it the literal is another text, and nothing is raised."""
+    handle(odd)
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: reported.append(unraisable.exc_type))
+    Tripping(monkeypatch, 1)
+    assert pl.select(pl.lit("loss")).item() != "loss"
+    assert reported == [OddError]
+
+
+STORM = """
+def interrupt(signum, frame):
+    global left
+    if left > 0:
+        left -= 1
+        raise KeyboardInterrupt
+
+
+QUESTIONS = [
+    lambda lake: lake.history("i", raw=True).select("run_id", "step", "value").rows(),
+    lambda lake: lake.history(["i", "acc"], shape="wide").rows(),
+    lambda lake: lake.runs(columns=["run_id", "config.lr", "summary.i", "tags"], order_by="run_id").rows(),
+    lambda lake: lake.runs(where="config.lr > 0.1", columns=["run_id", "summary.i.max"], order_by="run_id").rows(),
+    lambda lake: lake.summaries(["i.max", "acc.median"]).sort("run_id").rows(),
+    lambda lake: lake.sql("SELECT run_id, max(value) AS m FROM history GROUP BY 1 ORDER BY 1").rows(),
+    lambda lake: lake.sql('SELECT run_id, "summary.i.max" AS m, "config.lr" FROM runs ORDER BY 1').rows(),
+    lambda lake: lake.run("r1").config,
+]
+left, interrupted, right = 0, 0, 0
+kept = tl.open(sys.argv[1])
+expected = [question(kept) for question in QUESTIONS]
+signal.signal(signal.SIGINT, interrupt)
+print("ready", flush=True)
+while interrupted < int(sys.argv[2]):
+    for number, question in enumerate(QUESTIONS):
+        found = None
+        try:
+            try:
+                left = 2
+                found = question(kept if interrupted % 2 else tl.open(sys.argv[1]))
+            except KeyboardInterrupt:
+                interrupted += 1
+            left = 0
+        except KeyboardInterrupt:
+            interrupted += 1
+        left = 0
+        if found is not None:
+            assert found == expected[number], (number, found)
+        assert question(kept) == expected[number], number
+print("right", flush=True)
+"""
+
+
+@pytest.mark.parametrize("interrupts", [40, pytest.param(6000, marks=pytest.mark.long)])
+def test_a_storm_of_double_interrupts(tmp_path: Path, interrupts: int):
+    """Each read that is interrupted twice at once answers rightly or is KeyboardInterrupt, then the next."""
+    for number in range(3):
+        with tl.init("p", id=f"r{number}", config={"lr": number / 10}, dir=tmp_path) as run:
+            for step in range(50):
+                run.log({"i": float(step), "acc": step / 2, "text": "x" * (step % 5)})
+        if number == 1:
+            tl.open(tmp_path).refresh()
+    pauses = random.Random(interrupts)
+    child = start(STORM, tmp_path, interrupts)
+    assert child.stdout.readline().strip() == "ready", child.stderr.read()
+    while child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        time.sleep(pauses.choice([0, 1e-5, 1e-4]))
+        child.send_signal(signal.SIGINT)
+        time.sleep(pauses.random() * 0.02)
+    assert child.stdout.read().split() == ["right"], child.stderr.read()

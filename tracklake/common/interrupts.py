@@ -1,0 +1,140 @@
+"""What a signal handler raises comes through, wherever it was raised: native libraries lose it.
+
+Handlers run wherever native code asks the interpreter for a text or a call. Polars asks so for each dtype and each
+string of an expression; where that raises, it reports an "unraisable" exception and goes on with a text of its own: a
+filter for another metric, so an answer without rows, or a TypeError. Here such an exception is raised again as soon as
+the native call has returned, before its result is used.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import defaultdict
+from functools import partial, wraps
+from types import FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C", bound=type)
+
+
+def raised_again(call: Callable[P, R]) -> Callable[P, R]:
+    """Return the call, in which no exception of a signal handler is lost; beside the main thread there are none.
+
+    >>> import signal
+    >>> class Name(str):
+    ...     def __del__(self):
+    ...         signal.raise_signal(signal.SIGINT)
+    >>> def read():
+    ...     name = Name("loss")
+    ...     del name  # what is raised in here is lost
+    ...     return "an answer"
+    >>> raised_again(read)()
+    Traceback (most recent call last):
+    KeyboardInterrupt
+    """
+
+    @wraps(call)
+    def watched(*args: P.args, **kwargs: P.kwargs) -> R:
+        before = sys.unraisablehook
+        if threading.get_ident() != threading.main_thread().ident or _is_ours(before):
+            return call(*args, **kwargs)
+        raising = _raise_lost(before)
+        next(raising)
+        try:
+            sys.unraisablehook = raising.send
+            return call(*args, **kwargs)
+        except BaseException:
+            _let_come()
+            raise
+        finally:
+            sys.unraisablehook = before
+
+    return watched
+
+
+def raised_again_by_methods(cls: C) -> C:
+    """Return the class with `raised_again` around its public methods and properties.
+
+    >>> @raised_again_by_methods
+    ... class Lake:
+    ...     def runs(self):
+    ...         return 2
+    >>> Lake().runs()
+    2
+    """
+    for name, member in list(vars(cls).items()):
+        if name.startswith("_"):
+            continue
+        if isinstance(member, FunctionType):
+            setattr(cls, name, raised_again(member))
+        elif isinstance(member, property) and member.fget is not None:
+            setattr(cls, name, property(raised_again(member.fget), member.fset, member.fdel, member.__doc__))
+    return cls
+
+
+def _is_ours(hook: Any) -> bool:
+    return getattr(getattr(hook, "__self__", None), "__name__", None) == _raise_lost.__name__
+
+
+def _raise_lost(before: Callable[[sys.UnraisableHookArgs], object]) -> Generator[None, sys.UnraisableHookArgs, None]:
+    """Take what is unraisable: what handlers raised is raised when native code has returned, all else goes to `before`.
+
+    A generator, since its `send` is native: what a further signal raises at its first line is caught here as well.
+    """
+    lost: BaseException | None = None
+    while True:
+        try:
+            if lost is not None:
+                _due(lost)[None]  # no call, after which the interpreter would raise it in here
+            unraisable = yield
+            lost = None
+            if _is_of_a_handler(unraisable.exc_value, unraisable.exc_traceback):
+                lost = unraisable.exc_value
+            else:
+                before(unraisable)
+        except GeneratorExit:
+            return
+        except BaseException as newer:  # noqa: BLE001 - raised in the place of the one before
+            lost = newer
+
+
+def _due(error: BaseException) -> Mapping[None, int]:
+    """Return a mapping that, when it is first looked into, has this very exception raised by the main thread."""
+    import ctypes  # polars has loaded it
+
+    again = type(type(error).__name__, (type(error),), {"__new__": lambda *_: error})  # the interpreter takes a class
+    main = ctypes.c_ulong(threading.main_thread().ident or 0)
+    return defaultdict(partial(ctypes.pythonapi.PyThreadState_SetAsyncExc, main, ctypes.py_object(again)))
+
+
+def _is_of_a_handler(error: BaseException | None, traceback: TracebackType | None) -> bool:
+    """Whether a signal handler raised it: Python's own for Ctrl-C, or one whose code is in its traceback."""
+    if threading.get_ident() != threading.main_thread().ident:
+        return False
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    codes = set()
+    while traceback is not None:
+        codes.add(traceback.tb_frame.f_code)
+        traceback = traceback.tb_next
+    return any(_code_of(signal.getsignal(number)) in codes for number in signal.valid_signals())
+
+
+def _code_of(handler: Any) -> Any:
+    while isinstance(handler, partial):
+        handler = handler.func
+    handler = getattr(handler, "__func__", handler)
+    if not hasattr(handler, "__code__"):
+        handler = vars(type(handler)).get("__call__")
+    return getattr(handler, "__code__", None)
+
+
+def _let_come() -> None:
+    """Give an exception that is due the place to be raised: the interpreter looks as it enters a function."""
