@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import operator
@@ -17,6 +18,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from interrupter import Interrupter
 from processes import start
 
 import tracklake as tl
@@ -115,7 +117,7 @@ def test_what_polars_loses_is_raised(lake: tl.Lake, handle, monkeypatch: pytest.
             assert tripping.left > 0, f"text {at}: nothing was raised, and the answer is {found}"
         monkeypatch.undo()
         is_over = tripping.left > 0
-        at += 1 if name == "ctrl-c" else 20
+        at += 3 if name == "ctrl-c" else 20
     assert answers(lake) == EXPECTED
     assert at > 10
 
@@ -173,7 +175,7 @@ print("right", flush=True)
 """
 
 
-@pytest.mark.parametrize("interrupts", [40, pytest.param(6000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("interrupts", [20, pytest.param(6000, marks=pytest.mark.long)])
 def test_a_storm_of_double_interrupts(tmp_path: Path, interrupts: int):
     """Each read that is interrupted twice at once answers rightly or is KeyboardInterrupt, then the next."""
     for number in range(3):
@@ -191,3 +193,23 @@ def test_a_storm_of_double_interrupts(tmp_path: Path, interrupts: int):
         child.send_signal(signal.SIGINT)
         time.sleep(pauses.random() * 0.02)
     assert child.stdout.read().split() == ["right"], child.stderr.read()
+
+
+def time_out(*_: object) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("apart", [211, pytest.param(3, marks=pytest.mark.long)])
+def test_an_alarm_is_no_file_that_cannot_be_read(lake: tl.Lake, handle, apart: int):
+    """TimeoutError, an OSError, at whichever line: it comes out, and no run is left out as one that cannot be read."""
+    handle(time_out)
+    at, is_over = 1, False
+    while not is_over:
+        interrupter = Interrupter(at, partial(signal.raise_signal, signal.SIGUSR2))
+        found = None
+        with contextlib.suppress(TimeoutError), interrupter:
+            found = answers(tl.open(lake.dir))
+        is_over = interrupter.left > 0
+        assert found == (EXPECTED if is_over else None), at
+        at += apart
+    assert at > 10 * apart

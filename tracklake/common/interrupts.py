@@ -79,6 +79,15 @@ def raised_again_by_methods(cls: C) -> C:
     return cls
 
 
+def let_through(error: BaseException) -> None:
+    """Raise an error again that a signal handler raised: TimeoutError of an alarm is an OSError, and means no file.
+
+    >>> let_through(PermissionError("no right to read"))  # none of a handler
+    """
+    if _is_of_a_handler(error, error.__traceback__):
+        raise error
+
+
 def _is_ours(hook: Any) -> bool:
     return getattr(getattr(hook, "__self__", None), "__name__", None) == _raise_lost.__name__
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.errors import LakeError
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     try:
         return pl.collect_all(frames)
     except _DAMAGE as error:
+        interrupts.let_through(error)
         first = str(error).partition("\n")[0]
         raise LakeError(f"a partition cannot be read: {first}. {LOOK}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.common.task_engine import LOCAL, run_tasks
 from tracklake.common.text import number_of
 from tracklake.compute import scans, states
@@ -148,6 +149,7 @@ def _damaged_files(storage: Storage, partition: Partition) -> list[str]:
         try:
             digest = checksum(storage.fetch(name))
         except OSError as error:
+            interrupts.let_through(error)
             findings.append(f"{name}: {error.strerror}; the log says that it belongs to the lake")
             continue
         if digest != (size, crc):
@@ -231,6 +233,7 @@ def _check_journals(catalog: Catalog, report: Report) -> None:
         except FileNotFoundError:  # sealed and deleted meanwhile
             continue
         except OSError as error:
+            interrupts.let_through(error)
             report.findings.append(f"{name} cannot be read: {error.strerror or error}")
             continue
         cut = reader.cut() if name in over else None
@@ -252,6 +255,7 @@ def _check_documents(storage: Storage, report: Report) -> None:
         try:
             checked_json.read(storage, name)
         except (LakeError, OSError) as error:
+            interrupts.let_through(error)
             report.findings.append(str(error))
     if names:
         report.checked.append(f"the content of {number_of(len(names), 'file')} of artifacts and sweeps")
@@ -264,6 +268,7 @@ def _check_binaries(storage: Storage, report: Report) -> None:
         try:
             is_whole = content_files.is_whole(storage.fetch(f"files/{entry.name}"))
         except OSError as error:
+            interrupts.let_through(error)
             report.findings.append(f"files/{entry.name} cannot be read: {error.strerror or error}")
             continue
         if not is_whole:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.common.warnings import warn
 from tracklake.compute.scans import LOOK
 from tracklake.errors import UnknownNameError
@@ -77,6 +78,7 @@ def samples(storage: Storage, runs: Collection[str] | None) -> pl.DataFrame:
         try:
             tail = reader.read()
         except OSError as error:
+            interrupts.let_through(error)
             place = storage.describe(f"{SYSTEM_FOLDER}/{entry.name}")
             warn(f"tracklake: {place} cannot be read: {error.strerror}. {LOOK}")
             continue

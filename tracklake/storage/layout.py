@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common import interrupts
 from tracklake.errors import CommitError, LakeError
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage import checked_json
@@ -79,6 +80,7 @@ def create(location: Location, *, options: Mapping[str, Any] | None = None) -> S
             put_marker(storage)
         storage.journal_folder(JOURNAL_FOLDER)
     except OSError as error:
+        interrupts.let_through(error)
         msg = f"cannot make a lake at {location}: {error.strerror or error}. Give a folder that can be written."
         raise LakeError(msg) from error
     read_id(storage, marker=marker)
@@ -103,6 +105,7 @@ def open_existing(location: Location, *, options: Mapping[str, Any] | None = Non
                 "or open it with create=True"
             )
     except OSError as error:
+        interrupts.let_through(error)
         raise LakeError(f"cannot look for a lake at {location}: {error.strerror}") from error
     read_id(storage, marker=marker)
     return storage
@@ -165,6 +168,7 @@ def read_id(storage: Storage, *, marker: bytes | None = None) -> str:
     try:
         text = storage.read(MARKER) if marker is None else marker
     except OSError as error:
+        interrupts.let_through(error)
         raise LakeError(f"cannot read {storage.describe(MARKER)}: {error.strerror}") from error
     try:
         stored_format, lake_id = _parse_marker(text)

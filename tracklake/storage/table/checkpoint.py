@@ -11,7 +11,7 @@ from zlib import crc32
 
 import polars as pl
 
-from tracklake.common import whole_modules
+from tracklake.common import interrupts, whole_modules
 from tracklake.errors import LakeError
 from tracklake.storage import checked_json
 from tracklake.storage.table import delta_actions
@@ -131,6 +131,7 @@ def _rows(storage: Storage, number: int, columns: list[str]) -> list[dict[str, A
         _verify(storage, name, data)
         return pl.read_parquet(io.BytesIO(data), columns=columns).to_dicts()
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        interrupts.let_through(error)
         first = str(error).partition("\n")[0]
         raise LakeError(f"{storage.describe(name)} cannot be read: {first}") from error
 

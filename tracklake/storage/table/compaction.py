@@ -11,6 +11,7 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import interrupts
 from tracklake.errors import CommitError, LakeError
 from tracklake.storage.table import partitions, rewriting, sealing
 from tracklake.storage.table.rewriting import Rewrite
@@ -179,6 +180,7 @@ def _write(catalog: Catalog, plan: Rewrite) -> list[Partition]:
             written.append(part)  # noqa: PERF402 - what was written counts although the next may fail
     except OSError as error:
         _discard(catalog, written)
+        interrupts.let_through(error)
         raise LakeError(f"cannot compact {catalog.storage.describe()}: {error}. What was there is as it was") from error
     except BaseException:
         _discard(catalog, written)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.compute.scans import collect, scan
 from tracklake.errors import LakeError
 from tracklake.schema.tables import POINTS, STATES
@@ -104,7 +105,8 @@ def _sound_points(storage: Storage, partition: Partition, damage: dict[Sibling, 
     try:
         found = parquet_file.row_groups(path, size=partition.sizes[0], crc=partition.crcs[0])
         points = parquet_file.read_row_groups(path, found.sound, POINTS)
-    except OSError:  # gone, or not to be read
+    except OSError as error:  # gone, or not to be read
+        interrupts.let_through(error)
         return pl.DataFrame(schema=POINTS), ""
     kept = f"the points of {len(found.sound)} of its {found.number} row groups are kept" if found.sound else ""
     return points, kept

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import CommitError, LakeError
 from tracklake.storage.table import checkpoint, delta_actions
 from tracklake.storage.table.delta_actions import Commit, Partition
@@ -264,6 +265,7 @@ class DeltaLog:
         except FileNotFoundError:
             return None
         except OSError as error:
+            interrupts.let_through(error)
             raise LakeError(f"{self.storage.describe(name)} cannot be read: {error.strerror}") from error
         try:
             return delta_actions.parse(data)

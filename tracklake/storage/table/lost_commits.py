@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.compute.scans import collect
 from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
@@ -105,6 +106,7 @@ def read_records(catalog: Catalog, partition_id: str) -> SessionRecords:
     try:
         return statements.from_rows(collect(partitions.scan_rows(catalog.storage.fetch(name))))
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException, LakeError) as error:
+        interrupts.let_through(error)
         raise LakeError(f"{name} cannot be read: {error}") from error
 
 

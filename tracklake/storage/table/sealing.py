@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.common.warnings import warn_once
 from tracklake.errors import CommitError, LakeError
 from tracklake.schema import naming, run_fields
@@ -172,6 +173,7 @@ def _batch(catalog: Catalog, files: Sequence[JournalFile]) -> Iterator[Unsealed]
         except FileNotFoundError:  # sealed and deleted by another process
             continue
         except OSError as error:  # another user's most likely, who can seal it
+            interrupts.let_through(error)
             place = catalog.storage.describe(f"{layout.JOURNAL_FOLDER}/{file.entry.name}")
             warn_once(place, f"tracklake: {place} cannot be read and is not sealed: {error.strerror or error}")
             continue
@@ -191,6 +193,7 @@ def _commit(catalog: Catalog, batch: Sequence[Unsealed]) -> bool:
             catalog.log.create()  # before the first partition: a lake that has one and no log has lost it
         partition = partitions.write(catalog.storage, contents)
     except OSError as error:
+        interrupts.let_through(error)
         raise LakeError(
             f"cannot seal in {catalog.storage.describe()}: {os.strerror(error.errno) if error.errno else error}. "
             "Reading works without; what is logged stays in journals."

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.common.task_engine import LOCAL
 from tracklake.common.warnings import warn
 from tracklake.compute.scans import LOOK
@@ -163,6 +164,7 @@ class SnapshotReader:
             except FileNotFoundError:
                 continue
             except OSError as error:
+                interrupts.let_through(error)
                 self._leave_out([file], str(error.strerror or error))
                 continue
             journal.file = file

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
+from tracklake.common import interrupts
 from tracklake.compute.scans import LOOK
 from tracklake.errors import LakeError
 
@@ -59,6 +60,7 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     except FileNotFoundError as error:
         raise FileGoneError(f"{storage.describe(name)} is gone. {LOOK}") from error
     except OSError as error:
+        interrupts.let_through(error)
         raise LakeError(f"{storage.describe(name)} cannot be read: {error.strerror}. {LOOK}") from error
     return path
 
