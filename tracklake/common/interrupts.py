@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import defaultdict
 from functools import partial, wraps
-from types import FunctionType, TracebackType
+from types import FrameType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -28,16 +28,20 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
     """Return the call, in which no exception of a signal handler is lost; beside the main thread there are none.
 
     >>> import signal
+    >>> def time_out(*_):
+    ...     raise TimeoutError("too long")
+    >>> before = signal.signal(signal.SIGALRM, time_out)
     >>> class Name(str):
     ...     def __del__(self):
-    ...         signal.raise_signal(signal.SIGINT)
+    ...         signal.raise_signal(signal.SIGALRM)
     >>> def read():
     ...     name = Name("loss")
     ...     del name  # what is raised in here is lost
     ...     return "an answer"
     >>> raised_again(read)()
     Traceback (most recent call last):
-    KeyboardInterrupt
+    TimeoutError: too long
+    >>> _ = signal.signal(signal.SIGALRM, before)
     """
 
     @wraps(call)
@@ -86,6 +90,19 @@ def let_through(error: BaseException) -> None:
     """
     if _is_of_a_handler(error, error.__traceback__):
         raise error
+
+
+def caller_of(frame: FrameType | None) -> FrameType | None:
+    """Return the frame that called a public method, whether or not it is watched here.
+
+    >>> import sys
+    >>> caller_of(sys._getframe()) is sys._getframe().f_back
+    True
+    """
+    frame = frame.f_back if frame else None
+    while frame is not None and frame.f_globals.get("__name__") == __name__ and frame.f_code.co_name == "watched":
+        frame = frame.f_back
+    return frame
 
 
 def _is_ours(hook: Any) -> bool:

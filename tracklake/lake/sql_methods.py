@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from tracklake.common import arguments
+from tracklake.common import arguments, interrupts
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
@@ -56,9 +56,7 @@ class SqlMethods(LakeBase):
         """
         arguments.text("text", text, takes="a text in SQL")
         frame = inspect.currentframe()
-        return self._engine.ask(
-            self._view.runs, text, params, find=caller_frames.Caller(frame.f_back if frame else None)
-        )
+        return self._engine.ask(self._view.runs, text, params, find=caller_frames.Caller(interrupts.caller_of(frame)))
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
