@@ -263,7 +263,7 @@ def test_groups_open_into_their_runs(visit):
     page.locator("th[aria-sort=descending]", has_text="val/acc.max").wait_for()
     page.get_by_role("button", name="a", exact=True).click()
     page.get_by_role("status").get_by_text("6 runs").wait_for()
-    assert rows(page)[0] == "run-00"
+    assert rows(page)[0] == "run-10"
 
 
 def test_a_live_run_moves_its_row(chromium, tmp_path):

@@ -183,7 +183,7 @@ def test_bands_of_groups(browser):
 def test_columns_as_numbers(browser):
     """A column of text is codes and words; runs that did not finish are named."""
     header, (lr, state) = browser.raw("values", col=["config.lr", "state"]).blocks
-    assert lr.tolist() == [0.1, 0.1, 0.2, 0.2]
+    assert lr.tolist() == [0.2, 0.2, 0.1, 0.1]
     assert (header["columns"][1]["words"], state.tolist(), header["unfinished"]) == (["finished"], [0, 0, 0, 0], [])
 
 

@@ -13,8 +13,10 @@ import pytest
 from processes import command
 
 import tracklake as tl
-from tracklake.ui import serve
+from tracklake.ui import first_rows, run_rows, serve, sources
+from tracklake.ui.parameters import Parameters
 from tracklake.ui.replies import columns
+from tracklake.ui.sources import Source
 
 
 def values(answer, name: str) -> list:
@@ -31,7 +33,7 @@ def test_a_window_of_sorted_runs(browser):
 def test_any_statistic_is_a_column(browser):
     """A statistic that nobody has defined can be asked for."""
     answer = browser.ask("runs", col="summary.acc.p50", where="config.seed = 0")
-    assert values(answer, "summary.acc.p50") == pytest.approx([0.3, 0.4])
+    assert values(answer, "summary.acc.p50") == pytest.approx([0.4, 0.3])
 
 
 def test_search_looks_into_names_and_notes(lake, browser):
@@ -56,6 +58,40 @@ def test_no_filter_breaks_the_server(browser, where):
     assert answer.json["error"]
 
 
+def test_a_filter_that_takes_too_long_is_stopped(lake, enter, monkeypatch):
+    """After the limit the filter is stopped, the page is told, and the table is there all the same."""
+    monkeypatch.setattr(sources, "SQL_SECONDS", 0.2)
+    with lake.ui() as server:
+        browser = enter(server)
+        answer = browser.raw("runs", where="levenshtein(repeat(name, 4000), repeat(run_id || 'x', 4000)) > 0")
+        assert (answer.status, "took longer than" in answer.json["error"]) == (400, True)
+        assert browser.ask("runs")["total"] == 4
+
+
+def test_a_window_has_a_limit(browser):
+    """Nobody gets more than 500 rows at once."""
+    assert (
+        "limit=501 is no integer from 0 to 500" in browser.raw("runs", where="config.lr > 0", limit=501).json["error"]
+    )
+
+
+def test_the_newest_run_stands_first(browser):
+    """Unless the address says an order."""
+    assert browser.ask("runs")["run_ids"] == ["lr0.2-s1", "lr0.2-s0", "lr0.1-s1", "lr0.1-s0"]
+    assert browser.ask("runs", order="+created_at")["run_ids"] == ["lr0.1-s0", "lr0.1-s1", "lr0.2-s0", "lr0.2-s1"]
+
+
+def test_the_first_rows_of_many_runs_are_those_of_the_table(lake, monkeypatch):
+    """Of many runs the first window is read alone; it is the same as when all runs have been read."""
+    monkeypatch.setattr(first_rows, "SAMPLE", 3)
+    source = Source(lake, name="lake")
+    first = [run_rows.window(source, Parameters([("offset", at), ("limit", "2")])) for at in ("0", "1")]
+    assert source.is_cold
+    run_rows.table(source, run_rows.read_question(source, Parameters([])))
+    assert not source.is_cold
+    assert first == [run_rows.window(source, Parameters([("offset", at), ("limit", "2")])) for at in ("0", "1")]
+
+
 def test_only_differing_columns(browser):
     """Columns in which all runs are alike are left out."""
     answer = browser.ask("runs", col=["project", "config.lr", "summary.loss.min"], differ=1)
@@ -77,7 +113,7 @@ def test_groups_have_mean_spread_and_interval(browser):
     assert acc["mean"] == pytest.approx([0.505, 0.605])
     assert acc["std"] == pytest.approx([0.00707107] * 2)
     assert acc["low"][0] == pytest.approx(0.505 - 12.7062 * 0.00707107 / 2**0.5, abs=1e-6)
-    assert browser.ask("runs", where=answer["conditions"][1])["run_ids"] == ["lr0.2-s0", "lr0.2-s1"]
+    assert browser.ask("runs", where=answer["conditions"][1])["run_ids"] == ["lr0.2-s1", "lr0.2-s0"]
 
 
 def test_the_columns_of_many_runs_are_chosen_by_a_sample(tmp_path: Path, enter):
@@ -192,10 +228,11 @@ def test_a_lake_that_disappears_is_told(lake, browser, tmp_path: Path):
 
 
 def test_a_damaged_lake_is_told(lake, browser):
-    """A file that is damaged is named with the way out, and what can be read is."""
+    """A file that is damaged is named with the way out, and what can be read is there."""
     lake.refresh()
     for path in Path(lake.dir, "history").glob("*.parquet"):
         path.write_bytes(b"x" * 100)
-    answer = browser.raw("curves", metric="acc")
-    assert (answer.status, "is damaged" in answer.json["error"]) == (400, True)
+    header, _ = browser.raw("curves", metric="acc").blocks
+    assert header["runs"] == []
+    assert "is damaged" in browser.ask("schema")["lost"][0]
     assert browser.ask("runs", col="config.lr")["total"] == 4

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 __all__ = [
     "column_names",
+    "conditions",
     "definitions_in_force",
     "derivation_checks",
     "derivations",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +47,21 @@ _RANGES = {"IsBetween", "IsIn"}
 """Comparisons of polars that what is null does not meet."""
 
 
-@cache
+own_sandbox: ContextVar[Sandbox | None] = ContextVar("own_sandbox", default=None)
+"""The engine that conditions of this thread are asked in, where it has limits of its own."""
+
+
 def sandbox() -> Sandbox:
-    """Return the engine that conditions of this process are asked in.
+    """Return the engine that conditions are asked in: that of the thread, if it has one, or of the process.
 
     >>> sandbox() is sandbox()
     True
     """
+    return own_sandbox.get() or _of_process()
+
+
+@cache
+def _of_process() -> Sandbox:
     return Sandbox()
 
 

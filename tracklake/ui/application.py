@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 PAGES = ("runs", "run", "charts", "scatter", "parallel", "compare", "sweep", "reports", "queries")
 """The first parts of the addresses that show a page."""
 
+HEAD_START_SECONDS = 1.5
+"""How long the first page has a lake of many runs to itself before the columns of all runs are read."""
+
 
 class Application:
     """The page over one lake or several.
@@ -49,6 +52,7 @@ class Application:
         if not lakes:
             raise LakeError("the page shows one lake or several, and none was given")
         self.sources = {name: Source(lake, name=name) for name, lake in _named(lakes).items()}
+        self.closing = threading.Event()
 
     def answer(self, path: str, parameters: Parameters, body: dict[str, Any] | None) -> Reply:
         """Answer one request that has passed the guard; `body` is that of a POST.
@@ -73,7 +77,7 @@ class Application:
         return route(self._source(parameters), parameters) if route else error_reply(f"no question {below}", status=404)
 
     def warm(self) -> threading.Thread:
-        """Read the runs in the background, so that the first page finds them read.
+        """Read the runs in the background: first the rows of the first page, then, once it has them, all columns.
 
         >>> Application([example()]).warm().join()
         """
@@ -86,6 +90,10 @@ class Application:
             for source in self.sources.values():
                 with suppress(TracklakeError, OSError):  # the page tells what is wrong
                     run_rows.window(source, Parameters([]))
+            for source in self.sources.values():
+                if source.is_cold and not self.closing.wait(HEAD_START_SECONDS):
+                    with suppress(TracklakeError, OSError):  # likewise
+                        run_rows.table(source, run_rows.read_question(source, Parameters([])))
         except KeyboardInterrupt:  # polars raises it in the thread that asks; it is meant for the main one
             _thread.interrupt_main()
 

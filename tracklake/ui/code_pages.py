@@ -40,7 +40,7 @@ def code(source: Source, parameters: Parameters) -> Reply:
 
 
 def _runs(source: Source, parameters: Parameters) -> dict[str, str]:
-    question = run_rows.read_question(source, parameters)
+    question = run_rows.newest_first(run_rows.read_question(source, parameters))
     columns = run_rows.columns_shown(
         run_rows.table(source, question), question, only_differing=parameters.flag("differ")
     )

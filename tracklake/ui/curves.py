@@ -240,7 +240,7 @@ def values(source: Source, parameters: Parameters) -> Reply:
     >>> values(Source(example(), name="lake"), Parameters([("col", "config.lr"), ("col", "state")])).status
     200
     """
-    question = run_rows.read_question(source, parameters)
+    question = run_rows.newest_first(run_rows.read_question(source, parameters))
     if question.columns is None or not parameters.texts("col"):
         raise QueryError("the address lacks col=...: the columns to draw")
     frame = run_rows.table(source, question)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.schema.values import NULL, STORED
-from tracklake.ui import conditions, replies
+from tracklake.ui import conditions, first_rows, replies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,10 +19,8 @@ WINDOW = 500
 """Rows of one answer at most."""
 DEFAULT_COLUMNS = 30
 """Columns shown where none are chosen; more are a click away."""
-SAMPLE = 500
-"""Runs by which the columns to show are chosen."""
 GROUPS = 2_000
-_ALWAYS = ("run_id", "name", "state", "tags")
+_ALWAYS = first_rows.ALWAYS
 
 
 class Question(NamedTuple):
@@ -68,6 +66,15 @@ def read_question(source: Source, parameters: Parameters, *, columns: tuple[str,
     return Question(project, where, tuple(parameters.texts("order")), columns)
 
 
+def newest_first(question: Question) -> Question:
+    """Return the question with the order of the table: unless another is chosen, the newest run stands first.
+
+    >>> newest_first(Question()).order_by, newest_first(Question(order_by=("name",))).order_by
+    (('-created_at',), ('name',))
+    """
+    return question if question.order_by else question._replace(order_by=("-created_at",))
+
+
 def _has_archived(source: Source) -> bool:
     def look() -> bool:
         with source.reading() as lake:
@@ -97,7 +104,9 @@ def _all(source: Source, question: Question) -> pl.DataFrame:
             return lake.runs(**plain.arguments())
 
     with source.reading():  # who asks for the same at the same time waits for it
-        return source.cached(plain, read)  # type: ignore[no-any-return]
+        frame: pl.DataFrame = source.cached(plain, read)
+        source.is_cold = False
+        return frame
 
 
 def _order(source: Source, question: Question) -> pl.Series:
@@ -155,14 +164,13 @@ def usual(source: Source, project: str | None) -> tuple[tuple[str, ...], int]:
     with source.reading():  # likewise
         names, ids = source.cached(("columns", project), look)
         key = ("usual", project, tuple(names), len(ids).bit_length())
-        return source.cached(key, lambda: _choose(source, project, names, ids), anew=len(ids) <= SAMPLE)  # type: ignore[no-any-return]
+        return source.cached(key, lambda: _choose(source, project, names, ids), anew=len(ids) <= first_rows.SAMPLE)  # type: ignore[no-any-return]
 
 
 def _choose(source: Source, project: str | None, names: list[str], ids: pl.Series) -> tuple[tuple[str, ...], int]:
     """Return those of the columns that tell most by a sample of the runs, and how many more there are."""
-    sample = _sample(ids).to_list()
+    sample, config = first_rows.sample(source, ids)
     with source.reading() as lake:
-        config = lake._view_of(project).runs.config.of_runs(sample)  # noqa: SLF001 - else all runs are read
         others = [name for name in names if not name.startswith("config.")]
         frame = lake.runs(project=project, runs=sample, columns=others)
     values = [*frame.select(pl.exclude("run_id")).iter_columns(), *_columns_of(config, frame["run_id"])]
@@ -174,16 +182,6 @@ def _choose(source: Source, project: str | None, names: list[str], ids: pl.Serie
     filled = sorted((n for n in telling if not _is_empty(columns[n])), key=lambda n: _is_rare(columns[n]))
     shown = tuple(filled[:DEFAULT_COLUMNS])
     return shown, len({"run_id", *names, *columns}) - len(shown)
-
-
-def _sample(ids: pl.Series) -> pl.Series:
-    """Return all ids if they are few, else the first, the last, and some of those between."""
-    if len(ids) <= SAMPLE:
-        return ids
-    third = SAMPLE // 3
-    return pl.concat([ids.head(third), ids.gather_every(len(ids) // third + 1), ids.tail(third)]).unique(
-        maintain_order=True
-    )
 
 
 def _columns_of(config: pl.DataFrame, ids: pl.Series) -> Iterator[pl.Series]:
@@ -212,13 +210,17 @@ def window(source: Source, parameters: Parameters) -> dict[str, Any]:
     >>> from tracklake.ui.sources import Source
     >>> answer = window(Source(example(), name="lake"), Parameters([("col", "config.lr"), ("limit", "1")]))
     >>> answer["total"], answer["run_ids"], answer["columns"][0]["values"]
-    (2, ['slow'], [0.01])
+    (2, ['fast'], [0.1])
     """
-    question = read_question(source, parameters)
+    question = newest_first(read_question(source, parameters))
     run_ids = _order(source, question)
-    offset = parameters.integer("offset", default=0)
-    rows = _rows(source, question, run_ids.slice(offset, parameters.integer("limit", default=100, most=WINDOW)))
-    only_differing = parameters.flag("differ")
+    offset, only_differing = parameters.integer("offset", default=0), parameters.flag("differ")
+    window_ids = run_ids.slice(offset, parameters.integer("limit", default=100, most=WINDOW))
+    is_first = source.is_cold and len(run_ids) > first_rows.SAMPLE and not (only_differing or parameters.texts("col"))
+    if is_first:
+        rows = first_rows.read(source, window_ids, project=question.project, columns=question.columns or ())
+    else:
+        rows = _rows(source, question, window_ids)
     names = columns_shown(table(source, question) if only_differing else rows, question, only_differing=only_differing)
     return {
         "version": source.version(),
@@ -335,6 +337,6 @@ def label(values: tuple[Any, ...]) -> str:
     """Write the values of a group.
 
     >>> label((0.1, None))
-    '0.1, (none)'
+    '0.1, null'
     """
-    return ", ".join("(none)" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in values)
+    return ", ".join("null" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in values)

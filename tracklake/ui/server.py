@@ -106,6 +106,7 @@ class Server(ThreadingHTTPServer):
         >>> Server(Application([example()])).close()
         """
         atexit.unregister(self.close)
+        self.application.closing.set()
         self.shutdown()
         self.server_close()
         for connection in tuple(self._open):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.errors import LakeError
-from tracklake.query.sandbox.connection import Limits
+from tracklake.query import conditions
+from tracklake.query.sandbox.connection import Limits, Sandbox
 from tracklake.sql.engine import Engine
 from tracklake.storage import layout
 
@@ -27,7 +28,7 @@ STATE_SECONDS = 5.0
 CACHED = 24
 """Results kept, the least recently used given up first."""
 SQL_SECONDS = 20.0
-"""How long a text in SQL may take."""
+"""How long a text in SQL, a filter among them, may take."""
 
 
 class _Reader(NamedTuple):
@@ -52,6 +53,7 @@ class Source:
         self._tables = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
         self._questions = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
         self._questions.lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - its own lake
+        self._conditions = Sandbox(Limits.of(seconds=SQL_SECONDS))
         self._cache: OrderedDict[Hashable, Any] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._snapshot: object = None
@@ -59,6 +61,8 @@ class Source:
         self._looked = 0.0
         self._epoch = f"{time.time_ns():x}"
         self._count = 0
+        self.is_cold = True
+        """Whether the columns of all runs were never read yet."""
 
     @contextmanager
     def reading(self) -> Iterator[Lake]:
@@ -68,7 +72,7 @@ class Source:
         ...     lake.metrics
         ['acc', 'loss']
         """
-        with self._tables.lock:
+        with self._tables.lock, self._limited():
             yield self._tables.lake
 
     @contextmanager
@@ -79,8 +83,17 @@ class Source:
         ...     lake.sql("SELECT count(*) AS n FROM runs").item()
         2
         """
-        with self._questions.lock:
+        with self._questions.lock, self._limited():
             yield self._questions.lake
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Ask conditions within the limits of the page."""
+        token = conditions.own_sandbox.set(self._conditions)
+        try:
+            yield
+        finally:
+            conditions.own_sandbox.reset(token)
 
     def version(self) -> str:
         """Return a text that is another one whenever something has changed.

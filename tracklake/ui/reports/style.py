@@ -14,6 +14,7 @@ th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--
 .number{text-align:right;font-variant-numeric:tabular-nums}.best td{font-weight:600}
 figure{margin:1.4rem 0}figcaption,.notes,footer,.title{color:var(--quiet);font-size:.85rem}
 figure img{max-width:100%;background:#fff;border-radius:6px}
+@media screen and (prefers-color-scheme:dark){figure img{filter:invert(.92) hue-rotate(180deg)}}
 pre{background:var(--soft);padding:.7rem .9rem;overflow-x:auto;font-size:.85rem;border-radius:6px;white-space:pre-wrap}
 code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.9em}
 .value{font-variant-numeric:tabular-nums;border-bottom:1px dotted var(--quiet)}

@@ -69,7 +69,7 @@ export class GroupTable {
 					</thead>
 					<tbody>
 						${this.order().map((i) => html`<tr>
-								${keys.map((key) => html`<td><button class="link" title="show these runs" @click=${() => this.onOpen(conditions[i])}>${key.values[i] === null ? "(none)" : format.value(key.values[i], key.type)}</button></td>`)}
+								${keys.map((key) => html`<td><button class="link" title="show these runs" @click=${() => this.onOpen(conditions[i])}>${key.values[i] === null ? "null" : format.value(key.values[i], key.type)}</button></td>`)}
 								<td class="number">${n[i]}</td>
 								${measures.map((m) => html`<td class="number strong" title=${`${m.count[i]} values from ${m.min[i]} to ${m.max[i]}`}>${format.number(m.mean[i])}</td>
 									<td class="number quiet">${m.std[i] === null ? "" : format.number(m.std[i])}</td>

@@ -1,4 +1,4 @@
-// The runs table: every run in one grid; sorted, filtered, grouped; any statistic a column.
+// The runs table: every run in one grid.
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask, change } from "./api.js";
@@ -13,7 +13,7 @@ import { Page } from "./page.js";
 import { address, chosen, go, runAddress, set, state } from "./state.js";
 
 const BLOCK = 100;
-const MOST = 500; // selected runs that an address names
+const MOST = 500; // runs in an address
 const WIDTHS = { number: 108, time: 136, text: 130, flag: 80, list: 140 };
 const ROW_KEYS = ["lake", "project", "where", "q", "run", "archived", "order", "col", "differ"];
 
@@ -193,7 +193,7 @@ class RunsPage extends Page {
 			if (last < block * BLOCK || this.loading.has(block) || (this.grid.rows.has(block * BLOCK) && this.grid.rows.has(last))) continue;
 			this.loading.add(block);
 			this.fetchBlock(block * BLOCK)
-				.then((found) => this.grid?.addRows(rowsOf(found)))
+				.then((found) => (`${found.columns.map((c) => c.name)}` == this.names ? this.grid?.addRows(rowsOf(found)) : this.reload(null)))
 				.catch((error) => error.name === "AbortError" || this.context.problem(error))
 				.finally(() => this.loading.delete(block));
 		}
@@ -211,7 +211,7 @@ class RunsPage extends Page {
 		this.draw();
 	}
 
-	// The selection is that of the address, of which the part that an address has room for.
+	// The selection is that of the address, which has room for a part.
 	readSelection() {
 		const wanted = state.params.getAll("sel");
 		if (!this.grid || this.ids.slice(0, MOST).join() === wanted.join()) return;
