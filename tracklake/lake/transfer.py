@@ -10,6 +10,7 @@ from tracklake.common.progress import progress
 from tracklake.compute import points
 from tracklake.errors import LakeError
 from tracklake.importers.publish import MAX_POINTS, Publication
+from tracklake.schema import statistics
 from tracklake.schema.tables import LAKE_RUN, POINTS
 from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecords
 from tracklake.storage.layout import JOURNAL_SUFFIX, SYSTEM_FOLDER
@@ -140,7 +141,10 @@ def difference(here: SnapshotView, other: SnapshotView) -> pl.DataFrame:
     0
     """
     columns = list(_COMPARED)
-    ours, theirs = (view.states(columns=columns) for view in (here, other))
+    merged = list(
+        dict.fromkeys([*columns, *statistics.columns("sum")])
+    )  # sums are not merged without what adds to them
+    ours, theirs = (view.states(columns=merged) for view in (here, other))
     runs_here, runs_there = (
         view.files.filter(pl.col("run_id") != LAKE_RUN).select("run_id").unique() for view in (here, other)
     )
