@@ -487,6 +487,23 @@ def test_an_exported_report_opens_from_a_file(chromium, place, tmp_path):
     page.close()
 
 
+def test_a_report_is_light_dark_and_printed(chromium, place, tmp_path):
+    """It follows the colours of the reader, its pictures turned over in the dark; on paper it is always light."""
+    (tmp_path / "r.md").write_text('# R\n\n```plot\ncurves("val/acc")\n```\n')
+    place.report(tmp_path / "r.md", out=tmp_path / "r.html")
+    page = chromium.new_page()
+    page.goto((tmp_path / "r.html").as_uri())
+    look = "() => [document.body, document.querySelector('figure img')].map((e) => getComputedStyle(e))"
+    look = f"() => {{ const [body, image] = ({look})(); return [body.backgroundColor, image.filter !== 'none']; }}"
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(look) == ["rgb(255, 255, 255)", False]
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(look) == ["rgb(21, 25, 29)", True]
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate(look) == ["rgb(255, 255, 255)", False]
+    page.close()
+
+
 def test_an_unknown_run_and_page_are_told(visit):
     """The page says what is wrong, and goes on."""
     page = visit.open("/run/run-99")

@@ -112,6 +112,9 @@ BLOCKS = [
     ("plot", 'leaderboard("acc", by="lr", goal="max")', "data:image/svg+xml;base64,"),
     ("plot", 'importance(metric="acc", goal="max")', "data:image/svg+xml;base64,"),
     ("plot", 'marginal("lr", metric="acc", goal="max")', "data:image/svg+xml;base64,"),
+    ("plot", 'scatter("lr", "acc.max")', "data:image/svg+xml;base64,"),
+    ("plot", 'ecdf("acc.max")', "data:image/svg+xml;base64,"),
+    ("plot", 'parallel(["lr"], metric="acc.max")', "data:image/svg+xml;base64,"),
 ]
 
 
