@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -159,3 +160,12 @@ def command(*words: object, folder: Path | None = None) -> subprocess.CompletedP
     child = start("import tracklake.cli; tracklake.cli.main(sys.argv[1:], 'tracklake')", *words, folder=folder)
     printed, errors = child.communicate()
     return subprocess.CompletedProcess(words, child.returncode, printed, errors)
+
+
+def open_to_others(folder: Path) -> None:
+    """Let other users read what lies in a folder of pytest: it keeps those between it and the temporary folder shut."""
+    above = Path(tempfile.gettempdir()).resolve()
+    for path in (folder, *folder.parents):
+        if path.resolve() == above or above not in path.resolve().parents:
+            return
+        path.chmod(path.stat().st_mode | 0o055)

@@ -248,7 +248,8 @@ def test_a_reader_that_looks_after_every_row_keeps_few_pieces(tmp_path):
 
 def test_a_table_of_live_runs_puts_no_points_together(tmp_path, monkeypatch):
     """Its states are made of the rows as they were logged; a history makes the points, once."""
-    runs = [tl.init("p", id=f"r{i}", dir=tmp_path, reinit="create_new") for i in range(3)]
+    quiet = {"metadata": False}  # what is gathered meanwhile would be a new look at the journals
+    runs = [tl.init("p", id=f"r{i}", dir=tmp_path, reinit="create_new", settings=quiet) for i in range(3)]
     for run in runs:
         for step in range(50):
             run.log({"loss": step / 7, "n": step})

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import output
+from processes import open_to_others, output
 
 import tracklake as tl
 from tracklake.errors import CommitError, LakeError, TracklakeError, UnsavedRowsError
@@ -206,8 +206,7 @@ def lake_to_read(tmp_path: Path) -> Path:
     tl.open(tmp_path / "lake").refresh()
     with tl.init("p", id="live", dir=tmp_path / "lake") as run:
         run.log({"a": 2.0})
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    open_to_others(tmp_path)
     return tmp_path / "lake"
 
 

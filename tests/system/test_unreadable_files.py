@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from processes import output
+from processes import open_to_others, output
 
 import tracklake as tl
 from tracklake.storage.journal.reader import JournalReader
@@ -135,8 +135,7 @@ def test_files_of_another_user_cost_what_they_hold(lake: tl.Lake, tmp_path: Path
     (journal,) = Path(lake.dir, "journal").iterdir()
     with tl.init("p", id="d", dir=lake.dir, settings={"metadata": False}) as run:
         run.log({"loss": 0.0})
-    for path in [tmp_path, *tmp_path.parents][:3]:
-        path.chmod(0o755)
+    open_to_others(tmp_path)
     for path in Path(lake.dir).rglob("*"):
         os.chown(path, 65534, 65534)
     for path in (journal, of_run(lake, "a", "runs"), of_run(lake, "b", "history")):

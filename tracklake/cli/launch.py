@@ -102,8 +102,8 @@ def agent(sweep: str, directory: str, count: int | None, parallel: int) -> None:
       tracklake agent abcd1234 --count 10 --parallel 4
 
     \b
-    A job array of Slurm, eight agents; what is preempted, or runs out of time, is gone on with by the others, or when
-    the job is requeued:
+    A job array of Slurm, eight agents; what is preempted, or runs out of time,
+    is gone on with by the others, or when the job is requeued:
       #!/bin/bash
       #SBATCH --array=0-7 --requeue --time=04:00:00 --signal=TERM@120
       srun tracklake agent abcd1234 --dir /shared/lake
