@@ -130,20 +130,20 @@ def _extracted(x: Floats, groups: SortedGroups, *, peak: Floats) -> tuple[Floats
     spare = int(np.frexp(groups.lengths.max())[1]) + 1  # bits that a sum may need beyond those of the largest number
     grid = np.ldexp(1.0, np.maximum(np.frexp(peak)[1] + spare, _LEAST))
     sums, remainder = [], x
-    left, numbers = groups, np.arange(len(grid))  # the groups of what is left, and their numbers
+    remaining, numbers = groups, np.arange(len(grid))  # the groups of what is left, and their numbers
     for _ in range(_LEVELS):
-        spread = left.spread(grid[numbers])
+        spread = remaining.spread(grid[numbers])
         upper = remainder + spread
         upper -= spread  # multiples of the last bit of the grid: they add up without any rounding
         total = np.zeros(len(grid))
-        total[numbers] = np.add.reduceat(upper, left.starts)
+        total[numbers] = np.add.reduceat(upper, remaining.starts)
         sums.append(total)
         remainder = np.subtract(remainder, upper, out=upper)
         nonzero = np.flatnonzero(remainder)
         if not len(nonzero):
             break
         if len(nonzero) < len(remainder) // 2:
-            remainder, left, numbers = _compressed(remainder, nonzero, left, numbers)
+            remainder, remaining, numbers = _compressed(remainder, nonzero, remaining, numbers)
         grid = np.maximum(grid * 2.0 ** (spare - _BITS), 2.0**_LEAST)
     return _added(sums)
 

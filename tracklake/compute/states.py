@@ -131,9 +131,9 @@ def _assembled(aggregates: Sequence[_Aggregates]) -> pl.DataFrame:
     columns = {name: pl.Series(np.concatenate([one.numbers[name] for one in aggregates])) for name in names}
     columns["ts"] = _stamps(columns["ts"])
     sizes = [len(one.numbers["n"]) for one in aggregates]
-    for i, taken in enumerate(_PLACES.values()):
+    for i, place in enumerate(_PLACES.values()):
         parts = [one.rows.slice(i * size, size) for one, size in zip(aggregates, sizes, strict=True)]
-        columns |= {new: pl.concat([part[old] for part in parts], rechunk=True) for new, old in taken.items()}
+        columns |= {new: pl.concat([part[old] for part in parts], rechunk=True) for new, old in place.items()}
     return _frame(columns, STATES)
 
 

@@ -293,7 +293,7 @@ class Publication:
 
     def _write(self) -> None:
         """Write a partition of what is pending."""
-        files, rows, taken = [], [], []
+        files, rows, pieces = [], [], []
         is_over = dict.fromkeys(self._over, True) | {one: False for one in self._open.values() if one.pending}
         for session, over in is_over.items():
             statements = session.statement_rows(is_over=over)
@@ -302,10 +302,10 @@ class Publication:
                 rows += statements
                 self.runs[session.run_id] += 0
                 self.projects.setdefault(session.record.project, set()).add(session.run_id)
-                taken.append(session.turn_over())
+                pieces.append(session.turn_over())
         self._over, self._n_pending = [], 0
         if files:
-            self._store(pending.chunks(taken), _records(files, rows))
+            self._store(pending.chunks(pieces), _records(files, rows))
 
     def _written_samples(self, session: int) -> pl.DataFrame:
         files = [self._place.fetch(partition.history) for partition in self._written]

@@ -185,15 +185,15 @@ class RecordedSources:
         self._read(sessions)
 
     def _read(self, sessions: Iterable[int]) -> None:
-        known = [session for session in sessions if session in self._files]
-        if not known:
+        own_sessions = [session for session in sessions if session in self._files]
+        if not own_sessions:
             return
-        of_sessions = pl.col("session").is_in(known)
+        of_sessions = pl.col("session").is_in(own_sessions)
         runs = self._snapshot.files.filter(of_sessions)["run_id"].unique().to_list()
         points = self._snapshot.points(runs=runs).filter(of_sessions).select("session", *SAMPLE_KEY).collect()
         parts = points.partition_by("session", as_dict=True, include_key=False)
-        self._samples |= {session: parts.get((session,), points[:0, 1:]) for session in known}
-        self._statements |= {session: {} for session in known}
+        self._samples |= {session: parts.get((session,), points[:0, 1:]) for session in own_sessions}
+        self._statements |= {session: {} for session in own_sessions}
         ordered = self._snapshot.statements.in_order(runs=runs).filter(of_sessions)
         for session, op, key, *stored in ordered.select("session", "op", "key", *STORED).iter_rows():
             self._statements[session][op, key] = Stored(*stored)

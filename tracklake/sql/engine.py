@@ -283,8 +283,8 @@ def _register_frames(
             unknown = UnknownNameError.nearest("table", name, COLUMNS)
             hint = "a file is not read" if "." in name or "/" in name else "a frame of yours joins by its name"
             raise UnknownNameError(f"{unknown} ({hint}){pointing(asked.text, at)}")
-        whole = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
-        beside(cursor, partial(cursor.register, name, whole))
+        collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+        beside(cursor, partial(cursor.register, name, collected))
 
 
 # Errors

@@ -86,8 +86,8 @@ def endpoint_of(scheme: str, options: Mapping[str, Any]) -> str | None:
         return _first(options, ("base_url", "GOOGLE_BASE_URL")) or _GOOGLE
     if scheme.startswith("a"):
         account = _first(options, ("account_name", "AZURE_STORAGE_ACCOUNT_NAME"))
-        given = _first(options, ("endpoint", "AZURE_STORAGE_ENDPOINT"))
-        return given or (f"https://{account}.blob.core.windows.net" if account else None)
+        endpoint = _first(options, ("endpoint", "AZURE_STORAGE_ENDPOINT"))
+        return endpoint or (f"https://{account}.blob.core.windows.net" if account else None)
     return None
 
 

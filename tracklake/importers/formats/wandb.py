@@ -174,8 +174,8 @@ class _Reading:
         values: dict[str, Any] = {}
         pairs = zip(items.keys, items.below, strict=True)
         for (key, below), value in dict(zip(pairs, items.values, strict=True)).items():
-            name, said = key.decode(), wb.Undecoded(value)
-            values[name] = {**values.get(name, {}), below.decode(): said} if below else said
+            name, undecoded = key.decode(), wb.Undecoded(value)
+            values[name] = {**values.get(name, {}), below.decode(): undecoded} if below else undecoded
         wb.update(self._summary, values, [])
 
     def _summarize(self, data: bytes) -> None:

@@ -98,12 +98,12 @@ def has_thousands(text: pl.Series, grouping: str) -> bool:
     (True, False)
     """
     decimal = "," if grouping == "." else "."
-    shown = rf"^[+-]?\d{{1,3}}(\{grouping}\d{{3}})+\{decimal}\d*$|^[+-]?\d{{1,3}}(\{grouping}\d{{3}}){{2,}}$"
-    if not text.str.contains(shown).any():
+    grouped = rf"^[+-]?\d{{1,3}}(\{grouping}\d{{3}})+\{decimal}\d*$|^[+-]?\d{{1,3}}(\{grouping}\d{{3}}){{2,}}$"
+    if not text.str.contains(grouped).any():
         return False
     fitting = rf"^[+-]?(\d{{1,3}}(\{grouping}\d{{3}})+|\d*)(\{decimal}\d*)?([eE][+-]?\d+)?$"
-    there = text.drop_nulls()
-    return bool((there.str.contains(fitting) | there.str.contains(_NAN) | there.str.contains(_INFINITY)).all())
+    texts = text.drop_nulls()
+    return bool((texts.str.contains(fitting) | texts.str.contains(_NAN) | texts.str.contains(_INFINITY)).all())
 
 
 def _special(text: pl.Series) -> pl.Series:

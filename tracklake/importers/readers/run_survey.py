@@ -217,9 +217,9 @@ class Survey:
         if name is None or frame.is_empty():
             return
         times = times_of(frame, self.columns)
-        there = times.is_not_null().to_numpy()
-        np.minimum.at(self._earliest, run[there], times.drop_nulls().to_numpy())
-        np.maximum.at(self._latest, run[there], times.drop_nulls().to_numpy())
+        has_time = times.is_not_null().to_numpy()
+        np.minimum.at(self._earliest, run[has_time], times.drop_nulls().to_numpy())
+        np.maximum.at(self._latest, run[has_time], times.drop_nulls().to_numpy())
 
     @property
     def config(self) -> pl.DataFrame:

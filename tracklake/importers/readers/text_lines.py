@@ -49,14 +49,14 @@ def without_comments(rows: bytes, *, separator: bytes, n_columns: int, is_usual:
     if b"#" not in rows:
         return rows, 0
     has_quotes = b'"' in rows
-    kept, at, n_comments = [], 0, 0
-    for found in _COMMENT.finditer(rows):
-        is_row = not is_usual and found[0].count(separator) == n_columns - 1
-        if is_row or (has_quotes and rows.count(b'"', 0, found.start()) % 2):  # within a quoted cell
+    pieces, at, n_comments = [], 0, 0
+    for comment in _COMMENT.finditer(rows):
+        is_row = not is_usual and comment[0].count(separator) == n_columns - 1
+        if is_row or (has_quotes and rows.count(b'"', 0, comment.start()) % 2):  # within a quoted cell
             continue
-        kept.append(rows[at : found.start()])
-        at, n_comments = found.end(), n_comments + 1
-    return b"".join([*kept, rows[at:]]), n_comments
+        pieces.append(rows[at : comment.start()])
+        at, n_comments = comment.end(), n_comments + 1
+    return b"".join([*pieces, rows[at:]]), n_comments
 
 
 def single_blanks(rows: bytes) -> bytes:

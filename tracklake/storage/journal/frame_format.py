@@ -366,14 +366,14 @@ def _end_of_rows(view: memoryview, start: int, size: int) -> int:
 
 def _with_prefix(view: memoryview, head: memoryview, size: int) -> int:
     """Return how many frames of this size, one after the other, have a prefix."""
-    whole = len(view) // size
-    if whole <= 1:
-        return int(whole == 1 and view[:PREFIX_SIZE] == head)
-    is_other = np.zeros(whole, dtype=np.bool_)
+    n_whole = len(view) // size
+    if n_whole <= 1:
+        return int(n_whole == 1 and view[:PREFIX_SIZE] == head)
+    is_other = np.zeros(n_whole, dtype=np.bool_)
     for dtype, offset in (("<u8", 0), ("<u4", 8)):  # the twelve bytes as two numbers
-        column = np.ndarray((whole,), dtype, buffer=view, offset=offset, strides=(size,))
+        column = np.ndarray((n_whole,), dtype, buffer=view, offset=offset, strides=(size,))
         is_other |= column != np.frombuffer(head, dtype, count=1, offset=offset)[0]
-    return int(is_other.argmax()) if is_other.any() else whole
+    return int(is_other.argmax()) if is_other.any() else n_whole
 
 
 @lru_cache(maxsize=1024)

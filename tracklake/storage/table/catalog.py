@@ -130,8 +130,8 @@ class Catalog:
         version = to or self.log.read(since=self.version if self.version is not NOTHING else None)
         if version.number != self.version.number or self.unreadable:  # what was may be readable again
             read = self._read([part for name, part in version.partitions.items() if name not in self._records])
-            known = self._records | read
-            self._records = {name: known[name] for name in version.partitions if name not in self.unreadable}
+            records = self._records | read
+            self._records = {name: records[name] for name in version.partitions if name not in self.unreadable}
             self._files = None
             self.version = version
         return self.version

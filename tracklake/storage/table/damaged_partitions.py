@@ -80,7 +80,7 @@ def rescue(
         return Rescue(
             partition, merged_from, done=f"{name}: the {len(merged_from)} partitions it was merged from return"
         )
-    points, kept = _sound_points(storage, partition, damage)
+    points, remark = _sound_points(storage, partition, damage)
     if "runs" in damage:
         records = _records_of(points, journals)
     else:
@@ -91,7 +91,7 @@ def rescue(
         frozenset({"states"}): "the states are computed from the points",
         frozenset({"runs"}): "the points are kept under their runs",
         frozenset({"runs", "states"}): "the points are kept under their runs, the states computed from them",
-    }.get(frozenset(damage), kept or "it is set aside")
+    }.get(frozenset(damage), remark or "it is set aside")
     return Rescue(
         partition, (), Contents(points, records), f"{name}: {done}", _losses(storage, partition, damage, points)
     )
@@ -103,13 +103,17 @@ def _sound_points(storage: Storage, partition: Partition, damage: dict[Sibling, 
     if "history" not in damage:
         return collect(scan(path, schema=POINTS)), ""
     try:
-        found = parquet_file.row_groups(path, size=partition.sizes[0], crc=partition.crcs[0])
-        points = parquet_file.read_row_groups(path, found.sound, POINTS)
+        row_groups = parquet_file.row_groups(path, size=partition.sizes[0], crc=partition.crcs[0])
+        points = parquet_file.read_row_groups(path, row_groups.sound, POINTS)
     except OSError as error:  # gone, or not to be read
         interrupts.let_through(error)
         return pl.DataFrame(schema=POINTS), ""
-    kept = f"the points of {len(found.sound)} of its {found.number} row groups are kept" if found.sound else ""
-    return points, kept
+    remark = (
+        f"the points of {len(row_groups.sound)} of its {row_groups.number} row groups are kept"
+        if row_groups.sound
+        else ""
+    )
+    return points, remark
 
 
 def _merged_from(storage: Storage, partition: Partition) -> Sequence[Partition]:
@@ -161,8 +165,8 @@ def _lost_points(storage: Storage, partition: Partition, damage: dict[Sibling, s
         states = collect(scan(storage.fetch(partition.states), schema=STATES).select("run_id", "metric", "n_raw"))
         real = states.filter(~pl.col("metric").str.starts_with("_"))
         stored = real.group_by("run_id", "metric").agg(pl.col("n_raw").sum())
-        there = kept.group_by("run_id", "metric").agg(pl.len().cast(pl.Int64).alias("kept"))
-        both = stored.join(there, on=["run_id", "metric"], how="left")
+        counts = kept.group_by("run_id", "metric").agg(pl.len().cast(pl.Int64).alias("kept"))
+        both = stored.join(counts, on=["run_id", "metric"], how="left")
         counted = both.with_columns(lost=pl.col("n_raw") - pl.col("kept").fill_null(0)).filter(pl.col("lost") > 0)
         lost = counted.group_by("run_id").agg("metric", pl.col("lost").sum()).sort("run_id")
         return [f"run {run_id!r}: {n:,} points of {_listed(metrics)}" for run_id, metrics, n in lost.iter_rows()]

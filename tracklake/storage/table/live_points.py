@@ -73,8 +73,8 @@ def frames(several: Sequence[LivePoints]) -> list[pl.DataFrame]:
     0
     """
     pending = [(part, journal_slice) for part in several if (journal_slice := part.pending) is not None]
-    made = map_groups(_frames_of, (journal_slice for _, journal_slice in pending))
-    for (part, _), frame in zip(pending, made, strict=True):
+    frames = map_groups(_frames_of, (journal_slice for _, journal_slice in pending))
+    for (part, _), frame in zip(pending, frames, strict=True):
         part.keep(frame)
     return [part.frame for part in several]
 

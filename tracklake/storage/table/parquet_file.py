@@ -202,13 +202,13 @@ def row_groups(path: Path, *, size: int, crc: int) -> RowGroups:
         if not parts or any(not start < stop <= size for start, stop, _ in parts):
             return RowGroups(0, [])
         file.seek(0)
-        whole, sound = crc32(file.read(_MAGIC)), []
+        checksum, sound = crc32(file.read(_MAGIC)), []
         for i, (start, stop, written) in enumerate(parts):
             if crc32(file.read(stop - start)) == written:
                 sound.append(i)
-            whole = _joined(whole, written, stop - start)
-        rest = file.read()
-        is_sound = _joined(whole, crc32(rest), len(rest)) == crc
+            checksum = _joined(checksum, written, stop - start)
+        tail = file.read()
+        is_sound = _joined(checksum, crc32(tail), len(tail)) == crc
         return RowGroups(len(parts), sound if is_sound else [])
 
 

@@ -79,12 +79,12 @@ def _same_everywhere(path: Path) -> dict[str, Any]:
 
 def _only_value(column: pq.ColumnChunkMetaData) -> Any:
     """Return the value that all rows of a column have, as far as is known; else _VARIES."""
-    known = column.statistics  # which may only be looked at while `column` is there
-    if known is not None and known.null_count == column.num_values:
+    statistics = column.statistics  # which may only be looked at while `column` is there
+    if statistics is not None and statistics.null_count == column.num_values:
         return None
-    if known is None or known.null_count or not known.has_min_max or known.min != known.max:
+    if statistics is None or statistics.null_count or not statistics.has_min_max or statistics.min != statistics.max:
         return _VARIES
-    return known.min
+    return statistics.min
 
 
 def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -268,7 +268,7 @@ class Snapshot(SnapshotView):
     def _verified(self, runs: Collection[str] | None, sibling: Sibling) -> list[tuple[PartitionRuns, Path | None]]:
         """Return the partitions that hold something of these runs, each with its file; None if that cannot be read."""
         holders = partitions_with_runs(self._partition_runs, runs)
-        parts = [self.version.partitions[held.partition] for held in holders]
+        parts = [self.version.partitions[holder.partition] for holder in holders]
         paths, errors = unreadable_files.readable(self._storage, parts, sibling)
         if errors:
             self._leave_out(sibling, errors)
@@ -292,9 +292,9 @@ class Snapshot(SnapshotView):
                 self.unreadable.tell(unreadable_files.without_values(part, sibling, error, run_ids))
 
     def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
-        found = self._verified(runs, "states")
-        sealed = scans.scan([path for _, path in found if path is not None], schema=STATES)
-        computed = [self._computed_states[part.partition] for part, path in found if path is None]
+        files = self._verified(runs, "states")
+        sealed = scans.scan([path for _, path in files if path is not None], schema=STATES)
+        computed = [self._computed_states[part.partition] for part, path in files if path is None]
         frames = [sealed, *(frame.lazy() for frame in [*computed, *self._live_states])]
         hidden = self._hidden | self.unreadable.run_ids("states")
         present = (deleted_runs.without(frame, hidden) for frame in frames)

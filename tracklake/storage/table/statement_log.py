@@ -34,8 +34,8 @@ class SealedStatements:
     def __init__(self, rows: pl.LazyFrame, names: Iterable[tuple[str, ...]] | None = None) -> None:
         """Take the rows of a runs file (schema SESSIONS), unread, and which kinds and keys it has, if that is known."""
         self.lines = rows.filter(pl.col("op") != StatementKind.HEADER)
-        known = None if names is None else ((op, key) for op, key in names if op != StatementKind.HEADER)
-        self._names: frozenset[_Name] | None = None if known is None else frozenset(known)
+        wanted = None if names is None else ((op, key) for op, key in names if op != StatementKind.HEADER)
+        self._names: frozenset[_Name] | None = None if wanted is None else frozenset(wanted)
         self._read: dict[_Name, pl.DataFrame] = {}
 
     @property

@@ -132,19 +132,19 @@ class Repository:
         Traceback (most recent call last):
         tracklake.errors.UnknownNameError: there is no artifact 'model' in project 'example'; the lake has none
         """
-        asked = Reference.parse(text)
-        of = asked.project or project or "uncategorized"
-        numbers = self.numbers(of, asked.name)
+        reference = Reference.parse(text)
+        of = reference.project or project or "uncategorized"
+        numbers = self.numbers(of, reference.name)
         if not numbers:
-            raise _unknown(asked.name, of, self.names())
+            raise _unknown(reference.name, of, self.names())
         aliases = {"latest": numbers[-1]} | {f"v{n}": n for n in numbers}
-        if asked.alias not in aliases:
-            aliases = self.aliases(of, asked.name) | aliases
-        if asked.alias not in aliases:
-            raise UnknownNameError.nearest(f"version of artifact {asked.name!r}", asked.alias, aliases)
-        manifest = self.read(of, asked.name, aliases[asked.alias])
+        if reference.alias not in aliases:
+            aliases = self.aliases(of, reference.name) | aliases
+        if reference.alias not in aliases:
+            raise UnknownNameError.nearest(f"version of artifact {reference.name!r}", reference.alias, aliases)
+        manifest = self.read(of, reference.name, aliases[reference.alias])
         if type is not None and manifest.type != type:
-            raise ArtifactError(f"artifact {asked.name!r} has type {manifest.type!r}, not {type!r}")
+            raise ArtifactError(f"artifact {reference.name!r} has type {manifest.type!r}, not {type!r}")
         return manifest
 
     def read(self, project: str, name: str, version: int) -> Manifest:

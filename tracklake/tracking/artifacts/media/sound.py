@@ -111,7 +111,7 @@ def _film(data: Any, *, fps: int) -> bytes:
             "an array of frames is stored as GIF by Pillow, which is not installed: pip install pillow, or give a path"
         ) from None
     flat = frames.reshape(-1, *frames.shape[-3:]).astype(np.uint8).transpose(0, 2, 3, 1)
-    first, *rest = [pillow.fromarray(frame.squeeze()) for frame in flat]
+    first, *others = [pillow.fromarray(frame.squeeze()) for frame in flat]
     buffer = io.BytesIO()
-    first.save(buffer, format="gif", save_all=True, append_images=rest, duration=1000 // fps, loop=0)
+    first.save(buffer, format="gif", save_all=True, append_images=others, duration=1000 // fps, loop=0)
     return buffer.getvalue()
