@@ -6,14 +6,12 @@ import base64
 import hashlib
 import hmac
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from email.utils import formatdate
-from typing import Self
+
+from store_server import StoreServer
 
 COMMAND = "azurite-blob"
 ACCOUNT = "devstoreaccount1"
@@ -25,30 +23,20 @@ def is_installed() -> bool:
     return shutil.which(COMMAND) is not None
 
 
-class AzureServer:
+class AzureServer(StoreServer):
     """A server process on a free port of the loopback address, for the time of a `with`."""
 
-    def __enter__(self) -> Self:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    def command(self) -> list[str]:
         self.folder = tempfile.mkdtemp(prefix="azurite-")
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--location", self.folder]
-        command = [shutil.which(COMMAND), *flags, "--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            try:
-                self._make_container("container")
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-            else:
-                return self
-        raise RuntimeError("azurite does not answer")
+        return [COMMAND, *flags, "--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait(10)
+        super().__exit__()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def make_bucket(self) -> None:
+        self._make_container("container")
 
     def _make_container(self, name: str) -> None:
         """Send the one signed request that the library has no call for."""

@@ -11,19 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple, Self
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from store_server import StoreServer
 
 TOKEN = "Xk3-never-written"
 PAGE = 1000
@@ -185,34 +183,14 @@ def _headers(stored: Stored) -> dict[str, str]:
     }
 
 
-class GCSServer:
+class GCSServer(StoreServer):
     """A server process on a free port of the loopback address, for the time of a `with`."""
 
     def __init__(self, page: int = PAGE) -> None:
         self.page = page
 
-    def __enter__(self) -> Self:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        command = [sys.executable, __file__, str(self.port), str(self.page)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{self.url}/bucket", method="PUT"), timeout=5)
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
-            else:
-                return self
-        raise RuntimeError("the emulator of Google Cloud Storage does not answer")
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def command(self) -> list[str]:
+        return [sys.executable, __file__, str(self.port), str(self.page)]
 
     def place(self, lake: str, *, container: str = "bucket") -> str:
         """Return the URL of a lake."""

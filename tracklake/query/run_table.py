@@ -97,7 +97,7 @@ class RunTable:
 
     def _holds(self, where: pl.Expr | str, rows: pl.DataFrame) -> pl.Series:
         """Return of each of these runs whether a condition holds."""
-        return conditions.holds(where, names=self.names, build=lambda names: self._build(rows, names))
+        return conditions.holds(where, names=self.names, build=lambda names: self._named_columns(rows, names))
 
     def _terms(self, keys: Sequence[str]) -> list[str]:
         """Return what runs are ordered by: a text may list several columns or expressions, as ORDER BY does."""
@@ -112,24 +112,25 @@ class RunTable:
         name, sign = text.lstrip("+-"), text[:1]
         name, word = _direction(name)
         try:
-            column = self.names.resolve(name).name
+            column = self.names.resolve(name)
         except AmbiguousNameError:
             raise
         except UnknownNameError:
             if name.isidentifier() or self.names.is_dotted(name):
                 raise
             name = text if word is None else _direction(text)[0]
-            key = conditions.order(name, names=self.names, build=lambda names: self._build(rows, names))
+            key = conditions.order(name, names=self.names, build=lambda names: self._named_columns(rows, names))
             return key, word == "DESC"
-        key = self._build(rows, [column])[column]
+        key = self._build(rows, [column])[column.name]
         if word is None and sign not in ("+", "-"):
-            return key, self.names.is_better_high(column)
+            return key, self.names.is_better_high(column.name)
         return key, (sign == "-") != (word == "DESC")
 
     def _spelled(self, rows: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
         """Return the named columns, each under the name by which it was asked for."""
-        full = {name: self.names.resolve(name).name for name in dict.fromkeys(names)}
-        built = self._build(rows, full.values())
+        columns = {name: self.names.resolve(name) for name in dict.fromkeys(names)}
+        built = self._build(rows, columns.values())
+        full = {name: column.name for name, column in columns.items()}
         other = {column: name for name, column in full.items() if column != name}
         beside = {
             f"{column}.text": f"{name}.text" for column, name in other.items() if f"{column}.text" in built.columns
@@ -166,9 +167,12 @@ class RunTable:
             return selected
         return rows
 
-    def _build(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-        """Return the named columns for these runs, each list of columns of one kind at once."""
-        columns = [self.names.resolve(name) for name in dict.fromkeys(names)]
+    def _named_columns(self, rows: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+        return self._build(rows, [self.names.resolve(name) for name in names])
+
+    def _build(self, rows: pl.DataFrame, refs: Iterable[ColumnRef]) -> pl.DataFrame:
+        """Return these columns for these runs, each list of columns of one kind at once."""
+        columns = list(dict.fromkeys(refs))
         at = self._rows_of(rows["run_id"])
         built = {c: [self._base(rows, at, c.name)] for c in columns if c.config is None and c.path is None}
         if len(built) < len(columns):
