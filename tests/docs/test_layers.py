@@ -136,3 +136,10 @@ def loaded_by(code: str, *, of: set[str]) -> list[str]:
     code += f"\nimport sys; print(*sorted({of!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def test_a_reader_loads_nothing_of_the_writing_side(tmp_path: Path):
+    """A lake is opened and asked without what W&B's names and a run that is written need."""
+    tl.init("p", id="a", dir=tmp_path).finish()
+    asked = f"import tracklake; tracklake.open({str(tmp_path)!r}).runs()"
+    assert loaded_by(asked, of={"tracklake.integrations.wandb_standin.names", "tracklake.tracking.run"}) == []

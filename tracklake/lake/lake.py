@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
-from tracklake import engines
 from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.display.labels import printable_lines
+from tracklake.engines import EngineName, engine_of
 from tracklake.errors import QueryError
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
@@ -239,7 +239,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """
         return transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
 
-    def on(self, engine: engines.EngineName | TaskEngine, **options: Any) -> Self:
+    def on(self, engine: EngineName | TaskEngine, **options: Any) -> Self:
         """Return this lake with its heavy work done elsewhere: "threads" (of this process), "ray", "dask", "spark".
 
         Heavy work: quantiles and other statistics that states do not hold, downsampled histories, quality, states that
@@ -256,7 +256,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         True
         """
         other = self._reopened()
-        other._task_engine = engines.engine_of(engine, **options)  # noqa: SLF001 - of its own class
+        other._task_engine = engine_of(engine, **options)  # noqa: SLF001 - of its own class
         return other
 
     def check(self, *, full: bool = False) -> Report:
