@@ -42,7 +42,10 @@ BUDGETS = {
     "a live run's row, of 50 live runs s": 2.0,
     "a live run's curve, of 50 live runs s": 2.0,
     "JavaScript bytes": 200_000,
-    "heap MB": 30,
+    "heap of the table MB": 30,
+    "heap of 50 curves MB": 30,
+    "heap of scatter MB": 30,
+    "heap of parallel axes MB": 30,
     "requests beside polls in an idle minute": 0,
 }
 WATCH = """(condition) => new Promise((done) => {
@@ -52,6 +55,12 @@ WATCH = """(condition) => new Promise((done) => {
   look();
 })"""
 """Waits for a condition of the document, and returns after how many milliseconds it held."""
+MOVES = """() => {
+  const host = document.querySelector(".canvas-host");
+  window.moves = [];
+  new MutationObserver(() => window.moves.push(Number(host.dataset.brush))).observe(host, { attributes: true });
+}"""
+"""Keeps how many milliseconds each move of a brush takes."""
 ROW = "document.querySelector('.grid-body .grid-row[id]')"
 
 
@@ -132,7 +141,7 @@ class Visit:
         self.page.mouse.up()
 
     def heap(self) -> float:
-        """Megabytes of JavaScript objects that are in use."""
+        """Megabytes of JavaScript objects and of the arrays behind them that are in use."""
         session = self.context.new_cdp_session(self.page)
         session.send("HeapProfiler.collectGarbage")
         return float(self.page.evaluate("performance.memory.usedJSHeapSize")) / 1e6
@@ -205,10 +214,11 @@ def of_curves(visit: Visit, root: str, floor: str, repeat: int) -> Iterator[tupl
         visit.wait("window.finer")
         yield "page", "zoom ms", visit.page.evaluate("window.stretched")
         yield "page", "finer buckets ms", visit.page.evaluate("window.finer")
+    yield "page", "heap of 50 curves MB", visit.heap()
 
 
 def of_brushes(visit: Visit, root: str, repeat: int) -> Iterator[tuple[str, str, float]]:
-    """Measure what one move of a brush takes, with every run of the lake."""
+    """Measure what the slowest move of a brush takes, with every run of the lake, and the heap of such a page."""
     config = [name for name in shown_columns(visit, root) if name.startswith("config.")]
     axes = "".join(f"&axis={name}" for name in config[:4])
     for kind, address in (("scatter", "/scatter"), ("parallel axes", f"/parallel?{axes[1:]}")):
@@ -216,16 +226,24 @@ def of_brushes(visit: Visit, root: str, repeat: int) -> Iterator[tuple[str, str,
             visit.opened(root + address, "document.querySelector('canvas.over')")
             visit.page.wait_for_timeout(1500)
             side = 70 / visit.page.locator("canvas.over").bounding_box()["width"]
+            visit.page.evaluate(MOVES)
             x = (0.2, 0.6) if kind == "scatter" else (side, side)
             visit.drag("canvas.over", (x[0], 0.2), (x[1], 0.7), steps=4)
-            yield "page", f"brush of {kind} ms", float(visit.page.locator(".canvas-host").get_attribute("data-brush"))
+            yield "page", f"brush of {kind} ms", max(visit.page.evaluate("window.moves"))
+        yield "page", f"heap of {kind} MB", visit.heap()
 
 
 def of_idleness(visit: Visit, root: str, seconds: float) -> Iterator[tuple[str, str, float]]:
-    """Measure the heap of the table, and what it asks for while nothing happens."""
+    """Measure the heap of the table after it was scrolled all through, and what it asks for while nothing happens."""
     visit.opened(f"{root}/runs", ROW)
+    for share in range(1, 31):
+        visit.page.evaluate(
+            "(share) => { const g = document.querySelector('.grid'); g.scrollTop = share * g.scrollHeight; }",
+            share / 31,
+        )
+        visit.wait(ROW)
     visit.page.wait_for_timeout(2000)
-    yield "page", "heap MB", visit.heap()
+    yield "page", "heap of the table MB", visit.heap()
     before = len(visit.requests)
     visit.page.wait_for_timeout(1000 * seconds)
     asked = [url for url in visit.requests[before:] if "/api/changes" not in url]
@@ -337,7 +355,8 @@ def main() -> None:
     print("| what | budget | page | floor |\n|---|---|---|---|")
     for what, budget, page, floor in found:
         mark = "" if page <= budget else " (missed)"
-        print(f"| {what} | {budget:,g} | {page:,.4g}{mark} | {'' if floor is None else f'{floor:,.4g}'} |")
+        shown = [f"{value:,.0f}" if value >= 1000 else f"{value:.4g}" for value in (budget, page)]
+        print(f"| {what} | {shown[0]} | {shown[1]}{mark} | {'' if floor is None else f'{floor:.4g}'} |")
     if options.json:
         options.json.write_text(json.dumps(found), encoding="utf-8")
 

@@ -1,6 +1,6 @@
 // Questions to the server. What is wrong comes back as an Error whose message is fit to be shown.
 
-import { state } from "./state.js";
+import { changed, state } from "./state.js";
 
 async function answered(response) {
 	if (response.ok) return response;
@@ -47,12 +47,7 @@ async function request(address, read, options = {}) {
 }
 
 export function query(name, params) {
-	const all = params instanceof URLSearchParams ? new URLSearchParams(params) : new URLSearchParams();
-	if (!(params instanceof URLSearchParams)) {
-		for (const [key, value] of Object.entries(params ?? {})) {
-			for (const item of Array.isArray(value) ? value : [value]) if (item !== null && item !== undefined && item !== "") all.append(key, item);
-		}
-	}
+	const all = params instanceof URLSearchParams ? new URLSearchParams(params) : changed([], params ?? {});
 	const lake = state.params.get("lake");
 	if (lake && !all.has("lake")) all.set("lake", lake);
 	return `/api/${name}${all.size ? `?${all}` : ""}`;

@@ -119,7 +119,7 @@ export function conditionOf({ name, words, type }, [low, high]) {
 
 export function inkOf() {
 	const style = getComputedStyle(document.documentElement);
-	return { front: style.getPropertyValue("--front").trim(), quiet: style.getPropertyValue("--quiet").trim(), line: style.getPropertyValue("--line").trim(), accent: style.getPropertyValue("--accent").trim(), back: style.getPropertyValue("--back").trim() };
+	return Object.fromEntries(["front", "quiet", "line", "accent", "back"].map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
 // Viridis, from low to high, as [r, g, b].

@@ -2,27 +2,25 @@
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask, askBlocks } from "./api.js";
+import { element } from "./element.js";
 import * as format from "./format.js";
 import { openDialog } from "./keys.js";
-import { logTicks, roundEnds } from "./axes.js";
+import { inkOf, logTicks, roundEnds } from "./axes.js";
 import { range, written } from "./page.js";
 import { set } from "./state.js";
 import { uplot } from "./uplot.js";
 
 const HEIGHT = 250;
+const FONT = "11px system-ui, sans-serif";
 
 export class Chart {
 	// settings: {metric, stream, x, zoomName (its parameter of the address), logX, logY, smooth, by, colorOf(runId, index), sync}
 	constructor(host, settings) {
 		this.settings = settings;
-		this.card = document.createElement("section");
-		this.card.className = "card";
-		this.card.setAttribute("aria-label", `Chart of ${settings.metric}`);
-		this.title = document.createElement("h3");
-		this.place = document.createElement("div");
-		this.place.className = "chart-place";
-		this.note = document.createElement("p");
-		this.note.className = "note";
+		this.card = element("section", "card", { "aria-label": `Chart of ${settings.metric}` });
+		this.title = element("h3");
+		this.place = element("div", "chart-place");
+		this.note = element("p", "note");
 		this.card.append(this.title, this.place, this.note);
 		host.append(this.card);
 		this.seen = new IntersectionObserver((entries) => this.sight(entries.at(-1).isIntersecting), { rootMargin: "200px" });
@@ -150,12 +148,10 @@ export class Chart {
 		return { relative: "seconds since the start", time: "time", step: "step" }[this.settings.x ?? "step"] ?? this.settings.x;
 	}
 
-	options(Plot, series, extra = {}) {
+	options(series, extra = {}) {
 		const { logX, logY, x } = this.settings;
-		const style = getComputedStyle(document.documentElement);
-		const line = style.getPropertyValue("--line");
-		const front = style.getPropertyValue("--quiet");
-		const axis = { stroke: front, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px system-ui, sans-serif" };
+		const { line, quiet } = inkOf();
+		const axis = { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: FONT };
 		const short = (_, values) => values.map((v) => (v === null || v === undefined ? "" : format.number(v)));
 		const ends = (u, _, low, high) => [...new Set([...logTicks(low, high, 7), ...(low === u.scales.x.min ? [low, high] : [])])].sort((a, b) => a - b);
 		return {
@@ -168,7 +164,7 @@ export class Chart {
 				y: { distr: logY ? 3 : 1, range: (_, low, high) => (logY ? (low > 0 ? roundEnds(low, high) : [0.1, 1]) : padded(low, high)) },
 			},
 			axes: [
-				{ ...axis, ...(x === "time" ? {} : { values: short }), ...(logX ? { splits: ends } : {}), label: this.axisLabel(), labelSize: 16, labelFont: "11px system-ui, sans-serif", size: 34 },
+				{ ...axis, ...(x === "time" ? {} : { values: short }), ...(logX ? { splits: ends } : {}), label: this.axisLabel(), labelSize: 16, labelFont: FONT, size: 34 },
 				{ ...axis, values: short, size: 58, ...(logY ? { splits: ends } : {}) },
 			],
 			cursor: {
@@ -184,7 +180,6 @@ export class Chart {
 				setSeries: [(u, index) => this.hover(u, index)],
 				draw: [(u) => this.marks(u)],
 				ready: [(u) => u.over.addEventListener("dblclick", () => this.zoom && this.zoomTo(null))],
-				...(extra.hooks ?? {}),
 			},
 			...extra,
 		};
@@ -215,7 +210,7 @@ export class Chart {
 			const from = data[0].findIndex((value) => !Number.isNaN(value));
 			data.forEach((column, i) => (data[i] = from < 0 ? [] : column.slice(from)));
 		}
-		this.put(Plot, this.options(Plot, series, { hooks: undefined }), data);
+		this.put(Plot, this.options(series), data);
 	}
 
 	async drawBands() {
@@ -241,7 +236,7 @@ export class Chart {
 			series.push({ label: labels[i], stroke: color, width: 2, dash: format.dash(place < 0 ? i : place), spanGaps: true, points: { show: false }, group: i });
 			bands.push({ series: [first, first + 1], fill: `${color}26` });
 		});
-		this.put(Plot, this.options(Plot, series, { bands, hooks: undefined }), data);
+		this.put(Plot, this.options(series, { bands }), data);
 	}
 
 	// The plot that is there takes new data, as long as its curves are the same.
@@ -251,7 +246,6 @@ export class Chart {
 		this.data = data;
 		if (this.plot && key === this.key) return this.plot.setData(data);
 		this.key = key;
-		options.hooks ??= this.options(Plot, options.series).hooks;
 		this.place.style.height = "";
 		this.plot?.destroy();
 		this.plot = new Plot(options, data, this.place);

@@ -3,6 +3,7 @@
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
 import { Chart } from "./chart.js";
+import { element } from "./element.js";
 import * as format from "./format.js";
 import { copyButton } from "./code_dialog.js";
 import { choice, flag, Page } from "./page.js";
@@ -98,8 +99,8 @@ class ChartsPage extends Page {
 			this.charts.clear();
 			this.host.replaceChildren();
 			for (const [section, names] of [...sections].sort(([a], [b]) => (!a - !b || (a < b ? -1 : 1)))) {
-				if (sections.size > 1) this.host.append(Object.assign(document.createElement("h2"), { className: "section-title", textContent: section || "other" }));
-				const cards = Object.assign(document.createElement("div"), { className: "cards" });
+				if (sections.size > 1) this.host.append(element("h2", "section-title", {}, section || "other"));
+				const cards = element("div", "cards");
 				this.host.append(cards);
 				for (const metric of names) this.charts.set(metric, new Chart(cards, { metric, ...settings }));
 			}

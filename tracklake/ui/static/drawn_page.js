@@ -2,7 +2,7 @@
 
 import { html } from "./vendor/lit-html.js";
 import { askBlocks } from "./api.js";
-import { canvasOf, conditionOf, rounded } from "./axes.js";
+import { canvasOf, conditionOf, inkOf, rounded } from "./axes.js";
 import * as format from "./format.js";
 import { filterChip, Page, range, written } from "./page.js";
 import { address, chosen, set, state } from "./state.js";
@@ -88,17 +88,22 @@ export class DrawnPage extends Page {
 	// Which runs are inside of all brushes.
 	mask() {
 		const mask = new Uint8Array(this.found.header.run_ids.length).fill(1);
+		this.inside = mask.length;
 		for (const [name, [low, high]] of this.brushes) {
 			const values = this.columns.get(name)?.values ?? [];
-			for (let i = 0; i < mask.length; i++) if (!(values[i] >= low && values[i] <= high)) mask[i] = 0;
+			for (let i = 0; i < mask.length; i++) {
+				if (!mask[i] || (values[i] >= low && values[i] <= high)) continue;
+				mask[i] = 0;
+				this.inside -= 1;
+			}
 		}
-		this.inside = mask.reduce((sum, bit) => sum + bit, 0);
 		return mask;
 	}
 
 	// Two canvases: what is drawn, and over it what moves with the pointer.
 	canvases(label, width, height) {
 		this.size = `${this.host.clientWidth}x${this.host.clientHeight}`;
+		this.ink = inkOf();
 		this.host.replaceChildren();
 		const base = canvasOf(this.host, width, height);
 		base.canvas.setAttribute("role", "img");
@@ -127,6 +132,12 @@ export class DrawnPage extends Page {
 	cancel() {
 		this.drag = null;
 		this.info.style.height = "";
+	}
+
+	// While something is dragged only what is selected changes: offered names are many.
+	draw() {
+		if (!this.drag) this.drawBar();
+		this.drawInfo();
 	}
 
 	timed(act) {

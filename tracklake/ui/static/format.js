@@ -56,7 +56,7 @@ export const label = (column) => column.replace(/^(config|summary)\./, "");
 // The same value has the same colour, dash and marker on every page: by its place among all values of its column.
 // The colours are those of lake.plot (Okabe and Ito), which differ to a colour-blind eye; dashes tell them in grey.
 const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-export const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", isDark ? "#bbbbbb" : "#333333"];
-export const DASHES = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2]];
+const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", isDark ? "#bbbbbb" : "#333333"];
+const DASHES = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2]];
 export const color = (index) => PALETTE[index % PALETTE.length];
 export const dash = (index) => DASHES[Math.floor(index / PALETTE.length) % DASHES.length];

@@ -1,5 +1,7 @@
 // A grid of any number of rows: only what can be seen is in the document. Rows come in windows, by number.
 
+import { element } from "./element.js";
+
 const ROW = 26;
 const MORE = 8; // rows drawn beyond the edges
 const NAME_WIDTH = 240;
@@ -15,15 +17,9 @@ export class Grid {
 		this.selected = new Set();
 		this.active = -1;
 		this.drawn = new Map();
-		this.scroller = element("div", "grid");
-		this.scroller.tabIndex = 0;
-		this.scroller.setAttribute("role", "grid");
-		this.scroller.setAttribute("aria-label", options.label);
-		this.scroller.setAttribute("aria-multiselectable", "true");
-		this.head = element("div", "grid-head");
-		this.head.setAttribute("role", "rowgroup");
-		this.body = element("div", "grid-body");
-		this.body.setAttribute("role", "rowgroup");
+		this.scroller = element("div", "grid", { tabindex: 0, role: "grid", "aria-label": options.label, "aria-multiselectable": true });
+		this.head = element("div", "grid-head", { role: "rowgroup" });
+		this.body = element("div", "grid-body", { role: "rowgroup" });
 		this.scroller.append(this.head, this.body);
 		host.append(this.scroller);
 		this.scroller.addEventListener("scroll", () => this.queue(), { passive: true });
@@ -115,8 +111,8 @@ export class Grid {
 		}
 		this.body.style.height = `${Math.max(this.total, 1) * ROW}px`;
 		this.body.style.width = `${this.width}px`;
-		this.scroller.setAttribute("aria-rowcount", String(this.total + 1));
-		this.scroller.setAttribute("aria-colcount", String(this.columns.length + 1));
+		this.scroller.setAttribute("aria-rowcount", this.total + 1);
+		this.scroller.setAttribute("aria-colcount", this.columns.length + 1);
 		for (const [number, row] of this.drawn) {
 			if (number < first || number >= end || this.stale) {
 				row.remove();
@@ -130,8 +126,7 @@ export class Grid {
 			const row = this.rowElement(data, columns, number);
 			row.style.transform = `translateY(${number * ROW}px)`;
 			fresh.append(row);
-			if (data) this.drawn.set(number, row);
-			else this.drawn.set(number, Object.assign(row, { isEmpty: true }));
+			this.drawn.set(number, row);
 		}
 		this.body.append(fresh);
 		this.stale = false;
@@ -139,15 +134,12 @@ export class Grid {
 	}
 
 	rowElement(data, columns, number) {
-		const row = element("div", "grid-row");
-		row.setAttribute("role", "row");
-		row.setAttribute("aria-rowindex", String(number + 2));
+		const row = element("div", "grid-row", { role: "row", "aria-rowindex": number + 2, "data-number": number });
 		row.style.width = `${this.width}px`;
-		row.dataset.number = number;
 		if (!data) return row;
 		row.id = `row-${number}`;
 		const isSelected = this.selected.has(data.id);
-		row.setAttribute("aria-selected", String(isSelected));
+		row.setAttribute("aria-selected", isSelected);
 		if (number === this.active) row.classList.add("active");
 		row.append(this.nameCell(data, isSelected));
 		for (const column of columns) row.append(this.cell(column, data));
@@ -155,29 +147,17 @@ export class Grid {
 	}
 
 	nameCell(data, isSelected) {
-		const cell = element("div", "grid-cell name");
-		cell.setAttribute("role", "rowheader");
-		const box = element("input");
-		box.type = "checkbox";
+		const cell = element("div", "grid-cell name", { role: "rowheader" });
+		const box = element("input", "", { type: "checkbox", tabindex: -1, "aria-label": `select ${data.name}` });
 		box.checked = isSelected;
-		box.tabIndex = -1;
-		box.setAttribute("aria-label", `select ${data.name}`);
-		const dot = element("span", `dot state-${data.state}`);
-		dot.title = data.state;
-		const link = element("a", "clip", data.name);
-		link.href = this.options.href(data.id);
-		link.dataset.page = "";
-		link.tabIndex = -1;
-		link.title = data.id === data.name ? data.id : `${data.name} (${data.id})`;
-		cell.append(box, dot, link);
+		const dot = element("span", `dot state-${data.state}`, { title: data.state });
+		const title = data.id === data.name ? data.id : `${data.name} (${data.id})`;
+		cell.append(box, dot, element("a", "clip", { href: this.options.href(data.id), "data-page": "", tabindex: -1, title }, data.name));
 		return cell;
 	}
 
 	cell(column, data) {
-		const cell = element("div", `grid-cell ${column.type}`);
-		cell.setAttribute("role", "gridcell");
-		cell.style.left = `${column.left}px`;
-		cell.style.width = `${column.width}px`;
+		const cell = placed(column, { role: "gridcell" });
 		this.options.cell(cell, column, data);
 		return cell;
 	}
@@ -186,18 +166,14 @@ export class Grid {
 		const focused = this.head.contains(document.activeElement) ? document.activeElement.dataset.name : null;
 		this.head.replaceChildren();
 		this.head.style.width = `${this.width}px`;
-		const row = element("div", "grid-row grid-titles");
-		row.setAttribute("role", "row");
-		row.setAttribute("aria-rowindex", "1");
-		const name = element("div", "grid-cell name");
-		name.setAttribute("role", "columnheader");
+		const row = element("div", "grid-row grid-titles", { role: "row", "aria-rowindex": 1 });
+		const name = element("div", "grid-cell name", { role: "columnheader" });
 		name.append(this.title({ name: "name", label: "name", sort: this.options.sortOf("name") }));
 		row.append(name);
 		for (const column of this.visibleColumns()) row.append(this.headCell(column));
 		this.head.append(row);
 		for (const data of this.pinned) {
-			const pinned = element("div", "grid-row pinned");
-			pinned.setAttribute("role", "row");
+			const pinned = element("div", "grid-row pinned", { role: "row" });
 			pinned.append(this.nameCell(data, this.selected.has(data.id)));
 			for (const column of this.visibleColumns()) pinned.append(this.cell(column, data));
 			this.head.append(pinned);
@@ -206,20 +182,15 @@ export class Grid {
 	}
 
 	headCell(column) {
-		const cell = element("div", `grid-cell ${column.type}`);
-		cell.setAttribute("role", "columnheader");
-		cell.setAttribute("aria-sort", column.sort ?? "none");
-		cell.style.left = `${column.left}px`;
-		cell.style.width = `${column.width}px`;
+		const cell = placed(column, { role: "columnheader", "aria-sort": column.sort ?? "none" });
 		cell.append(this.title(column));
 		return cell;
 	}
 
 	title(column) {
-		const button = element("button", "plain clip", column.label);
-		button.dataset.name = column.name;
-		button.title = `${column.name}: click to sort, shift+click to sort by it as well`;
-		if (column.sort) button.append(element("span", "sort", column.sort === "ascending" ? " ▲" : " ▼"));
+		const title = `${column.name}: click to sort, shift+click to sort by it as well`;
+		const button = element("button", "plain clip", { "data-name": column.name, title }, column.label);
+		if (column.sort) button.append(element("span", "", {}, column.sort === "ascending" ? " ▲" : " ▼"));
 		return button;
 	}
 
@@ -294,9 +265,9 @@ export class Grid {
 	}
 }
 
-function element(tag, className, text) {
-	const made = document.createElement(tag);
-	if (className) made.className = className;
-	if (text !== undefined) made.textContent = text;
-	return made;
+function placed(column, attributes) {
+	const cell = element("div", `grid-cell ${column.type}`, attributes);
+	cell.style.left = `${column.left}px`;
+	cell.style.width = `${column.width}px`;
+	return cell;
 }

@@ -1,13 +1,13 @@
 // Groups of runs: n, and of each number its mean, spread and interval, in an ordinary table.
 
 import { html, render } from "./vendor/lit-html.js";
+import { element } from "./element.js";
 import * as format from "./format.js";
 import { set, state } from "./state.js";
 
 export class GroupTable {
 	constructor(host, { onOpen }) {
-		this.host = document.createElement("div");
-		this.host.className = "scroll";
+		this.host = element("div", "scroll");
 		host.replaceChildren(this.host);
 		this.onOpen = onOpen;
 	}

@@ -1,6 +1,7 @@
 // Keys: one list, which the help shows and which is all that there is.
 
 import { html, render } from "./vendor/lit-html.js";
+import { element } from "./element.js";
 
 const KEYS = [
 	["/", "search the runs (or what the page is about)"],
@@ -37,20 +38,17 @@ export function start({ page }) {
 
 // Open a dialog with some content; returns it. It closes with Escape, and is gone then.
 export function openDialog(title, content) {
-	const element = document.createElement("dialog");
-	element.setAttribute("aria-label", title);
-	const body = document.createElement("div");
-	document.body.append(element);
-	element.addEventListener("close", () => element.remove());
+	const dialog = document.body.appendChild(element("dialog", "", { "aria-label": title }));
+	dialog.addEventListener("close", () => dialog.remove());
 	render(
-		html`<div class="dialog-head"><h2>${title}</h2><button class="plain" aria-label="Close" @click=${() => element.close()}>×</button></div>`,
-		element,
+		html`<div class="dialog-head"><h2>${title}</h2><button class="plain" aria-label="Close" @click=${() => dialog.close()}>×</button></div>`,
+		dialog,
 	);
-	element.append(body);
-	element.redraw = () => render(content(element), body);
-	element.redraw();
-	element.showModal();
-	return element;
+	const body = dialog.appendChild(element("div"));
+	dialog.redraw = () => render(content(dialog), body);
+	dialog.redraw();
+	dialog.showModal();
+	return dialog;
 }
 
 // A dialog that asks: save(values, pressed button) closes it; an error stands above what was entered.

@@ -2,6 +2,7 @@
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
+import { element } from "./element.js";
 import * as keys from "./keys.js";
 import { address, go, onAddress, set, start, state } from "./state.js";
 
@@ -18,11 +19,9 @@ const PAGES = {
 };
 const SECONDS = 1;
 
-const bar = document.createElement("header");
-const main = document.createElement("main");
-const notice = document.createElement("div");
-notice.className = "notice";
-notice.setAttribute("role", "alert");
+const bar = element("header");
+const main = element("main");
+const notice = element("div", "notice", { role: "alert" });
 document.body.append(bar, notice, main);
 
 let lakes = { lakes: [] };

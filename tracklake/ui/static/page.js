@@ -1,17 +1,13 @@
 // What pages share: a bar of choices, a line that tells, a place for what is shown; choices live in the address.
 
 import { html } from "./vendor/lit-html.js";
+import { element } from "./element.js";
 import { set, state } from "./state.js";
 
 export class Page {
 	// host: the class of the place for what is shown; about: that of the line above it.
 	constructor(main, context, { label = "", about = "", host = "pad" } = {}) {
-		const part = (tag, className, attributes = {}) => {
-			const made = Object.assign(document.createElement(tag), { className });
-			for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-			main.append(made);
-			return made;
-		};
+		const part = (...description) => main.appendChild(element(...description));
 		this.context = context;
 		if (label) this.bar = part("section", "toolbar", { "aria-label": label });
 		if (about) this.info = part("div", about, { role: "status" });

@@ -1,7 +1,7 @@
 // Parallel axes: an axis a column, a line a run (of many runs their density); brushes on axes are a filter, shown as SQL.
 
 import { html, render } from "./vendor/lit-html.js";
-import { inkOf, ramp, Scale, spansDecades } from "./axes.js";
+import { ramp, Scale, spansDecades } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
 import * as format from "./format.js";
@@ -13,6 +13,7 @@ const BOTTOM = 26;
 const SIDE = 70;
 const LINES = 2000;
 const BINS = 64;
+const CELLS = BINS * BINS;
 const AXES = 12;
 
 export const open = (main, context) => new ParallelPage(main, context);
@@ -40,6 +41,7 @@ class ParallelPage extends DrawnPage {
 		this.gap = (this.width - 2 * SIDE) / Math.max(1, this.axes.length - 1);
 		this.scales = this.axes.map((column) => new Scale(column.values, { ...column, log: spansDecades(column), few: true, from: this.height - BOTTOM, to: TOP }));
 		this.bins = this.axes.map((column, k) => this.binned(column, this.scales[k]));
+		this.ways = this.bins.slice(1).map((bins, k) => waysOf(this.bins[k], bins));
 		this.redraw();
 	}
 
@@ -99,39 +101,33 @@ class ParallelPage extends DrawnPage {
 
 	// Many runs: how many go from each 64th of an axis to each 64th of the next; coloured by their mean on the last axis.
 	density(context, mask) {
-		const n = mask.length;
-		const last = this.bins[this.axes.length - 1];
 		const size = (this.height - BOTTOM - TOP) / BINS;
+		const shades = Array.from({ length: BINS + 1 }, (_, shade) => `rgb(${ramp(1 - shade / BINS)})`);
 		for (let k = 0; k + 1 < this.axes.length; k++) {
-			const [left, right] = [this.bins[k], this.bins[k + 1]];
-			const counts = new Uint32Array(BINS * BINS);
-			const sums = new Float32Array(BINS * BINS);
-			let most = 1;
-			for (let i = 0; i < n; i++) {
-				if (!mask[i] || left[i] < 0 || right[i] < 0) continue;
-				const cell = left[i] * BINS + right[i];
-				counts[cell] += 1;
-				sums[cell] += last[i];
-				if (counts[cell] > most) most = counts[cell];
-			}
+			const counts = new Uint32Array(CELLS + 1);
+			const sums = new Float32Array(CELLS + 1);
+			sumUp(this.ways[k], this.bins.at(-1), mask, counts, sums);
+			const most = counts.subarray(0, CELLS).reduce((a, b) => Math.max(a, b));
 			context.lineWidth = size;
-			for (let cell = 0; cell < counts.length; cell++) {
+			for (let cell = 0; cell < CELLS; cell++) {
 				const count = counts[cell];
 				if (!count) continue;
 				const strength = Math.sqrt(count / most);
 				if (strength < 0.08 && most > 40) continue;
-				context.strokeStyle = `rgba(${ramp(1 - sums[cell] / count / BINS).join()},${(0.06 + 0.5 * strength).toFixed(3)})`;
+				context.strokeStyle = shades[Math.round(sums[cell] / count)] ?? "gray";
+				context.globalAlpha = 0.06 + 0.5 * strength;
 				context.beginPath();
 				context.moveTo(this.x(k), TOP + (Math.floor(cell / BINS) + 0.5) * size);
 				context.lineTo(this.x(k + 1), TOP + ((cell % BINS) + 0.5) * size);
 				context.stroke();
 			}
 		}
+		context.globalAlpha = 1;
 	}
 
 	drawAxes() {
 		const { context } = this.over;
-		const ink = inkOf();
+		const { ink } = this;
 		context.clearRect(0, 0, this.width, this.height);
 		context.textAlign = "center";
 		this.axes.forEach((column, k) => {
@@ -147,7 +143,7 @@ class ParallelPage extends DrawnPage {
 			this.text(format.label(column.name) + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((this.gap * 1.9) / 7));
 			context.font = "11px system-ui, sans-serif";
 			for (const [value, text] of scale.ticks(8)) this.text(text, x, scale.at(value) + 4, ink.front, Math.max(6, Math.floor(this.gap / 8)));
-			if (column.values.some((v) => !Number.isFinite(v))) this.text("none", x, this.height - 5, ink.quiet, 8);
+			if (this.bins[k].includes(-1)) this.text("none", x, this.height - 5, ink.quiet, 8);
 			const brush = this.brushes.get(column.name)?.map((value) => scale.at(value));
 			if (brush) {
 				context.fillStyle = `${ink.accent}55`;
@@ -158,10 +154,9 @@ class ParallelPage extends DrawnPage {
 
 	text(text, x, y, color, most) {
 		const { context } = this.over;
-		const ink = inkOf();
 		const short = text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text;
 		context.lineWidth = 3;
-		context.strokeStyle = ink.back;
+		context.strokeStyle = this.ink.back;
 		context.strokeText(short, x, y);
 		context.fillStyle = color;
 		context.fillText(short, x, y);
@@ -186,7 +181,7 @@ class ParallelPage extends DrawnPage {
 		this.keepBrushes();
 	}
 
-	draw() {
+	drawBar() {
 		const { axes, metric } = this.names;
 		const names = columnNames(this.context.schema);
 		render(
@@ -196,7 +191,26 @@ class ParallelPage extends DrawnPage {
 				<span class="quiet">drag along an axis to select</span>`,
 			this.bar,
 		);
+	}
+
+	drawInfo() {
 		const isMany = (this.found?.header.run_ids.length ?? 0) > LINES;
 		render(html`${this.about(isMany ? ": where most of them go is darkest; colour is the mean of the last axis" : "")}`, this.info);
+	}
+}
+
+// The cell of each run between two axes; one more cell is for runs without a value.
+function waysOf(left, right) {
+	const ways = new Uint16Array(left.length);
+	for (let i = 0; i < ways.length; i++) ways[i] = left[i] < 0 || right[i] < 0 ? CELLS : left[i] * BINS + right[i];
+	return ways;
+}
+
+// A loop of its own: it runs at each move of a brush over every run and axis, and is compiled when the page is drawn.
+function sumUp(ways, last, mask, counts, sums) {
+	for (let i = 0; i < ways.length; i++) {
+		if (!mask[i]) continue;
+		counts[ways[i]] += 1;
+		sums[ways[i]] += last[i];
 	}
 }

@@ -4,6 +4,7 @@ import { html, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { Chart } from "./chart.js";
 import { defineMetric } from "./define_dialog.js";
+import { element } from "./element.js";
 import { openForm } from "./keys.js";
 import { build } from "./markdown.js";
 import * as format from "./format.js";
@@ -18,7 +19,7 @@ export const open = (main, context) => new RunPage(main, context);
 class RunPage extends Page {
 	constructor(main, context) {
 		super(main, context);
-		const part = (className) => main.appendChild(Object.assign(document.createElement("div"), { className }));
+		const part = (className) => main.appendChild(element("div", className));
 		this.cards = part("cards");
 		this.foot = part("pad");
 		this.charts = [];

@@ -4,6 +4,7 @@ import { html, render } from "./vendor/lit-html.js";
 import { ask, change } from "./api.js";
 import { chooseColumns, chooseGroups } from "./columns_dialog.js";
 import { copyButton } from "./code_dialog.js";
+import { element } from "./element.js";
 import { editSelected } from "./edit_dialog.js";
 import { showViews } from "./views_dialog.js";
 import { GroupTable } from "./group_table.js";
@@ -172,14 +173,14 @@ class RunsPage extends Page {
 		const text = isDuration ? format.duration(value) : format.value(value, column.type);
 		cell.title = `${column.name}: ${format.exact(value, column.type)}`;
 		if (column.name === "tags" && value) {
-			for (const tag of value) cell.append(Object.assign(document.createElement("span"), { className: "tag", textContent: tag }));
+			for (const tag of value) cell.append(element("span", "tag", {}, tag));
 			return;
 		}
 		cell.textContent = text;
 		if (typeof value === "string" && column.type === "number") cell.classList.add("odd");
 		const base = this.baseline?.values.get(column.name);
 		if (column.type === "number" && typeof value === "number" && typeof base === "number" && data.id !== this.baseline.id && value !== base) {
-			cell.append(Object.assign(document.createElement("small"), { textContent: ` ${format.signed(value - base)}` }));
+			cell.append(element("small", "", {}, ` ${format.signed(value - base)}`));
 		}
 	}
 

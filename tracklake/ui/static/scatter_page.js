@@ -2,9 +2,10 @@
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
-import { inkOf, ramp, rgb, Scale, spansDecades } from "./axes.js";
+import { ramp, rgb, Scale, spansDecades } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
+import { element } from "./element.js";
 import * as format from "./format.js";
 import { flag } from "./page.js";
 import { columnNames, nameField, usual } from "./sheet.js";
@@ -61,13 +62,12 @@ class ScatterPage extends DrawnPage {
 		this.scaleY = new Scale(this.y.values, { ...this.y, log: state.params.has("logy"), from: height - BOTTOM, to: TOP });
 		this.axes(context, width, height);
 		this.points(context, ratio);
-		this.tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
-		this.host.append(this.tip);
+		this.tip = this.host.appendChild(element("div", "tip", { hidden: "" }));
 		this.drawBrush();
 	}
 
 	axes(context, width, height) {
-		const ink = inkOf();
+		const { ink } = this;
 		context.strokeStyle = ink.line;
 		context.fillStyle = ink.quiet;
 		context.textAlign = "center";
@@ -176,7 +176,7 @@ class ScatterPage extends DrawnPage {
 
 	drawBrush() {
 		const { context } = this.over;
-		const ink = inkOf();
+		const { ink } = this;
 		const ends = (column, scale, all) => this.brushes.get(column.name)?.map((value) => scale.at(value)).map((at, i) => (Number.isFinite(at) ? at : all[i])) ?? all;
 		context.clearRect(0, 0, 1e5, 1e5);
 		if (!this.brushes.has(this.x.name) && !this.brushes.has(this.y.name)) return;
@@ -208,12 +208,12 @@ class ScatterPage extends DrawnPage {
 		const lines = [header.names?.[i] ?? header.run_ids[i], `${format.label(this.x.name)} = ${value(this.x)}`, `${format.label(this.y.name)} = ${value(this.y)}`];
 		if (this.color) lines.push(`${format.label(this.color.name)} = ${value(this.color)}`);
 		if (header.unfinished.includes(i)) lines.push("did not finish");
-		this.tip.replaceChildren(...lines.map((text, k) => Object.assign(document.createElement("div"), { textContent: text, className: k ? "" : "strong" })));
+		this.tip.replaceChildren(...lines.map((text, k) => element("div", k ? "" : "strong", {}, text)));
 		this.tip.style.left = `${Math.min(event.offsetX + 14, this.host.clientWidth - 260)}px`;
 		this.tip.style.top = `${event.offsetY + 14}px`;
 	}
 
-	draw() {
+	drawBar() {
 		const { x, y, color } = this.names;
 		const names = columnNames(this.context.schema);
 		render(
@@ -223,6 +223,9 @@ class ScatterPage extends DrawnPage {
 				<span class="quiet">drag to select, click a run to open it</span>`,
 			this.bar,
 		);
+	}
+
+	drawInfo() {
 		const odd = this.found?.header.unfinished.length ?? 0;
 		const what = `${this.missing ? `, ${this.missing.toLocaleString("en")} without a place here` : ""}${odd ? `, ${odd.toLocaleString("en")} that did not finish are crosses` : ""}`;
 		render(html`${this.about(what)} ${this.found && !this.brushes.size ? this.legend() : ""}`, this.info);

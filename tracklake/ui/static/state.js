@@ -45,7 +45,7 @@ export function set(changes, { replace = false, silent = false } = {}) {
 	read();
 }
 
-function changed(old, changes) {
+export function changed(old, changes) {
 	const params = new URLSearchParams(old);
 	for (const [name, value] of Object.entries(changes)) {
 		params.delete(name);
