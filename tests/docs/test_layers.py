@@ -19,8 +19,8 @@ TERMINAL = {"cli", "integrations"}
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
 LATE = {f"lake/{name}_methods" for name in ("analysis", "definition", "import", "maintenance", "run", "sql")}
-LATE |= {"__init__", "lake/base", "lake/lake"}
-"""The lazy faces: they import their own package inside a function, since statistics and plots load slowly."""
+LATE |= {"__init__", "lake/base", "lake/lake", "lake/opening", "lake/recorded_run", "storage/layout"}
+"""The lazy faces: they import their own package inside a function, for what most questions do without."""
 
 
 def test_the_table_names_every_package_once():
@@ -101,7 +101,7 @@ def test_importing_tracklake_loads_no_engine():
 
 
 def test_a_table_of_runs_loads_no_engine(tmp_path: Path):
-    """Polars alone answers a table of sealed runs with config, entries and statistics, and who is best."""
+    """Polars alone answers a table of sealed runs, who is best, and the history of one run and of one metric."""
     for run_id, loss in (("a", 0.5), ("b", 0.25)):
         with tl.init("p", id=run_id, dir=tmp_path, config={"lr": 0.1}) as run:
             run.log({"loss": loss})
@@ -111,6 +111,8 @@ def test_a_table_of_runs_loads_no_engine(tmp_path: Path):
         lake = tracklake.open({str(tmp_path)!r})
         lake.runs()
         assert lake.runs(order_by="summary.loss.min", limit=1)["run_id"].item() == "b"
+        assert lake.run("b").history()["loss"].item() == 0.25
+        assert lake.history("loss").height == 2
     """
     assert loaded_by(textwrap.dedent(asked), of={"numpy", "duckdb", "pyarrow", "pandas"}) == []
 

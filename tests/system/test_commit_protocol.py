@@ -201,7 +201,7 @@ class Protocol(RuleBasedStateMachine):
         now = time.time()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(vacuum.time, "time", lambda: now + 8 * 86_400)
-            vacuum.vacuum(Catalog(self.lake._storage))
+            vacuum.vacuum(Catalog(self.lake._storage), older_than=timedelta(days=7))
         self.old, self.versions = [], {}
         self.purged |= self.deleted  # what they had is gone for good
 

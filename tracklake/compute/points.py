@@ -28,6 +28,8 @@ the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _ROW = ["project", "run_id", "session", "step"]
 _MILLION = pl.Series([1e6])
+_FEW = 65_536
+"""Points."""
 
 
 def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
@@ -196,17 +198,25 @@ def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
     (7, 2.5, 60.5)
     """
-    rows = _rows(points, series_starts(points))
+    rows = _rows_of_run(points)
     if not (rows["step"].slice(1) > rows["step"].head(-1)).all():  # several sessions, which may share steps
         rows = rows.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
-    session_ids = sessions["session"].to_numpy()
-    order = np.argsort(session_ids)
-    begun = order[np.searchsorted(session_ids, rows["session"].to_numpy(), sorter=order)]
-    ts, start = (column.cast(pl.Int64).to_numpy() for column in (rows["ts"], sessions["start"]))
-    ran = (ts - start[begun]) / 1e6 + sessions["runtime_base"].to_numpy()[begun]
-    has_time = pl.Series(~np.isnan(ran))  # a session without time has a runtime_base of null
-    times = pl.DataFrame({"step": rows["step"], "_timestamp": ts / 1e6, "_runtime": ran})
+    begun = rows[["session"]].join(sessions, on="session", how="left", maintain_order="left")
+    ts, start = (column.cast(pl.Int64) for column in (rows["ts"], begun["start"]))
+    ran = seconds(ts - start) + begun["runtime_base"]
+    times = pl.DataFrame([rows["step"], seconds(ts).alias("_timestamp"), ran.alias("_runtime")])
+    has_time = pl.col("_runtime").is_not_null()  # a session without time has a runtime_base of null
     return times.with_columns(pl.when(has_time).then(pl.col("_timestamp", "_runtime")))
+
+
+def _rows_of_run(points: pl.DataFrame) -> pl.DataFrame:
+    """Return each (session, step) of one run once, with its largest ts.
+
+    Few points are grouped by polars alone: to load numpy takes longer than that.
+    """
+    if points.height > _FEW:
+        return _rows(points, series_starts(points)).select("session", "step", "ts")
+    return points.group_by("session", "step").agg(pl.col("ts").max()).sort("session", "step")
 
 
 def seconds(microseconds: pl.Series) -> pl.Series:

@@ -9,7 +9,7 @@ from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
-from tracklake.query import definitions_in_force, derivation_checks
+from tracklake.query import definitions_in_force
 from tracklake.query.derivations import Derivation
 from tracklake.schema import definition_statement, naming, run_fields
 from tracklake.schema.statement_kind import StatementKind
@@ -122,6 +122,8 @@ class DefinitionMethods(LakeBase):
         self._say_derivation(StatementKind.ALIAS, Derivation(name, others=names, description=description), project)
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
+        from tracklake.query import derivation_checks
+
         arguments.text("name", derivation.name, takes="the name of a metric")
         derivation = replace(derivation, name=naming.encodable(derivation.name))
         for name in ("expression", "description", "unit"):

@@ -12,7 +12,6 @@ from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.display.labels import printable_lines
-from tracklake.engines import EngineName, engine_of
 from tracklake.errors import QueryError
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
@@ -25,19 +24,21 @@ from tracklake.query import summary_columns, system_history
 from tracklake.query.history import Shape
 from tracklake.schema import statistics
 from tracklake.storage import layout
-from tracklake.storage.table import sealing, transfer
+from tracklake.storage.table import sealing
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
     from tracklake.common.task_engine import TaskEngine
+    from tracklake.engines import EngineName
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
     from tracklake.query.run_filter import Runs, Where
     from tracklake.query.thinning import Steps
     from tracklake.schema.definition_statement import Goal
     from tracklake.storage.table.sealing import Sealed
+    from tracklake.storage.table.transfer import Copied
 
 StatisticPath = str | tuple[str, str | None]
 Stream = Literal["metrics", "system"]
@@ -224,9 +225,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         """
         return sealing.seal(self._reader.catalog.copy(), live=True)
 
-    def copy_to(
-        self, place: os.PathLike[str] | str, *, storage_options: Mapping[str, str] | None = None
-    ) -> transfer.Copied:
+    def copy_to(self, place: os.PathLike[str] | str, *, storage_options: Mapping[str, str] | None = None) -> Copied:
         """Copy all that is sealed to a folder or a URL, verified; again, it copies what is new.
 
         The copy is the same lake: a whole one at any moment, also while it is being made. Returns the files, bytes and
@@ -237,6 +236,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> lake.copy_to("backup").commits, tl.open("backup").runs()["run_id"].to_list()
         (2, ['slow', 'fast'])
         """
+        from tracklake.storage.table import transfer
+
         return transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
 
     def on(self, engine: EngineName | TaskEngine, **options: Any) -> Self:
@@ -255,6 +256,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> lake.on("threads", workers=2).summaries(["loss.p95"]).equals(lake.summaries(["loss.p95"]))
         True
         """
+        from tracklake.engines import engine_of
+
         other = self._reopened()
         other._task_engine = engine_of(engine, **options)  # noqa: SLF001 - of its own class
         return other

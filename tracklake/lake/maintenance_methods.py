@@ -1,4 +1,7 @@
-"""What keeps a lake fast and small, and its past: compaction, vacuum, versions; a part of `Lake`."""
+"""What keeps a lake fast and small, and its past: compaction, vacuum, versions; a part of `Lake`.
+
+What each of them needs is imported when it is called: a reader of the lake does without.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,6 @@ from tracklake.common.arguments import refused
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import LakeError
 from tracklake.lake.base import LakeBase
-from tracklake.storage.read_only import ReadOnly
-from tracklake.storage.table import compaction, repair, vacuum, versions
-from tracklake.storage.table.past_reader import PastReader
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,9 +43,11 @@ class MaintenanceMethods(LakeBase):
         >>> lake.compact()
         Compacted(steps=1, merged=2, written=1, points=13, resolved=0)
         """
+        from tracklake.storage.table import compaction
+
         return compaction.compact(self._reader.catalog.copy())
 
-    def vacuum(self, *, older_than: timedelta = vacuum.DEFAULT_AGE, dry_run: bool = False) -> Vacuumed:
+    def vacuum(self, *, older_than: timedelta = timedelta(days=7), dry_run: bool = False) -> Vacuumed:
         """Delete the files that no version of the last `older_than` needs, and those that belong to no commit.
 
         Files of the last 24 hours always stay. Runs that were deleted longer ago lose their rows for good. `dry_run`
@@ -54,6 +56,8 @@ class MaintenanceMethods(LakeBase):
         >>> example().vacuum(dry_run=True)
         Vacuumed(files=0, bytes=0, runs=0)
         """
+        from tracklake.storage.table import vacuum
+
         if not isinstance(older_than, timedelta):
             raise refused("older_than", "a timedelta such as timedelta(days=7)", older_than)
         return vacuum.vacuum(self._reader.catalog.copy(), older_than=older_than, dry_run=dry_run)
@@ -69,6 +73,8 @@ class MaintenanceMethods(LakeBase):
         >>> print(example().repair())
         there is nothing to repair
         """
+        from tracklake.storage.table import repair
+
         return repair.repair(self._storage, dry_run=dry_run, engine=self._task_engine)
 
     def versions(self) -> pl.DataFrame:
@@ -82,6 +88,8 @@ class MaintenanceMethods(LakeBase):
         >>> lake.versions().select("version", "operation", "added", "points").rows()
         [(0, 'CREATE TABLE', 0, 0), (1, 'SEAL', 1, 12)]
         """
+        from tracklake.storage.table import versions
+
         return versions.table(self._reader.catalog.log)
 
     def at(self, version: int | datetime | str) -> Self:
@@ -97,6 +105,10 @@ class MaintenanceMethods(LakeBase):
         >>> lake.at(1).runs().height, lake.runs().height
         (2, 3)
         """
+        from tracklake.storage.read_only import ReadOnly
+        from tracklake.storage.table import versions
+        from tracklake.storage.table.past_reader import PastReader
+
         number = versions.number_at(self._reader.catalog.log, _moment(version))
         reason = f"this is version {number} of {self._storage.describe()} as it was; open the lake itself"
         past = copy.copy(self)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracklake.errors import LakeError
-from tracklake.lake.federated_lake import FederatedLake
 from tracklake.lake.lake import Lake
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def open(  # noqa: A001 - tl.open
                 f"create=True needs one lake, and {len(places)} are named: open the one that is meant, such as "
                 f"tracklake.open({str(places[0])!r})"
             )
+        from tracklake.lake.federated_lake import FederatedLake
+
         return FederatedLake(
             places,
             queries=queries,

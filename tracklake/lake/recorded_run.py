@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,11 +19,6 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import STORED
 from tracklake.storage import content_files
 from tracklake.storage.journal.clock import Clock
-from tracklake.tracking.config_values import NestedDict
-from tracklake.tracking.edit_session import write_session
-from tracklake.tracking.run_config import Config
-from tracklake.tracking.run_files import saved_files
-from tracklake.tracking.run_mappings import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
     from tracklake.query.run_table import RunTable
     from tracklake.storage.backend import Storage
     from tracklake.tracking.artifacts.media.content import StoredFile
-    from tracklake.tracking.run_mappings import Change
+    from tracklake.tracking.run_mappings import Change, Summary
 
 
 @raised_again_by_methods
@@ -50,10 +46,20 @@ class RecordedRun:
         self._stored_id = stored_id or run_id
         self.storage = storage
         """Where the lake lies."""
-        self.summary = Summary(
-            entries=lambda _: self._table().summaries.of_run(self.id), store=self.say, storage=storage
-        )
         self._table = table  # last: from here on nothing is set that would not be stored
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The summary as a mapping; what is set in it is stored at once.
+
+        >>> run = example().run("slow")
+        >>> run.summary["loss"] = 0.4
+        >>> run.summary["loss"], run.summary["acc"]
+        (0.4, 0.6)
+        """
+        from tracklake.tracking.run_mappings import Summary
+
+        return Summary(entries=lambda _: self._table().summaries.of_run(self.id), store=self.say, storage=self.storage)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -64,10 +70,14 @@ class RecordedRun:
         >>> run.config
         {'lr': 0.01, 'seed': 3}
         """
+        from tracklake.tracking.config_values import NestedDict
+
         return NestedDict(self._table().config.nested([self.id])[self.id], path=(), change=self._set_config)
 
     def _set_config(self, path: tuple[str, ...], value: Any) -> None:
         """Store a value at a path of the config, beside what others have stored."""
+        from tracklake.tracking.run_config import Config
+
         current = self._table().config.nested([self.id])[self.id]
         top = level = current.get(path[0], {}) if len(path) > 1 else value
         for part in path[1:-1]:
@@ -212,6 +222,8 @@ class RecordedRun:
 
     @property
     def _files(self) -> Mapping[str, StoredFile]:
+        from tracklake.tracking.run_files import saved_files
+
         saved = self._table().snapshot.statements_of(StatementKind.FILE, run_id=self.id)
         return saved_files(saved.select("key", "text").iter_rows())
 
@@ -251,6 +263,8 @@ class RecordedRun:
         >>> run.facts["notes"]
         'rerun'
         """
+        from tracklake.tracking.edit_session import write_session
+
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
         write_session(
             self.storage,

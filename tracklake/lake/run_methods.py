@@ -16,7 +16,6 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Stored, store
 from tracklake.storage.journal.clock import Clock
-from tracklake.tracking.artifacts.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +92,8 @@ class RunMethods(LakeBase):
         >>> lake.rename_project("example", "demo"), lake.runs(project="demo").height
         (2, 2)
         """
+        from tracklake.tracking.artifacts.repository import Repository
+
         run_fields.check_project(name)
         all_runs = self._view.runs.summaries.runs
         own = all_runs.filter(pl.col("project") == arguments.text("project", project))["run_id"].to_list()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from tracklake.common import arguments
-from tracklake.common.lazy_numpy import np
 from tracklake.compute import points, scans, sorted_groups, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import HistoryTooLargeError, QueryError
@@ -321,8 +320,7 @@ def _typed_by_metric(
 
 def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
     """Cut the points of one run into its metrics, each with its places `at` among the steps."""
-    at = np.searchsorted(steps.to_numpy(), found["step"].to_numpy()).astype(np.uint32)
-    return _by_metric(found.hstack([pl.Series("at", at)]))
+    return _by_metric(found.hstack([steps.search_sorted(found["step"]).alias("at")]))
 
 
 def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -13,7 +13,6 @@ from tracklake.errors import CommitError, LakeError
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage import checked_json
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.object_store import ObjectStorage
 from tracklake.storage.store_connection import is_url
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def connect(location: Location, *, options: Mapping[str, Any] | None = None) -> 
     PosixPath('lake')
     """
     if isinstance(location, str):
+        from tracklake.storage.object_store import ObjectStorage  # the extra `s3`: a lake in a folder does without
+
         return ObjectStorage(location, options=options)
     if options:
         raise LakeError(f"storage_options are for a lake on an object store; {location} is a folder")

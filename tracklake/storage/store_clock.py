@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import urllib.error
-import urllib.request
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +56,10 @@ def seconds_ahead(endpoint: str) -> float:
     >>> seconds_ahead("http://127.0.0.1:9")  # nobody answers there
     0.0
     """
+    import urllib.error
+    import urllib.request
+    from email.utils import parsedate_to_datetime
+
     try:
         request = urllib.request.Request(endpoint, method="HEAD")  # noqa: S310 - http or https, by `endpoint_of`
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tracklake.storage.table.catalog import Catalog
     from tracklake.storage.table.delta_actions import Partition
 
-DEFAULT_AGE = timedelta(days=7)
 MIN_AGE = timedelta(hours=24)
 """Readers and `at` may count on what was part of the lake so recently, whatever is asked for."""
 FOLDERS = ("history", "states", "runs")
@@ -34,14 +33,14 @@ class Vacuumed(NamedTuple):
     """Deleted runs whose rows were taken out of the partitions that stay."""
 
 
-def vacuum(catalog: Catalog, *, older_than: timedelta = DEFAULT_AGE, dry_run: bool = False) -> Vacuumed:
+def vacuum(catalog: Catalog, *, older_than: timedelta, dry_run: bool = False) -> Vacuumed:
     """Delete files of partitions that were replaced more than `older_than` ago, and orphans older than a day.
 
     An age below 24 hours counts as 24 hours. Rows of runs that were deleted longer ago are first taken out of the
     partitions that hold them; the files with them go in a later call. Safe beside readers, writers and compactors.
 
     >>> from tracklake.storage.table.catalog import Catalog
-    >>> vacuum(Catalog(example()._storage))
+    >>> vacuum(Catalog(example()._storage), older_than=timedelta(days=7))
     Vacuumed(files=0, bytes=0, runs=0)
     """
     oldest = int((time.time() - max(older_than, MIN_AGE).total_seconds()) * 1000)
