@@ -4,12 +4,14 @@
 Agents take turns in one process, each with an eye of its own on the lake: eight trials are always running, as with
 eight processes, and the one begun first ends first. For `--processes` of the seeds they are eight real processes
 instead. Less is better; the optimum of each function is 0. The range behind a mean is a 95 % bootstrap over seeds.
+`--results FILE` keeps each curve as it ends, and makes the table of all that the file holds: more seeds can be added.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import math
 import os
 import random
@@ -55,7 +57,37 @@ def branin(p):
     return hill + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10 - 0.39788736
 
 
-PROBLEMS = {"mixed, TPE": (MIXED, mixed), "8 continuous, TPE": (MANY, bowl), "Branin, GP": (SMOOTH, branin)}
+def valley(p):
+    """Return Rosenbrock's function, less steep."""
+    return (1 - p["x"]) ** 2 + 5 * (p["y"] - p["x"] ** 2) ** 2
+
+
+def wells(p):
+    """Return Hartmann's function of six parameters less its minimum."""
+    depths = (
+        height * math.exp(-sum(a * (x - at / 10_000) ** 2 for a, x, at in zip(widths, p.values(), place, strict=True)))
+        for height, widths, place in WELLS
+    )
+    return 3.32236801 - sum(depths)
+
+
+BENT = {"x": {"min": -2.0, "max": 2.0}, "y": {"min": -1.0, "max": 3.0}}
+SIX = {f"x{i}": {"min": 0.0, "max": 1.0} for i in range(6)}
+WELLS = (
+    (1.0, (10, 3, 17, 3.5, 1.7, 8), (1312, 1696, 5569, 124, 8283, 5886)),
+    (1.2, (0.05, 10, 17, 0.1, 8, 14), (2329, 4135, 8307, 3736, 1004, 9991)),
+    (3.0, (3, 3.5, 1.7, 10, 17, 8), (2348, 1451, 3522, 2883, 3047, 6650)),
+    (3.2, (17, 8, 0.05, 10, 0.1, 14), (4047, 8828, 8732, 5743, 1091, 381)),
+)
+"""Of Hartmann's function: the height of each well, how narrow it is, and where."""
+
+PROBLEMS = {
+    "mixed, TPE": (MIXED, mixed),
+    "8 continuous, TPE": (MANY, bowl),
+    "Branin, GP": (SMOOTH, branin),
+    "Rosenbrock, GP": (BENT, valley),
+    "Hartmann 6, GP": (SIX, wells),
+}
 SECONDS = 0.3
 """How long a trial takes where agents are processes."""
 
@@ -169,36 +201,55 @@ def mean_and_range(numbers):
     return f"{statistics.mean(numbers):.4f} ({means[50]:.4f} to {means[1949]:.4f})"
 
 
-def ratio_and_range(numbers, others):
-    """Return the ratio of two means and a 95 % range of it, by 2,000 draws of the seeds of each."""
+def ratio_and_range(numbers, others, middle):
+    """Return the ratio of two means or medians and a 95 % range of it, by 2,000 draws of the seeds of each."""
     generator = random.Random(0)
     ratios = sorted(
-        statistics.mean(generator.choices(numbers, k=len(numbers)))
-        / statistics.mean(generator.choices(others, k=len(others)))
+        middle(generator.choices(numbers, k=len(numbers))) / middle(generator.choices(others, k=len(others)))
         for _ in range(2000)
     )
-    return f"{statistics.mean(numbers) / statistics.mean(others):.2f} ({ratios[50]:.2f} to {ratios[1949]:.2f})"
+    return f"{middle(numbers) / middle(others):.2f} ({ratios[50]:.2f} to {ratios[1949]:.2f})"
 
 
-def table(problems=PROBLEMS, *, seeds, trials, agents, processes=0):
+def measure(problems, *, seeds, trials, agents, processes, results):
+    """Append the curve of each problem, way and seed that a file does not hold yet; seeds take turns with the rest."""
+    held = {(r["problem"], r["way"], r["seed"]) for r in read(results)}
+    ways = {"random": (by_chance, seeds), "one study": (by_study, seeds)}
+    ways[f"{agents} agents, a lake"] = by_lake, seeds
+    ways[f"{agents} processes, a lake"] = by_processes, processes
+    for seed in range(max(seeds, processes)):
+        for problem, (space, function) in problems.items():
+            for name, (way, number) in ways.items():
+                if seed >= number or (problem, name, seed) in held:
+                    continue
+                curve, asks = way(space, function, trials=trials, agents=agents, seed=seed)
+                result = {"problem": problem, "way": name, "seed": seed, "curve": curve, "asks": asks}
+                with results.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+
+
+def read(results):
+    """Return what a file of results holds."""
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def table(results):
     """Return the lines of the table: means over seeds at quarters of the trials, the ratio to one study, an ask."""
+    trials = len(results[0]["curve"])
     stops = [trials // 4, trials // 2, trials]
-    titles = [*(f"{n} trials" for n in stops), "final, to one study", "ask, ms"]
+    titles = [*(f"{n} trials" for n in stops), "final, to one study", "of medians", "ask, ms"]
     lines = ["| | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
-    ways = {"random": (by_chance, seeds), "one study": (by_study, seeds), f"{agents} agents, a lake": (by_lake, seeds)}
-    if processes:
-        ways[f"{agents} processes, a lake"] = (by_processes, processes)
-    for name, (space, function) in problems.items():
-        finals = {}
-        for subject, (way, number) in ways.items():
-            results = [way(space, function, trials=trials, agents=agents, seed=seed) for seed in range(number)]
-            finals[subject] = [curve[-1] for curve, _ in results]
-            asks = [second for _, seconds in results for second in seconds]
-            cells = [mean_and_range([curve[n - 1] for curve, _ in results]) for n in stops]
-            cells.append(ratio_and_range(finals[subject], finals["one study"]) if "lake" in subject else "")
+    for problem in dict.fromkeys(r["problem"] for r in results):
+        of_problem = [r for r in results if r["problem"] == problem]
+        study = [r["curve"][-1] for r in of_problem if r["way"] == "one study"]
+        for way in dict.fromkeys(r["way"] for r in of_problem):
+            chosen = [r for r in of_problem if r["way"] == way]
+            finals, asks = [r["curve"][-1] for r in chosen], [ask for r in chosen for ask in r["asks"]]
+            cells = [mean_and_range([r["curve"][n - 1] for r in chosen]) for n in stops]
+            cells.append(ratio_and_range(finals, study, statistics.mean) if "lake" in way else "")
+            cells.append(ratio_and_range(finals, study, statistics.median) if "lake" in way else "")
             cells.append(f"{statistics.median(asks) * 1e3:.0f}" if asks else "")
-            lines.append(f"| {name}: {subject} ({number}) | " + " | ".join(cells) + " |")
-            print(lines[-1], file=sys.stderr, flush=True)
+            lines.append(f"| {problem}: {way} ({len(chosen)}) | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -208,6 +259,7 @@ def main():
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--agents", type=int, default=8)
     parser.add_argument("--processes", type=int, default=0, help="seeds for which agents are real processes as well")
+    parser.add_argument("--results", type=Path, help="a file of curves, to which those that it lacks are added")
     parser.add_argument("--only", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     parser.add_argument("--agent-of", nargs=2, metavar=("SWEEP", "PROBLEM"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -216,7 +268,10 @@ def main():
         return
     numbers = {"seeds": options.seeds, "trials": options.trials, "agents": options.agents}
     chosen = {name: PROBLEMS[name] for name in options.only}
-    print("\n".join(table(chosen, **numbers, processes=options.processes)))
+    with tempfile.TemporaryDirectory() as folder:
+        results = options.results or Path(folder) / "results.jsonl"
+        measure(chosen, **numbers, processes=options.processes, results=results)
+        print("\n".join(table(read(results))))
 
 
 if __name__ == "__main__":

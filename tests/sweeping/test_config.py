@@ -11,6 +11,7 @@ import pytest
 import tracklake as tl
 from tracklake.sweeping import command, hyperband, search, space
 from tracklake.sweeping.config import SweepConfig
+from tracklake.sweeping.distributions import describe
 
 LR = {"lr": {"values": [0.1, 0.01]}}
 
@@ -93,6 +94,25 @@ def test_the_median_of_a_distribution(about: dict, at_half: float):
     value = distribution.quantile(0.5)
     assert value == pytest.approx(at_half)
     assert isinstance(value, int) == isinstance(about.get("q"), int)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [
+        ("uniform", 0.1, 0.7),
+        ("log_uniform_values", 1e-5, 0.1),
+        ("log_uniform_values", 3e-4, 3.0),
+        ("inv_log_uniform_values", 1e-4, 0.3),
+        ("int_uniform", 1, 9),
+    ],
+)
+def test_the_ends_of_a_range_are_drawn_and_never_left(kind: str, low: float, high: float):
+    """Rounding on a logarithmic scale makes no value that is below min or above max."""
+    distribution = describe("x", kind, {"min": low, "max": high})
+    ends = [distribution.quantile(u) for u in (0.0, 1.0)]
+    assert sorted(ends) == pytest.approx([low, high], rel=1e-12)
+    assert all(low <= end <= high for end in ends)
+    assert all(distribution.latent(end) is not None for end in ends)
 
 
 def test_probabilities_are_followed():

@@ -77,7 +77,7 @@ class Distribution(NamedTuple):
         return self.kind in _CONTINUOUS
 
     def quantile(self, u: float) -> Any:
-        """Return the value below which lies this share of the distribution, u in [0, 1).
+        """Return the value below which lies this share of the distribution, u in [0, 1].
 
         >>> [Distribution("x", "q_uniform", {"min": 0, "max": 10, "q": 5}).quantile(u) for u in (0.1, 0.5, 0.9)]
         [0, 5, 10]
@@ -112,7 +112,7 @@ class Distribution(NamedTuple):
             return 0.5
         else:
             u = _latent(self.kind.removeprefix("q_"), self.about, float(value))
-        return min(max(u, 0.0), 1 - 2**-53) if -1e-9 <= u <= 1 + 1e-9 else None  # noqa: PLR2004 - rounding
+        return min(max(u, 0.0), 1.0) if -1e-9 <= u <= 1 + 1e-9 else None  # noqa: PLR2004 - rounding
 
     @property
     def _size(self) -> int:
@@ -202,7 +202,9 @@ def _quantile(kind: str, about: Mapping[str, Any], u: float) -> float:
         return float(betaincinv(about["a"], about["b"], u))
     to, back = _SCALES[kind]
     low, high = to(about["min"]), to(about["max"])
-    return back(low + u * (high - low))
+    value = back(low + u * (high - low))
+    in_values = kind == "uniform" or kind.endswith("_values")
+    return min(max(value, about["min"]), about["max"]) if in_values else value  # rounding may leave the range
 
 
 def _latent(kind: str, about: Mapping[str, Any], value: float) -> float:

@@ -50,7 +50,7 @@ class Observations:
         running: Sequence[str],
         points: Mapping[str, Point],
     ) -> dict[str, Observation]:
-        """Return what is known of trials and of the runs from which the sweep begins, by run id.
+        """Return what is known of the runs from which the sweep begins, and of trials, in the order of `points`.
 
         A trial that failed, and one that ended without a finite number, has the number that `metric.impute` says: the
         worst one of all, or its own latest or best one; one that runs has that of `metric.impute_while_running`.
@@ -61,7 +61,7 @@ class Observations:
         >>> records = open_sweep(sweep(config, dir=lake.dir), lake.dir)
         >>> points = {"slow": {"lr": 0.01}, "r1": {"lr": 1}}
         >>> Observations(lake, records).of(records.config, ended=["slow"], failed=["r1"], running=[], points=points)
-        {'r1': Observation(point={'lr': 1}, value=0.5), 'slow': Observation(point={'lr': 0.01}, value=0.5)}
+        {'slow': Observation(point={'lr': 0.01}, value=0.5), 'r1': Observation(point={'lr': 1}, value=0.5)}
         """
         metric = config.metric
         if metric is None:
@@ -75,7 +75,7 @@ class Observations:
             values.update(self._imputed(running, numbers, metric._replace(impute=metric.impute_while_running)))
         values.update(self._imputed(without, numbers, metric))
         values.update(numbers)
-        return observations | {r: Observation(points[r], v) for r, v in values.items() if r in points}
+        return observations | {r: Observation(point, values[r]) for r, point in points.items() if r in values}
 
     def numbers(self, run_ids: Sequence[str], metric: Metric) -> dict[str, float]:
         """Return the finite numbers of runs, less being better; a run that has none is left out.

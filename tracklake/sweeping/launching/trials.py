@@ -88,7 +88,7 @@ class Trials:
                 claim = again.claim._replace(attempt=again.claim.attempt + 1)
                 keeps_history = again.keeps_history or self.is_preempting(claim.run_id)
             else:
-                point = self._propose(trials, config, agent)
+                point = self._propose(trials, config)
                 if point is None:
                     return None
                 claim = Claim(len(trials), 0, point, self.records.run_id(len(trials)), agent, host.NODE, 0.0)
@@ -121,7 +121,7 @@ class Trials:
             return search.next_grid_point(config.parameters, tried, size=config.size or 0) is not None
         return config.size is None or len(tried) < config.size
 
-    def _propose(self, trials: list[StandingTrial], config: SweepConfig, agent: str) -> Point | None:
+    def _propose(self, trials: list[StandingTrial], config: SweepConfig) -> Point | None:
         """Return the point to try next; None if none is left, or the cap is reached."""
         if not self._has_more(trials, config):
             return None
@@ -129,11 +129,11 @@ class Trials:
         tried = self._tried(trials, config)
         if config.method == "grid":
             return search.next_grid_point(config.parameters, tried, size=config.size or 0)
+        seed = f"{self.records.id}:{len(trials)}"
         if config.method == "bayes":
-            point = self._search_of(config, agent, trials).next_point()
+            point = self._search_of(config, trials).next_point(seed=seed)
             if search.key_of(point) not in tried:
                 return point
-        seed = f"{self.records.id}:{len(trials)}"
         return search.next_draw(config.parameters, tried, seed=seed, size=config.size)
 
     def _tried(self, trials: list[StandingTrial], config: SweepConfig) -> set[str]:
@@ -144,10 +144,10 @@ class Trials:
         tried = set(self._keys.values())
         return tried | self._observations.warm_points(config) if config.method == "grid" else tried
 
-    def _search_of(self, config: SweepConfig, agent: str, trials: list[StandingTrial]) -> bayes.BayesSearch:
+    def _search_of(self, config: SweepConfig, trials: list[StandingTrial]) -> bayes.BayesSearch:
         """Return the search of this agent, which knows all that the lake says."""
         if self._search is None or self._search.parameters is not config.parameters:
-            self._search = bayes.BayesSearch(config.parameters, seed=f"{self.records.id}:{agent}")
+            self._search = bayes.BayesSearch(config.parameters)
         self._search.observe(self._observe(trials, config))
         return self._search
 
