@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -146,6 +147,24 @@ def test_a_bomb_takes_no_more_than_a_batch(tmp_path, compression, line):
     reason, runs, megabytes = output(BOMB, path, tmp_path / "lake").split("|")
     assert "times larger when decompressed" in reason or "a line of more than 16 MB" in reason
     assert (runs, int(megabytes) < 900) == ("0", True)
+
+
+BOMBS = {
+    "text": lambda: pa.DictionaryArray.from_arrays(np.zeros(200_000, dtype=np.int32), ["x" * (1 << 20)]),
+    "page": lambda: pa.array(["0" * (120 << 20)]),
+    "list": lambda: pa.LargeListArray.from_arrays(pa.array([0, 20_000_000]), pa.array(np.zeros(20_000_000))),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_parquet_file_of_few_bytes_that_mean_very_many(lake, tmp_path, kind):
+    """A text, a page or a list that stands for a thousand times as much is told, and brings nothing."""
+    column = BOMBS[kind]()
+    pq.write_table(pa.table({"x": column}), tmp_path / "x.parquet", compression="zstd", write_statistics=False)
+    assert (tmp_path / "x.parquet").stat().st_size < 300_000
+    report = lake.import_from(tmp_path / "x.parquet")
+    assert "gets over 300 times larger when decoded; it is not read on" in report.unread[0].reason
+    assert (report.runs, lake.runs().height) == (0, 0)
 
 
 def test_a_zip_is_left_alone(lake, tmp_path):

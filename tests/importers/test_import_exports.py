@@ -43,6 +43,25 @@ def test_neptune_exporter(lake, tmp_path):
     assert lake.runs(columns=columns).rows() == [("DIG-1", "digits", "first", 0.1, 0.75, 0.25)]
 
 
+@pytest.mark.parametrize(("run_of", "held"), [("aaaabbbb", 8), ("abababab", 8), ("abababab", 3), ("aabaaaba", 7)])
+def test_neptune_exporter_comes_in_pieces(lake, tmp_path, monkeypatch, run_of, held):
+    """Runs that follow each other or alternate come in whole, whatever is read or held at once."""
+    from tracklake.importers.formats import neptune
+    from tracklake.importers.readers import table_files
+
+    monkeypatch.setattr(table_files, "CELLS", 14)  # two rows
+    monkeypatch.setattr(neptune, "_HELD", held)
+    rows = [("p", run, "x", "float_series", float(step), 0.5 * step, None) for step, run in enumerate(run_of)]
+    rows.append(("p", run_of[-1], "sys/name", "string", None, None, "last"))
+    names = ["project_id", "run_id", "attribute_path", "attribute_type", "step", "float_value", "string_value"]
+    pl.DataFrame(rows, schema=names, orient="row").write_parquet(tmp_path / "p.parquet")
+    report = lake.import_from(tmp_path)
+    assert (report.runs, report.points) == (2, 8)
+    history = lake.history("x").sort("step")
+    assert history.select("run_id", "value").rows() == [(run, 0.5 * step) for step, run in enumerate(run_of)]
+    assert lake.run(run_of[-1]).name == "last"
+
+
 def test_export_button_of_wandb(lake, tmp_path):
     """Each run of the chart is a run; bounds of buckets are no points."""
     header = '"Step","a - loss","a - loss__MIN","a - loss__MAX","b - c - loss","b - c - loss__MIN","b - c - loss__MAX"'

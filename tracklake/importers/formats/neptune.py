@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
     from tracklake.importers.readers.records import ImportOptions, RunState, Yielded
 
 PRIORITY = 20
+_Key: TypeAlias = tuple[str, str]
+"""Project and id of a run."""
+_HELD = 2_000_000
+"""Rows that are held at once of a file in which runs alternate."""
 _NEEDED = {"project_id", "run_id", "attribute_path", "attribute_type"}
+_RUN = ["project_id", "run_id"]
+_IS_SERIES = pl.col("attribute_type").str.ends_with("_series")
 _VALUES = ("int_value", "float_value", "string_value", "bool_value", "datetime_value", "string_set_value")
 _CHOSEN = ("parameters", "params", "config", "hparams", "hyperparameters", "args")
 """Namespaces of attributes that are config."""
@@ -48,32 +56,95 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     Traceback (most recent call last):
     tracklake.errors.SourceError: nowhere ...
     """
-    rows = pl.concat(list(table_files.parquet_frames(source.path)))
-    if not set(rows.columns) >= _NEEDED:
-        raise SourceError(f"{source.path} lacks columns of the exporter: {', '.join(sorted(_NEEDED))}")
-    for part in rows.partition_by(["project_id", "run_id"], maintain_order=True):
-        yield from _run(str(part["project_id"][0]), str(part["run_id"][0]), part, source, options)
+    survey = _survey(source.path)
+    records = {key: _record(key, attributes, source, options) for key, attributes in survey.attributes.items()}
+    frames = map(_by_run, _frames(source.path))
+    if survey.is_in_order:
+        for keys, batches in itertools.groupby(itertools.chain.from_iterable(frames), key=operator.itemgetter(0)):
+            yield records[keys]
+            for _, rows in batches:
+                yield from _points(records[keys], rows)
+        return
+    for keys in _together(survey.n_rows):
+        yield from _of_runs(source.path, {key: records[key] for key in keys})
 
 
-def _run(project: str, run_id: str, rows: pl.DataFrame, source: Source, options: ImportOptions) -> Iterator[Yielded]:
-    is_series = pl.col("attribute_type").str.ends_with("_series")
+class _Survey(NamedTuple):
+    attributes: dict[_Key, dict[str, Any]]
+    n_rows: dict[_Key, int]
+    is_in_order: bool
+    """Whether all rows of a run follow each other."""
+
+
+def _survey(path: Path) -> _Survey:
+    """Return what a first pass over a file tells: attributes stand anywhere among the points."""
+    survey, latest, n_stretches = _Survey({}, {}, True), None, 0
+    for key, rows in itertools.chain.from_iterable(map(_by_run, _frames(path))):
+        survey.attributes.setdefault(key, {}).update(_attributes(rows.filter(~_IS_SERIES)))
+        survey.n_rows[key] = survey.n_rows.get(key, 0) + rows.height
+        n_stretches += key != latest
+        latest = key
+    return survey._replace(is_in_order=n_stretches == len(survey.n_rows))
+
+
+def _together(n_rows: dict[_Key, int]) -> Iterator[list[_Key]]:
+    """Yield runs whose rows are few enough to be held at once, or one that alone has more."""
+    together: list[_Key] = []
+    for key, n in n_rows.items():
+        if together and sum(n_rows[one] for one in together) + n > _HELD:
+            yield together
+            together = []
+        together.append(key)
+    yield together
+
+
+def _of_runs(path: Path, records: dict[_Key, RunRecord]) -> Iterator[Yielded]:
+    """Yield some runs of a file in which runs alternate; one alone passes through, and of several each in turn."""
+    held: dict[_Key, list[pl.DataFrame]] = {key: [] for key in records}
+    if len(records) == 1:
+        yield from records.values()
+    for key, rows in itertools.chain.from_iterable(map(_by_run, _frames(path))):
+        if key in records and len(records) == 1:
+            yield from _points(records[key], rows)
+        elif key in records:
+            held[key].append(rows)
+    for key, record in records.items() if len(records) > 1 else ():
+        yield record
+        for rows in held[key]:
+            yield from _points(record, rows)
+
+
+def _frames(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a file piece by piece; its attributes stand anywhere among its points."""
+    for frame in table_files.parquet_frames(path):
+        if not set(frame.columns) >= _NEEDED:
+            raise SourceError(f"{path} lacks columns of the exporter: {', '.join(sorted(_NEEDED))}")
+        yield frame
+
+
+def _by_run(frame: pl.DataFrame) -> Iterator[tuple[_Key, pl.DataFrame]]:
+    for rows in frame.partition_by(_RUN, maintain_order=True):
+        yield (str(rows["project_id"][0]), str(rows["run_id"][0])), rows
+
+
+def _record(key: _Key, attributes: dict[str, Any], source: Source, options: ImportOptions) -> RunRecord:
+    project, run_id = key
     record = RunRecord(
         f"neptune:{project}:{run_id}",
         run_id=run_id,
         project=options.project or project.rsplit("/", 1)[-1],
         session=source.path.name,
     )
-    attributes = {path: value for path, value in _attributes(rows.filter(~is_series)) if value is not None}
     _describe(record, attributes)
-    yield record
-    for series in rows.filter(is_series).partition_by("attribute_path", maintain_order=True):
-        yield Points(record, _points(series))
+    return record
 
 
 def _attributes(rows: pl.DataFrame) -> Iterator[tuple[str, Any]]:
     values = [name for name in _VALUES if name in rows.columns]
     for path, *cells in rows.select("attribute_path", *values).iter_rows():
-        yield path, next((cell for cell in cells if cell is not None), None)
+        value = next((cell for cell in cells if cell is not None), None)
+        if value is not None:
+            yield path, value
 
 
 def _describe(record: RunRecord, attributes: dict[str, Any]) -> None:
@@ -93,7 +164,13 @@ def _describe(record: RunRecord, attributes: dict[str, Any]) -> None:
     record.summary = {path: value for path, value in own.items() if path not in chosen}
 
 
-def _points(rows: pl.DataFrame) -> pl.DataFrame:
+def _points(record: RunRecord, rows: pl.DataFrame) -> Iterator[Points]:
+    """Yield the points of each series of some rows of a run."""
+    for series in rows.filter(_IS_SERIES).partition_by("attribute_path", maintain_order=True):
+        yield Points(record, _points_of_series(series))
+
+
+def _points_of_series(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the points of one series; several at one step, as a fraction cut off gives, stay in order."""
     metric = str(rows["attribute_path"][0])
     column = "float_value" if rows["attribute_type"][0] == "float_series" else "string_value"

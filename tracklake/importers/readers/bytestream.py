@@ -33,6 +33,15 @@ def suffix_of(path: Path) -> str:
     return suffixes[-2] if len(suffixes) > 1 and suffixes[-1] in _COMPRESSIONS else suffixes[-1] if suffixes else ""
 
 
+def largest(size: int) -> int:
+    """Return how many bytes a file of some bytes may become.
+
+    >>> largest(1 << 20)
+    419430400
+    """
+    return _FREE + MAX_RATIO * size
+
+
 def head(path: Path, size: int = 1 << 16) -> bytes:
     """Return the first bytes of a file, decompressed; fewer where the file is shorter or broken.
 
@@ -76,7 +85,7 @@ def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     >>> list(chunks(Path("a.txt"), 3))
     [b'a\n', b'b\nc']
     """
-    limit = _FREE + MAX_RATIO * path.stat().st_size
+    limit = largest(path.stat().st_size)
     remainder, total = b"", 0
     with _opened(path) as stream:
         block = _read(stream, size, path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import bytestream, counted_reads
+from tracklake.importers.readers import bounded_parquet, bytestream, counted_reads
 from tracklake.importers.readers.delimited import DelimitedTable, dialect
 from tracklake.importers.readers.json_lines import JsonLinesTable, flat
 
@@ -55,7 +55,7 @@ class ParquetTable:
 def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file in frames of bounded size; arrow reads it, as it takes damage without panic.
 
-    Raises SourceError for what is no Parquet file, and where it cannot be read on.
+    Raises SourceError for what is no Parquet file, where it cannot be read on, and where few bytes mean very many.
 
     >>> from pathlib import Path
     >>> next(parquet_frames(Path("nowhere.parquet")))
@@ -63,28 +63,19 @@ def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Itera
     tracklake.errors.SourceError: nowhere.parquet cannot be read as Parquet: ...
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with counted_reads.opened(path) as stream, pq.ParquetFile(stream) as file:
-            empty = True
-            names = [name for name in columns or () if name in file.schema_arrow.names]
-            some = names if columns and len(names) == len(columns) else file.schema_arrow.names
-            for batch in file.iter_batches(max(1, CELLS // max(1, len(some))), columns=some):
-                empty = False
-                yield _frame(pa.Table.from_batches([batch]))
-            if empty:
-                yield _frame(file.schema_arrow.empty_table())
+        with counted_reads.opened(path) as stream:
+            for table in bounded_parquet.tables(stream, size=path.stat().st_size, columns=columns, cells=CELLS):
+                frame = pl.from_arrow(table)
+                yield frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
     except UnicodeError:
         raise SourceError(f"{path}: the name of a column is no UTF-8; write the file with other names") from None
+    except bounded_parquet.Bomb:
+        ratio = bytestream.MAX_RATIO
+        raise SourceError(f"{path} gets over {ratio} times larger when decoded; it is not read on") from None
     except (pa.ArrowException, OSError, *_OF_POLARS) as error:
         raise SourceError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-
-
-def _frame(table: Any) -> pl.DataFrame:
-    table.validate(full=True)  # polars panics at texts that are no UTF-8
-    frame = pl.from_arrow(table)
-    return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
 
 def parquet_columns(path: Path) -> list[str]:
