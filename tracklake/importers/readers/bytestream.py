@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+import io
+from typing import TYPE_CHECKING
 
 from tracklake.errors import SourceError
 from tracklake.importers.readers import counted_reads
@@ -75,7 +76,7 @@ def damage(path: Path) -> str | None:
 
 
 def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
-    r"""Yield the bytes of a file, each time whole lines of about `size`; the last may lack its end of line.
+    r"""Yield the bytes of a file, each time whole lines of little more than `size`; the last may lack its end of line.
 
     A line break within quotes does not end a chunk. Raises SourceError for a file that cannot be read or decompressed,
     and for one that gets far larger than any text does.
@@ -83,45 +84,42 @@ def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
     >>> from pathlib import Path
     >>> _ = Path("a.txt").write_text("a\nb\nc")
     >>> list(chunks(Path("a.txt"), 3))
-    [b'a\n', b'b\nc']
+    [b'a\nb\n', b'c']
     """
-    limit = largest(path.stat().st_size)
-    remainder, total = b"", 0
+    limit, total = largest(path.stat().st_size), 0
     with _opened(path) as stream:
-        block = _read(stream, size, path)
-        while block:
-            total += len(block)
+        while block := _read(stream, size, path):
+            chunk = b"".join([block, *_to_end_of_line(stream, block, path)])
+            total += len(chunk)
             if total > limit:
                 raise SourceError(f"{path} gets over {MAX_RATIO} times larger when decompressed; it is not read on")
-            remainder += block
-            block = _read(stream, size, path)
-            cut = _end_of_lines(remainder) if block else len(remainder)
-            if cut:
-                yield remainder[:cut]
-                remainder = remainder[cut:]
-            elif len(remainder) > max(LONGEST_LINE, 2 * size):
-                raise SourceError(f"{path} has a line of more than {LONGEST_LINE >> 20} MB; it is no text table")
+            yield chunk
 
 
-def _end_of_lines(text: bytes) -> int:
-    """Return where the last whole line ends that no open quote spans; 0 where there is none."""
-    cut = text.rfind(b"\n") + 1
-    while cut and text.count(b'"', 0, cut) % 2:
-        cut = text.rfind(b"\n", 0, cut - 1) + 1
-        if len(text) - cut > LONGEST_LINE:  # quotes that do not pair: a text, not a table
-            return text.rfind(b"\n") + 1
-    return cut
+def _to_end_of_line(stream: io.BufferedReader, block: bytes, path: Path) -> Iterator[bytes]:
+    """Yield what follows a block up to the end of the first line that no open quote spans."""
+    is_whole, is_open = block.endswith(b"\n"), b'"' in block and block.count(b'"') % 2 == 1
+    n_more = 0
+    while (is_open and n_more <= LONGEST_LINE) or not is_whole:  # quotes that never pair: a text, not a table
+        line = _read(stream, LONGEST_LINE + 1, path, is_line=True)
+        yield line
+        n_more += len(line)
+        is_whole, is_open = line.endswith(b"\n"), is_open != (line.count(b'"') % 2 == 1)
+        if not line or (len(line) <= LONGEST_LINE and not is_whole):  # the end of the file
+            return
+        if not is_whole:
+            raise SourceError(f"{path} has a line of more than {LONGEST_LINE >> 20} MB; it is no text table")
 
 
-def _read(stream: Any, size: int, path: Path) -> bytes:
+def _read(stream: io.BufferedReader, size: int, path: Path, *, is_line: bool = False) -> bytes:
     try:
-        return bytes(stream.read(size))
+        return stream.readline(size) if is_line else stream.read(size)
     except OSError as error:
         raise SourceError(f"{path} cannot be read on: {error}") from error
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
     compression = _COMPRESSIONS.get(path.suffix.lower())
     if compression is None:
         with counted_reads.opened(path) as file:
@@ -130,4 +128,4 @@ def _opened(path: Path) -> Iterator[Any]:
     import pyarrow as pa
 
     with counted_reads.opened(path) as file, pa.CompressedInputStream(file, compression) as stream:
-        yield stream
+        yield io.BufferedReader(stream, counted_reads.AT_ONCE)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_AT_ONCE = 1 << 20
+AT_ONCE = 1 << 20
+"""Bytes that a buffer takes at once."""
 _listener: ContextVar[Callable[[int], object] | None] = ContextVar("_listener", default=None)
 
 
@@ -41,7 +42,7 @@ def opened(path: Path) -> io.BufferedReader:
     ...     file.read(4)
     b'step'
     """
-    return io.BufferedReader(_Counted(path), _AT_ONCE)
+    return io.BufferedReader(_Counted(path), AT_ONCE)
 
 
 class _Counted(io.FileIO):

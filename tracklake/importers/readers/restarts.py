@@ -58,15 +58,19 @@ class Restarts:
         self._grow(int(run.max()) + 1 if len(run) else 0)
         if self._restart == "last-wins" or not len(run):
             return step, np.zeros(len(run), dtype=np.int64)
-        order = np.arange(len(run)) if (run[1:] >= run[:-1]).all() else np.argsort(run, kind="stable")
-        runs, steps = run[order], step[order]
+        order = None if (run[1:] >= run[:-1]).all() else np.argsort(run, kind="stable")
+        runs, steps = (run, step) if order is None else (run[order], step[order])
         begins = np.flatnonzero(np.append(True, runs[1:] != runs[:-1]))
         ends = np.append(begins[1:], len(runs)) - 1
         before = np.append(_BEFORE_ALL, steps[:-1])
         before[begins] = self._last[runs[begins]]
         falls = steps < before
         if self._restart is None and falls.any():
-            raise SourceError(self._refusal(run, order, falls, before, step))
+            raise SourceError(self._refusal(run, np.arange(len(run)) if order is None else order, falls, before, step))
+        if not falls.any() and not self._level.any():  # as nearly always
+            self._last[runs[ends]] = steps[ends]
+            self._n_rows += len(run)
+            return step, np.zeros(len(run), dtype=np.int64)
         raised = falls * (before + 1 - steps) if self._restart == "continue" else falls.astype(np.int64)
         sums = np.cumsum(raised)
         carried = self._level[runs[begins]] - sums[begins] + raised[begins]
@@ -74,8 +78,9 @@ class Restarts:
         self._last[runs[ends]] = steps[ends]
         self._level[runs[ends]] = levels[ends]
         self._n_rows += len(run)
-        level = np.empty(len(run), dtype=np.int64)
-        level[order] = levels
+        level = levels if order is None else np.empty_like(levels)
+        if order is not None:
+            level[order] = levels
         return (step + level, np.zeros_like(level)) if self._restart == "continue" else (step, level)
 
     def _grow(self, size: int) -> None:
