@@ -192,6 +192,8 @@ def test_a_moment_an_engine_and_a_budget(both: tl.Lake, tmp_path: Path) -> None:
         ("delete a --yes", "Error: this needs one lake, and 2 are read as one: say which, such as --dir {one}"),
         ("restore a", "Error: this needs one lake, and 2 are read as one: say which, such as --dir {one}"),
         ("import {one}", "Error: this needs one lake, and 2 are named: say which, such as --dir {one}"),
+        ("repair", "Error: this needs one lake, and 2 are named: say which, such as --dir {one}"),
+        ("agent x", "Error: this needs one lake, and 2 are named: say which, such as --dir {one}"),
     ],
 )
 def test_commands_over_several_places(both: tl.Lake, tmp_path: Path, command: str, line: str | None) -> None:

@@ -55,6 +55,18 @@ def test_ids_of_other_runs_get_a_suffix(tmp_path):
     assert here.history("loss")["value"].to_list() == [1.0, 2.0]
 
 
+def test_diff_of_several_lakes_with_one_of_them(tmp_path):
+    """Of runs with one id in several lakes, each is the run of its own lake, though it is called id@lake there."""
+    for folder, run_ids in {"a": ["r1", "both"], "b": ["both", "r2"]}.items():
+        for run_id in run_ids:
+            with tl.init("p", id=run_id, dir=tmp_path / folder) as run:
+                run.log({"loss": 0.5 if folder == "a" else 0.25})
+    one, several = tl.open(tmp_path / "a"), tl.open([tmp_path / "a", tmp_path / "b"])
+    only = [("both@b", "only here"), ("r2", "only here")]
+    assert several.diff(one).select("run_id", "change").rows() == only
+    assert one.diff(several).select("run_id", "change").rows() == [(run, "only there") for run, _ in only]
+
+
 def test_diff_names_runs_and_metrics(tmp_path):
     """Runs that are only on one side, and the metrics in which the others differ."""
     here = logged(tmp_path / "here", "both", [1.0])

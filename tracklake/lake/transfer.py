@@ -134,7 +134,8 @@ def _copy_files(storage: Storage, other: Storage) -> None:
 def difference(here: SnapshotView, other: SnapshotView) -> pl.DataFrame:
     """Return the runs in which two lakes differ: run_id, change, and of "differs" the metrics that do.
 
-    `change` is "only here", "only there" or "differs"; points are compared by their states.
+    `change` is "only here", "only there" or "differs"; points are compared by their states. A run of which both hold a
+    session is one run, whatever its id in each, as where one of them is several lakes; its id is the one here.
 
     >>> snapshot = example()._reader.snapshot()
     >>> difference(snapshot, snapshot).height
@@ -145,8 +146,15 @@ def difference(here: SnapshotView, other: SnapshotView) -> pl.DataFrame:
         dict.fromkeys([*columns, *statistics.columns("sum")])
     )  # sums are not merged without what adds to them
     ours, theirs = (view.states(columns=merged) for view in (here, other))
+    sessions, sessions_there = (
+        view.files.filter(pl.col("run_id") != LAKE_RUN).select("run_id", "session").unique() for view in (here, other)
+    )
+    shared = sessions_there.join(sessions, on="session", suffix="_here")
+    names = dict(shared.select("run_id", "run_id_here").rows())
+    theirs = theirs.with_columns(pl.col("run_id").replace(names))
     runs_here, runs_there = (
-        view.files.filter(pl.col("run_id") != LAKE_RUN).select("run_id").unique() for view in (here, other)
+        sessions.select("run_id").unique(),
+        sessions_there.select(pl.col("run_id").replace(names)).unique(),
     )
     same = ["run_id", "metric", *columns]
     changed = pl.concat(

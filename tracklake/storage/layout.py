@@ -32,7 +32,7 @@ SYSTEM_FOLDER = "system"
 def root_of(path: str | os.PathLike[str] | None) -> Location:
     """Return the lake's folder or URL: as given, else $TRACKLAKE_DIR, else ./lake.
 
-    TypeError or LakeError for what is no path.
+    TypeError or LakeError for what is no path, and for folders or URLs with commas between them: those are several.
 
     >>> root_of("runs/lake"), root_of(None), root_of("s3://bucket/lake")
     (PosixPath('runs/lake'), PosixPath('lake'), 's3://bucket/lake')
@@ -43,6 +43,12 @@ def root_of(path: str | os.PathLike[str] | None) -> Location:
         raise TypeError(f"a lake is a folder, given by its path; got {path!r} ({type(path).__name__})") from None
     if not folder or "\0" in folder:
         raise LakeError(f"dir={folder!r} is no path of a folder; leave it out for $TRACKLAKE_DIR, else ./lake")
+    places = [place.strip() for place in folder.split(",")]
+    if len(places) > 1 and all(is_url(place) or Path(place).is_dir() for place in places):
+        raise LakeError(
+            f"this needs one lake, and {len(places)} are named: open the one that is meant, such as "
+            f"tracklake.open({places[0]!r})"
+        )
     return folder if is_url(folder) else Path(folder)
 
 
