@@ -1,5 +1,6 @@
 """What files of other tools hold: records, cells, tables, and the binary forms; knows no lake.
 
+- `bounded_parquet`: tables of a Parquet file, each of bounded size, however few bytes its encodings need for a value.
 - `bytestream`: bytes of a file that may be compressed, a bounded piece at a time.
 - `cells`: cells of text tables as they are in the wild: what is nothing, what is a number, and which type a column
   has.
