@@ -81,4 +81,4 @@ def _decoded(array: Any) -> int:
         return sum(_decoded(array.field(i)) for i in range(array.type.num_fields))
     if hasattr(array, "values"):  # a list
         return _decoded(array.values) + 8 * len(array)
-    return 8 * (len(array) - array.null_count)
+    return 8 * int(len(array) - array.null_count)
