@@ -19,7 +19,15 @@ TERMINAL = {"cli", "integrations"}
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
 LATE = {f"lake/{name}_methods" for name in ("analysis", "definition", "import", "maintenance", "run", "sql")}
-LATE |= {"__init__", "lake/base", "lake/lake", "lake/opening", "lake/recorded_run", "storage/layout"}
+LATE |= {
+    "__init__",
+    "lake/base",
+    "lake/lake",
+    "lake/opening",
+    "lake/recorded_run",
+    "storage/layout",
+    "tracking/origins",
+}
 """The lazy faces: they import their own package inside a function, for what most questions do without."""
 
 

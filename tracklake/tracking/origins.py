@@ -1,4 +1,7 @@
-"""What a run begins from: its own earlier sessions, or the run that it is forked from."""
+"""What a run begins from: its own earlier sessions, or the run that it is forked from.
+
+What answers questions about a lake is imported where there is such a run: one that is new does without.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,6 @@ import polars as pl
 from tracklake.common.warnings import warn
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import LakeError, RunError, RunExistsError, RunNotFoundError
-from tracklake.query import definitions_in_force
-from tracklake.query.run_table import RunTable
-from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
@@ -83,6 +83,9 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
                 f"run {run_id!r} was deleted: its id stays taken; lake.restore({run_id!r}) brings it back"
             )
         return None
+    from tracklake.query.run_table import RunTable
+    from tracklake.query.summaries import Summaries
+
     (real_id,) = real_ids
     table = RunTable(Summaries(snapshot))
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
@@ -121,6 +124,8 @@ def find_parent(
     if not real_ids:
         everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
         raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
+    from tracklake.query.summaries import Summaries
+
     states = snapshot.states(runs=real_ids)["metric"].to_list()
     copied = [name for name in states if name not in PSEUDO]
     rows = snapshot.resolved([*copied, "_timestamp"], runs=real_ids).filter(pl.col("step") < step)
@@ -139,6 +144,8 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
     >>> [defined.step_metric for defined in lake_definitions(lake._storage, "example")]
     ['epoch']
     """
+    from tracklake.query import definitions_in_force
+
     try:
         return definitions_in_force.of_lake(SnapshotReader(storage, only=LAKE_RUN).snapshot(), project).statements
     except LakeError as error:
