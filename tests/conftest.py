@@ -6,6 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: threads of polars would wait for those of the others
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
 import hypothesis
 import pytest
 from quick_disk import use_quick_disk
@@ -20,12 +23,12 @@ use_quick_disk()
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
 sys.dont_write_bytecode = False
 os.environ["TRACKLAKE_QUIET"] = "1"  # for child processes too, whose output is compared
-hypothesis.settings.register_profile("quick", max_examples=40, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("quick", max_examples=24, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="soaks, large cases, and 50 times as many generated examples")
+    parser.addoption("--long", action="store_true", help="soaks, large cases, and 80 times as many generated examples")
 
 
 def pytest_configure(config: pytest.Config) -> None:
