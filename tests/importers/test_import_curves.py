@@ -65,7 +65,7 @@ def test_yolo(lake, tmp_path):
     report = lake.import_from(tmp_path / "runs")
     assert [one.format for one in report.sources] == ["yolo"]
     assert points(lake, "metrics/mAP50(B)") == [(1, 0.25), (2, 0.5)]
-    assert lake.runs(columns=["config.imgsz"]).rows() == [("detect", 640)]
+    assert lake.runs(columns=["config.imgsz"]).rows() == [("detect-train", 640)]
 
 
 def test_catboost(lake, tmp_path):
@@ -420,3 +420,63 @@ def test_the_bar_moves_within_a_large_file(lake, tmp_path, monkeypatch):
     amounts = [amount for amount, _ in moves if amount]
     assert (sum(amounts), moves[0][1]) == (path.stat().st_size, path.stat().st_size)
     assert len(amounts) > 3
+
+
+FALLING = [(0, 1.0), (1, 0.5), (0, 0.9), (1, 0.8)]
+LAST_WINS = [("r", 0, 0.9), ("r", 1, 0.8)]
+CONTINUED = [("r", 0, 1.0), ("r", 1, 0.5), ("r", 2, 0.9), ("r", 3, 0.8)]
+NEW_RUNS = [("r", 0, 1.0), ("r", 1, 0.5), ("r-restart1", 0, 0.9), ("r-restart1", 1, 0.8)]
+
+
+def falling(folder, kind):
+    """Write two metrics whose steps fall, in files of their own or one below the other; return their names."""
+    if kind == "long":
+        rows = "".join(f"r,{step},{name},{value}\n" for name in "ab" for step, value in FALLING)
+        write(folder / "r.csv", f"run,step,metric,value\n{rows}")
+        return "a", "b"
+    rows = "".join(f"{step}\t{value}\n" for step, value in FALLING)
+    if kind == "dvclive":
+        write(folder / "r" / "dvclive" / "metrics.json", '{"step": 1}')
+        for name in "ab":
+            write(folder / "r" / "dvclive" / "plots" / "metrics" / f"{name}.tsv", f"step\t{name}\n{rows}")
+        return "a", "b"
+    for name in ("learn", "test"):
+        write(folder / "r" / "catboost_info" / f"{name}_error.tsv", f"iter\tloss\n{rows}")
+    return "learn/loss", "test/loss"
+
+
+@pytest.mark.parametrize("kind", ["long", "dvclive", "catboost"])
+@pytest.mark.parametrize(
+    ("restart", "rows"), [("new-run", NEW_RUNS), ("continue", CONTINUED), ("last-wins", LAST_WINS), (None, [])]
+)
+def test_several_metrics_of_a_run_begin_anew_together(lake, tmp_path, kind, restart, rows):
+    """Where each metric has rows of its own, a restart is the same run for all; without an option nothing comes."""
+    names = falling(tmp_path / "in", kind)
+    report = lake.import_from(tmp_path / "in", restart=restart)
+    assert report.runs == len({run for run, _, _ in rows})
+    assert ["If the training was started anew there" in one.reason for one in report.unread] == [True] * (not rows)
+    for name in names if rows else ():
+        assert lake.history(name).select("run_id", "step", "value").rows() == rows
+    assert lake.import_from(tmp_path / "in", restart=restart).points == 0
+    assert lake.check(full=True).ok
+
+
+def test_files_with_names_that_many_share(lake, tmp_path):
+    """Of several runs for which their folder would be the name, the others are called by all of their path."""
+    for name in ("metrics.csv", "logs/monitor.csv", "logs/train/results.csv", "run.csv"):
+        write(tmp_path / "mine" / name, "step,x\n1,0.5\n")
+    write(tmp_path / "mine" / "sweep.csv", "run,lr,acc\na,0.1,0.5\n")
+    write(tmp_path / "mine" / "people.csv", "name,age\na,7\n")
+    report = lake.import_from(tmp_path / "mine")
+    assert sorted(lake.runs()["run_id"]) == ["a", "mine", "mine-logs-monitor", "run", "train"]
+    assert [path.name for path in report.left_alone] == ["people.csv"]
+
+
+def test_many_sources_of_one_format_are_one_line(lake, tmp_path):
+    """A report of more sources than fit tells them by format."""
+    for number in range(30):
+        write(tmp_path / f"r{number:02}.csv", "step,x\n1,0.5\n")
+    write(tmp_path / "k" / "training.log", "epoch,loss\n0,1.5\n")
+    lines = str(lake.import_from(tmp_path)).splitlines()
+    assert f"table            {tmp_path}/r00.csv ... {tmp_path}/r29.csv, 30 sources: 30 runs, 30 new points" in lines
+    assert f"keras            {tmp_path}/k/training.log: 1 run, 1 new point" in lines

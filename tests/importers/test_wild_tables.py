@@ -58,6 +58,15 @@ def test_mixed_values_of_json_keep_their_kinds(lake, tmp_path):
     assert points == [("x", 1, 0.5, None), ("x", 2, None, "oops"), ("x", 3, None, "[1, 2]")]
 
 
+def test_quotes_behind_blanks(lake, tmp_path):
+    """A header and cells with a blank before their quotes are what stands within the quotes."""
+    text = 'step, "val acc" , note\n1, 0.5, "a, b"\n2, "0.25", c\n'
+    _, points = imported(lake, tmp_path / "x.csv", text)
+    assert points == [
+        ("note", 1, None, "a, b"), ("note", 2, None, "c"), ("val acc", 1, 0.5, None), ("val acc", 2, 0.25, None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("last", ["3,0.", "3,1e", "3,1e-", "3"])
 def test_a_number_that_was_cut(lake, tmp_path, last):
     """A last line without its end whose number lacks digits is left out, and that is said."""

@@ -10,6 +10,7 @@ import click
 
 import tracklake as tl
 from tracklake.cli.base import directory_option, echo, listed, main
+from tracklake.cli.terminal import wrapped
 from tracklake.importers import registry
 from tracklake.schema import run_fields
 
@@ -122,12 +123,12 @@ def _import_paths(
         paths=named_paths,
         **options,
     )
-    echo(str(bring_in(replace=replace)))
+    echo(wrapped(str(bring_in(replace=replace))))
     while watch is not None:
         time.sleep(watch)
         report = bring_in()
         if report.runs:
-            echo(str(report))
+            echo(wrapped(str(report)))
 
 
 import_.add_command(_insisting(None))

@@ -9,6 +9,7 @@ import json
 import math
 import shutil
 import sys
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from unicodedata import combining, east_asian_width
@@ -127,6 +128,21 @@ def _give_parquet(frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     sys.stdout.buffer.write(buffer.getvalue())
+
+
+def wrapped(text: str) -> str:
+    """Return lines of text broken between words where the terminal ends, as they are where there is no terminal.
+
+    >>> wrapped("could not be read: x.csv: it has no header")
+    'could not be read: x.csv: it has no header'
+    """
+    if not sys.stdout.isatty():
+        return text
+    broken = (
+        textwrap.wrap(line, max(width(), LEAST), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        for line in text.splitlines()
+    )
+    return "\n".join(itertools.chain.from_iterable(broken))
 
 
 def width() -> int:

@@ -85,7 +85,8 @@ class RecordedSources:
         recorded_id = self._by_identity.get(record.identity)
         if recorded_id is not None:
             return recorded_id
-        run_id = self.free_id(clean_run_id(record.run_id), of=record.identity)
+        longer = clean_run_id(record.longer_id) if record.longer_id else ""
+        run_id = self.free_id(clean_run_id(record.run_id), longer=longer, of=record.identity)
         self._by_identity[record.identity] = run_id
         return run_id
 
@@ -124,12 +125,14 @@ class RecordedSources:
         self._by_identity |= dict(zip(runs.identities, runs.ids, strict=True))
         self._taken |= {run_id.casefold() for run_id in runs.ids}
 
-    def free_id(self, run_id: str, *, of: str) -> str:
-        """Return an id that no other run has: the one asked for, else with a suffix that follows from `of`.
+    def free_id(self, run_id: str, *, of: str, longer: str = "") -> str:
+        """Return an id that no other run has: the one asked for, else the longer, else a suffix that follows from `of`.
 
         >>> RecordedSources(example()._view.snapshot).free_id("slow", of="7")
         'slow-7902699b'
         """
+        if longer and run_id.casefold() in self._taken:
+            run_id = longer
         if run_id.casefold() in self._taken:
             run_id = f"{run_id}-{hashlib.sha256(of.encode()).hexdigest()[:_SUFFIX]}"
         self._taken.add(run_id.casefold())

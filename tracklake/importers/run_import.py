@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Lines of each kind that a report prints."""
+_ALONE = 2
+"""Sources of one format that have a line each where there are many of all."""
 _AHEAD = 10_000
 """Items of a source that are read before the first of them is taken in, unless they have many points."""
 _POINTS_AHEAD = 500_000
@@ -83,7 +85,7 @@ class ImportReport:
     def __repr__(self) -> str:
         """Return it as lines for people."""
         fresh = [one for one in self.sources if one.runs]
-        lines = _some([f"{one.format:<16} {one.path}: {_count(one)}" for one in fresh], "sources")
+        lines = _some(_of_sources(fresh), "sources")
         if n_old := len(self.sources) - len(fresh):
             lines.append(f"nothing new in {number_of(n_old, 'source')}")
         lines += _some([f"note: {remark.path}: {_without_path(*remark[:2])}" for remark in self.remarks], "notes")
@@ -104,6 +106,28 @@ class ImportReport:
         again = f", {self.overwritten:,} of them overwritten" if self.overwritten else ""
         runs, points = number_of(self.runs, "run"), number_of(self.points, "point")
         return f"{runs} with {points}{again} {verb} in; projects: {projects}"
+
+
+def _of_sources(sources: Sequence[ImportedSource]) -> list[str]:
+    """Return a line a source; of many, one for all those of a format of which there are more than two."""
+    if len(sources) <= _SHOWN:
+        return [_line(one) for one in sources]
+    by_format: dict[str, list[ImportedSource]] = {}
+    for one in sources:
+        by_format.setdefault(one.format, []).append(one)
+    lines = []
+    for name, several in by_format.items():
+        if len(several) <= _ALONE:
+            lines += [_line(one) for one in several]
+            continue
+        total = ImportedSource(name, several[0].path, sum(s.runs for s in several), sum(s.points for s in several))
+        first, last = several[0].path, several[-1].path
+        lines.append(f"{name:<16} {first} ... {last}, {number_of(len(several), 'source')}: {_count(total)}")
+    return lines
+
+
+def _line(source: ImportedSource) -> str:
+    return f"{source.format:<16} {source.path}: {_count(source)}"
 
 
 def _count(source: ImportedSource) -> str:
@@ -218,6 +242,7 @@ def _import_source(
     source = job.source
     facts = {"imported_from": source.path.name, "format": source.format, "source_state": state_of(*job)}
     n_runs = n_points = 0
+    identities: set[str] = set()
     run_ids: set[str] = set()
     record: RunRecord | None = None
     try:
@@ -226,7 +251,7 @@ def _import_source(
                 if record is not None:
                     run_ids.add(publication.end(record).run_id)
                 record = None
-                n_runs += 1
+                identities.add(item.identity)
                 deleted = publication.recorded.deleted_run(item)
                 if deleted is not None:
                     publication.deleted[deleted] = None
@@ -251,7 +276,7 @@ def _import_source(
         run_ids.add(publication.end(record).run_id)
     report.remarks += [Remark(source.path, _told_deleted(run_id)) for run_id in publication.deleted]
     publication.deleted.clear()
-    return ImportedSource(source.format, source.path, n_runs, n_points), run_ids
+    return ImportedSource(source.format, source.path, max(n_runs, len(identities)), n_points), run_ids
 
 
 def _read_ahead(publication: Publication, items: Iterable[Yielded]) -> Iterator[Yielded]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import SourceError
-from tracklake.importers.readers import config_files, places
+from tracklake.importers.readers import config_files, curves, places
+from tracklake.importers.readers.curves import Form
 from tracklake.importers.readers.delimited import DelimitedTable
-from tracklake.importers.readers.records import Points, Remark, Source, columns
+from tracklake.importers.readers.records import Remark, RunRecord, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,25 +58,38 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
             record.config = {**_meta(files["catboost_training.json"]), **record.config}
         except SourceError as error:
             yield Remark(files["catboost_training.json"], str(error), is_loss=True)
-    yield record
-    for name, prefix in _ERRORS.items():
-        if name in files:
-            table = DelimitedTable(files[name])
-            for frame in table.frames():
-                yield Points(record, _errors(frame, prefix, passed, record.start))
-            for remark in table.remarks:
-                yield Remark(files[name], remark, is_loss="torn" in remark)
+    tables = [
+        (_Errors(files[name], passed), _form(prefix, record)) for name, prefix in _ERRORS.items() if name in files
+    ]
+    yield from curves.points_of_tables(tables, record, options)
 
 
-def _errors(frame: pl.DataFrame, prefix: str, passed: pl.DataFrame | None, start: int) -> pl.DataFrame:
-    if frame.width < 2 or not frame.to_series(0).dtype.is_integer():  # noqa: PLR2004 - the iteration and a metric
-        raise SourceError("its first column is no iteration")
-    step = frame.to_series(0).alias("iter")
-    metrics = {f"{prefix}/{column.name}": column for column in frame.get_columns()[1:]}
-    if passed is None:
-        return columns(metrics, step=step)
-    milliseconds = step.to_frame().join(passed, on="iter", how="left", maintain_order="left")["passed"]
-    return columns(metrics, step=step, ts=(milliseconds * 1000).cast(pl.Int64) + start)
+def _form(prefix: str, record: RunRecord) -> Form:
+    """Return how a table of errors is written: its first column is the iteration, the others are metrics."""
+    timed = {"elapsed": "passed", "origin": (record.start or 0) / 1e6} if record.is_timed else {"elapsed": ""}
+    leave_out = ("iter", "passed")
+    return Form(step="iter", clock="", elapsed_unit=1e3, leave_out=leave_out, rename=f"{prefix}/{{}}".format, **timed)
+
+
+class _Errors:
+    """A table of errors, beside each iteration the milliseconds that had passed."""
+
+    def __init__(self, path: Path, passed: pl.DataFrame | None) -> None:
+        self.path = path
+        self._table = DelimitedTable(path)
+        self._passed = passed
+        self.remarks = self._table.remarks
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        for frame in self._table.frames():
+            if frame.width < 2 or not frame.to_series(0).dtype.is_integer():  # noqa: PLR2004 - iteration and metric
+                raise SourceError(f"{self.path}: its first column is no iteration")
+            errors = frame.rename({frame.columns[0]: "iter"})
+            yield (
+                errors
+                if self._passed is None
+                else errors.join(self._passed, on="iter", how="left", maintain_order="left")
+            )
 
 
 def _passed(files: dict[str, Path]) -> pl.DataFrame | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tracklake.errors import SourceError
 from tracklake.importers.readers import config_files, curves, json_lines, places
 from tracklake.importers.readers.delimited import DelimitedTable
-from tracklake.importers.readers.records import Points, Remark, Source
+from tracklake.importers.readers.records import Remark, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -64,12 +64,9 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
     flat = dict(json_lines.flattened(summary if isinstance(summary, dict) else {}, "/"))
     record.summary = {key: value for key, value in flat.items() if key != "step" and key not in metrics}
     record.config = {**config, **record.config}
-    yield record
-    for path in tables:
-        form = curves.Form(step="step", elapsed="", clock="", rename=_renaming(folder, path))
-        for item in curves.points(DelimitedTable(path), record, options, form):
-            if isinstance(item, Points | Remark):
-                yield item
+    forms = [curves.Form(step="step", elapsed="", clock="", rename=_renaming(folder, path)) for path in tables]
+    own = [(DelimitedTable(path), form) for path, form in zip(tables, forms, strict=True)]
+    yield from curves.points_of_tables(own, record, options)
 
 
 def _renaming(folder: Path, path: Path) -> Callable[[str], str]:

@@ -18,7 +18,7 @@ PRIORITY = 90
 
 
 def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
-    """Yield the files that have a column of steps and another one.
+    """Yield the files that have a column of steps and another one, and those of one row a run.
 
     >>> from pathlib import Path
     >>> _ = Path("curve.csv").write_text("step,loss"), Path("people.csv").write_text("name,age")
@@ -27,8 +27,9 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
     """
     for name in names:
         path = folder / name
-        header = [column.lower() for column in header_of(path)] if suffix_of(path) in SUFFIXES else []
-        if len(header) > 1 and set(header) & set(curves.STEPS):
+        header = header_of(path) if suffix_of(path) in SUFFIXES else []
+        has_steps = not set(curves.STEPS).isdisjoint(map(str.lower, header))
+        if len(header) > 1 and (has_steps or many_runs.holds_results(header)):
             yield Source("table", path)
 
 

@@ -82,13 +82,39 @@ def points(table: Table, record: RunRecord, options: ImportOptions, form: Form =
     >>> batch.frame.select("metric", "step", "value").rows()
     [('loss', 1, 0.5), ('loss', 2, 0.25)]
     """
-    reading = _Reading(table, record, options, form)
-    reading.check()
+    return points_of_tables([(table, form)], record, options)
+
+
+def points_of_tables(
+    tables: Sequence[tuple[Table, Form]], record: RunRecord, options: ImportOptions
+) -> Iterator[Yielded]:
+    r"""Yield what `points` does of a run of which several tables tell: all of them are checked before one is read.
+
+    Where several begin anew, they do so as the same runs.
+
+    >>> from pathlib import Path
+    >>> from tracklake.importers.readers.delimited import DelimitedTable
+    >>> from tracklake.importers.readers.records import ImportOptions
+    >>> for name in ("a", "b"):
+    ...     _ = Path(f"{name}.csv").write_text(f"epoch,{name}\n1,0.5\n1,0.25\n0,1.5\n")
+    >>> tables, options = [(DelimitedTable(Path(name)), Form()) for name in ("a.csv", "b.csv")], ImportOptions()
+    >>> options = ImportOptions(restart="new-run")
+    >>> [getattr(item, "run_id", "points") for item in points_of_tables(tables, RunRecord("x:r", run_id="r"), options)]
+    ['r', 'points', 'r-restart1', 'points', 'r', 'points', 'r-restart1', 'points']
+    """
+    readings = [_Reading(table, record, options, form) for table, form in tables]
+    for reading in readings:
+        reading.check()
     yield record
-    for frame in reading.frames:
-        yield from reading.batches(frame)
-    for remark in table.remarks:
-        yield Remark(table.path, remark, is_loss="torn" in remark)
+    current = record.identity
+    for reading in readings:
+        for frame in reading.frames:
+            if reading.record.identity != current:
+                yield reading.record
+            yield from reading.batches(frame)
+            current = reading.record.identity
+        for remark in reading.table.remarks:
+            yield Remark(reading.table.path, remark, is_loss="torn" in remark)
 
 
 class _Reading:

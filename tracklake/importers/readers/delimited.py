@@ -35,6 +35,8 @@ class Dialect(NamedTuple):
     """Bytes up to and with the header."""
     comments: list[str]
     was_utf8: bool = True
+    has_blanks: bool = False
+    """Whether a blank may stand before the quotes of a cell."""
 
     @property
     def decimal_comma(self) -> bool:
@@ -95,10 +97,11 @@ def _header(line: str, data: bytes, skipped: int, comments: list[str]) -> Dialec
     if names is not None:
         return Dialect(_distinct(names), " ", skipped, comments)
     try:
-        fields = next(csv.reader(io.StringIO(line), delimiter=separator))
+        fields = next(csv.reader(io.StringIO(line.lstrip(" ")), delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
         raise SourceError(f"its header is none: {error}") from None
-    return Dialect(_distinct([field.strip() for field in fields]), separator, skipped, comments)
+    names = _distinct([field.strip() for field in fields])
+    return Dialect(names, separator, skipped, comments, has_blanks=f"{separator} " in line)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
@@ -174,6 +177,8 @@ class DelimitedTable:
             n_columns=len(self.names),
             is_usual=bool(self.dialect.comments) or self.dialect.separator == " ",
         )
+        if self.dialect.has_blanks:
+            rows = text_lines.without_blanks_before_quotes(rows, self.dialect.separator.encode())
         return text_lines.single_blanks(rows) if self.dialect.separator == " " else rows, n_comments
 
     def _sound(self, rows: bytes) -> bytes:

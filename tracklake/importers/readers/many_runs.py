@@ -63,6 +63,15 @@ def shape_of(names: Sequence[str], options: ImportOptions) -> Shape | None:
     return Shape(run_columns, metric if is_long else None, lowered.get("value") if is_long else None)
 
 
+def holds_results(names: Sequence[str]) -> bool:
+    """Tell whether columns are those of one row a run: one tells runs apart, and another is measured.
+
+    >>> holds_results(["run", "lr", "val_acc"]), holds_results(["id", "text", "label"])
+    (True, False)
+    """
+    return any(name.lower() in RUN_COLUMNS for name in names) and any(map(_MEASURED.search, names))
+
+
 def read(path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
     """Yield the runs of a table.
 

@@ -27,6 +27,8 @@ class Place(NamedTuple):
     run_id: str
     project: str
     config: dict[str, Any]
+    longer_id: str = ""
+    """All parts of the path: for the one of several that ask for the same id."""
 
 
 def place_of(path: Path, options: ImportOptions, *, kind: str, file: Path | None = None) -> Place:
@@ -48,7 +50,8 @@ def place_of(path: Path, options: ImportOptions, *, kind: str, file: Path | None
         values = _matched(file or path, options.path)
         run_id = ",".join(f"{name}={value}" for name, value in values.items())
         return Place(f"path:{project}:{run_id}", run_id, project, values)
-    return Place(f"{kind}:{path.absolute()}", _name(path, options.root), project, {})
+    run_id, longer_id = _names(path, options.root)
+    return Place(f"{kind}:{path.absolute()}", run_id, project, {}, longer_id)
 
 
 def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | None = None) -> RunRecord:
@@ -61,18 +64,31 @@ def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | Non
     """
     place = place_of(path, options, kind=kind, file=file)
     session = str((file or path).absolute())
-    return RunRecord(place.identity, run_id=place.run_id, project=place.project, session=session, config=place.config)
+    return RunRecord(
+        place.identity,
+        run_id=place.run_id,
+        longer_id=place.longer_id,
+        project=place.project,
+        session=session,
+        config=place.config,
+    )
 
 
-def _name(path: Path, root: Path) -> str:
-    """Return the parts of a path below the root, without those that many runs share; else what is nearest to it."""
+def _names(path: Path, root: Path) -> tuple[str, str]:
+    """Return the parts of a path below the root, without what many runs share, else what is nearest; and all.
+
+    A folder named train beside one named val says which of two it is, a file of that name nothing.
+    """
     inside = path != root and path.is_relative_to(root)
     parts = list(path.relative_to(root).parts if inside else path.absolute().parts[-1:])
-    parts = [*parts[:-1], _stem(parts[-1])] if parts else []
-    some = [part for part in parts if part.casefold() not in GENERIC]
+    folders, last = parts[:-1], _stem(parts[-1]) if parts else ""
+    is_file = bool(parts) and last != parts[-1]
+    parts = [*folders, *([last] if last else [])]
+    telling = [part == "train" and not (is_file and i == len(folders)) for i, part in enumerate(parts)]
+    some = [part for part, tells in zip(parts, telling, strict=True) if tells or part.casefold() not in GENERIC]
     near = [*reversed(path.absolute().parts[:-1])]
     fallback = next((part for part in near if part.casefold() not in GENERIC), "run")
-    return "-".join(some[-4:]) or fallback
+    return ("-".join(some[-4:]), "-".join(parts)) if some else (fallback, "-".join([fallback, *parts]))
 
 
 def _stem(name: str) -> str:

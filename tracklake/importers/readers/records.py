@@ -52,6 +52,8 @@ class RunRecord:
     """What tells the run from every other wherever it is imported: format and key, `mlflow:<run_uuid>`."""
     run_id: str
     """The id that it asks for; a suffix makes it unique in the lake."""
+    longer_id: str = ""
+    """The id that it asks for where another run has that one."""
     project: str = UNCATEGORIZED
     session: str = ""
     """What tells its sessions apart where several sources speak of one run."""

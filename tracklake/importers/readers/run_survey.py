@@ -72,6 +72,8 @@ class RowPlacing:
         self.runs = RunNumbers(columns.runs)
         self._columns = columns
         self._series = RunNumbers([*columns.runs, columns.metric]) if columns.metric is not None else None
+        self._run_of_series: Ints = np.zeros(0, dtype=np.int64)
+        """Of a long table the run of each series."""
         self._restarts = Restarts(restart, describe=self._name_of_series)
         self._n_rows_of: Ints = np.zeros(0, dtype=np.int64)
         self.n_rows = 0
@@ -83,8 +85,10 @@ class RowPlacing:
         >>> RowPlacing(RunColumns(("seed",), "epoch"), None).n_restarts.tolist()
         []
         """
-        is_of_runs = self._series is None and len(self._restarts.counts) == self.runs.count
-        return self._restarts.counts if is_of_runs else np.zeros(self.runs.count, dtype=np.int64)
+        counts = np.zeros(self.runs.count, dtype=np.int64)
+        began_anew = self._restarts.counts
+        np.maximum.at(counts, np.arange(len(began_anew)) if self._series is None else self._run_of_series, began_anew)
+        return counts
 
     def of(self, frame: pl.DataFrame) -> PlacedRows:
         """Return where the rows of the next frame stand.
@@ -102,7 +106,10 @@ class RowPlacing:
             use = "is the step" if name == self._columns.step else "tells runs apart"
             self._refuse(_is_nothing(frame[name]), f"has nothing in the column {name!r}, which {use}")
         run, firsts = self.runs.of(frame)
-        series = run if self._series is None else self._series.of(frame).run
+        series = run
+        if self._series is not None:
+            series, first_rows = self._series.of(frame)
+            self._run_of_series = np.append(self._run_of_series, run[first_rows])
         step = self._steps(frame[step_column[0]]) if step_column else self._counted(run)
         step, n_restarts = self._restarts.resolved(series, step)
         self.n_rows += frame.height

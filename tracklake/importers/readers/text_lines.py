@@ -59,6 +59,15 @@ def without_comments(rows: bytes, *, separator: bytes, n_columns: int, is_usual:
     return b"".join([*pieces, rows[at:]]), n_comments
 
 
+def without_blanks_before_quotes(rows: bytes, separator: bytes) -> bytes:
+    """Return rows whose quoted cells begin with their quotes, as readers of tables want it.
+
+    >>> without_blanks_before_quotes(b'1, "a, b"', b",")
+    b'1,"a, b"'
+    """
+    return re.sub(re.escape(separator) + rb' +"', separator + b'"', rows) if b'"' in rows else rows
+
+
 def single_blanks(rows: bytes) -> bytes:
     r"""Return rows whose cells stand apart by any blanks with one blank between them, and none around them.
 
