@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -22,6 +23,7 @@ _EQUALITIES = 12
 """So many strings are compared one by one, which prunes row groups between them; more take longer than that."""
 LOOK = "`tracklake check` tells what is wrong with this lake"
 
+_FILE = "path of its file"
 _DAMAGE = (
     pl.exceptions.ComputeError,
     pl.exceptions.SchemaError,
@@ -68,6 +70,36 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         interrupts.let_through(error)
         first = str(error).partition("\n")[0]
         raise LakeError(f"a partition cannot be read: {first}. {LOOK}") from error
+
+
+def collect_each(
+    paths: Sequence[Path],
+    where: pl.Expr | None,
+    columns: Sequence[str],
+    *,
+    schema: Mapping[str, pl.DataType | type[pl.DataType]],
+) -> list[pl.DataFrame]:
+    """Return rows of each file, by one scan of all: of many small files it takes half as long as one of each.
+
+    LakeError as in `collect`.
+
+    >>> for name, values in {"a": [1, 2], "b": [3]}.items():
+    ...     pl.DataFrame({"x": values}).write_parquet(f"{name}.parquet")
+    >>> paths = [Path("a.parquet"), Path("b.parquet")]
+    >>> [frame.rows() for frame in collect_each(paths, pl.col("x") > 2, ["x"], schema={"x": pl.Int64})]
+    [[], [(3,)]]
+    """
+    if not paths:
+        return []
+    scanned = pl.scan_parquet(
+        list(paths), schema=dict(schema), glob=False, hive_partitioning=False, include_file_paths=_FILE
+    )
+    rows = collect((scanned if where is None else scanned.filter(where)).select(*columns, _FILE))
+    lengths = dict(rows[_FILE].rle().struct.unnest().select("value", "len").iter_rows())
+    numbers = [lengths.get(str(path), 0) for path in paths]
+    values = rows.drop(_FILE)
+    starts = itertools.accumulate(numbers, initial=0)
+    return [values.slice(start, number) for start, number in zip(starts, numbers, strict=False)]
 
 
 def only(frame: pl.LazyFrame, *, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.LazyFrame:

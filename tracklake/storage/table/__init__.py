@@ -9,6 +9,7 @@
 - `delta_actions`: the actions of one file of the log, as Delta Lake writes them, and the way back.
 - `delta_log`: the commit point of the whole lake: a Delta Lake log in history/_delta_log, one numbered JSON file a
   commit.
+- `file_parts`: the parts of a Parquet file, each with the checksum that its footer holds.
 - `housekeeping`: what a process that has finished a run does for the lake.
 - `live_journals`: journals that are not sealed to their end, read forward as they grow.
 - `live_points`: points of live journals, which are put together when somebody asks for them.
@@ -34,7 +35,7 @@
 - `transfer`: the sealed content of a lake, copied to another place as the same lake.
 - `unreadable_files`: files of partitions that cannot be read: what a reader leaves out, and tells at every question.
 - `vacuum`: delete the files that no version within an age needs, and those that belong to no commit.
-- `verified_files`: the files of partitions as local paths, each held against its commit before its first use.
+- `verified_files`: the files of partitions as local paths; what is read of one is held against its commit before.
 - `versions`: what each commit of the log made of the lake, and which was the newest at a moment.
 """
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from tracklake.common.task_engine import LOCAL
-from tracklake.compute.scans import collect_all, scan
+from tracklake.compute.scans import collect_each
 from tracklake.schema import naming
-from tracklake.schema.tables import LAKE_RUN, STATES
+from tracklake.schema.tables import LAKE_RUN, SESSIONS, STATES
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host, statements
 from tracklake.storage.table import name_index, partitions, unreadable_files
 from tracklake.storage.table.delta_log import DeltaLog, Version
+from tracklake.storage.table.partitions import IS_HEADER
 from tracklake.storage.table.statement_log import PartitionLog, SealedStatements
 from tracklake.storage.table.verified_files import SIBLINGS, FileGoneError, verified_all
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from pathlib import Path
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.storage.backend import Entry, Storage
@@ -94,7 +94,8 @@ class Catalog:
         self._statements = statements
         self._records: dict[str, PartitionRecords] = {}
         self._files: pl.DataFrame | None = None
-        self._metrics: dict[str, frozenset[str]] = {}
+        self.known_metrics: dict[str, frozenset[str]] = {}
+        """The metrics of each partition that was looked at for them; never replaced, but changed."""
         self._runs: dict[str, PartitionRuns] = {}
         self._log: PartitionLog | None = None
         self._spent: dict[str, JournalFile] = {}
@@ -189,12 +190,21 @@ class Catalog:
         >>> sorted(catalog.metrics(version))[-2:]
         ['acc', 'loss']
         """
-        new = [part for name, part in version.partitions.items() if name not in self._metrics]
-        paths = verified_all(self.storage, new, "states")
-        read = dict(zip((part.id for part in new), _metrics_of(paths), strict=True))
-        current = self.version.partitions.keys() | version.partitions.keys()
-        self._metrics = {name: names for name, names in (self._metrics | read).items() if name in current}
-        return {metric for name in version.partitions for metric in self._metrics[name]}
+        known = self.known_metrics
+        new = [part for name, part in version.partitions.items() if name not in known]
+        indexed = map(name_index.read, verified_all(self.storage, new, "states", columns=[]))
+        names_of = dict(zip((part.id for part in new), indexed, strict=True))
+        unknown = [part for part in new if names_of[part.id] is None]
+        paths = verified_all(self.storage, unknown, "states", columns=["metric"])
+        scanned = collect_each(paths, None, ["metric"], schema=STATES)
+        known |= {
+            name: frozenset(metric for (metric,) in names) for name, names in names_of.items() if names is not None
+        }
+        known |= {p.id: frozenset(frame["metric"].unique()) for p, frame in zip(unknown, scanned, strict=True)}
+        metrics = {metric for name in version.partitions for metric in known[name]}
+        for name in known.keys() - self.version.partitions.keys() - version.partitions.keys():
+            known.pop(name, None)
+        return metrics
 
     @property
     def partition_runs(self) -> list[PartitionRuns]:
@@ -292,26 +302,15 @@ class Catalog:
 
     def _read_all(self, new: Sequence[Partition]) -> dict[str, PartitionRecords]:
         """Read the records of all runs, in one go; of large partitions only the journal files."""
-        paths = verified_all(self.storage, new, "runs")
-        scanned = [partitions.scan_rows(path) for path in paths]
-        is_small = [self._statements and part.sizes[_RUNS] <= SMALL_BYTES for part in new]
-        pairs = zip(scanned, is_small, strict=True)
-        frames = collect_all([rows if small else partitions.headers(rows) for rows, small in pairs])
-        read = {}
-        for part, path, rows, frame, small in zip(new, paths, scanned, frames, is_small, strict=True):
-            parts = statements.from_rows(frame) if small else (frame, SealedStatements(rows, name_index.read(path)))
-            read[part.id] = PartitionRecords(*parts)
+        paths = dict(zip((p.id for p in new), verified_all(self.storage, new, "runs"), strict=True))
+        small = [p.id for p in new if self._statements and p.sizes[_RUNS] <= SMALL_BYTES]
+        large = [name for name in paths if name not in small]
+        whole = collect_each([paths[name] for name in small], None, list(SESSIONS), schema=SESSIONS)
+        read = {name: PartitionRecords(*statements.from_rows(rows)) for name, rows in zip(small, whole, strict=True)}
+        headers = collect_each([paths[name] for name in large], IS_HEADER, list(statements.FILES), schema=SESSIONS)
+        for name, files in zip(large, headers, strict=True):
+            read[name] = PartitionRecords(files, SealedStatements(paths[name], name_index.read(paths[name])))
         return read
-
-
-def _metrics_of(paths: Sequence[Path]) -> list[frozenset[str]]:
-    """Return the metrics in each of these files of states."""
-    indexed = [name_index.read(path) for path in paths]
-    unknown = [path for path, names in zip(paths, indexed, strict=True) if names is None]
-    scanned = iter(collect_all([scan(path, schema=STATES).select(pl.col("metric").unique()) for path in unknown]))
-    return [
-        frozenset(next(scanned)["metric"] if names is None else (metric for (metric,) in names)) for names in indexed
-    ]
 
 
 @dataclass(frozen=True)

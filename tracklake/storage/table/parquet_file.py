@@ -1,19 +1,22 @@
 """Parquet files as a lake writes them, in the encodings that were measured best; damage of one can be left out.
 
-The footer holds the checksum of each row group. With it, and that of the whole file in the commit, a reader of a
-damaged file knows which row groups are what was written, before any decoder sees them.
+The footer holds the checksum of each row group, and of each column in it. With them, and that of the whole file in the
+commit, a reader of a damaged file knows which row groups are what was written, before any decoder sees them.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import io
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
 import polars as pl
 
 from tracklake.common import whole_modules
+from tracklake.errors import LakeError
+from tracklake.storage.table import file_parts
+from tracklake.storage.table.file_parts import Chunk, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,23 +52,16 @@ _DELTAS = {
 _FLOATS = {"value", "sum", "sum_low", "mean", "m2", "min", "max", "first_value", "last_value"}
 _NO_STATISTICS = _FLOATS
 """duckdb prunes row groups by statistics that leave NaN out, and so loses NaN rows: write none for floats."""
-_MAGIC = 4
-"""Bytes before the first row group."""
-_KEY = "tracklake.row_groups"
-_STORED = re.compile(rb"tracklake\.row_groups.{1,8}?(\[[0-9, ]*\])", re.DOTALL)
-_FOOTER = 1 << 24
-"""Bytes at the end of a file in which its footer begins."""
-_POLYNOMIAL = 0xEDB88320
-_ONE = 1 << 31
-"""The polynomial 1, as a CRC-32 has its bits: the highest first."""
+_MAGIC = b"PAR1"
 
 
 class _Sink:
     """A file that is written from its beginning to its end, with the checksum of the whole and of each part."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+        self._file = path.open("w+b")
         self._is_abandoned = False
+        self._held: list[bytes] | None = None
         self.size = self.crc = self._part = 0
 
     @property
@@ -80,17 +76,37 @@ class _Sink:
         if self._is_abandoned:
             self._file.close()
             return len(data)
+        if self._held is not None:
+            self._held.append(bytes(data))
+            return len(data)
         self.size += len(data)
         self.crc, self._part = crc32(data, self.crc), crc32(data, self._part)
         return self._file.write(data)
 
-    def end_part(self) -> tuple[int, int]:
-        """Return where the part ends, and its checksum."""
+    def end_part(self, *, start: int) -> Part:
+        """Return the part that ends here, and began where it is said."""
         crc, self._part = self._part, 0
-        return self.size, crc
+        return Part(start, self.size, crc)
+
+    def hold(self) -> None:
+        """Keep in memory what is written from now on."""
+        self._held = []
+
+    def released(self) -> bytes:
+        """Return what was kept; what is written from now on goes into the file again."""
+        held, self._held = self._held or [], None
+        return b"".join(held)
+
+    def read_part(self, part: Part) -> bytes:
+        """Read what was written."""
+        self._file.flush()
+        self._file.seek(part.start)
+        data = self._file.read(part.stop - part.start)
+        self._file.seek(0, io.SEEK_END)
+        return data
 
     def tell(self) -> int:
-        return self.size
+        return self.size + sum(map(len, self._held or ()))
 
     def flush(self) -> None:
         self._file.flush()
@@ -110,7 +126,7 @@ class ParquetFile:
         self._metadata = metadata or {}
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
-        self._row_groups: list[tuple[int, int]] = []
+        self._row_groups: list[Part] = []
 
     def __enter__(self) -> Self:
         """Return it; the file is whole once it is left."""
@@ -125,9 +141,12 @@ class ParquetFile:
             if self._writer is None:
                 self.append(pl.DataFrame(schema=self._schema))
             if self._writer is not None:
-                stored = [number for row_group in self._row_groups for number in row_group]
-                self._writer.add_key_value_metadata({**self._metadata, _KEY: json.dumps(stored)})
+                about_parts = file_parts.metadata(self._row_groups, list(self._schema))
+                self._writer.add_key_value_metadata({**self._metadata, **about_parts})
+                self._sink.hold()
                 self._writer.close()
+                tail = self._sink.released()
+                self._sink.write(file_parts.with_chunks(tail, self._column_chunks(tail)))
         finally:
             self._sink.close()
         self.digest = self._sink.size, self._sink.crc
@@ -145,10 +164,26 @@ class ParquetFile:
         arrow = table.select(list(self._schema)).to_arrow()
         if self._writer is None:
             self._writer = self._open(table, arrow.schema)
-            self._sink.end_part()
-        for start in range(0, arrow.num_rows, ROW_GROUP):
-            self._writer.write_table(arrow.slice(start, ROW_GROUP), row_group_size=ROW_GROUP)
-            self._row_groups.append(self._sink.end_part())
+            self._sink.end_part(start=0)
+        for offset in range(0, arrow.num_rows, ROW_GROUP):
+            start = self._sink.size
+            self._writer.write_table(arrow.slice(offset, ROW_GROUP), row_group_size=ROW_GROUP)
+            self._row_groups.append(self._sink.end_part(start=start))
+
+    def _column_chunks(self, tail: bytes) -> list[Chunk]:
+        """Return length and checksum of all column chunks, of which a footer tells where they are."""
+        import pyarrow.parquet as pq
+
+        footer = pq.read_metadata(io.BytesIO(_MAGIC + tail))
+        chunks: list[Chunk] = []
+        for i, part in enumerate(self._row_groups):
+            data, row_group = memoryview(self._sink.read_part(part)), footer.row_group(i)
+            lengths = [row_group.column(j).total_compressed_size for j in range(footer.num_columns)]
+            if crc32(data) != part.crc or sum(lengths) != len(data):
+                raise LakeError("a file does not hold what was just written to it: its disk, or its memory, is faulty")
+            ends = zip(lengths, accumulate(lengths), strict=True)
+            chunks += [Chunk(length, crc32(data[stop - length : stop])) for length, stop in ends]
+        return chunks
 
     def _open(self, table: pl.DataFrame, schema: pa.Schema) -> pq.ParquetWriter:
         import pyarrow.parquet as pq
@@ -193,23 +228,11 @@ def row_groups(path: Path, *, size: int, crc: int) -> RowGroups:
     RowGroups(number=2, sound=[1])
     """
     with path.open("rb") as file:
-        if path.stat().st_size != size:
+        parts = file_parts.read(file, size=size, crc=crc)
+        if parts is None:
             return RowGroups(0, [])
-        file.seek(max(0, size - _FOOTER))
-        match = _STORED.search(file.read())
-        stored: list[int] = json.loads(match[1]) if match else []
-        parts = list(zip([_MAGIC, *stored[::2]], stored[::2], stored[1::2], strict=False))
-        if not parts or any(not start < stop <= size for start, stop, _ in parts):
-            return RowGroups(0, [])
-        file.seek(0)
-        checksum, sound = crc32(file.read(_MAGIC)), []
-        for i, (start, stop, written) in enumerate(parts):
-            if crc32(file.read(stop - start)) == written:
-                sound.append(i)
-            checksum = _joined(checksum, written, stop - start)
-        tail = file.read()
-        is_sound = _joined(checksum, crc32(tail), len(tail)) == crc
-        return RowGroups(len(parts), sound if is_sound else [])
+        sound = [i for i, part in enumerate(parts.row_groups) if part.is_sound(file)]
+        return RowGroups(len(parts.row_groups), sound)
 
 
 def read_row_groups(path: Path, numbers: Sequence[int], schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -229,28 +252,3 @@ def read_row_groups(path: Path, numbers: Sequence[int], schema: Mapping[str, Any
         frames = [pl.DataFrame(file.read_row_group(number)) for number in numbers]
     empty = pl.DataFrame(schema=dict(schema))
     return pl.concat([empty, *(frame.select(empty.columns).cast(empty.schema) for frame in frames)])
-
-
-def _joined(first: int, second: int, length: int) -> int:
-    """Return the CRC-32 of two pieces in a row from those of the pieces, the second of which has this length.
-
-    The checksum is a remainder of polynomials over the field of two elements: the first is shifted by the bits of the
-    second, which is to multiply it by a power of x.
-    """
-    shift, square = _ONE, _ONE >> 8
-    while length:
-        if length & 1:
-            shift = _product(shift, square)
-        square = _product(square, square)
-        length >>= 1
-    return _product(shift, first) ^ second
-
-
-def _product(one: int, other: int) -> int:
-    """Multiply two polynomials modulo that of CRC-32."""
-    product = 0
-    for power in range(31, -1, -1):
-        if one >> power & 1:
-            product ^= other
-        other = other >> 1 ^ (_POLYNOMIAL if other & 1 else 0)
-    return product

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.statements import SessionRecords
 
 _T = TypeVar("_T")
+IS_HEADER = pl.col("op") == StatementKind.HEADER
+"""Whether a row of a runs file is one of a journal file, not a statement."""
 
 
 class Contents(NamedTuple):
@@ -194,17 +196,8 @@ def scan_rows(path: Path) -> pl.LazyFrame:
     return scan(path, schema=SESSIONS)
 
 
-def headers(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Select one row a journal file (schema statements.FILES) from the rows of a runs file.
-
-    >>> headers(pl.LazyFrame(schema=SESSIONS)).collect().columns[:3]
-    ['project', 'run_id', 'session']
-    """
-    return rows.filter(pl.col("op") == StatementKind.HEADER).select(list(statements.FILES))
-
-
 def _ids(rows: pl.LazyFrame) -> pl.Series:
-    return collect(headers(rows).select("run_id"))["run_id"].unique()
+    return collect(rows.filter(IS_HEADER).select("run_id"))["run_id"].unique()
 
 
 def names_of(partition: Partition) -> tuple[str, str, str]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _FACTS = ["from_step", "runtime_base", *partitions.UNTIMED]
 """What sessions say of themselves that decides which points count, and when they were logged."""
+_SERIES = ("run_id", "metric")
 FRAMES = 32
 """So many frames of live points stay apart."""
 
@@ -66,6 +67,7 @@ class Snapshot(SnapshotView):
         self.engine = catalog.engine
         self._storage = catalog.storage
         self._catalog = catalog
+        self._known_metrics = catalog.known_metrics
         self.unreadable = LeftOut(catalog.storage, catalog.unreadable.values())
         self._unread = list(left_out)
         self._is_tolerant = catalog.tolerant
@@ -141,6 +143,7 @@ class Snapshot(SnapshotView):
             _unread=[],
             _stored_projects=files["project"],
             _storage=self._storage,
+            _known_metrics=self._known_metrics,
             _partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
             _points_of_live=[LivePoints(None, frame=frame.filter(is_one)) for frame in self._live_points],
             _live_states=[frame.filter(is_one) for frame in self._live_states],
@@ -197,7 +200,8 @@ class Snapshot(SnapshotView):
             except LakeError:  # a file of states cannot be read
                 if not self._is_tolerant:
                     raise
-        names = scans.collect_all([frame.select("metric").unique() for frame in self._scan_states(None, runs)])
+        scanned = self._scan_states(["metric"], None, runs)
+        names = scans.collect_all([frame.select("metric").unique() for frame in scanned])
         return sorted(set(pl.concat(names)["metric"]))
 
     def points(self, metrics: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.LazyFrame:
@@ -268,11 +272,17 @@ class Snapshot(SnapshotView):
     def _verified(self, runs: Collection[str] | None, sibling: Sibling) -> list[tuple[PartitionRuns, Path | None]]:
         """Return the partitions that hold something of these runs, each with its file; None if that cannot be read."""
         holders = partitions_with_runs(self._partition_runs, runs)
+        return list(zip(holders, self._paths(holders, sibling), strict=True))
+
+    def _paths(
+        self, holders: Sequence[PartitionRuns], sibling: Sibling, *, columns: Collection[str] | None = None
+    ) -> list[Path | None]:
+        """Return the verified file of each partition, None where it cannot be read; `columns` as in `verified`."""
         parts = [self.version.partitions[holder.partition] for holder in holders]
-        paths, errors = unreadable_files.readable(self._storage, parts, sibling)
+        paths, errors = unreadable_files.readable(self._storage, parts, sibling, columns=columns)
         if errors:
             self._leave_out(sibling, errors)
-        return list(zip(holders, paths, strict=True))
+        return paths
 
     def _leave_out(self, sibling: Sibling, errors: dict[str, LakeError]) -> None:
         """Note what cannot be read; LakeError where nothing is to be left out, or the version was vacuumed."""
@@ -291,14 +301,28 @@ class Snapshot(SnapshotView):
             else:
                 self.unreadable.tell(unreadable_files.without_values(part, sibling, error, run_ids))
 
-    def _scan_states(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
-        files = self._verified(runs, "states")
-        sealed = scans.scan([path for _, path in files if path is not None], schema=STATES)
-        computed = [self._computed_states[part.partition] for part, path in files if path is None]
-        frames = [sealed, *(frame.lazy() for frame in [*computed, *self._live_states])]
+    def _scan_states(
+        self, columns: Collection[str], metrics: Collection[str] | None, runs: Collection[str] | None
+    ) -> list[pl.LazyFrame]:
+        """Scan these columns of states; they alone are verified, of the files alone that have one of the metrics."""
+        holders = self._with_metrics(partitions_with_runs(self._partition_runs, runs), metrics)
+        needed = list(dict.fromkeys([*_SERIES, *columns]))
+        paths = self._paths(holders, "states", columns=needed)
+        sealed = scans.scan([path for path in paths if path is not None], schema=STATES).select(needed)
+        computed = [self._computed_states[h.partition] for h, path in zip(holders, paths, strict=True) if path is None]
+        frames = [sealed, *(frame.lazy().select(needed) for frame in [*computed, *self._live_states])]
         hidden = self._hidden | self.unreadable.run_ids("states")
         present = (deleted_runs.without(frame, hidden) for frame in frames)
         return [scans.only(frame, metrics=metrics, runs=runs) for frame in present]
+
+    def _with_metrics(
+        self, holders: Sequence[PartitionRuns], metrics: Collection[str] | None
+    ) -> Sequence[PartitionRuns]:
+        """Return the partitions that have one of these metrics, as far as that is known."""
+        known = self._known_metrics
+        if metrics is None or not known:
+            return holders
+        return [h for h in holders if h.partition not in known or not known[h.partition].isdisjoint(metrics)]
 
     def pieces(self, metrics: Collection[str] | None, columns: list[str], runs: Collection[str] | None) -> pl.DataFrame:
         """Return the states of each (run_id, metric) as stored, one a session and partition, not merged.
@@ -306,7 +330,7 @@ class Snapshot(SnapshotView):
         >>> example()._view.snapshot.pieces(["loss"], ["run_id", "n"], None).sort("run_id").rows()
         [('fast', 3), ('slow', 3)]
         """
-        return pl.concat(scans.collect_all([f.select(columns) for f in self._scan_states(metrics, runs)]))
+        return pl.concat(scans.collect_all([f.select(columns) for f in self._scan_states(columns, metrics, runs)]))
 
 
 def _few(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:

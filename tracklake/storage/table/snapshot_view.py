@@ -393,4 +393,6 @@ def _sessions_of(files: pl.DataFrame) -> pl.DataFrame:
     if not files["session"].is_unique().all():  # else each has one file
         aggregates = (pl.col("project").first(), pl.col("start").min(), pl.col("last").max())
         files = files.group_by(["run_id", "session"], maintain_order=True).agg(*aggregates)
-    return files.select(names).sort("start", "session")
+    rows = files.select(names).sort("start")  # by one number it takes a third of the time
+    start = rows["start"]
+    return rows if (start.head(-1) < start.slice(1)).all() else rows.sort("start", "session")

@@ -15,10 +15,12 @@ import polars as pl
 
 from tracklake.compute import scans, sorted_groups
 from tracklake.schema.statement_kind import StatementKind
+from tracklake.schema.tables import SESSIONS
 from tracklake.storage.journal.statements import STATEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
 
 _Name = tuple[str, str]
 """Kind and key of a statement."""
@@ -26,14 +28,16 @@ _NAME = ["op", "key"]
 _FEW_RUNS = 1000
 _EQUALITIES = 64
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
+_SAID = pl.col("op") != StatementKind.HEADER
+_READ = [*STATEMENTS, "place"]
 
 
 class SealedStatements:
     """The statements of one large partition: what of them was read is kept, since the file never changes."""
 
-    def __init__(self, rows: pl.LazyFrame, names: Iterable[tuple[str, ...]] | None = None) -> None:
-        """Take the rows of a runs file (schema SESSIONS), unread, and which kinds and keys it has, if that is known."""
-        self.lines = rows.filter(pl.col("op") != StatementKind.HEADER)
+    def __init__(self, path: Path, names: Iterable[tuple[str, ...]] | None = None) -> None:
+        """Take a runs file (schema SESSIONS), unread, and which kinds and keys it has, if that is known."""
+        self.path = path
         wanted = None if names is None else ((op, key) for op, key in names if op != StatementKind.HEADER)
         self._names: frozenset[_Name] | None = None if wanted is None else frozenset(wanted)
         self._read: dict[_Name, pl.DataFrame] = {}
@@ -42,10 +46,11 @@ class SealedStatements:
     def names(self) -> frozenset[_Name]:
         """Kind and key of all statements.
 
+        >>> from pathlib import Path
         >>> lake = example()
         >>> _ = lake.refresh()
-        >>> rows = pl.scan_parquet("lake/runs/*.parquet")
-        >>> ("config", "lr") in SealedStatements(rows).names
+        >>> (path,) = Path("lake/runs").iterdir()
+        >>> ("config", "lr") in SealedStatements(path).names
         True
         """
         load_names([self])
@@ -54,9 +59,11 @@ class SealedStatements:
     def missing(self, names: Collection[_Name]) -> list[_Name]:
         """Return those of the names that are there and were not read yet, sorted.
 
+        >>> from pathlib import Path
         >>> lake = example()
         >>> _ = lake.refresh()
-        >>> SealedStatements(pl.scan_parquet("lake/runs/*.parquet")).missing([("config", "lr"), ("edit", "x")])
+        >>> (path,) = Path("lake/runs").iterdir()
+        >>> SealedStatements(path).missing([("config", "lr"), ("edit", "x")])
         [('config', 'lr')]
         """
         return sorted(self.names.intersection(names).difference(self._read))
@@ -64,9 +71,10 @@ class SealedStatements:
     def of(self, names: Collection[_Name]) -> list[pl.DataFrame]:
         """Return what was read under these names, a frame each, in the order of names (schema STATEMENTS and place).
 
+        >>> from pathlib import Path
         >>> lake = example()
         >>> _ = lake.refresh()
-        >>> part = SealedStatements(pl.scan_parquet("lake/runs/*.parquet"))
+        >>> part = SealedStatements(*Path("lake/runs").iterdir())
         >>> load([part], [("config", "lr")])
         >>> [frame["value"].to_list() for frame in part.of([("config", "lr")])]
         [[0.1, 0.01]]
@@ -80,9 +88,9 @@ def load_names(parts: Iterable[SealedStatements]) -> None:
     >>> load_names([])
     """
     new = [part for part in parts if part._names is None]  # noqa: SLF001 - one noun, two forms
-    frames = scans.collect_all([part.lines.select(_NAME).unique() for part in new]) if new else []
+    frames = scans.collect_each([part.path for part in new], _SAID, _NAME, schema=SESSIONS)
     for part, frame in zip(new, frames, strict=True):
-        part._names = frozenset(frame.iter_rows())  # noqa: SLF001
+        part._names = frozenset(frame.unique().iter_rows())  # noqa: SLF001
 
 
 def load(parts: Sequence[SealedStatements], names: Collection[_Name]) -> None:
@@ -91,27 +99,31 @@ def load(parts: Sequence[SealedStatements], names: Collection[_Name]) -> None:
     >>> load([], [("config", "lr")])
     """
     load_names(parts)
-    wanted = [(part, missing) for part in parts if (missing := part.missing(names))]
-    frames = scans.collect_all([_only(part.lines, missing) for part, missing in wanted]) if wanted else []
-    for (part, missing), frame in zip(wanted, frames, strict=True):
-        parts_of_names = [frame] if len(missing) == 1 else _cut(frame)
-        part._read |= dict(zip(missing, parts_of_names, strict=True))  # noqa: SLF001
+    by_names: dict[tuple[_Name, ...], list[SealedStatements]] = {}
+    for part in parts:
+        if missing := part.missing(names):
+            by_names.setdefault(tuple(missing), []).append(part)
+    for wanted, lacking in by_names.items():
+        frames = scans.collect_each([part.path for part in lacking], _named(wanted), _READ, schema=SESSIONS)
+        for part, frame in zip(lacking, frames, strict=True):
+            parts_of_names = [frame] if len(wanted) == 1 else _cut(frame)
+            part._read |= dict(zip(wanted, parts_of_names, strict=True))  # noqa: SLF001
 
 
-def _only(lines: pl.LazyFrame, names: list[_Name]) -> pl.LazyFrame:
-    """Select the rows of some names; equality is looked up in the dictionaries of a file."""
-    kinds, keys = {kind for kind, _ in names}, {key for _, key in names}
-    chosen = _one_of(_one_of(lines, "op", kinds), "key", keys)
+def _named(names: Sequence[_Name]) -> pl.Expr:
+    """Return the condition that a statement has one of some names; equality is looked up in dictionaries of a file."""
+    kinds, keys = sorted({kind for kind, _ in names}), {key for _, key in names}
+    chosen = _SAID & _one_of("op", kinds) & _one_of("key", keys)
     if len(kinds) > 1 and len(keys) > 1:  # else the names are all of their combinations that there are
-        pairs = pl.DataFrame(names, schema=_NAME, orient="row").lazy()
-        chosen = chosen.join(pairs, on=_NAME, how="semi")
-    return chosen.select(*STATEMENTS, "place")
+        keys_of = {kind: [key for other, key in names if other == kind] for kind in kinds}
+        chosen &= reduce(or_, ((pl.col("op") == kind) & pl.col("key").is_in(keys) for kind, keys in keys_of.items()))
+    return chosen
 
 
-def _one_of(lines: pl.LazyFrame, column: str, values: set[str]) -> pl.LazyFrame:
+def _one_of(column: str, values: Collection[str]) -> pl.Expr:
     if len(values) > _EQUALITIES:
-        return lines.filter(pl.col(column).is_in(values))
-    return lines.filter(reduce(or_, (pl.col(column) == value for value in sorted(values))))
+        return pl.col(column).is_in(list(values))
+    return reduce(or_, (pl.col(column) == value for value in sorted(values)))
 
 
 def _cut(frame: pl.DataFrame) -> list[pl.DataFrame]:
@@ -274,9 +286,9 @@ class PartitionLog(StatementLog):
         names_of = [[n for n in part.names if n[0] in kinds and (keys is None or n[1] in keys)] for part in self._parts]
         pairs = [(part, names) for part, names in zip(self._parts, names_of, strict=True) if names]
         if runs is not None and len(runs) <= _FEW_RUNS and any(part.missing(names) for part, names in pairs):
-            chosen = [scans.only(part.lines, metrics=None, runs=runs) for part, _ in pairs]
-            read = scans.collect_all([_only(c, names) for c, (_, names) in zip(chosen, pairs, strict=True)])
-            return [pl.DataFrame(frame.sort("place").get_columns()[:-1]) for frame in read]
+            scanned = [scans.scan(part.path, schema=SESSIONS).filter(_named(names)) for part, names in pairs]
+            chosen = [scans.only(lines, metrics=None, runs=runs).select(_READ) for lines in scanned]
+            return [pl.DataFrame(frame.sort("place").get_columns()[:-1]) for frame in scans.collect_all(chosen)]
         load([part for part, _ in pairs], {name for _, names in pairs for name in names})
         return [_of_part(part, names) for part, names in pairs]
 

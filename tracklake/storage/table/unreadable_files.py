@@ -43,9 +43,11 @@ class Unreadable(NamedTuple):
 
 
 def readable(
-    storage: Storage, parts: Sequence[Partition], sibling: Sibling
+    storage: Storage, parts: Sequence[Partition], sibling: Sibling, *, columns: Collection[str] | None = None
 ) -> tuple[list[Path | None], dict[str, LakeError]]:
     """Return the verified files of partitions in their order, None for those that cannot be read; and why, by id.
+
+    `columns` as in `verified`.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -54,14 +56,14 @@ def readable(
     {}
     """
     try:
-        return [*verified_all(storage, parts, sibling)], {}
+        return [*verified_all(storage, parts, sibling, columns=columns)], {}
     except LakeError:  # at least one: those are told apart
         pass
     paths: list[Path | None] = []
     errors: dict[str, LakeError] = {}
     for part in parts:
         try:
-            paths.append(verified(storage, part, sibling))
+            paths.append(verified(storage, part, sibling, columns=columns))
         except LakeError as error:
             paths.append(None)
             errors[part.id] = error

@@ -1,7 +1,8 @@
 """Verified files: the files of partitions as local paths, each held against its commit before a process first uses it.
 
 An answer is given only from bytes that were verified: a decoder that meets a flipped bit may give another answer, or
-end the process. A file is read once at memory speed, several at a time, and remembered by size and time of change.
+end the process. A file is read once at memory speed, several at a time, and remembered by size and time of change. Of a
+large file of which few columns are needed, its footer and these alone are read.
 """
 
 from __future__ import annotations
@@ -14,34 +15,47 @@ from zlib import crc32
 from tracklake.common import interrupts
 from tracklake.compute.scans import LOOK
 from tracklake.errors import LakeError
+from tracklake.storage.table import file_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
+    from tracklake.storage.table.file_parts import Parts
 
 Sibling = Literal["history", "states", "runs"]
 """Which of the three files of a partition."""
 SIBLINGS: tuple[Sibling, ...] = ("history", "states", "runs")
 _DOWNLOADS = 16
 _CHUNK = 1 << 20
-_seen: set[str] = set()
-"""Files that were verified together with others."""
-_verified: dict[tuple[str, int, int], int] = {}
-"""The checksum of each (path, size, time of change in ns) that this process has read."""
+_WHOLE = 1 << 18
+"""Bytes of a file up to which it is read as a whole: to choose takes longer."""
+_File = tuple[str, int, int]
+"""Path, size, and time of change in ns."""
+_seen: set[tuple[str, frozenset[str] | None]] = set()
+"""Files, or columns of them, that were verified together with others."""
+_verified: dict[_File, int] = {}
+"""The checksum of each file that this process has read."""
+_parts: dict[tuple[_File, int], Parts | None] = {}
+"""The parts of each file that was written with this checksum, as its footer tells them."""
+_verified_columns: set[tuple[_File, int, str]] = set()
+"""The columns of these that are what was written."""
 
 
 class FileGoneError(LakeError):
     """A file of a partition is gone: it was lost, or vacuumed since the version was read that names it."""
 
 
-def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
+def verified(
+    storage: Storage, partition: Partition, sibling: Sibling, *, columns: Collection[str] | None = None
+) -> Path:
     """Return the local path of a file of a partition whose bytes are those that were committed.
 
-    A copy of a store's file that is not is fetched anew. Raises LakeError if the file is gone, cannot be read, or is
-    damaged.
+    With `columns` no others may be read of it than these, and the footer: of the others it is not known. A copy of a
+    store's file that is not what was committed is fetched anew. Raises LakeError if the file is gone, cannot be read,
+    or is damaged.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -52,9 +66,9 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     name = getattr(partition, sibling)
     try:
         path = storage.fetch(name)
-        if damage := _damage(path, partition, sibling):
+        if damage := _damage(path, partition, sibling, columns):
             path = storage.fetch(name, anew=True)
-            damage = _damage(path, partition, sibling)
+            damage = _damage(path, partition, sibling, columns)
         if damage:
             raise _damaged(storage, name, damage)
     except FileNotFoundError as error:
@@ -65,15 +79,44 @@ def verified(storage: Storage, partition: Partition, sibling: Sibling) -> Path:
     return path
 
 
-def _damage(path: Path, partition: Partition, sibling: Sibling) -> str:
-    """Return how a file differs from what was committed; nothing if it does not."""
+def _damage(path: Path, partition: Partition, sibling: Sibling, columns: Collection[str] | None) -> str:
+    """Return how a file, or these columns of it, differ from what was committed; nothing if they do not."""
     place, status = SIBLINGS.index(sibling), path.stat()
-    if status.st_size != partition.sizes[place]:
-        return f"it has {status.st_size:,} bytes, not {partition.sizes[place]:,}"
-    return "" if _checksum(path, status) == partition.crcs[place] else "its checksum is not the one of its commit"
+    size, crc = partition.sizes[place], partition.crcs[place]
+    if status.st_size != size:
+        return f"it has {status.st_size:,} bytes, not {size:,}"
+    file = (str(path), size, status.st_mtime_ns)
+    is_part = columns is not None and size > _WHOLE and file not in _verified
+    if is_part and _are_sound(path, file, crc, columns or ()):
+        return ""
+    return "" if _checksum(path, file) == crc else "its checksum is not the one of its commit"
 
 
-def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sibling) -> list[Path]:
+def _are_sound(path: Path, file: _File, crc: int, columns: Collection[str]) -> bool:
+    """Tell whether the footer and some columns of a file are known to be what was written."""
+    key = (file, crc)
+    missing = [column for column in columns if (file, crc, column) not in _verified_columns]
+    if key in _parts and not missing:
+        return _parts[key] is not None
+    with path.open("rb", buffering=0) as opened:
+        if key not in _parts:
+            _parts[key] = file_parts.read(opened, size=file[1], crc=crc)
+        parts = _parts[key]
+        if parts is None or not parts.columns.keys() >= set(missing):
+            return False
+        is_sound = all(chunk.is_sound(opened) for column in missing for chunk in parts.columns[column])
+    if is_sound:
+        _verified_columns.update((file, crc, column) for column in missing)
+    return is_sound
+
+
+def verified_all(
+    storage: Storage,
+    partitions: Iterable[Partition],
+    sibling: Sibling,
+    *,
+    columns: Collection[str] | None = None,
+) -> list[Path]:
     """Return the same for many partitions, in their order; what is new is read by as many threads as there are cores.
 
     From a store more come at once, since each waits for its answer.
@@ -84,12 +127,13 @@ def verified_all(storage: Storage, partitions: Iterable[Partition], sibling: Sib
     1
     """
     chosen = list(partitions)
-    names = {storage.describe(getattr(partition, sibling)) for partition in chosen}
+    only = None if columns is None else frozenset(columns)
+    names = {(storage.describe(getattr(partition, sibling)), only) for partition in chosen}
     if len(chosen) == 1 or names <= _seen:  # to look at their status again needs no threads
-        return [verified(storage, partition, sibling) for partition in chosen]
+        return [verified(storage, partition, sibling, columns=only) for partition in chosen]
     workers = _DOWNLOADS if isinstance(storage.root, str) else os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        paths = list(pool.map(lambda partition: verified(storage, partition, sibling), chosen))
+        paths = list(pool.map(lambda part: verified(storage, part, sibling, columns=only), chosen))
     _seen.update(names)
     return paths
 
@@ -110,12 +154,11 @@ def checksum(path: Path) -> tuple[int, int]:
     return size, crc
 
 
-def _checksum(path: Path, status: os.stat_result) -> int:
-    key = (str(path), status.st_size, status.st_mtime_ns)
-    crc = _verified.get(key)
+def _checksum(path: Path, file: _File) -> int:
+    crc = _verified.get(file)
     if crc is None:
         _, crc = checksum(path)
-        _verified[key] = crc
+        _verified[file] = crc
     return crc
 
 
