@@ -9,6 +9,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from tracklake.importers.readers import bytestream
+
 CELLS = ["nan", "NaN", "NAN", "inf", "Inf", "Infinity", "-inf", "N/A", "NA", "null", "None", "#N/A", "-", "--", " 0.5 "]
 VALUES = ["nan", "nan", "nan", "inf", "inf", "inf", "-inf"]
 
@@ -56,6 +58,16 @@ def test_mixed_values_of_json_keep_their_kinds(lake, tmp_path):
     text = '{"step": 1, "x": 0.5}\n{"step": 2, "x": "oops"}\n{"step": 3, "x": [1, 2]}\n'
     _, points = imported(lake, tmp_path / "x.jsonl", text)
     assert points == [("x", 1, 0.5, None), ("x", 2, None, "oops"), ("x", 3, None, "[1, 2]")]
+
+
+@pytest.mark.parametrize("cell", ["oops", "1_000", "50%"])
+def test_a_text_among_numbers_is_told(lake, tmp_path, monkeypatch, cell):
+    """A column of numbers that one cell makes text says which cell, also far behind the first rows."""
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (60,))
+    rows = "".join(f"{step},{step / 4}\n" for step in range(40))
+    report, _ = imported(lake, tmp_path / "x.csv", f"step,x\n{rows}40,{cell}\n41,7\n42,8\n")
+    told = f"the column 'x' is text, as row 41 holds {cell!r}, where most cells are numbers: mend it to have a metric"
+    assert [remark.text for remark in report.remarks] == [told]
 
 
 def test_quotes_behind_blanks(lake, tmp_path):

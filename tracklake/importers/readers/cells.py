@@ -121,3 +121,15 @@ def first_text(column: pl.Series) -> tuple[int, str] | None:
     wrong = _special(column).is_null() & column.is_not_null()
     at = wrong.arg_max()
     return (at, column[at]) if at is not None and wrong[at] else None
+
+
+def text_among_numbers(column: pl.Series) -> tuple[int, str] | None:
+    """Return the first cell that is no number, as `first_text`, of a column of texts most of whose cells are numbers.
+
+    >>> text_among_numbers(pl.Series(["1", "2", "oops"])), text_among_numbers(pl.Series(["1", "a", "b"]))
+    ((2, 'oops'), None)
+    """
+    for cells in (column.head(_SAMPLE).drop_nulls(), column.drop_nulls()):
+        if 2 * _special(cells).count() <= len(cells):
+            return None
+    return first_text(column)

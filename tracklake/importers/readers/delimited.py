@@ -139,6 +139,8 @@ class DelimitedTable:
         self.names = self.dialect.names
         if not self.dialect.was_utf8:
             self.remarks[_NO_UTF8] = None
+        self._n_rows = 0
+        """Rows of the frames before."""
         self._frames = UniformFrames(self._parsed, names=self.names)
 
     def frames(self) -> Iterator[pl.DataFrame]:
@@ -152,14 +154,16 @@ class DelimitedTable:
         return iter(self._frames)
 
     def _parsed(self) -> Iterator[pl.DataFrame]:
-        skip, is_empty, n_comments = self.dialect.skipped, True, 0
+        skip, is_empty, n_comments, self._n_rows = self.dialect.skipped, True, 0, 0
         for chunk in bytestream.chunks(self.path):
             rows, skip = chunk[skip:] if skip else chunk, 0
             rows, n_more = self._plain(rows)
             n_comments += n_more
             if rows and not rows.isspace():
                 is_empty = False
-                yield self._parse(self._sound(rows))
+                frame = self._parse(self._sound(rows))
+                yield frame
+                self._n_rows += frame.height
         if n_comments:
             lines, were = ("one line", "was") if n_comments == 1 else (f"{n_comments:,} lines", "were")
             self.remarks[f"{lines} with # between the rows {were} left out"] = None
@@ -214,6 +218,13 @@ class DelimitedTable:
         column, remark = cells.typed(text, decimal_comma=self.dialect.decimal_comma)
         if remark:
             self.remarks[remark] = None
+        wrong = cells.text_among_numbers(column) if column.dtype == pl.String else None
+        if wrong is not None:
+            at, cell = wrong
+            self.remarks[
+                f"the column {text.name!r} is text, as row {self._n_rows + at + 1:,} holds {cell!r}, where most "
+                "cells are numbers: mend it to have a metric"
+            ] = None
         grouping = "." if self.dialect.decimal_comma else ","
         if column.dtype.is_numeric() and text.str.contains(grouping, literal=True).any():
             is_grouped = cells.has_thousands(cells.stripped(text), grouping)
