@@ -472,6 +472,17 @@ def test_files_with_names_that_many_share(lake, tmp_path):
     assert [path.name for path in report.left_alone] == ["people.csv"]
 
 
+@pytest.mark.parametrize("way", ["in/../in", "link", "in"])
+def test_the_same_folder_by_another_path(lake, tmp_path, monkeypatch, way):
+    """A source that was imported adds nothing when its path is written otherwise, or leads through a link."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in" / "a.csv", "step,x\n1,0.5\n")
+    write(tmp_path / "in" / "many.csv", "run,step,x\nr1,1,0.5\nr2,1,0.5\n")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    assert lake.import_from(tmp_path / "in").runs == 3
+    assert lake.import_from(way).runs == 0
+
+
 def test_many_sources_of_one_format_are_one_line(lake, tmp_path):
     """A report of more sources than fit tells them by format."""
     for number in range(30):

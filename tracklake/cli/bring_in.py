@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +13,7 @@ import click
 import tracklake as tl
 from tracklake.cli.base import directory_option, echo, listed, main
 from tracklake.cli.terminal import wrapped
+from tracklake.errors import UnknownNameError
 from tracklake.importers import registry
 from tracklake.schema import run_fields
 
@@ -29,8 +32,11 @@ class _Import(click.Group):
         is_spelled_out = {"--run-columns", "--metric", "--help", "-h"} & {arg.split("=")[0] for arg in args}
         if name in self.commands and (name != "table" or is_spelled_out):
             return super().resolve_command(ctx, args)
-        if name in registry.load():
+        formats = registry.load()
+        if name in formats:
             return "paths", _insisting(name), args[1:]
+        if len(args) > 1 and not Path(name).exists() and difflib.get_close_matches(name, formats, 1):
+            raise UnknownNameError.nearest("format", name, formats)
         return "paths", _insisting(None), args
 
 

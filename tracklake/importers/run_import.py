@@ -35,7 +35,7 @@ _AHEAD = 10_000
 """Items of a source that are read before the first of them is taken in, unless they have many points."""
 _POINTS_AHEAD = 500_000
 _NAMED = 5
-"""Files left alone that a report names."""
+"""Files left alone, and runs replaced, that a report names."""
 
 
 class ImportedSource(NamedTuple):
@@ -92,10 +92,9 @@ class ImportReport:
         lines += _some([f"differs: {one}" for one in self.differences], "differences")
         lines += [f"could not be read: {one.path}: {_without_path(*one)}" for one in self.unread]
         if self.replaced:
-            lines.append(f"replaced: {number_of(len(self.replaced), 'run')} ({', '.join(self.replaced[:_NAMED])})")
+            lines.append(f"replaced: {number_of(len(self.replaced), 'run')} ({_first(self.replaced)})")
         if self.left_alone:
-            names = ", ".join(map(str, self.left_alone[:_NAMED])) + (", ..." if len(self.left_alone) > _NAMED else "")
-            lines.append(f"left alone: {number_of(len(self.left_alone), 'file')} ({names})")
+            lines.append(f"left alone: {number_of(len(self.left_alone), 'file')} ({_first(self.left_alone)})")
         return "\n".join([*lines, self._total()])
 
     def _total(self) -> str:
@@ -132,6 +131,11 @@ def _line(source: ImportedSource) -> str:
 
 def _count(source: ImportedSource) -> str:
     return f"{number_of(source.runs, 'run')}, {number_of(source.points, 'new point')}"
+
+
+def _first(names: Sequence[object]) -> str:
+    """Return the first few of some names, and whether there are more."""
+    return ", ".join(map(str, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
 
 
 def _without_path(path: Path, text: str) -> str:
@@ -171,7 +175,7 @@ def import_paths(
         report.left_alone += recognised.left_alone
         report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {
-            (source.format, source.path.absolute()): ReadingJob(source, dataclasses.replace(options, root=path))
+            (source.format, source.path.resolve()): ReadingJob(source, dataclasses.replace(options, root=path))
             for source in recognised.sources
         }
     read: list[tuple[ImportedSource, set[str]]] = []
@@ -316,8 +320,8 @@ def state_of(source: Source, options: ImportOptions) -> str:
     >>> state_of(source, ImportOptions()) == state_of(source, ImportOptions())
     True
     """
-    digest = hashlib.sha256(repr((source.format, str(source.path.absolute()), options)).encode())
+    digest = hashlib.sha256(repr((source.format, str(source.path.resolve()), options)).encode())
     for file in source.files:
         stat = file.stat()
-        digest.update(f"{file.absolute()} {stat.st_size} {stat.st_mtime_ns}".encode())
+        digest.update(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
     return digest.hexdigest()[:32]

@@ -86,7 +86,7 @@ class _Reading:
     def _new_record(self) -> RunRecord:
         record = places.record_at(self._run, self._options, kind="tensorboard")
         suffix = f"#{self._n_restarts}" if self._n_restarts else ""
-        record.session = f"{self._folder.absolute()}{suffix}"
+        record.session = f"{self._folder.resolve()}{suffix}"
         return record
 
     def begin(self) -> Iterator[Yielded]:

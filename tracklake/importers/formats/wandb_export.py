@@ -74,7 +74,7 @@ def _runs(path: Path, options: ImportOptions, ids: Mapping[str, str]) -> Runs:
         place.project,
         pl.Series("run_id", list(ids.values())),
         pl.Series([f"wandb_export:{place.project}:{run}" for run in ids]),
-        str(path.absolute()),
+        str(path.resolve()),
         written,
         written,
         pl.DataFrame([pl.Series(name, [value] * len(ids)) for name, value in place.config.items()]),

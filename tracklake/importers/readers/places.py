@@ -45,13 +45,13 @@ def place_of(path: Path, options: ImportOptions, *, kind: str, file: Path | None
     'svc-seed3'
     """
     root = options.root if options.root.is_dir() else options.root.parent
-    project = options.project or (root.absolute().name if options.root.is_dir() else "") or UNCATEGORIZED
+    project = options.project or (root.resolve().name if options.root.is_dir() else "") or UNCATEGORIZED
     if options.path is not None:
         values = _matched(file or path, options.path)
         run_id = ",".join(f"{name}={value}" for name, value in values.items())
         return Place(f"path:{project}:{run_id}", run_id, project, values)
     run_id, longer_id = _names(path, options.root)
-    return Place(f"{kind}:{path.absolute()}", run_id, project, {}, longer_id)
+    return Place(f"{kind}:{path.resolve()}", run_id, project, {}, longer_id)
 
 
 def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | None = None) -> RunRecord:
@@ -63,7 +63,7 @@ def record_at(path: Path, options: ImportOptions, *, kind: str, file: Path | Non
     'svc'
     """
     place = place_of(path, options, kind=kind, file=file)
-    session = str((file or path).absolute())
+    session = str((file or path).resolve())
     return RunRecord(
         place.identity,
         run_id=place.run_id,
