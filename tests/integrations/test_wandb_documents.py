@@ -171,6 +171,61 @@ EARLY = """
     runs = wandb.Api().sweep(f"me/early/{sweep_id}").runs
     print([len(run.history()) for run in runs], {run.state for run in runs})
 """
+KINDS = """
+    import wandb
+    import numpy as np
+
+    with wandb.init(project="kinds") as run:
+        kinds = {"loss": "min", "acc": "max", "speed": "mean", "lr": "last", "warmup": "first"}
+        for name, kind in kinds.items():
+            run.define_metric(name=name, summary=kind)
+        run.define_metric("quiet", summary="none")
+        for i in range(3):
+            run.log({**dict.fromkeys(kinds, i), "quiet": i})
+        run.summary.update({"extra": 1, "nested": {"a": 2}})
+        wandb.summary["by_module"] = 5
+    recorded = wandb.Api().run(f"me/kinds/{run.id}")
+    recorded.summary["tensor"] = np.arange(1000.0)
+    recorded.summary.update()
+    summary = wandb.Api().run(f"me/kinds/{run.id}").summary
+    print([summary[name][kind] for name, kind in kinds.items()], summary.get("quiet"), summary["extra"])
+    print(summary["nested"]["a"], summary["by_module"], summary["tensor"]["max"])
+"""
+AXES = """
+    import wandb
+    with wandb.init(project="axes") as run:
+        run.define_metric("custom_step")
+        run.define_metric("validation_loss", step_metric="custom_step")
+        run.define_metric("train/step")
+        run.define_metric("train/*", step_metric="train/step")
+        for i in range(4):
+            row = {"train_loss": 1 / (i + 1), "custom_step": i**2, "validation_loss": 1 / (i + 1)}
+            run.log({**row, "train/step": 2**i, "train/loss": 1 / (i + 1)})
+    import tracklake
+    print([tracklake.open().history(name)["x"].to_list() for name in ("validation_loss", "train/loss")])
+"""
+BY_PATH = """
+    import wandb
+    configuration = {
+        "name": "my sweep",
+        "method": "random",
+        "metric": {"name": "val.loss", "goal": "minimize"},
+        "parameters": {"lr": {"min": 0.0001, "max": 0.1}, "opt": {"parameters": {"mom": {"values": [0.1, 0.9]}}}},
+    }
+    sweep_id = wandb.sweep(sweep=configuration, entity="me", project="proj")
+
+    def main():
+        run = wandb.init(project="another", config={"lr": 5, "epochs": 2})
+        assert dict(wandb.config)["opt"]["mom"] in (0.1, 0.9) and wandb.config.epochs == 2
+        run.log({"val": {"loss": wandb.config["lr"]}})
+
+    wandb.agent(sweep_id=f"me/proj/{sweep_id}", function=main, count=2)
+    wandb.agent(sweep_id, main, project="proj", entity="me", count=1)
+    sweep = wandb.Api().sweep(f"me/proj/{sweep_id}")
+    best = sweep.best_run()
+    print(len(sweep.runs), best.config["lr"] == min(run.config["lr"] for run in sweep.runs), best.config["lr"] < 0.1)
+    print(sweep.name, sweep.config["method"], sweep.state, sweep.order, sweep.url.endswith(sweep.id))
+"""
 SCRIPTS = {
     "summary, the best so far": (BEST_SO_FAR, "0.8 0.6 True"),
     "summary, define_metric": (DEFINED, "{'min': 0.0, 'max': 2.0} 2.0 0.25"),
@@ -183,6 +238,11 @@ SCRIPTS = {
     ),
     "sweeps, hyperband": (EARLY, "[27, 3, 3, 3] {'finished'}"),
 }
+MORE = {
+    "summary, all kinds, and of an ended run": (KINDS, "[0.0, 2.0, 1.0, 2, 0] None 1\n2 5 999.0"),
+    "axes of one's own": (AXES, "[[0.0, 1.0, 4.0, 9.0], [1.0, 2.0, 4.0, 8.0]]"),
+    "sweeps, agents by path": (BY_PATH, "3 True True\nmy sweep random RUNNING +summary_metrics.val.loss True"),
+}
 WAYS = {
     "the import changed": lambda code: code.replace("import wandb", "import tracklake as wandb", 1),
     "the stand-in": lambda code: (
@@ -192,14 +252,14 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", [*SCRIPTS, *(pytest.param(name, marks=pytest.mark.long) for name in MORE)])
 def test_a_script_of_the_documents(name: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """It prints what W&B's documents lead one to expect."""
     if name == "sweeps, add to your code":
         needs("optuna")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
-    code, expected = SCRIPTS[name]
+    code, expected = (SCRIPTS | MORE)[name]
     assert processes.output(WAYS[way](textwrap.dedent(code))) == expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 
 from tracklake.analysis import objectives
@@ -23,7 +24,7 @@ class ApiSweep:
     ('FINISHED', [2, 1], 1)
     """
 
-    entity = ENTITY
+    entity = username = ENTITY
 
     def __init__(self, lake: Lake, path: str) -> None:
         self._lake = lake
@@ -83,6 +84,34 @@ class ApiSweep:
         ['local', 'walk']
         """
         return [self.entity, self.project, self.id]
+
+    @property
+    def url(self) -> str:
+        """Where it lies.
+
+        >>> sweep_id = tl.sweep({"parameters": {"lr": {"value": 1}}})
+        >>> tl.Api().sweep(sweep_id).url.split("#")[1] == sweep_id
+        True
+        """
+        return f"{self._records.storage.uri()}#{self.id}"
+
+    def load(self, force: bool = False) -> dict[str, Any]:  # noqa: ARG002 - W&B's signature
+        """Return what it is; each of its attributes asks the lake anew all the same.
+
+        >>> sweep_id = tl.sweep({"parameters": {"lr": {"value": 1}}})
+        >>> tl.Api().sweep(sweep_id).load()["state"]
+        'RUNNING'
+        """
+        return {"id": self.id, "name": self.name, "state": self.state, "config": self.config}
+
+    def to_html(self, *_: object, **__: object) -> str:
+        """Return a link to where it lies, as HTML.
+
+        >>> sweep_id = tl.sweep({"name": "<lr>", "parameters": {"lr": {"value": 1}}})
+        >>> tl.Api().sweep(sweep_id).to_html()[-19:]
+        '>&lt;lr&gt;</a></p>'
+        """
+        return f'<p>sweep <a href="{html.escape(self.url)}">{html.escape(self.name)}</a></p>'
 
     @property
     def state(self) -> str:

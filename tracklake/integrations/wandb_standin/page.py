@@ -58,16 +58,19 @@ Scripts in the shape of those documents, run by `tests/integrations/test_wandb_d
 |---|---|---|
 | summary: the best so far, and an update after the run | ran | ran |
 | summary: `define_metric` with min, max, best, hidden, a step metric | ran | ran |
+| summary: every kind; entries, nested ones and an array, during the run and after it | ran | ran |
+| axes of one's own, for one metric and by a pattern | ran | ran |
 | summary: sixteen further ones, arrays, tensors, resuming, comparing runs | ran | |
 | sweeps: define, initialize and run (random) | ran | ran |
 | sweeps: added to one's own code (bayes) | ran | ran |
 | sweeps: all kinds of distributions, `init(config=config)` | ran | ran |
 | sweeps: parameters nested twice | ran | ran |
 | sweeps: hyperband | ran | ran |
+| sweeps: agents by entity, project and id; a nested metric; what the public API says of a sweep | ran | ran |
 | sweeps: `wandb sweep`, `wandb agent --count`, `--pause`, `--resume`, `--stop` in a shell | | ran |
 | sweeps: `wandb.controller(...)`, a local controller | refused | refused |
-| Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | | ran |
-| Lightning: Fabric | | ran |
+| Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | its logger imports wandb itself: `TracklakeLogger` | ran |
+| Lightning: Fabric | as above | ran |
 | Keras: metrics, checkpoints, tables of predictions, the older callback | | ran |
 | Keras: checkpoints in TensorFlow's SavedModel format | | Keras 3 itself refuses them |
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tracklake.common import documents
@@ -14,7 +15,7 @@ from tracklake.sweeping.config import ACCEPTED, SweepConfig
 from tracklake.sweeping.records import SweepRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tracklake.query.run_filter import Runs
 
@@ -45,7 +46,8 @@ def sweep(
     content = sweep() if callable(sweep) else sweep
     if isinstance(content, str | os.PathLike):
         content = documents.read_mapping(content)
-    config = SweepConfig({**content, **({} if project is None else {"project": project})})
+    named = {} if project is None else {"project": project}
+    config = SweepConfig({**content, **named} if isinstance(content, Mapping) else content)
     if config.chose_method:
         warn(f"tracklake: the sweep's config names no method: {config.method} is taken; method: says otherwise")
     if meaningless := [key for key in ACCEPTED if key in content]:
