@@ -69,7 +69,7 @@ Scripts in the shape of those documents, run by `tests/integrations/test_wandb_d
 | sweeps: agents by entity, project and id; a nested metric; what the public API says of a sweep | ran | ran |
 | sweeps: `wandb sweep`, `wandb agent --count`, `--pause`, `--resume`, `--stop` in a shell | | ran |
 | sweeps: `wandb.controller(...)`, a local controller | refused | refused |
-| Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | its logger imports wandb itself: `TracklakeLogger` | ran |
+| Lightning: metrics, checkpoints by alias, media, `watch`, `unwatch` | it imports wandb: `TracklakeLogger` | ran |
 | Lightning: Fabric | as above | ran |
 | Keras: metrics, checkpoints, tables of predictions, the older callback | | ran |
 | Keras: checkpoints in TensorFlow's SavedModel format | | Keras 3 itself refuses them |
