@@ -19,10 +19,10 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u2028 
 def lake(folder: Path) -> None:
     """Two runs: best_accuracy 0.75 and 0.875, one of them with hostile values everywhere."""
     with tl.init("p", id="first", config={"lr": 0.001}, dir=folder) as run:
-        run.log({"acc": 0.75})
+        run.log({"acc": 0.75, "loss": 1.0})
         run.summary["best_accuracy"] = 0.75
     with tl.init("p", id="second", name=HOSTILE, config={"lr": 0.01, "h": HOSTILE}, dir=folder) as run:
-        run.log({"acc": 0.5})
+        run.log({"acc": 0.5, "loss": 0.5})
         run.log({"acc": 0.875})
         run.summary["best_accuracy"] = 0.875
         run.notes = HOSTILE
@@ -115,6 +115,10 @@ BLOCKS = [
     ("plot", 'scatter("lr", "acc.max")', "data:image/svg+xml;base64,"),
     ("plot", 'ecdf("acc.max")', "data:image/svg+xml;base64,"),
     ("plot", 'parallel(["lr"], metric="acc.max")', "data:image/svg+xml;base64,"),
+    ("plot", 'heatmap("lr", "group", "acc.max")', "data:image/svg+xml;base64,"),
+    ("plot", 'pareto({"acc": "max", "loss": "min"}, metric="acc", goal="max")', "data:image/svg+xml;base64,"),
+    ("plot", 'leaderboard("acc", by="lr", goal="max", limit=1)', "data:image/svg+xml;base64,"),
+    ("plot", 'marginal("lr", metric="acc", goal="max", failed="include", project="p")', "data:image/svg+xml;base64,"),
 ]
 
 
@@ -125,6 +129,12 @@ def test_blocks_ask_the_lake(lake, kind, text, part):
     assert report.problems == ()
     assert part in report.html
     assert "<figcaption>What *it* shows</figcaption>" in report.html
+
+
+def test_every_plot_of_a_lake_is_a_block(lake):
+    """What `lake.plot` draws, a report draws, and each is among the blocks above."""
+    plots = {name for name in dir(lake.plot) if not name.startswith("_")}
+    assert plots == {text.partition("(")[0] for kind, text, _ in BLOCKS if kind == "plot"}
 
 
 WRONG_BLOCKS = [

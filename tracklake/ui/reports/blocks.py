@@ -11,6 +11,7 @@ The words after the kind are the caption. A report with a filter asks of the run
 from __future__ import annotations
 
 import base64
+import inspect
 import tempfile
 from html import escape
 from pathlib import Path
@@ -73,7 +74,7 @@ def compare(lake: Lake, text: str, where: str | None) -> str:
 def plot(lake: Lake, text: str, where: str | None) -> str:
     """Return a picture of `lake.plot` as an image; of leaderboard the arguments are those of `lake.compare`.
 
-    importance, marginal and pareto take what `lake.plot` takes after the sweep, and metric=, goal=, where= of it.
+    importance, marginal and pareto take what `lake.plot` takes after the sweep, and the keywords of `lake.sweep`.
 
     >>> plot(example(), 'scatter("lr", "loss.min")', None)[:32]
     '<img src="data:image/svg+xml;bas'
@@ -93,13 +94,20 @@ def drawn(lake: Lake, call: Call, where: str | None) -> Plot:
     if call.name in _OF_RUNS:
         return getattr(lake.plot, call.name)(*call.arguments, **_filtered(call.keywords, where))  # type: ignore[no-any-return] # a Plot
     if call.name == "leaderboard":
-        return lake.plot.leaderboard(lake.compare(*call.arguments, **_filtered(call.keywords, where)))
+        of_comparison, of_plot = _divided(call.keywords, lake.compare)
+        return lake.plot.leaderboard(lake.compare(*call.arguments, **_filtered(of_comparison, where)), **of_plot)
     if call.name in _OF_SWEEPS:
-        of_sweep = {key: value for key, value in call.keywords.items() if key in ("metric", "goal", "where", "params")}
-        of_plot = {key: value for key, value in call.keywords.items() if key not in of_sweep}
+        of_sweep, of_plot = _divided(call.keywords, lake.sweep)
         sweep = lake.sweep(**_filtered(of_sweep, where))
         return getattr(lake.plot, call.name)(sweep, *call.arguments, **of_plot)  # type: ignore[no-any-return] # a Plot
     raise UnknownNameError.nearest("plot", call.name, PLOTS)
+
+
+def _divided(keywords: dict[str, Any], question: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide keywords into those that a question of the lake takes, and the others: its plot's."""
+    known = inspect.signature(question).parameters
+    of_question = {key: value for key, value in keywords.items() if key in known}
+    return of_question, {key: value for key, value in keywords.items() if key not in known}
 
 
 def _filtered(keywords: dict[str, Any], where: str | None) -> dict[str, Any]:
