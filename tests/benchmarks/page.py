@@ -56,11 +56,12 @@ WATCH = """(condition) => new Promise((done) => {
 })"""
 """Waits for a condition of the document, and returns after how many milliseconds it held."""
 MOVES = """() => {
-  const host = document.querySelector(".canvas-host");
   window.moves = [];
-  new MutationObserver(() => window.moves.push(Number(host.dataset.brush))).observe(host, { attributes: true });
+  let began = 0;
+  addEventListener("pointermove", () => (began = performance.now()), { capture: true });
+  addEventListener("pointermove", () => window.moves.push(performance.now() - began));
 }"""
-"""Keeps how many milliseconds each move of a brush takes."""
+"""Keeps how many milliseconds the page takes for each move of the pointer."""
 ROW = "document.querySelector('.grid-body .grid-row[id]')"
 
 

@@ -545,7 +545,7 @@ def hostile_addresses() -> list[str]:
         f"/scatter?x=config.lr&y=summary.{name}&color=config.{name}",
         f"/parallel?axis=config.lr&axis=config.{name}",
     ]
-    paths += [f"/charts?by=config.{name}&metric=acc", f"/charts?card={name}&run=hostile", f"/runs?group=config.{name}"]
+    paths += [f"/charts?by=config.{name}&metric=acc", "/charts?run=hostile", f"/runs?group=config.{name}"]
     paths += [
         f"/runs?q={name}&base=hostile&pin=hostile&col=config.{name}",
         f"/runs?project={name}",

@@ -30,6 +30,22 @@ def test_where_each_summary_value_comes_from(lake, browser):
     assert by_hand["time"] > 1.6e12
 
 
+def test_metrics_have_the_statistics_of_summaries(tmp_path: Path, enter):
+    """Each as `lake.summaries` gives it, of numbers, of what is not finite, of large integers; texts are no numbers."""
+    with tl.init("p", id="run", dir=tmp_path / "lake") as run:
+        for step, loss in enumerate([0.5, float("nan"), 0.25, float("inf")]):
+            run.log({"loss": loss, "n": 2**53 + step, "word": "x", "flag": step > 1})
+    lake = tl.open(tmp_path / "lake")
+    with lake.ui() as server:
+        columns = enter(server).ask("run", id="run")["metrics"]
+    found = {column["name"]: column["values"] for column in columns}
+    for stat in ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf"):
+        numbers = lake.summaries([(metric, stat) for metric in found["metric"]]).drop("run_id").row(0)
+        assert [float(value) for value in found[stat]] == [float(value) for value in numbers]
+    assert dict(zip(found["metric"], found["last_step"], strict=True))["loss"] == 3
+    assert "word" not in found["metric"]
+
+
 def test_config_is_flat_and_exact(tmp_path: Path, enter):
     """Nested config has its dotted names, and a large integer keeps its digits."""
     with tl.init(dir=tmp_path, id="a", config={"model": {"width": 2**60, "name": "<b>"}}):

@@ -18,4 +18,4 @@
 
 from __future__ import annotations
 
-__all__ = ["accessor", "encodings", "figure", "marks"]
+__all__ = ["accessor", "binning", "encodings", "figure", "marks"]

@@ -41,7 +41,7 @@ class Plots:
         self._series_of = series_of
 
     def _of(self, project: str | None) -> RunColumns:
-        return RunColumns(self._series_of(project))
+        return RunColumns(self._series_of(project), lake=self._series_of(None))
 
     def curves(
         self,

@@ -118,14 +118,36 @@ def grouped(
     titled = largest.select(*by, pl.Series("#title", names))  # a column of the runs may itself be called group
     joined = titled.join(rows, on=by, nulls_equal=True, maintain_order="left_right")
     frame = joined.select("run_id", pl.col("#title").alias("group"))
-    ordered = len(by) == 1 and rows[by[0]].dtype.is_numeric()
-    every = (rows if among is None else among).select(by).unique(maintain_order=True)
-    every = (every.sort(by, nulls_last=True) if ordered else every).with_row_index("place")
+    ordered = are_ordered(rows, by)
+    every = placed(rows if among is None else among, by)
     places = titled.join(every, on=by, nulls_equal=True, maintain_order="left", how="left")["place"].to_list()
     notes = (
         [f"Shown: the {largest.height} groups with most runs, of {counted.height:,}."] if counted.height > limit else []
     )
     return Groups(frame, names, ordered, notes, places, every.height)
+
+
+def are_ordered(rows: pl.DataFrame, by: Sequence[str]) -> bool:
+    """Tell whether groups are numbers, whose order a colour should show.
+
+    >>> are_ordered(pl.DataFrame({"lr": [0.1], "name": ["a"]}), ["lr"])
+    True
+    """
+    return len(by) == 1 and rows[by[0]].dtype.is_numeric()
+
+
+def placed(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Return each value with its place, by which it is coloured: numbers by their order, else by the order of rows.
+
+    >>> placed(pl.DataFrame({"lr": [0.3, 0.1, 0.3]}), ["lr"]).rows()
+    [(0.1, 0), (0.3, 1)]
+    """
+    values = rows.select(by).unique(maintain_order=True)
+    return (
+        (values.sort(by, nulls_last=True) if are_ordered(rows, by) else values)
+        .with_row_index("place")
+        .select(*by, "place")
+    )
 
 
 def _group_name(columns: Sequence[str], values: Sequence[str], n: int) -> str:

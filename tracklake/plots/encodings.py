@@ -25,8 +25,6 @@ VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5
 GREY = "#b8b8b8"
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"]
-SHADES = 14
-"""Numbers up to which each that the lake has is a shade of its own; of more, those of a picture are spread."""
 _TYPES = {"Q": "quantitative", "N": "nominal", "O": "ordinal", "T": "temporal"}
 MOST_TICKS = 9
 """Numbers along a logarithmic axis, at most."""
@@ -90,11 +88,9 @@ class Legend(NamedTuple):
         >>> Legend("optimizer", ["adam", "sgd"]).colours, Legend("optimizer", ["sgd"], places=[1]).colours
         (['#0072B2', '#D55E00'], ['#D55E00'])
         """
-        if self.ordered and self.n_places and self.n_places <= SHADES:
-            shades = along_viridis(self.n_places)
-            return [shades[place] for place in self._places]
         if self.ordered:
-            return along_viridis(len(self.names))
+            shades = along_viridis(self.n_places or len(self.names))
+            return [shades[place] for place in self._places]
         return [
             GREY if name == OTHER else OKABE_ITO[place % len(OKABE_ITO)]
             for name, place in zip(self.names, self._places, strict=True)

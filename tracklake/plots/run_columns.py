@@ -32,9 +32,10 @@ class RunColumns:
     'config.lr'
     """
 
-    def __init__(self, series: SeriesTable) -> None:
+    def __init__(self, series: SeriesTable, *, lake: SeriesTable | None = None) -> None:
         self.series = series
         self.table = series.table
+        self._lake = (lake or series).table
 
     def frame(self, names: dict[str, str], *, runs: Runs, where: Where) -> tuple[pl.DataFrame, dict[str, str]]:
         """Return the columns of the runs under the names of what they are drawn as, and their titles.
@@ -75,14 +76,14 @@ class RunColumns:
         return plot
 
     def keys(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Return run_id and the columns of all runs, with what tells their exact values, oldest first.
+        """Return run_id and the columns of all runs of the lake, with what tells their exact values, oldest first.
 
         >>> RunColumns(example()._view.series).keys(["config.lr"]).columns
         ['run_id', 'config.lr']
         """
         wanted = ["run_id", *(column for column in columns if column != "run_id")]
-        rows = self.table.select(wanted=wanted, order_by="created_at")
-        return grouping.with_exact(self.table, rows, columns)
+        rows = self._lake.select(wanted=wanted, order_by="created_at")
+        return grouping.with_exact(self._lake, rows, columns)
 
     def coloured(self, frame: pl.DataFrame, column: str, title: str) -> tuple[pl.DataFrame, Legend]:
         """Name the colour of each run by its exact value; values beyond the colours are others.

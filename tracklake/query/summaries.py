@@ -172,12 +172,13 @@ class Summaries:
         """
         wanted = self.entry_keys if wanted is None else wanted
         edits = _of_runs(self.edits, runs)
-        keys = {*self.snapshot.metrics, *edits["key"].unique()}
+        logged = set(self.snapshot.metrics)
+        keys = logged.union(edits["key"].unique())
         related = name_hiding.with_relatives(wanted, keys)
         derived = self.snapshot.derived.entries.intersection(wanted)
         if derived:  # whether what is above or under one stands depends on what is above and under that
             related = name_hiding.with_relatives(related, keys)
-        views = self._views([k for k in related if k in set(self.snapshot.metrics)], runs)
+        views = self._views([key for key in related if key in logged], runs)
         if edits.is_empty() and not derived and set(related) == set(wanted) and not name_hiding.related_pairs(wanted):
             return views
         edits = edits.filter(pl.col("key").is_in(list(related)))

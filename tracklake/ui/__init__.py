@@ -9,6 +9,7 @@
 - `deadlines`: a request that trickles in cannot hold a thread for ever.
 - `edits`: what the page changes, by the same statements as Python writes.
 - `first_rows`: the first rows of a table of many runs, read before the columns of all runs are.
+- `group_labels`: what groups are called, and the colour that each has in every page and picture.
 - `guard`: who may ask: Host, cookie, Origin, limits, and the headers of every reply.
 - `http_handler`: one connection: requests read within limits, answered, written.
 - `markdown_tree`: Markdown as a tree of tags and texts, never as HTML.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tracklake.common.arguments import check_word
 from tracklake.errors import QueryError, UnknownNameError
-from tracklake.ui import replies, run_rows
+from tracklake.ui import group_labels, replies, run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,9 +91,9 @@ def _baseline(source: Source, by: list[str], text: str) -> Any:
     with source.reading() as lake:
         frame = lake.runs(columns=[_full(lake, name) for name in by])
     rows = frame.drop("run_id", strict=False).unique().rows()
-    result = next((row for row in rows if run_rows.label(row) == text), None)
+    result = next((row for row in rows if group_labels.label(row) == text), None)
     if result is None:
-        raise UnknownNameError.nearest("group", text, map(run_rows.label, rows))
+        raise UnknownNameError.nearest("group", text, map(group_labels.label, rows))
     return dict(zip(by, result, strict=True)) if len(by) > 1 else result[0]
 
 

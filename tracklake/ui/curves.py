@@ -11,7 +11,8 @@ import polars as pl
 
 from tracklake.common.lazy_numpy import np
 from tracklake.errors import QueryError
-from tracklake.ui import replies, run_rows
+from tracklake.plots import binning
+from tracklake.ui import group_labels, replies, run_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -223,7 +224,7 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
             frame = lake.learning_curves(metric, by=by, x=axis, runs=runs, points=400)
         groups, labels = [], []
         for key, part in frame.partition_by(by, as_dict=True, maintain_order=True).items():
-            labels.append(run_rows.label(key))
+            labels.append(group_labels.label(key))
             groups.append({name: part[name].to_list() for name in ("x", "n", "mean", "median", "low", "high")})
         return {"metric": metric, "by": by, "labels": labels, "groups": groups}
 
@@ -233,7 +234,8 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
 def values(source: Source, parameters: Parameters) -> Reply:
     """Return columns of all chosen runs in blocks of float64, for clouds and parallel axes.
 
-    A column of text becomes codes, and its words stand in the header; times are epoch seconds.
+    A column of text becomes codes, and its words stand in the header, as does whether an axis of the column reads
+    better in logarithms; times are epoch seconds.
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
@@ -248,7 +250,9 @@ def values(source: Source, parameters: Parameters) -> Reply:
     for name in question.columns:
         array, words = _coded(frame[name])
         arrays.append(array)
-        columns.append({"name": name, "type": replies.type_of(frame[name].dtype), "words": words})
+        kind = replies.type_of(frame[name].dtype)
+        log = kind == "number" and binning.wants_log(frame[name])
+        columns.append({"name": name, "type": kind, "words": words, "log": log})
     states = frame["state"].to_list()
     header = {
         "columns": columns,

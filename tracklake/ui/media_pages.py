@@ -47,7 +47,8 @@ def listed(lake: Lake, run: RecordedRun) -> list[dict[str, Any]]:
     entries = dict(_entries(run.summary._json_dict))  # noqa: SLF001 - W&B's own name
     if not entries:
         return []
-    logged = [key for key in entries if key in set(run.metrics)]
+    metrics = set(run.metrics)
+    logged = [key for key in entries if key in metrics]
     history = lake.history(logged, runs=run.id) if logged else pl.DataFrame({"metric": [], "step": []})
     steps = {key[0]: part["step"].to_list() for key, part in history.partition_by("metric", as_dict=True).items()}
     return [

@@ -8,6 +8,7 @@ import polars as pl
 
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import QueryError
+from tracklake.schema import statistics
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.ui import media_pages, replies
 from tracklake.ui.markdown_tree import tree
@@ -25,6 +26,7 @@ METRICS = 2_000
 JUDGED = 8
 """Metrics of which the quality is looked at: those with a goal first."""
 _KINDS = ("EDIT", "ERASE", "FIELD", "TAG", "UNTAG", "CONFIG", "UNSET")
+_STATISTICS = ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf")
 _EDITS = tuple(StatementKind[kind] for kind in _KINDS)
 
 
@@ -63,19 +65,16 @@ def details(source: Source, parameters: Parameters) -> dict[str, Any]:
 
 
 def _metrics(lake: Lake, run: RecordedRun) -> pl.DataFrame:
-    """Return a row a metric: last, min and max with their steps, mean, count, n_nan."""
-    statistics = ("last", "min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf")
+    """Return a row a metric: last, its step, min and max with their steps, mean, count, n_nan, n_inf."""
     names = [name for name in run.metrics if not name.startswith("_")]
-    if not names:
-        return pl.DataFrame(schema={"metric": pl.String})
-    long = lake.summaries([(name, stat) for name in names for stat in statistics], runs=run.id, shape="long")
-    wide = long.pivot("stat", on_columns=statistics, index="metric", values="value", aggregate_function="first")
-    states = lake._view.runs.snapshot.states(runs=[run.id], columns=["hi"])  # noqa: SLF001 - the page is another face
-    steps = states.group_by("metric").agg(pl.col("hi").max().alias("last_step"))
-    numbers = wide.filter(
-        pl.any_horizontal(pl.col("count", "n_nan", "n_inf").fill_null(0) > 0) | pl.col("last").is_not_null()
+    needed = {"hi", "last_value", *(column for stat in _STATISTICS for column in statistics.columns(stat))}
+    states = lake._view.runs.snapshot.states(names, columns=sorted(needed), runs=[run.id])  # noqa: SLF001 - the page is another face
+    shown = [statistics.expression(stat).cast(pl.Float64).alias(stat) for stat in _STATISTICS]
+    last = [pl.col("last_value").alias("last"), pl.col("hi").alias("last_step")]
+    rows = pl.DataFrame({"metric": names}, schema={"metric": pl.String}).join(
+        states.select("metric", *last, *shown), on="metric", maintain_order="left"
     )
-    return numbers.join(steps, on="metric", how="left", maintain_order="left")
+    return rows.filter(pl.any_horizontal(pl.col("count", "n_nan", "n_inf") > 0) | pl.col("last").is_not_null())
 
 
 def _definitions(lake: Lake, run: RecordedRun) -> dict[str, tuple[str, str | None]]:

@@ -312,31 +312,3 @@ def _half_widths(count: pl.Series, std: pl.Series) -> pl.Series:
     n = count.cast(pl.Float64)
     quantile = pl.Series(stdtrit((n - 1).clip(lower_bound=1).to_numpy(), 0.975))
     return quantile * std / n.sqrt()
-
-
-def labels(source: Source, parameters: Parameters) -> dict[str, Any]:
-    """Return the values of some columns over the whole lake, in order: by its place a value has its colour everywhere.
-
-    >>> from tracklake.ui.parameters import Parameters
-    >>> from tracklake.ui.sources import Source
-    >>> labels(Source(example(), name="lake"), Parameters([("by", "config.lr")]))
-    {'labels': ['0.01', '0.1']}
-    """
-    names = parameters.texts("by")
-
-    def read() -> list[str]:
-        with source.reading() as lake:
-            frame = lake.runs(columns=names).select(names).unique()
-        rows = frame.sort(names, nulls_last=True).head(GROUPS).iter_rows()
-        return list(dict.fromkeys(map(label, rows)))
-
-    return {"labels": source.cached(("labels", tuple(names)), read)}
-
-
-def label(values: tuple[Any, ...]) -> str:
-    """Write the values of a group.
-
-    >>> label((0.1, None))
-    '0.1, null'
-    """
-    return ", ".join("null" if v is None else ", ".join(v) if isinstance(v, list) else str(v) for v in values)

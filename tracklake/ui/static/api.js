@@ -63,7 +63,7 @@ export async function askBlocks(name, params, { signal } = {}) {
 	const view = new DataView(buffer);
 	const length = view.getUint32(0, true);
 	const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-	const kinds = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u4: Uint32Array, i8: BigInt64Array, u1: Uint8Array };
+	const kinds = { f8: Float64Array, f4: Float32Array };
 	let at = Math.ceil((4 + length) / 8) * 8;
 	const arrays = header.arrays.map(([kind, n]) => {
 		const array = new kinds[kind](buffer, at, n);

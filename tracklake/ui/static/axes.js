@@ -1,5 +1,6 @@
 // Scales of drawn pages: where a value lies, and which labels an axis has.
 
+import { element } from "./element.js";
 import * as format from "./format.js";
 
 export class Scale {
@@ -63,12 +64,6 @@ function extent(values) {
 	return [low, high, least];
 }
 
-// A log axis where values are positive and span a factor of ten.
-export function spansDecades({ values, words }) {
-	const [low, high] = extent(values);
-	return !words && low > 0 && high / low >= 10;
-}
-
 function distinct(values, most) {
 	const found = new Set();
 	for (const value of values) {
@@ -123,7 +118,7 @@ export function inkOf() {
 }
 
 // Viridis, from low to high, as [r, g, b].
-const RAMP = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30"].map((hex) => [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+const RAMP = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30"].map((hex) => format.rgb(`#${hex}`));
 
 const START = matchMedia("(prefers-color-scheme: dark)").matches ? 0.22 : 0; // its darkest end cannot be seen in the dark
 
@@ -133,14 +128,9 @@ export function ramp(share) {
 	return RAMP[i].map((c, k) => Math.round(c + (RAMP[i + 1][k] - c) * (at - i)));
 }
 
-export const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-
-export function canvasOf(host, width, height) {
-	const canvas = document.createElement("canvas");
-	canvas.className = "plot";
+export function canvasOf(host, width, height, attributes = {}) {
 	const ratio = Math.min(2, devicePixelRatio || 1);
-	canvas.width = Math.round(width * ratio);
-	canvas.height = Math.round(height * ratio);
+	const canvas = element("canvas", "plot", { width: Math.round(width * ratio), height: Math.round(height * ratio), ...attributes });
 	canvas.style.width = `${width}px`;
 	canvas.style.height = `${height}px`;
 	host.append(canvas);

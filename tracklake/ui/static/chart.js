@@ -11,12 +11,13 @@ import { set } from "./state.js";
 import { uplot } from "./uplot.js";
 
 const HEIGHT = 250;
+const PLAIN = { spanGaps: true, points: { show: false } };
 const FONT = "11px system-ui, sans-serif";
 
 export class Chart {
 	// settings: {metric, stream, x, zoomName (its parameter of the address), logX, logY, smooth, by, colorOf(runId, index), sync}
 	constructor(host, settings) {
-		this.settings = settings;
+		this.settings = { zoomName: "zoom", x: "step", ...settings };
 		this.card = element("section", "card", { "aria-label": `Chart of ${settings.metric}` });
 		this.title = element("h3");
 		this.place = element("div", "chart-place");
@@ -65,7 +66,7 @@ export class Chart {
 		const { metric, x, stream, by } = this.settings;
 		const params = new URLSearchParams(this.params);
 		params.set("metric", metric);
-		if (x) params.set("x", x);
+		params.set("x", x);
 		if (stream) params.set("stream", stream);
 		try {
 			if (by?.length) {
@@ -108,9 +109,7 @@ export class Chart {
 		const words = [];
 		if (this.found) {
 			const { header } = this.found;
-			const points = header.points.reduce((a, b) => a + b, 0);
-			const odd = header.n_nan.reduce((a, b) => a + b, 0);
-			const infinite = header.n_inf.reduce((a, b) => a + b, 0);
+			const [points, odd, infinite] = [header.points, header.n_nan, header.n_inf].map((counts) => counts.reduce((a, b) => a + b, 0));
 			words.push(header.exact ? `every point (${points.toLocaleString("en")})` : `smallest and largest of ${header.buckets} buckets (${points.toLocaleString("en")} points); zoom in for more`);
 			if (header.n_runs > header.n_read) words.push(`the first ${header.n_read} of ${header.n_runs.toLocaleString("en")} runs; group them to see all`);
 			if (header.n_read > header.runs.length) words.push(`${header.n_read - header.runs.length} without this metric`);
@@ -125,12 +124,12 @@ export class Chart {
 
 	// The part of x that is shown lies in the address.
 	get zoom() {
-		return range(this.settings.zoomName ?? "zoom");
+		return range(this.settings.zoomName);
 	}
 
 	zoomTo(ends) {
 		this.plot?.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-		set({ [this.settings.zoomName ?? "zoom"]: ends && written(ends.map((value) => Number(value.toPrecision(8)))) });
+		set({ [this.settings.zoomName]: ends && written(ends.map((value) => Number(value.toPrecision(8)))) });
 	}
 
 	// What is there is stretched at once; finer buckets follow.
@@ -145,14 +144,14 @@ export class Chart {
 	}
 
 	axisLabel() {
-		return { relative: "seconds since the start", time: "time", step: "step" }[this.settings.x ?? "step"] ?? this.settings.x;
+		return { relative: "seconds since the start", time: "time", step: "step" }[this.settings.x] ?? this.settings.x;
 	}
 
 	options(series, extra = {}) {
 		const { logX, logY, x } = this.settings;
 		const { line, quiet } = inkOf();
 		const axis = { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: FONT };
-		const short = (_, values) => values.map((v) => (v === null || v === undefined ? "" : format.number(v)));
+		const short = (_, values) => values.map(format.number);
 		const ends = (u, _, low, high) => [...new Set([...logTicks(low, high, 7), ...(low === u.scales.x.min ? [low, high] : [])])].sort((a, b) => a - b);
 		return {
 			width: this.place.clientWidth || 400,
@@ -198,12 +197,13 @@ export class Chart {
 			const dash = header.exact || ys.length <= 14 ? wanted : []; // dashes of dense curves cannot be read, and cost most of the time
 			const width = ys.length > 20 ? 1 : 1.4;
 			const raw = Array.from(y, (value) => keep(value, logY));
+			const same = { ...PLAIN, label: header.names[i], run: header.runs[i], dash };
 			const few = () => !smooth && ys.length <= 10 && this.found.header.exact && this.found.header.points[i] <= 60;
 			data.push(raw);
-			series.push({ label: header.names[i], stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, dash, spanGaps: true, points: { show: few, size: 4, fill: color, width: 0 }, run: header.runs[i] });
+			series.push({ ...same, stroke: smooth ? `${color}55` : color, width: smooth ? 1 : width, points: { show: few, size: 4, fill: color, width: 0 } });
 			if (smooth) {
 				data.push(smoothed(raw, smooth));
-				series.push({ label: header.names[i], stroke: color, width: 1.8, dash, spanGaps: true, points: { show: false }, run: header.runs[i] });
+				series.push({ ...same, stroke: color, width: 1.8 });
 			}
 		});
 		if (logX) {
@@ -227,13 +227,14 @@ export class Chart {
 			return filled;
 		};
 		groups.forEach((group, i) => {
-			const place = this.settings.labels?.indexOf(labels[i]) ?? -1;
-			const color = format.color(place < 0 ? i : place);
+			const { labels: all = [], colors } = this.settings.labels ?? {};
+			const place = Math.max(0, all.indexOf(labels[i]));
+			const color = format.color(place, colors);
 			const first = data.length;
 			data.push(spread(group.high, group), spread(group.low, group), spread(group.median, group));
-			const edge = { stroke: `${color}66`, width: 0.7, spanGaps: true, points: { show: false } };
-			series.push({ ...edge, label: `${labels[i]} high`, group: i }, { ...edge, label: `${labels[i]} low`, group: i });
-			series.push({ label: labels[i], stroke: color, width: 2, dash: format.dash(place < 0 ? i : place), spanGaps: true, points: { show: false }, group: i });
+			const edge = { ...PLAIN, stroke: `${color}66`, width: 0.7, group: i };
+			series.push({ ...edge, label: `${labels[i]} high` }, { ...edge, label: `${labels[i]} low` });
+			series.push({ ...PLAIN, label: labels[i], stroke: color, width: 2, dash: format.dash(place), group: i });
 			bands.push({ series: [first, first + 1], fill: `${color}26` });
 		});
 		this.put(Plot, this.options(series, { bands }), data);

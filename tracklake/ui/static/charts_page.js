@@ -3,7 +3,7 @@
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
 import { Chart } from "./chart.js";
-import { element } from "./element.js";
+import { bothEnds, element } from "./element.js";
 import * as format from "./format.js";
 import { copyButton } from "./code_dialog.js";
 import { choice, flag, Page } from "./page.js";
@@ -44,7 +44,7 @@ class ChartsPage extends Page {
 			params.set("col", "name");
 			params.set("limit", LINES);
 			this.runs = await ask("runs", params);
-			this.labels = p.getAll("by").length ? (await ask("labels", { by: p.getAll("by") })).labels : [];
+			this.labels = p.getAll("by").length ? await ask("labels", { by: p.getAll("by") }) : null;
 			this.error = "";
 		} catch (error) {
 			this.error = error.message;
@@ -57,8 +57,6 @@ class ChartsPage extends Page {
 	get metrics() {
 		const all = this.context.schema?.curves ?? [];
 		const text = state.params.get("metric");
-		const picked = state.params.getAll("card");
-		if (picked.length) return picked;
 		if (!text) return all;
 		try {
 			const pattern = new RegExp(text, "i");
@@ -105,7 +103,7 @@ class ChartsPage extends Page {
 				for (const metric of names) this.charts.set(metric, new Chart(cards, { metric, ...settings }));
 			}
 		}
-		for (const chart of this.charts.values()) chart.load(params, { ...settings });
+		for (const chart of this.charts.values()) chart.load(params, settings);
 	}
 
 	draw() {
@@ -128,18 +126,22 @@ class ChartsPage extends Page {
 		render(
 			this.error
 				? html`<span class="bad">${this.error}</span>`
-				: html`<span class="quiet">${format.count(total, "run")}${by.length === 0 && total > LINES ? `, the first ${LINES} drawn` : ""}: <a data-page href=${address("/runs")}>choose runs</a>${this.patternError ? html` <span class="bad">${this.patternError}</span>` : ""}</span>
-						${by.length ? this.labels.slice(0, 40).map((label, i) => html`<span class="item">${line(i)}${label}</span>`) : this.runs.run_ids.map((id, i) => html`<span class="item">${line(i)}<a data-page class="clip" href=${runAddress(id)}>${this.runs.names[i] ?? id}</a></span>`)}`,
+				: html`<span class="quiet">${format.count(total, "run")}${!by.length && total > LINES ? `, the first ${LINES} drawn` : ""}: <a data-page href=${address("/runs")}>choose runs</a>${this.patternError ? html` <span class="bad">${this.patternError}</span>` : ""}</span>
+						${by.length ? this.labels?.labels.slice(0, 40).map((label, i) => html`<span class="item">${line(i, this.labels.colors)}${label}</span>`) : this.runs.run_ids.map((id, i) => html`<span class="item">${line(i)}<a data-page class="both-ends" title=${this.runs.names[i] ?? id} href=${runAddress(id)}>${ends(this.runs.names[i] ?? id)}</a></span>`)}`,
 			this.info,
 		);
 	}
 
 	get points() {
-		const params = chosen([...SHARED, "order"]);
-		for (const name of ["x", "by"]) for (const value of state.params.getAll(name)) params.append(name, value);
+		const params = chosen([...SHARED, "order", "x", "by"]);
 		params.set("metric", this.metrics[0] ?? "");
 		return params;
 	}
 }
 
-const line = (i) => html`<svg viewBox="0 0 22 8" aria-hidden="true"><line x1="0" y1="4" x2="22" y2="4" stroke=${format.color(i)} stroke-width="2.5" stroke-dasharray=${format.dash(i).join(" ")} /></svg>`;
+function ends(name) {
+	const [start, end] = bothEnds(name);
+	return html`<span class="clip">${start}</span>${end}`;
+}
+
+const line = (i, colors) => html`<svg viewBox="0 0 22 8" aria-hidden="true"><line x1="0" y1="4" x2="22" y2="4" stroke=${format.color(i, colors)} stroke-width="2.5" stroke-dasharray=${format.dash(i).join(" ")} /></svg>`;

@@ -8,6 +8,9 @@ import { set, state } from "./state.js";
 
 const SHOWN = 300;
 
+const search = (dialog, type) =>
+	html`<input type="search" autofocus placeholder="find a column" aria-label="Find a column" @input=${(e) => { type(e.target.value); dialog.redraw(); }} />`;
+
 export function chooseColumns(context, current) {
 	if (!context.schema) return;
 	const columns = new Set(state.params.getAll("col").length ? state.params.getAll("col") : current);
@@ -26,9 +29,9 @@ export function chooseColumns(context, current) {
 		const shownMetrics = metrics.filter(fits);
 		const box = (name, label = format.label(name)) =>
 			html`<label title=${name}><input type="checkbox" .checked=${columns.has(name)} @change=${() => toggle(name, dialog)} />${label}</label>`;
-		return html`<input type="search" autofocus placeholder="find a column or metric" aria-label="Find a column" @input=${(e) => { text = e.target.value; dialog.redraw(); }} />
+		return html`${search(dialog, (typed) => (text = typed))}
 			<div class="chips">
-				${[...columns].map((name) => html`<button class="chip" title="leave out" @click=${() => toggle(name, dialog)}>${format.label(name)} ×</button>`)}
+				${[...columns].map((name) => html`<button class="chip" title="leave out" @click=${() => toggle(name, dialog)}>${format.middle(format.label(name), 40)} ×</button>`)}
 				<button class="link" @click=${() => { set({ col: null }, { replace: true }); dialog.close(); }}>the usual columns</button>
 			</div>
 			<div class="choices">
@@ -52,7 +55,7 @@ export function chooseGroups(context) {
 	const apply = () => set({ group: [...groups], top: null });
 	openDialog("Group runs by", (dialog) => {
 		const fits = groupable(context.schema).filter((name) => name.toLowerCase().includes(text.toLowerCase()));
-		return html`<input type="search" autofocus placeholder="find a column" aria-label="Find a column" @input=${(e) => { text = e.target.value; dialog.redraw(); }} />
+		return html`${search(dialog, (typed) => (text = typed))}
 			<div class="choices"><fieldset><legend>Columns</legend>
 				${fits.slice(0, SHOWN).map((name) => html`<label title=${name}><input type="checkbox" .checked=${groups.has(name)}
 						@change=${() => { if (!groups.delete(name)) groups.add(name); apply(); dialog.redraw(); }} />${format.label(name)}</label>`)}

@@ -1,11 +1,11 @@
 // Compare: which groups are better, and is it more than luck? The answer of lake.compare in words, table and picture.
 
 import { html, render } from "./vendor/lit-html.js";
-import { ask, query } from "./api.js";
+import { ask } from "./api.js";
 import { copyButton } from "./code_dialog.js";
-import { AnswerPage, choice } from "./page.js";
+import { AnswerPage, choice, picture } from "./page.js";
 import { columnNames, nameField, sheet, usual } from "./sheet.js";
-import { chosen, set, state } from "./state.js";
+import { chosen, set, SHARED } from "./state.js";
 
 const CHOICES = { goal: ["", "min", "max"], center: ["mean", "median", "iqm"], test: ["auto", "t", "rank"], failed: ["exclude", "include"] };
 const NAMES = ["metric", "by", "over", "task", "goal", "stat", "baseline", "center", "test", "failed", "unit"];
@@ -15,8 +15,7 @@ export const open = (main, context) => new ComparePage(main, context, { label: "
 class ComparePage extends AnswerPage {
 	get params() {
 		const start = usual(this.context.schema);
-		const params = chosen();
-		for (const name of NAMES) for (const value of state.params.getAll(name)) params.append(name, value);
+		const params = chosen([...SHARED, ...NAMES]);
 		if (!params.has("metric") && start.metric) params.set("metric", start.metric);
 		if (!params.has("by") && start.config[0]) params.set("by", this.context.schema.columns.includes("config.model.name") ? "config.model.name" : start.x);
 		return params;
@@ -39,16 +38,13 @@ class ComparePage extends AnswerPage {
 				${copyButton(() => this.params, "compare")}`,
 			this.bar,
 		);
-		const picture = new URLSearchParams(params);
-		picture.set("kind", "leaderboard");
-		picture.set("turn", this.turn);
 		render(
 			this.error
 				? html`<p class="bad">${this.error}</p>`
 				: !this.found
 					? html`<p class="quiet">comparing…</p>`
 					: html`<div class=${this.waiting ? "waiting" : ""}>${sheet(this.found)}
-							<p><img class="picture" alt="Centers and intervals of the groups" src=${query("picture", picture)} /></p>
+							<p>${picture("Centers and intervals of the groups", params, { kind: "leaderboard", turn: this.turn })}</p>
 							<details><summary>The table in Markdown and LaTeX</summary>
 								<pre class="block">${this.found.markdown}</pre><pre class="block">${this.found.latex}</pre></details></div>`,
 			this.host,

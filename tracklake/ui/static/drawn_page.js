@@ -4,7 +4,7 @@ import { html } from "./vendor/lit-html.js";
 import { askBlocks } from "./api.js";
 import { canvasOf, conditionOf, inkOf, rounded } from "./axes.js";
 import * as format from "./format.js";
-import { filterChip, Page, range, written } from "./page.js";
+import { both, filterChip, Page, range, written } from "./page.js";
 import { address, chosen, set, state } from "./state.js";
 
 const PREFIX = "brush.";
@@ -105,9 +105,7 @@ export class DrawnPage extends Page {
 		this.size = `${this.host.clientWidth}x${this.host.clientHeight}`;
 		this.ink = inkOf();
 		this.host.replaceChildren();
-		const base = canvasOf(this.host, width, height);
-		base.canvas.setAttribute("role", "img");
-		base.canvas.setAttribute("aria-label", label);
+		const base = canvasOf(this.host, width, height, { role: "img", "aria-label": label });
 		this.over = canvasOf(this.host, width, height);
 		this.over.canvas.classList.add("over");
 		for (const act of ["down", "move", "up", "cancel"]) this.over.canvas.addEventListener(`pointer${act}`, (event) => this[act](event));
@@ -140,12 +138,6 @@ export class DrawnPage extends Page {
 		this.drawInfo();
 	}
 
-	timed(act) {
-		const began = performance.now();
-		act();
-		this.host.dataset.brush = (performance.now() - began).toFixed(1);
-	}
-
 	get condition() {
 		return [...this.brushes].filter(([name]) => this.columns.has(name)).map(([name, ends]) => conditionOf(this.columns.get(name), ends)).join(" AND ");
 	}
@@ -156,8 +148,7 @@ export class DrawnPage extends Page {
 		if (!this.found) return "";
 		const n = this.found.header.run_ids.length;
 		if (!this.brushes.size) return html`<span>${format.count(n, "run")}${what}</span> ${filterChip()}`;
-		const where = state.params.get("where");
-		const all = where ? `(${where}) AND ${this.condition}` : this.condition;
+		const all = both(this.condition);
 		const gone = Object.fromEntries([...this.brushes.keys()].map((name) => [PREFIX + name, null]));
 		return html`<span class="strong">${format.count(this.inside ?? 0, "run")} of ${n.toLocaleString("en")} selected:</span> <code class="mono">${this.condition}</code>
 			<button @click=${() => set({ ...gone, where: all })}>Keep only these</button>

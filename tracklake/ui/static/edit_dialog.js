@@ -1,6 +1,7 @@
-// Edits of several runs at once: tags, group, archived, deleted.
+// Edits of several runs at once: tags, group, archived, deleted; and definitions of metrics.
 
 import { html } from "./vendor/lit-html.js";
+import { change } from "./api.js";
 import * as format from "./format.js";
 import { openForm } from "./keys.js";
 
@@ -25,5 +26,17 @@ export function editSelected(ids, save, remove) {
 		const changes = CHANGES[value]({ tag: values.tag.trim(), group: values.group.trim() });
 		if (!changes) throw new Error("type a tag first");
 		await save(changes);
+	});
+}
+
+// Which statistics summaries of the whole lake show of a metric, and which way is better.
+export function defineMetric(metric, context) {
+	const { kinds } = context.schema;
+	const content = html`<p class="statistics">${kinds.map((kind) => html`<label><input type="checkbox" name=${kind} />${kind}</label>`)}</p>
+		<p><label>better is <select name="goal"><option value="">not said</option><option value="min">lower</option><option value="max">higher</option></select></label> <button>Define</button></p>
+		<p class="quiet">For all runs of the lake, past and future; it replaces what was defined before. The history stays as it is.</p>`;
+	openForm(`Define ${metric}`, content, async (values) => {
+		await change("define", { metric, summary: kinds.filter((kind) => kind in values), goal: values.goal });
+		await context.refresh();
 	});
 }

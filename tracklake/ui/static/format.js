@@ -50,13 +50,26 @@ export function exact(given, type) {
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 
+// What is too long loses its middle: names differ at their ends.
+export const middle = (text, most) => (text.length > most ? `${text.slice(0, Math.ceil(most / 2))}…${text.slice(-Math.floor(most / 2) + 1)}` : text);
+
 // "config.optimizer.lr" is shown as "optimizer.lr", "summary.val/acc.max" as "val/acc.max".
 export const label = (column) => column.replace(/^(config|summary)\./, "");
 
-// The same value has the same colour, dash and marker on every page: by its place among all values of its column.
+// A run has the colour and dash of its place, groups those that the server names: they are the same in every picture.
 // The colours are those of lake.plot (Okabe and Ito), which differ to a colour-blind eye; dashes tell them in grey.
 const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", isDark ? "#bbbbbb" : "#333333"];
-const DASHES = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2]];
-export const color = (index) => PALETTE[index % PALETTE.length];
-export const dash = (index) => DASHES[Math.floor(index / PALETTE.length) % DASHES.length];
+const PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333"];
+const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
+export const dash = (index) => DASHES[index % DASHES.length];
+
+export const color = (index, colors = PALETTE) => visible(colors[index % colors.length] ?? PALETTE[0]);
+
+export const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+// What is dark on paper is lighter in the dark, of the same hue.
+function visible(hex) {
+	const parts = rgb(hex);
+	if (!isDark || parts[0] + parts[1] + parts[2] > 240) return hex;
+	return `#${parts.map((part) => Math.round((part + 255) / 2).toString(16).padStart(2, "0")).join("")}`;
+}

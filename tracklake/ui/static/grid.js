@@ -1,6 +1,6 @@
 // A grid of any number of rows: only what can be seen is in the document. Rows come in windows, by number.
 
-import { element } from "./element.js";
+import { bothEnds, element } from "./element.js";
 
 const ROW = 26;
 const MORE = 8; // rows drawn beyond the edges
@@ -22,11 +22,10 @@ export class Grid {
 		this.body = element("div", "grid-body", { role: "rowgroup" });
 		this.scroller.append(this.head, this.body);
 		host.append(this.scroller);
-		this.scroller.addEventListener("scroll", () => this.queue(), { passive: true });
-		this.scroller.addEventListener("keydown", (event) => this.key(event));
-		this.body.addEventListener("click", (event) => this.click(event));
-		this.body.addEventListener("dblclick", (event) => this.open(event));
-		this.head.addEventListener("click", (event) => this.sort(event));
+		this.scroller.onscroll = () => this.queue();
+		this.scroller.onkeydown = (event) => this.key(event);
+		this.body.onclick = (event) => this.click(event);
+		this.head.onclick = (event) => this.sort(event);
 		this.resizing = new ResizeObserver(() => this.queue());
 		this.resizing.observe(this.scroller);
 	}
@@ -152,7 +151,10 @@ export class Grid {
 		box.checked = isSelected;
 		const dot = element("span", `dot state-${data.state}`, { title: data.state });
 		const title = data.id === data.name ? data.id : `${data.name} (${data.id})`;
-		cell.append(box, dot, element("a", "clip", { href: this.options.href(data.id), "data-page": "", tabindex: -1, title }, data.name));
+		const link = element("a", "both-ends", { href: this.options.href(data.id), "data-page": "", tabindex: -1, title });
+		const [start, end] = bothEnds(data.name);
+		link.append(element("span", "clip", {}, start), end);
+		cell.append(box, dot, link);
 		return cell;
 	}
 
@@ -163,7 +165,7 @@ export class Grid {
 	}
 
 	drawHead() {
-		const focused = this.head.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+		const focused = this.head.contains(document.activeElement) && document.activeElement.dataset.name;
 		this.head.replaceChildren();
 		this.head.style.width = `${this.width}px`;
 		const row = element("div", "grid-row grid-titles", { role: "row", "aria-rowindex": 1 });
@@ -178,7 +180,7 @@ export class Grid {
 			for (const column of this.visibleColumns()) pinned.append(this.cell(column, data));
 			this.head.append(pinned);
 		}
-		if (focused !== null) [...this.head.querySelectorAll("button")].find((b) => b.dataset.name === focused)?.focus();
+		if (focused) [...this.head.querySelectorAll("button")].find((b) => b.dataset.name === focused)?.focus();
 	}
 
 	headCell(column) {
@@ -218,12 +220,6 @@ export class Grid {
 		this.activate(number, { keep: true });
 	}
 
-	open(event) {
-		const row = event.target.closest(".grid-row");
-		const data = row && this.rows.get(Number(row.dataset.number));
-		if (data) this.options.onOpen(data.id);
-	}
-
 	toggle(id) {
 		if (id === undefined) return;
 		if (!this.selected.delete(id)) this.selected.add(id);
@@ -251,7 +247,7 @@ export class Grid {
 		const data = this.rows.get(this.active);
 		if (event.key in moves && this.total) {
 			const to = this.active + moves[event.key];
-			this.activate(to === -Infinity ? 0 : to === Infinity ? this.total - 1 : to);
+			this.activate(to);
 		} else if (event.key === "x" && data) this.toggle(data.id);
 		else if (event.key === "Enter" && data) this.options.onOpen(data.id);
 		else if (event.key === "Escape" && this.selected.size) {

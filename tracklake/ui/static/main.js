@@ -3,8 +3,9 @@
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
 import { element } from "./element.js";
+import { count } from "./format.js";
 import * as keys from "./keys.js";
-import { address, go, onAddress, set, start, state } from "./state.js";
+import { address, go, set, start, state } from "./state.js";
 
 const PAGES = {
 	runs: ["Runs", () => import("./runs_page.js")],
@@ -17,7 +18,6 @@ const PAGES = {
 	queries: ["Queries", () => import("./queries_page.js")],
 	run: ["Run", () => import("./run_page.js")],
 };
-const SECONDS = 1;
 
 const bar = element("header");
 const main = element("main");
@@ -77,7 +77,7 @@ function draw() {
 			<span class="grow"></span>
 			${context.readOnly ? html`<span class="badge" title="This process may not write the lake: nothing can be edited.">read-only</span>` : ""}
 			${schema?.lost[0] ? html`<span class="badge" title=${schema.lost}>incomplete</span>` : ""}
-			<span class="quiet" title=${context.lake.dir ?? ""}>${schema ? `${schema.runs.toLocaleString("en")} runs` : ""}</span>
+			<span class="quiet" title=${context.lake.dir ?? ""}>${schema ? count(schema.runs, "run") : ""}</span>
 			<button class="plain" title="Keys (?)" aria-label="Keys" @click=${keys.showHelp}>?</button>`,
 		bar,
 	);
@@ -143,11 +143,11 @@ async function poll(now = false) {
 }
 
 function pollForEver() {
-	poll().finally(() => setTimeout(pollForEver, poll.failed ? 5000 * SECONDS : 1000 * SECONDS));
+	poll().finally(() => setTimeout(pollForEver, poll.failed ? 5000 : 1000));
 }
 
 let lakeName = null;
-onAddress(() => {
+const arrive = () => {
 	const lake = state.params.get("lake");
 	if (lake !== lakeName) {
 		lakeName = lake;
@@ -156,14 +156,14 @@ onAddress(() => {
 		readSchema().then(() => page?.update());
 	}
 	show().catch((error) => context.problem(error));
-});
+};
 
 keys.start({ context, page: () => page });
 lakes = await ask("lakes").catch((error) => {
 	context.problem(error);
 	return { lakes: [] };
 });
-start();
+start(arrive);
 readSchema().then(() => page?.update());
 pollForEver();
 document.addEventListener("visibilitychange", () => document.hidden || poll());

@@ -1,7 +1,9 @@
 // What pages share: a bar of choices, a line that tells, a place for what is shown; choices live in the address.
 
 import { html } from "./vendor/lit-html.js";
+import { query } from "./api.js";
 import { element } from "./element.js";
+import { middle } from "./format.js";
 import { set, state } from "./state.js";
 
 export class Page {
@@ -77,15 +79,28 @@ export class AnswerPage extends Page {
 	}
 }
 
+// A picture of the answer, drawn by the server.
+export function picture(alt, params, extra) {
+	const all = new URLSearchParams(params);
+	for (const [name, value] of Object.entries(extra)) all.set(name, value);
+	return html`<img class="picture drawn" loading="lazy" alt=${alt} src=${query("picture", all)} />`;
+}
+
 export const choice = (label, name, options, { preset = options[0], words = {} } = {}) =>
 	html`<label>${label} <select @change=${(e) => set({ [name]: e.target.value === preset ? null : e.target.value })}>${options.map((word) => html`<option value=${word} ?selected=${word === (state.params.get(name) ?? preset)}>${words[word] ?? word}</option>`)}</select></label>`;
 
 export const flag = (label, name) =>
 	html`<label><input type="checkbox" .checked=${state.params.has(name)} @change=${() => set({ [name]: !state.params.has(name) })} />${label}</label>`;
 
+// The filter of the address and one more condition.
+export function both(condition) {
+	const where = state.params.get("where");
+	return where ? `(${where}) AND (${condition})` : condition;
+}
+
 export const filterChip = () => {
 	const where = state.params.get("where");
-	return where ? html`<button class="chip" title="take this filter away" @click=${() => set({ where: null })}>${where} ×</button>` : "";
+	return where ? html`<button class="chip" title="take this filter away" @click=${() => set({ where: null })}>${middle(where, 40)} ×</button>` : "";
 };
 
 // A range of numbers in the address: low..high.

@@ -1,7 +1,7 @@
 // Parallel axes: an axis a column, a line a run (of many runs their density); brushes on axes are a filter, shown as SQL.
 
 import { html, render } from "./vendor/lit-html.js";
-import { ramp, Scale, spansDecades } from "./axes.js";
+import { ramp, Scale } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
 import * as format from "./format.js";
@@ -39,7 +39,7 @@ class ParallelPage extends DrawnPage {
 		this.height = Math.max(280, this.host.clientHeight);
 		this.base = this.canvases(`Parallel axes: ${this.axes.map((c) => c.name).join(", ")}`, this.width, this.height);
 		this.gap = (this.width - 2 * SIDE) / Math.max(1, this.axes.length - 1);
-		this.scales = this.axes.map((column) => new Scale(column.values, { ...column, log: spansDecades(column), few: true, from: this.height - BOTTOM, to: TOP }));
+		this.scales = this.axes.map((column) => new Scale(column.values, { ...column, few: true, from: this.height - BOTTOM, to: TOP }));
 		this.bins = this.axes.map((column, k) => this.binned(column, this.scales[k]));
 		this.ways = this.bins.slice(1).map((bins, k) => waysOf(this.bins[k], bins));
 		this.redraw();
@@ -140,7 +140,7 @@ class ParallelPage extends DrawnPage {
 			context.lineTo(x, this.height - BOTTOM);
 			context.stroke();
 			context.font = "600 11px system-ui, sans-serif";
-			this.text(format.label(column.name) + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((this.gap * 1.9) / 7));
+			this.text(format.label(column.name) + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((k % (this.axes.length - 1) ? 1.9 * this.gap : SIDE + this.gap) / 7));
 			context.font = "11px system-ui, sans-serif";
 			for (const [value, text] of scale.ticks(8)) this.text(text, x, scale.at(value) + 4, ink.front, Math.max(6, Math.floor(this.gap / 8)));
 			if (this.bins[k].includes(-1)) this.text("none", x, this.height - 5, ink.quiet, 8);
@@ -154,7 +154,9 @@ class ParallelPage extends DrawnPage {
 
 	text(text, x, y, color, most) {
 		const { context } = this.over;
-		const short = text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text;
+		const short = format.middle(text, most);
+		const half = context.measureText(short).width / 2 + 2;
+		x = Math.max(half, Math.min(this.width - half, x));
 		context.lineWidth = 3;
 		context.strokeStyle = this.ink.back;
 		context.strokeText(short, x, y);
@@ -170,10 +172,8 @@ class ParallelPage extends DrawnPage {
 	move(event) {
 		if (!this.drag) return;
 		const { k, from } = this.drag;
-		this.timed(() => {
-			this.brush(this.axes[k].name, this.scales[k].value(from), this.scales[k].value(event.offsetY));
-			this.select();
-		});
+		this.brush(this.axes[k].name, this.scales[k].value(from), this.scales[k].value(event.offsetY));
+		this.select();
 	}
 
 	drop({ k, from }, event) {
@@ -185,7 +185,7 @@ class ParallelPage extends DrawnPage {
 		const { axes, metric } = this.names;
 		const names = columnNames(this.context.schema);
 		render(
-			html`${axes.map((name) => html`<button class="chip" title="leave this axis out" @click=${() => set({ axis: axes.filter((a) => a !== name) })}>${format.label(name)} ×</button>`)}
+			html`${axes.map((name) => html`<button class="chip" title="leave this axis out" @click=${() => set({ axis: axes.filter((a) => a !== name) })}>${format.middle(format.label(name), 36)} ×</button>`)}
 				${nameField("add an axis", "names-axis", "", names, (value) => value && axes.length < AXES - 1 && set({ axis: [...axes, value] }))}
 				${nameField("color and last axis", "names-metric", metric, names, (value) => set({ color: value }))} ${copyButton(() => this.params, "runs")}
 				<span class="quiet">drag along an axis to select</span>`,

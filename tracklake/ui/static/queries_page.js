@@ -6,7 +6,7 @@ import { frame } from "./sheet.js";
 import { copyButton } from "./code_dialog.js";
 import * as format from "./format.js";
 import { Page } from "./page.js";
-import { go, runAddress, set, state } from "./state.js";
+import { go, inLake, runAddress, set, state } from "./state.js";
 
 export const open = (main, context) => new QueriesPage(main, context);
 
@@ -54,15 +54,14 @@ class QueriesPage extends Page {
 	draw() {
 		const p = state.params;
 		const chosen = this.query;
-		const lake = p.get("lake") ? `&lake=${encodeURIComponent(p.get("lake"))}` : "";
 		render(
 			html`<div class="side">
 				<nav aria-label="Named queries"><h2>Questions</h2>
-					<ul class="plain">${this.queries.map((one) => html`<li><a data-page href=${`/queries?name=${one.name}${lake}`} aria-current=${one === chosen ? "true" : "false"} title=${one.answers}>${one.name}</a><div class="quiet">${one.answers}</div></li>`)}</ul>
+					<ul class="plain">${this.queries.map((one) => html`<li><a data-page href=${inLake("/queries", { name: one.name })} aria-current=${one === chosen} title=${one.answers}>${one.name}</a><div class="quiet">${one.answers}</div></li>`)}</ul>
 				</nav>
 				<div class="grow">
 					<h2>SQL</h2>
-					<form @submit=${(e) => { e.preventDefault(); const text = this.host.querySelector("textarea").value; go(`/queries?sql=${encodeURIComponent(text)}${lake}`); }}>
+					<form @submit=${(e) => { e.preventDefault(); const text = this.host.querySelector("textarea").value; go(inLake("/queries", { sql: text })); }}>
 						<textarea data-search rows="7" spellcheck="false" aria-label="SQL" placeholder="SELECT run_id, &quot;summary.val/acc.max&quot; FROM runs ORDER BY 2 DESC LIMIT 10" .value=${p.get("sql") ?? ""}
 							@keydown=${(e) => e.key === "Enter" && (e.ctrlKey || e.metaKey) && e.target.form.requestSubmit()}></textarea>
 						<p><button>Ask</button> <span class="quiet">Ctrl+Enter. Views: runs, summaries, history, config, definitions, sessions, points; a text can only read.</span></p>

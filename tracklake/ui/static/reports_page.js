@@ -92,7 +92,7 @@ class ReportsPage extends Page {
 		const name = state.params.get("name");
 		const isEdited = name && state.params.has("edit");
 		render(
-			html`${this.names.map((one) => html`<button aria-pressed=${String(one === name)} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
+			html`${this.names.map((one) => html`<button aria-pressed=${one === name} @click=${() => set({ name: one, edit: null })}>${one}</button>`)}
 				${!this.context.keeps ? "" : html`<button @click=${() => this.askName()}>New…</button>`}
 				<span class="grow"></span>
 				${name && this.names.includes(name) && !isEdited ? html`<a class="button" href=${query("report", { name, form: "html" })} download>Download HTML</a>` : ""}
@@ -107,10 +107,10 @@ class ReportsPage extends Page {
 							<iframe sandbox title="Preview" src=${this.previewKey ? query("preview_page", { key: this.previewKey }) : "about:blank"}></iframe></div>`
 				: name && this.names.includes(name)
 					? html`<div class="split one"><iframe sandbox="allow-popups" title=${name} src=${query("report", { name, form: "page", at: this.stamp })}></iframe></div>`
-					: html`<div class="pad"><p>${name ? html`There is no report ${name}.` : this.names.length ? "Choose a report." : html`There is no report yet.`}</p>
-							<p class="quiet">Reports are Markdown files in ${this.folder ? html`<code class="mono">${this.folder}</code>` : "the folder reports of one lake on a disk"}; any editor will do. They quote runs:
-								<code class="mono">\${run:summary.val/acc.max|.3f}</code> of the run or filter in the front matter, <code class="mono">\${run:ID:config.lr}</code> of any run; fenced blocks
-								<code class="mono">sql</code>, <code class="mono">query</code>, <code class="mono">plot</code>, <code class="mono">compare</code> ask the lake.
+					: html`<div class="pad"><p>${name ? `There is no report ${name}.` : this.names.length ? "Choose a report." : "There is no report yet."}</p>
+							<p class="quiet">Markdown files in ${this.folder ? html`<code class="mono">${this.folder}</code>` : "the folder reports of one lake on a disk"}; any editor will do. They quote
+								<code class="mono">\${run:summary.val/acc.max|.3f}</code> of the run or filter in the front matter, <code class="mono">\${run:ID:config.lr}</code> of any run; blocks
+								of <code class="mono">sql, query, plot, compare</code> ask the lake.
 								<code class="mono">tracklake report FILE --out x.html --check</code> writes one file for others.</p></div>`,
 			this.host,
 		);

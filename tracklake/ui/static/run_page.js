@@ -3,16 +3,16 @@
 import { html, render } from "./vendor/lit-html.js";
 import { ask, change, query } from "./api.js";
 import { Chart } from "./chart.js";
-import { defineMetric } from "./define_dialog.js";
-import { element } from "./element.js";
+import { defineMetric } from "./edit_dialog.js";
+import { build, element } from "./element.js";
 import { openForm } from "./keys.js";
-import { build } from "./markdown.js";
 import * as format from "./format.js";
 import { Page } from "./page.js";
 import { frame } from "./sheet.js";
 import { address, runAddress, set, state } from "./state.js";
 
 const CARDS = 12;
+const SHOWN = 400;
 
 export const open = (main, context) => new RunPage(main, context);
 
@@ -121,6 +121,7 @@ class RunPage extends Page {
 			openForm(`Summary value ${key}`, content, (values) => this.store({ summary: { [key || values.key.trim()]: typed(values.value) } }));
 		};
 		const entries = this.run.summary.filter((entry) => !this.run.media.some((one) => one.key === entry.key)); // shown as media
+		const more = entries.splice(SHOWN).length;
 		return html`<h2>Summary ${editable ? html`<button class="link" @click=${() => setValue("", "")}>add a value</button>` : ""}</h2>
 			${entries.length === 0 ? html`<p class="quiet">nothing yet</p>` : ""}
 			<table class="sheet summary">${entries.map(
@@ -130,7 +131,11 @@ class RunPage extends Page {
 					<td class="quiet">${entry.origin}${entry.time ? html`, ${format.time(entry.time)}` : ""}</td>
 					<td>${editable ? html`<button class="plain" aria-label=${`set ${entry.key} by hand`} title="set by hand" @click=${() => setValue(entry.key, typeof entry.value === "string" ? entry.value : JSON.stringify(entry.value))}>✎</button>` : ""}</td>
 				</tr>`,
-			)}</table>`;
+			)}</table>${this.more(more)}`;
+	}
+
+	more(n) {
+		return n ? html`<p class="quiet">and ${n} more: tracklake show ${this.run.id} lists them</p>` : "";
 	}
 
 	value(value, key) {
@@ -141,12 +146,11 @@ class RunPage extends Page {
 	}
 
 	pairs(title, pairs, prefix = "") {
-		const shown = pairs.slice(0, 400);
 		return html`<h2>${title}</h2>
 			${pairs.length ? "" : html`<p class="quiet">none</p>`}
-			<table class="sheet">${shown.map(([key, value]) => html`<tr>
+			<table class="sheet">${pairs.slice(0, SHOWN).map(([key, value]) => html`<tr>
 					<td class="key" title=${prefix + key}>${key.replace(/[^.]*$/, "")}<span class="leaf">${key.replace(/.*\./, "")}</span></td><td class="text">${format.value(value)}</td></tr>`)}</table>
-			${pairs.length > shown.length ? html`<p class="quiet">and ${pairs.length - shown.length} more: tracklake show ${this.run.id} lists them</p>` : ""}`;
+			${this.more(pairs.slice(SHOWN).length)}`;
 	}
 
 	metrics() {
@@ -196,7 +200,7 @@ class RunPage extends Page {
 		if (one.type === "video-file") return html`<video controls preload="none" src=${at} aria-label=${one.key}></video>`;
 		if (one.type === "html-file") return html`<iframe sandbox title=${one.key} src=${at} loading="lazy"></iframe>`;
 		if (one.type === "table-file") return this.table(at);
-		return /^(image|custom|histo)/.test(one.type) ? html`<img class="picture" loading="lazy" alt=${one.key} src=${at} @error=${(e) => e.target.replaceWith(`${one.type}: not drawn`)} />` : "";
+		return /^(image|custom|histo)/.test(one.type) ? html`<img class=${one.type === "image-file" ? "picture" : "picture drawn"} loading="lazy" alt=${one.key} src=${at} @error=${(e) => e.target.replaceWith(`${one.type}: not drawn`)} />` : "";
 	}
 
 	files() {

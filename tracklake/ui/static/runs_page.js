@@ -10,7 +10,7 @@ import { showViews } from "./views_dialog.js";
 import { GroupTable } from "./group_table.js";
 import { Grid } from "./grid.js";
 import * as format from "./format.js";
-import { Page } from "./page.js";
+import { both, Page } from "./page.js";
 import { address, chosen, go, runAddress, set, state } from "./state.js";
 
 const BLOCK = 100;
@@ -82,8 +82,7 @@ class RunsPage extends Page {
 	}
 
 	openGroup(condition) {
-		const where = state.params.get("where");
-		set({ where: where ? `(${where}) AND (${condition})` : condition, group: null, top: null });
+		set({ where: both(condition), group: null, top: null });
 	}
 
 	makeGrid() {
@@ -148,20 +147,24 @@ class RunsPage extends Page {
 			.map((column) => ({ ...column, sort: this.sortOf(column.name), width: (this.baseline && column.type === "number" ? 62 : 0) + Math.max(WIDTHS[column.type] ?? 130, Math.min(220, 36 + 8.2 * column.label.length)) }));
 	}
 
+	// What the rows are sorted by without being shown.
+	get hiddenOrders() {
+		const shown = ["name", ...(this.names ?? [])];
+		return this.isGrouped ? [] : state.params.getAll("order").filter((order) => !shown.includes(bare(order)));
+	}
+
 	sortOf(name) {
-		const order = state.params.getAll("order").find((o) => o.replace(/^[-+]/, "") === name);
+		const order = state.params.getAll("order").find((o) => bare(o) === name);
 		return order === undefined ? undefined : order.startsWith("-") ? "descending" : "ascending";
 	}
 
 	sort(name, add) {
 		const orders = state.params.getAll("order");
-		const old = orders.find((o) => o.replace(/^[-+]/, "") === name);
+		const old = orders.find((o) => bare(o) === name);
 		const goal = this.context.schema?.goals ?? {};
 		const metric = Object.keys(goal).find((m) => name === `summary.${m}` || name.startsWith(`summary.${m}.`));
 		const firstDown = metric ? goal[metric] === "max" : /^created_at$|\.max$/.test(name);
-		const down = `-${name}`;
-		const up = `+${name}`;
-		const cycle = firstDown ? [down, up, null] : [up, down, null];
+		const cycle = [`${firstDown ? "-" : "+"}${name}`, `${firstDown ? "+" : "-"}${name}`, null];
 		const next = cycle[(cycle.indexOf(old ?? null) + 1) % 3];
 		const rest = add ? orders.filter((o) => o !== old) : [];
 		set({ order: next ? [...rest, next] : rest, top: null });
@@ -169,14 +172,11 @@ class RunsPage extends Page {
 
 	cell(cell, column, data) {
 		const value = data.values instanceof Map ? data.values.get(column.name) : data.values[column.index];
-		const isDuration = column.name === "runtime";
-		const text = isDuration ? format.duration(value) : format.value(value, column.type);
 		cell.title = `${column.name}: ${format.exact(value, column.type)}`;
 		if (column.name === "tags" && value) {
-			for (const tag of value) cell.append(element("span", "tag", {}, tag));
-			return;
+			return cell.append(...value.map((tag) => element("span", "tag", {}, tag)));
 		}
-		cell.textContent = text;
+		cell.textContent = column.name === "runtime" ? format.duration(value) : format.value(value, column.type);
 		if (typeof value === "string" && column.type === "number") cell.classList.add("odd");
 		const base = this.baseline?.values.get(column.name);
 		if (column.type === "number" && typeof value === "number" && typeof base === "number" && data.id !== this.baseline.id && value !== base) {
@@ -232,12 +232,12 @@ class RunsPage extends Page {
 		const p = state.params;
 		const ids = this.ids;
 		render(
-			html`<input data-search type="search" aria-label="Search" placeholder="search name, id, group, notes  ( / )" .value=${p.get("q") ?? ""} @keydown=${leave} @change=${(e) => set({ q: e.target.value, top: null })} />
+			html`<input data-search type="search" aria-label="Search" placeholder="search names, notes  ( / )" .value=${p.get("q") ?? ""} @keydown=${leave} @change=${(e) => set({ q: e.target.value, top: null })} />
 				<input class="where" type="search" spellcheck="false" aria-label="Filter in SQL" placeholder=${'filter in SQL: config.lr < 0.1 AND "summary.val/acc.max" > 0.9'} .value=${p.get("where") ?? ""} @keydown=${leave} @change=${(e) => set({ where: e.target.value, top: null })} />
 				<button @click=${() => chooseColumns(this.context, this.names ?? [])}>Columns${this.hiddenColumns ? html` <small>+${this.hiddenColumns}</small>` : ""}</button>
-				<button aria-pressed=${String(this.isGrouped)} @click=${() => chooseGroups(this.context)}>Group${this.isGrouped ? `: ${p.getAll("group").map(format.label).join(", ")}` : ""}</button>
-				<button aria-pressed=${String(p.has("differ"))} title="Only columns in which runs differ" @click=${() => set({ differ: !p.has("differ") })}>Differing</button>
-				<button aria-pressed=${String(p.has("archived"))} title="Show archived runs as well" @click=${() => set({ archived: !p.has("archived"), top: null })}>Archived</button>
+				<button aria-pressed=${this.isGrouped} @click=${() => chooseGroups(this.context)}>Group${this.isGrouped ? `: ${p.getAll("group").map(format.label).join(", ")}` : ""}</button>
+				<button aria-pressed=${p.has("differ")} title="Only columns in which runs differ" @click=${() => set({ differ: !p.has("differ") })}>Differing</button>
+				<button aria-pressed=${p.has("archived")} title="Show archived runs as well" @click=${() => set({ archived: !p.has("archived"), top: null })}>Archived</button>
 				${copyButton(() => chosen([...ROW_KEYS, "group"]), this.isGrouped ? "groups" : "runs")}
 				<button @click=${() => showViews(this.context)}>Views</button>`,
 			this.bar,
@@ -245,8 +245,9 @@ class RunsPage extends Page {
 		render(
 			this.error
 				? html`<p class="bad">${this.error}</p>`
-				: html`<span>${this.total === null ? "" : this.isGrouped ? format.count(this.total, "group") : format.count(this.total, "run")}</span>
+				: html`<span>${this.total === null ? "" : format.count(this.total, this.isGrouped ? "group" : "run")}${this.total === 0 ? (p.size ? ": none is like this" : ": one stands here as soon as it logs") : ""}</span>
 						${p.getAll("run").length ? html`<button class="chip" @click=${() => set({ run: null })}>${format.count(p.getAll("run").length, "chosen run")} ×</button>` : ""}
+						${this.hiddenOrders.map((order) => html`<span>${order.startsWith("-") ? "▼" : "▲"} ${format.label(bare(order))}</span>`)}
 						${p.get("base") ? html`<button class="chip" @click=${() => set({ base: null })}>baseline ${p.get("base")} ×</button>` : ""}
 						${this.deleted ? html`<span>${format.count(this.deleted.length, "run")} deleted</span> <button @click=${() => this.undo()}>Undo</button>` : ""}
 						${ids.length ? this.actions(ids) : ""}`,
@@ -259,7 +260,7 @@ class RunsPage extends Page {
 		return html`<span class="strong">${format.count(ids.length, "run")} selected</span>${ids.length > MOST ? html` <span class="quiet">(the address names the first ${MOST})</span>` : ""}
 			<a data-page class="button" href=${address("/charts", { run: some, where: null, q: null })}>Charts</a>
 			<a data-page class="button" href=${address("/runs", { run: some, where: null, q: null })}>Only these</a>
-			${ids.length === 2 ? html`<a data-page class="button" href=${`${runAddress(ids[0])}${runAddress(ids[0]).includes("?") ? "&" : "?"}diff=${encodeURIComponent(ids[1])}`}>Diff</a>` : ""}
+			${ids.length === 2 ? html`<a data-page class="button" href=${runAddress(ids[0], { diff: ids[1] })}>Diff</a>` : ""}
 			<button @click=${() => set({ pin: [...new Set([...state.params.getAll("pin"), ...some.slice(0, 10)])] })}>Pin</button>
 			${state.params.getAll("pin").length ? html`<button @click=${() => set({ pin: null })}>Unpin all</button>` : ""}
 			${ids.length === 1 ? html`<button @click=${() => set({ base: ids[0] })}>Baseline</button>` : ""}
@@ -294,6 +295,8 @@ class RunsPage extends Page {
 		await this.context.refresh();
 	}
 }
+
+const bare = (order) => order.replace(/^[-+]/, "");
 
 // Enter ends typing: keys are the table's again.
 const leave = (event) => event.key === "Enter" && event.target.blur();

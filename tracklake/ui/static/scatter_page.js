@@ -2,7 +2,7 @@
 
 import { html, render } from "./vendor/lit-html.js";
 import { ask } from "./api.js";
-import { ramp, rgb, Scale, spansDecades } from "./axes.js";
+import { ramp, Scale } from "./axes.js";
 import { copyButton } from "./code_dialog.js";
 import { DrawnPage } from "./drawn_page.js";
 import { element } from "./element.js";
@@ -15,6 +15,16 @@ const LEFT = 76;
 const BOTTOM = 44;
 const TOP = 12;
 const RIGHT = 16;
+// The markers of lake.plot, in its order: circle, square, triangles, diamond, cross.
+const SIGNS = ["●", "■", "▲", "◆", "✚", "▼"];
+const SHAPES = [
+	(x, y) => x * x + y * y <= 1.25,
+	(x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.9,
+	(x, y) => y <= 1 && y >= 2 * Math.abs(x) - 1.2,
+	(x, y) => Math.abs(x) + Math.abs(y) <= 1.25,
+	(x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.4,
+	(x, y) => y >= -1 && y <= 1.2 - 2 * Math.abs(x),
+];
 
 export const open = (main, context) => new ScatterPage(main, context);
 
@@ -32,7 +42,7 @@ class ScatterPage extends DrawnPage {
 
 	async askLabels(columns, signal) {
 		const { color } = this.names;
-		return columns.get(color)?.words ? (await ask("labels", { by: color }, { signal })).labels : [];
+		return columns.get(color)?.words ? ask("labels", { by: color }, { signal }) : { labels: [] };
 	}
 
 	loaded() {
@@ -41,17 +51,33 @@ class ScatterPage extends DrawnPage {
 	}
 
 	colors() {
-		if (!this.color) return () => rgb("#0072B2");
+		if (!this.color) return () => format.rgb(format.color(0));
 		const { values, words } = this.color;
 		if (words) {
-			const places = words.map((word) => rgb(format.color(Math.max(0, this.labels.indexOf(word)))));
-			return (i) => places[values[i]] ?? [150, 150, 150];
+			const colors = words.map((_, code) => format.rgb(this.wordColor(code)));
+			return (i) => colors[values[i]] ?? [150, 150, 150];
 		}
-		const scale = new Scale(values, { log: spansDecades(this.color), from: 0, to: 1, room: 0 });
+		const scale = new Scale(values, { log: this.color.log, from: 0, to: 1, room: 0 });
 		this.colorRange = [scale.value(0), scale.value(1)];
 		const table = Array.from({ length: 256 }, (_, k) => ramp(k / 255));
 		const shade = (at) => (Number.isFinite(at) ? table[Math.round(at * 255)] : [150, 150, 150]);
 		return (i) => shade(scale.at(values[i]));
+	}
+
+	// The place of a word among all of the lake, by which it has its colour and marker.
+	place(code) {
+		return Math.max(0, this.labels.labels.indexOf(this.color.words[code]));
+	}
+
+	wordColor(code) {
+		return format.color(this.place(code), this.labels.colors);
+	}
+
+	// Which pixels around a run belong to its marker.
+	markers() {
+		if (!this.color?.words) return () => SHAPES[0];
+		const shapes = this.color.words.map((_, code) => SHAPES[this.place(code) % SHAPES.length]);
+		return (i) => shapes[this.color.values[i]] ?? SHAPES[0];
 	}
 
 	paint() {
@@ -60,7 +86,7 @@ class ScatterPage extends DrawnPage {
 		const { context, ratio } = this.canvases(`${this.y.name} over ${this.x.name}`, width, height);
 		this.scaleX = new Scale(this.x.values, { ...this.x, log: state.params.has("logx"), from: LEFT, to: width - RIGHT });
 		this.scaleY = new Scale(this.y.values, { ...this.y, log: state.params.has("logy"), from: height - BOTTOM, to: TOP });
-		this.axes(context, width, height);
+		if (this.x.values.length) this.axes(context, width, height);
 		this.points(context, ratio);
 		this.tip = this.host.appendChild(element("div", "tip", { hidden: "" }));
 		this.drawBrush();
@@ -76,14 +102,14 @@ class ScatterPage extends DrawnPage {
 			const x = Math.round(this.scaleX.at(value)) + 0.5;
 			if (x < LEFT - 1 || x > width) continue;
 			line(context, x, TOP, x, height - BOTTOM);
-			context.fillText(clip(text, 16), x, height - BOTTOM + 5);
+			context.fillText(format.middle(text, 16), x, height - BOTTOM + 5);
 		}
 		context.textAlign = "right";
 		context.textBaseline = "middle";
 		for (const [value, text] of this.scaleY.ticks(Math.floor(height / 55))) {
 			const y = Math.round(this.scaleY.at(value)) + 0.5;
 			line(context, LEFT, y, width - RIGHT, y);
-			context.fillText(clip(text, 11), LEFT - 6, y);
+			context.fillText(format.middle(text, 11), LEFT - 6, y);
 		}
 		context.fillStyle = ink.front;
 		context.textAlign = "center";
@@ -98,9 +124,9 @@ class ScatterPage extends DrawnPage {
 
 	// Pixels are written directly: a hundred thousand points take milliseconds.
 	points(context, ratio) {
-		const began = performance.now();
 		const n = this.x.values.length;
 		const colorOf = this.colors();
+		const markerOf = this.markers();
 		const { width, height } = context.canvas;
 		const image = context.getImageData(0, 0, width, height);
 		const pixels = image.data;
@@ -123,23 +149,23 @@ class ScatterPage extends DrawnPage {
 			const [r, g, b] = colorOf(i);
 			const [cx, cy] = [Math.round(x * ratio), Math.round(y * ratio)];
 			const isCross = unfinished.has(i);
+			const isInside = markerOf(i);
 			const reach = isCross ? radius + Math.round(2 * ratio) : radius;
 			for (let dy = -reach; dy <= reach; dy++) {
 				for (let dx = -reach; dx <= reach; dx++) {
-					if (isCross ? Math.abs(Math.abs(dx) - Math.abs(dy)) > ratio * 0.9 : dx * dx + dy * dy > radius * (radius + 0.8)) continue;
+					if (isCross ? Math.abs(Math.abs(dx) - Math.abs(dy)) > ratio * 0.9 : !isInside(dx / radius, dy / radius)) continue;
 					const at = ((cy + dy) * width + cx + dx) * 4;
 					if (at < 0 || at >= pixels.length) continue;
-					const under = pixels[at + 3] / 255;
-					const sum = alpha + under * (1 - alpha);
-					pixels[at] = (r * alpha + pixels[at] * under * (1 - alpha)) / sum;
-					pixels[at + 1] = (g * alpha + pixels[at + 1] * under * (1 - alpha)) / sum;
-					pixels[at + 2] = (b * alpha + pixels[at + 2] * under * (1 - alpha)) / sum;
+					const under = (pixels[at + 3] / 255) * (1 - alpha);
+					const sum = alpha + under;
+					pixels[at] = (r * alpha + pixels[at] * under) / sum;
+					pixels[at + 1] = (g * alpha + pixels[at + 1] * under) / sum;
+					pixels[at + 2] = (b * alpha + pixels[at + 2] * under) / sum;
 					pixels[at + 3] = sum * 255;
 				}
 			}
 		}
 		context.putImageData(image, 0, 0);
-		this.host.dataset.paint = (performance.now() - began).toFixed(1);
 	}
 
 	grip(event) {
@@ -148,13 +174,10 @@ class ScatterPage extends DrawnPage {
 
 	move(event) {
 		if (this.drag) {
-			this.timed(() => {
-				this.brushes.clear();
-				this.brush(this.x.name, this.scaleX.value(this.drag[0]), this.scaleX.value(event.offsetX));
-				this.brush(this.y.name, this.scaleY.value(this.drag[1]), this.scaleY.value(event.offsetY));
-				this.select();
-			});
-			return;
+			this.brushes.clear();
+			this.brush(this.x.name, this.scaleX.value(this.drag[0]), this.scaleX.value(event.offsetX));
+			this.brush(this.y.name, this.scaleY.value(this.drag[1]), this.scaleY.value(event.offsetY));
+			return this.select();
 		}
 		this.hovered = this.nearest(event.offsetX, event.offsetY);
 		this.showTip(event);
@@ -233,7 +256,7 @@ class ScatterPage extends DrawnPage {
 
 	legend() {
 		if (!this.color) return "";
-		if (this.color.words) return this.color.words.slice(0, 20).map((word) => html`<span class="item"><span class="swatch" .style=${`background:${format.color(Math.max(0, this.labels.indexOf(word)))}`}></span>${word}</span>`);
+		if (this.color.words) return this.color.words.slice(0, 20).map((word, code) => html`<span class="item"><span .style=${`color:${this.wordColor(code)}`}>${SIGNS[this.place(code) % SIGNS.length]}</span>${word}</span>`);
 		const [low, high] = this.colorRange ?? [];
 		return html`<span class="item">${format.number(low)} ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((s) => html`<span class="swatch" .style=${`background:rgb(${ramp(s).join()})`}></span>`)} ${format.number(high)} (${format.label(this.color.name)})</span>`;
 	}
@@ -245,5 +268,3 @@ function line(context, x0, y0, x1, y1) {
 	context.lineTo(x1, y1);
 	context.stroke();
 }
-
-const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -1,25 +1,31 @@
 // The state of a page is its address, and nothing else: back, reload and a colleague's browser show the same.
 
-const listeners = new Set();
+let listener = null;
 
 export const state = { path: "", parts: [], params: new URLSearchParams() };
 
 function read() {
 	state.path = location.pathname;
-	state.parts = location.pathname.split("/").slice(1).map(decodeURIComponent);
+	state.parts = location.pathname.split("/").slice(1).map(decoded);
 	state.params = new URLSearchParams(location.search);
+}
+
+function decoded(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text; // no address of ours
+	}
 }
 
 function announce() {
 	read();
-	for (const listener of listeners) listener();
+	listener();
 }
 
-export function onAddress(listener) {
-	listeners.add(listener);
-}
-
-export function start() {
+// From now on the act is called when the address changes.
+export function start(act) {
+	listener = act;
 	addEventListener("popstate", announce);
 	document.addEventListener("click", (event) => {
 		const link = event.target.closest?.("a[data-page]");
@@ -38,8 +44,7 @@ export function go(address, { replace = false } = {}) {
 
 // Set parameters of this address: a value, a list of values, or null to leave one out.
 export function set(changes, { replace = false, silent = false } = {}) {
-	const params = changed(state.params, changes);
-	const address = location.pathname + (params.size ? `?${params}` : "");
+	const address = withParams(location.pathname, changed(state.params, changes));
 	if (!silent) return go(address, { replace });
 	history.replaceState(null, "", address);
 	read();
@@ -49,7 +54,7 @@ export function changed(old, changes) {
 	const params = new URLSearchParams(old);
 	for (const [name, value] of Object.entries(changes)) {
 		params.delete(name);
-		if (value === null || value === undefined || value === "" || value === false) continue;
+		if (!value && value !== 0) continue;
 		for (const item of Array.isArray(value) ? value : [value]) params.append(name, item === true ? "1" : item);
 	}
 	return params;
@@ -59,16 +64,15 @@ export const SHARED = ["lake", "project", "where", "q", "run", "archived"];
 
 // The address of another page about the same runs.
 export function address(path, extra = {}) {
-	const params = new URLSearchParams();
-	for (const name of SHARED) for (const value of state.params.getAll(name)) params.append(name, value);
-	const all = changed(params, extra);
-	return path + (all.size ? `?${all}` : "");
+	return withParams(path, changed(chosen(), extra));
 }
 
-export const runAddress = (id) => {
-	const lake = state.params.get("lake");
-	return `/run/${encodeURIComponent(id)}${lake ? `?lake=${encodeURIComponent(lake)}` : ""}`;
-};
+const withParams = (path, params) => path + (params.size ? `?${params}` : "");
+
+// The address of a page about nothing but the lake.
+export const inLake = (path, extra) => withParams(path, changed(chosen(["lake"]), extra));
+
+export const runAddress = (id, extra = {}) => inLake(`/run/${encodeURIComponent(id)}`, extra);
 
 // The parameters that choose runs, for a question to the server.
 export function chosen(names = SHARED) {

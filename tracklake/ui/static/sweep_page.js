@@ -1,11 +1,11 @@
 // Sweep: what the chosen runs say of their settings: importance, marginals, luck, stability, early stopping.
 
 import { html, render } from "./vendor/lit-html.js";
-import { ask, query } from "./api.js";
+import { ask } from "./api.js";
 import { copyButton } from "./code_dialog.js";
-import { AnswerPage, choice } from "./page.js";
+import { AnswerPage, choice, picture } from "./page.js";
 import { frame, nameField, sheet, usual } from "./sheet.js";
-import { chosen, runAddress, set, state } from "./state.js";
+import { chosen, runAddress, set, SHARED } from "./state.js";
 
 const PARTS = [
 	["best", "The best runs", ""],
@@ -23,8 +23,7 @@ class SweepPage extends AnswerPage {
 
 	get params() {
 		const start = usual(this.context.schema);
-		const params = chosen();
-		for (const name of ["metric", "goal", "failed", "rule"]) if (state.params.get(name)) params.set(name, state.params.get(name));
+		const params = chosen([...SHARED, "metric", "goal", "failed", "rule"]);
 		if (!params.has("metric") && start.metric) params.set("metric", start.metric);
 		return params;
 	}
@@ -49,11 +48,7 @@ class SweepPage extends AnswerPage {
 	}
 
 	picture(kind, extra = {}) {
-		const params = this.params;
-		params.set("kind", kind);
-		params.set("turn", this.turn);
-		for (const [name, value] of Object.entries(extra)) params.set(name, value);
-		return html`<img class="picture" loading="lazy" alt=${`${kind} ${extra.parameter ?? ""}`} src=${query("picture", params)} />`;
+		return picture(`${kind} ${extra.parameter ?? ""}`, this.params, { kind, turn: this.turn, ...extra });
 	}
 
 	section([name, title, about]) {

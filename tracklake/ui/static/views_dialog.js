@@ -8,9 +8,7 @@ import { go } from "./state.js";
 export async function showViews(context) {
 	let views = [];
 	let error = "";
-	const read = async () => {
-		views = (await ask("views")).views;
-	};
+	const read = async () => ({ views } = await ask("views"));
 	await read().catch((caught) => (error = caught.message));
 	openDialog("Views", (dialog) => {
 		const store = async (body) => {
