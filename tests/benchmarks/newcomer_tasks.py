@@ -248,7 +248,8 @@ TRACKLAKE: list[Task | str] = [
     _home, _best, _low_rates, _curves, _seeds, _means, _failed, _difference, _scatter, _tag
 ]  # fmt: skip
 MLFLOW: list[Task | str] = [
-    _ml_runs, _ml_last, _ml_low_rates, _ml_charts, _ml_seeds, _ml_means, _ml_failed, _ml_difference, _ml_scatter, _ml_tag
+    _ml_runs, _ml_last, _ml_low_rates, _ml_charts, _ml_seeds, _ml_means, _ml_failed, _ml_difference, _ml_scatter,
+    _ml_tag,
 ]  # fmt: skip
 NONE = "not there"
 TENSORBOARD: list[Task | str] = [

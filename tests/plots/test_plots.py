@@ -248,11 +248,11 @@ def test_long_names_keep_what_tells_them_apart(tmp_path: Path):
     assert len(plot.chart.to_dict()["title"]["text"]) == 2
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "html"])
+@pytest.mark.parametrize("suffix", ["png", "svg", "html", "pdf"])
 def test_saved_pictures_need_no_network(lake: tl.Lake, tmp_path: Path, suffix: str):
-    """A plot is saved as PNG, SVG or HTML; the HTML holds its library, and loads nothing."""
+    """A plot is saved as PNG, SVG, PDF or HTML; the HTML holds its library, and loads nothing."""
     content = lake.plot.curves("loss").save(tmp_path / f"x.{suffix}").read_bytes()
-    assert content.startswith({"png": b"\x89PNG", "svg": b"<svg", "html": b"<!DOCTYPE html>"}[suffix])
+    assert content.startswith({"png": b"\x89PNG", "svg": b"<svg", "html": b"<!DOCTYPE html>", "pdf": b"%PDF-"}[suffix])
     assert b'src="http' not in content
     assert len(content) < 2_000_000
 

@@ -39,9 +39,9 @@ def test_metrics_have_the_statistics_of_summaries(tmp_path: Path, enter):
     with lake.ui() as server:
         columns = enter(server).ask("run", id="run")["metrics"]
     found = {column["name"]: column["values"] for column in columns}
-    for stat in ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf"):
-        numbers = lake.summaries([(metric, stat) for metric in found["metric"]]).drop("run_id").row(0)
-        assert [float(value) for value in found[stat]] == [float(value) for value in numbers]
+    for kind in ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf"):
+        numbers = lake.summaries([(metric, kind) for metric in found["metric"]]).drop("run_id").row(0)
+        assert [float(value) for value in found[kind]] == [float(value) for value in numbers]
     assert dict(zip(found["metric"], found["last_step"], strict=True))["loss"] == 3
     assert "word" not in found["metric"]
 

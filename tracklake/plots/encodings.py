@@ -120,14 +120,14 @@ class Legend(NamedTuple):
 
 
 def along_viridis(count: int) -> list[str]:
-    """Return `count` colours from dark to light.
+    """Return `count` colours for lines, from dark to light: the lightest is lost on white and in bands.
 
     >>> along_viridis(2)
-    ['#440154', '#addc30']
+    ['#440154', '#5ec962']
     """
-    stops = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in VIRIDIS])
-    at = np.linspace(0, len(stops) - 1, count) if count > 1 else np.array([3.0])
-    channels = [np.interp(at, range(len(stops)), stops[:, i]).round().astype(int) for i in range(3)]
+    parts = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in VIRIDIS[:-1]])
+    at = np.linspace(0, len(parts) - 1, count) if count > 1 else np.array([3.0])
+    channels = [np.interp(at, range(len(parts)), parts[:, i]).round().astype(int) for i in range(3)]
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in zip(*channels, strict=True)]
 
 

@@ -12,7 +12,7 @@ from tracklake.common.text import number_of
 from tracklake.display.labels import number_labels
 from tracklake.plots import binning, marks
 from tracklake.plots.binning import wants_log
-from tracklake.plots.encodings import Axis
+from tracklake.plots.encodings import Axis, log_ticks
 from tracklake.plots.figure import Plot, empty
 
 if TYPE_CHECKING:
@@ -32,10 +32,11 @@ _MISSING, _MISSING_AT = "missing", -0.09
 
 
 class Placed(NamedTuple):
-    """One axis: where each run lies on it, from 0 to 1, and the labels (place, text) beside it."""
+    """One axis: where each run lies on it, from 0 to 1, the labels (place, text) beside it, and its kind."""
 
     at: pl.Series
     ticks: list[tuple[float, str]]
+    log: bool = False
 
 
 def placed(values: pl.Series, levels: pl.Series | None = None) -> Placed:
@@ -55,9 +56,11 @@ def placed(values: pl.Series, levels: pl.Series | None = None) -> Placed:
         )
     log = wants_log(values)
     distinct = binning.finite(values).unique().sort().to_numpy()
-    marked = distinct if len(distinct) <= _FEW else _round_numbers(distinct[0], distinct[-1], log=log)
+    round_ = log_ticks if log else _round_numbers
+    marked = distinct if len(distinct) <= _FEW else round_(distinct[0], distinct[-1])
     scaled = np.log(values.to_numpy()) if log else values.to_numpy()
-    low, high = (np.log(distinct[[0, -1]]) if log else distinct[[0, -1]]) if len(distinct) else (0.0, 1.0)
+    ends = [marked[0], marked[-1]] if log else distinct[[0, -1]] if len(distinct) else [0.0, 1.0]
+    low, high = np.log(ends) if log else ends
     span = (high - low) or 1.0
     start = low if high > low else low - 0.5  # a single value lies in the middle
     ticks = [
@@ -68,7 +71,7 @@ def placed(values: pl.Series, levels: pl.Series | None = None) -> Placed:
     below = _below(at, levels)
     feet = {name: _MISSING_AT * (i + 1) for i, name in enumerate(_in_order(below))}
     depths = below.replace_strict(feet, default=None, return_dtype=pl.Float64)
-    return Placed(at.zip_with(at.is_not_null(), depths), [*ticks, *((foot, name) for name, foot in feet.items())])
+    return Placed(at.zip_with(at.is_not_null(), depths), [*ticks, *((foot, name) for name, foot in feet.items())], log)
 
 
 def _below(at: pl.Series, levels: pl.Series | None) -> pl.Series:
@@ -82,12 +85,8 @@ def _in_order(names: pl.Series) -> list[str]:
     return sorted(names.drop_nulls().unique(), key=lambda name: (name == _MISSING, name))
 
 
-def _round_numbers(low: float, high: float, *, log: bool) -> list[float]:
+def _round_numbers(low: float, high: float) -> list[float]:
     """Return about five round numbers from low to high."""
-    if log:
-        powers = range(int(np.ceil(np.log10(low) - 1e-9)), int(np.floor(np.log10(high) + 1e-9)) + 1)
-        every = -(-len(powers) // 6)
-        return [10.0**power for power in list(powers)[::every]]
     size = 10.0 ** np.floor(np.log10((high - low) / 5))
     step = next(size * k for k in (1, 2, 5, 10) if (high - low) / (size * k) <= 6)  # noqa: PLR2004 - labels
     return [round(float(step * i), 12) for i in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
@@ -115,8 +114,9 @@ def plot(frame: pl.DataFrame, titles: Mapping[str, str], *, axes: Sequence[str],
     data, thinned = _lines(rows, laid)
     ticks = [(i, at, label) for i, axis in enumerate(laid.values()) for at, label in axis.ticks]
     tick_marks = pl.DataFrame(ticks, schema={"axis": pl.Int64, "at": pl.Float64, "label": pl.String}, orient="row")
+    headings = [titles[axis] + (" (log scale)" if one.log else "") for axis, one in laid.items()]
     color = Axis(titles["value"], wants_log(data["color"]), reverse=goal == "min")
-    draw = partial(marks.threads, ticks=tick_marks, titles=[titles[axis] for axis in laid], color=color)
+    draw = partial(marks.threads, ticks=tick_marks, titles=headings, color=color)
     return Plot(title, data=data, draw=draw, notes=[*thinned, *notes])
 
 

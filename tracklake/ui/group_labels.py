@@ -25,7 +25,7 @@ def labels(source: Source, parameters: Parameters) -> dict[str, Any]:
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
     >>> labels(Source(example(), name="lake"), Parameters([("by", "config.lr")]))
-    {'labels': ['0.01', '0.1'], 'colors': ['#440154', '#addc30']}
+    {'labels': ['0.01', '0.1'], 'colors': ['#440154', '#5ec962']}
     """
     names = parameters.texts("by")
 
