@@ -1,16 +1,24 @@
-"""An interrupter: stops a program before the k-th line that runs in tracklake, as a signal may."""
+"""Interrupters: they stop a program before the k-th line that runs in tracklake, or amid a line, as a signal may."""
 
 from __future__ import annotations
 
+import ctypes
+import dis
+import functools
+import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Self
 
 import tracklake as tl
 
 PACKAGE = str(Path(tl.__file__).parent)
+INTERRUPTIBLE = ("CALL", "CALL_FUNCTION_EX", "JUMP_BACKWARD")
+"""The instructions after which the interpreter looks for signals: not all that is in a line runs before them."""
 
 
 class Interrupter:
@@ -37,6 +45,40 @@ class Interrupter:
                 sys.settrace(None)
                 self.act()
         return self.line
+
+
+class CallInterrupter(Interrupter):
+    """One that has a real signal arrive during the k-th call, so that its handler runs as that returns, amid a line."""
+
+    def __enter__(self) -> Self:
+        self.before = signal.signal(signal.SIGUSR2, lambda *_: self.act())
+        # what is looked up, not called: after a call the interpreter would run the handler here
+        self.due = defaultdict[None, int](partial(ctypes.pythonapi.PyErr_SetInterruptEx, int(signal.SIGUSR2)))
+        return super().__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        signal.signal(signal.SIGUSR2, self.before)
+
+    def trace(self, frame: FrameType, *_: object) -> Any:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        return self.opcode
+
+    def opcode(self, frame: FrameType, event: str, *_: object) -> Any:
+        if event == "opcode" and frame.f_lasti in interruptible(frame.f_code):
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                self.due[None]
+        return self.opcode
+
+
+@functools.cache
+def interruptible(code: CodeType) -> frozenset[int]:
+    """Return where in a function the interpreter looks for signals."""
+    return frozenset(step.offset for step in dis.get_instructions(code) if step.opname in INTERRUPTIBLE)
 
 
 def interrupt() -> None:

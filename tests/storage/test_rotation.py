@@ -17,7 +17,7 @@ def test_rotated_files_are_sealed_aside(tmp_path: Path, monkeypatch: pytest.Monk
     run = tl.init("p", id="r", dir=tmp_path)
     for step in range(5_000):
         run.log({"a": float(step), "b": step})
-    run._session._sealer.join()
+    run._session._sealer.wait()
     assert run._session.journal.name.n >= 4
     assert len(list((tmp_path / "history").glob("*.parquet"))) >= 1
     assert tl.open(tmp_path).history("a")["value"].to_list() == [float(step) for step in range(5_000)]

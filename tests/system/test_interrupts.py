@@ -1,7 +1,7 @@
 """Whatever interrupts a call that writes: rows whose `log` returned are whole, and the run can go on.
 
-An interrupter stops the program before the k-th line that runs in tracklake, for each k; it raises, as Ctrl-C and an
-alarm do, or calls what a signal handler may call.
+An interrupter stops the program before the k-th line that runs in tracklake, or amid one at the k-th call, for each k;
+it raises, as Ctrl-C and an alarm do, or calls what a signal handler may call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from interrupter import Interrupter, interrupt
+from interrupter import CallInterrupter, Interrupter, interrupt
 from processes import output
 
 import tracklake as tl
@@ -23,7 +23,10 @@ from tracklake.storage.journal.reader import JournalReader
 from tracklake.tracking.open_runs import open_runs
 
 Row = dict[str, float]
-A_LAKE = 100
+Kind = type[Interrupter]
+LONG = [pytest.param(1, kind, marks=pytest.mark.long) for kind in (Interrupter, CallInterrupter)]
+"""At every place: before each line, and at each call."""
+A_LAKE = 10
 """Places after which another lake begins: what a question costs follows the runs of a lake."""
 
 
@@ -52,8 +55,10 @@ def edit_in(run: tl.Run) -> list[Row]:
     return []
 
 
-def train(folder: Path, rows: Callable[[int], Row], act: Callable[[tl.Run], list[Row]], at: int) -> tuple[bool, list]:
-    """Log, interrupted at a line, and log on; return whether all of it ran before, and the rows that were logged."""
+def train(
+    folder: Path, rows: Callable[[int], Row], act: Callable[[tl.Run], list[Row]], kind: Kind, at: int
+) -> tuple[bool, list[Row]]:
+    """Log, interrupted at a place, and log on; return whether all of it ran before, and the rows that were logged."""
     run = tl.init("p", id=f"r{at}", dir=folder, settings={"metadata": False}, reinit="create_new")
     logged: list[Row] = []
 
@@ -63,7 +68,7 @@ def train(folder: Path, rows: Callable[[int], Row], act: Callable[[tl.Run], list
             logged.append(rows(i))
 
     log(iter(range(3)))
-    interrupter = Interrupter(at, lambda: logged.extend(act(run)))
+    interrupter = kind(at, lambda: logged.extend(act(run)))
     try:
         with interrupter:
             log(iter(range(3, 9)))
@@ -88,36 +93,45 @@ def damage(folder: Path) -> list[str]:
     return [str(fault) for path in (folder / "journal").iterdir() for fault in JournalReader(path).read().faults]
 
 
-@pytest.mark.parametrize("rows", [steady, new_names])
-@pytest.mark.parametrize("act", [raise_in, log_in, edit_in])
-@pytest.mark.parametrize("apart", [109, pytest.param(1, marks=pytest.mark.long)])
-def test_no_line_of_log_and_rotate_costs_a_row(tmp_path: Path, monkeypatch, rows, act, apart: int):
-    """At whichever line: each row whose `log` returned is there, whole and once; the interrupted one whole, or not."""
-    monkeypatch.setattr(writer, "ROTATE_AT", 900)
-    at, is_over = 1, False
-    logged: dict[str, list[Row]] = {}
-    while not is_over:
-        is_over, logged[f"r{at}"] = train(tmp_path, rows, act, at)
-        at += apart
-    there = read(tmp_path)
+def assert_whole(folder: Path, logged: dict[str, list[Row]], rows: Callable[[int], Row]) -> None:
+    """Each run has the rows that were logged, once, and at most the one that was interrupted beside them."""
+    there = read(folder)
     assert there.keys() == logged.keys()
     for run_id, own in there.items():
         assert [row for row in logged[run_id] if row not in own] == [], run_id
         assert len(own) <= len(logged[run_id]) + 1
         assert all(row in logged[run_id] or row in [rows(i) for i in range(3, 9)] for row in own)
-    assert damage(tmp_path) == []
-    assert tl.open(tmp_path).check(full=True).ok
+    assert damage(folder) == []
+    assert tl.open(folder).check(full=True).ok
 
 
-@pytest.mark.parametrize("apart", [23, pytest.param(1, marks=pytest.mark.long)])
-def test_no_line_of_finish_and_seal_costs_a_row_or_the_state(tmp_path: Path, apart: int):
+@pytest.mark.parametrize("rows", [steady, new_names])
+@pytest.mark.parametrize("act", [raise_in, log_in, edit_in])
+@pytest.mark.parametrize(("apart", "kind"), [(149, Interrupter), (149, CallInterrupter), *LONG])
+def test_no_place_in_log_and_rotate_costs_a_row(tmp_path: Path, monkeypatch, rows, act, apart: int, kind: Kind):
+    """At whichever place: each row whose `log` returned is there, whole and once; the interrupted one whole, or not."""
+    monkeypatch.setattr(writer, "ROTATE_AT", 900)
+    at, is_over = 1, False
+    logged: dict[str, list[Row]] = {}
+    while not is_over:
+        folder = tmp_path / str(at // A_LAKE)
+        is_over, logged[f"r{at}"] = train(folder, rows, act, kind, at)
+        at += apart
+        if is_over or at // A_LAKE != (at - apart) // A_LAKE:
+            assert_whole(folder, logged, rows)
+            logged.clear()
+    assert at > 300
+
+
+@pytest.mark.parametrize(("apart", "kind"), [(71, Interrupter), (71, CallInterrupter), *LONG])
+def test_no_place_in_finish_and_seal_costs_a_row_or_the_state(tmp_path: Path, apart: int, kind: Kind):
     """An interrupted finish is completed by the next; an interrupted seal by the next seal."""
     at, is_over = 1, False
     while not is_over:
         folder = tmp_path / str(at // A_LAKE)
         run = tl.init("p", id=f"r{at}", dir=folder, settings={"metadata": False}, reinit="create_new")
         run.log({"a": 1.0})
-        interrupter = Interrupter(at, interrupt)
+        interrupter = kind(at, interrupt)
         try:
             with interrupter:
                 run.finish()
@@ -294,13 +308,13 @@ def test_an_alarm_does_not_take_sigterm_away(tmp_path: Path):
     assert lake.history("a").height == 10
 
 
-@pytest.mark.parametrize("apart", [97, pytest.param(1, marks=pytest.mark.long)])
-def test_an_interrupted_init_leaves_no_half_run_behind(tmp_path: Path, apart: int):
-    """At whichever line: the heartbeat goes on, and the end of the process finishes the runs that there are."""
+@pytest.mark.parametrize(("apart", "kind"), [(131, Interrupter), (131, CallInterrupter), *LONG])
+def test_an_interrupted_init_leaves_no_half_run_behind(tmp_path: Path, apart: int, kind: Kind):
+    """At whichever place: the heartbeat goes on, and the end of the process finishes the runs that there are."""
     at, is_over = 1, False
     other = tl.init("p", id="other", dir=tmp_path / "other", settings={"metadata": False})
     while not is_over:
-        interrupter = Interrupter(at, interrupt)
+        interrupter = kind(at, interrupt)
         try:
             with interrupter:
                 tl.init("p", id=f"r{at}", dir=tmp_path / str(at // A_LAKE), config={"a": 1}, reinit="create_new")

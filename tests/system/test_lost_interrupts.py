@@ -133,6 +133,9 @@ def test_polars_loses_what_a_handler_raises(handle, monkeypatch: pytest.MonkeyPa
 
 
 STORM = """
+import faulthandler
+
+
 def interrupt(signum, frame):
     global left
     if left > 0:
@@ -156,6 +159,7 @@ expected = [question(kept) for question in QUESTIONS]
 signal.signal(signal.SIGINT, interrupt)
 print("ready", flush=True)
 while interrupted < int(sys.argv[2]):
+    faulthandler.dump_traceback_later(100, exit=True)  # where it hangs, and an end
     for number, question in enumerate(QUESTIONS):
         found = None
         try:

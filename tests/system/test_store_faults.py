@@ -184,7 +184,7 @@ def test_an_hour_without_a_store(proxy: StoreProxy, url: str, monkeypatch: pytes
             clock[0] += 1
             run.keep_alive(beat=second % 60 == 59)
             if second % 10 == 0:
-                wait_for_uploads()
+                wait_for_uploads(run)
             if second % 600 == 599:
                 sizes.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
@@ -197,9 +197,11 @@ def test_an_hour_without_a_store(proxy: StoreProxy, url: str, monkeypatch: pytes
     assert counts(url) == {"a": rows * seconds}
 
 
-def wait_for_uploads() -> None:
-    while any(thread.name in ("tracklake-upload", "tracklake-look") for thread in threading.enumerate()):
-        time.sleep(0.001)
+def wait_for_uploads(run: tl.Run) -> None:
+    threads = [uploader._thread for uploader in run._session._uploaders]
+    assert all(thread is None or thread.wait(100) for thread in threads)
+    if run._distant is not None:
+        run._distant.wait()
 
 
 def test_what_another_machine_says_reaches_a_live_run(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -215,12 +217,12 @@ def test_what_another_machine_says_reaches_a_live_run(url: str, tmp_path: Path, 
         run.log({"loss": 1.0}), run.log({"loss": 2.0})
         assert run.summary["loss"] == 2.0
         run.keep_alive(beat=False)
-        wait_for_uploads()
+        wait_for_uploads(run)
         with pytest.MonkeyPatch.context() as patch:
             use_machine("two", tmp_path, patch)
             output(script, url)
         run.keep_alive(beat=True)
-        wait_for_uploads()
+        wait_for_uploads(run)
         assert dict(run.summary)["note"] == "from elsewhere"
         run.log({"loss": 3.0})
         assert run.summary["loss"] == {"min": 1.0}
@@ -237,7 +239,7 @@ def test_a_look_that_finds_nothing_new_costs_no_reading(url: str, monkeypatch: p
             run.log({"loss": float(step)})
             assert run.summary["loss"] == float(step)
             run.keep_alive(beat=True)
-            wait_for_uploads()
+            wait_for_uploads(run)
     assert len(begun) == 1
     assert counts(url) == {"a": 9}
 
@@ -377,7 +379,7 @@ def test_a_reader_whose_clock_is_an_hour_off(url: str, tmp_path: Path, monkeypat
     with tl.init("p", id="a", dir=url) as run:
         run.log({"loss": 1.0})
         run.keep_alive(beat=False)
-        wait_for_uploads()
+        wait_for_uploads(run)
         with pytest.MonkeyPatch.context() as patch:
             use_machine("two", tmp_path, patch)
             assert output(script, url, offset).split() == ["running"]

@@ -122,7 +122,7 @@ class _World:
         self.points += [(run.id, session, name, at, value, self.calls) for name, value in stored]
         run.log(row, step=step, commit=commit)
         if run._session._sealer:
-            run._session._sealer.join()
+            run._session._sealer.wait()
 
     def define(self, index: int, said: dict[str, Any]) -> None:
         self.session(index).define_metric(**said)

@@ -7,16 +7,14 @@ again, or run twice: what it returns depends on the item alone. Only the process
 from __future__ import annotations
 
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from tracklake.common import threads
 from tracklake.errors import TracklakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,15 +45,8 @@ class LocalThreads:
         """
         if min(len(items), self.workers) <= 1:
             yield from map(task, items)
-            return
-        with ThreadPoolExecutor(self.workers) as pool:
-            running: deque[Future[R]] = deque()
-            for item in items:  # what is done waits in memory: no more tasks are begun than are being asked for
-                if len(running) >= self.workers:
-                    yield running.popleft().result()
-                running.append(pool.submit(task, item))
-            while running:
-                yield running.popleft().result()
+        else:
+            yield from threads.in_threads(task, items, workers=self.workers)
 
 
 def _processors() -> int:

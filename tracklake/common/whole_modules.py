@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import sys
 import threading
+from functools import partial
 
 from tracklake.common import threads
 
@@ -23,10 +24,8 @@ def load(*names: str) -> None:
     missing = [name for name in names if name not in sys.modules]
     if not missing or threading.current_thread() is not threading.main_thread():
         return
-    thread = threading.Thread(target=_import, args=(missing,), name="tracklake import")
     with contextlib.suppress(RuntimeError):  # a process that may have no more threads, or that ends
-        threads.start(thread)
-        thread.join()
+        threads.start(partial(_import, missing), name="tracklake-import").wait()
 
 
 def _import(names: list[str]) -> None:

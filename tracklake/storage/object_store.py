@@ -12,11 +12,11 @@ import os
 import stat
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tracklake.common import threads
 from tracklake.errors import LakeError
 from tracklake.storage import spool
 from tracklake.storage.backend import NO_ENTRIES, Entry
@@ -295,8 +295,7 @@ class ObjectStorage:
         >>> _ = storage.stage("runs/a").write_bytes(b"rows")
         >>> storage.publish(["runs/a"])
         """
-        with ThreadPoolExecutor(_UPLOADS) as pool:
-            list(pool.map(self._publish, names))
+        list(threads.in_threads(self._publish, names, workers=_UPLOADS))
 
     def replace(self, name: str, data: bytes, *, tag: Tag | None) -> Tag:
         """Overwrite an object whose tag is still the one given (None: create it) and return its new tag.

@@ -6,7 +6,6 @@ while it is away a request takes minutes: so a thread of its own asks, and nobod
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,7 @@ class DistantWriters:
         self._session = session
         self._report = report
         self._due = time.monotonic() + INTERVAL  # the session began with what was there
-        self._thread: threading.Thread | None = None
+        self._thread: threads.Call[None] | None = None
 
     def look(self) -> None:
         """Begin a look if it is time, and the last one is not still waiting for the store.
@@ -58,10 +57,9 @@ class DistantWriters:
         >>> DistantWriters(example()._storage, "fast", 7, lambda *_: None).look()
         """
         now = time.monotonic()
-        if now >= self._due and (self._thread is None or not self._thread.is_alive()):
+        if now >= self._due and (self._thread is None or not self._thread.is_alive):
             self._due = now + INTERVAL
-            self._thread = threading.Thread(target=self._look, name="tracklake-look", daemon=True)
-            threads.start(self._thread)
+            self._thread = threads.start(self._look, name="tracklake-look", daemon=True, attended=False)
 
     def wait(self) -> None:
         """Wait for the end of a look that has begun.
@@ -69,7 +67,7 @@ class DistantWriters:
         >>> DistantWriters(example()._storage, "fast", 7, lambda *_: None).wait()
         """
         if self._thread is not None:
-            self._thread.join()
+            self._thread.wait()
 
     def _look(self) -> None:
         try:

@@ -48,8 +48,8 @@ class OpenRuns(Generic[OpenT]):
         self.inherited: list[OpenT] = []
         """Those of the process that this one was forked from, as long as nothing is written to them here."""
         self._runs: list[OpenT] = []
-        self._beat: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._beat: threads.Call[None] | None = None
+        self._stop = threads.Flag()
 
     @property
     def current(self) -> OpenT | None:
@@ -74,9 +74,7 @@ class OpenRuns(Generic[OpenT]):
         'a'
         """
         if self._beat is None:
-            beat = threading.Thread(target=self._keep_alive, name="tracklake-heartbeat", daemon=True)
-            threads.start(beat)
-            self._beat = beat
+            self._beat = threads.start(self._keep_alive, name="tracklake-heartbeat", daemon=True, attended=False)
             self._watch_the_end()
         if run not in self._runs:
             self._runs.append(run)
@@ -129,7 +127,7 @@ class OpenRuns(Generic[OpenT]):
     def forget_in_child(self) -> None:
         """Leave the journals to the parent: after a fork, a child that logs opens a session of its own."""
         self._beat = None
-        self._stop = threading.Event()
+        self._stop = threads.Flag()
         exit_status.forget()
         self.inherited = self._runs.copy()
         for run in self._runs:

@@ -75,7 +75,7 @@ class Session:
         self._header = dict(header)
         self._listener = listener
         self._is_over = False
-        self._sealer: threading.Thread | None = None
+        self._sealer: threads.Call[object] | None = None
         self._sealing = threading.Lock()
         self._catalog: Catalog | None = None
         self._warned: set[str] = set()
@@ -290,19 +290,17 @@ class Session:
 
     def _seal_in_background(self) -> None:
         """Seal complete files beside the training loop."""
-        is_sealing = self._sealer is not None and self._sealer.is_alive()
+        is_sealing = self._sealer is not None and self._sealer.is_alive
         if not (host.engine.is_lost or is_sealing or self.store_is_away):
             self._run_sealer(self._seal)
 
     def _run_sealer(self, seal: Callable[[], object]) -> None:
         """Seal in a thread of its own, where no signal interrupts it."""
-        sealer = threading.Thread(target=self._put_off_on_error, args=[seal], name="tracklake-seal", daemon=True)
-        threads.start(sealer)
-        self._sealer = sealer  # once it is started: whoever finds it may join it
+        self._sealer = threads.start(partial(self._put_off_on_error, seal), name="tracklake-seal", daemon=True)
 
     def _wait_for_sealer(self) -> None:
         if self._sealer is not None:
-            self._sealer.join()
+            self._sealer.wait()
 
     def _seal(self) -> None:
         with self._sealing:  # whoever was interrupted after a thread had started may start another

@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -163,19 +162,10 @@ def beside(connection: DuckDBPyConnection, work: Callable[[], T]) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    outcome: Future[T] = Future()
-
-    def settle() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised where the outcome is waited for
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=settle, daemon=True)
-    threads.start(thread)
+    call = threads.start(work, name="tracklake-duckdb", daemon=True)
     try:
-        thread.join()
+        call.wait()
     except BaseException:
         connection.interrupt()
         raise
-    return outcome.result()
+    return call.result()

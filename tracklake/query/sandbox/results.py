@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-import threading
 import time
-from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,25 +85,17 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
     Traceback (most recent call last):
     tracklake.errors.QueryError: the query took longer than sql_seconds=0.2: ...
     """
-    outcome: Future[pl.DataFrame] = Future()
-    threads.start(threading.Thread(target=_settle, args=(outcome, work), daemon=True))
     start, before = time.monotonic(), _memory()
+    call = threads.start(work, name="tracklake-query", daemon=True)
     try:
-        while not wait([outcome], timeout=_PATIENCE).done:
+        while not call.wait(_PATIENCE):
             _check(sandbox.limits, time.monotonic() - start, _memory() - before)
     except BaseException:
         cursor.interrupt()
-        if not wait([outcome], timeout=_PATIENCE).done:
+        if not call.wait(_PATIENCE):
             sandbox.abandon()
         raise
-    return outcome.result()
-
-
-def _settle(outcome: Future[pl.DataFrame], work: Callable[[], pl.DataFrame]) -> None:
-    try:
-        outcome.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - raised where the outcome is waited for
-        outcome.set_exception(error)
+    return call.result()
 
 
 def _check(limits: Limits, seconds: float, memory: int) -> None:

@@ -121,7 +121,7 @@ class Uploader:
         self._began = time.monotonic()
         self._due = self._began + INTERVAL
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread: threads.Call[None] | None = None
         self._error: OSError | TracklakeError | None = None
         self._failed = False
         self._pushing_since: float | None = None
@@ -148,9 +148,8 @@ class Uploader:
         now = time.monotonic()
         if now >= self._due:
             self._due = now + (INTERVAL if now - self._began < FIRST_HOUR else LATER_INTERVAL)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._push_and_note, name="tracklake-upload", daemon=True)
-                threads.start(self._thread)
+            if self._thread is None or not self._thread.is_alive:
+                self._thread = threads.start(self._push_and_note, name="tracklake-upload", daemon=True, attended=False)
         if self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
+from tracklake.common import threads
 from tracklake.compute import sorted_groups
 from tracklake.schema.tables import POINTS
 from tracklake.storage.table import sealing
@@ -94,9 +94,9 @@ def map_groups(function: Callable[[Sequence[JournalSlice]], list[_T]], slices: I
     groups = _groups(slices)
     begun = list(itertools.islice(groups, 2))
     if len(begun) > 1:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for several in pool.map(function, itertools.chain(begun, groups)):
-                yield from several
+        workers = (os.cpu_count() or 1) + 1  # one of them has ended, where another is slow
+        for several in threads.in_threads(function, itertools.chain(begun, groups), workers=workers):
+            yield from several
     elif begun:
         yield from function(begun[0])
 

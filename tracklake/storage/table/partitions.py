@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import secrets
 from array import array
 from bisect import bisect_left
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import polars as pl
 
+from tracklake.common import threads
 from tracklake.common.warnings import warn_once
 from tracklake.compute import states
 from tracklake.compute.scans import collect, scan
@@ -140,12 +141,7 @@ def _write_points(
 
 
 def _side_by_side(acts: Sequence[Callable[[], _T]]) -> list[_T]:
-    """Return what each returns, done in threads; one after the other where Python starts none, as when it ends."""
-    try:
-        with ThreadPoolExecutor(len(acts)) as pool:
-            return list(pool.map(lambda act: act(), acts))
-    except RuntimeError:
-        return [act() for act in acts]
+    return list(threads.in_threads(operator.call, acts, workers=len(acts)))
 
 
 def discard(storage: Storage, partition: Partition) -> None:

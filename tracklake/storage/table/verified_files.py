@@ -8,11 +8,10 @@ large file of which few columns are needed, its footer and these alone are read.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
-from tracklake.common import interrupts
+from tracklake.common import interrupts, threads
 from tracklake.compute.scans import LOOK
 from tracklake.errors import LakeError
 from tracklake.storage.table import file_parts
@@ -132,8 +131,9 @@ def verified_all(
     if len(chosen) == 1 or names <= _seen:  # to look at their status again needs no threads
         return [verified(storage, partition, sibling, columns=only) for partition in chosen]
     workers = _DOWNLOADS if isinstance(storage.root, str) else os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        paths = list(pool.map(lambda part: verified(storage, part, sibling, columns=only), chosen))
+    paths = list(
+        threads.in_threads(lambda part: verified(storage, part, sibling, columns=only), chosen, workers=workers)
+    )
     _seen.update(names)
     return paths
 

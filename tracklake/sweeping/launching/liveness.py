@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tracklake.common import threads
 from tracklake.storage.journal import file_names
 from tracklake.tracking.open_runs import BEAT_SECONDS
 
@@ -30,11 +31,10 @@ def living(records: SweepRecords) -> Iterator[str]:
     """
     agent = secrets.token_hex(6)
     path = records.storage.journal_folder(records.agents_folder) / f"{agent}.lock"
-    over = threading.Event()
+    over = threads.Flag()
     with path.open("wb", buffering=0) as file:
         file_names.hold_lock(file)
-        beat = threading.Thread(target=_beat, args=(path, over), name="tracklake-agent", daemon=True)
-        beat.start()
+        threads.start(partial(_beat, path, over), name="tracklake-agent", daemon=True, attended=False)
         try:
             yield agent
         finally:
@@ -42,7 +42,7 @@ def living(records: SweepRecords) -> Iterator[str]:
             path.unlink(missing_ok=True)
 
 
-def _beat(path: os.PathLike[str], over: threading.Event) -> None:
+def _beat(path: os.PathLike[str], over: threads.Flag) -> None:
     while not over.wait(BEAT_SECONDS):
         with contextlib.suppress(OSError):  # the next beat may pass
             os.utime(path)
