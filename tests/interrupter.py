@@ -7,7 +7,7 @@ import dis
 import functools
 import signal
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,25 @@ from typing import Any, Self
 import tracklake as tl
 
 PACKAGE = str(Path(tl.__file__).parent)
+Place = tuple[tuple[CodeType, int], ...]
 INTERRUPTIBLE = ("CALL", "CALL_FUNCTION_EX", "JUMP_BACKWARD")
 """The instructions after which the interpreter looks for signals: not all that is in a line runs before them."""
 
 
+OCCURRENCES = 3
+"""How often a place counts: a loop over a thousand names is interrupted at its first turns."""
+
+
 class Interrupter:
-    """A trace function that calls `act` before the k-th line of tracklake's code, once."""
+    """A trace function that calls `act` before the k-th line of tracklake's code, once.
+
+    A place is a line with the lines that led to it, and counts when it is reached for the first few times.
+    """
 
     def __init__(self, at: int, act: Callable[[], None]) -> None:
         self.left = at
         self.act = act
+        self.reached = Counter[Place]()
 
     def __enter__(self) -> Self:
         sys.settrace(self.trace)
@@ -38,13 +47,18 @@ class Interrupter:
     def trace(self, frame: FrameType, *_: object) -> Any:
         return self.line if frame.f_code.co_filename.startswith(PACKAGE) else None
 
-    def line(self, _: FrameType, event: str, *__: object) -> Any:
-        if event == "line":
+    def line(self, frame: FrameType, event: str, *_: object) -> Any:
+        if event == "line" and self.counts(frame):
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)
                 self.act()
         return self.line
+
+    def counts(self, frame: FrameType) -> bool:
+        place = place_of(frame)
+        self.reached[place] += 1
+        return self.reached[place] <= OCCURRENCES
 
 
 class CallInterrupter(Interrupter):
@@ -67,7 +81,7 @@ class CallInterrupter(Interrupter):
         return self.opcode
 
     def opcode(self, frame: FrameType, event: str, *_: object) -> Any:
-        if event == "opcode" and frame.f_lasti in interruptible(frame.f_code):
+        if event == "opcode" and frame.f_lasti in interruptible(frame.f_code) and self.counts(frame):
             self.left -= 1
             if self.left == 0:
                 sys.settrace(None)
@@ -79,6 +93,15 @@ class CallInterrupter(Interrupter):
 def interruptible(code: CodeType) -> frozenset[int]:
     """Return where in a function the interpreter looks for signals."""
     return frozenset(step.offset for step in dis.get_instructions(code) if step.opname in INTERRUPTIBLE)
+
+
+def place_of(frame: FrameType | None) -> Place:
+    """Return where in tracklake a program is: the instruction of each function that has not returned."""
+    place = []
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        place.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(place)
 
 
 def interrupt() -> None:

@@ -122,6 +122,52 @@ def test_what_polars_loses_is_raised(lake: tl.Lake, handle, monkeypatch: pytest.
     assert at > 10
 
 
+RESULTS: dict[str, Callable[[tl.Lake], object]] = {
+    "sweep": lambda lake: lake.sweep(metric="acc", goal="max"),
+    "comparison": lambda lake: lake.compare("acc", by="lr", goal="max"),
+    "plot": lambda lake: lake.plot.curves("acc", by="lr"),
+    "run": lambda lake: lake.run("r3"),
+}
+ASKED: dict[str, Callable[[Any], object]] = {
+    "sweep": lambda sweep: [sweep.best(2).rows(), sweep.losses.tolist(), sweep.importance(draws=2).rows(), repr(sweep)],
+    "comparison": lambda comparison: [comparison.runs.rows(), comparison.to_markdown(), comparison._repr_html_()],
+    "plot": lambda plot: [plot.spec["title"], plot.save("acc.svg").read_text()],
+    "run": lambda run: [run.summary["acc"], dict(run.summary), run.config],
+}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tl.Lake:
+    """A lake of eight runs, each with another setting or seed."""
+    folder = tmp_path_factory.mktemp("sweep")
+    for i in range(8):
+        with tl.init("p", id=f"r{i}", config={"lr": 0.1 * (i // 2), "depth": i % 4}, dir=folder) as run:
+            run.log({"acc": i / 8}), run.log({"acc": i / 4})
+    return tl.open(folder)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_polars_loses_is_raised_by_results(sweep: tl.Lake, handle, monkeypatch, tmp_path: Path, name: str):
+    """At texts of questions to a sweep, comparison, plot and run: the exception comes out; the next answer is right."""
+    handle(odd)
+    monkeypatch.chdir(tmp_path)
+    calm, at, is_over = ASKED[name](RESULTS[name](sweep)), 1, False
+    while not is_over:
+        result = RESULTS[name](sweep)
+        with pytest.MonkeyPatch.context() as patch:
+            tripping = Tripping(patch, at)
+            try:
+                assert ASKED[name](result) == calm
+            except OddError:
+                assert tripping.left <= 0
+            else:
+                assert tripping.left > 0, f"text {at}: nothing was raised"
+        assert ASKED[name](result) == calm
+        is_over = tripping.left > 0
+        at += 1 + at // 3
+    assert at > 1
+
+
 def test_polars_loses_what_a_handler_raises(handle, monkeypatch: pytest.MonkeyPatch):
     """Why all this: without it the literal is another text, and nothing is raised."""
     handle(odd)

@@ -13,6 +13,7 @@ import polars as pl
 from tracklake.analysis import group_keys
 from tracklake.analysis.stats import resampling
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.lazy_numpy import np
 from tracklake.common.text import number_of
 from tracklake.display import tables
@@ -181,6 +182,7 @@ def expected_maximum(n: int) -> float:
     return float(quad(density, -12, 12, limit=500, points=[0, 2, 4])[0])
 
 
+@raised_again_by_methods
 @dataclass(frozen=True, repr=False)
 class WinnersCurse:
     """What the best of many settings would do with new seeds.

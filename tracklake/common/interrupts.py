@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import defaultdict
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from types import FrameType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=type)
+_SHOWN = ("__repr__", "_repr_html_", "_repr_mimebundle_")
 
 
 def raised_again(call: Callable[P, R]) -> Callable[P, R]:
@@ -64,7 +65,7 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
 
 
 def raised_again_by_methods(cls: C) -> C:
-    """Return the class with `raised_again` around its public methods and properties.
+    """Return the class with `raised_again` around its public methods and properties, and around how it shows itself.
 
     >>> @raised_again_by_methods
     ... class Lake:
@@ -74,10 +75,12 @@ def raised_again_by_methods(cls: C) -> C:
     2
     """
     for name, member in list(vars(cls).items()):
-        if name.startswith("_"):
+        if name.startswith("_") and name not in _SHOWN:
             continue
         if isinstance(member, FunctionType):
             setattr(cls, name, raised_again(member))
+        elif isinstance(member, cached_property):
+            member.func = raised_again(member.func)
         elif isinstance(member, property) and member.fget is not None:
             setattr(cls, name, property(raised_again(member.fget), member.fset, member.fdel, member.__doc__))
     return cls

@@ -8,6 +8,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.text import number_of
 from tracklake.display.labels import middle_out, printable_lines, shortened
 from tracklake.errors import UnknownNameError
@@ -64,8 +65,15 @@ class Sheet(NamedTuple):
         return [list(row) for row in zip(*(column.cells for column in self.columns), strict=True)]
 
 
+@raised_again_by_methods
 class Tabulated:
-    """A result that shows itself as a sheet: as text, in a notebook, in Markdown and in LaTeX."""
+    """A result that shows itself as a sheet: as text, in a notebook, in Markdown and in LaTeX.
+
+    What a signal handler raises in a method of a result comes through.
+    """
+
+    def __init_subclass__(cls) -> None:
+        raised_again_by_methods(cls)
 
     def _sheet(self) -> Sheet:
         raise NotImplementedError

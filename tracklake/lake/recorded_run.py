@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.common.interrupts import raised_again_by_methods
+from tracklake.common.interrupts import raised_again, raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.display import reprs
 from tracklake.display.labels import printable_lines
@@ -59,7 +59,8 @@ class RecordedRun:
         """
         from tracklake.tracking.run_mappings import Summary
 
-        return Summary(entries=lambda _: self._table().summaries.of_run(self.id), store=self.say, storage=self.storage)
+        entries = raised_again(lambda _: self._table().summaries.of_run(self.id))
+        return Summary(entries=entries, store=self.say, storage=self.storage)
 
     @property
     def config(self) -> dict[str, Any]:

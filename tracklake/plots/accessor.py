@@ -9,6 +9,7 @@ import polars as pl
 from tracklake.analysis.comparison import Comparison
 from tracklake.analysis.sweep import Sweep
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.display.labels import short_name
 from tracklake.errors import DefinitionError
 from tracklake.plots import binning, curves, figure, parallel_axes, scatter, sweep_figures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _COLUMN = "the name of a column or a metric"
 
 
+@raised_again_by_methods
 class Plots:
     """Pictures of runs, drawn from aggregated data: a few thousand marks at most, whatever the lake holds.
 

@@ -6,12 +6,12 @@ import importlib
 import importlib.util
 import json
 from functools import cache, cached_property
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.common import arguments
+from tracklake.common import arguments, threads
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.display.labels import printable
 from tracklake.errors import TracklakeError
 from tracklake.plots import marks, png
@@ -36,7 +36,7 @@ def start_engine() -> None:
     Once a process; without vl-convert nothing. It ends soon, and by itself.
     """
     if importlib.util.find_spec("vl_convert"):
-        Thread(target=_draw_nothing, name="tracklake-engine").start()
+        threads.start(_draw_nothing, name="tracklake-engine")
 
 
 def _draw_nothing() -> None:
@@ -54,6 +54,7 @@ def in_sentences(notes: Iterable[str]) -> list[str]:
     return [f"{note[:1].upper()}{note[1:]}." for note in notes]
 
 
+@raised_again_by_methods
 class Plot:
     """A picture of aggregated data. A notebook shows it, `save` writes it, `data` is the frame that it draws.
 

@@ -7,6 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from tracklake.common.interrupts import raised_again
 from tracklake.schema import naming, values
 from tracklake.schema.definition_statement import Statement, statement
 from tracklake.schema.definitions import Definitions
@@ -121,7 +122,9 @@ class Run(WrittenFields, RunFiles, RunConveniences):
             names=start.names,
         )
         self.config = Config(start.config or {}, store=self._session.append_statements)
-        self.summary = Summary(entries=self._logged.entries, store=self._session.append_statements, storage=storage)
+        self.summary = Summary(
+            entries=raised_again(self._logged.entries), store=self._session.append_statements, storage=storage
+        )
         for inherited in start.inherited:
             self._define(inherited)
         self._rows.replay(start.rows)
@@ -235,6 +238,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         """The definitions by name, as mappings: `run._metrics[name].get("summary")`."""
         return {name: _as_mapping(definition) for name, definition in self._definitions.items()}
 
+    @raised_again
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002, FBT001 - as W&B
         """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
 
