@@ -8,6 +8,7 @@ the native call has returned, before its result is used.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -93,6 +94,20 @@ def let_through(error: BaseException) -> None:
     """
     if _is_of_a_handler(error, error.__traceback__):
         raise error
+
+
+class suppressed(contextlib.suppress):  # noqa: N801 - as contextlib has it
+    """Suppress errors as `contextlib.suppress` does, but for what a signal handler raised.
+
+    >>> with suppressed(OSError):
+    ...     raise PermissionError("no right to write")
+    """
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Tell whether the error is suppressed."""
+        return super().__exit__(kind, error, traceback) and not _is_of_a_handler(error, traceback)
 
 
 def caller_of(frame: FrameType | None) -> FrameType | None:

@@ -14,7 +14,7 @@ import os
 import time
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +130,7 @@ class Call(Generic[T]):
             self._over.set()
 
 
-running: set[Call] = set()
+running: set[Call[Any]] = set()
 """The calls whose work has begun and not ended."""
 
 

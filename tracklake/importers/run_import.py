@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import interrupts
 from tracklake.common.progress import progress
 from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
@@ -275,6 +276,7 @@ def _import_source(
             else:
                 report.remarks.append(item)
     except (TracklakeError, OSError) as error:
+        interrupts.let_through(error)
         report.unread.append(Unread(source.path, str(error)))
     if record is not None:
         run_ids.add(publication.end(record).run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import interrupts
 from tracklake.common.task_engine import run_tasks
 from tracklake.errors import TracklakeError
 from tracklake.importers import registry
@@ -68,6 +69,7 @@ def _read_whole(job: ReadingJob) -> tuple[list[Yielded], Exception | None]:
         for item in _read(job):
             items.append(item)  # noqa: PERF402 - what was read counts although the next may fail
     except (TracklakeError, OSError) as error:
+        interrupts.let_through(error)
         return items, error
     return items, None
 

@@ -9,6 +9,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import CommitError
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _publish(temporary: Path, target: Path, data: bytes) -> bool:
     """Give the written file its name; False if the name is taken."""
     try:
         return _link_if_absent(temporary, target)
-    except OSError:
+    except OSError as error:
+        interrupts.let_through(error)
         # A network file system may fail after the deed: what counts is what is there now.
         if _holds(target, data):
             return True

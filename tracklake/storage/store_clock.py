@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common import interrupts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -66,7 +68,8 @@ def seconds_ahead(endpoint: str) -> float:
             date = answer.headers["Date"]
     except urllib.error.HTTPError as error:  # without a signature it is refused, and dated all the same
         date = error.headers["Date"]
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        interrupts.let_through(error)
         return 0.0
     try:
         ahead = time.time() - parsedate_to_datetime(date).timestamp()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.query.summaries import Summaries
 from tracklake.schema.values import STORED, Kind, Stored
 from tracklake.storage.journal import host
@@ -76,7 +77,8 @@ class ReadYourWrites:
             return None
         try:
             return self._live.entries(name, elsewhere=self.elsewhere)
-        except OSError:
+        except OSError as error:
+            interrupts.let_through(error)
             if not session.is_uploaded:
                 raise
             return None
@@ -103,7 +105,8 @@ class ReadYourWrites:
         if not session.store_is_away:
             try:
                 return (reader or SnapshotReader(session.storage, only=session.run_id)).snapshot()
-            except OSError:
+            except OSError as error:
+                interrupts.let_through(error)
                 if not session.is_uploaded:
                     raise
         spool = LocalStorage(session.storage.journal_folder(JOURNAL_FOLDER).parent)

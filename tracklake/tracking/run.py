@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from tracklake.common.interrupts import raised_again
+from tracklake.common import interrupts
 from tracklake.schema import naming, values
 from tracklake.schema.definition_statement import Statement, statement
 from tracklake.schema.definitions import Definitions
@@ -123,7 +123,9 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         )
         self.config = Config(start.config or {}, store=self._session.append_statements)
         self.summary = Summary(
-            entries=raised_again(self._logged.entries), store=self._session.append_statements, storage=storage
+            entries=interrupts.raised_again(self._logged.entries),
+            store=self._session.append_statements,
+            storage=storage,
         )
         for inherited in start.inherited:
             self._define(inherited)
@@ -238,7 +240,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         """The definitions by name, as mappings: `run._metrics[name].get("summary")`."""
         return {name: _as_mapping(definition) for name, definition in self._definitions.items()}
 
-    @raised_again
+    @interrupts.raised_again
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # noqa: ARG002, FBT001 - as W&B
         """End the run: state finished (exit code 0), else failed, or killed (130 and 143, as signals give).
 
@@ -317,7 +319,8 @@ class Run(WrittenFields, RunFiles, RunConveniences):
             self._listed_at = changed_at
             with os.scandir(folder) as entries:
                 journals = frozenset(entry.name for entry in entries if entry.name.startswith(prefix))
-        except OSError:  # a lake that is away for a while: a training goes on
+        except OSError as error:  # a lake that is away for a while: a training goes on
+            interrupts.let_through(error)
             return False
         is_new, self._lake_journals = journals != self._lake_journals, journals
         return is_new

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 from tracklake.importers.readers import config_files, mlflow_runs
 from tracklake.importers.readers.mlflow_runs import MlflowRun
@@ -41,7 +42,8 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
 def _is_experiment(folder: Path) -> bool:
     try:
         return "experiment_id" in config_files.read_config(folder / "meta.yaml")
-    except (SourceError, OSError):
+    except (SourceError, OSError) as error:
+        interrupts.let_through(error)
         return False
 
 
@@ -103,7 +105,8 @@ def _ms(value: Any) -> int | None:
 def _experiment(folder: Path) -> str:
     try:
         name = config_files.read_config(folder.parent / "meta.yaml").get("name")
-    except (SourceError, OSError):
+    except (SourceError, OSError) as error:
+        interrupts.let_through(error)
         name = None
     return str(name or folder.parent.name)
 

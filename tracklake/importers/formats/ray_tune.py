@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 from tracklake.importers.readers import config_files, curves, places, table_files
 from tracklake.importers.readers.curves import Form
@@ -54,6 +55,7 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
         try:
             record.config = {**config_files.read_config(params), **record.config}
         except (SourceError, OSError) as error:
+            interrupts.let_through(error)
             yield Remark(params, str(error), is_loss=True)
     table = JsonLinesTable(path, separator="/") if path.suffix == ".json" else table_files.open_table(path)
     form = Form(step=_STEP, clock="timestamp" if "timestamp" in header_of(path) else None, rename=_metric)

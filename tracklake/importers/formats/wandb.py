@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common import interrupts
 from tracklake.importers.readers import protobuf
 from tracklake.importers.readers import wandb_records as wb
 from tracklake.importers.readers.record_log import RecordLog
@@ -260,7 +261,8 @@ def _beside(source: Source) -> dict[str, Any]:
     for path in source.files[1:]:
         try:
             stated = json.loads(path.read_bytes()) if path.stat().st_size < 1 << 20 else {}
-        except (ValueError, OSError, RecursionError):
+        except (ValueError, OSError, RecursionError) as error:
+            interrupts.let_through(error)
             continue
         if isinstance(stated, dict):
             metadata = {ours: stated[name] for name, ours in _METADATA.items() if stated.get(name)}

@@ -6,6 +6,7 @@ import contextlib
 import io
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 from tracklake.importers.readers import counted_reads
 
@@ -51,7 +52,7 @@ def head(path: Path, size: int = 1 << 16) -> bytes:
     >>> head(Path("a.csv"), 4)
     b'step'
     """
-    with contextlib.suppress(OSError, SourceError), _opened(path) as stream:
+    with interrupts.suppressed(OSError, SourceError), _opened(path) as stream:
         return bytes(stream.read(size))
     return b""
 
@@ -70,7 +71,8 @@ def damage(path: Path) -> str | None:
     try:
         with _opened(path) as stream:
             stream.read(1)
-    except OSError:
+    except OSError as error:
+        interrupts.let_through(error)
         return f"it cannot be decompressed as {compression}"
     return None
 
@@ -115,6 +117,7 @@ def _read(stream: io.BufferedReader, size: int, path: Path, *, is_line: bool = F
     try:
         return stream.readline(size) if is_line else stream.read(size)
     except OSError as error:
+        interrupts.let_through(error)
         raise SourceError(f"{path} cannot be read on: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 from tracklake.importers.readers import config_files, curves, places, table_files
 from tracklake.importers.readers.curves import Form
@@ -54,5 +55,6 @@ def with_config(record: RunRecord, folders: Iterable[Path]) -> Iterator[Remark]:
             try:
                 record.config = {**config_files.read_config(path), **record.config}
             except (SourceError, OSError) as error:
+                interrupts.let_through(error)
                 yield Remark(path, str(error), is_loss=True)
             return

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def is_database(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+    except OSError as error:
+        interrupts.let_through(error)
         return False
 
 

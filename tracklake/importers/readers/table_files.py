@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake.common import interrupts
 from tracklake.errors import SourceError
 from tracklake.importers.readers import bounded_parquet, bytestream, counted_reads
 from tracklake.importers.readers.delimited import DelimitedTable, dialect
@@ -75,6 +76,7 @@ def parquet_frames(path: Path, *, columns: Sequence[str] | None = None) -> Itera
         ratio = bytestream.MAX_RATIO
         raise SourceError(f"{path} gets over {ratio} times larger when decoded; it is not read on") from None
     except (pa.ArrowException, OSError, *_OF_POLARS) as error:
+        interrupts.let_through(error)
         raise SourceError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
 
 
@@ -90,7 +92,8 @@ def parquet_columns(path: Path) -> list[str]:
 
     try:
         return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError, UnicodeError):
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        interrupts.let_through(error)
         return []
 
 
@@ -134,5 +137,6 @@ def header_of(path: Path) -> list[str]:
         if suffix in JSON_LINES:
             return JsonLinesTable(path).columns()
         return parquet_columns(path) if suffix == ".parquet" else []
-    except (SourceError, pl.exceptions.PolarsError, OSError):
+    except (SourceError, pl.exceptions.PolarsError, OSError) as error:
+        interrupts.let_through(error)
         return []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.common import threads
+from tracklake.common import interrupts, threads
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
 from tracklake.query.sandbox.connection import MEMORY, SECONDS
@@ -124,7 +124,8 @@ def _memory() -> int:
     """Return how much memory this process holds (bytes); of a system without /proc, how much it held at most."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
+    except OSError as error:
+        interrupts.let_through(error)
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

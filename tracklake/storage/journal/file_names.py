@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tracklake.common import interrupts
 from tracklake.storage.journal import host
 from tracklake.storage.layout import JOURNAL_SUFFIX
 
@@ -59,7 +59,7 @@ def hold_lock(file: io.FileIO) -> None:
     'held'
     """
     if sys.platform != "win32":
-        with contextlib.suppress(OSError):
+        with interrupts.suppressed(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
@@ -80,7 +80,8 @@ def lock_of(path: Path) -> Literal["held", "free", "unknown"]:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return "held"
-    except OSError:  # a file system without locks
+    except OSError as error:  # a file system without locks
+        interrupts.let_through(error)
         return "unknown"
     finally:
         os.close(fd)

@@ -8,6 +8,7 @@ import socket
 import time
 from pathlib import Path
 
+from tracklake.common import interrupts
 from tracklake.errors import LakeError
 
 
@@ -50,7 +51,8 @@ class _Engine:
         """Find out just before a fork; where threads cannot be listed it counts as not started."""
         try:
             names = [(task / "comm").read_text() for task in Path("/proc/self/task").iterdir()]
-        except OSError:
+        except OSError as error:
+            interrupts.let_through(error)
             names = []
         self.has_started = any(name.startswith("polars-") and name[7:8].isdigit() for name in names)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
@@ -10,6 +9,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.errors import LakeError, RunFinishedError
 from tracklake.storage.atomic_files import sync_folder
 from tracklake.storage.journal.file_names import hold_lock
@@ -157,7 +157,7 @@ class OpenFile:
         """
         if self._file is None or self._file.closed:
             return
-        with contextlib.suppress(OSError):  # a file system without modes: sealing reads the file's end instead
+        with interrupts.suppressed(OSError):  # a file system without modes: sealing reads the file's end instead
             self.path.chmod(stat.S_IMODE(self.path.stat().st_mode) & ~_WRITE_BITS)
         self._file.close()
 
@@ -187,7 +187,7 @@ class OpenFile:
         """
         self.close()
         self._file = None
-        with contextlib.suppress(OSError):  # a disk that cannot be written
+        with interrupts.suppressed(OSError):  # a disk that cannot be written
             self.path.unlink(missing_ok=True)
 
     def _refused(self, error: OSError, size: int) -> bool:
@@ -213,7 +213,7 @@ class OpenFile:
             return True
         if error.errno in NO_ROOM or self._file is None:
             return False
-        with contextlib.suppress(OSError):
+        with interrupts.suppressed(OSError):
             return self._file.seek(0, os.SEEK_END) == self.size + size
         return False
 
@@ -225,7 +225,7 @@ class OpenFile:
 
     def _cut_back(self) -> None:
         """Cut off what stands behind the last whole frame; where that fails, the next append tries again."""
-        with contextlib.suppress(OSError):
+        with interrupts.suppressed(OSError):
             if self._file.seek(0, os.SEEK_END) > self.size:  # type: ignore[union-attr]
                 self._file.truncate(self.size)  # type: ignore[union-attr]
             self._in_flight = None

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracklake.common import threads
+from tracklake.common import interrupts, threads
 from tracklake.errors import LakeError, TracklakeError
 from tracklake.storage.journal.file_names import FileName
 from tracklake.storage.journal.reader import JournalReader
@@ -317,6 +317,7 @@ def _lock(descriptor: int) -> bool:
     lock: Callable[[int, int], None] = fcntl.flock
     try:
         lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        interrupts.let_through(error)
         return False
     return True

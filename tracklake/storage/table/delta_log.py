@@ -7,7 +7,6 @@ they know nothing of the siblings.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import random
 import re
@@ -217,7 +216,7 @@ class DeltaLog:
         """Write a checkpoint each so many commits; without it the log is longer to read, and says the same."""
         if version.number % checkpoint.EVERY:
             return
-        with contextlib.suppress(OSError, LakeError):
+        with interrupts.suppressed(OSError, LakeError):
             names = self._names()
             earlier = [number for number in checkpoint.numbers(names) if number < version.number]
             metadata = (
@@ -244,7 +243,8 @@ class DeltaLog:
         name = name_of(number)
         try:
             won = self.storage.put_if_absent(name, data)
-        except OSError:
+        except OSError as error:
+            interrupts.let_through(error)
             if self._is_there(name, data):
                 return True
             raise

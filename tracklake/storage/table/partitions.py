@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import secrets
 from array import array
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import polars as pl
 
-from tracklake.common import threads
+from tracklake.common import interrupts, threads
 from tracklake.common.warnings import warn_once
 from tracklake.compute import states
 from tracklake.compute.scans import collect, scan
@@ -94,7 +93,7 @@ def write_chunks(storage: Storage, chunks: Iterable[Chunk], records: SessionReco
         storage.publish(files)
     except BaseException:  # a full disk most likely, and half a partition would take up what room there is
         for file in files:
-            with contextlib.suppress(OSError):
+            with interrupts.suppressed(OSError):
                 storage.delete(file)
         raise
     sizes, crcs = zip(*digests, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from functools import partial
@@ -128,7 +127,7 @@ def _named_beside(catalog: Catalog, file: JournalFile) -> tuple[str, str] | None
     for other in catalog.list_journals():
         if other.name.run == file.name.run:
             reader = JournalReader(catalog.storage.follow(f"{layout.JOURNAL_FOLDER}/{other.entry.name}"))
-            with contextlib.suppress(OSError):
+            with interrupts.suppressed(OSError):
                 reader.read(through=_HEAD)
             if reader.header:
                 return reader.header["run"], reader.header["project"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from tracklake.common import interrupts
 from tracklake.storage import layout
 from tracklake.storage.journal import file_names, host
 from tracklake.storage.journal.reader import JournalReader
@@ -43,7 +43,7 @@ def delete_spent(catalog: Catalog, files: Sequence[JournalFile], *, sound: Colle
         watermark = watermarks.get(file.key, Watermark())
         is_read = file.key in sound and watermark.complete and file.entry.size == watermark.through
         is_ended = watermark.complete or newest[file.name.session] > file.name.n
-        with contextlib.suppress(OSError):  # it is gone, or another user's, whose process will delete it
+        with interrupts.suppressed(OSError):  # it is gone, or another user's, whose process will delete it
             age = time.time() - file.entry.mtime
             if is_read or _is_spent(catalog.storage.follow(name), watermark, is_ended=is_ended, age=age):
                 catalog.storage.delete(name)

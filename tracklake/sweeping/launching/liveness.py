@@ -8,7 +8,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tracklake.common import threads
+from tracklake.common import interrupts, threads
 from tracklake.storage.journal import file_names
 from tracklake.tracking.open_runs import BEAT_SECONDS
 
@@ -44,5 +44,5 @@ def living(records: SweepRecords) -> Iterator[str]:
 
 def _beat(path: os.PathLike[str], over: threads.Flag) -> None:
     while not over.wait(BEAT_SECONDS):
-        with contextlib.suppress(OSError):  # the next beat may pass
+        with interrupts.suppressed(OSError):  # the next beat may pass
             os.utime(path)

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracklake.common import interrupts
 from tracklake.common.warnings import warn, warn_set_aside
 from tracklake.errors import ArtifactError, LakeError, UnknownNameError
 from tracklake.schema import naming
@@ -111,6 +112,7 @@ class Repository:
         try:
             return self.read(draft.project, draft.name, number)
         except (ArtifactError, OSError) as error:
+            interrupts.let_through(error)
             warn(f"tracklake: the version before cannot be read, and this one is stored beside it: {error}")
             return None
 
@@ -174,6 +176,7 @@ class Repository:
             try:
                 manifests.append(self.read(project, name, number))
             except (ArtifactError, OSError) as error:
+                interrupts.let_through(error)
                 warn(f"tracklake: a version is left out: {error}")
         return manifests
 

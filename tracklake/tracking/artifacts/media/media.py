@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tracklake.common import interrupts
 from tracklake.tracking.artifacts.media.content import save_bytes, save_file
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def existing_path(value: object) -> Path | None:
         return Path(value)
     try:
         return Path(value) if isinstance(value, str) and Path(value).is_file() else None
-    except (OSError, ValueError):  # too long, or with a null byte: no name of a file
+    except (OSError, ValueError) as error:  # too long, or with a null byte: no name of a file
+        interrupts.let_through(error)
         return None
 
 
