@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_what_was_uploaded_takes_room_too(root: Path, tmp_path: Path):
         (tmp_path / "staged").write_bytes(b"x" * 300)
         cache.put(f"history/{i}", tmp_path / "staged")
     assert size(root) == 900
+
+
+def test_the_cache_lies_on_another_file_system_than_what_is_temporary(tmp_path: Path):
+    """What was uploaded is copied into the cache, whole, and no longer where it was."""
+    device = tmp_path.stat().st_dev
+    places = map(Path, ("/dev/shm", tempfile.gettempdir(), Path.home()))
+    elsewhere = next((place for place in places if place.exists() and place.stat().st_dev != device), None)
+    if elsewhere is None:
+        pytest.skip("there is one file system")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as temporary:
+        staged = Path(temporary) / "staged"
+        staged.write_bytes(b"rows")
+        assert FileCache(tmp_path / "cache").put("history/a", staged).read_bytes() == b"rows"
+        assert not staged.exists()
+    assert [path.name for path in (tmp_path / "cache" / "history").iterdir()] == ["a"]
 
 
 def test_a_size_that_is_none_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch):

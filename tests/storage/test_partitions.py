@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ import pytest
 from processes import output
 
 import tracklake as tl
+from tracklake.common import threads
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
@@ -157,16 +158,16 @@ def test_a_discarded_partition_leaves_no_file(tmp_path):
 
 def test_a_partition_is_written_where_no_thread_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A process that may have no more threads, or that ends, writes the three files one after the other."""
-    said = []
+    refused = []
 
-    def start(thread: threading.Thread) -> NoReturn:
-        said.append(thread)
+    def start(work: Callable[[], object], **_: object) -> NoReturn:
+        refused.append(work)
         raise RuntimeError("can't start new thread")
 
     storage = LocalStorage(tmp_path)
-    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(threads, "start", start)
     part = partitions.write(storage, partitions.Contents(pl.DataFrame(schema=POINTS), statements.concat([])))
-    assert said
+    assert refused
     assert [verified_files.checksum(tmp_path / file) for file in (part.history, part.states, part.runs)] == list(
         zip(part.sizes, part.crcs, strict=True)
     )

@@ -61,6 +61,7 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
             raise
         finally:
             sys.unraisablehook = before
+            raising.close()  # here, where what is raised meanwhile comes through, and not as it is collected
 
     return watched
 

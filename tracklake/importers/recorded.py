@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -134,7 +135,7 @@ class RecordedSources:
         if longer and run_id.casefold() in self._taken:
             run_id = longer
         if run_id.casefold() in self._taken:
-            run_id = f"{run_id}-{hashlib.sha256(of.encode()).hexdigest()[:_SUFFIX]}"
+            run_id = f"{run_id}-{hashlib.sha256(os.fsencode(of)).hexdigest()[:_SUFFIX]}"
         self._taken.add(run_id.casefold())
         return run_id
 

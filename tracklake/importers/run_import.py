@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +21,6 @@ from tracklake.importers.source_reading import ReadingJob, read_all
 from tracklake.query.summaries import Summaries
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -325,5 +325,5 @@ def state_of(source: Source, options: ImportOptions) -> str:
     digest = hashlib.sha256(repr((source.format, str(source.path.resolve()), options)).encode())
     for file in source.files:
         stat = file.stat()
-        digest.update(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+        digest.update(os.fsencode(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}"))
     return digest.hexdigest()[:32]

@@ -148,14 +148,15 @@ def publish(folder: Path, write: Callable[[Path], None]) -> list[Path]:
 
 
 def _write(frame: pl.LazyFrame, path: Path, form: Form, *, escape_formulas: bool) -> None:
-    if form == "parquet":
-        frame.sink_parquet(path)
-    elif form == "jsonl":
-        spelled(frame).sink_ndjson(path)
-    else:
-        lists = [name for name, dtype in frame.collect_schema().items() if dtype == pl.List]
-        flat = frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(","))
-        (without_formulas(flat) if escape_formulas else flat).sink_csv(path)
+    with path.open("wb") as file:  # polars takes no path that cannot be decoded
+        if form == "parquet":
+            frame.sink_parquet(file)
+        elif form == "jsonl":
+            spelled(frame).sink_ndjson(file)
+        else:
+            lists = [name for name, dtype in frame.collect_schema().items() if dtype == pl.List]
+            flat = frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(","))
+            (without_formulas(flat) if escape_formulas else flat).sink_csv(file)
 
 
 _FORMULA = r"^[=+\-@\t\r]"

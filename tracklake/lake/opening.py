@@ -76,8 +76,9 @@ def open(  # noqa: A001 - tl.open
 def _places(
     root: os.PathLike[str] | str | Sequence[os.PathLike[str] | str] | None,
 ) -> list[os.PathLike[str] | str] | os.PathLike[str] | str | None:
-    """Return one place, or the list of several; a text with commas is one place where there is such a folder."""
+    """Return one place, or the list of several; a text with commas is one place where such a folder is, or may be."""
     if isinstance(root, str):
-        several = [part.strip() for part in root.split(",")]
-        return root if len(several) == 1 or Path(root).exists() else [*several]
+        several, folder = [part.strip() for part in root.split(",")], Path(root)
+        is_one = len(several) == 1 or folder.exists() or ("," in str(folder.parent) and folder.parent.exists())
+        return root if is_one else [*several]
     return list(root) if isinstance(root, Sequence) else root

@@ -6,10 +6,13 @@ A copy appears whole, by a rename, and never changes; deleting any or all of the
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,10 +65,18 @@ class FileCache:
         (b'rows', False)
         """
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        added = source.stat().st_size
-        source.replace(path)
-        self._evict(added)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            added = source.stat().st_size
+            source.replace(path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with source.open("rb") as file:  # what is temporary lies on another file system than the cache
+                self._add(path, partial(shutil.copyfileobj, file))
+            source.unlink()
+        else:
+            self._evict(added)
         return path
 
     def discard(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import polars as pl
 
@@ -46,5 +47,5 @@ def fitting_id(text: str, values: str) -> str:
     'a_b-c14cddc033'
     """
     clean = pl.Series([text]).str.replace_all(_UNFIT, "_")[0].strip().lstrip(".")
-    digest = hashlib.sha256(values.encode()).hexdigest()[:_DIGITS]
+    digest = hashlib.sha256(os.fsencode(values)).hexdigest()[:_DIGITS]
     return f"{clean[: run_fields.LONGEST_RUN_ID - _DIGITS - 1].strip()}-{digest}"

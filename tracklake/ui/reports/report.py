@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake._version import VERSION
 from tracklake.common import arguments
+from tracklake.display.labels import printable
 from tracklake.errors import ReportError
 from tracklake.ui.reports import blocks, front_matter, references
 from tracklake.ui.reports.markup import Markup
@@ -94,7 +95,7 @@ def _source(lake: Lake) -> str:
     described = lake.describe()
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     version = f"version {described.version}" if described.version >= 0 else "not sealed yet"
-    return f"{lake.dir} ({described.runs:,} runs, {version}), tracklake {VERSION}, {now}"
+    return f"{printable(lake.dir)} ({described.runs:,} runs, {version}), tracklake {VERSION}, {now}"
 
 
 def _document(title: str, content: str, source: str) -> str:
