@@ -278,6 +278,26 @@ def test_tags_added_by_several_processes_are_all_there(tmp_path: Path):
     assert tl.open(tmp_path).runs(where=pl.col("tags").list.contains("t3.4"))["run_id"].to_list() == ["r"]
 
 
+def test_values_set_in_one_part_of_the_config_by_several_processes_are_all_there(tmp_path: Path):
+    """Of a nested value only what was set is stored: by other processes, and by the run that is still written."""
+    with tl.init("p", id="r", dir=tmp_path, config={"opt": {"lr": 0.1, "n0": 0}}) as run:
+        script = """
+        for n in range(4):
+            if os.fork() == 0:
+                run = tl.open(sys.argv[1]).run("r")
+                for i in range(8):
+                    run.config["opt"][f"n{n}"] = i
+                    assert run.config["opt"][f"n{n}"] == i
+                os._exit(0)
+        print([os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(4)])
+        """
+        assert output(script, tmp_path) == "[0, 0, 0, 0]"
+        run.config["opt"]["last"] = True
+    assert tl.open(tmp_path).run("r").config == {
+        "opt": {"lr": 0.1, "n0": 7, "n1": 7, "n2": 7, "n3": 7, "last": True},
+    }
+
+
 def test_an_alarm_does_not_take_sigterm_away(tmp_path: Path):
     """A process that is told to end, and whose alarm raises while it finishes, ends as killed with its rows."""
     script = f"""

@@ -80,7 +80,7 @@ class RecordedRun:
         from tracklake.tracking.run_config import Config
 
         current = self._table().config.nested([self.id])[self.id]
-        top = level = current.get(path[0], {}) if len(path) > 1 else value
+        top = level = copy.deepcopy(current.get(path[0], {})) if len(path) > 1 else value
         for part in path[1:-1]:
             level = level[part]
         if len(path) > 1:

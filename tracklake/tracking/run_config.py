@@ -68,6 +68,8 @@ class Config(Mapping[str, Any]):
     def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
 
+        Of a nested value only what differs is stored, beside what others set in it meanwhile.
+
         Takes a mapping, argparse Namespace, dataclass or pydantic model. Nothing is written if any value is refused.
 
         >>> config = Config({"lr": 0.1}, store=lambda changes: None)
@@ -81,12 +83,14 @@ class Config(Mapping[str, Any]):
         for key, value in self._unlocked(nesting.as_mapping(given)).items():
             leaves = stored_leaves(key, value)
             fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
+            before: dict[tuple[str, ...], Stored] = {}
             if key in self._items and not _same(self._items[key], fresh[key]):
                 if not _only_adds(self._items[key], fresh[key]):
                     self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
-                old = nesting.leaves(self._items[key], name=key)
-                changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path, _ in old]
-            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
+                before = dict(stored_leaves(key, self._items[key], warns=False))
+            gone, changed = before.keys() - dict(leaves), [leaf for leaf in leaves if before.get(leaf[0]) != leaf[1]]
+            changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path in sorted(gone)]
+            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in changed]
         if changes:
             self._store(changes)
             self._hold(fresh)
