@@ -161,3 +161,12 @@ def test_metrics_that_count_steps_come_last(tmp_path: Path):
         run.log({"epoch": 1, "train/global_step": 2, "loss": 3.0})
     shown = repr(tl.open(tmp_path).run("r"))
     assert shown.index("loss") < shown.index("epoch") < shown.index("global_step")
+
+
+def test_a_run_that_is_partly_sealed_shows_itself(tmp_path: Path):
+    """What it shows of a metric is merged from the parts in which it lies."""
+    with tl.init("p", id="r", dir=tmp_path, settings={"metadata": False}) as run:
+        run.log({"a": 1.0})
+        tl.open(tmp_path).refresh()
+        run.log({"a": 2.0})
+        assert "a  last 2            1 … 2" in repr(tl.open(tmp_path).run("r"))

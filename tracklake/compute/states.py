@@ -281,8 +281,18 @@ _MERGED_FROM = {
     "m2": ("n", "sum", "sum_low", "mean"),
     "min_step": ("min",),
     "max_step": ("max",),
-}
+} | {name: (f"{name.partition('_')[0]}_step",) for name in STATES if name.startswith(("first_", "last_"))}
 """Columns that merge right only where others are there."""
+
+
+def with_what_merges(columns: Iterable[str]) -> list[str]:
+    """Return the columns with those that they are merged from.
+
+    >>> with_what_merges(["n_points", "last_value"])
+    ['n_points', 'last_value', 'last_step']
+    """
+    asked = list(columns)
+    return list(dict.fromkeys([*asked, *(other for name in asked for other in _MERGED_FROM.get(name, ()))]))
 
 
 def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:

@@ -245,7 +245,7 @@ class SnapshotView(ABC):
         >>> found.select("run_id", "n", "min", "min_step", "lo", "hi").rows()
         [('fast', 3, 0.25, 1, 0, 2), ('slow', 3, 0.5, 2, 0, 2)]
         """
-        needed = list(dict.fromkeys([*_PIECE, *columns]))
+        needed = list(dict.fromkeys([*_PIECE, *states.with_what_merges(columns)]))
         pieces = self.pieces(metrics, needed, runs)
         pieces, cut_inside = rewinds.unmasked_states(states.sort(pieces), self.cutoffs)  # once, for all that follows
         unmergeable = pl.concat([states.overlapping(pieces, in_order=True), cut_inside])
