@@ -1,4 +1,4 @@
-"""The reference of the commands in README.md: `--help` as text; `python tests/cli/test_cli_reference.py` writes it."""
+"""The reference of the commands, which `python tests/cli/test_cli_reference.py` writes: `--help` as REFERENCE.md."""
 
 from __future__ import annotations
 

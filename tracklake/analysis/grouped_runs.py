@@ -151,10 +151,10 @@ def read(
 def _columns(table: RunTable, design: Design, run_ids: pl.Series) -> _Columns:
     """Return the columns that are meant: what `by` takes out is what runs match by, else it is the seed."""
     chosen = grouping.resolve(table, design.by, run_ids)
-    over = chosen.removed if design.over is None else grouping.columns_of(table, design.over, said="over")
+    over = chosen.removed if design.over is None else grouping.columns_of(table, design.over, argument="over")
     if design.over is None and not over and "config.seed" in table.names.available:
         over = [] if "config.seed" in chosen.columns else ["config.seed"]
-    tasks = _tasks(over) if design.task is None else grouping.columns_of(table, design.task, said="task")
+    tasks = _tasks(over) if design.task is None else grouping.columns_of(table, design.task, argument="task")
     if design.unit == "task" and not tasks:
         raise DefinitionError(f"unit='task' needs to know the tasks: say task='dataset', or so (over={over})")
     return _Columns(chosen, tasks, [column for column in over if column not in tasks])

@@ -157,14 +157,14 @@ def exact_text(value: Any) -> str:
     return repr(value) if isinstance(value, int | str) else json.dumps(value, sort_keys=True)
 
 
-def columns_of(table: RunTable, names: str | Sequence[str], *, said: str = "by") -> list[str]:
+def columns_of(table: RunTable, names: str | Sequence[str], *, argument: str = "by") -> list[str]:
     """Return the full column names: "seed" means config.seed where the runs have no column of that very name.
 
     >>> columns_of(example()._view.runs, ["lr", "group"])
     ['config.lr', 'group']
     """
     columns: list[str] = []
-    for name in arguments.texts(said, names):
+    for name in arguments.texts(argument, names):
         if naming.is_glob(name):
             columns += [c for c in table.names.available if _means(name, c)]
         else:

@@ -53,7 +53,7 @@ class Encoded(NamedTuple):
 
 
 def importance(
-    found: Sequence[Parameter],
+    parameters: Sequence[Parameter],
     losses: Floats,
     *,
     failed: Booleans,
@@ -83,17 +83,17 @@ def importance(
     seed = arguments.whole("seed", seed, least=0)
     counted = ~np.isnan(losses)
     compute = {"ped-anova": _of_the_best, "fanova": _of_the_variance, "permutation": _of_the_prediction}[method]
-    of_runs = [p.of(counted) for p in found]
+    of_runs = [p.of(counted) for p in parameters]
     values, drawn = compute(of_runs, losses[counted], quantile=quantile, draws=draws, seed=seed)
     low, high = _bounds(values, drawn, confidence)
     total = values.sum()
     columns = {
-        "name": [p.name for p in found],
+        "name": [p.name for p in parameters],
         "importance": values,
         "low": low,
         "high": high,
-        "share": values / total if total > 0 else np.zeros(len(found)),
-        "failure": _of_failing(found, failed),
+        "share": values / total if total > 0 else np.zeros(len(parameters)),
+        "failure": _of_failing(parameters, failed),
     }
     frame = pl.DataFrame(columns, schema_overrides={"name": pl.String}).with_columns(pl.col(pl.Float64).fill_nan(None))
     return frame.sort("importance", "name", descending=[True, False])
@@ -122,14 +122,14 @@ def _bounds(values: Floats, drawn: Floats, confidence: float) -> tuple[Floats, F
 
 
 def _of_the_best(
-    found: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
+    parameters: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
 ) -> tuple[Floats, Floats]:
     """PED-ANOVA: of all runs, and of draws of the runs."""
-    varied = [i for i, p in enumerate(found) if p.is_varied]
-    values, drawn = np.zeros(len(found)), np.zeros((draws, len(found)))
+    varied = [i for i, p in enumerate(parameters) if p.is_varied]
+    values, drawn = np.zeros(len(parameters)), np.zeros((draws, len(parameters)))
     if not varied or len(losses) < 2:  # noqa: PLR2004 - nothing to tell apart
         return values, drawn
-    on_grid = [grids.gridded(found[i]) for i in varied]
+    on_grid = [grids.gridded(parameters[i]) for i in varied]
     values[varied] = ped_anova.importance(on_grid, ped_anova.best(losses, quantile))
     generator = np.random.default_rng(seed)
     for draw in range(draws):
@@ -139,18 +139,18 @@ def _of_the_best(
     return values, drawn
 
 
-def _of_failing(found: Sequence[Parameter], failed: Booleans) -> Floats:
+def _of_failing(parameters: Sequence[Parameter], failed: Booleans) -> Floats:
     """Return each parameter's share in telling failed runs from all: PED-ANOVA with the failed runs as the top."""
     if failed.sum() < FEW or (~failed).sum() < FEW:
-        return np.full(len(found), np.nan)
-    varied = [i for i, p in enumerate(found) if p.is_varied]
-    values = np.zeros(len(found))
-    values[varied] = ped_anova.importance([grids.gridded(found[i]) for i in varied], failed)
+        return np.full(len(parameters), np.nan)
+    varied = [i for i, p in enumerate(parameters) if p.is_varied]
+    values = np.zeros(len(parameters))
+    values[varied] = ped_anova.importance([grids.gridded(parameters[i]) for i in varied], failed)
     return values / values.sum() if values.sum() > 0 else values
 
 
 def _of_the_variance(
-    found: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
+    parameters: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Share of the variance (fANOVA) in forests fitted to all runs, and to draws of the runs."""
     del quantile  # all runs count
@@ -158,11 +158,11 @@ def _of_the_variance(
     def fitted(features: Encoded, values: Floats, at: int) -> Floats:
         return fanova.importance(fanova.forest(features.features, values, features.bounds, seed=at), features.groups)
 
-    return _fitted(found, losses, fitted, draws=draws, seed=seed)
+    return _fitted(parameters, losses, fitted, draws=draws, seed=seed)
 
 
 def _fitted(
-    found: Sequence[Parameter],
+    parameters: Sequence[Parameter],
     losses: Floats,
     fitted: Callable[[Encoded, Floats, int], Floats],
     *,
@@ -170,11 +170,11 @@ def _fitted(
     seed: int,
 ) -> tuple[Floats, Floats]:
     """Fit to all runs and to draws of them; what does not vary has 0."""
-    varied = [i for i, p in enumerate(found) if p.is_varied]
-    values, drawn = np.zeros(len(found)), np.zeros((draws, len(found)))
+    varied = [i for i, p in enumerate(parameters) if p.is_varied]
+    values, drawn = np.zeros(len(parameters)), np.zeros((draws, len(parameters)))
     if not varied or len(losses) < FEW or np.ptp(losses) == 0:
         return values, drawn
-    features = encoded([found[i] for i in varied])
+    features = encoded([parameters[i] for i in varied])
     values[varied] = fitted(features, losses, seed)
     generator = np.random.default_rng(seed)
     for draw in range(draws):
@@ -186,15 +186,15 @@ def _fitted(
 
 
 def _of_the_prediction(
-    found: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
+    parameters: Sequence[Parameter], losses: Floats, *, quantile: float, draws: int, seed: int
 ) -> tuple[Floats, Floats]:
     """By how much a forest predicts worse (R²) when a parameter is shuffled, on runs it has not seen."""
     del quantile  # all runs count
-    varied = [i for i, p in enumerate(found) if p.is_varied]
-    drawn = np.zeros((draws, len(found)))
+    varied = [i for i, p in enumerate(parameters) if p.is_varied]
+    drawn = np.zeros((draws, len(parameters)))
     if not varied or len(losses) < 2 * FEW or np.ptp(losses) == 0 or not draws:
-        return np.zeros(len(found)), drawn
-    features = encoded([found[i] for i in varied])
+        return np.zeros(len(parameters)), drawn
+    features = encoded([parameters[i] for i in varied])
     drawn[:, varied] = list(permuted(features, losses, draws=draws, seed=seed))
     return np.maximum(drawn.mean(axis=0), 0.0), drawn
 
@@ -223,14 +223,14 @@ def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterat
         yield np.array(drops)
 
 
-def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
+def fit(parameters: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
     """Fit the forest of fANOVA to the runs that have a loss; None where there is nothing to learn.
 
     >>> fit([], np.array([1.0, 2.0]), seed=0) is None  # nothing varies
     True
     """
     counted = ~np.isnan(losses)
-    varied = [q for q in (p.of(counted) for p in found) if q.is_varied]
+    varied = [q for q in (p.of(counted) for p in parameters) if q.is_varied]
     if not varied or counted.sum() < FEW or np.ptp(losses[counted]) == 0:
         return None
     features = encoded(varied)
@@ -239,7 +239,7 @@ def fit(found: Sequence[Parameter], losses: Floats, *, seed: int) -> Fit | None:
     )
 
 
-def encoded(found: Sequence[Parameter]) -> Encoded:
+def encoded(parameters: Sequence[Parameter]) -> Encoded:
     """Return parameters as features. Where a run lacks a number, it has the median: it then says nothing.
 
     What a column of numbers holds beside them (None, a word) has a column of 0 and 1.
@@ -254,7 +254,7 @@ def encoded(found: Sequence[Parameter]) -> Encoded:
     """
     columns: list[Floats] = []
     groups: list[list[int]] = []
-    for p in found:
+    for p in parameters:
         parts = _categories(p.codes, p.active) if p.choices else _number(p)
         groups.append(list(range(len(columns), len(columns) + len(parts))))
         columns += parts

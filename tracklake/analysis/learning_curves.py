@@ -63,7 +63,7 @@ def axis(table: RunTable, x: str | None) -> str:
     return name
 
 
-def amount(value: Amount, *, said: str = "budget") -> float:
+def amount(value: Amount, *, argument: str = "budget") -> float:
     """Return an amount as a number; texts are durations, in seconds. Raises DefinitionError, and TypeError for neither.
 
     >>> amount("1d 12h"), amount(1e9)
@@ -76,7 +76,7 @@ def amount(value: Amount, *, said: str = "budget") -> float:
         if not parts or _DURATION.sub("", value):
             raise DefinitionError(f"{value!r} is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if math.isnan(arguments.number(said, value, takes="amounts: numbers, or durations such as '90s', '2h'")):
+    if math.isnan(arguments.number(argument, value, takes="amounts: numbers, or durations such as '90s', '2h'")):
         raise DefinitionError("NaN is no amount; say a number, or a duration such as '90s', '2h', '1d 12h'")
     return float(value)
 
@@ -223,7 +223,7 @@ def area_under(
     if best_so_far is not None:
         curves = curves.with_columns(running_best(best_so_far).alias("value"))
     curves = curves.filter(pl.col("value").is_finite())
-    limit = None if until is None else amount(until, said="until")
+    limit = None if until is None else amount(until, argument="until")
     series_of_runs = curves.group_by("run_id", maintain_order=True).agg("x", "value")
     areas = [_area(np.asarray(xs), np.asarray(ys), limit) for xs, ys in series_of_runs.select("x", "value").iter_rows()]
     schema = {"area": pl.Float64, "mean": pl.Float64, "first": pl.Float64, "last": pl.Float64}

@@ -213,7 +213,7 @@ def interactions(fit: Fit | None, *, among: int) -> pl.DataFrame:
     return frame.sort("share", descending=True, maintain_order=True)
 
 
-def parallel(found: Sequence[Parameter], runs: pl.DataFrame, objective: Objective) -> Parallel:
+def parallel(parameters: Sequence[Parameter], runs: pl.DataFrame, objective: Objective) -> Parallel:
     """Return where each run stands on each axis; see `Sweep.parallel`.
 
     >>> from tracklake.analysis import parameters, objectives
@@ -223,7 +223,7 @@ def parallel(found: Sequence[Parameter], runs: pl.DataFrame, objective: Objectiv
     [('a', 0.0, 0.0), ('b', 0.5, 1.0), ('c', 1.0, 0.5)]
     """
     lines, axes = [runs["run_id"]], []
-    for p in found:
+    for p in parameters:
         places, axis = _axis(p)
         lines.append(pl.Series(p.name, places, nan_to_null=True))
         axes.append(axis)

@@ -340,7 +340,7 @@ def sweep(
     columns = (
         grouping.resolve(table, "config", ids).columns
         if params is None
-        else grouping.columns_of(table, params, said="params")
+        else grouping.columns_of(table, params, argument="params")
     )
     rows = objectives.judged(table, objective, columns=columns, run_ids=ids, counting=counting)
     rows = rows.with_columns(pl.when("used").then("value").alias("value"))

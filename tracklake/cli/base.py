@@ -115,9 +115,9 @@ def sweep_commands() -> None:
     """
 
 
-def _directory(ctx: click.Context, _: click.Parameter, given: str | None) -> str:
+def _directory(ctx: click.Context, _: click.Parameter, option: str | None) -> str:
     """Return the lake of a command: its own --dir, else that before the command, else $TRACKLAKE_DIR, else lake."""
-    return given if given is not None else str(ctx.find_root().params.get("directory") or "lake")
+    return option if option is not None else str(ctx.find_root().params.get("directory") or "lake")
 
 
 directory_option = click.option(

@@ -109,7 +109,7 @@ def show(
     ...
     """
     hints = ("with --limit 0", columns)
-    echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), rest=hints, words=shell_words))
+    echo(result.to_text(width=max(width(), LEAST), rows=most(None, limit), places=hints, words=shell_words))
 
 
 def _for_program(text: str) -> None:

@@ -1,6 +1,9 @@
 """Rewinds: from which step on a later session masks what those before it wrote, of points, states and edits.
 
 A cutoff is the step of a session from which on its points are masked; a session that has one has no edits any more.
+Read by `points.resolve`, `SnapshotView` (states and series to be resolved), compaction, `Summaries.edits` and the view
+`sessions`, and in SQL by `queries/summaries_from_history.sql`; written by `tracking/start` (`from_step`). Compaction
+leaves out what is masked: a rule that masks too much loses rows with the next one, for good once vacuum has run.
 """
 
 from __future__ import annotations

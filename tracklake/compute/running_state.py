@@ -26,7 +26,8 @@ class RunningState:
 
     The newest point is not counted yet, so that one at the same step can replace it. A point before it is late: then
     only the stored points have the answer. Rows are shared by the states of a run, and each reads those that came when
-    it is asked: of most series nobody asks after every row. Attributes are named like the columns of tables.STATES.
+    it is asked: of most series nobody asks after every row. Attributes are named like the columns of
+    tables.STATES; `count`, `n_inf` and `beyond` follow from them.
 
     >>> state = RunningState("loss", [])
     >>> for step, x in [(0, 3.0), (1, 9.0), (1, 1.0)]:

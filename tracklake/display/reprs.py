@@ -135,7 +135,7 @@ def run_text(series: SeriesTable, run_id: str) -> str:
     metrics = _metrics(series, states, limit=METRICS, drawn=False)
     wide = max((len(middle_out(metric.name, width=28)) for metric in metrics), default=0)
     lines += [f"{middle_out(m.name, width=28):<{wide}}  last {m.ended:<11}  {m.best}" for m in metrics]
-    lines += _more(states, told=len(metrics))
+    lines += _more(states, listed=len(metrics))
     return "\n  ".join(clipped(line, width=WIDTH - 2) for line in lines)
 
 
@@ -150,7 +150,7 @@ def run_html(series: SeriesTable, run_id: str) -> str:
     metrics = _metrics(series, states, limit=METRICS)
     cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
     table = _table(["metric", "", "last", "best, or range", "points"], cells)
-    hidden = "".join(_quiet(escape(line)) for line in _more(states, told=len(metrics)))
+    hidden = "".join(_quiet(escape(line)) for line in _more(states, listed=len(metrics)))
     return card(f"{_heading(row, run_id)}{_config_html(_config(series, run_id))}{table}{hidden}")
 
 
@@ -282,9 +282,9 @@ def _config(series: SeriesTable, run_id: str) -> list[tuple[str, str]]:
     return [(str(key), str(values.restore(*stored))) for key, *stored in config.select("key", *STORED).iter_rows()]
 
 
-def _more(states: pl.DataFrame, *, told: int) -> list[str]:
+def _more(states: pl.DataFrame, *, listed: int) -> list[str]:
     """Say how many metrics of a run are not shown."""
-    return [f"{number_of(states.height - told, 'more metric')}: .metrics"] if states.height > told else []
+    return [f"{number_of(states.height - listed, 'more metric')}: .metrics"] if states.height > listed else []
 
 
 def _about(row: dict[str, Any]) -> list[str]:

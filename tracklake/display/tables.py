@@ -106,20 +106,20 @@ class Tabulated:
         *,
         width: int = WIDTH,
         rows: int | None = 20,
-        rest: tuple[str, str] | None = None,
+        places: tuple[str, str] | None = None,
         words: Callable[[str], str] = str,
     ) -> str:
-        """Return the essence as lines of at most `width`; `rest` says where more rows, and more columns, are found.
+        """Return the essence as lines of at most `width`; `places` says where more rows, and more columns, are found.
 
         `words` puts a note into the words of where it is shown.
 
         >>> found = example().compare("acc", by="lr", goal="max")
-        >>> print(found.to_text(width=46, rest=("", "with --csv")).splitlines()[5])
+        >>> print(found.to_text(width=46, places=("", "with --csv")).splitlines()[5])
         (2 more columns with --csv)
         """
         sheet = self._sheet()
         notes = tuple(words(note) for note in sheet.notes)
-        return printable_lines(text(sheet._replace(notes=notes), width=width, rows=rows, rest=rest))
+        return printable_lines(text(sheet._replace(notes=notes), width=width, rows=rows, places=places))
 
     def _repr_html_(self) -> str:
         return html(self._sheet())
@@ -145,10 +145,10 @@ def chosen(sheet: Sheet, names: Sequence[str] | None) -> Sheet:
     return sheet._replace(columns=[columns[name] for name in arguments.texts("columns", names)])
 
 
-def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple[str, str] | None = None) -> str:
+def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, places: tuple[str, str] | None = None) -> str:
     """Return the sheet as plain lines of at most this width; columns and rows that do not fit are counted.
 
-    `rest` says where those rows and those columns are to be found, by default both in `sheet.whole`.
+    `places` says where those rows and those columns are to be found, by default both in `sheet.whole`.
 
     >>> print(text(Sheet("", [Column("lr", ["0.1", "0.03"], right=False), Column("n", ["5", "12"])])))
     lr     n
@@ -159,7 +159,7 @@ def text(sheet: Sheet, *, width: int = WIDTH, rows: int | None = 20, rest: tuple
     lines = _wrapped(sheet.title, width) if sheet.title else []
     lines += [_line([c.heading for c in fitting], fitting)]
     lines += [_line(row, fitting) for row in zip(*(c.cells for c in fitting), strict=True)]
-    lines += _wrapped(_hidden(sheet, fitting, rest or (f"in {sheet.whole}",) * 2), width)
+    lines += _wrapped(_hidden(sheet, fitting, places or (f"in {sheet.whole}",) * 2), width)
     for note in sheet.notes:
         lines += _wrapped(f"- {note}", width)
     return "\n".join(line.rstrip() for line in lines)
@@ -197,11 +197,11 @@ def _narrowed(column: Column, width: int) -> Column:
     return column._replace(heading=heading, cells=cells)
 
 
-def _hidden(sheet: Sheet, shown: list[Column], rest: tuple[str, str]) -> str:
+def _hidden(sheet: Sheet, shown: list[Column], places: tuple[str, str]) -> str:
     """Say how many rows and columns are not shown, and where they are."""
     rows = len(sheet.columns[0].cells) - len(shown[0].cells) if shown else 0
     hidden: dict[str, list[str]] = {}
-    for n, what, place in ((rows, "row", rest[0]), (len(sheet.columns) - len(shown), "column", rest[1])):
+    for n, what, place in ((rows, "row", places[0]), (len(sheet.columns) - len(shown), "column", places[1])):
         if n:
             hidden.setdefault(place, []).append(number_of(n, f"more {what}"))
     parts = (f"{' and '.join(counts)} {place}" for place, counts in hidden.items())

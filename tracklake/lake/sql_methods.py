@@ -119,12 +119,12 @@ class SqlMethods(LakeBase):
         arguments.check_word("format", format, export.Form | foreign_export.ForeignForm)
         path = arguments.path("folder", folder)
         if format in arguments.words(foreign_export.ForeignForm):
-            ids = None if run is None else [run_filter.id_of(run, said="run")]
+            ids = None if run is None else [run_filter.id_of(run, argument="run")]
             return self._export_foreign(path, ids, where, project, cast("ForeignForm", format))
         form = cast("Form", format)
         if run is not None:
             return export.write_run(
-                path, run=self.run(run_filter.id_of(run, said="run")), form=form, escape_formulas=escape_formulas
+                path, run=self.run(run_filter.id_of(run, argument="run")), form=form, escape_formulas=escape_formulas
             )
         view = self._view_of(project)
         ids = view.runs.ids(where=where)

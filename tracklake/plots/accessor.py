@@ -204,7 +204,7 @@ class Plots:
         if metric is None:
             raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
         value, goal = drawn.measure(metric, goal)
-        names = drawn.columns(columns, said="columns")
+        names = drawn.columns(columns, argument="columns")
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
         wanted = {"run_id": "run_id", "run": "name", **axes, "value": value}
         frame, titles = drawn.frame(wanted, runs=runs, where=where)

@@ -131,13 +131,13 @@ def along_viridis(count: int) -> list[str]:
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in zip(*channels, strict=True)]
 
 
-def channel(field: str, kind: str, **rest: Any) -> Channel:
+def channel(field: str, kind: str, **properties: Any) -> Channel:
     """Return the channel of a column whose type is Q (numbers), N (names), O (names in an order) or T (times).
 
     >>> channel("lr", "Q", title="learning rate")
     {'field': 'lr', 'type': 'quantitative', 'title': 'learning rate'}
     """
-    return {"field": field, "type": _TYPES[kind], **rest}
+    return {"field": field, "type": _TYPES[kind], **properties}
 
 
 def either(test: str, yes: Channel, no: object) -> Channel:

@@ -118,13 +118,13 @@ class RunColumns:
         direction = goal or self.table.summaries.goal(name)
         return (f"summary.{name}.{direction}" if direction else f"summary.{name}"), direction
 
-    def columns(self, names: str | Sequence[str] | None, *, said: str = "by") -> list[str]:
+    def columns(self, names: str | Sequence[str] | None, *, argument: str = "by") -> list[str]:
         """Return the full names of columns of the runs.
 
         >>> RunColumns(example()._view.series).columns(["lr"])
         ['config.lr']
         """
-        return [] if names is None else [self.column(name) for name in arguments.texts(said, names)]
+        return [] if names is None else [self.column(name) for name in arguments.texts(argument, names)]
 
     def column(self, name: str) -> str:
         """Return the full name of a column of the runs.

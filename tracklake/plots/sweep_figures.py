@@ -48,33 +48,34 @@ _BLAMED = 0.5
 """Share in telling failed runs from which on a parameter is named: more than all others together."""
 
 
-def leaderboard(found: Comparison, *, limit: int) -> Plot:
+def leaderboard(comparison: Comparison, *, limit: int) -> Plot:
     """Draw the groups of a comparison, the best on top.
 
     >>> leaderboard(example().compare("acc", by="lr", goal="max", draws=10), limit=1).data["group"].to_list()
     ['0.1 (1 run)']
     """
-    of, center = found.grouped, found.settings.center
-    by = ", ".join(short_name(column.heading) for column in group_keys.key_columns(found.table, of.by))
+    of, center = comparison.grouped, comparison.settings.center
+    by = ", ".join(short_name(column.heading) for column in group_keys.key_columns(comparison.table, of.by))
     title = f"{short_name(of.objective.name)} by {by or 'nothing'}"
-    able = found.table.drop_nulls(center)
+    able = comparison.table.drop_nulls(center)
     if able.is_empty():
-        return empty(title, because=_nothing(of.runs), notes=_left_out(found))
+        return empty(title, because=_nothing(of.runs), notes=_left_out(comparison))
     best = able.head(limit).with_columns(pl.int_range(pl.len()).alias("row"))
     keys = group_keys.key_columns(best, of.by)
     cells = zip(*(column.cells for column in keys), strict=True) if keys else [()] * best.height
     labels = [_group(keys, values, n) for values, n in zip(cells, best["n"], strict=True)]
     value = pl.col(center).alias("value")
     data = best.select(pl.Series("group", labels), "row", "n", value, "low", "high", "verdict")
-    runs = _single(found, best)
+    runs = _single(comparison, best)
     x, beyond = _seen(f"{center} {of.objective.name}", of.objective, data.select("value", "low", "high"), runs)
-    notes = [f"Bars: {100 * found.settings.confidence:g}% bootstrap interval. {'Grey: single runs.' * bool(len(runs))}"]
+    confidence = 100 * comparison.settings.confidence
+    notes = [f"Bars: {confidence:g}% bootstrap interval. {'Grey: single runs.' * bool(len(runs))}"]
     notes += [f"Shown: the best {limit} of {number_of(able.height, 'group')}."] if able.height > limit else []
-    baseline = group_keys.label(found.baseline or {})
+    baseline = group_keys.label(comparison.baseline or {})
     against = baseline if len(baseline) <= _BASELINE else "the baseline"
     legend = Legend(f"against {against}", [v for v in VERDICTS if v in set(data["verdict"])])
     draw = partial(sweep_marks.leaderboard, runs=runs, rows=Rows(labels, by), x=x, legend=legend)
-    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_left_out(found)])
+    return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_left_out(comparison)])
 
 
 def _group(keys: Sequence[Column], values: Sequence[str], n: int) -> str:
@@ -82,9 +83,9 @@ def _group(keys: Sequence[Column], values: Sequence[str], n: int) -> str:
     return f"{name} ({number_of(n, 'run')})"
 
 
-def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
+def _single(comparison: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
     """Return row and value of the single runs: none where they are of different tasks, or too many."""
-    of = found.grouped
+    of = comparison.grouped
     used = of.runs.filter("used")
     if of.tasks or used.height > MARKS:
         used = used.clear()
@@ -93,15 +94,15 @@ def _single(found: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
     return used.join(shown.select(*of.by, "row"), on=of.by, nulls_equal=True).select("row", "value")
 
 
-def _left_out(found: Comparison) -> list[str]:
+def _left_out(comparison: Comparison) -> list[str]:
     """Say how many runs have no number, and where centers are over different tasks."""
-    of = found.grouped
-    failed, runs = int(found.table["n_failed"].sum()), of.runs.height
-    name = short_name(found.grouped.objective.name)
+    of = comparison.grouped
+    failed, runs = int(comparison.table["n_failed"].sum()), of.runs.height
+    name = short_name(comparison.grouped.objective.name)
     notes = [f"Not drawn: {number_of(failed, 'run')} of {runs:,}, failed or without a finite {name}."] if failed else []
     notes += [f"{note}." for note in objectives.divergence(of.runs, of.objective, of.counting)]
     notes += in_sentences(of.pooled)
-    tasks = found.table.filter(pl.col("n") > 0)["n_tasks"]
+    tasks = comparison.table.filter(pl.col("n") > 0)["n_tasks"]
     if tasks.n_unique() > 1:
         notes.append("Groups lack some tasks: dots are over their own, colours over those in common with the baseline.")
     return notes

@@ -178,10 +178,10 @@ def _full(name: str, metrics: Collection[str], names: ColumnNames) -> str:
 class Derivations(Mapping[str, dict[Scope, Derivation]]):
     """The derivations in force: by name, and for each name by scope."""
 
-    def __init__(self, said: Iterable[tuple[Scope, Derivation]]) -> None:
+    def __init__(self, scoped: Iterable[tuple[Scope, Derivation]]) -> None:
         """Fold what was said: (scope, derivation) in the order of the stamps. One that says nothing takes back."""
         self._by_name: dict[str, dict[Scope, Derivation]] = {}
-        for scope, derivation in said:
+        for scope, derivation in scoped:
             scopes = self._by_name.setdefault(derivation.name, {})
             scopes.pop(scope, None)
             if derivation.expression is not None or derivation.others:

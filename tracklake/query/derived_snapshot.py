@@ -267,14 +267,14 @@ def inputs_of(derivation: Derivation, table: RunTable) -> pl.DataFrame:
     return table.select(wanted=names)
 
 
-def applied(derivation: Derivation, given: pl.DataFrame, names: ColumnNames) -> pl.Series:
+def applied(derivation: Derivation, inputs: pl.DataFrame, names: ColumnNames) -> pl.Series:
     """Return the values of an expression, a row of its inputs each; DefinitionError if they give none of its type.
 
     Its text means what it does in `lake.sql`, which sees null where NaN is; where NaN went in and null would come out,
     what is derived is NaN.
     """
-    flags = {name: given[name].is_nan() for name in derivation.inputs if given[name].dtype.is_float()}
-    built = given.with_columns(series.alias(name + IS_NAN) for name, series in flags.items())
+    flags = {name: inputs[name].is_nan() for name in derivation.inputs if inputs[name].dtype.is_float()}
+    built = inputs.with_columns(series.alias(name + IS_NAN) for name, series in flags.items())
     text = derivation.expression or ""
     try:
         values = conditions.computed(text, label=repr(text), names=_Inputs(names), build=lambda _: built)

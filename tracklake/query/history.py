@@ -79,12 +79,12 @@ class SeriesTable:
             frames.append(self._shaped(self.snapshot.resolved(pseudo, runs=ids).lazy(), stored_as))
         return pl.concat(frames) if frames else self._shaped(self.snapshot.points([]), stored_as)
 
-    def _shaped(self, found: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
+    def _shaped(self, history: pl.LazyFrame, stored_as: Sequence[str]) -> pl.LazyFrame:
         """Return the columns of a history; the time is null where it is not known when a row was logged."""
         time = pl.col("ts")
         if self.snapshot.untimed:
             time = pl.when(~pl.col("session").is_in(self.snapshot.untimed)).then(time)
-        return found.select("run_id", "metric", "step", time.alias("time"), *stored_as)
+        return history.select("run_id", "metric", "step", time.alias("time"), *stored_as)
 
     def of_run(self, run_id: str, metrics: Sequence[str] | None) -> pl.DataFrame:
         """Return the rows of one run: _step, one typed column a metric (None: all), _timestamp, _runtime.
@@ -161,14 +161,14 @@ class SeriesTable:
         read = scans.collect(thinning.between(self._points(names, ids, raw=raw, stored_as=stored_as), steps))
         return self._ordered(read, names, ids)
 
-    def _ordered(self, found: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
+    def _ordered(self, history: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
         is_plain = not set(names).intersection(PSEUDO) and self.snapshot.needs_resolution(names, runs=ids).is_empty()
         if is_plain and self.snapshot.comes_in_order(ids):
-            return found
-        return points.sort(found, by=(*_SERIES, "step", "time"))
+            return history
+        return points.sort(history, by=(*_SERIES, "step", "time"))
 
-    def known(self, metrics: Sequence[str] | None, *, said: str = "metrics") -> list[str]:
+    def known(self, metrics: Sequence[str] | None, *, argument: str = "metrics") -> list[str]:
         """Return the names of metrics that are there, or raise the error that names the nearest.
 
         >>> series = example()._view.series
@@ -181,7 +181,7 @@ class SeriesTable:
         available = self.snapshot.metrics
         if metrics is None:
             return [name for name in available if name not in PSEUDO]
-        names = [naming.metric_name(name) for name in arguments.texts(said, metrics)]
+        names = [naming.metric_name(name) for name in arguments.texts(argument, metrics)]
         for name in names:
             if name not in available and name not in PSEUDO:
                 raise self.table.unknown(name)
@@ -252,18 +252,18 @@ class SeriesTable:
         definitions = ((name, group, d) for name in names for group, d in self.table.summaries.definition(name).items())
         return {(name, group): d.step_metric for name, group, d in definitions if d is not None and d.step_metric}
 
-    def _with_x(self, found: pl.DataFrame, x: str | None, ids: Collection[str] | None) -> pl.DataFrame:
+    def _with_x(self, history: pl.DataFrame, x: str | None, ids: Collection[str] | None) -> pl.DataFrame:
         """Add the column x: the latest value of the x metric at or before each step, by default of its step metric."""
         if x is not None:
-            keyed = found.with_columns(pl.lit(x).alias("x_metric"))
+            keyed = history.with_columns(pl.lit(x).alias("x_metric"))
         else:
             groups = self.table.summaries.defined.groups
-            of = self.step_metrics(found["metric"].unique().to_list())
+            of = self.step_metrics(history["metric"].unique().to_list())
             rows = [(name, group, axis) for (name, group), axis in of.items()]
             axes = pl.DataFrame(
                 rows, schema={"metric": pl.String, "group": groups.schema["group"], "x_metric": pl.String}, orient="row"
             )
-            keyed = found.join(groups, on="run_id", how="left", maintain_order="left")
+            keyed = history.join(groups, on="run_id", how="left", maintain_order="left")
             keyed = keyed.join(axes, on=["metric", "group"], how="left", maintain_order="left").drop("group")
         wanted = keyed["x_metric"].drop_nulls().unique().to_list()
         axis = scans.collect(self._points(wanted, ids, raw=False).filter(pl.col("value").is_not_null()))
@@ -287,23 +287,23 @@ def _thinned_rows(
     return thinning.thinned(table._rows(names, runs, steps, raw=raw, stored_as=stored_as), size)  # noqa: SLF001
 
 
-def _long(found: pl.DataFrame) -> pl.DataFrame:
+def _long(history: pl.DataFrame) -> pl.DataFrame:
     """Return run_id, metric, step, (x), time, value, and text where there is any."""
-    columns = ["run_id", "metric", "step", *(["x"] if "x" in found.columns else []), "time", "value"]
-    if "kind" not in found.columns or found["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL, Kind.REPLACED]).all():
-        return found[columns]
-    return found.select(*columns, typed_columns.in_words())
+    columns = ["run_id", "metric", "step", *(["x"] if "x" in history.columns else []), "time", "value"]
+    if "kind" not in history.columns or history["kind"].is_in([Kind.FLOAT, Kind.INT, Kind.NULL, Kind.REPLACED]).all():
+        return history[columns]
+    return history.select(*columns, typed_columns.in_words())
 
 
-def _wide(found: pl.DataFrame) -> pl.DataFrame:
+def _wide(history: pl.DataFrame) -> pl.DataFrame:
     """Return one row a (run, step): run_id, step, time (of the latest point), (x), and one typed column a metric.
 
     No two points may be of one metric and step.
     """
-    shared = [pl.col("time").max(), *([pl.col("x").first()] if "x" in found.columns else [])]
-    rows = found.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
-    at = found.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
-    metrics = found["metric"].unique(maintain_order=True).to_list()
+    shared = [pl.col("time").max(), *([pl.col("x").first()] if "x" in history.columns else [])]
+    rows = history.group_by(["run_id", "step"]).agg(*shared).sort("run_id", "step")
+    at = history.join(rows.select("run_id", "step").with_row_index("at"), on=["run_id", "step"], maintain_order="left")
+    metrics = history["metric"].unique(maintain_order=True).to_list()
     return pl.DataFrame([*rows, *_typed_by_metric(_by_metric(at), metrics, rows.height, beside=rows.columns)])
 
 
@@ -318,19 +318,19 @@ def _typed_by_metric(
         yield from typed_columns.typed(column_name, points, points["at"], size, taken=names_used)
 
 
-def _placed(found: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
+def _placed(history: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:
     """Cut the points of one run into its metrics, each with its places `at` among the steps."""
-    return _by_metric(found.hstack([steps.search_sorted(found["step"]).alias("at")]))
+    return _by_metric(history.hstack([steps.search_sorted(history["step"]).alias("at")]))
 
 
-def _by_metric(found: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _by_metric(history: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """Cut a frame into its metrics; without a copy where the points of each stand together."""
-    new = sorted_groups.group_starts(found, by=["metric"])
-    starts, names = new.arg_true().to_list(), found["metric"].filter(new).to_list()
+    new = sorted_groups.group_starts(history, by=["metric"])
+    starts, names = new.arg_true().to_list(), history["metric"].filter(new).to_list()
     if len(set(names)) < len(names):
-        return {name: part for (name,), part in found.partition_by("metric", as_dict=True).items()}
-    cuts = zip(names, starts, [*starts[1:], found.height], strict=False)
-    return {name: found.slice(start, stop - start) for name, start, stop in cuts}
+        return {name: part for (name,), part in history.partition_by("metric", as_dict=True).items()}
+    cuts = zip(names, starts, [*starts[1:], history.height], strict=False)
+    return {name: history.slice(start, stop - start) for name, start, stop in cuts}
 
 
 def _too_large(count: int, limit: float) -> HistoryTooLargeError:

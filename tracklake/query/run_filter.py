@@ -58,13 +58,13 @@ def ids(runs: Runs) -> list[str]:
     return run_ids
 
 
-def _items(given: Any) -> list[Any]:
+def _items(several: Any) -> list[Any]:
     """Return what several hold as values of Python; of a mapping its keys, of anything else a list of it alone."""
     for name in ("to_list", "to_pylist", "tolist"):  # polars and pandas, arrow, numpy
-        if hasattr(given, name):
-            values = getattr(given, name)()
+        if hasattr(several, name):
+            values = getattr(several, name)()
             return values if isinstance(values, list) else [values]
-    return list(given) if isinstance(given, Iterable) else [given]
+    return list(several) if isinstance(several, Iterable) else [several]
 
 
 def plain_frame(frame: Any) -> Any:
@@ -82,7 +82,7 @@ def plain_frame(frame: Any) -> Any:
     return frame.cast({pl.Categorical: pl.String, pl.Enum: pl.String}) if isinstance(frame, pl.DataFrame) else frame
 
 
-def id_of(run: Identified | str, *, said: str = "run_id") -> str:
+def id_of(run: Identified | str, *, argument: str = "run_id") -> str:
     """Return the id of one run; raise TypeError for what is none.
 
     >>> id_of("slow"), id_of(example().run("fast"))
@@ -90,5 +90,5 @@ def id_of(run: Identified | str, *, said: str = "run_id") -> str:
     """
     run_id = getattr(run, "id", run)
     if not isinstance(run_id, str):
-        raise refused(said, "the id of a run", run)
+        raise refused(argument, "the id of a run", run)
     return run_id

@@ -185,7 +185,7 @@ class RunTable:
         for column in columns:
             first, *texts = built[column]
             if column.part == "is_nan":
-                parts = [first.is_nan() if first.dtype.is_float() else first.is_null() & first.is_not_null()]
+                parts = [first.is_nan() if first.dtype.is_float() else pl.repeat(False, len(first), eager=True)]
             elif column.part == "text":
                 parts = [texts[0] if texts else typed_columns.text_of(first)]
             else:
@@ -250,7 +250,7 @@ class RunTable:
     def _states(self, run_ids: pl.Series) -> pl.Series:
         """Return the state of each of these runs. Not remembered: a process may die without a word."""
         alive = self.snapshot.alive.with_columns(pl.lit(value=True).alias("alive"))
-        ends = self._told
+        ends = self._session_ends
         if len(run_ids) < self.summaries.runs.height:
             ends = ends.filter(pl.col("run_id").is_in(run_ids.implode()))
         ends = ends.join(alive, on=["run_id", "session"], how="left", maintain_order="left")
@@ -260,7 +260,7 @@ class RunTable:
         return _column(run_ids, per_run.select("run_id", state.alias("state")))
 
     @cached_property
-    def _told(self) -> pl.DataFrame:
+    def _session_ends(self) -> pl.DataFrame:
         """run_id, session, state: how each session said that it ended (null: not at all), in order of starts."""
         main = self.snapshot.sessions.join(self.snapshot.facts("forked").select("session"), on="session", how="anti")
         main = main.join(self.snapshot.facts("edits_only").select("session"), on="session", how="anti")

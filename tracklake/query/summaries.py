@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LAST = tuple(f"last_{name}" for name in STORED)
 _EVENT = ["run_id", "key", "ts", "session", "op", *STORED]
+_NUMBER = "= "
+"""Before the name of a statistic that is computed beside the columns of states."""
 
 
 class Summaries:
@@ -90,7 +92,7 @@ class Summaries:
 
     @cached_property
     def edits(self) -> pl.DataFrame:
-        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, said, stored.
+        """All that was set or erased by hand and is not masked by a rewind: run_id, key, ts, session, op, stored.
 
         >>> lake = example()
         >>> lake.run("fast").summary["note"] = "rerun"
@@ -161,7 +163,7 @@ class Summaries:
         return {d.goal for d in self.definition(metric).values() if d is not None and d.goal}
 
     def entries(self, wanted: Collection[str] | None = None, *, runs: Collection[str] | None = None) -> pl.DataFrame:
-        """Return the entries that stand: run_id, key, said (view, edit, made), and what is stored (of a view the last).
+        """Return the entries that stand: run_id, key, op (view, edit, made), and what is stored (of a view the last).
 
         Definitions are not looked at: a view of a metric whose definition says none is here as well. What is derived
         as a value of the run (made) stands where the run has logged nothing under its key, and set nothing by hand
@@ -191,9 +193,9 @@ class Summaries:
         computed = [self._made(key, standing_or_logged, runs) for key in sorted(derived)]
         return pl.concat([selected, *computed], how="diagonal") if computed else selected
 
-    def _made(self, key: str, said: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
+    def _made(self, key: str, statements: pl.DataFrame, runs: Collection[str] | None) -> pl.DataFrame:
         """Return the computed entry of the runs that have said nothing under its key, nor above or under it."""
-        own = said.filter(pl.col("key").is_in(name_hiding.with_relatives([key], set(said["key"].unique()))))
+        own = statements.filter(pl.col("key").is_in(name_hiding.with_relatives([key], set(statements["key"].unique()))))
         computed = _of_runs(self.snapshot.computed(key), runs).join(own, on="run_id", how="anti", maintain_order="left")
         return computed.with_columns(pl.lit(key).alias("key"), pl.lit("made").alias("op"))
 
@@ -232,7 +234,7 @@ class Summaries:
         sets = dict(groups.filter(pl.col("run_id").is_in(list(run_ids))).iter_rows())
         views = entries_frame.filter(pl.col("op") == "view").select("run_id", "key").rows()
         defined = {(run_id, m): self.defined.sets[sets[run_id]].resolve(m) for run_id, m in views}
-        shaped = {place: d for place, d in defined.items() if d is not None and (d.none or d.kinds)}
+        shaped = {series: d for series, d in defined.items() if d is not None and (d.none or d.kinds)}
         numbers = self._statistics_of(shaped)
         entries: dict[str, dict[str, Any]] = {run_id: {} for run_id in run_ids}
         for run_id, key, op, *stored in entries_frame.select("run_id", "key", "op", *STORED).iter_rows():
@@ -286,10 +288,10 @@ class Summaries:
         return run_tasks.map_runs(self.snapshot, _statistics_of_points, *arguments, metrics=metrics, runs=runs)
 
     def _statistics_of(
-        self, shaped: dict[tuple[str, str], MetricDefinition]
+        self, defined: dict[tuple[str, str], MetricDefinition]
     ) -> dict[tuple[str, str], dict[str, Any] | None]:
         """Return the entry of each defined (run, metric): a dict of the kinds asked for, or None."""
-        wanted = {place: d for place, d in shaped.items() if not d.none}
+        wanted = {series: d for series, d in defined.items() if not d.none}
         if not wanted:
             return {}
         kinds = {name for d in wanted.values() for _, name in parts(d)} - {"first", "last"}
@@ -299,14 +301,14 @@ class Summaries:
         ends = [f"{end}_{name}" for end in ("first", "last") for name in ("step", *STORED)]
         runs, metrics = {run_id for run_id, _ in wanted}, {metric for _, metric in wanted}
         merged = self.snapshot.states(metrics, columns=[*columns, *ends], runs=runs)
-        table = merged.with_columns(*(statistics.expression(kind).alias(f"= {kind}") for kind in sorted(kinds)))
+        table = merged.with_columns(*(statistics.expression(kind).alias(_NUMBER + kind) for kind in sorted(kinds)))
         if of_points:
             ranked = {m for (_, m), d in wanted.items() if not of_points.isdisjoint(d.kinds)}
             computed = self.from_points(ranked, of_points, runs=runs)
-            computed = computed.rename({kind: f"= {kind}" for kind in of_points})
+            computed = computed.rename({kind: _NUMBER + kind for kind in of_points})
             table = table.join(computed, on=["run_id", "metric"], how="left")
         rows = (((row["run_id"], row["metric"]), row) for row in table.iter_rows(named=True))
-        return {place: shape(wanted[place], _statistics(row).__getitem__) for place, row in rows if place in wanted}
+        return {series: shape(wanted[series], _statistics(row).__getitem__) for series, row in rows if series in wanted}
 
 
 def _statistics_of_points(
@@ -343,7 +345,7 @@ def shows_last(definition: MetricDefinition) -> bool:
 
 def _statistics(row: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics that a row of states holds, by name."""
-    numbers = {name[2:]: value for name, value in row.items() if name.startswith("= ")}
+    numbers = {name.removeprefix(_NUMBER): value for name, value in row.items() if name.startswith(_NUMBER)}
     for end in ("first", "last"):
         numbers[end] = values.restore(*(row[f"{end}_{name}"] for name in STORED))
     return numbers

@@ -179,7 +179,7 @@ class SummaryColumns:
             before = ids
         return places
 
-    def _best(self, found: pl.DataFrame, path: Statistic) -> pl.DataFrame:
+    def _best(self, states: pl.DataFrame, path: Statistic) -> pl.DataFrame:
         """Return the best value or its step, by the goal that each run's definitions give the metric."""
         goals = {i: d.goal for i, d in self.summaries.definition(path.metric).items() if d is not None}
         if not any(goals.values()):
@@ -188,11 +188,11 @@ class SummaryColumns:
                 f'say lake.define_metric({path.metric!r}, goal="max") or "min"'
             )
         groups = self.summaries.defined.groups
-        own_groups = found.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
+        own_groups = states.select("run_id").join(groups, on="run_id", how="left", maintain_order="left")
         goal = own_groups["group"].replace_strict(goals, default=None, return_dtype=pl.String)
         least = statistics.expression(str(path.stat), goal="min")
         most = statistics.expression(str(path.stat), goal="max")
-        return found.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
+        return states.select(pl.when(goal == "min").then(least).when(goal == "max").then(most))
 
     def _from_points(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
         """Return the statistics that only points have, of a metric from one scan."""
@@ -207,11 +207,11 @@ class SummaryColumns:
         return cells
 
 
-def _table(found: pl.DataFrame, stat: str) -> pl.DataFrame:
+def _table(states: pl.DataFrame, stat: str) -> pl.DataFrame:
     """Return a statistic of every state: stored columns for first and last, else one column of numbers."""
     if statistics.spec(stat).dtype == "any":
-        return found.select(pl.col(f"{stat}_{part}").alias(part) for part in STORED)
-    return found.select(statistics.expression(stat))
+        return states.select(pl.col(f"{stat}_{part}").alias(part) for part in STORED)
+    return states.select(statistics.expression(stat))
 
 
 def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
@@ -271,11 +271,11 @@ def stacked(run_ids: pl.Series, parts: Iterable[tuple[Statistic, list[pl.Series]
     return rows.drop("text") if rows["text"].null_count() == rows.height else rows
 
 
-def _long(run_ids: pl.Series, path: Statistic, found: list[pl.Series]) -> pl.DataFrame:
+def _long(run_ids: pl.Series, path: Statistic, columns: list[pl.Series]) -> pl.DataFrame:
     """Return one statistic as rows: run_id, metric, stat, value, text."""
-    column = found[0]
+    column = columns[0]
     numbers = column.cast(pl.Float64) if column.dtype.is_numeric() else None
-    texts = found[1] if len(found) > 1 else column.cast(pl.String) if numbers is None else None
+    texts = columns[1] if len(columns) > 1 else column.cast(pl.String) if numbers is None else None
     return pl.DataFrame({"run_id": run_ids}).with_columns(
         pl.lit(path.metric).alias("metric"),
         pl.lit(path.stat).alias("stat"),

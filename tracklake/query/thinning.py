@@ -17,7 +17,7 @@ ENDS = 4
 """The least points of a series that is thinned: its first, its last and the two extremes."""
 
 
-def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
+def thinned(history: pl.DataFrame, size: int) -> pl.DataFrame:
     """Keep at most about `size` points a series: its first and last, and the extremes of equal stretches between.
 
     >>> curve = pl.DataFrame({"run_id": "a", "metric": "x", "value": [0.0, 5.0, 1.0, 1.0, 1.0, -3.0, 1.0, 2.0]})
@@ -27,7 +27,7 @@ def thinned(found: pl.DataFrame, size: int) -> pl.DataFrame:
     size_of_series = pl.len().over(_SERIES)
     place = pl.int_range(pl.len()).over(_SERIES)
     buckets = (size - 2) // 2
-    marked = found.with_columns(place.alias("place"), size_of_series.alias("whole")).with_columns(
+    marked = history.with_columns(place.alias("place"), size_of_series.alias("whole")).with_columns(
         (pl.col("place") * buckets // pl.col("whole")).alias("bucket")
     )
     number = pl.col("value").fill_nan(None)
@@ -63,6 +63,6 @@ def between(frame: pl.LazyFrame, steps: Steps) -> pl.LazyFrame:
     return frame if last is None else frame.filter(pl.col("step") <= _step(last))
 
 
-def _step(given: Any) -> int | float:
+def _step(number: Any) -> int | float:
     """Return a number as a plain one, exact if it is an integer."""
-    return operator.index(given) if hasattr(type(given), "__index__") else arguments.number("steps", given)
+    return operator.index(number) if hasattr(type(number), "__index__") else arguments.number("steps", number)

@@ -176,14 +176,14 @@ def goal_of(word: str) -> Goal:
     return GOALS[word]
 
 
-def _refused(what: str, given: object, accepted: str) -> DefinitionError:
-    return DefinitionError(f"define_metric: {what}={given!r} cannot be; accepted: {accepted}")
+def _refused(what: str, value: object, accepted: str) -> DefinitionError:
+    return DefinitionError(f"define_metric: {what}={value!r} cannot be; accepted: {accepted}")
 
 
-def _name(what: str, given: str | Named) -> str:
-    name = given if isinstance(given, str) else getattr(given, "name", None)
+def _name(what: str, named: str | Named) -> str:
+    name = named if isinstance(named, str) else getattr(named, "name", None)
     if not isinstance(name, str) or not name:
-        raise _refused(what, given, "a metric name that is not empty, or what an earlier define_metric returned")
+        raise _refused(what, named, "a metric name that is not empty, or what an earlier define_metric returned")
     return encodable(metric_name(name))
 
 

@@ -19,7 +19,7 @@ _DEEPEST = 100
 """Levels of nested mappings."""
 
 
-def as_mapping(given: object) -> dict[str, Any]:
+def as_mapping(config: object) -> dict[str, Any]:
     """Return a config as a dict: of a mapping, argparse Namespace, dataclass or pydantic model; of None an empty one.
 
     Raises ConfigError for anything else, and for a key that is no text or empty.
@@ -28,11 +28,11 @@ def as_mapping(given: object) -> dict[str, Any]:
     >>> as_mapping(argparse.Namespace(lr=0.1))
     {'lr': 0.1}
     """
-    if given is None:
+    if config is None:
         return {}
-    mapping = as_nested(given)
+    mapping = as_nested(config)
     if mapping is None:
-        msg = f"config must be a mapping, argparse Namespace, dataclass or pydantic model, not {type(given).__name__}"
+        msg = f"config must be a mapping, argparse Namespace, dataclass or pydantic model, not {type(config).__name__}"
         raise ConfigError(msg)
     for key in mapping:
         if not isinstance(key, str) or not key:

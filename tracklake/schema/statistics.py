@@ -1,8 +1,8 @@
 """Statistics: the registry of what can be asked of a metric, and how a name says it.
 
 A statistic is one row of REGISTRY: whether states answer it or only points do, the columns it needs, its type, and its
-two forms, an expression over a frame and a function of one running state. Everything else that knows statistics
-(kinds of summaries, columns, SQL, objectives) reads this table.
+two forms, an expression over a frame and a function of one running state. Kinds of summaries, columns, SQL and
+objectives read this table; only `first`, `last`, `best` and `best_step`, no aggregates of numbers, are known by name.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class StatisticSpec:
     expression: Callable[[], pl.Expr] | None = None
     """Over the columns of merged states."""
     scalar: Callable[[Any], Any] | None = None
-    """Of one running state, whose attributes are named like the columns of states."""
+    """Of one running state, whose attributes are named like the columns of states, with a few that follow from them."""
     of_points: Callable[[], pl.Expr] | None = None
     """An aggregate of the column `value` of the numbers of a series, infinities among them, NaN not."""
     by_goal: tuple[str, str] | None = None

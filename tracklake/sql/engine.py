@@ -182,7 +182,7 @@ class _Question:
 
     def _edit(self, column: Column) -> Edit | None:
         text = None
-        name = self.aliases.get(column.name) or _found(self.table, column.name)
+        name = self.aliases.get(column.name) or _full_name(self.table, column.name)
         if "runs" in column.tables and name:
             text = self.table.names.text_part(name, self._runs_built)
             own = f"{column.name}.text" if text else column.name
@@ -213,9 +213,9 @@ def _misses(message: str, name: str) -> bool:
     return f'"{name}"' in message or f"column {name} not found" in message
 
 
-def _without_parts(found: pl.DataFrame) -> pl.DataFrame:
+def _without_parts(tables: pl.DataFrame) -> pl.DataFrame:
     """Leave the tables of which views are made out of a list of tables."""
-    return found.filter(~pl.col("name").str.starts_with(PREFIX)) if "name" in found.columns else found
+    return tables.filter(~pl.col("name").str.starts_with(PREFIX)) if "name" in tables.columns else tables
 
 
 def view(name: str, table: RunTable, *, limits: views.Limits) -> View:
@@ -247,14 +247,14 @@ def _columns(table: RunTable, asked: SqlText) -> list[str]:
     alike = {name.casefold(): name for name in table.names.available}
     for column in asked.columns:
         for part in column.parts:
-            name = _found(table, part) or alike.get(part.casefold())
+            name = _full_name(table, part) or alike.get(part.casefold())
             if name is not None:
                 wanted.setdefault(name, (column.at,))
     _refuse_alike(asked, wanted)
     return list(wanted)
 
 
-def _found(table: RunTable, name: str) -> str | None:
+def _full_name(table: RunTable, name: str) -> str | None:
     """Return the column of runs that has this full name, if there is one."""
     column = table.names.find(name)
     return None if column is None else column.name
@@ -271,12 +271,12 @@ def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
 
 
 def _register_frames(
-    cursor: DuckDBPyConnection, asked: SqlText, given: Mapping[str, Any], find: Callable[[str], Any]
+    cursor: DuckDBPyConnection, asked: SqlText, frames: Mapping[str, Any], find: Callable[[str], Any]
 ) -> None:
     for name, at in asked.tables.items():
         if name in COLUMNS:
             continue
-        frame = given.get(name)
+        frame = frames.get(name)
         if frame is None:
             frame = find(name)
         if frame is None:
@@ -311,7 +311,7 @@ def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
     if match is None:
         return QueryError(f"SQL: {messages.in_our_words(message)}")
     for column in asked.columns:
-        dotted = _found(table, ".".join(column.parts))
+        dotted = _full_name(table, ".".join(column.parts))
         if len(column.parts) > 1 and match[1] in column.parts and dotted is not None:
             hint = f'a name with a dot stands in double quotes: "{dotted}"'
             return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(asked.text, column.at)}")

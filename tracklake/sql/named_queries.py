@@ -170,7 +170,7 @@ class NamedQuery:
         """
         return name in self.parameters and self.parameters[name].type in _TEXTS
 
-    def bind(self, given: Mapping[str, Any], *, table: RunTable) -> dict[str, Any]:
+    def bind(self, bindings: Mapping[str, Any], *, table: RunTable) -> dict[str, Any]:
         """Return the value of every parameter: as given, else the default; checked against types and the lake.
 
         Raises QueryError for a parameter that is missing, unknown or of another type, UnknownNameError for a metric,
@@ -179,11 +179,11 @@ class NamedQuery:
         >>> get("leaderboard").bind({"metric": "acc", "goal": "max", "k": 3}, table=example()._view.runs)["k"]
         3
         """
-        for name in given:
+        for name in bindings:
             if name not in self.parameters:
                 accepted = ", ".join(str(p) for p in self.parameters.values()) or "none"
                 raise QueryError(f"the query {self.name!r} has no parameter {name!r}; its parameters: {accepted}")
-        values = {name: self._value(parameter, given) for name, parameter in self.parameters.items()}
+        values = {name: self._value(parameter, bindings) for name, parameter in self.parameters.items()}
         for name, parameter in self.parameters.items():
             if values[name] is not None:
                 _check_name(parameter, values[name], table)
@@ -214,8 +214,8 @@ class NamedQuery:
         suffix = parameter.name.partition("_")[2]
         return suffix if suffix in metrics else metrics[0]
 
-    def _value(self, parameter: Parameter, given: Mapping[str, Any]) -> Any:
-        value = given.get(parameter.name, parameter.default)
+    def _value(self, parameter: Parameter, bindings: Mapping[str, Any]) -> Any:
+        value = bindings.get(parameter.name, parameter.default)
         if value is None and parameter.needed:
             raise QueryError(f"the query {self.name!r} needs {parameter}: {parameter.about}")
         fits = isinstance(value, (*_PYTHON[parameter.type], type(None)))
@@ -256,15 +256,15 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
     return dict(sorted(queries.items()))
 
 
-def folders_of(given: object) -> list[str | os.PathLike[str]]:
+def folders_of(queries: object) -> list[str | os.PathLike[str]]:
     """Return one folder of queries, or several, as a list; raise TypeError for what is none.
 
     >>> folders_of("queries"), folders_of(())
     (['queries'], [])
     """
-    folders: list[Any] = [given] if not isinstance(given, Iterable) or isinstance(given, str) else list(given)
+    folders: list[Any] = [queries] if not isinstance(queries, Iterable) or isinstance(queries, str) else list(queries)
     if not all(isinstance(folder, str | os.PathLike) for folder in folders):
-        raise refused("queries", "a folder of .sql files, or several", given)
+        raise refused("queries", "a folder of .sql files, or several", queries)
     return folders
 
 
@@ -281,7 +281,7 @@ def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery
     return queries[name]
 
 
-def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
+def listing(queries: Mapping[str, NamedQuery]) -> pl.DataFrame:
     """Return one row a query: name, answers, parameters, returns, runs_on, path.
 
     >>> listing({"recent": get("recent")})["name"].to_list()
@@ -289,7 +289,7 @@ def listing(found: Mapping[str, NamedQuery]) -> pl.DataFrame:
     """
     rows = [
         (q.name, q.answers, ", ".join(map(str, q.parameters.values())), q.returns, ", ".join(q.dialects), str(q.path))
-        for q in found.values()
+        for q in queries.values()
     ]
     columns = ("name", "answers", "parameters", "returns", "runs_on", "path")
     return pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")

@@ -62,7 +62,7 @@ def connect(location: Location, *, options: Mapping[str, Any] | None = None) -> 
     PosixPath('lake')
     """
     if isinstance(location, str):
-        from tracklake.storage.object_store import ObjectStorage  # the extra `s3`: a lake in a folder does without
+        from tracklake.storage.object_store import ObjectStorage  # the extra `cloud`: a lake in a folder does without
 
         return ObjectStorage(location, options=options)
     if options:

@@ -10,15 +10,8 @@ from tracklake.errors import LakeError
 if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
 
-_WRITES = {
-    "put_if_absent",
-    "delete",
-    "stage",
-    "publish",
-    "content_folder",
-    "publish_content",
-    "journal_folder",
-}
+_READS = {"describe", "fetch", "follow", "list", "location", "lock_path", "read", "root", "uri"}
+"""What a storage has that writes nothing; all else, also what a later one may have, is refused."""
 
 
 class ReadOnly:
@@ -42,6 +35,8 @@ class ReadOnly:
 
     def __getattr__(self, name: str) -> Any:
         """Return what the storage has under a name."""
-        if name in _WRITES:
+        if name.startswith("_"):  # what Python itself asks every object for
+            raise AttributeError(name)
+        if name not in _READS:
             raise LakeError(f"nothing can be written: {self._reason}")
         return getattr(self._storage, name)

@@ -65,7 +65,7 @@ class Config(Mapping[str, Any]):
     def __repr__(self) -> str:
         return repr(self._items)
 
-    def update(self, given: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
+    def update(self, mapping: object, allow_val_change: bool | None = None) -> None:  # noqa: FBT001 - as W&B
         """Set values. A key that has another value raises ConfigError unless `allow_val_change`; adding is free.
 
         Of a nested value only what differs is stored, beside what others set in it meanwhile.
@@ -80,7 +80,7 @@ class Config(Mapping[str, Any]):
         """
         changes: list[Change] = []
         fresh = {}
-        for key, value in self._unlocked(nesting.as_mapping(given)).items():
+        for key, value in self._unlocked(nesting.as_mapping(mapping)).items():
             leaves = stored_leaves(key, value)
             fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
             before: dict[tuple[str, ...], Stored] = {}
@@ -107,7 +107,7 @@ class Config(Mapping[str, Any]):
         self.update(config, allow_val_change=True)
         self._locked |= dict.fromkeys(config, by)
 
-    def setdefaults(self, given: object) -> None:
+    def setdefaults(self, mapping: object) -> None:
         """Set the values whose keys are not there yet.
 
         >>> config = Config({"lr": 0.1}, store=lambda changes: None)
@@ -115,7 +115,7 @@ class Config(Mapping[str, Any]):
         >>> config
         {'lr': 0.1, 'seed': 3}
         """
-        self.update({k: v for k, v in nesting.as_mapping(given).items() if k not in self._items})
+        self.update({k: v for k, v in nesting.as_mapping(mapping).items() if k not in self._items})
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as a plain nested dict.

@@ -45,13 +45,13 @@ class RunningSummary:
     """
 
     def __init__(self, *, session: int) -> None:
-        """Begin empty; `say` is for statements of this session."""
+        """Begin empty; `apply` takes the statements of this session."""
         self._session = session
         self._rows: list[Row] = []
         self._series: dict[str, RunningState] = {}
         self._events: dict[str, _Event] = {}
         self._names = NameFamilies()
-        self._said: list[tuple[int, int, Statement]] = []
+        self._statements: list[tuple[int, int, Statement]] = []
         self._definitions = Definitions()
         self._ranked = False
         """Whether some definition asks for a statistic that only points have."""
@@ -118,9 +118,9 @@ class RunningSummary:
         >>> running.entries()
         {'loss': {'min': 0.5}}
         """
-        self._said.extend((stamp, session, statement) for statement in readable([text]))
-        self._said.sort(key=lambda item: item[:2])
-        self._definitions = Definitions(statement for _, _, statement in self._said)
+        self._statements.extend((stamp, session, statement) for statement in readable([text]))
+        self._statements.sort(key=lambda item: item[:2])
+        self._definitions = Definitions(statement for _, _, statement in self._statements)
         kinds = {kind for definition in self._definitions.values() for kind in definition.kinds}
         self._ranked = any(map(statistics.needs_points, kinds))
 

@@ -247,10 +247,10 @@ class ApiRuns:
         raise UnknownNameError.nearest("project", names[-1], projects)
 
 
-def _truths(table: RunTable, found: pl.DataFrame) -> list[pl.Series]:
+def _truths(table: RunTable, rows: pl.DataFrame) -> list[pl.Series]:
     """Return where the mixed columns of a table of runs have truths, which their texts show as words."""
-    mixed = [name for name in found.columns if f"{name}.text" in found.columns and found[name].dtype != pl.Boolean]
-    return [_truths_of(table, found["run_id"], name) for name in mixed]
+    mixed = [name for name in rows.columns if f"{name}.text" in rows.columns and rows[name].dtype != pl.Boolean]
+    return [_truths_of(table, rows["run_id"], name) for name in mixed]
 
 
 def _truths_of(table: RunTable, run_ids: pl.Series, name: str) -> pl.Series:

@@ -42,10 +42,10 @@ def in_our_words(message: str) -> str:
     """
     line = _LINE.search(message)
     stated = _KIND.sub("", message[: line.start()] if line else message).strip()
-    return _said(stated) + (line[0].replace("\n\n", "\n") if line else "")
+    return _sentence(stated) + (line[0].replace("\n\n", "\n") if line else "")
 
 
-def _said(stated: str) -> str:
+def _sentence(stated: str) -> str:
     nearest = _DID_YOU_MEAN.search(stated)
     for pattern, words in _FORMS:
         if match := re.search(pattern, stated):

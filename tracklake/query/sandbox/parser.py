@@ -46,7 +46,7 @@ def parse(text: str, *, params: Mapping[str, Any], execute: Callable[[str, Seque
         reader.visit(tree["statements"][0])
     except RecursionError:
         raise QueryError("the text is nested too deeply: write it as several queries, or WITH parts by name") from None
-    return reader.found
+    return reader.sql_text
 
 
 def _check_encodable(text: str) -> None:
@@ -78,11 +78,11 @@ def parse_condition(text: str, *, execute: Callable[[str, Sequence[Any]], Any]) 
     reader = TreeReader(SqlText(select), {}, 0)
     reader.scopes.append([])
     reader.visit(node["where_clause"])
-    if reader.found.tables or node["where_clause"].get("class") == "SUBQUERY":
+    if reader.sql_text.tables or node["where_clause"].get("class") == "SUBQUERY":
         raise QueryError("it asks for tables; ask lake.sql")
-    if reader.found.has_windows:
+    if reader.sql_text.has_windows:
         raise QueryError("it looks at many rows at once; ask lake.sql")
-    return reader.found
+    return reader.sql_text
 
 
 CONDITION = "SELECT 1 WHERE ("
@@ -111,10 +111,10 @@ def _after_explain(text: str) -> int:
     return starts[at] if at < len(starts) else len(text)
 
 
-def _unreadable(text: str, said: Node, start: int) -> QueryError:
-    if said.get("error_type") == "parser" and "CTE body" not in said["error_message"]:
-        at = len(text[: start + int(said.get("position", -1))].encode()) if "position" in said else -1
-        return QueryError(f"SQL: {said['error_message']}{pointing(text, at)}")
+def _unreadable(text: str, error: Node, start: int) -> QueryError:
+    if error.get("error_type") == "parser" and "CTE body" not in error["error_message"]:
+        at = len(text[: start + int(error.get("position", -1))].encode()) if "position" in error else -1
+        return QueryError(f"SQL: {error['error_message']}{pointing(text, at)}")
     words = re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).split()
     first = words[0].upper().rstrip(";") if words else "an empty text"
     if first == "PIVOT":

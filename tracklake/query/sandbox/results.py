@@ -131,12 +131,12 @@ def _memory() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def _plain(found: DuckDBPyRelation, kinds: Sequence[str]) -> DuckDBPyRelation:
+def _plain(relation: DuckDBPyRelation, kinds: Sequence[str]) -> DuckDBPyRelation:
     """Turn intervals, of which polars has none, into microseconds, and let no two columns have one name."""
-    if "INTERVAL" not in kinds and len(set(found.columns)) == len(kinds):
-        return found
+    if "INTERVAL" not in kinds and len(set(relation.columns)) == len(kinds):
+        return relation
     columns = [f"#{i}" if k != "INTERVAL" else f"epoch_us(#{i})" for i, k in enumerate(kinds, start=1)]
-    return found.project(", ".join(f"{column} AS c{i}" for i, column in enumerate(columns)))
+    return relation.project(", ".join(f"{column} AS c{i}" for i, column in enumerate(columns)))
 
 
 def _typed(series: pl.Series, kind: str) -> pl.Series:

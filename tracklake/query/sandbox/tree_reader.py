@@ -50,8 +50,8 @@ _DOTTED = {"config", "summary", "quality"}
 class TreeReader:
     """Walks the tree of a statement; the scopes are the tables of FROM, innermost last."""
 
-    def __init__(self, found: SqlText, params: Mapping[str, Any], offset: int) -> None:
-        self.found = found
+    def __init__(self, sql_text: SqlText, params: Mapping[str, Any], offset: int) -> None:
+        self.sql_text = sql_text
         self.params = params
         self.offset = offset
         self.scopes: list[list[Node]] = []
@@ -63,7 +63,7 @@ class TreeReader:
 
         >>> reader = TreeReader(SqlText("x"), {}, 0)
         >>> reader.visit({"class": "COLUMN_REF", "column_names": ["x"], "query_location": 0})
-        >>> reader.found.columns[0].parts
+        >>> reader.sql_text.columns[0].parts
         ('x',)
         """
         if isinstance(node, list):
@@ -79,7 +79,7 @@ class TreeReader:
             elif node.get("class") == "STAR":
                 self._star(node)
             else:
-                self.found.has_windows |= node.get("class") == "WINDOW"
+                self.sql_text.has_windows |= node.get("class") == "WINDOW"
                 self._refuse_function(node)
                 self._note_pattern(node)
                 self._operands(node, use)
@@ -113,7 +113,7 @@ class TreeReader:
     def _query(self, node: Node) -> None:
         if node["type"] not in _QUERY_NODES:
             what = node["type"].removesuffix("_NODE").removesuffix("_QUERY")
-            raise refused(f"{what} inside a query", self.found.text)
+            raise refused(f"{what} inside a query", self.sql_text.text)
         self.defined.append(_recursive(node))
         for entry in node["cte_map"]["map"]:  # a query sees those that stand before it
             self.visit(entry["value"])
@@ -130,32 +130,32 @@ class TreeReader:
     def _table_ref(self, node: Node) -> None:
         kind = node["type"]
         if kind not in _TABLE_REFS:
-            raise refused(f"{kind} in FROM", self.found.text, self._at(node))
+            raise refused(f"{kind} in FROM", self.sql_text.text, self._at(node))
         if kind == "TABLE_FUNCTION" and node["function"]["function_name"] not in _TABLE_FUNCTIONS:
-            raise refused(f"the function {node['function']['function_name']}()", self.found.text, self._at(node))
+            raise refused(f"the function {node['function']['function_name']}()", self.sql_text.text, self._at(node))
         if kind == "SHOW_REF" and node["query"] is None:
             self._show(node)
         if kind == "BASE_TABLE":
             self._base_table(node)
         for name in node.get("using_columns") or ():
-            self.found.columns.append(Column((name,), -1))
+            self.sql_text.columns.append(Column((name,), -1))
         if kind == "PIVOT" or node.get("ref_type") in ("NATURAL", "POSITIONAL"):
-            self.found.whole.update(_name(table) for table in _direct(node))
+            self.sql_text.whole.update(_name(table) for table in _direct(node))
         self.visit([value for key, value in node.items() if key != "type"])
 
     def _show(self, node: Node) -> None:
         if node["show_type"] == "SHOW_SPECIAL":
-            self.found.shows_all = True
+            self.sql_text.shows_all = True
         else:
-            self.found.tables.setdefault(node["table_name"].casefold(), self._at(node))
-            self.found.whole.add(node["table_name"].casefold())
+            self.sql_text.tables.setdefault(node["table_name"].casefold(), self._at(node))
+            self.sql_text.whole.add(node["table_name"].casefold())
 
     def _base_table(self, node: Node) -> None:
         name = _name(node)
         if node["column_name_alias"]:
-            self.found.whole.add(name)
+            self.sql_text.whole.add(name)
         if not any(name in names for names in self.defined):
-            self.found.tables.setdefault(name, self._at(node))
+            self.sql_text.tables.setdefault(name, self._at(node))
 
     def _column(self, node: Node, use: Use) -> None:
         parts, is_dotted = tuple(node["column_names"]), False
@@ -167,17 +167,17 @@ class TreeReader:
         owners = [t for t in scope if len(parts) == 1 or parts[-2].casefold() in (_alias(t), _name(t))]
         own = tuple(_name(t) for t in owners if not any(_name(t) in names for names in self.defined))
         length = int(node.get("query_location_length", 0))
-        self.found.columns.append(Column(parts, self._at(node), length, use, own, is_dotted, qualified))
+        self.sql_text.columns.append(Column(parts, self._at(node), length, use, own, is_dotted, qualified))
         for table in scope:
             if len(parts) == 1 and parts[0].casefold() in (_alias(table), _name(table)):
-                self.found.whole.add(_name(table))
+                self.sql_text.whole.add(_name(table))
 
     def _star(self, node: Node) -> None:
         tables = self._starred(node)
         if node["columns"] and node["expr"] is not None:
-            self.found.patterns.update(dict.fromkeys(tables, self._at(node)))
+            self.sql_text.patterns.update(dict.fromkeys(tables, self._at(node)))
         else:
-            self.found.whole.update(tables)
+            self.sql_text.whole.update(tables)
         self.visit([node["expr"], node["replace_list"]])
 
     def _starred(self, node: Node) -> list[str]:
@@ -188,7 +188,7 @@ class TreeReader:
     def _refuse_function(self, node: Node) -> None:
         name = str(node.get("function_name", "")).casefold() if node.get("class") == "FUNCTION" else ""
         if name in _NO_FUNCTIONS:
-            raise refused(f"the function {name}()", self.found.text, self._at(node))
+            raise refused(f"the function {name}()", self.sql_text.text, self._at(node))
 
     def _note_pattern(self, node: Node) -> None:
         """Note `* LIKE '...'`, which chooses columns as COLUMNS('...') does."""
@@ -196,7 +196,7 @@ class TreeReader:
             for argument in node["arguments"]:
                 star = argument["expression"]
                 if star.get("class") == "STAR":
-                    self.found.patterns.update(dict.fromkeys(self._starred(star), self._at(star)))
+                    self.sql_text.patterns.update(dict.fromkeys(self._starred(star), self._at(star)))
 
     def _restrict(self, node: Node) -> None:
         """Note which values the WHERE of a SELECT allows in each table of its FROM."""
@@ -205,7 +205,7 @@ class TreeReader:
         plain = where is not None and _is_plain(node["from_table"])
         for table in tables:
             allowed = pushdown.allowed(where, _alias(table), self.params) if plain else {}
-            self.found.instances.append((_name(table), {} if allowed is None else allowed))
+            self.sql_text.instances.append((_name(table), {} if allowed is None else allowed))
 
 
 def _looks_into_lists(node: Node) -> bool:

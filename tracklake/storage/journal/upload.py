@@ -174,13 +174,13 @@ class Uploader:
         try:
             self.push(over=False)
         except (OSError, TracklakeError) as error:
-            self._failed, self._error = True, self._told(error)
+            self._failed, self._error = True, self._upload_error(error)
         else:
             self._failed = False
         finally:
             self._pushing_since = None
 
-    def _told(self, error: OSError | TracklakeError) -> OSError | TracklakeError:
+    def _upload_error(self, error: OSError | TracklakeError) -> OSError | TracklakeError:
         """Return what to tell of an upload that failed: the rows are safe, and it is tried again."""
         if not isinstance(error, OSError) or isinstance(error, TracklakeError):
             return error

@@ -128,9 +128,9 @@ def read(file: BinaryIO, *, size: int, crc: int) -> Parts | None:
 
 def _stored(footer: bytes, key: str) -> list[Any]:
     """Return the list under a key of a footer, the last one: what comes before are names, which may be any text."""
-    found = re.findall(re.escape(key).encode() + _STORED, footer, re.DOTALL)
+    lists = re.findall(re.escape(key).encode() + _STORED, footer, re.DOTALL)
     try:
-        return json.loads(found[-1]) if found else []
+        return json.loads(lists[-1]) if lists else []
     except ValueError:
         return []
 

@@ -220,13 +220,13 @@ class Snapshot(SnapshotView):
 
     def _scan_history(self, metrics: Collection[str] | None, runs: Collection[str] | None) -> list[pl.LazyFrame]:
         """Scan committed points; each partition for those of the runs alone that it has, which prunes row groups."""
-        found = [(part, path) for part, path in self._verified(runs, "history") if path is not None]
+        verified = [(part, path) for part, path in self._verified(runs, "history") if path is not None]
         if runs is None or len(runs) > MANY_RUNS:
-            files = [path for _, path in found]
+            files = [path for _, path in verified]
             return [scans.only(scans.scan(files, schema=POINTS), metrics=metrics, runs=runs)] if files else []
         return [
             scans.only(scans.scan(path, schema=POINTS), metrics=metrics, runs=part.those_of(runs))
-            for part, path in found
+            for part, path in verified
         ]
 
     def history_files(self, *, runs: Collection[str] | None = None) -> list[Path]:

@@ -49,10 +49,10 @@ class Answers:
         self._lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - likewise
         self._lock = threading.Lock()
 
-    def told(self, answer: object) -> str:
+    def as_text(self, answer: object) -> str:
         """Return an answer as text, behind what is left out of it because files cannot be read.
 
-        >>> Answers(example()).told("2 runs")
+        >>> Answers(example()).as_text("2 runs")
         '2 runs'
         """
         with self._lock:

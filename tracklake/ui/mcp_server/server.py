@@ -78,7 +78,7 @@ def _add_tables(server: Any, answers: Answers) -> None:
     @tool
     async def describe() -> str:
         """Say what is in the lake: runs by state, projects, metrics, columns."""
-        return answers.told(await _within(answers.describe))
+        return answers.as_text(await _within(answers.describe))
 
     @tool
     async def runs(
@@ -88,17 +88,17 @@ def _add_tables(server: Any, answers: Answers) -> None:
         limit: int | None = None,
     ) -> str:
         """Return runs as CSV. where: SQL over columns; columns: names and globs; order_by: "-name" descends."""
-        return answers.told(await _within(answers.runs, where, columns, order_by, limit))
+        return answers.as_text(await _within(answers.runs, where, columns, order_by, limit))
 
     @tool
     async def history(metrics: list[str], runs: list[str], points: int | None = None) -> str:
         """Return metrics of some runs over steps as CSV, thinned to about so many points, extremes kept."""
-        return answers.told(await _within(answers.history, metrics, runs, points))
+        return answers.as_text(await _within(answers.history, metrics, runs, points))
 
     @tool
     async def sql(text: str, limit: int | None = None) -> str:
         """Ask in SQL (duckdb): runs, summaries(run_id, project, metric, stat, value), history(run_id, metric, step)."""
-        return answers.told(await _within(answers.sql, text, limit))
+        return answers.as_text(await _within(answers.sql, text, limit))
 
     @tool
     async def compare(
@@ -109,7 +109,7 @@ def _add_tables(server: Any, answers: Answers) -> None:
         baseline: str | float | None = None,
     ) -> str:
         """Compare groups of runs by a metric with intervals and corrected tests. goal: min or max."""
-        return answers.told(await _within(answers.compare, metric, by, goal, where, baseline))
+        return answers.as_text(await _within(answers.compare, metric, by, goal, where, baseline))
 
     @tool
     async def plot(call: str) -> Any:
