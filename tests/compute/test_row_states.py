@@ -51,8 +51,11 @@ def test_states_of_rows_are_those_of_their_points():
         | {"start": [r.start for r in several], "runtime_base": 1.5}
     ).with_columns(pl.col("start").cast(POINTS["ts"]))
     expected = states.of_rows(pl.concat(map(points_of, several)), sessions=sessions)
-    assert row_states.of_rows(several).equals(expected)
-    assert expected.height == 80 * 7
+    found = row_states.of_rows(several)
+    assert found.sort("metric", "run_id", "session").equals(expected)
+    assert found.height == 80 * 7
+    assert found["session"].to_list() == [rows.session for rows in several for _ in range(7)]
+    assert found["metric"].head(7).is_sorted()
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.compute import group_numbers, sorted_groups
+from tracklake.compute import group_numbers
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STATES
@@ -55,7 +55,9 @@ class Rows(NamedTuple):
 
 
 def of_rows(several: Sequence[Rows]) -> pl.DataFrame:
-    """Return the states of plain rows of different sessions, in STATES order: those that `states.of_rows` computes.
+    """Return the states of plain rows of different sessions, those that `states.of_rows` computes.
+
+    They come session after session, as these are given, each in order of metrics.
 
     >>> values = np.array([[0.5], [0.25]]).view(np.int64)
     >>> rows = Rows("p", "a", 1, 0, 0.0, ("x",), (Kind.FLOAT,), np.array([5, 6]), np.array([1, 2]), values)
@@ -68,12 +70,13 @@ def of_rows(several: Sequence[Rows]) -> pl.DataFrame:
     n_rows = np.array([len(rows.steps) for rows in several])
     lengths = np.repeat(n_rows, n_series)
     each = SortedGroups(np.cumsum(lengths) - lengths, int(lengths.sum()))
-    kinds = np.concatenate([np.array([*rows.kinds, *_OWN_KINDS], dtype=np.int8) for rows in several])
-    x, ends = np.concatenate([_numbers(rows) for rows in several]), _ends(several)
+    ordered = [(rows, _order(rows.names)) for rows in several]
+    kinds = np.concatenate([np.array([*rows.kinds, *_OWN_KINDS], dtype=np.int8)[order] for rows, order in ordered])
+    x, ends = np.concatenate([_numbers(*one) for one in ordered]), _ends(ordered)
     numbers = group_numbers.of_numbers(x, each)
     places = {"first": each.starts, "last": each.stops - 1} | {which: numbers.pop(which) for which in ("min", "max")}
     counts = {"n_raw": lengths, "n_points": lengths, "n_bool": np.where(kinds == Kind.BOOL, lengths, 0)}
-    columns = {name: pl.Series(column) for name, column in (numbers | counts).items()} | _owners(several, n_series)
+    columns = {name: pl.Series(column) for name, column in (numbers | counts).items()} | _owners(ordered, n_series)
     steps = np.concatenate([rows.steps for rows in several])
     first_row = np.repeat(np.cumsum(n_rows) - n_rows, n_series)
     for name, place in places.items():
@@ -86,8 +89,14 @@ def of_rows(several: Sequence[Rows]) -> pl.DataFrame:
         columns[f"{name}_kind"] = pl.Series(kinds)
         columns[f"{name}_text"] = pl.Series([None], dtype=pl.String).new_from_index(0, len(kinds))
     columns |= {"lo": columns["first_step"], "hi": columns["last_step"]}
-    frame = pl.DataFrame([columns[name].cast(dtype).alias(name) for name, dtype in STATES.items()])
-    return sorted_groups.sort(frame, by=["metric", "run_id", "session"], series=["metric"])
+    return pl.DataFrame([columns[name].cast(dtype).alias(name) for name, dtype in STATES.items()])
+
+
+@lru_cache(maxsize=256)
+def _order(names: tuple[str, ...]) -> Ints:
+    """Return where each series stands, in the order of their names; those that every run has come after the others."""
+    every = [*names, *_OWN]
+    return np.array(sorted(range(len(every)), key=every.__getitem__))
 
 
 def _where(mask: NDArray[np.bool_], column: pl.Series) -> pl.Series:
@@ -95,31 +104,35 @@ def _where(mask: NDArray[np.bool_], column: pl.Series) -> pl.Series:
     return column if mask.all() else pl.select(pl.when(pl.Series(mask)).then(column)).to_series()
 
 
-def _numbers(rows: Rows) -> Floats:
-    """Return the values, series by series, those that every run has after the others."""
-    raw = np.empty((len(rows.names) + len(_OWN), len(rows.steps)), dtype=np.int64)
-    raw[: len(rows.names)] = rows.values.T
+def _numbers(rows: Rows, order: Ints) -> Floats:
+    """Return the values, series by series in an order."""
+    n_logged = len(rows.names)
+    raw = np.empty((n_logged + len(_OWN), len(rows.steps)), dtype=np.int64)
+    place = np.argsort(order)
+    raw[place[:n_logged]] = rows.values.T
     x: Floats = raw.view(np.float64)
     for j, kind in enumerate(rows.kinds):
         if kind != Kind.FLOAT:
-            x[j] = rows.values[:, j]
-    x[-3] = (rows.stamps - rows.start) / 1e6 + rows.runtime_base
-    x[-2] = rows.steps
-    x[-1] = rows.stamps / 1e6
+            x[place[j]] = rows.values[:, j]
+    runtime, step, timestamp = place[n_logged:]
+    x[runtime] = (rows.stamps - rows.start) / 1e6 + rows.runtime_base
+    x[step] = rows.steps
+    x[timestamp] = rows.stamps / 1e6
     return x.ravel()
 
 
-def _ends(several: Sequence[Rows]) -> Ints:
+def _ends(ordered: Sequence[tuple[Rows, Ints]]) -> Ints:
     """Return the first and the last value of each series as exact integers: two lines."""
-    own = [[0, int(rows.steps[end]), 0] for end in (0, -1) for rows in several]
-    logged = [rows.values[end] for end in (0, -1) for rows in several]
-    return np.concatenate([part for parts in zip(logged, own, strict=True) for part in parts]).reshape(2, -1)
+    exact = [np.append(rows.values[end], [0, rows.steps[end], 0])[order] for end in (0, -1) for rows, order in ordered]
+    return np.concatenate(exact).reshape(2, -1)
 
 
-def _owners(several: Sequence[Rows], n_series: Ints) -> dict[str, pl.Series]:
+def _owners(ordered: Sequence[tuple[Rows, Ints]], n_series: Ints) -> dict[str, pl.Series]:
     """Return whose each state is."""
+    several = [rows for rows, _ in ordered]
     of_series = pl.Series(np.repeat(np.arange(len(several)), n_series))
     columns = {name: pl.Series([getattr(rows, name) for rows in several]) for name in ("project", "run_id", "session")}
     columns["ts"] = pl.Series([int(rows.stamps.max()) for rows in several])
-    names = itertools.chain.from_iterable((*rows.names, *_OWN) for rows in several)
-    return {name: column[of_series] for name, column in columns.items()} | {"metric": pl.Series(list(names))}
+    every = (((*rows.names, *_OWN), order.tolist()) for rows, order in ordered)
+    names = [names[place] for names, order in every for place in order]
+    return {name: column[of_series] for name, column in columns.items()} | {"metric": pl.Series(names)}

@@ -360,7 +360,7 @@ def _end_of_rows(view: memoryview, start: int, size: int) -> int:
                 stop += size
         if count < at_once:
             break
-        at_once = min(at_once * 8, _ROWS_AT_ONCE)
+        at_once = min(at_once * 64, _ROWS_AT_ONCE)
     return stop
 
 
