@@ -20,7 +20,7 @@ from tracklake.common import threads
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table import delta_log, partitions, recomputation, verified_files
+from tracklake.storage.table import delta_log, parquet_file, partitions, recomputation, verified_files
 
 NAN = math.nan
 TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
@@ -185,8 +185,12 @@ def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
         assert encoding in step.encodings, lake
 
 
-def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """However few points are read at once, they are those that sealing wrote."""
+@pytest.mark.parametrize(("row_group", "n_parts"), [(7, 4), (16, 4), (40, 3), (1_000, 2)])  # of 64 points, 16 a run
+def test_states_are_computed_again_some_runs_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int, n_parts: int
+):
+    """However few points a row group has, they are those that sealing wrote."""
+    monkeypatch.setattr(parquet_file, "ROW_GROUP", row_group)
     for name in "abcd":
         with tl.init("p", id=name, dir=tmp_path) as run:
             for step in range(10):
@@ -197,10 +201,10 @@ def test_states_are_computed_again_some_runs_at_a_time(tmp_path: Path, monkeypat
     stored = pl.read_parquet(tmp_path / part.states)
     monkeypatch.setattr(recomputation, "EDGE_POINTS", 1)
     monkeypatch.setattr(recomputation, "PARTS", 1)
-    for at_once, parts in ((7, 4), (16, 4), (40, 3), (1_000, 2)):  # of 64 points, 16 a run
-        monkeypatch.setattr(recomputation, "READ_POINTS", at_once)
+    for at_once in (1, 2, 100):
+        monkeypatch.setattr(recomputation, "READ_ROW_GROUPS", at_once)
         again = list(recomputation.states_of(lake._storage, part))
-        assert len(again) == parts, at_once
+        assert len(again) == n_parts, at_once
         assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once
 
 

@@ -28,6 +28,8 @@ the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _ROW = ["project", "run_id", "session", "step"]
 _MILLION = pl.Series([1e6])
+_LONG = 1 << 11
+"""Points of adjacent series of one length from which on a look at them alone pays."""
 _FEW = 65_536
 """Points."""
 
@@ -258,39 +260,64 @@ def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:
     step, session = points["step"].to_numpy(), points["session"].to_numpy()
     if ((step[1:] <= step[:-1]) > starts.series[1:]).any():  # a step logged twice
         return None
-    place = _places(step, firsts, lengths, longest[run])
-    if place is None:
-        return None
     columns = [step, points["ts"].cast(pl.Int64).to_numpy()]
     if ((session[1:] != session[:-1]) > starts.run[1:]).any():  # else each run has a single one
         columns.append(session)
-    if any((column != column[place]).any() for column in columns):
+    series = _Series(firsts, lengths, longest[run])
+    if not (_long_ones_agree(columns, series) and _short_ones_agree(columns, series)):
         return None
     return _rows_of(longest, firsts, lengths)
 
 
-def _places(step: Ints, firsts: Ints, lengths: Ints, longest: Ints) -> Ints | None:
-    """Return for each point the row of the longest series of its run that would have its step; None if too far apart.
+class _Series(NamedTuple):
+    """Where series lie among points, an element each."""
 
-    Of series that are as long it is the row at the same place, of shorter ones it is searched.
-    """
-    place = np.arange(len(step)) - np.repeat(firsts - firsts[longest], lengths)
+    firsts: Ints
+    lengths: Ints
+    longest: Ints
+    """Which series is the longest of the same run."""
+
+
+def _long_ones_agree(columns: Sequence[Ints], series: _Series) -> bool:
+    """Tell whether the series that are as long as the longest of their run have the same rows as that."""
+    firsts, lengths, longest = series
+    long = np.flatnonzero(lengths == lengths[longest])
+    if not len(long):
+        return True
+    breaks = np.flatnonzero((np.diff(longest[long]) != 0) | (np.diff(long) != 1)) + 1
+    begins, ends = long[np.append(0, breaks)], long[np.append(breaks, len(long)) - 1]
+    if len(begins) * _LONG > len(columns[0]):  # of short stretches a look at each takes longer than one at all
+        rows = _rows_of(long, firsts, lengths)
+        place = rows - np.repeat(firsts[long] - firsts[longest[long]], lengths[long])
+        return all((column[rows] == column[place]).all() for column in columns)
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        length, start, model = int(lengths[begin]), int(firsts[begin]), int(firsts[longest[begin]])
+        stop = start + length * (end - begin + 1)
+        for column in columns:
+            if (column[start:stop].reshape(-1, length) != column[model : model + length]).any():
+                return False
+    return True
+
+
+def _short_ones_agree(columns: Sequence[Ints], series: _Series) -> bool:
+    """Tell whether each row of the series that are shorter than the longest of their run is there as well."""
+    firsts, lengths, longest = series
     shorter = np.flatnonzero(lengths < lengths[longest])
     if not len(shorter):
-        return place
+        return True
+    step = columns[0]
     low, span = int(step.min()), int(step.max()) - int(step.min()) + 1
     if span > (1 << 62) // len(firsts):
-        return None
+        return False
     number = np.cumsum(np.append(True, np.diff(longest) > 0)) - 1  # of the run, whose longest series ascend
     among = np.flatnonzero(longest == np.arange(len(firsts)))
-    rows, searched_rows = (_rows_of(series, firsts, lengths) for series in (among, shorter))
+    rows, searched_rows = (_rows_of(chosen, firsts, lengths) for chosen in (among, shorter))
     keys, searched_keys = (
-        np.repeat(number[series], lengths[series]) * span + (step[at] - low)
-        for series, at in ((among, rows), (shorter, searched_rows))
+        np.repeat(number[chosen], lengths[chosen]) * span + (step[at] - low)
+        for chosen, at in ((among, rows), (shorter, searched_rows))
     )
-    at = np.searchsorted(keys, searched_keys)
-    place[searched_rows] = rows[np.minimum(at, len(rows) - 1)]
-    return place
+    place = rows[np.minimum(np.searchsorted(keys, searched_keys), len(rows) - 1)]
+    return all((column[searched_rows] == column[place]).all() for column in columns)
 
 
 def _rows_of(series: Ints, firsts: Ints, lengths: Ints) -> Ints:

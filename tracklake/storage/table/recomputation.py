@@ -9,11 +9,11 @@ import polars as pl
 
 from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
-from tracklake.storage.table import parquet_file, partitions
+from tracklake.storage.table import partitions
 from tracklake.storage.table.verified_files import verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
-READ_POINTS = 4 * parquet_file.ROW_GROUP
-"""Points that are decoded at once. Of each row group the states are computed by themselves: its columns fit into the
-caches of a processor, and nothing is copied."""
+READ_ROW_GROUPS = 4
+"""Row groups that are decoded at once. Of each the states are computed by themselves: its columns fit into the caches
+of a processor, and nothing is copied."""
 EDGE_POINTS = 200_000
 """Points of runs that lie in several row groups, which are copied and counted together."""
 _VARIES = object()
@@ -45,34 +45,46 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     """
     path = verified(storage, partition, "history")
     sessions = partitions.session_starts(partitions.read_sessions(storage, partition))
-    parts = _whole_runs(_stretches(path, partition.n_points))
+    parts = _whole_runs(_stretches(path))
     while several := list(itertools.islice(parts, PARTS)):
         yield states.of_parts(several, sessions=sessions)
 
 
-def _stretches(path: Path, n_points: int) -> Iterator[pl.DataFrame]:
+def _stretches(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file in their order, each row group by itself, as they lie in memory."""
-    same = _same_everywhere(path)
+    row_groups = _row_groups(path)
+    same = _same_everywhere(row_groups)
     stored = scans.scan(path, schema=POINTS).select(name for name in POINTS if name not in same)
-    constants = [pl.lit(value, dtype=POINTS[name]).alias(name) for name, value in same.items()]
-    for offset in range(0, n_points, READ_POINTS):
-        decoded = scans.collect(stored.slice(offset, READ_POINTS))
-        at = 0
-        for length in decoded["step"].chunk_lengths():
-            yield decoded.slice(at, length).with_columns(constants).select(list(POINTS))
-            at += length
+    offset, sizes = 0, [row_group.num_rows for row_group in row_groups]
+    constants = [_constant(name, value, max(sizes, default=0)) for name, value in same.items()]
+    for first in range(0, len(sizes), READ_ROW_GROUPS):
+        several = sizes[first : first + READ_ROW_GROUPS]
+        decoded = scans.collect(stored.slice(offset, sum(several)))
+        for start, length in zip(itertools.accumulate(several, initial=0), several, strict=False):
+            rows = decoded.slice(start, length).hstack([column.head(length) for column in constants])
+            yield rows.select(list(POINTS))
+        offset += decoded.height
 
 
-def _same_everywhere(path: Path) -> dict[str, Any]:
-    """Return the columns that have one value in all of a file, by its statistics: they need not be decoded."""
+def _constant(name: str, value: Any, length: int) -> pl.Series:
+    """Return a column in memory: made once, since who reads a literal of polars makes all of it anew."""
+    return pl.Series(name, [value], dtype=POINTS[name]).new_from_index(0, length)
+
+
+def _row_groups(path: Path) -> list[pq.RowGroupMetaData]:
     import pyarrow.parquet as pq
 
     footer = pq.read_metadata(path)
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    return [footer.row_group(i) for i in range(footer.num_row_groups)]
+
+
+def _same_everywhere(row_groups: Sequence[pq.RowGroupMetaData]) -> dict[str, Any]:
+    """Return the columns that have one value in all of a file, by its statistics: they need not be decoded."""
     same: dict[str, Any] = {}
-    for i, name in enumerate(footer.schema.names):
-        if name in _OFTEN_SAME and groups:
-            values = {_only_value(group.column(i)) for group in groups}
+    for i in range(row_groups[0].num_columns if row_groups else 0):
+        name = row_groups[0].column(i).path_in_schema
+        if name in _OFTEN_SAME:
+            values = {_only_value(row_group.column(i)) for row_group in row_groups}
             same |= {name: values.pop()} if len(values) == 1 and _VARIES not in values else {}
     return same
 
