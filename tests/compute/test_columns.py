@@ -64,7 +64,7 @@ def test_values_of_several_kinds_make_two(given, main, text):
 
 def test_the_second_column_takes_no_other_name():
     """A key that is called like it keeps its name."""
-    assert [column.name for column in typed([1, "a"], taken={"x.text"})] == ["x", "x.text.text"]
+    assert [column.name for column in typed([1, "a"], used_names={"x.text"})] == ["x", "x.text.text"]
 
 
 def test_nothing_has_the_type_of_the_whole():

@@ -199,7 +199,7 @@ def _of_the_prediction(
     return np.maximum(drawn.mean(axis=0), 0.0), drawn
 
 
-def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterator[Floats]:
+def permuted(encoded: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterator[Floats]:
     """Yield for each draw the drop of R² of each parameter, on the runs that were not drawn.
 
     A forest is fitted to a draw of the runs; in the others the columns of a parameter are shuffled together. R² is
@@ -212,11 +212,11 @@ def permuted(whole: Encoded, losses: Floats, *, draws: int, seed: int) -> Iterat
         chosen = generator.integers(0, len(losses), len(losses))
         unseen = np.setdiff1d(np.arange(len(losses)), chosen)
         fitted = RandomForestRegressor(n_estimators=50, random_state=seed + draw, n_jobs=-1)
-        fitted.fit(whole.features[chosen], losses[chosen]).set_params(n_jobs=1)  # a sum in one order
-        features, actual = whole.features[unseen], losses[unseen]
+        fitted.fit(encoded.features[chosen], losses[chosen]).set_params(n_jobs=1)  # a sum in one order
+        features, actual = encoded.features[unseen], losses[unseen]
         base = fitted.score(features, actual)
         drops = []
-        for columns in whole.groups:
+        for columns in encoded.groups:
             shuffled = features.copy()
             shuffled[:, columns] = features[generator.permutation(len(unseen))][:, columns]
             drops.append(base - fitted.score(shuffled, actual))

@@ -179,13 +179,13 @@ def _used(i: int) -> str:
     return f"used_{i}"
 
 
-def _at(whole: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list[float], goal: Goal) -> pl.DataFrame:
+def _at(curves: pl.DataFrame, reach: pl.DataFrame, names: list[str], limits: list[float], goal: Goal) -> pl.DataFrame:
     """Return what each run had within one budget."""
     within = pl.all_horizontal(pl.col(_used(i)) <= limit for i, limit in enumerate(limits))
     number = pl.col("value").fill_nan(None)
     best = number.arg_max() if goal == "max" else number.arg_min()
     within_budget = (
-        whole.filter(within)
+        curves.filter(within)
         .group_by("run_id")
         .agg(
             pl.col("value").last(),

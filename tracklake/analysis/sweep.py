@@ -59,7 +59,7 @@ class Sweep(Tabulated):
     series: SeriesTable = field(repr=False)
     objective: Objective
     runs: pl.DataFrame
-    found: list[Parameter] = field(repr=False)
+    varied: list[Parameter] = field(repr=False)
     seeds: list[str]
     counting: Counting
     _fits: dict[int, Fit | None] = field(default_factory=dict, init=False, repr=False)
@@ -71,7 +71,7 @@ class Sweep(Tabulated):
         >>> example().sweep(metric="acc", goal="max").parameters.select("name", "kind", "low", "high").rows()
         [('config.lr', 'float', 0.01, 0.1)]
         """
-        return parameters.table(self.found)
+        return parameters.table(self.varied)
 
     def parameter(self, name: str) -> Parameter:
         """Return a varied parameter by its name, with or without "config.". Raises UnknownNameError.
@@ -80,10 +80,10 @@ class Sweep(Tabulated):
         True
         """
         arguments.text("parameter", name, takes="the name of a parameter")
-        for p in self.found:
+        for p in self.varied:
             if name in (p.name, p.name.removeprefix("config.")):
                 return p
-        names = [p.name.removeprefix("config.") for p in self.found]
+        names = [p.name.removeprefix("config.") for p in self.varied]
         raise UnknownNameError.nearest("varied parameter", name, names)
 
     @cached_property
@@ -103,7 +103,7 @@ class Sweep(Tabulated):
         >>> [p.name for p in example().sweep(metric="acc", goal="max").settings]
         ['config.lr']
         """
-        return [p for p in self.found if p.kind != "label"]
+        return [p for p in self.varied if p.kind != "label"]
 
     @property
     def _failed(self) -> Booleans:

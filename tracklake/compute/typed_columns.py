@@ -70,7 +70,7 @@ def typed(
     size: int,
     *,
     of_all: pl.DataFrame | None = None,
-    taken: Collection[str] = (),
+    used_names: Collection[str] = (),
 ) -> list[pl.Series]:
     """Return the column `name` of stored values (columns kind, value, ival, text), and `name.text` where kinds mix.
 
@@ -90,18 +90,18 @@ def typed(
     columns = [place(main, at, size).alias(name)]
     if others:
         text = pl.when(pl.col("kind").is_in(list(others))).then(in_words())
-        columns.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, taken)))
+        columns.append(place(stored.select(text).to_series(), at, size).alias(text_name(name, used_names)))
     return columns
 
 
-def text_name(name: str, taken: Collection[str]) -> str:
+def text_name(name: str, used_names: Collection[str]) -> str:
     """Return the name of the column that holds the texts of a mixed column.
 
     >>> text_name("lr", ()), text_name("lr", {"lr.text"})
     ('lr.text', 'lr.text.text')
     """
     name += ".text"
-    return name if name not in taken else text_name(name, taken)
+    return name if name not in used_names else text_name(name, used_names)
 
 
 def text_of(column: pl.Series) -> pl.Series:

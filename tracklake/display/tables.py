@@ -197,11 +197,11 @@ def _narrowed(column: Column, width: int) -> Column:
     return column._replace(heading=heading, cells=cells)
 
 
-def _hidden(sheet: Sheet, shown: list[Column], places: tuple[str, str]) -> str:
+def _hidden(sheet: Sheet, columns: list[Column], places: tuple[str, str]) -> str:
     """Say how many rows and columns are not shown, and where they are."""
-    rows = len(sheet.columns[0].cells) - len(shown[0].cells) if shown else 0
+    rows = len(sheet.columns[0].cells) - len(columns[0].cells) if columns else 0
     hidden: dict[str, list[str]] = {}
-    for n, what, place in ((rows, "row", places[0]), (len(sheet.columns) - len(shown), "column", places[1])):
+    for n, what, place in ((rows, "row", places[0]), (len(sheet.columns) - len(columns), "column", places[1])):
         if n:
             hidden.setdefault(place, []).append(number_of(n, f"more {what}"))
     parts = (f"{' and '.join(counts)} {place}" for place, counts in hidden.items())

@@ -107,11 +107,11 @@ def spelled(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.select(columns)
 
 
-def _in_words(name: str, taken: Collection[str]) -> pl.Expr:
+def _in_words(name: str, used_names: Collection[str]) -> pl.Expr:
     number = pl.col(name)
     infinite = pl.when(number > 0).then(pl.lit("Infinity")).otherwise(pl.lit("-Infinity"))
     words = pl.when(number.is_nan()).then(pl.lit("NaN")).when(number.is_infinite()).then(infinite)
-    return words.alias(typed_columns.text_name(name, taken))
+    return words.alias(typed_columns.text_name(name, used_names))
 
 
 def _finite(value: Any) -> Any:

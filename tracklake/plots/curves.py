@@ -70,7 +70,7 @@ class Request(NamedTuple):
         return ", ".join(short_name(column) for column in self.by)
 
 
-def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame, among: pl.DataFrame | None = None) -> Plot:
+def plot(request: Request, *, rows: pl.DataFrame, points: pl.DataFrame, among: pl.DataFrame | None = None) -> Plot:
     """Draw the points (run_id, metric, step, value, maybe x) of the runs (run_id, name, and the columns of `by`).
 
     >>> asked, rows = Request(["loss"], [], "step", None, None, None), pl.DataFrame({"run_id": ["a"], "name": ["slow"]})
@@ -79,23 +79,25 @@ def plot(asked: Request, *, rows: pl.DataFrame, points: pl.DataFrame, among: pl.
     [('slow', 0.0, 2.0), ('slow', 1.0, 1.0)]
     """
     sound = points.filter(pl.col("value").is_finite())
-    left_out = [*_without(rows, points, asked.metrics), *_unsound(points, sound)]
+    left_out = [*_without(rows, points, request.metrics), *_unsound(points, sound)]
     if sound.is_empty():
         return empty(
-            asked.title, notes=left_out, because="no run matches" if rows.is_empty() else "no finite number was logged"
+            request.title,
+            notes=left_out,
+            because="no run matches" if rows.is_empty() else "no finite number was logged",
         )
     logged = rows.join(sound, on="run_id", how="semi", maintain_order="left")
-    groups = _groups(logged, asked.by, among)
+    groups = _groups(logged, request.by, among)
     most = int(groups.frame["group"].value_counts()["count"].max())  # type: ignore[arg-type] # there are runs
-    band = asked.band or _default_band(most, len(groups.names))
-    placed, unit = _on_axis(sound, asked.x_title)
-    log_x = wants_log(placed["x"]) if asked.log_x is None else asked.log_x
-    data = _data(placed, groups, band=band, log=log_x, metrics=asked.metrics)
+    band = request.band or _default_band(most, len(groups.names))
+    placed, unit = _on_axis(sound, request.x_title)
+    log_x = wants_log(placed["x"]) if request.log_x is None else request.log_x
+    data = _data(placed, groups, band=band, log=log_x, metrics=request.metrics)
     notes = [*([_READ[band]] if most > 1 else []), *_thinning(data), *groups.notes, *left_out]
-    legend = groups.legend(asked.by_title or "run")
-    x = Axis(f"{asked.x_title.lstrip('_')}{unit}", log_x)
-    draw = partial(_draw, x=x, legend=legend, log_y=asked.log_y, banded=band != "none")
-    return Plot(asked.title, data=data, draw=draw, notes=notes)
+    legend = groups.legend(request.by_title or "run")
+    x = Axis(f"{request.x_title.lstrip('_')}{unit}", log_x)
+    draw = partial(_draw, x=x, legend=legend, log_y=request.log_y, banded=band != "none")
+    return Plot(request.title, data=data, draw=draw, notes=notes)
 
 
 def _draw(data: pl.DataFrame, *, x: Axis, legend: Legend, log_y: bool | None, banded: bool) -> marks.Chart:

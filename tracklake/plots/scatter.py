@@ -181,10 +181,10 @@ def _side(title: str, values: pl.Series, *, log: bool | None) -> Axis:
     return Axis(title, log=True).around(values)
 
 
-def _is_log(values: pl.Series, asked: bool | None) -> bool:  # noqa: FBT001 - as the caller asked, or not
-    return (values.dtype.is_numeric() and wants_log(values)) if asked is None else asked
+def _is_log(values: pl.Series, log: bool | None) -> bool:  # noqa: FBT001 - as the caller asked, or not
+    return (values.dtype.is_numeric() and wants_log(values)) if log is None else log
 
 
-def _lacking(frame: pl.DataFrame, shown: pl.DataFrame, what: str) -> list[str]:
-    lost = frame.height - shown.height
+def _lacking(frame: pl.DataFrame, data: pl.DataFrame, what: str) -> list[str]:
+    lost = frame.height - data.height
     return [f"Not drawn: {number_of(lost, 'run')} of {frame.height:,} without a finite {what}."] if lost else []

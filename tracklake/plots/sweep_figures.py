@@ -83,7 +83,7 @@ def _group(keys: Sequence[Column], values: Sequence[str], n: int) -> str:
     return f"{name} ({number_of(n, 'run')})"
 
 
-def _single(comparison: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
+def _single(comparison: Comparison, groups: pl.DataFrame) -> pl.DataFrame:
     """Return row and value of the single runs: none where they are of different tasks, or too many."""
     of = comparison.grouped
     used = of.runs.filter("used")
@@ -91,7 +91,7 @@ def _single(comparison: Comparison, shown: pl.DataFrame) -> pl.DataFrame:
         used = used.clear()
     if not of.by:
         return used.select(pl.lit(0).cast(pl.Int64).alias("row"), "value")
-    return used.join(shown.select(*of.by, "row"), on=of.by, nulls_equal=True).select("row", "value")
+    return used.join(groups.select(*of.by, "row"), on=of.by, nulls_equal=True).select("row", "value")
 
 
 def _left_out(comparison: Comparison) -> list[str]:

@@ -276,12 +276,12 @@ class ColumnNames:
         return names
 
     def _shown_plain(
-        self, shown: Mapping[str, list[MetricDefinition | None]], run_ids: pl.Series | None
+        self, definitions: Mapping[str, list[MetricDefinition | None]], run_ids: pl.Series | None
     ) -> Collection[str]:
         """Return the metrics that have no number in some run, and show their last value there: see `shows_last`."""
         globbed = [
             key
-            for key, served in shown.items()
+            for key, served in definitions.items()
             if any(d and shows_last(d) and not d.hidden and _ALWAYS.isdisjoint(d.kinds) for d in served)
         ]
         if not globbed:

@@ -315,7 +315,7 @@ def _typed_by_metric(
     for name in metrics:
         points = parts.get(name, _NOTHING)
         column_name = f"metric.{name}" if name in beside else name
-        yield from typed_columns.typed(column_name, points, points["at"], size, taken=names_used)
+        yield from typed_columns.typed(column_name, points, points["at"], size, used_names=names_used)
 
 
 def _placed(history: pl.DataFrame, steps: pl.Series) -> dict[str, pl.DataFrame]:

@@ -282,20 +282,20 @@ class RunTable:
         return Cells(self._columns.places(config["run_id"]), config.select(STORED))
 
     def _summary(
-        self, rows: Rows, asked: dict[ColumnRef, Statistic], runs: Collection[str] | None
+        self, rows: Rows, requested: dict[ColumnRef, Statistic], runs: Collection[str] | None
     ) -> dict[ColumnRef, list[pl.Series]]:
         """Return summary columns: bare entries, and statistics that always read history."""
-        entries = self._entries(rows, [path.metric for path in asked.values() if path.stat is None], runs)
-        numbers = {column.name: path for column, path in asked.items() if path.stat is not None}
+        entries = self._entries(rows, [path.metric for path in requested.values() if path.stat is None], runs)
+        numbers = {column.name: path for column, path in requested.items() if path.stat is not None}
         statistics = self._statistics(rows, numbers, runs)
-        return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in asked.items()}
+        return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in requested.items()}
 
     def _entries(self, rows: Rows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
         entries = self._columns.entries(wanted, runs=runs)
         names = {key: f"summary.{key}" for key in wanted}
         return {key: _named(name, rows.column(name, entries[key]), self.names.taken) for key, name in names.items()}
 
-    def statistics(self, run_ids: pl.Series, asked: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
+    def statistics(self, run_ids: pl.Series, requested: dict[str, Statistic]) -> dict[str, list[pl.Series]]:
         """Return named statistics over history alone, for these runs in their order; of mixed kinds two columns.
 
         A value set by hand, or derived of the runs, is its own last value; for another statistic of it
@@ -308,22 +308,22 @@ class RunTable:
         [0.9]
         """
         single = self.summaries.value_keys.union(self.snapshot.derived.entries)
-        derived = {name: path for name, path in asked.items() if path.metric in single}
+        derived = {name: path for name, path in requested.items() if path.metric in single}
         derived = {n: p for n, p in derived.items() if p.stat == "last" or p.metric not in self.snapshot.metrics}
         for path in derived.values():
             if path.stat != "last":
                 raise self.unknown(path.metric)
-        logged = {name: path for name, path in asked.items() if name not in derived}
+        logged = {name: path for name, path in requested.items() if name not in derived}
         rows, runs = self._rows_of(run_ids), self._limited(run_ids)
         entries = self._entries(rows, [path.metric for path in derived.values()], runs)
-        columns = {name: _named(name, entries[path.metric], asked) for name, path in derived.items()}
+        columns = {name: _named(name, entries[path.metric], requested) for name, path in derived.items()}
         return columns | self._statistics(rows, logged, runs)
 
     def _statistics(
-        self, rows: Rows, asked: dict[str, Statistic], runs: Collection[str] | None
+        self, rows: Rows, requested: dict[str, Statistic], runs: Collection[str] | None
     ) -> dict[str, list[pl.Series]]:
-        cells = self._columns.statistics(asked.values(), runs=runs)
-        return {name: _named(name, rows.column(name, cells[path]), asked) for name, path in asked.items()}
+        cells = self._columns.statistics(requested.values(), runs=runs)
+        return {name: _named(name, rows.column(name, cells[path]), requested) for name, path in requested.items()}
 
     def _rows_of(self, run_ids: pl.Series) -> Rows:
         return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)
@@ -338,9 +338,9 @@ def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
     return run_ids.to_frame("run_id").join(table, on="run_id", how="left", maintain_order="left").to_series(1)
 
 
-def _named(name: str, series: list[pl.Series], taken: Collection[str]) -> list[pl.Series]:
+def _named(name: str, series: list[pl.Series], used_names: Collection[str]) -> list[pl.Series]:
     """Name the columns; that of texts, if there is one, so that it takes no other column's name."""
-    return [series[0].alias(name), *(part.alias(typed_columns.text_name(name, taken)) for part in series[1:])]
+    return [series[0].alias(name), *(part.alias(typed_columns.text_name(name, used_names)) for part in series[1:])]
 
 
 def _direction(text: str) -> tuple[str, str | None]:

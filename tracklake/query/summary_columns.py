@@ -148,12 +148,12 @@ class SummaryColumns:
         return runs.with_columns(typed_columns.counted(runs.height).alias("place"))
 
     @staticmethod
-    def _kept(known: dict[Any, Cells], fresh: dict[Any, Cells], runs: object) -> Mapping[Any, Cells]:
+    def _kept(remembered: dict[Any, Cells], fresh: dict[Any, Cells], runs: object) -> Mapping[Any, Cells]:
         """Remember what was read of all runs; what was read of some serves this call alone."""
         if runs is not None:
-            return known | fresh
-        known.update(fresh)
-        return known
+            return remembered | fresh
+        remembered.update(fresh)
+        return remembered
 
     def _from_states(self, paths: Sequence[Statistic], runs: Collection[str] | None) -> dict[Statistic, Cells]:
         stats = sorted({str(path.stat) for path in paths})
@@ -223,20 +223,20 @@ def _stretches(column: pl.Series) -> Iterator[tuple[Any, slice]]:
         yield value, slice(start, stop)
 
 
-def paths(asked: str | tuple[str, str | None] | Iterable[str | tuple[str, str | None]]) -> list[Any]:
+def paths(requested: str | tuple[str, str | None] | Iterable[str | tuple[str, str | None]]) -> list[Any]:
     """Return the paths of statistics that were asked for as a list; raise TypeError for what is none and no list.
 
     >>> paths(("loss", "min")), paths(["loss.min", "acc"])
     ([('loss', 'min')], ['loss.min', 'acc'])
     """
-    if isinstance(asked, str | tuple):
-        return [asked]
-    if not isinstance(asked, Iterable) or isinstance(asked, Mapping):
-        raise refused("paths", "'metric.statistic', (metric, statistic), or a list of these", asked)
-    return list(asked)
+    if isinstance(requested, str | tuple):
+        return [requested]
+    if not isinstance(requested, Iterable) or isinstance(requested, Mapping):
+        raise refused("paths", "'metric.statistic', (metric, statistic), or a list of these", requested)
+    return list(requested)
 
 
-def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) -> dict[str, Statistic]:
+def labelled(requested: Iterable[tuple[str | tuple[str, str | None], Statistic]]) -> dict[str, Statistic]:
     """Return the statistics by the names of their columns; a bare metric is its last value.
 
     UnknownNameError where two would have one name.
@@ -246,7 +246,7 @@ def labelled(asked: Iterable[tuple[str | tuple[str, str | None], Statistic]]) ->
     {'loss': Statistic(metric='loss', stat='last'), 'loss.min': Statistic(metric='loss', stat='min')}
     """
     by_name: dict[str, Statistic] = {}
-    for path, statistic in asked:
+    for path, statistic in requested:
         name = path if isinstance(path, str) else ".".join(filter(None, path))
         exact = statistic._replace(stat=statistic.stat or "last")
         if by_name.setdefault(name, exact) != exact:

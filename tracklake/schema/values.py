@@ -207,13 +207,13 @@ def _store_other(value: object, *, name: str, exact: bool) -> Stored:
         ) from error
 
 
-def _within_int64(whole: int) -> float:
-    if -(2**63) <= whole < 2**63:
-        return whole
+def _within_int64(integer: int) -> float:
+    if -(2**63) <= integer < 2**63:
+        return integer
     try:
-        return float(whole)
+        return float(integer)
     except OverflowError:
-        return math.inf if whole > 0 else -math.inf  # as rounding to the nearest float64 has it
+        return math.inf if integer > 0 else -math.inf  # as rounding to the nearest float64 has it
 
 
 def _utf8(text: str) -> str:

@@ -239,18 +239,18 @@ def _as_it_is(name: str, frame: pl.DataFrame) -> View:
     return View(name, [Part(name, dict(frame.schema), lambda: frame)])
 
 
-def _columns(table: RunTable, asked: SqlText) -> list[str]:
+def _columns(table: RunTable, query: SqlText) -> list[str]:
     """Return the columns of runs that a text names; those that nobody has are left to duckdb to complain of."""
     wanted: dict[str, Sequence[int]] = dict.fromkeys(["run_id"], ())
-    if "runs" in asked.whole or asked.shows_all:
+    if "runs" in query.whole or query.shows_all:
         wanted |= dict.fromkeys(table.names.defaults(table.summaries.runs["run_id"]), ())
     alike = {name.casefold(): name for name in table.names.available}
-    for column in asked.columns:
+    for column in query.columns:
         for part in column.parts:
             name = _full_name(table, part) or alike.get(part.casefold())
             if name is not None:
                 wanted.setdefault(name, (column.at,))
-    _refuse_alike(asked, wanted)
+    _refuse_alike(query, wanted)
     return list(wanted)
 
 
@@ -260,20 +260,20 @@ def _full_name(table: RunTable, name: str) -> str | None:
     return None if column is None else column.name
 
 
-def _refuse_alike(asked: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
+def _refuse_alike(query: SqlText, wanted: Mapping[str, Sequence[int]]) -> None:
     """Raise where a text names two columns that SQL cannot tell apart, which two metrics may well be."""
     named = [name for name, at in wanted.items() if at]
     for name in named:
         other = next((n for n in wanted if n != name and n.casefold() == name.casefold()), None)
         if other is not None:
-            at = pointing(asked.text, wanted[name][0])
+            at = pointing(query.text, wanted[name][0])
             raise QueryError(f"SQL takes {other!r} and {name!r} for one name: use lake.runs or the view summaries{at}")
 
 
 def _register_frames(
-    cursor: DuckDBPyConnection, asked: SqlText, frames: Mapping[str, Any], find: Callable[[str], Any]
+    cursor: DuckDBPyConnection, query: SqlText, frames: Mapping[str, Any], find: Callable[[str], Any]
 ) -> None:
-    for name, at in asked.tables.items():
+    for name, at in query.tables.items():
         if name in COLUMNS:
             continue
         frame = frames.get(name)
@@ -282,7 +282,7 @@ def _register_frames(
         if frame is None:
             unknown = UnknownNameError.nearest("table", name, COLUMNS)
             hint = "a file is not read" if "." in name or "/" in name else "a frame of yours joins by its name"
-            raise UnknownNameError(f"{unknown} ({hint}){pointing(asked.text, at)}")
+            raise UnknownNameError(f"{unknown} ({hint}){pointing(query.text, at)}")
         collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
         beside(cursor, partial(cursor.register, name, collected))
 
@@ -305,19 +305,19 @@ def _checked(cursor: DuckDBPyConnection, text: str, params: Mapping[str, Any]) -
     return params
 
 
-def _explained(message: str, table: RunTable, asked: SqlText) -> TracklakeError:
+def _explained(message: str, table: RunTable, query: SqlText) -> TracklakeError:
     """Say what duckdb said, with the nearest column where it missed one."""
     match = _UNKNOWN_COLUMN.search(message) or _UNKNOWN_TABLE.search(message)
     if match is None:
         return QueryError(f"SQL: {messages.in_our_words(message)}")
-    for column in asked.columns:
+    for column in query.columns:
         dotted = _full_name(table, ".".join(column.parts))
         if len(column.parts) > 1 and match[1] in column.parts and dotted is not None:
             hint = f'a name with a dot stands in double quotes: "{dotted}"'
-            return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(asked.text, column.at)}")
+            return UnknownNameError(f"unknown table {column.parts[0]!r}; {hint}{pointing(query.text, column.at)}")
     if match.re is _UNKNOWN_TABLE:
         return QueryError(f"SQL: {messages.in_our_words(message)}")
-    at = next((column.at for column in asked.columns if match[1] in column.parts), -1)
-    columns = {name for view, names in COLUMNS.items() if view in asked.tables for name in names}
-    columns.update(table.names.spellings(like=match[1]) if "runs" in asked.tables else ())
-    return UnknownNameError(f"{UnknownNameError.nearest('column', match[1], columns)}{pointing(asked.text, at)}")
+    at = next((column.at for column in query.columns if match[1] in column.parts), -1)
+    columns = {name for view, names in COLUMNS.items() if view in query.tables for name in names}
+    columns.update(table.names.spellings(like=match[1]) if "runs" in query.tables else ())
+    return UnknownNameError(f"{UnknownNameError.nearest('column', match[1], columns)}{pointing(query.text, at)}")

@@ -40,10 +40,10 @@ class RegisteredTable:
     over in batches, so that a query needs no more memory than what it finds.
     """
 
-    def __init__(self, part: Part, made: pl.DataFrame | pl.LazyFrame | None) -> None:
+    def __init__(self, part: Part, frame: pl.DataFrame | pl.LazyFrame | None) -> None:
         self.name = part.name
         self._part = part
-        self._made = made
+        self._made = frame
 
     def __arrow_c_schema__(self) -> object:
         return pl.Schema(self._part.schema).__arrow_c_schema__()

@@ -65,5 +65,5 @@ def _read(source: Source, run_ids: pl.Series, names: list[str], project: str | N
     columns = {series.name: [series] for series in others.iter_columns()}
     for name in config:
         stored = rows.join(values.filter(pl.col("column") == name).unique("run_id", keep="last"), on="run_id")
-        columns[name] = typed_columns.typed(name, stored.select(STORED), stored["row"], rows.height, taken=names)
+        columns[name] = typed_columns.typed(name, stored.select(STORED), stored["row"], rows.height, used_names=names)
     return pl.DataFrame([series for name in names for series in columns[name]])

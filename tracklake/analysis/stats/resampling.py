@@ -48,7 +48,7 @@ class Sample(NamedTuple):
         return len(np.unique(self.stratum))
 
 
-def by_itself(whole: Sample) -> Sample:
+def by_itself(sample: Sample) -> Sample:
     """Return the sample for what is asked of each column by itself: all that have as many values draw alike.
 
     The draws of two columns then say nothing of their difference, and cost a fraction.
@@ -56,8 +56,8 @@ def by_itself(whole: Sample) -> Sample:
     >>> by_itself(sample([0, 0, 1, 1], stratum=[0] * 4, cell=[7, 8, 3, 9], value=[1.0, 2.0, 3.0, 4.0])).cell.tolist()
     [0, 1, 0, 1]
     """
-    pieces = pieces_of(whole)
-    return whole._replace(cell=np.arange(len(whole.cell)) - np.repeat(pieces.start, pieces.size))
+    pieces = pieces_of(sample)
+    return sample._replace(cell=np.arange(len(sample.cell)) - np.repeat(pieces.start, pieces.size))
 
 
 def sample(column: ArrayLike, *, stratum: ArrayLike, cell: ArrayLike, value: ArrayLike) -> Sample:
@@ -72,7 +72,7 @@ def sample(column: ArrayLike, *, stratum: ArrayLike, cell: ArrayLike, value: Arr
     return Sample(columns[order], strata[order], cells[order], values[order])
 
 
-def centers(whole: Sample, *, center: Center, size: int) -> Floats:
+def centers(sample: Sample, *, center: Center, size: int) -> Floats:
     """Return the aggregate of each of `size` columns, NaN for a column without values.
 
     mean: of the stratum means. median: of the values, or of the stratum means where the sample has several strata.
@@ -83,20 +83,20 @@ def centers(whole: Sample, *, center: Center, size: int) -> Floats:
     [6.0, nan]
     """
     aggregates = np.full(size, np.nan)
-    if center == "iqm" or (center == "median" and whole.tasks <= 1):
-        for column, of in _slices(whole.column):
-            ordered = np.sort(whole.value[of])
+    if center == "iqm" or (center == "median" and sample.tasks <= 1):
+        for column, of in _slices(sample.column):
+            ordered = np.sort(sample.value[of])
             aggregates[column] = ordered[kept(center, ordered.size)].mean()
         return aggregates
-    pieces = pieces_of(whole)
-    means = np.add.reduceat(whole.value, pieces.start) / pieces.size if len(pieces.start) else np.empty(0)
+    pieces = pieces_of(sample)
+    means = np.add.reduceat(sample.value, pieces.start) / pieces.size if len(pieces.start) else np.empty(0)
     for column, of in _slices(pieces.column):
         aggregates[column] = means[of].mean() if center == "mean" else np.median(means[of])
     return aggregates
 
 
 def resampled(
-    whole: Sample, *, center: Center, draws: int, seed: int, together: int = 1
+    sample: Sample, *, center: Center, draws: int, seed: int, together: int = 1
 ) -> Iterator[tuple[Ints, Floats]]:
     """Yield (columns, draws of their aggregates): rows are columns, in batches that fit the memory.
 
@@ -108,18 +108,18 @@ def resampled(
     >>> columns.tolist(), drawn.shape, sorted(set(drawn[0].tolist()))
     ([0], (1, 200), [1.0, 2.0, 3.0])
     """
-    pieces = pieces_of(whole)
-    pooled = center == "iqm" or (center == "median" and whole.tasks <= 1)
-    rows_drawn = draws * (whole.tasks if center == "median" else 1)
+    pieces = pieces_of(sample)
+    pooled = center == "iqm" or (center == "median" and sample.tasks <= 1)
+    rows_drawn = draws * (sample.tasks if center == "median" else 1)
     for columns in _batches(pieces, draws=rows_drawn, cells=_CHUNK // 25 if pooled else None, together=together):
         batch = pieces.of_columns(columns)
         with _blas().limit(limits=1, user_api="blas"):  # several threads wait for each other on a busy machine
             if pooled:
-                drawn = _pooled(whole, batch, columns, center=center, draws=draws, seed=seed)
+                drawn = _pooled(sample, batch, columns, center=center, draws=draws, seed=seed)
             elif center == "mean":
-                drawn = _mean_of_means(whole, batch, columns, draws=draws, seed=seed)
+                drawn = _mean_of_means(sample, batch, columns, draws=draws, seed=seed)
             else:
-                drawn = _median_of_means(whole, batch, columns, draws=draws, seed=seed)
+                drawn = _median_of_means(sample, batch, columns, draws=draws, seed=seed)
         yield columns, drawn
 
 
@@ -134,30 +134,30 @@ class _Pieces(NamedTuple):
     def of_columns(self, columns: Ints) -> _Pieces:
         return _Pieces(*(part[np.isin(self.column, columns)] for part in self))
 
-    def values(self, whole: Sample) -> list[Floats]:
-        return [whole.value[at : at + n] for at, n in zip(self.start.tolist(), self.size.tolist(), strict=True)]
+    def values(self, sample: Sample) -> list[Floats]:
+        return [sample.value[at : at + n] for at, n in zip(self.start.tolist(), self.size.tolist(), strict=True)]
 
 
-def pieces_of(whole: Sample) -> _Pieces:
+def pieces_of(sample: Sample) -> _Pieces:
     """Cut the sample where column or stratum change; pieces of one stratum with the same cells share a block.
 
     >>> whole = sample([0, 0, 1], stratum=[0, 0, 0], cell=[1, 2, 1], value=[1.0, 2.0, 3.0])
     >>> pieces_of(whole).size.tolist(), pieces_of(whole).block.tolist()
     ([2, 1], [0, 1])
     """
-    if whole.value.size == 0:
+    if sample.value.size == 0:
         return _Pieces(*(np.empty(0, dtype=np.int64),) * 4)
-    changes = np.diff(whole.column).astype(bool) | np.diff(whole.stratum).astype(bool)
+    changes = np.diff(sample.column).astype(bool) | np.diff(sample.stratum).astype(bool)
     start = np.concatenate([[0], np.flatnonzero(changes) + 1])
-    size = np.diff(np.append(start, whole.value.size))
+    size = np.diff(np.append(start, sample.value.size))
     numbers: dict[tuple[int, bytes], int] = {}
     block = np.empty(len(start), dtype=np.int64)
     for i, (at, n) in enumerate(zip(start.tolist(), size.tolist(), strict=True)):
-        cells = whole.cell[at : at + n]
+        cells = sample.cell[at : at + n]
         own = cells[0] < 0 or bool((cells[1:] == cells[:-1]).any())
-        key = (-1, i.to_bytes(8, "big")) if own else (int(whole.stratum[at]), cells.tobytes())
+        key = (-1, i.to_bytes(8, "big")) if own else (int(sample.stratum[at]), cells.tobytes())
         block[i] = numbers.setdefault(key, len(numbers))
-    return _Pieces(whole.column[start], start, size, block)
+    return _Pieces(sample.column[start], start, size, block)
 
 
 def _batches(pieces: _Pieces, *, draws: int, cells: int | None, together: int) -> Iterator[Ints]:
@@ -188,30 +188,30 @@ def _columns(pieces: _Pieces, units: list[int], together: int) -> Ints:
     return np.unique(pieces.column[np.isin(pieces.column // together, units)])
 
 
-def _mean_of_means(whole: Sample, pieces: _Pieces, columns: Ints, *, draws: int, seed: int) -> Floats:
+def _mean_of_means(sample: Sample, pieces: _Pieces, columns: Ints, *, draws: int, seed: int) -> Floats:
     """Draw the mean of the stratum means."""
     row = _rows(columns)[pieces.column]
     strata = np.bincount(row, minlength=len(columns))
     total = np.zeros((len(columns), draws))
-    for of, means, where in _stratum_means(whole, pieces, draws=draws, seed=seed):
+    for of, means, where in _stratum_means(sample, pieces, draws=draws, seed=seed):
         total[row[of], where] += means / strata[row[of], None]
     return total
 
 
-def _median_of_means(whole: Sample, pieces: _Pieces, columns: Ints, *, draws: int, seed: int) -> Floats:
+def _median_of_means(sample: Sample, pieces: _Pieces, columns: Ints, *, draws: int, seed: int) -> Floats:
     """Draw the median of the stratum means."""
     row = _rows(columns)[pieces.column]
     means_of_strata = np.empty((len(row), draws))
-    for of, means, where in _stratum_means(whole, pieces, draws=draws, seed=seed):
+    for of, means, where in _stratum_means(sample, pieces, draws=draws, seed=seed):
         means_of_strata[of, where] = means
     return np.stack([np.median(means_of_strata[row == i], axis=0) for i in range(len(columns))])
 
 
-def _stratum_means(whole: Sample, pieces: _Pieces, *, draws: int, seed: int) -> Iterator[tuple[Ints, Floats, slice]]:
+def _stratum_means(sample: Sample, pieces: _Pieces, *, draws: int, seed: int) -> Iterator[tuple[Ints, Floats, slice]]:
     """Yield (pieces, their drawn means, which draws): the counts of the cells times the values, block by block."""
     for block, of in _slices(pieces.block):
         n = int(pieces.size[of[0]])
-        values = np.stack(_Pieces(*(part[of] for part in pieces)).values(whole)) / n
+        values = np.stack(_Pieces(*(part[of] for part in pieces)).values(sample)) / n
         drawn = _Drawn(n, seed=(seed, block))
         rows = max(1, _CHUNK // n)
         for first in range(0, draws, rows):
@@ -229,13 +229,13 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _pooled(whole: Sample, pieces: _Pieces, columns: Ints, *, center: Center, draws: int, seed: int) -> Floats:
+def _pooled(sample: Sample, pieces: _Pieces, columns: Ints, *, center: Center, draws: int, seed: int) -> Floats:
     """Draw the mean of the middle of all values of a column."""
     drawn_means = np.empty((len(columns), draws))
     size = {int(b): int(n) for b, n in zip(pieces.block, pieces.size, strict=True)}
     drawn = {block: _Drawn(n, seed=(seed, block)) for block, n in size.items()}
     designs = [(i, pieces.of_columns(columns[i : i + 1])) for i in range(len(columns))]
-    ordered = [_Ordered(np.concatenate(design.values(whole)), center) for _, design in designs]
+    ordered = [_Ordered(np.concatenate(design.values(sample)), center) for _, design in designs]
     rows = max(1, 4 * _CHUNK // sum(size.values()))
     for first in range(0, draws, rows):
         where = slice(first, min(first + rows, draws))

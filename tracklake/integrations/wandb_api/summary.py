@@ -22,9 +22,9 @@ class ApiSummary(Summary):
 
     _INTERNAL = Summary._INTERNAL | {"_held"}  # noqa: SLF001 - of its own base
 
-    def __init__(self, held: Held, *, storage: Storage, path: str | None = None) -> None:
-        self._held = held
-        super().__init__(entries=held.entries, store=held.say, storage=storage, path=path)
+    def __init__(self, pending: Held, *, storage: Storage, path: str | None = None) -> None:
+        self._held = pending
+        super().__init__(entries=pending.entries, store=pending.say, storage=storage, path=path)
 
     def update(self, other: Any = (), /, **more: object) -> None:
         """Set several entries, and store all that was set or deleted.
