@@ -164,9 +164,9 @@ class Catalog:
         """
         sealed = [records.statements for records in self._records.values()]
         large = [part for part in sealed if isinstance(part, SealedStatements)]
-        frames = [*(part for part in sealed if isinstance(part, pl.DataFrame)), *live]
-        if self._log is None or not self._log.consists_of(large, frames):
-            self._log = PartitionLog(large, frames)
+        frames = [part for part in sealed if isinstance(part, pl.DataFrame)]
+        if self._log is None or not self._log.consists_of(large, frames, live):
+            self._log = PartitionLog(large, frames, live, earlier=self._log)
         return self._log
 
     @property
@@ -249,12 +249,10 @@ class Catalog:
         {True}
         """
         sessions = pl.Series([file.name.session for file in files], dtype=pl.Int64).unique().implode()
-        listed = [r.files.filter(pl.col("session").is_in(sessions)) for r in self._records.values() if len(files)]
-        if not any(frame.height for frame in listed):
+        listed = self.files.filter(pl.col("session").is_in(sessions)) if files else self.files.head(0)
+        if listed.is_empty():
             return {}
-        largest = (
-            pl.concat(listed).group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
-        )
+        largest = listed.group_by(["session", "n"]).agg(pl.col("sealed_through").max(), pl.col("complete").any())
         watermarks = {
             (session, n): Watermark(through, complete) for session, n, through, complete in largest.iter_rows()
         }

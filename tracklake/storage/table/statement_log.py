@@ -209,38 +209,66 @@ class _RestrictedLog(StatementLog):
         return self._inner.keys(*kinds)
 
 
-class PartitionLog(StatementLog):
-    """The statements of large partitions, and those of small ones and of live journals, which are in memory."""
+class _Loaded:
+    """Statements in memory, cut by kind when they are first asked for."""
 
-    is_exact = True
-
-    def __init__(self, parts: Sequence[SealedStatements], frames: Sequence[pl.DataFrame] = ()) -> None:
-        self._parts = parts
-        self._frames = frames
-
-    def consists_of(self, parts: Sequence[SealedStatements], frames: Sequence[pl.DataFrame]) -> bool:
-        """Tell whether it is made of just these.
-
-        >>> PartitionLog([]).consists_of([], []), PartitionLog([]).consists_of([], [pl.DataFrame()])
-        (True, False)
-        """
-        pairs = ((self._parts, parts), (self._frames, frames))
-        return all(len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True)) for a, b in pairs)
+    def __init__(self, frames: Sequence[pl.DataFrame]) -> None:
+        self.frames = frames
 
     @cached_property
-    def _in_memory(self) -> dict[str, pl.DataFrame]:
-        """What is in memory, by kind, each with its place among all."""
-        lines = pl.concat([_EMPTY, *self._frames], rechunk=True).with_row_index("place")
+    def _of_kind(self) -> dict[str, pl.DataFrame]:
+        """Those of each kind, with their places among all."""
+        lines = pl.concat([_EMPTY, *self.frames], rechunk=True).with_row_index("place")
         return {str(part["op"][0]): part for part in lines.partition_by("op")}
 
-    def _of_memory(self, kinds: Sequence[StatementKind], keys: Collection[str] | None) -> pl.DataFrame:
-        parts = [self._in_memory[kind] for kind in kinds if kind in self._in_memory]
+    def of(self, kinds: Sequence[StatementKind], keys: Collection[str] | None) -> pl.DataFrame:
+        parts = [self._of_kind[kind] for kind in kinds if kind in self._of_kind]
         if keys is not None:
             parts = [sorted_groups.filter_rows(part, part["key"].is_in(list(keys))) for part in parts]
         if not parts:
             return _EMPTY
         lines = parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
         return pl.DataFrame(lines.get_columns()[1:])
+
+    def keys(self, kind: StatementKind) -> Collection[str]:
+        return self._of_kind[kind]["key"].unique() if self.frames and kind in self._of_kind else ()
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
+
+
+class PartitionLog(StatementLog):
+    """The statements of large partitions, and those of small ones and of live journals, which are in memory."""
+
+    is_exact = True
+
+    def __init__(
+        self,
+        parts: Sequence[SealedStatements],
+        frames: Sequence[pl.DataFrame] = (),
+        live: Sequence[pl.DataFrame] = (),
+        *,
+        earlier: PartitionLog | None = None,
+    ) -> None:
+        """Take over what an `earlier` log has made of the same frames: those of partitions seldom change."""
+        self._parts = parts
+        self._loaded = [_Loaded(frames), _Loaded(live)]
+        if earlier is not None:
+            pairs = zip(self._loaded, earlier._loaded, strict=True)  # noqa: SLF001 - of its own class
+            self._loaded = [before if _are_same(loaded.frames, before.frames) else loaded for loaded, before in pairs]
+
+    def consists_of(
+        self, parts: Sequence[SealedStatements], frames: Sequence[pl.DataFrame], live: Sequence[pl.DataFrame] = ()
+    ) -> bool:
+        """Tell whether it is made of just these.
+
+        >>> PartitionLog([]).consists_of([], []), PartitionLog([]).consists_of([], [pl.DataFrame()])
+        (True, False)
+        """
+        of_partitions, of_journals = (loaded.frames for loaded in self._loaded)
+        pairs = ((self._parts, parts), (of_partitions, frames), (of_journals, live))
+        return all(_are_same(a, b) for a, b in pairs)
 
     def of(
         self, *kinds: StatementKind, keys: Collection[str] | None = None, runs: Collection[str] | None = None
@@ -252,8 +280,7 @@ class PartitionLog(StatementLog):
         """
         kinds = kinds or tuple(StatementKind)
         frames = self._sealed(kinds, keys, runs)
-        if self._frames:
-            frames.append(self._of_memory(kinds, keys))
+        frames += [loaded.of(kinds, keys) for loaded in self._loaded if loaded.frames]
         chosen = pl.concat([_EMPTY, *frames]) if len(frames) != 1 else frames[0]
         return chosen if runs is None or chosen.is_empty() else chosen.filter(pl.col("run_id").is_in(list(runs)))
 
@@ -272,9 +299,7 @@ class PartitionLog(StatementLog):
         """
         load_names(self._parts)
         keys = {key for part in self._parts for kind, key in part.names if kind in kinds}
-        for kind in kinds if self._frames else ():
-            keys.update(self._in_memory[kind]["key"].unique() if kind in self._in_memory else ())
-        return sorted(keys)
+        return sorted(keys.union(*(loaded.keys(kind) for loaded in self._loaded for kind in kinds)))
 
     def _sealed(
         self, kinds: Sequence[StatementKind], keys: Collection[str] | None, runs: Collection[str] | None
