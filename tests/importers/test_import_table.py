@@ -242,7 +242,7 @@ def test_table_without_time_has_no_runtime(lake):
         ({}, {"metrics": {}}, SourceError, r"metrics=\{\}"),
         ({}, {"metrics": {"_step": "loss"}}, SourceError, "not one of _step, _runtime"),
         ({}, {"project": ""}, RunError, "the project name '' is empty"),
-        ({}, {"config_columns": ["lr", "note"]}, SourceError, "'note' changes within the run 'model=svc,seed=0'"),
+        ({}, {"config_columns": ["lr", "note"]}, SourceError, "'note' changes within the run 'model=svc,seed=0': row "),
         ({"epoch": [1, 2, 1, None, None]}, {}, SourceError, r"row 4 .* .and 1 more. has nothing in .*'epoch'"),
         ({"seed": [0, 0, None, 1, 0]}, {}, SourceError, "row 3 of the table has nothing in the column 'seed'"),
         ({"epoch": [1.0, 2.5, 1.0, 1.0, 2.0]}, {}, SourceError, r"row 2 of the table has a step .* \[2.5\] in 'epoch'"),

@@ -186,7 +186,7 @@ class Survey:
         >>> survey = Survey(RunColumns(("seed",), "epoch", config=["lr"], is_config=True), None)
         >>> survey.add(pl.DataFrame({"seed": [7, 7], "epoch": [0, 1], "lr": [0.1, 0.2]}))
         Traceback (most recent call last):
-        tracklake.errors.SourceError: the config column 'lr' changes within the run '7': 0.1 and 0.2; name it in ...
+        tracklake.errors.SourceError: the config column 'lr' changes within the run '7': row 2 has 0.2, after 0.1; ...
         """
         placed = self.placing.of(frame)
         firsts = rows_at(frame.select(self._config), placed.firsts)
@@ -210,10 +210,11 @@ class Survey:
         return None
 
     def _refuse_changing(self, column: pl.Series, at: int, run: int) -> NoReturn:
+        row = self.placing.n_rows - len(column) + at + 1
         raise SourceError(
-            f"the config column {column.name!r} changes within the run {self.placing.name_of(run)}: "
-            f"{self._firsts[column.name][run]!r} and {column[at]!r}; name it in run_columns if it tells runs apart, in "
-            "metrics if it is measured; nothing was imported"
+            f"the config column {column.name!r} changes within the run {self.placing.name_of(run)}: row {row:,} has "
+            f"{column[at]!r}, after {self._firsts[column.name][run]!r}; name it in run_columns if it tells runs "
+            "apart, in metrics if it is measured; nothing was imported"
         )
 
     def _add_times(self, frame: pl.DataFrame, run: Ints) -> None:
