@@ -219,7 +219,7 @@ def test_a_falling_step_is_an_error(lake, tmp_path):
     report = lake.import_from(path)
     assert report.runs == 0
     assert "row 4 has step 1 after step 2" in report.unread[0].reason
-    assert "--restart" in report.unread[0].reason
+    assert "restart='new-run'" in report.unread[0].reason
 
 
 @pytest.mark.parametrize(
@@ -481,6 +481,17 @@ def test_the_same_folder_by_another_path(lake, tmp_path, monkeypatch, way):
     (tmp_path / "link").symlink_to(tmp_path / "in")
     assert lake.import_from(tmp_path / "in").runs == 3
     assert lake.import_from(way).runs == 0
+
+
+def test_a_log_that_needs_a_pattern_is_told(lake, tmp_path):
+    """A text with steps and losses is left alone, with the option that reads it; another text says nothing."""
+    write(tmp_path / "train.txt", "loading\niter 0: loss 4.2, time 30ms\niter 250: loss 2.1, time 30ms\n")
+    write(tmp_path / "notes.txt", "the loss of step 3 was high\nstep 4 was better\n")
+    report = lake.import_from(tmp_path)
+    assert [(remark.path.name, "looks like a log of losses" in remark.text) for remark in report.remarks] == [
+        ("train.txt", True)
+    ]
+    assert lake.import_from(tmp_path, pattern=r"iter (?P<step>\d+): loss (?P<loss>[\d.]+)").points == 2
 
 
 def test_many_sources_of_one_format_are_one_line(lake, tmp_path):

@@ -13,6 +13,7 @@ import click
 import tracklake as tl
 from tracklake.cli.base import directory_option, echo, listed, main
 from tracklake.cli.terminal import wrapped
+from tracklake.cli.wording import shell_words
 from tracklake.errors import UnknownNameError
 from tracklake.importers import registry
 from tracklake.schema import run_fields
@@ -129,12 +130,12 @@ def _import_paths(
         paths=named_paths,
         **options,
     )
-    echo(wrapped(str(bring_in(replace=replace))))
+    echo(wrapped(shell_words(str(bring_in(replace=replace)))))
     while watch is not None:
         time.sleep(watch)
         report = bring_in()
         if report.runs:
-            echo(wrapped(str(report)))
+            echo(wrapped(shell_words(str(report))))
 
 
 import_.add_command(_insisting(None))

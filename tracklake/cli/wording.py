@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_OPTIONS = "goal|by|over|where|project|columns|order_by|limit|baseline|stat|x|downsample|diverged|failed|unit|test"
+_OPTIONS = (
+    "goal|by|over|where|project|columns|order_by|limit|baseline|stat|x|downsample|diverged|failed|unit|test|restart"
+)
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"lake\.define_metric\((['\"]?)([^'\",)]+)\1, goal=[^)]*\)", r"tracklake define \2 --goal ..."),
     (r"lake\.derive\((['\"])(.+?)\1, None(?:, project=(['\"])(.+?)\3)?\)", r"tracklake derive \2 --remove"),
@@ -18,6 +20,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"\blake\.check\(\)", "tracklake check"),
     (r"\blake\.(sql|runs|compare|history)\b", r"tracklake \1"),
     (r"read it lazily with scan_history\(\.\.\.\)", "write it with --parquet"),
+    (r"\bpattern='", "--pattern '"),
     (rf"\b({_OPTIONS})=(['\"]?)([\w./*+-]+)\2", r"--\1 \3"),
     (rf"\b({_OPTIONS})=(?![\w'\"])", r"--\1"),
     (r"--order_by", "--order-by"),

@@ -13,6 +13,7 @@ from tracklake.common.progress import progress
 from tracklake.common.text import number_of
 from tracklake.errors import TracklakeError
 from tracklake.importers import recognition, verification
+from tracklake.importers.formats import text_log
 from tracklake.importers.publish import Publication
 from tracklake.importers.readers.counted_reads import counting
 from tracklake.importers.readers.records import ImportOptions, Points, Remark, RunRecord, RunRows
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Lines of each kind that a report prints."""
+_AS_LOG = (
+    r"it was left alone, and looks like a log of losses: pattern='step (?P<step>\d+).*loss (?P<loss>[\d.]+)' reads it"
+)
 _ALONE = 2
 """Sources of one format that have a line each where there are many of all."""
 _AHEAD = 10_000
@@ -174,6 +178,7 @@ def import_paths(
     for path in recognition.expand(paths):
         recognised = recognition.recognise(path, only=format, pattern=options.pattern)
         report.left_alone += recognised.left_alone
+        report.remarks += [Remark(left, _AS_LOG) for left in recognised.left_alone if text_log.looks_like_one(left)]
         report.unread += [Unread(*damaged) for damaged in recognised.damaged]
         jobs |= {
             (source.format, source.path.resolve()): ReadingJob(source, dataclasses.replace(options, root=path))

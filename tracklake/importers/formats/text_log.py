@@ -21,6 +21,9 @@ PRIORITY = 95
 SUFFIXES = (".log", ".txt", ".out", ".err")
 _HEAD = 1 << 20
 """Bytes of a log in which a line must fit for it to be taken for one."""
+_GLANCE = 16 << 10
+"""Bytes that show what a log looks like."""
+_LOSS = re.compile(r"(?i)\b(step|iter|iteration|epoch)\W{0,3}\d+\b.*\bloss\W{0,3}[\d.]")
 _LONGEST_LINE = 64 << 10
 """Characters of a line that the pattern looks at."""
 
@@ -48,8 +51,21 @@ def fitting(folder: Path, names: Collection[str], pattern: str) -> list[str]:
     return [name for name in logs if any(map(regex.search, _first_lines(folder / name)))]
 
 
-def _first_lines(path: Path) -> list[str]:
-    lines = bytestream.head(path, _HEAD).decode("utf-8", "replace").split("\n")
+def looks_like_one(path: Path) -> bool:
+    r"""Tell whether several of the first lines of a text name a step and a loss.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.log").write_text("loading\nstep 1: loss 0.5\nstep 2: loss 0.25\n"), Path("b.log").write_text("a")
+    >>> looks_like_one(Path("a.log")), looks_like_one(Path("b.log"))
+    (True, False)
+    """
+    is_text = bytestream.suffix_of(path) in SUFFIXES
+    lines = _first_lines(path, size=_GLANCE) if is_text else []
+    return sum(_LOSS.search(line) is not None for line in lines) > 1
+
+
+def _first_lines(path: Path, size: int = _HEAD) -> list[str]:
+    lines = bytestream.head(path, size).decode("utf-8", "replace").split("\n")
     return [line[:_LONGEST_LINE] for line in lines]
 
 

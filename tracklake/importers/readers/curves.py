@@ -165,7 +165,7 @@ class _Reading:
                 raise SourceError(
                     f"{self.table.path}: row {n_rows + at + 1} has step {step[at]} after step {before}. If the "
                     "training was started anew there, say restart='new-run' (a run of its own), 'continue' (steps go "
-                    "on) or 'last-wins' (later values replace earlier ones); --restart on the command line"
+                    "on) or 'last-wins' (later values replace earlier ones)"
                 )
             n_rows, last = n_rows + frame.height, step[-1] if len(step) else last
 

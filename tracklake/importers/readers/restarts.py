@@ -96,5 +96,5 @@ class Restarts:
             f"row {self._n_rows + at + 1:,} of the table{more} has step {step[at]} after step {step_before} of the run "
             f"{self._describe(int(run[at]))}. If the training was started anew there, say restart='new-run' (a run of "
             "its own), 'continue' (steps go on) or 'last-wins' (later values replace earlier ones, also where rows are "
-            "in no order); --restart on the command line; nothing was imported"
+            "in no order); nothing was imported"
         )
