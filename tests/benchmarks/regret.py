@@ -4,6 +4,8 @@
 Agents take turns in one process, each with an eye of its own on the lake: eight trials are always running, as with
 eight processes, and the one begun first ends first. For `--processes` of the seeds they are eight real processes
 instead. Less is better; the optimum of each function is 0. The range behind a mean is a 95 % bootstrap over seeds.
+A study "asked anew" has a new sampler with a seed of its own for each ask, as agents over a lake do: it proposes what
+they do (`tests/sweeping/test_bayes.py`), without their cost.
 `--results FILE` keeps each curve as it ends, and makes the table of all that the file holds: more seeds can be added.
 """
 
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 
 import tracklake as tl
@@ -147,7 +150,7 @@ def _end(eye, claim, function, folder):
     return function(claim.point)
 
 
-def by_study(space, function, *, trials, agents, seed):
+def by_study(space, function, *, trials, agents, seed, is_anew=False):
     """Return the best loss after each trial of one study in memory, with as many trials running; and no seconds."""
     import optuna
 
@@ -159,13 +162,12 @@ def by_study(space, function, *, trials, agents, seed):
     asked = {p.name: bayes._latent_space(optuna, p) for p in parameters}
     few = len(parameters) <= bayes.MOST_CONTINUOUS
     continuous = few and all(p.is_continuous for p in parameters) and bayes._has_torch()
-    sampler = (
-        optuna.samplers.GPSampler(seed=seed, deterministic_objective=False)
-        if continuous
-        else optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    )
-    study, running, losses = optuna.create_study(sampler=sampler), deque(), []
+    samplers = optuna.samplers
+    kind = samplers.GPSampler if continuous else partial(samplers.TPESampler, constant_liar=True)
+    study, running, losses = optuna.create_study(sampler=kind(seed=seed)), deque(), []
     for number in range(trials):
+        if is_anew:
+            study.sampler = kind(seed=1000 * seed + number)
         running.append(study.ask(asked))
         while running and (len(running) == agents or number == trials - 1):
             trial = running.popleft()
@@ -215,6 +217,7 @@ def measure(problems, *, seeds, trials, agents, processes, results):
     """Append the curve of each problem, way and seed that a file does not hold yet; seeds take turns with the rest."""
     held = {(r["problem"], r["way"], r["seed"]) for r in read(results)}
     ways = {"random": (by_chance, seeds), "one study": (by_study, seeds)}
+    ways["one study, asked anew"] = partial(by_study, is_anew=True), seeds
     ways[f"{agents} agents, a lake"] = by_lake, seeds
     ways[f"{agents} processes, a lake"] = by_processes, processes
     for seed in range(max(seeds, processes)):
@@ -242,12 +245,13 @@ def table(results):
     for problem in dict.fromkeys(r["problem"] for r in results):
         of_problem = [r for r in results if r["problem"] == problem]
         study = [r["curve"][-1] for r in of_problem if r["way"] == "one study"]
+        others = {r["way"] for r in of_problem} - {"random", "one study"}
         for way in dict.fromkeys(r["way"] for r in of_problem):
             chosen = [r for r in of_problem if r["way"] == way]
             finals, asks = [r["curve"][-1] for r in chosen], [ask for r in chosen for ask in r["asks"]]
             cells = [mean_and_range([r["curve"][n - 1] for r in chosen]) for n in stops]
-            cells.append(ratio_and_range(finals, study, statistics.mean) if "lake" in way else "")
-            cells.append(ratio_and_range(finals, study, statistics.median) if "lake" in way else "")
+            cells.append(ratio_and_range(finals, study, statistics.mean) if way in others else "")
+            cells.append(ratio_and_range(finals, study, statistics.median) if way in others else "")
             cells.append(f"{statistics.median(asks) * 1e3:.0f}" if asks else "")
             lines.append(f"| {problem}: {way} ({len(chosen)}) | " + " | ".join(cells) + " |")
     return lines
