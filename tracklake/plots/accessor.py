@@ -71,21 +71,21 @@ class Plots:
         >>> example().plot.curves("loss", by="lr").data.row(0)
         ('loss', '0.01 (1 run)', 0.0, 1, 2.0, 2.0, 2.0)
         """
-        drawn = self._of(project)
+        of_runs = self._of(project)
         arguments.check_word("band", band, Band | None, error=DefinitionError)
-        names = drawn.series.known(metrics)
-        columns = drawn.columns(by)
-        every = drawn.keys(columns)
-        rows = drawn.table.select(runs=runs, where=where, wanted=["run_id", "name"])
+        names = of_runs.series.known(metrics)
+        columns = of_runs.columns(by)
+        every = of_runs.keys(columns)
+        rows = of_runs.table.select(runs=runs, where=where, wanted=["run_id", "name"])
         rows = rows.join(every, on="run_id", how="left", maintain_order="left")
-        points = drawn.series.read(
+        points = of_runs.series.read(
             names, runs=None if runs is None and where is None else rows, where=None, steps=None, x=x, shape="long",
             downsample=None, raw=False, limit=100_000_000,
         )  # fmt: skip
-        axes = [x] if x else sorted(set(drawn.series.step_metrics(names).values()))
+        axes = [x] if x else sorted(set(of_runs.series.step_metrics(names).values()))
         request = curves.Request(names, columns, " or ".join(axes) or "step", band, log_x, log_y)
         plot = curves.plot(request, rows=rows, points=points, among=every)
-        return drawn.noted(plot, points["run_id"])
+        return of_runs.noted(plot, points["run_id"])
 
     def scatter(
         self,
@@ -108,16 +108,16 @@ class Plots:
         >>> example().plot.scatter("lr", "loss.min").data.rows()
         [('slow', 0.01, 0.5, True), ('fast', 0.1, 0.25, True)]
         """
-        drawn = self._of(project)
+        of_runs = self._of(project)
         names = {"run_id": "run_id", "run": "name", "x": x, "y": y, "state": "state"}
-        frame, titles = drawn.frame(names | ({"color": color} if color else {}), runs=runs, where=where)
+        frame, titles = of_runs.frame(names | ({"color": color} if color else {}), runs=runs, where=where)
         frame = frame.with_columns((pl.col("state") == "finished").alias("finished"))
         frame = frame.select("run_id", "run", "x", "y", "finished", *(["color"] if color else []))
         legend = None
         if color and not frame["color"].dtype.is_numeric():
-            frame, legend = drawn.coloured(frame, drawn.column(color), titles["color"])
+            frame, legend = of_runs.coloured(frame, of_runs.column(color), titles["color"])
         plot = scatter.scatter(frame.drop("run_id"), titles, log={"x": log_x, "y": log_y}, legend=legend)
-        return drawn.noted(plot, frame.drop_nulls(["x", "y"])["run_id"])
+        return of_runs.noted(plot, frame.drop_nulls(["x", "y"])["run_id"])
 
     def heatmap(
         self,
@@ -139,11 +139,11 @@ class Plots:
         >>> example().plot.heatmap("lr", "name", "loss.min").data.rows()
         [(0.01, 'slow', 1, 0.5), (0.1, 'fast', 1, 0.25)]
         """
-        drawn = self._of(project)
-        value, goal = drawn.measure(metric, goal)
+        of_runs = self._of(project)
+        value, goal = of_runs.measure(metric, goal)
         names = {"run_id": "run_id", "run": "name", "x": x, "y": y, "value": value}
-        frame, titles = drawn.frame(names, runs=runs, where=where)
-        return drawn.noted(scatter.heatmap(frame, titles, goal=goal), frame.drop_nulls("value")["run_id"])
+        frame, titles = of_runs.frame(names, runs=runs, where=where)
+        return of_runs.noted(scatter.heatmap(frame, titles, goal=goal), frame.drop_nulls("value")["run_id"])
 
     def ecdf(
         self,
@@ -166,16 +166,16 @@ class Plots:
         >>> example().plot.ecdf("acc.max").data.rows()
         [('all (2 runs)', 0.9, 0.5, 2), ('all (2 runs)', 0.6, 1.0, 2)]
         """
-        drawn = self._of(project)
-        value, goal = drawn.measure(metric, goal)
-        columns = drawn.columns(by)
-        frame, titles = drawn.frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
-        every = drawn.keys(columns)
+        of_runs = self._of(project)
+        value, goal = of_runs.measure(metric, goal)
+        columns = of_runs.columns(by)
+        frame, titles = of_runs.frame({"run_id": "run_id", "value": value}, runs=runs, where=where)
+        every = of_runs.keys(columns)
         rows = every.filter(pl.col("run_id").is_in(frame["run_id"].implode()))
         groups = binning.grouped(rows, columns, among=every) if columns else binning.together(rows)
         titles |= {"group": ", ".join(short_name(name) for name in columns)} if columns else {}
         plot = scatter.shares(frame, titles, groups=groups, goal=goal, log=log_x)
-        return drawn.noted(plot, frame.drop_nulls("value")["run_id"])
+        return of_runs.noted(plot, frame.drop_nulls("value")["run_id"])
 
     def parallel(
         self,
@@ -198,18 +198,18 @@ class Plots:
         >>> example().plot.parallel(["lr", "name"], "loss.min").data.height
         6
         """
-        drawn = self._of(project)
+        of_runs = self._of(project)
         if isinstance(columns, Sweep):
             return sweep_figures.parallel(columns)
         if metric is None:
             raise DefinitionError("columns alone do not say what makes a run good: name a metric, or give a sweep")
-        value, goal = drawn.measure(metric, goal)
-        names = drawn.columns(columns, argument="columns")
+        value, goal = of_runs.measure(metric, goal)
+        names = of_runs.columns(columns, argument="columns")
         axes = {f"axis_{i}": name for i, name in enumerate(names)}
         wanted = {"run_id": "run_id", "run": "name", **axes, "value": value}
-        frame, titles = drawn.frame(wanted, runs=runs, where=where)
+        frame, titles = of_runs.frame(wanted, runs=runs, where=where)
         plot = parallel_axes.plot(frame, titles, axes=list(axes), goal=goal)
-        return drawn.noted(plot, frame.drop_nulls("value")["run_id"])
+        return of_runs.noted(plot, frame.drop_nulls("value")["run_id"])
 
     def leaderboard(self, comparison: Comparison, *, limit: int = 30) -> Plot:
         """Which group is best, and how sure is that? A row a group of a `compare`, the best on top.

@@ -102,11 +102,11 @@ def plot(request: Request, *, rows: pl.DataFrame, points: pl.DataFrame, among: p
 
 def _draw(data: pl.DataFrame, *, x: Axis, legend: Legend, log_y: bool | None, banded: bool) -> marks.Chart:
     """Draw one picture a metric."""
-    drawn = []
+    charts = []
     for (name,), part in data.partition_by("metric", as_dict=True, maintain_order=True).items():
         log = wants_log(pl.concat([part["low"], part["high"]])) if log_y is None else log_y
-        drawn.append(marks.lines(part, x=x, y=Axis(str(name), log), legend=legend, banded=banded))
-    return marks.side_by_side(drawn)
+        charts.append(marks.lines(part, x=x, y=Axis(str(name), log), legend=legend, banded=banded))
+    return marks.side_by_side(charts)
 
 
 def _default_band(most: int, groups: int) -> Band:

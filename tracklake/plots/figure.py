@@ -132,13 +132,13 @@ class Plot:
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         """Show a notebook the PNG: readable wherever the notebook is read, and small; without vl-convert, the text."""
         try:
-            drawn, scale = self._png(), SCALE
+            picture, scale = self._png(), SCALE
         except TracklakeError as error:
             return {"text/plain": f"{self!r}: {error}"}, {}
-        if len(drawn) > HEAVY:
-            drawn, scale = self._png(scale=1), 1
-        width, height = (side // scale for side in png.size(drawn))
-        return {"image/png": drawn, "text/plain": repr(self)}, {"image/png": {"width": width, "height": height}}
+        if len(picture) > HEAVY:
+            picture, scale = self._png(scale=1), 1
+        width, height = (side // scale for side in png.size(picture))
+        return {"image/png": picture, "text/plain": repr(self)}, {"image/png": {"width": width, "height": height}}
 
     def __repr__(self) -> str:
         return f"Plot({self.title!r}, {self.data.height:,} rows)"

@@ -163,16 +163,16 @@ def tiles(data: pl.DataFrame, *, x: Axis, y: Axis, color: Axis | Legend, written
     """
     edges = encodings.sides("x", x, data) | encodings.sides("y", y, data)
     tips = encodings.tips(data, {"value": color.title, "n": "runs"})
-    drawn = mark(
+    rects = mark(
         "rect", edges | {"color": encodings.color(color, "value"), "tooltip": tips}, stroke="white", strokeWidth=0.5
     )
     if not written or isinstance(color, Legend):
-        return {"data": values(data), "layer": [drawn]}
+        return {"data": values(data), "layer": [rects]}
     middles = _with_middles(data, {"x": x, "y": y})
     at = encodings.sides("x", x, middles, among=data) | encodings.sides("y", y, middles, among=data)
     ink = encodings.either(_is_bright(data["value"], color), {"value": "black"}, "white")
     numbers = mark("text", at | {"text": encodings.channel("value", "Q", format=".3~g"), "color": ink}, fontSize=11)
-    return {"data": values(data), "layer": [drawn, {"data": values(middles), **numbers}]}
+    return {"data": values(data), "layer": [rects, {"data": values(middles), **numbers}]}
 
 
 def threads(data: pl.DataFrame, *, ticks: pl.DataFrame, titles: Sequence[str], color: Axis) -> Chart:

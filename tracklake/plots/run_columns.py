@@ -44,17 +44,17 @@ class RunColumns:
         >>> frame.rows(), titles
         ([(0.01,), (0.1,)], {'x': 'lr'})
         """
-        full = {drawn: self.column(arguments.text(drawn, name, takes=_COLUMN)) for drawn, name in names.items()}
+        full = {channel: self.column(arguments.text(channel, name, takes=_COLUMN)) for channel, name in names.items()}
         rows = self.table.select(runs=runs, where=where, wanted=["run_id", *full.values()])
         words = grouping.words(self.table, rows["run_id"], list(full.values()))
         columns: dict[str, pl.Series] = {}
         titles: dict[str, str] = {}
-        for drawn, name in full.items():
+        for channel, name in full.items():
             values, levels = _exact(rows[name], words.get(name))
-            titles[drawn], columns[drawn] = scatter.ready(name, values)
-            titles[drawn] += self._statistic(name)
+            titles[channel], columns[channel] = scatter.ready(name, values)
+            titles[channel] += self._statistic(name)
             if levels is not None:
-                columns[f"{drawn}_level"] = levels
+                columns[f"{channel}_level"] = levels
         return pl.DataFrame(columns), titles
 
     def _statistic(self, column: str) -> str:

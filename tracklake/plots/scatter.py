@@ -77,20 +77,20 @@ def scatter(
     Plot('loss over lr', 2 rows)
     """
     title = f"{titles['y']} over {titles['x']}"
-    drawn = frame.drop_nulls(["x", "y"])
-    notes = _lacking(frame, drawn, f"{titles['x']} or {titles['y']}")
-    if drawn.is_empty():
+    complete = frame.drop_nulls(["x", "y"])
+    notes = _lacking(frame, complete, f"{titles['x']} or {titles['y']}")
+    if complete.is_empty():
         return empty(title, notes=notes, because="no run has both" if frame.height else "no run matches")
-    if drawn.height > MARKS:
-        return _counted(drawn, title, titles, log=log, notes=notes)
-    axes = {side: _side(titles[side], drawn[side], log=log[side]) for side in ("x", "y")}
-    color = legend or (_colors(titles["color"], drawn["color"]) if "color" in titles else None)
+    if complete.height > MARKS:
+        return _counted(complete, title, titles, log=log, notes=notes)
+    axes = {side: _side(titles[side], complete[side], log=log[side]) for side in ("x", "y")}
+    color = legend or (_colors(titles["color"], complete["color"]) if "color" in titles else None)
     if isinstance(color, Legend) and legend is None:
-        drawn = drawn.with_columns(binning.most_frequent(drawn["color"], limit=len(OKABE_ITO)).alias("color"))
-    if "finished" in drawn.columns and not drawn["finished"].all():
-        ended = drawn.filter(~pl.col("finished")).height
-        notes = [*notes, f"Hollow: {number_of(ended, 'run')} of {drawn.height:,} that did not finish."]
-    return Plot(title, data=drawn, draw=partial(marks.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
+        complete = complete.with_columns(binning.most_frequent(complete["color"], limit=len(OKABE_ITO)).alias("color"))
+    if "finished" in complete.columns and not complete["finished"].all():
+        ended = complete.filter(~pl.col("finished")).height
+        notes = [*notes, f"Hollow: {number_of(ended, 'run')} of {complete.height:,} that did not finish."]
+    return Plot(title, data=complete, draw=partial(marks.dots, x=axes["x"], y=axes["y"], color=color), notes=notes)
 
 
 def _counted(
@@ -124,14 +124,14 @@ def heatmap(frame: pl.DataFrame, titles: Mapping[str, str], *, goal: Goal | None
     [(0.1, 3.0, 2, 3.0)]
     """
     title = f"{titles['value']} over {titles['x']} and {titles['y']}"
-    drawn = frame.drop_nulls(["x", "y", "value"])
-    notes = _lacking(frame, drawn, f"{titles['x']}, {titles['y']} or {titles['value']}")
-    if drawn.is_empty():
+    complete = frame.drop_nulls(["x", "y", "value"])
+    notes = _lacking(frame, complete, f"{titles['x']}, {titles['y']} or {titles['value']}")
+    if complete.is_empty():
         return empty(title, notes=notes, because="no run has all three" if frame.height else "no run matches")
-    x, y = (binning.binned(drawn[side], size=_TILES) for side in ("x", "y"))
-    data = binning.cells(x, y, drawn["value"])
+    x, y = (binning.binned(complete[side], size=_TILES) for side in ("x", "y"))
+    data = binning.cells(x, y, complete["value"])
     color = Axis(titles["value"], wants_log(data["value"]), reverse=goal == "min")
-    note = f"Tiles: median of {number_of(drawn.height, 'run')}{', the brighter the better' if goal else ''}."
+    note = f"Tiles: median of {number_of(complete.height, 'run')}{', the brighter the better' if goal else ''}."
     draw = partial(
         marks.tiles,
         x=Axis(titles["x"], x.log),
@@ -153,9 +153,9 @@ def shares(
     [(0.8, 0.5), (0.6, 1.0)]
     """
     title = f"Share of runs that reach a {titles['value']}" + (f", by {titles['group']}" if "group" in titles else "")
-    drawn = frame.drop_nulls("value")
-    notes = [*groups.notes, *_lacking(frame, drawn, titles["value"])]
-    grouped = drawn.join(groups.frame, left_on="run_id", right_on="run_id", maintain_order="left")
+    complete = frame.drop_nulls("value")
+    notes = [*groups.notes, *_lacking(frame, complete, titles["value"])]
+    grouped = complete.join(groups.frame, on="run_id", maintain_order="left")
     if grouped.is_empty():
         none = "no run has a finite number of it" if frame.height else "no run matches"
         return empty(title, notes=notes, because=none)
