@@ -14,6 +14,7 @@ from typing import Any
 Page = Any
 """A page of playwright."""
 WIDE = "lr0.01-w256"
+PLOT = ".js-plotly-plot .plot-container"
 
 
 class Hand:
@@ -46,7 +47,7 @@ Task = Callable[[Hand], None]
 
 
 def _home(hand: Hand) -> None:
-    hand.page.get_by_role("link", name="lr0.0001-w32-s0").wait_for()
+    hand.page.get_by_role("link", name="lr0.3-w256-s2").wait_for()
 
 
 def _best(hand: Hand) -> None:
@@ -103,7 +104,7 @@ def _difference(hand: Hand) -> None:
 
 def _scatter(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("link", name="Scatter"))
-    hand.page.get_by_role("img", name=re.compile("val/acc.* over config.lr")).wait_for()
+    hand.page.get_by_role("img", name=re.compile("over config.lr")).wait_for()
 
 
 def _tag(hand: Hand) -> None:
@@ -129,8 +130,8 @@ def _ml_filter(hand: Hand, text: str, found: str) -> None:
 
 
 def _ml_charts(hand: Hand) -> None:
-    hand.click(hand.page.get_by_role("radio").nth(1), force=True)
-    hand.page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    hand.click(hand.page.locator("label:has(input[value=CHART])"))
+    hand.page.locator(PLOT).first.wait_for()
 
 
 def _ml_last(hand: Hand) -> None:
@@ -158,7 +159,9 @@ def _ml_means(hand: Hand) -> None:
                 hand.page.get_by_text(name, exact=True)
             )
         )
-    hand.page.get_by_text(re.compile("width.*256|256.*width")).first.wait_for()
+    hand.button("Columns", exact=False)
+    hand.click(hand.page.get_by_role("tree").get_by_text("val/acc").or_(hand.page.get_by_text("val/acc", exact=True)))
+    hand.page.get_by_role("columnheader", name="val/acc").first.wait_for()
 
 
 def _ml_failed(hand: Hand) -> None:
@@ -176,15 +179,20 @@ def _ml_scatter(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("checkbox", name="Select all runs"), force=True)
     hand.button("Compare")
     hand.click(hand.page.get_by_role("tab", name="Scatter Plot"))
-    hand.page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    hand.click(hand.page.get_by_role("combobox", name=re.compile("train.loss")))
+    hand.click(hand.page.get_by_role("option", name="val/acc"))
+    hand.page.locator(PLOT).first.wait_for()
 
 
 def _ml_tag(hand: Hand) -> None:
     page, tag = hand.page, f"t{time.time_ns()}"
     hand.click(page.get_by_role("link", name="lr0.3-w256-s2"))
     hand.click(page.get_by_role("button", name=re.compile("Add tags|Edit tags", re.IGNORECASE)))
-    hand.write(page.get_by_role("dialog").get_by_role("combobox"), tag)
-    hand.click(page.get_by_role("dialog").get_by_role("button", name=re.compile("Save", re.IGNORECASE)))
+    hand.click(page.get_by_role("dialog").get_by_role("combobox"))
+    page.keyboard.type(tag)
+    hand.click(page.get_by_text(f'Add tag "{tag}"'))
+    hand.click(page.get_by_role("dialog").get_by_role("button", name="Add tag", exact=True))
+    hand.click(page.get_by_role("dialog").get_by_role("button", name="Save tags"))
     page.get_by_role("main").get_by_text(tag).first.wait_for()
 
 
@@ -196,7 +204,7 @@ def _tb_home(hand: Hand) -> None:
 
 
 def _tb_runs(hand: Hand, pattern: str, gone: str) -> None:
-    hand.write(hand.page.get_by_placeholder(re.compile("Filter runs")), pattern)
+    hand.write(hand.page.locator("tb-filter-input.run-filter input"), pattern)
     hand.page.get_by_text(gone).first.wait_for(state="detached")
 
 
@@ -215,7 +223,7 @@ def _tb_best(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("option", name=re.compile("best_acc")))
     hand.click(hand.page.get_by_role("button", name="Direction"))
     hand.click(hand.page.get_by_role("option", name=re.compile("Descending")))
-    hand.sees(re.compile(WIDE))
+    hand.page.locator("vaadin-grid-cell-content", has_text="0.79989").first.wait_for()
 
 
 def _tb_low_rates(hand: Hand) -> None:
@@ -227,9 +235,7 @@ def _tb_low_rates(hand: Hand) -> None:
 def _tb_scatter(hand: Hand) -> None:
     _tb_hparams(hand)
     hand.click(hand.page.get_by_text("SCATTER PLOT MATRIX VIEW"))
-    hand.page.locator(
-        "hparams-scatter-plot-matrix-plot circle, hparams-scatter-plot-matrix-plot .data-marker"
-    ).first.wait_for()
+    hand.page.locator("circle.data-marker").first.wait_for()
 
 
 TITLES = [

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from processes import command
 from s3_server import S3Server
 
 import tracklake as tl
@@ -32,6 +37,33 @@ def test_several_lakes_as_one(several, enter):
         assert browser.change("edit", {"runs": ["only"], "fields": {"notes": "best"}}).status == 200
         assert browser.ask("run", id="only")["facts"]["notes"] == "best"
         assert tl.open(several.dir.split(",")[1]).run("only").facts["notes"] == "best"
+
+
+VIEWS = [
+    {"view": "runs", "where": "config.lr > 0.1", "order": "-summary.acc", "col": ["lake", "summary.acc.best"]},
+    {"view": "groups", "group": "lake", "col": "summary.acc.max"},
+    {"view": "curves", "metric": "acc"},
+    {"view": "ask", "sql": "SELECT run_id, lake FROM runs ORDER BY ALL"},
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_of_several_lakes_is_copied(several, enter, view):
+    """Python, SQL and the shell command open all of them, by their own definitions, and give the same rows."""
+    for folder in several.dir.split(","):
+        tl.open(folder).define_metric("acc", summary="best", goal="max")
+    with serve(several) as server:
+        code = enter(server).ask("code", **view)
+    scope: dict[str, Any] = {}
+    exec(code["python"], scope)
+    rows = scope["rows"].rows()
+    assert rows
+    assert several.sql(code["sql"]).rows() == rows
+    done = command(*shlex.split(code["shell"])[1:])
+    done.check_returncode()
+    told = list(csv.reader(io.StringIO(done.stdout)))
+    assert told[0] == scope["rows"].columns
+    assert [row[0] for row in told[1:]] == [str(row[0]) for row in rows]
 
 
 def test_what_needs_one_lake_says_so(several, enter):
