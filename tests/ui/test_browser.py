@@ -526,6 +526,7 @@ WRONG = {
     "/sweep?metric=nope": "unknown metric 'nope'",
     "/run/run-03?diff=run-99": "unknown run 'run-99'",
     "/nowhere": "there is no page /nowhere",
+    "/run/%ff": "unknown run '%ff'",
 }
 
 
@@ -536,6 +537,38 @@ def test_an_address_that_is_wrong_is_told_on_every_page(visit):
         page.get_by_text(words).first.wait_for()
     page.get_by_role("link", name="tracklake").click()
     assert rows(page)
+
+
+def test_an_empty_lake_waits_for_its_first_run(chromium, tmp_path):
+    """It says so, every page stands, and the run is there as soon as it logs."""
+    visit = Visit(chromium, tl.open(tmp_path / "lake", create=True))
+    for path in ("/charts", "/scatter", "/parallel", "/compare", "/sweep", "/reports", "/queries"):
+        visit.open(path).locator("main > *").first.wait_for()
+    page = visit.open("/runs")
+    page.get_by_text("0 runs: one stands here as soon as it logs").wait_for()
+    with tl.init("p", id="first", dir=tmp_path / "lake") as run:
+        run.log({"loss": 1.0})
+    page.get_by_role("link", name="first").wait_for()
+    assert visit.problems == []
+    visit.close()
+
+
+def test_long_names_keep_both_ends(chromium, tmp_path):
+    """Where there is no room the middle goes: names of runs differ at their ends."""
+    name = "a-very-long-name-of-a-model-with-many-layers-and-its-data-seed-17"
+    with tl.init("p", id="long", name=name, dir=tmp_path / "lake") as run:
+        run.log({"loss": 1.0})
+    visit = Visit(chromium, tl.open(tmp_path / "lake"))
+    page = visit.open("/runs")
+    assert rows(page) == [name]
+    link = page.locator(".grid-body a").first
+    cell, start = link.locator("..").bounding_box(), link.locator("span").bounding_box()
+    room = page.evaluate(
+        "() => { const r = document.createRange(); const a = document.querySelector('.grid-body a');"
+        " r.selectNodeContents(a.lastChild); return r.getBoundingClientRect().right; }"
+    )
+    assert start["x"] + start["width"] < room <= cell["x"] + cell["width"]
+    visit.close()
 
 
 def hostile_addresses() -> list[str]:

@@ -50,7 +50,18 @@ def test_a_filter_that_is_wrong_is_told_with_the_nearest_name(browser):
     assert (answer.status, "did you mean 'config.lr'" in answer.json["error"]) == (400, True)
 
 
-@pytest.mark.parametrize("where", ["DROP TABLE runs", "1;2", "config.lr >", "x" * 5000, "\0", "lr > 'a"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "DROP TABLE runs",
+        "1;2",
+        "config.lr >",
+        "x" * 5000,
+        "\0",
+        "lr > 'a",
+        "run_id IN (SELECT content FROM read_text('/etc/hostname'))",
+    ],
+)
 def test_no_filter_breaks_the_server(browser, where):
     """Whatever stands in a filter, the reply is an error that can be read."""
     answer = browser.raw("runs", where=where)

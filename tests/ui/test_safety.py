@@ -134,6 +134,7 @@ def test_every_reply_forbids_scripts_of_others(browser, path):
     headers = browser.get(path, Origin="http://evil.example").headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert (policy["default-src"], policy["script-src"], policy["connect-src"]) == ("'none'", "'self'", "'self'")
+    assert (policy["style-src"], policy["img-src"]) == ("'self'", "'self' data:")
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -196,6 +197,15 @@ def test_too_many_connections_are_sent_away(lake, monkeypatch):
             client.close()
         time.sleep(0.3)
         assert b" 503 " not in spoken(server.port, b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_small_answers_are_sent_at_once(lake):
+    """No answer waits until a packet is full: Nagle's algorithm is off on each connection."""
+    with serve(lake) as server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        client.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        assert client.recv(65536)
+        (connection,) = server._open
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_a_port_that_is_taken_is_told(server, lake):
