@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tracklake.common import arguments
+from tracklake.common import arguments, threads
 from tracklake.compute import points, typed_columns
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
@@ -23,7 +23,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from tracklake.query.column_names import ColumnRef
     from tracklake.query.run_filter import Runs, Where
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tracklake.schema.statistics import Statistic
 
 
+_MANY_CELLS = 100_000
+"""Values of config from which on they are read beside those of the summary."""
 _ORDER = re.compile(r"(.*\S)\s+(asc|desc)", re.IGNORECASE | re.DOTALL)
 
 
@@ -177,10 +179,16 @@ class RunTable:
         built = {c: [self._base(rows, at, c.name)] for c in columns if c.config is None and c.path is None}
         if len(built) < len(columns):
             config = {c: c.config for c in columns if c.config is not None}
-            self.config.load([n for n in config.values() if n not in {**self._config_cells, **self._earlier_config}])
-            built |= {c: self._config(at, name) for c, name in config.items()}
             paths = {c: c.path for c in columns if c.path is not None}
-            built |= self._summary(at, paths, self._limited(rows["run_id"]))
+            acts = [
+                partial(self._config_columns, at, config),
+                partial(self._summary, at, paths, self._limited(rows["run_id"])),
+            ]
+            unread = {n for n in config.values() if n not in self._config_cells}
+            is_much = paths and self.summaries.runs.height * len(unread) > _MANY_CELLS
+            _ = self.names.taken  # both ask for it
+            for columns_of_kind in threads.in_threads(_done, acts, workers=2) if is_much else map(_done, acts):
+                built |= columns_of_kind
         series: dict[str, pl.Series] = {}
         for column in columns:
             first, *texts = built[column]
@@ -268,6 +276,10 @@ class RunTable:
         ends = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
         return ends.sort("start", "session").select("run_id", "session", "state")
 
+    def _config_columns(self, rows: Rows, config: dict[ColumnRef, str]) -> dict[ColumnRef, list[pl.Series]]:
+        self.config.load([n for n in config.values() if n not in {**self._config_cells, **self._earlier_config}])
+        return {c: self._config(rows, name) for c, name in config.items()}
+
     def _config(self, rows: Rows, name: str) -> list[pl.Series]:
         if name not in self._config_cells:
             unfinished = self._earlier_config.pop(name, None)
@@ -331,6 +343,10 @@ class RunTable:
     def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
+
+
+def _done(act: Callable[[], dict[ColumnRef, list[pl.Series]]]) -> dict[ColumnRef, list[pl.Series]]:
+    return act()
 
 
 def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:
