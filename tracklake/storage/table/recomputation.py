@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake.common import threads
 from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
 from tracklake.storage.table import partitions
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 READ_ROW_GROUPS = 4
 """Row groups that are decoded at once. Of each the states are computed by themselves: its columns fit into the caches
 of a processor, and nothing is copied."""
+AHEAD = 2
+"""Batches of row groups that are decoded while one is counted, or wait for that."""
 EDGE_POINTS = 200_000
 """Points of runs that lie in several row groups, which are copied and counted together."""
 _VARIES = object()
@@ -55,15 +58,15 @@ def _stretches(path: Path) -> Iterator[pl.DataFrame]:
     row_groups = _row_groups(path)
     same = _same_everywhere(row_groups)
     stored = scans.scan(path, schema=POINTS).select(name for name in POINTS if name not in same)
-    offset, sizes = 0, [row_group.num_rows for row_group in row_groups]
+    sizes = [row_group.num_rows for row_group in row_groups]
     constants = [_constant(name, value, max(sizes, default=0)) for name, value in same.items()]
-    for first in range(0, len(sizes), READ_ROW_GROUPS):
-        several = sizes[first : first + READ_ROW_GROUPS]
-        decoded = scans.collect(stored.slice(offset, sum(several)))
-        for start, length in zip(itertools.accumulate(several, initial=0), several, strict=False):
+    batches = [sizes[first : first + READ_ROW_GROUPS] for first in range(0, len(sizes), READ_ROW_GROUPS)]
+    offsets = itertools.accumulate(map(sum, batches), initial=0)
+    slices = [stored.slice(offset, sum(batch)) for offset, batch in zip(offsets, batches, strict=False)]
+    for decoded, batch in zip(threads.in_threads(scans.collect, slices, workers=AHEAD), batches, strict=True):
+        for start, length in zip(itertools.accumulate(batch, initial=0), batch, strict=False):
             rows = decoded.slice(start, length).hstack([column.head(length) for column in constants])
             yield rows.select(list(POINTS))
-        offset += decoded.height
 
 
 def _constant(name: str, value: Any, length: int) -> pl.Series:
