@@ -49,6 +49,7 @@ class RunTable:
     ) -> None:
         self._columns = survey.columns
         self._placing = RowPlacing(survey.columns, restart)
+        self._placed = iter(survey.placed)
         n_runs = survey.placing.runs.count
         n_restarts = survey.placing.n_restarts
         of = np.repeat(np.arange(n_runs), n_restarts + 1)
@@ -72,7 +73,7 @@ class RunTable:
         )
 
     def rows(self, frame: pl.DataFrame, metrics: Mapping[str, str]) -> Rows:
-        """Return the rows of the next frame in order of run and step; of equal ones the later stands behind.
+        """Return the rows of the next surveyed frame in order of run and step; of equal ones the later stands behind.
 
         `metrics` are columns by the names of their metrics.
 
@@ -83,7 +84,7 @@ class RunTable:
         >>> table.rows(frame, {"x": "x"}).step.tolist()
         [0, 1]
         """
-        placed = self._placing.of(frame)
+        placed = next(self._placed, None) or self._placing.of(frame)
         run = self._rank[self._offset[placed.run] + placed.n_restarts] if len(placed.run) else placed.run
         columns = frame.select(pl.col(column).alias(name) for name, column in metrics.items())
         metric = frame[self._columns.metric].cast(pl.String) if self._columns.metric is not None else None

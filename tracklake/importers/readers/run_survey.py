@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 _LATEST = 2**63 - 1
+_KEPT = 2_000_000
+"""Rows whose places are kept from the first pass to the second."""
 _SAMPLE = 1000
 """Rows of a frame that are looked at first: what is measured changes soon."""
 
@@ -175,6 +177,8 @@ class Survey:
     def __init__(self, columns: RunColumns, restart: Restart | None) -> None:
         self.columns = columns
         self.placing = RowPlacing(columns, restart)
+        self.placed: list[PlacedRows] = []
+        """The rows of all frames by run and step, unless they are many: then none."""
         self._config = list(columns.config)
         self._firsts = pl.DataFrame()
         self._earliest: Ints = np.zeros(0, dtype=np.int64)
@@ -189,6 +193,7 @@ class Survey:
         tracklake.errors.SourceError: the config column 'lr' changes within the run '7': row 2 has 0.2, after 0.1; ...
         """
         placed = self.placing.of(frame)
+        self.placed = [*self.placed, placed] if self.placing.n_rows <= _KEPT else []
         firsts = rows_at(frame.select(self._config), placed.firsts)
         self._firsts = pl.concat([self._firsts.select(self._config), firsts]) if self._firsts.width else firsts
         for name in list(self._config):
