@@ -119,3 +119,25 @@ def test_flip_in_any_column_of_states_is_told_or_not_read(partition):
         told += [column for warning in warned if "computed from the points" in str(warning.message)]
         path.write_bytes(sound)
     assert told == ["run_id", "session", "metric", "max", "lo", "hi"]
+
+
+def test_file_of_before_has_a_footer_that_is_verified_and_no_columns(partition, monkeypatch):
+    """Who reads a column of it verifies the whole file."""
+    lake, _ = partition
+    complete, name = file_parts.metadata, "tracklake.row_groups"
+    monkeypatch.setattr(file_parts, "metadata", lambda parts, names: {name: complete(parts, names)[name]})
+    with tl.init("p", id="s", dir=lake.dir) as run:
+        run.log({"loss": 0.5})
+    lake.refresh()
+    part = next(p for p in lake._view.snapshot.version.partitions.values() if p.n_points == 1)
+    path = Path(lake.dir) / part.states
+    with path.open("rb") as file:
+        parts = file_parts.read(file, size=part.sizes[1], crc=part.crcs[1])
+    assert parts is not None
+    assert parts.columns == {}
+    data = bytearray(path.read_bytes())
+    data[parts.row_groups[0].start] ^= 1
+    path.write_bytes(data)
+    verified(lake._storage, part, "states", columns=[])
+    with pytest.raises(LakeError, match="is damaged"):
+        verified(lake._storage, part, "states", columns=["max"])
