@@ -240,7 +240,7 @@ def test_the_page_and_a_model_are_told_what_is_left_out(lake: tl.Lake):
     with warnings.catch_warnings(action="ignore"):
         schema = vocabulary.schema(Source(tl.open(lake.dir), name="lake"))
         answers = Answers(tl.open(lake.dir))
-        answer = answers.told(answers.sql("SELECT count(*) AS n FROM runs"))
+        answer = answers.as_text(answers.sql("SELECT count(*) AS n FROM runs"))
     assert (schema["runs"], [path.name in text for text in schema["lost"]]) == (2, [True])
     assert path.name in answer
     assert answer.endswith("n\n2")
