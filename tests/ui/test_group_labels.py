@@ -65,3 +65,14 @@ def test_axes_of_the_page_are_logarithmic_where_those_of_pictures_are(browser):
     """Learning rates are, accuracies are not."""
     header, _ = browser.raw("values", col=["config.lr", "summary.acc.max", "config.model"]).blocks
     assert [column["log"] for column in header["columns"]] == [True, False, False]
+
+
+def test_a_drawn_page_says_which_statistic_it_shows(lake, browser):
+    """As a picture does: the last value of a bare metric, or what its definition asks for."""
+
+    def said() -> list[str]:
+        header, _ = browser.raw("values", col=["summary.acc", "summary.acc.max", "config.lr"]).blocks
+        return [column["statistic"] for column in header["columns"]]
+
+    assert said() == [" (last)", "", ""]
+    assert lake.plot.scatter("lr", "acc").spec["encoding"]["y"]["title"] == "acc (last)"

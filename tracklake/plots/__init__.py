@@ -14,8 +14,9 @@
 - `sweep_figures`: pictures of comparisons and sweeps: leaderboard, importance, marginal, front, parallel coordinates.
 - `sweep_marks`: charts of comparisons and sweeps: groups with intervals, bars, one parameter against the value, a
   front.
+- `titles`: what stands beside a name along an axis: which statistic of a metric is shown.
 """
 
 from __future__ import annotations
 
-__all__ = ["accessor", "binning", "encodings", "figure", "marks"]
+__all__ = ["accessor", "binning", "encodings", "figure", "marks", "titles"]

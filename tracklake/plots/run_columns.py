@@ -12,6 +12,7 @@ from tracklake.display.labels import ABSENT, OTHER
 from tracklake.plots import binning, scatter
 from tracklake.plots.encodings import OKABE_ITO, Legend
 from tracklake.plots.figure import in_sentences
+from tracklake.plots.titles import statistic
 from tracklake.schema.definition_statement import goal_of
 
 if TYPE_CHECKING:
@@ -52,18 +53,10 @@ class RunColumns:
         for channel, name in full.items():
             values, levels = _exact(rows[name], words.get(name))
             titles[channel], columns[channel] = scatter.ready(name, values)
-            titles[channel] += self._statistic(name)
+            titles[channel] += statistic(self.series, name)
             if levels is not None:
                 columns[f"{channel}_level"] = levels
         return pl.DataFrame(columns), titles
-
-    def _statistic(self, column: str) -> str:
-        """Say which statistic of a metric a bare column shows: its last value, where no other is defined."""
-        metric = column.removeprefix("summary.")
-        if metric == column or metric.startswith("_") or metric not in self.series.snapshot.metrics:
-            return ""
-        kinds = {k for d in self.table.summaries.definition(metric).values() if d is not None for k in d.kinds}
-        return f" ({', '.join(sorted(kinds)) or 'last'})"
 
     def noted(self, plot: Plot, run_ids: pl.Series) -> Plot:
         """Return the plot with a note where the runs are of several projects.

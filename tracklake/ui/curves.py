@@ -11,7 +11,7 @@ import polars as pl
 
 from tracklake.common.lazy_numpy import np
 from tracklake.errors import QueryError
-from tracklake.plots import binning
+from tracklake.plots import binning, titles
 from tracklake.ui import group_labels, replies, run_rows
 
 if TYPE_CHECKING:
@@ -234,8 +234,8 @@ def bands(source: Source, parameters: Parameters) -> dict[str, Any]:
 def values(source: Source, parameters: Parameters) -> Reply:
     """Return columns of all chosen runs in blocks of float64, for clouds and parallel axes.
 
-    A column of text becomes codes, and its words stand in the header, as does whether an axis of the column reads
-    better in logarithms; times are epoch seconds.
+    A column of text becomes codes, and its words stand in the header, as do which statistic of a metric it shows and
+    whether an axis of it reads better in logarithms; times are epoch seconds.
 
     >>> from tracklake.ui.parameters import Parameters
     >>> from tracklake.ui.sources import Source
@@ -246,13 +246,17 @@ def values(source: Source, parameters: Parameters) -> Reply:
     if question.columns is None or not parameters.texts("col"):
         raise QueryError("the address lacks col=...: the columns to draw")
     frame = run_rows.table(source, question)
+    with source.reading() as lake:
+        series = lake._view.series  # noqa: SLF001 - the page is another face of the lake
     arrays, columns = [], []
     for name in question.columns:
         array, words = _coded(frame[name])
         arrays.append(array)
         kind = replies.type_of(frame[name].dtype)
         log = kind == "number" and binning.wants_log(frame[name])
-        columns.append({"name": name, "type": kind, "words": words, "log": log})
+        columns.append(
+            {"name": name, "type": kind, "words": words, "log": log, "statistic": titles.statistic(series, name)}
+        )
     states = frame["state"].to_list()
     header = {
         "columns": columns,

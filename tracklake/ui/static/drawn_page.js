@@ -51,7 +51,7 @@ export class DrawnPage extends Page {
 		const { signal } = (this.abort = new AbortController());
 		try {
 			const found = await askBlocks("values", this.params, { signal });
-			const columns = new Map(found.header.columns.map((column, i) => [column.name, { ...column, values: found.arrays[i] }]));
+			const columns = new Map(found.header.columns.map((column, i) => [column.name, { ...column, title: format.label(column.name) + column.statistic, values: found.arrays[i] }]));
 			const labels = await this.askLabels?.(columns, signal);
 			Object.assign(this, { found, columns, labels, error: "" });
 			this.loaded();

@@ -140,7 +140,7 @@ class ParallelPage extends DrawnPage {
 			context.lineTo(x, this.height - BOTTOM);
 			context.stroke();
 			context.font = "600 11px system-ui, sans-serif";
-			this.text(format.label(column.name) + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((k % (this.axes.length - 1) ? 1.9 * this.gap : SIDE + this.gap) / 7));
+			this.text(column.title + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((k % (this.axes.length - 1) ? 1.9 * this.gap : SIDE + this.gap) / 7));
 			context.font = "11px system-ui, sans-serif";
 			for (const [value, text] of scale.ticks(8)) this.text(text, x, scale.at(value) + 4, ink.front, Math.max(6, Math.floor(this.gap / 8)));
 			if (this.bins[k].includes(-1)) this.text("none", x, this.height - 5, ink.quiet, 8);

@@ -114,11 +114,11 @@ class ScatterPage extends DrawnPage {
 		context.fillStyle = ink.front;
 		context.textAlign = "center";
 		context.textBaseline = "alphabetic";
-		context.fillText(format.label(this.x.name) + (this.scaleX.log ? " (log)" : ""), (LEFT + width - RIGHT) / 2, height - 8);
+		context.fillText(this.x.title + (this.scaleX.log ? " (log)" : ""), (LEFT + width - RIGHT) / 2, height - 8);
 		context.save();
 		context.translate(13, (TOP + height - BOTTOM) / 2);
 		context.rotate(-Math.PI / 2);
-		context.fillText(format.label(this.y.name) + (this.scaleY.log ? " (log)" : ""), 0, 0);
+		context.fillText(this.y.title + (this.scaleY.log ? " (log)" : ""), 0, 0);
 		context.restore();
 	}
 
@@ -228,8 +228,8 @@ class ScatterPage extends DrawnPage {
 		if (i < 0) return;
 		const { header } = this.found;
 		const value = (column) => (column.words ? (column.words[column.values[i]] ?? "none") : column.type === "time" ? format.time(column.values[i] * 1000) : format.number(column.values[i]));
-		const lines = [header.names?.[i] ?? header.run_ids[i], `${format.label(this.x.name)} = ${value(this.x)}`, `${format.label(this.y.name)} = ${value(this.y)}`];
-		if (this.color) lines.push(`${format.label(this.color.name)} = ${value(this.color)}`);
+		const lines = [header.names?.[i] ?? header.run_ids[i], `${this.x.title} = ${value(this.x)}`, `${this.y.title} = ${value(this.y)}`];
+		if (this.color) lines.push(`${this.color.title} = ${value(this.color)}`);
 		if (header.unfinished.includes(i)) lines.push("did not finish");
 		this.tip.replaceChildren(...lines.map((text, k) => element("div", k ? "" : "strong", {}, text)));
 		this.tip.style.left = `${Math.min(event.offsetX + 14, this.host.clientWidth - 260)}px`;
@@ -258,7 +258,7 @@ class ScatterPage extends DrawnPage {
 		if (!this.color) return "";
 		if (this.color.words) return this.color.words.slice(0, 20).map((word, code) => html`<span class="item"><span .style=${`color:${this.wordColor(code)}`}>${SIGNS[this.place(code) % SIGNS.length]}</span>${word}</span>`);
 		const [low, high] = this.colorRange ?? [];
-		return html`<span class="item">${format.number(low)} ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((s) => html`<span class="swatch" .style=${`background:rgb(${ramp(s).join()})`}></span>`)} ${format.number(high)} (${format.label(this.color.name)})</span>`;
+		return html`<span class="item">${format.number(low)} ${[0, 0.2, 0.4, 0.6, 0.8, 1].map((s) => html`<span class="swatch" .style=${`background:rgb(${ramp(s).join()})`}></span>`)} ${format.number(high)} (${this.color.title})</span>`;
 	}
 }
 
