@@ -49,6 +49,25 @@ def test_no_repr_has_a_control_character(lake: tl.Lake):
         assert [char for char in text if not char.isprintable() and char != "\n"] == []
 
 
+def test_tables_of_hostile_names(tmp_path: Path):
+    """As HTML, Markdown and LaTeX: no markup, link, control character or mark of direction, nor the end of a row."""
+    names = ["[a](javascript:x)", "*b*<b>", "_c_ `d` ~~e~~\x1b]0;t\x07\u202e"]
+    for i, name in enumerate(names):
+        with tl.init("p", id=f"r{i}", config={"opt": name}, dir=tmp_path) as run:
+            run.log({"acc": 1.0})
+    found = tl.open(tmp_path).compare("acc", by="opt", goal="max")
+    written = {"html": found._repr_html_(), "markdown": found.to_markdown(), "latex": found.to_latex()}
+    for text in written.values():
+        assert [char for char in text if not char.isprintable() and char != "\n"] == []
+    assert "*b*&lt;b&gt;" in written["html"]
+    assert r"\[a\](javascript:x)" in written["markdown"]
+    assert r"\*b\*&lt;b>" in written["markdown"]
+    assert r"\_c\_ \`d\` \~~e\~~␛\]0;t␇" in written["markdown"]
+    assert "{}[a](javascript:x)" in written["latex"]
+    assert "{}*b*$<$b$>$" in written["latex"]
+    assert r"\_c\_ `d`" in written["latex"]
+
+
 def test_cells_of_csv_that_a_spreadsheet_would_run(lake: tl.Lake, tmp_path: Path):
     """They, and such names of columns, get an apostrophe, unless it is asked for otherwise; numbers stay numbers."""
     lake.export(tmp_path / "safe", format="csv", run="r1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -70,6 +71,15 @@ def printable_lines(text: str) -> str:
     'acc␛]0;title\nloss'
     """
     return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def in_html(text: str) -> str:
+    r"""Return a text as HTML shows it: `printable`, and none of it is markup.
+
+    >>> in_html("<b>\x1b[2J")
+    '&lt;b&gt;␛[2J'
+    """
+    return escape(printable_lines(text))
 
 
 def _visible(char: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from html import escape
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ import polars as pl
 
 from tracklake.common.text import number_of
 from tracklake.compute.points import PSEUDO
-from tracklake.display.labels import clipped, duration, middle_out
+from tracklake.display.labels import clipped, duration, in_html, middle_out
 from tracklake.display.tables import card
 from tracklake.schema import values
 from tracklake.schema.values import STORED
@@ -106,15 +105,15 @@ def lake_html(series: SeriesTable, root: Path | str) -> str:
     by_name = {(metric.run_id, metric.name): metric for metric in metrics}
     head = ["run", "project", "state", "started (UTC)", "runtime"]
     goals = {metric.name: "range" if metric.goal is None else "best" for metric in metrics}
-    head += [heading for name in names for heading in (escape(middle_out(name, width=30)), goals[name])]
+    head += [heading for name in names for heading in (in_html(middle_out(name, width=30)), goals[name])]
     body = [
         [*_about(row), *(cell for name in names for cell in _curve(by_name.get((run_id, name))))]
         for run_id, row in zip(newest, rows.iter_rows(named=True), strict=True)
     ]
     more = runs.height - len(newest)
-    counts = "<br>".join(escape(line) for line in _counts(series, table["state"]))
+    counts = "<br>".join(in_html(line) for line in _counts(series, table["state"]))
     older = _quiet(f"{number_of(more, 'older run')}: <code>lake.runs()</code>") if more else ""
-    return card(f"<b>Lake</b> <code>{escape(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{older}")
+    return card(f"<b>Lake</b> <code>{in_html(_place(root))}</code>{_quiet(counts)}{_table(head, body)}{older}")
 
 
 def run_text(series: SeriesTable, run_id: str) -> str:
@@ -148,22 +147,22 @@ def run_html(series: SeriesTable, run_id: str) -> str:
     row = _run(series, run_id)
     states = _states(series, [run_id])
     metrics = _metrics(series, states, limit=METRICS)
-    cells = [[escape(middle_out(m.name)), m.curve, m.ended, escape(m.best), f"{m.n_points:,}"] for m in metrics]
+    cells = [[in_html(middle_out(m.name)), m.curve, m.ended, in_html(m.best), f"{m.n_points:,}"] for m in metrics]
     table = _table(["metric", "", "last", "best, or range", "points"], cells)
-    hidden = "".join(_quiet(escape(line)) for line in _more(states, listed=len(metrics)))
+    hidden = "".join(_quiet(in_html(line)) for line in _more(states, listed=len(metrics)))
     return card(f"{_heading(row, run_id)}{_config_html(_config(series, run_id))}{table}{hidden}")
 
 
 def _heading(row: dict[str, Any], run_id: str) -> str:
     """Return the state, name, id and tags of a run, and below when it started and how long it ran."""
-    own_id = "" if row["name"] == run_id else f" <code>{escape(run_id)}</code>"
-    tags = "".join(f" <code>{escape(tag)}</code>" for tag in row["tags"] or [])
+    own_id = "" if row["name"] == run_id else f" <code>{in_html(run_id)}</code>"
+    tags = "".join(f" <code>{in_html(tag)}</code>" for tag in row["tags"] or [])
     about = f"{row['project']}, started {row['created_at']:%Y-%m-%d %H:%M} UTC, {_ran(row)}"
-    return f"{_state(row['state'])} <b>{escape(row['name'])}</b>{own_id}{tags}{_quiet(escape(about))}"
+    return f"{_state(row['state'])} <b>{in_html(row['name'])}</b>{own_id}{tags}{_quiet(in_html(about))}"
 
 
 def _config_html(config: list[tuple[str, str]]) -> str:
-    cells = [[_quiet(escape(middle_out(k)), "span"), escape(clipped(v, width=70))] for k, v in config[:KEYS]]
+    cells = [[_quiet(in_html(middle_out(k)), "span"), in_html(clipped(v, width=70))] for k, v in config[:KEYS]]
     hidden = f"{number_of(len(config) - KEYS, 'more value')}: .config"
     return _table([], cells) + (_quiet(hidden) if len(config) > KEYS else "")
 
@@ -289,12 +288,12 @@ def _more(states: pl.DataFrame, *, listed: int) -> list[str]:
 
 def _about(row: dict[str, Any]) -> list[str]:
     started = f"{row['created_at']:%Y-%m-%d %H:%M}"
-    return [escape(middle_out(row["name"], width=36)), escape(middle_out(row["project"], width=24)),
+    return [in_html(middle_out(row["name"], width=36)), in_html(middle_out(row["project"], width=24)),
             f"{_state(row['state'])} {row['state']}", started, _ran(row)]  # fmt: skip
 
 
 def _curve(metric: Metric | None) -> list[str]:
-    return ["", ""] if metric is None else [metric.curve, escape(metric.best)]
+    return ["", ""] if metric is None else [metric.curve, in_html(metric.best)]
 
 
 def _ran(row: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as markup
 import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.text import number_of
-from tracklake.display.labels import middle_out, printable_lines, shortened
+from tracklake.display.labels import in_html, middle_out, printable, printable_lines, shortened
 from tracklake.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -27,6 +26,10 @@ _STYLE = (
     ".tracklake .sheet td,.tracklake .sheet th{text-align:right}.tracklake .sheet .best td{font-weight:bold}"
     ".tracklake ul{margin:2px 0;padding-left:18px}</style>"
 )
+_MARKS = re.compile(r"[\\|`*\[\]<]|~~|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown takes for markup; an underscore within a word is none."""
+_PICTURES = re.compile("[\u2400-\u243f\ufffd]")
+"""The signs of what cannot be shown, which LaTeX's fonts lack."""
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "…": r"\dots{}", "<": r"$<$", ">": r"$>$",
@@ -216,12 +219,13 @@ def markdown(sheet: Sheet) -> str:
     |:---|---:|
     | 0.1 | 5 |
     """
-    rows = [[f"**{cell}**" if i in sheet.bold and cell else cell for cell in row] for i, row in enumerate(sheet.rows())]
+    cells = [[_in_markdown(cell) for cell in row] for row in sheet.rows()]
+    rows = [[f"**{cell}**" if i in sheet.bold and cell else cell for cell in row] for i, row in enumerate(cells)]
     head = [
-        _piped(c.heading for c in sheet.columns),
+        _piped(_in_markdown(c.heading) for c in sheet.columns),
         "|" + "|".join("---:" if c.right else ":---" for c in sheet.columns) + "|",
     ]
-    notes = ["", *(f"- {note}" for note in sheet.notes)] if sheet.notes else []
+    notes = ["", *(f"- {_in_markdown(note)}" for note in sheet.notes)] if sheet.notes else []
     return "\n".join([*head, *(_piped(row) for row in rows), *notes])
 
 
@@ -265,7 +269,7 @@ def html(sheet: Sheet, *, rows: int = 100) -> str:
 
     def cell(column: Column, text: str, tag: str = "td") -> str:
         side = "" if column.right else ' style="text-align:left"'
-        return f"<{tag}{side}>{markup.escape(text)}</{tag}>"
+        return f"<{tag}{side}>{in_html(text)}</{tag}>"
 
     head = "".join(cell(c, c.heading, "th") for c in sheet.columns)
     body = [
@@ -275,8 +279,8 @@ def html(sheet: Sheet, *, rows: int = 100) -> str:
     ]  # fmt: skip
     hidden = len(sheet.rows()) - rows
     notes = [f"{hidden:,} more rows in {sheet.whole}"] if hidden > 0 else []
-    below = "".join(f"<li>{markup.escape(note)}</li>" for note in [*notes, *sheet.notes])
-    title = f"<b>{markup.escape(sheet.title)}</b>" if sheet.title else ""
+    below = "".join(f"<li>{in_html(note)}</li>" for note in [*notes, *sheet.notes])
+    title = f"<b>{in_html(sheet.title)}</b>" if sheet.title else ""
     listed = f'<ul class="quiet">{below}</ul>' if below else ""
     table = f'<table class="sheet"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     return card(f"{title}{table}{listed}")
@@ -291,16 +295,20 @@ def card(inner: str) -> str:
     return f'<div class="tracklake">{_STYLE}{inner}</div>'
 
 
-def _in_markdown(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _in_markdown(text: str) -> str:
+    """Return a text as Markdown shows it: none of it is a link, markup, or the end of a cell."""
+    shown = printable(text.replace("\n", " "))
+    return _MARKS.sub(lambda mark: "&lt;" if mark[0] == "<" else f"\\{mark[0]}", shown)
 
 
 def _piped(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(_in_markdown(cell) for cell in cells) + " |"
+    return f"| {' | '.join(cells)} |"
 
 
 def _escaped(text: str) -> str:
-    return re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], text.replace("\n", " "))
+    shown = _PICTURES.sub("?", printable(text.replace("\n", " ")))
+    escaped = re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], shown)
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # else the end of the row before takes it
 
 
 def _widest(column: Column) -> int:

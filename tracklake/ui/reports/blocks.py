@@ -13,11 +13,11 @@ from __future__ import annotations
 import base64
 import inspect
 import tempfile
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklake.display import tables
+from tracklake.display.labels import in_html
 from tracklake.errors import ReportError, UnknownNameError
 from tracklake.ui.reports import calls
 
@@ -82,7 +82,7 @@ def plot(lake: Lake, text: str, where: str | None) -> str:
     picture = drawn(lake, calls.read(text), where)
     with tempfile.TemporaryDirectory() as folder:
         svg = picture.save(Path(folder) / "plot.svg").read_bytes()
-    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" alt="{escape(picture.title)}">'
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" alt="{in_html(picture.title)}">'
 
 
 def drawn(lake: Lake, call: Call, where: str | None) -> Plot:
@@ -130,15 +130,15 @@ def _sheet(sheet: tables.Sheet) -> str:
 
     def row(cells: list[str], tag: str) -> str:
         kinds = (' class="number"' if column.right else "" for column in sheet.columns)
-        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+        return "".join(f"<{tag}{kind}>{in_html(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
 
     head = f"<thead><tr>{row([column.heading for column in sheet.columns], 'th')}</tr></thead>"
     lines = [
         f"<tr{' class=best' if i in sheet.bold else ''}>{row(list(cells), 'td')}</tr>"
         for i, cells in enumerate(sheet.rows())
     ]
-    title = f"<p class=title>{escape(sheet.title)}</p>" if sheet.title else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in sheet.notes)
+    title = f"<p class=title>{in_html(sheet.title)}</p>" if sheet.title else ""
+    notes = "".join(f"<li>{in_html(note)}</li>" for note in sheet.notes)
     return f"{title}<table>{head}<tbody>{''.join(lines)}</tbody></table>" + (
         f"<ul class=notes>{notes}</ul>" if notes else ""
     )

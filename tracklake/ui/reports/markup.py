@@ -6,6 +6,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from tracklake.display.labels import in_html
 from tracklake.errors import TracklakeError
 from tracklake.ui.reports import blocks
 from tracklake.ui.reports.references import REFERENCE
@@ -73,9 +74,9 @@ class Markup:
     def _value(self, place: int) -> str:
         source, quoted = self._quoted[place]
         if quoted.is_resolved:
-            return f'<span class="value" title="{escape(quoted.about)}">{escape(quoted.text)}</span>'
+            return f'<span class="value" title="{in_html(quoted.about)}">{in_html(quoted.text)}</span>'
         self.problems.append(f"{source}: {quoted.about}")
-        return f'<span class="problem" title="{escape(quoted.about)}">{escape(source)}</span>'
+        return f'<span class="problem" title="{in_html(quoted.about)}">{in_html(source)}</span>'
 
     def _fence(self, tokens: Sequence[Token], index: int, *__: Any) -> str:
         token = tokens[index]
@@ -89,4 +90,4 @@ class Markup:
         except (TracklakeError, TypeError) as error:
             line = f"line {token.map[0] + 1}: " if token.map else ""
             self.problems.append(f"{line}{kind}: {error}")
-            return f'<pre class="problem">{escape(f"{kind}: {error}")}</pre>\n'
+            return f'<pre class="problem">{in_html(f"{kind}: {error}")}</pre>\n'

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake._version import VERSION
 from tracklake.common import arguments
-from tracklake.display.labels import printable
+from tracklake.display.labels import in_html, printable
 from tracklake.errors import ReportError
 from tracklake.ui.reports import blocks, front_matter, references
 from tracklake.ui.reports.markup import Markup
@@ -68,7 +67,7 @@ def render(lake: Lake, text: str, *, title: str = "") -> Report:
     )
     content = markup.html(body)
     name = about.title or title or "Report"
-    heading = f"<h1>{escape(about.title)}</h1>\n" if about.title else ""
+    heading = f"<h1>{in_html(about.title)}</h1>\n" if about.title else ""
     return Report(name, _document(name, heading + content, _source(lake)), tuple(markup.problems))
 
 
@@ -102,6 +101,7 @@ def _document(title: str, content: str, source: str) -> str:
     head = (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n'
+        f'<meta name="viewport" content="width=device-width">\n<title>{in_html(title)}</title>\n'
+        f"<style>{STYLE}</style>\n"
     )
-    return f"{head}</head>\n<body>\n{content}<footer>{escape(source)}</footer>\n</body>\n</html>\n"
+    return f"{head}</head>\n<body>\n{content}<footer>{in_html(source)}</footer>\n</body>\n</html>\n"
