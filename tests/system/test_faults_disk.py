@@ -359,3 +359,40 @@ def test_the_size_allowed_for_a_file_is_told_as_such(tmp_path: Path):
     """
     assert "the size allowed for a file (ulimit -f) is reached" in output(script, tmp_path / "lake")
     assert tl.open(tmp_path / "lake").history("text").height == 1
+
+
+def test_files_that_have_no_room_are_told_and_leave_nothing(tmp_path: Path):
+    """An artifact, a picture and a download beyond `ulimit -f`: what and where, the way out, and no part of a file."""
+    script = """
+    import resource
+    from pathlib import Path
+    folder = Path(sys.argv[1])
+    (folder / "blob").write_bytes(bytes(30_000))
+    artifact = tl.Artifact("a", "data")
+    artifact.add_file(folder / "blob")
+    run = tl.init("p", id="r", dir=folder / "lake", settings={"metadata": False})
+    kept = run.log_artifact(artifact)
+    (folder / "blob").write_bytes(bytes(40_000))
+    bigger = tl.Artifact("b", "data")
+    bigger.add_file(folder / "blob")
+    picture = tl.Image(__import__("numpy").random.default_rng(0).integers(0, 255, (200, 200, 3)).astype("uint8"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    for act in (
+        lambda: run.log_artifact(bigger),
+        lambda: run.log({"picture": picture}),
+        lambda: kept.download(folder / "copy"),
+    ):
+        try:
+            act()
+        except tl.TracklakeError as error:
+            print(error)
+    run.log({"loss": 1.0})
+    run.finish()
+    """
+    lines = output(script, tmp_path).splitlines()
+    way_out = "File too large; let this process write files of that size (ulimit -f)"
+    stored = f"cannot store a file in {tmp_path / 'lake'}: {way_out}"
+    assert lines == [stored, stored, f"cannot write {tmp_path / 'copy' / 'blob'}: {way_out}"]
+    assert list((tmp_path / "copy").iterdir()) == []
+    assert len(list((tmp_path / "lake" / "files").iterdir())) == 1
+    assert tl.open(tmp_path / "lake").history("loss").height == 1

@@ -6,15 +6,18 @@ import ctypes
 import errno
 import os
 import secrets
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 from tracklake.common import interrupts
-from tracklake.errors import CommitError
+from tracklake.errors import CommitError, LakeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the operating system says where a file can grow no more."""
 _LINK_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _RENAME_REFUSED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -22,6 +25,41 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCL = 4
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file to where it is whole or as it was before; LakeError where there is no room for it.
+
+    >>> from pathlib import Path
+    >>> _ = Path("a.txt").write_bytes(b"hello")
+    >>> copy_file(Path("a.txt"), Path("copy/a.txt"))
+    >>> Path("copy/a.txt").read_bytes()
+    b'hello'
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        shutil.copyfile(source, unfinished)
+        unfinished.replace(target)
+    except OSError as error:
+        tell_no_room(error, f"cannot write {target}")
+        raise
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def tell_no_room(error: OSError, what: str) -> None:
+    """Raise LakeError, which says the way out, for an error of writing where there was no room; return for others.
+
+    >>> tell_no_room(OSError(errno.ENOSPC, "No space left on device"), "cannot write a.txt")
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: cannot write a.txt: No space left on device; make room there
+    """
+    interrupts.let_through(error)
+    if error.errno in NO_ROOM:
+        is_limit = error.errno == errno.EFBIG
+        way_out = "let this process write files of that size (ulimit -f)" if is_limit else "make room there"
+        raise LakeError(f"{what}: {error.strerror}; {way_out}") from error
 
 
 def write_new(target: Path, data: bytes) -> bool:

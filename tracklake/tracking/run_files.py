@@ -15,6 +15,7 @@ from tracklake.schema import naming
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import content_files
+from tracklake.storage.atomic_files import copy_file
 from tracklake.tracking.artifacts.artifact import Artifact
 from tracklake.tracking.artifacts.media.content import StoredFile, save_file
 from tracklake.tracking.artifacts.repository import Repository
@@ -123,8 +124,7 @@ class RunFiles:
         if replace or not target.is_file():
             if name not in self._saved:
                 raise FileMissingError.nearest("file", name, self._saved)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(content_files.verified(self._session.storage, self._saved[name].path), target)
+            copy_file(content_files.verified(self._session.storage, self._saved[name].path), target)
         return target.open(encoding="utf-8")
 
     def log_code(

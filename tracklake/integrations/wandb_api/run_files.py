@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracklake.common.warnings import warn_once
 from tracklake.errors import QueryError
+from tracklake.storage.atomic_files import copy_file
 from tracklake.tracking.artifacts.artifact import Artifact
 from tracklake.tracking.artifacts.repository import Repository
 
@@ -67,8 +67,7 @@ class ApiFile:
         if target.exists() and not (replace or exist_ok):
             raise QueryError(f"{target} is there already: say replace=True or exist_ok=True")
         if replace or not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._source, target)
+            copy_file(self._source, target)
         return target.open(encoding="utf-8")
 
     def __repr__(self) -> str:

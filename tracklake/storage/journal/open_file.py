@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracklake.common import interrupts
 from tracklake.errors import LakeError, RunFinishedError
-from tracklake.storage.atomic_files import sync_folder
+from tracklake.storage.atomic_files import NO_ROOM, sync_folder
 from tracklake.storage.journal.file_names import hold_lock
 
 if sys.platform != "win32":
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.file_names import FileName
     from tracklake.storage.journal.frame_format import KeySet
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What a write fails with where the disk, a quota or the size allowed for a file (ulimit -f) is used up."""
 NO_SPACE = "no room on the disk"
 _NO_LIMIT = 1 << 62
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH

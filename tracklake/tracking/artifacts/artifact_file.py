@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracklake.errors import ArtifactError
 from tracklake.storage import content_files
+from tracklake.storage.atomic_files import copy_file
 from tracklake.tracking.artifacts.manifest import Entry
 from tracklake.tracking.artifacts.media.content import save_file
 from tracklake.tracking.artifacts.media.media import Media
@@ -53,8 +53,7 @@ class ArtifactFile:
         if root is None:
             return str(self._path())
         target = Path(root, self.name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._path(), target)
+        copy_file(self._path(), target)
         return str(target)
 
     def _path(self) -> Path:

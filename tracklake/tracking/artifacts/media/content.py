@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from tracklake.errors import FileMissingError
+from tracklake.storage.atomic_files import tell_no_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,9 @@ def _save(chunks: Iterator[bytes], *, lake: Storage, suffix: str) -> StoredFile:
         if not (folder / name).exists():
             unfinished.replace(folder / name)
             lake.publish_content(name)
+    except OSError as error:
+        tell_no_room(error, f"cannot store a file in {lake.describe()}")
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
     return StoredFile(f"{FOLDER}/{name}", hashing.hexdigest(), size)
