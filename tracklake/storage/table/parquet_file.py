@@ -112,6 +112,7 @@ class _Sink:
         self._file.flush()
 
     def close(self) -> None:
+        self._is_abandoned = True  # a writer that was interrupted adds its end when it is forgotten
         self._file.close()
 
 
