@@ -159,11 +159,16 @@ def serve(lake: Path, scratch: Path, cases: list[Case]) -> Iterator[dict[str, ob
         shutil.rmtree(place, ignore_errors=True)  # something may still write beside the run
 
 
-def asked(lake: Path, scratch: Path, cases: list[Case]) -> Iterator[dict[str, object] | None]:
-    """Yield what each case gives; None where the process that asks ends by itself, and the next one goes on."""
+def asked(lake: Path, scratch: Path, cases: list[Case], *, whole: int) -> Iterator[dict[str, object] | None]:
+    """Yield what each case gives; None where the process that asks ends by itself, and the next one goes on.
+
+    `whole` is how large a file is read whole at most; of others the columns that are read are verified.
+    """
     script = f"""
     sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
     from test_damage import *
+    from tracklake.storage.table import verified_files
+    verified_files._WHOLE = {whole}
     for answers in serve(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())):
         print(json.dumps(answers, default=str), flush=True)
     """
@@ -194,15 +199,23 @@ def fate(case: Case, answers: dict[str, object] | None, sound: dict[str, object]
     return wrong if answers["check"][1] is not True else [*wrong, f"{case}: check calls it sound"]
 
 
-@pytest.mark.parametrize("a_kind", [2, pytest.param(250, marks=pytest.mark.long)])
-def test_flips_and_cuts_of_every_kind_of_file(tmp_path: Path, a_kind: int):
+KINDS_AND_NUMBERS = [
+    pytest.param([*KINDS], 2, 1 << 18, id="2"),
+    pytest.param([*KINDS], 250, 1 << 18, marks=pytest.mark.long, id="250"),
+    pytest.param(["history", "states", "runs"], 2, 0, id="2 of columns"),
+    pytest.param(["history", "states", "runs"], 250, 0, marks=pytest.mark.long, id="250 of columns"),
+]
+
+
+@pytest.mark.parametrize(("kinds", "a_kind", "whole"), KINDS_AND_NUMBERS)
+def test_flips_and_cuts_of_every_kind_of_file(tmp_path: Path, kinds: list[str], a_kind: int, whole: int):
     """No reader gives another answer without a word, none raises what is not ours, none aborts, and check tells it."""
     lake = tmp_path / "lake"
     output(MAKE, lake)
     output(KILL, lake, code=9)
     random_ = random.Random(a_kind)
     cases: list[Case] = [("", 0, "")]
-    for pattern in KINDS.values():
+    for pattern in map(KINDS.__getitem__, kinds):
         paths = sorted(lake.glob(pattern))
         assert paths, pattern
         for i in range(a_kind):
@@ -211,7 +224,7 @@ def test_flips_and_cuts_of_every_kind_of_file(tmp_path: Path, a_kind: int):
             if how == "cut" and pattern.startswith(("journal/killed", "journal/_lake", "system")):
                 how = "flip"  # the end of a journal that nobody closed is where its writer died
             cases.append((str(path.relative_to(lake)), random_.randrange(8 * path.stat().st_size), how))
-    answers_of_all = asked(lake, tmp_path, cases)
+    answers_of_all = asked(lake, tmp_path, cases, whole=whole)
     sound = next(answers_of_all)
     assert {outcome for outcome, _ in sound.values()} == {"answered"}
     log, results = Path(os.environ.get("DAMAGE_LOG", tmp_path / "damage.log")), []

@@ -3,11 +3,13 @@
 Handlers run wherever native code asks the interpreter for a text or a call. Polars asks so for each dtype and each
 string of an expression; where that raises, it reports an "unraisable" exception and goes on with a text of its own: a
 filter for another metric, so an answer without rows, or a TypeError. Here such an exception is raised again as soon as
-the native call has returned, before its result is used.
+the native call has returned, before its result is used. Some it drops without a report, or turns into a panic: so
+handlers are listened to meanwhile, and what one raised is what a call raises in the end.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # of C: by way of the names of signals each call takes ten times as long
 import contextlib
 import signal
 import sys
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=type)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGBREAK")
+_LISTENED_TO = tuple(int(getattr(signal, name)) for name in _NAMES if hasattr(signal, name))
+"""The signals whose handlers may raise: those that people, alarms and schedulers send."""
 _SHOWN = ("__repr__", "_repr_html_", "_repr_mimebundle_")
 
 
@@ -53,17 +58,62 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
             return call(*args, **kwargs)
         raising = _raise_lost(before)
         next(raising)
+        listeners = _listeners()
         try:
             sys.unraisablehook = raising.send
-            return call(*args, **kwargs)
-        except BaseException:
+            for listener in listeners:
+                _signal.signal(listener.number, listener)
+            answer = call(*args, **kwargs)
+        except BaseException as error:
             _let_come()
+            raised = [listener.raised for listener in listeners if listener.raised is not None]
+            if raised and error not in raised:
+                raise raised[-1] from None
             raise
         finally:
             sys.unraisablehook = before
+            for listener in listeners:
+                listener.end()
             raising.close()  # here, where what is raised meanwhile comes through, and not as it is collected
+        for listener in listeners:
+            if listener.raised is not None:
+                raise listener.raised
+        return answer
 
     return watched
+
+
+class _Listener:
+    """A handler of a signal, in the place of the one that it calls: it remembers what that raised."""
+
+    def __init__(self, number: int, handler: Callable[[int, FrameType | None], object]) -> None:
+        self.number = number
+        self.handler = handler
+        self.raised: BaseException | None = None
+
+    def end(self) -> None:
+        """Put the handler back, unless somebody has set another meanwhile."""
+        if _signal.getsignal(self.number) is self:
+            _signal.signal(self.number, self.handler)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.handler(number, frame)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+
+def _listeners() -> list[_Listener]:
+    """Return a listener for each signal that has a handler; they do not listen yet."""
+    listeners = []
+    for number in _LISTENED_TO:
+        handler = _signal.getsignal(number)
+        while isinstance(handler, _Listener):  # one whose end was interrupted
+            handler = handler.handler
+        if callable(handler):
+            listeners.append(_Listener(number, handler))
+    return listeners
 
 
 def raised_again_by_methods(cls: C) -> C:

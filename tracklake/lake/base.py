@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracklake.common import arguments
+from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.task_engine import LOCAL
 from tracklake.common.warnings import warn
 from tracklake.errors import QueryError, RunNotFoundError
@@ -49,6 +50,7 @@ def _view(logged: SnapshotView) -> View:
     return View(logged, snapshot, table, SeriesTable(table))
 
 
+@raised_again_by_methods
 class LakeBase:
     """Storage, reader, SQL engine and view of one lake; the parts of `Lake` are its subclasses."""
 
