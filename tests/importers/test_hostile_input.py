@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import time
@@ -173,6 +174,22 @@ def test_a_zip_is_left_alone(lake, tmp_path):
         archive.writestr("x.csv", "step,loss\n1,0.5\n")
     report = lake.import_from(tmp_path / "runs.zip")
     assert (report.runs, [path.name for path in report.left_alone]) == (0, ["runs.zip"])
+
+
+def test_pipes_and_devices_are_left_alone(tmp_path):
+    """What never ends, or waits for a writer, is not opened in a folder, and refused where it is named."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("metrics.csv", "mlflow.db", "x.parquet", "events.out.tfevents.1.host"):
+        os.mkfifo(folder / name)
+    (folder / "zero.csv").symlink_to("/dev/zero")
+    (folder / "gone.csv").symlink_to("nowhere.csv")
+    (folder / "a.csv").write_text("step,loss\n1,0.5\n")
+    done = command("import", "in", folder=tmp_path)
+    assert "left alone: 6 files" in done.stdout
+    assert "1 run with 1 point came in" in done.stdout
+    done = command("import", "in/metrics.csv", folder=tmp_path)
+    assert "in/metrics.csv is a pipe or a device; write what comes of it to a file" in done.stderr
 
 
 def test_a_link_in_a_circle_ends(tmp_path):

@@ -48,6 +48,8 @@ def expand(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
             matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - patterns may be absolute
         if not matches:
             raise SourceError(f"there is no {text}")
+        if odd := [match for match in matches if not Path(match).is_file() and not Path(match).is_dir()]:
+            raise SourceError(f"{odd[0]} is a pipe or a device; write what comes of it to a file, which is read twice")
         expanded += [Path(match) for match in matches]
     return expanded
 
@@ -72,7 +74,7 @@ def recognise(path: Path, *, only: str | None = None, pattern: str | None = None
     left_alone: list[Path] = []
     claimed: set[Path] = set()
     for folder, names in _folders(path):
-        free = [name for name in names if folder / name not in claimed]
+        free = [name for name in names if folder / name not in claimed and (folder / name).is_file()]  # no pipe
         for source in _asked(folder, free, only, pattern):
             sources.append(source)
             claimed.update(source.files)
@@ -84,8 +86,9 @@ def recognise(path: Path, *, only: str | None = None, pattern: str | None = None
 
 def _with_damaged(sources: list[Source], left_alone: list[Path]) -> Recognised:
     """Tell the files that no format knows because they are damaged from those that are something else."""
-    damaged = [(path, why) for path in left_alone if (why := bytestream.damage(path)) is not None]
-    for path in left_alone:
+    files = [path for path in left_alone if path.is_file()]
+    damaged = [(path, why) for path in files if (why := bytestream.damage(path)) is not None]
+    for path in files:
         if path.suffix.lower() in sqlite.SUFFIXES and sqlite.is_database(path):
             try:
                 with sqlite.opened(path):

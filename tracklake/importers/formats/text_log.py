@@ -59,7 +59,7 @@ def looks_like_one(path: Path) -> bool:
     >>> looks_like_one(Path("a.log")), looks_like_one(Path("b.log"))
     (True, False)
     """
-    is_text = bytestream.suffix_of(path) in SUFFIXES
+    is_text = bytestream.suffix_of(path) in SUFFIXES and path.is_file()
     lines = _first_lines(path, size=_GLANCE) if is_text else []
     return sum(_LOSS.search(line) is not None for line in lines) > 1
 
