@@ -483,6 +483,16 @@ def test_the_same_folder_by_another_path(lake, tmp_path, monkeypatch, way):
     assert lake.import_from(way).runs == 0
 
 
+def test_an_export_of_a_lake(lake, tmp_path):
+    """Of a folder that `Lake.export` wrote the history comes in; its runs and summaries say the same again."""
+    with tl.init(id="r", dir=tmp_path / "one", config={"lr": 0.1}) as run:
+        run.log({"loss": 0.5})
+    tl.open(tmp_path / "one").export(tmp_path / "out")
+    report = lake.import_from(tmp_path / "out")
+    assert (report.runs, report.points) == (1, 1)
+    assert [path.name for path in report.left_alone] == ["runs.parquet", "summaries.parquet"]
+
+
 def test_a_log_that_needs_a_pattern_is_told(lake, tmp_path):
     """A text with steps and losses is left alone, with the option that reads it; another text says nothing."""
     write(tmp_path / "train.txt", "loading\niter 0: loss 4.2, time 30ms\niter 250: loss 2.1, time 30ms\n")

@@ -29,6 +29,8 @@ def recognise(folder: Path, names: Collection[str]) -> Iterator[Source]:
         path = folder / name
         header = header_of(path) if suffix_of(path) in SUFFIXES else []
         has_steps = not set(curves.STEPS).isdisjoint(map(str.lower, header))
+        if many_runs.is_own_summary(header):
+            continue
         if len(header) > 1 and (has_steps or many_runs.holds_results(header)):
             yield Source("table", path)
 

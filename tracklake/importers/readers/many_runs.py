@@ -72,6 +72,18 @@ def holds_results(names: Sequence[str]) -> bool:
     return any(name.lower() in RUN_COLUMNS for name in names) and any(map(_MEASURED.search, names))
 
 
+def is_own_summary(names: Sequence[str]) -> bool:
+    """Tell whether columns are those of `Lake.export` that repeat what its history says: its runs and its summaries.
+
+    >>> is_own_summary(["run_id", "metric", "stat", "value"]), is_own_summary(["run_id", "config.lr", "summary.loss"])
+    (True, True)
+    >>> is_own_summary(["run_id", "metric", "step", "value"])
+    False
+    """
+    has_fields = any(name.startswith(("config.", "summary.")) for name in names)
+    return "run_id" in names and (has_fields or {"metric", "stat"} <= {*names})
+
+
 def read(path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
     """Yield the runs of a table.
 
