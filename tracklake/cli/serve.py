@@ -11,7 +11,6 @@ import click
 import tracklake as tl
 from tracklake.cli.base import directory_option, echo, main
 from tracklake.ui import mcp_server, serve
-from tracklake.ui.reports import pdf
 
 
 @main.command(short_help="Look at the runs in a browser.")
@@ -49,7 +48,7 @@ def ui(directories: tuple[str, ...], port: int, *, no_browser: bool) -> None:
 @main.command(short_help="Resolve a report to one HTML file.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @directory_option
-@click.option("--out", type=click.Path(dir_okay=False), help="The file to write: .html, or .pdf with --pdf.")
+@click.option("--out", type=click.Path(dir_okay=False), help="The file to write: .html or .pdf.")
 @click.option("--check", is_flag=True, help="Exit with 1 if anything is unresolved.")
 @click.option("--pdf", "as_pdf", is_flag=True, help="Print it as PDF by a browser of this machine.")
 def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: bool) -> None:
@@ -64,14 +63,15 @@ def report(file: str, directory: str, out: str | None, *, check: bool, as_pdf: b
       tracklake report digits.md --check
       tracklake report digits.md --pdf --out digits.pdf
     """
+    suffix = ".pdf" if as_pdf else ".html"
+    if out and as_pdf and Path(out).suffix.lower() != suffix:
+        raise click.UsageError(f"--pdf prints a .pdf; --out {out} is none")
     resolved = tl.open(directory).report(file)
     for problem in resolved.problems:
         echo(problem, err=True)
-    suffix = ".pdf" if as_pdf else ".html"
     target = Path(out) if out else None if check else Path(file).with_suffix(suffix)
     if target is not None:
-        written = pdf.write(resolved, target) if as_pdf else resolved.save(target)  # type: ignore[arg-type] # a Report
-        echo(str(written))
+        echo(str(resolved.save(target)))
     if check and resolved.problems:
         raise SystemExit(1)
 

@@ -69,11 +69,12 @@ class PageMethods:
         return importlib.import_module("tracklake.ui").serve(self, port=port)  # type: ignore[no-any-return] # a Page
 
     def report(self, file: os.PathLike[str] | str, *, out: os.PathLike[str] | str | None = None) -> Report:
-        """Resolve a report, Markdown that quotes this lake, to one HTML file; write it where `out` is given.
+        """Resolve a report, Markdown that quotes this lake, to one HTML file; write it to `out` (.html, .pdf).
 
         `${run:summary.acc.max|.3f}` is a value of the run that the front matter names (`run:`, or `filter:` with
         `order:`), `${run:ID:config.lr}` one of any run. Fenced blocks ask: sql, query, plot and compare. What cannot
-        be resolved is red, and listed in `.problems`. Raises ReportError for front matter that is none.
+        be resolved is red, and listed in `.problems`. Raises ReportError for front matter that is none, and for a .pdf
+        where no browser is there to print it.
 
         >>> from pathlib import Path
         >>> _ = Path("best.md").write_text("Reached ${run:fast:summary.acc.max|.1%}.")

@@ -207,8 +207,25 @@ def test_a_report_is_printed(lake, tmp_path: Path):
     assert (tmp_path / "r.pdf").read_bytes()[:5] == b"%PDF-"
 
 
+def test_a_pdf_has_the_name_of_one(lake, tmp_path: Path):
+    """A file of another name is refused before anything is asked, and nothing is written."""
+    (tmp_path / "r.md").write_text("# R\n")
+    words = ["report", str(tmp_path / "r.md"), "--dir", lake.dir, "--pdf", "--out", str(tmp_path / "r.html")]
+    done = CliRunner().invoke(cli.main, words)
+    assert (done.exit_code, "--pdf prints a .pdf" in done.stderr) == (2, True)
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.skipif(pdf.browser() is None, reason="no browser is on the PATH")
+def test_a_report_is_printed_from_python(lake, tmp_path: Path):
+    """The suffix says what is written, as of pictures."""
+    (tmp_path / "r.md").write_text("# R\n")
+    lake.report(tmp_path / "r.md", out=tmp_path / "r.pdf")
+    assert (tmp_path / "r.pdf").read_bytes()[:5] == b"%PDF-"
+
+
 def test_no_browser_is_told(lake, tmp_path: Path, monkeypatch):
     """Without a browser the error says which would do."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(tl.TracklakeError, match="chromium"):
-        pdf.write(render(lake, "x"), tmp_path / "x.pdf")
+        render(lake, "x").save(tmp_path / "x.pdf")

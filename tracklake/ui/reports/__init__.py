@@ -14,4 +14,4 @@ from __future__ import annotations
 
 from tracklake.ui.reports.report import Report, render
 
-__all__ = ["Report", "blocks", "calls", "pdf", "render"]
+__all__ = ["Report", "blocks", "calls", "render"]

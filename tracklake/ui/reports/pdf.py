@@ -7,12 +7,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tracklake.errors import ReportError
-
-if TYPE_CHECKING:
-    from tracklake.ui.reports.report import Report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _SECONDS = 120
@@ -36,19 +32,20 @@ def browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
-def write(report: Report, path: Path) -> Path:
-    """Write a report as PDF; ReportError where there is no browser, or where it fails.
+def write(html: str, path: Path) -> Path:
+    """Print a report, as HTML, to a PDF; ReportError where there is no browser, or where it fails.
 
     >>> from tracklake.ui.reports import render
-    >>> report = render(example(), "# Hello")
-    >>> browser() is None or write(report, Path("report.pdf")).read_bytes()[:5] == b"%PDF-"
+    >>> html = render(example(), "# Hello").html
+    >>> browser() is None or write(html, Path("report.pdf")).read_bytes()[:5] == b"%PDF-"
     True
     """
     program = browser()
     if program is None:
         raise ReportError(f"a PDF is printed by a browser, and there is none of {', '.join(BROWSERS)} on the PATH")
     with tempfile.TemporaryDirectory() as folder:
-        page = report.save(Path(folder) / "report.html")
+        page = Path(folder) / "report.html"
+        page.write_text(html, encoding="utf-8")
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0
         flags = [*_FLAGS, *(["--no-sandbox"] if is_root else []), f"--user-data-dir={folder}/profile"]
         command = [program, *flags, f"--print-to-pdf={path.resolve()}", page.as_uri()]

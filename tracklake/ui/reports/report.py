@@ -9,7 +9,7 @@ from tracklake._version import VERSION
 from tracklake.common import arguments
 from tracklake.display.labels import in_html, printable
 from tracklake.errors import ReportError
-from tracklake.ui.reports import blocks, front_matter, references
+from tracklake.ui.reports import blocks, front_matter, pdf, references
 from tracklake.ui.reports.markup import Markup
 from tracklake.ui.reports.style import STYLE
 
@@ -32,12 +32,16 @@ class Report(NamedTuple):
     problems: tuple[str, ...]
 
     def save(self, path: os.PathLike[str] | str) -> Path:
-        """Write the HTML to a file that opens without a network, and return its path.
+        """Write it to one file and return its path: HTML that opens without a network, or a .pdf where a browser is.
+
+        ReportError where there is none to print it.
 
         >>> render(example(), "# ${run:fast:name}").save("report.html").name
         'report.html'
         """
         target = arguments.path("path", path)
+        if target.suffix.lower() == ".pdf":
+            return pdf.write(self.html, target)
         target.write_text(self.html, encoding="utf-8")
         return target
 
