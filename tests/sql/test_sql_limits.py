@@ -139,6 +139,17 @@ def test_a_query_that_fills_the_memory_is_ended(lake: tl.Lake, text: str):
     assert lake.sql("SELECT count(*) FROM runs").item() == 1
 
 
+@pytest.mark.parametrize("function", ["levenshtein", "damerau_levenshtein", "jaro_similarity"])
+def test_functions_that_duckdb_cannot_end_are_bounded(lake: tl.Lake, function: str):
+    """What costs the product of two lengths is refused where that is large, and by no other name to be had."""
+    text = f"SELECT {function}(repeat('a', 60000), repeat('b', 60000))"
+    with pytest.raises(QueryError, match=rf"{function}\(\) of texts as long as these does not end: it compares up to"):
+        lake.sql(text)
+    with pytest.raises(QueryError, match=rf"the function {function}\(\) is refused"):
+        lake.sql(text.replace(function, f'system.main."{function}"'))
+    assert lake.sql(f"SELECT {function}('loss', 'loss') AS same").item() in (0, 1.0)
+
+
 def test_conditions_have_the_same_bounds(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """A bound that cannot be is refused where the lake is opened, and the environment may set them."""
     with pytest.raises(QueryError, match="sql_memory='1 byte'; accepted is a size of at least 256 MB"):

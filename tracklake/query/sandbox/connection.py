@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracklake.common import arguments, threads, whole_modules
 from tracklake.errors import QueryError
-from tracklake.query.sandbox import computed_nan
+from tracklake.query.sandbox import bounded_functions, computed_nan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ SECONDS = "TRACKLAKE_SQL_SECONDS"
 _UNITS = {"MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SIZE = re.compile(r"\s*([0-9.]+)\s*(MB|GB|TB)\s*", re.IGNORECASE)
 _LEAST = 256 * 2**20
-_MACROS = ("is_nan(x) AS isnan(x)", computed_nan.DEFINITION)
+_MACROS = ("is_nan(x) AS isnan(x)", computed_nan.DEFINITION, *bounded_functions.definitions())
 
 
 @dataclass(frozen=True)

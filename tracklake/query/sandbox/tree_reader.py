@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklake.query.sandbox import pushdown
+from tracklake.query.sandbox.bounded_functions import MOST
 from tracklake.query.sandbox.computed_nan import ASKING
 from tracklake.query.sandbox.sql_text import NOWHERE, Column, SqlText, refused
 
@@ -187,7 +188,8 @@ class TreeReader:
 
     def _refuse_function(self, node: Node) -> None:
         name = str(node.get("function_name", "")).casefold() if node.get("class") == "FUNCTION" else ""
-        if name in _NO_FUNCTIONS:
+        is_unbounded = name in MOST and (node.get("schema") or node.get("catalog"))
+        if name in _NO_FUNCTIONS or is_unbounded:
             raise refused(f"the function {name}()", self.sql_text.text, self._at(node))
 
     def _note_pattern(self, node: Node) -> None:
