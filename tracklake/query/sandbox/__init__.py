@@ -1,5 +1,7 @@
 """DuckDB in a connection that can only read what it is handed: texts told by its own parser, limits, results as frames.
 
+- `bounded_functions`: functions of two texts whose cost grows with the product of their lengths, bounded: duckdb cannot
+  end them early.
 - `computed_nan`: NaN that a text computes itself, such as sqrt(-1) or infinity less infinity, is null as that of the
   data is.
 - `connection`: a connection in memory without any right to write or to open a path, with bounds of memory and time.
