@@ -46,7 +46,7 @@ def running(command: Sequence[str], log: Path) -> Iterator[None]:
             process.wait(20)
 
 
-def answers(address: str, *, seconds: float = 120) -> str:
+def answers(address: str, *, seconds: float = 600) -> str:
     """Return the address as soon as it is answered."""
     deadline = time.monotonic() + seconds
     while True:
@@ -170,6 +170,7 @@ def main() -> None:
                     timed(browser, name, links[name], number, seconds=options.timeout) for _ in range(options.repeat)
                 ]
                 cells[name, number] = cell(name, number, tries)
+                print(f"{name}, {TITLES[number]}: {cells[name, number]}", file=sys.stderr)
         browser.close()
     print(f"| task | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for number in numbers:

@@ -179,7 +179,7 @@ def _ml_scatter(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("checkbox", name="Select all runs"), force=True)
     hand.button("Compare")
     hand.click(hand.page.get_by_role("tab", name="Scatter Plot"))
-    hand.click(hand.page.get_by_role("combobox", name=re.compile("train.loss")))
+    hand.click(hand.page.get_by_role("main").get_by_text("train/loss", exact=True))
     hand.click(hand.page.get_by_role("option", name="val/acc"))
     hand.page.locator(PLOT).first.wait_for()
 
@@ -190,7 +190,8 @@ def _ml_tag(hand: Hand) -> None:
     hand.click(page.get_by_role("button", name=re.compile("Add tags|Edit tags", re.IGNORECASE)))
     hand.click(page.get_by_role("dialog").get_by_role("combobox"))
     page.keyboard.type(tag)
-    hand.click(page.get_by_text(f'Add tag "{tag}"'))
+    page.get_by_role("option", name=tag).wait_for()
+    page.keyboard.press("Enter")
     hand.click(page.get_by_role("dialog").get_by_role("button", name="Add tag", exact=True))
     hand.click(page.get_by_role("dialog").get_by_role("button", name="Save tags"))
     page.get_by_role("main").get_by_text(tag).first.wait_for()
