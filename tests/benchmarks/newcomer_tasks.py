@@ -190,7 +190,7 @@ def _ml_tag(hand: Hand) -> None:
     hand.click(page.get_by_role("button", name=re.compile("Add tags|Edit tags", re.IGNORECASE)))
     hand.click(page.get_by_role("dialog").get_by_role("combobox"))
     page.keyboard.type(tag)
-    page.get_by_role("option", name=tag).wait_for()
+    page.get_by_role("option", name=tag).wait_for(state="attached")
     page.keyboard.press("Enter")
     hand.click(page.get_by_role("dialog").get_by_role("button", name="Add tag", exact=True))
     hand.click(page.get_by_role("dialog").get_by_role("button", name="Save tags"))
