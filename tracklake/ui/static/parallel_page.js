@@ -142,7 +142,7 @@ class ParallelPage extends DrawnPage {
 			context.font = "600 11px system-ui, sans-serif";
 			this.text(column.title + (scale.log ? " (log)" : ""), x, k % 2 ? 30 : 16, ink.front, Math.floor((k % (this.axes.length - 1) ? 1.9 * this.gap : SIDE + this.gap) / 7));
 			context.font = "11px system-ui, sans-serif";
-			for (const [value, text] of scale.ticks(8)) this.text(text, x, scale.at(value) + 4, ink.front, Math.max(6, Math.floor(this.gap / 8)));
+			for (const [value, text] of scale.ticks(8)) this.text(text, x, scale.at(value) + 4, ink.front, Math.max(6, Math.floor(this.gap / 8)), this.axes[k + 1] ? 1 : -1);
 			if (this.bins[k].includes(-1)) this.text("none", x, this.height - 5, ink.quiet, 8);
 			const brush = this.brushes.get(column.name)?.map((value) => scale.at(value));
 			if (brush) {
@@ -152,11 +152,11 @@ class ParallelPage extends DrawnPage {
 		});
 	}
 
-	text(text, x, y, color, most) {
+	text(text, x, y, color, most, beside = 0) {
 		const { context } = this.over;
 		const short = format.middle(text, most);
 		const half = context.measureText(short).width / 2 + 2;
-		x = Math.max(half, Math.min(this.width - half, x));
+		x = Math.max(half, Math.min(this.width - half, x + beside * (half + 3))); // a line through a number hides its point
 		context.lineWidth = 3;
 		context.strokeStyle = this.ink.back;
 		context.strokeText(short, x, y);
