@@ -7,6 +7,8 @@ import dis
 import functools
 import signal
 import sys
+import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +17,7 @@ from types import CodeType, FrameType
 from typing import Any, Self
 
 import tracklake as tl
+from tracklake.common import threads
 
 PACKAGE = str(Path(tl.__file__).parent)
 Place = tuple[tuple[CodeType, int], ...]
@@ -107,3 +110,15 @@ def place_of(frame: FrameType | None) -> Place:
 def interrupt() -> None:
     """Raise as Ctrl-C does."""
     raise KeyboardInterrupt
+
+
+def interrupt_a_query() -> None:
+    """Send this process a Ctrl-C once a query in SQL is being answered: polars swallows some that come before."""
+
+    def send() -> None:
+        while not any(call.name == "tracklake-query" for call in threads.running.copy()):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=send, daemon=True).start()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from pathlib import Path
 
 import polars as pl
 import pytest
+from interrupter import interrupt_a_query
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
@@ -171,7 +170,7 @@ def test_conditions_have_the_same_bounds(folder: Path, monkeypatch: pytest.Monke
 def test_ctrl_c_ends_any_query(folder: Path, text: str):
     """Ctrl-C ends a query long before its bound of time, and the lake answers the next one."""
     lake = tl.open(folder / "lake", sql_seconds=60)
-    threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+    interrupt_a_query()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         lake.sql(text)

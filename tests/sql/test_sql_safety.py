@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
+from interrupter import interrupt_a_query
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
@@ -160,7 +159,7 @@ def test_what_has_no_room_in_memory_is_not_written(connection: DuckDBPyConnectio
 
 def test_ctrl_c_ends_a_question(lake: tl.Lake):
     """Ctrl-C reaches a question that would take for ever, and the lake answers the next one."""
-    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    interrupt_a_query()
     with pytest.raises(KeyboardInterrupt):
         lake.sql("SELECT count(*) FROM range(1000000) a, range(10000000) b WHERE hash(a.range + b.range) % 7 = 3")
     assert lake.sql("SELECT count(*) FROM history").item() == 1

@@ -269,3 +269,18 @@ def test_an_alarm_is_no_file_that_cannot_be_read(lake: tl.Lake, handle, apart: i
         assert found == (EXPECTED if is_over else None), at
         at += apart
     assert at > 10 * apart
+
+
+def test_ctrl_c_that_a_library_dropped_ends_a_long_query(lake: tl.Lake, monkeypatch: pytest.MonkeyPatch):
+    """What was dropped before the query began is raised while it goes on, not once it ends."""
+    engine = importlib.import_module("tracklake.sql.engine")
+    rows_of = engine.results.rows_of
+
+    def dropping(*question: Any) -> pl.DataFrame:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return rows_of(*question)
+
+    monkeypatch.setattr(engine.results, "rows_of", dropping)
+    with pytest.raises(KeyboardInterrupt):
+        lake.sql("SELECT count(*) FROM range(1000000) a, range(10000000) b WHERE hash(a.range + b.range) % 7 = 3")

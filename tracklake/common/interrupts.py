@@ -61,6 +61,7 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
         listeners = _listeners()
         try:
             sys.unraisablehook = raising.send
+            _listening[:] = listeners
             for listener in listeners:
                 _signal.signal(listener.number, listener)
             answer = call(*args, **kwargs)
@@ -72,6 +73,7 @@ def raised_again(call: Callable[P, R]) -> Callable[P, R]:
             raise
         finally:
             sys.unraisablehook = before
+            _listening.clear()
             for listener in listeners:
                 listener.end()
             raising.close()  # here, where what is raised meanwhile comes through, and not as it is collected
@@ -102,6 +104,21 @@ class _Listener:
         except BaseException as error:
             self.raised = error
             raise
+
+
+_listening: list[_Listener] = []
+"""Of the call that is being watched."""
+
+
+def raise_heard() -> None:
+    """Raise what a handler raised in the call that is being watched, and native code has dropped; for who waits long.
+
+    >>> raise_heard()  # nothing was
+    """
+    if threading.get_ident() == threading.main_thread().ident:
+        for listener in _listening.copy():
+            if listener.raised is not None:
+                raise listener.raised
 
 
 def _listeners() -> list[_Listener]:

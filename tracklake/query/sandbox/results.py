@@ -89,6 +89,7 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
     call = threads.start(work, name="tracklake-query", daemon=True)
     try:
         while not call.wait(_PATIENCE):
+            interrupts.raise_heard()  # polars dropped it before the query began
             _check(sandbox.limits, time.monotonic() - start, _memory() - before)
     except BaseException:
         cursor.interrupt()
