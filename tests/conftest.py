@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 use_quick_disk()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell, where Ctrl-C is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
 sys.dont_write_bytecode = False
 os.environ["TRACKLAKE_QUIET"] = "1"  # for child processes too, whose output is compared
