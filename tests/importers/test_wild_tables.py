@@ -211,6 +211,21 @@ def test_lines_and_numbers_as_they_lie_about(lake, tmp_path, data, expected, rem
     assert any(remark in one.text for one in report.remarks) if remark else report.remarks == []
 
 
+def test_a_text_among_numbers_is_no_loss(lake, tmp_path):
+    """A column that is text for one cell is told, whatever its name says, and counts as read."""
+    report, _ = imported(lake, tmp_path / "x.csv", "step,torn\n1,0.5\n2,0.25\n3," + "oops" * 100 + "\n")
+    (remark,) = report.remarks
+    assert (report.unread, len(remark.text) < 200, "row 3" in remark.text) == ([], True, True)
+
+
+def test_a_text_among_numbers_is_told_once(lake, tmp_path, monkeypatch):
+    """Of a table that is read in pieces the first such cell of a column is told, not one of each piece."""
+    monkeypatch.setattr(bytestream.chunks, "__defaults__", (64,))
+    rows = "".join(f"{step},{'oops' if step % 20 == 3 else 0.5}\n" for step in range(100))
+    report, _ = imported(lake, tmp_path / "x.csv", f"step,x\n{rows}")
+    assert ["row 4 holds 'oops'" in one.text for one in report.remarks] == [True]
+
+
 def test_a_table_in_latin_1(lake, tmp_path):
     """What is no UTF-8 is read as Windows-1252, headers and cells alike, and that is said."""
     report, points = imported(lake, tmp_path / "x.csv", "step,größe,art\n1,0.5,süß\n".encode("latin-1"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from interrupter import interrupt_a_query
+from processes import start
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
@@ -149,7 +150,32 @@ def test_functions_that_duckdb_cannot_end_are_bounded(lake: tl.Lake, function: s
     assert lake.sql(f"SELECT {function}('loss', 'loss') AS same").item() in (0, 1.0)
 
 
-def test_conditions_have_the_same_bounds(folder: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("text", ["where", "order_by"])
+def test_conditions_have_the_same_bounds(folder: Path, text: str):
+    """What `where` and `order_by` say in SQL is bounded as a query of the same lake, and the next one is answered."""
+    lake = tl.open(folder / "lake", sql_seconds=0.3)
+    for opened in (lake, tl.open([folder / "lake"], sql_seconds=0.3)):
+        with pytest.raises(QueryError, match=r"longer than sql_seconds=0\.3"):
+            opened.runs(**{text: "list_sum(range(60000000 + length(run_id))) > 0"})
+    assert lake.runs(where="length(run_id) > 0").height == lake.runs().height
+
+
+def test_a_query_that_was_left_behind_aborts_no_process(folder: Path):
+    """A process that ends while duckdb still works on what it was told to end ends as it would without."""
+    script = """
+    lake = tl.open(sys.argv[1], sql_seconds=0.2)
+    try:
+        lake.runs(where="list_sum(range(60000000 + length(run_id))) > 0")
+    except tl.TracklakeError as error:
+        print("longer" in str(error))
+    sys.exit(3)
+    """
+    with start(script, folder / "lake") as child:
+        printed, errors = child.communicate()
+    assert (child.returncode, printed, errors) == (3, "True\n", "")
+
+
+def test_bounds_are_checked_where_the_lake_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """A bound that cannot be is refused where the lake is opened, and the environment may set them."""
     with pytest.raises(QueryError, match="sql_memory='1 byte'; accepted is a size of at least 256 MB"):
         tl.open(folder / "lake", sql_memory="1 byte")

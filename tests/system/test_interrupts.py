@@ -298,6 +298,14 @@ def test_values_set_in_one_part_of_the_config_by_several_processes_are_all_there
     }
 
 
+def test_a_value_set_again_leaves_what_stands_beside_it(tmp_path: Path):
+    """To set one part of the config to what it is already stores that part alone, not an old copy of the others."""
+    with tl.init("p", id="r", dir=tmp_path, config={"opt": {"a": 0, "b": 0}}) as run:
+        tl.open(tmp_path).run("r").config["opt"]["b"] = 7
+        run.config["opt"]["a"] = 0
+    assert tl.open(tmp_path).run("r").config == {"opt": {"a": 0, "b": 7}}
+
+
 def test_an_alarm_does_not_take_sigterm_away(tmp_path: Path):
     """A process that is told to end, and whose alarm raises while it finishes, ends as killed with its rows."""
     script = f"""

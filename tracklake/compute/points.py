@@ -31,7 +31,7 @@ _MILLION = pl.Series([1e6])
 _LONG = 1 << 11
 """Points of adjacent series of one length from which on a look at them alone pays."""
 _FEW = 65_536
-"""Points."""
+"""Points of a run up to which polars alone groups them by row."""
 
 
 def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:

@@ -44,9 +44,9 @@ class View(NamedTuple):
     series: SeriesTable
 
 
-def _view(logged: SnapshotView) -> View:
+def _view(logged: SnapshotView, limits: Limits) -> View:
     snapshot = derived_snapshot.over(logged)
-    table = RunTable(Summaries(snapshot))
+    table = RunTable(Summaries(snapshot), limits=limits)
     return View(logged, snapshot, table, SeriesTable(table))
 
 
@@ -94,11 +94,15 @@ class LakeBase:
         """Return the system metrics of these runs; see `system_history.samples`."""
         return system_history.samples(self._storage, run_ids)
 
-    def _reopened(self) -> Self:
-        """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time."""
+    def _reopened(self, limits: Limits | None = None) -> Self:
+        """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time.
+
+        `limits` are those of its texts in SQL, by default this lake's.
+        """
         other = copy.copy(self)
+        limits = limits or self._limits
         vars(other).pop("_reader", None)
-        vars(other).update(_remembered=(None, {}), _engine=Engine(self._limits))
+        vars(other).update(_remembered=(None, {}), _limits=limits, _engine=Engine(limits))
         return other
 
     @cached_property
@@ -135,7 +139,7 @@ class LakeBase:
             views = {}
             self._remembered = logged, views
         if project not in views:
-            newest = _view(logged if project is None else of_project(logged, project))
+            newest = _view(logged if project is None else of_project(logged, project), self._limits)
             if earlier is not None:
                 newest.runs.carry_over(earlier.runs, touched=newest.logged.touched_since(earlier.logged))
             views[project] = newest

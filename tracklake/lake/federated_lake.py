@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tracklake.lake.integrity import Report
     from tracklake.query.run_filter import Runs
+    from tracklake.query.sandbox.connection import Limits
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.storage.table.snapshot_view import SnapshotView
@@ -64,9 +65,9 @@ class FederatedLake(Lake):
         readers = {name: lake._reader for name, lake in self._lakes.items()}  # noqa: SLF001 - of its own class
         return cast("SnapshotReader", _FederatedReader(readers, self._storage))
 
-    def _reopened(self) -> Self:
-        other = super()._reopened()
-        other._lakes = {name: lake._reopened() for name, lake in self._lakes.items()}  # noqa: SLF001
+    def _reopened(self, limits: Limits | None = None) -> Self:
+        other = super()._reopened(limits)
+        other._lakes = {name: lake._reopened(limits) for name, lake in self._lakes.items()}  # noqa: SLF001
         return other
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -81,12 +80,7 @@ class RecordedRun:
         from tracklake.tracking.run_config import Config
 
         current = self._table().config.nested([self.id])[self.id]
-        top = level = copy.deepcopy(current.get(path[0], {})) if len(path) > 1 else value
-        for part in path[1:-1]:
-            level = level[part]
-        if len(path) > 1:
-            level[path[-1]] = value
-        Config(current, store=self.say).update({path[0]: top}, allow_val_change=True)
+        Config(current, store=self.say).change(path, value, allow_val_change=True)
 
     @property
     def dir(self) -> Path | str:

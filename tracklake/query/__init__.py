@@ -33,7 +33,6 @@ from __future__ import annotations
 
 __all__ = [
     "column_names",
-    "conditions",
     "definitions_in_force",
     "derivation_checks",
     "derivations",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
 from tracklake.query import computed_nan
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Sandbox, beside, fetched
+from tracklake.query.sandbox.connection import Limits, Sandbox, beside, fetched
 from tracklake.query.sandbox.sql_text import Column
 from tracklake.query.text_columns import TextColumns, refuse_mixed, without_nan
 
@@ -47,22 +46,14 @@ _RANGES = {"IsBetween", "IsIn"}
 """Comparisons of polars that what is null does not meet."""
 
 
-own_sandbox: ContextVar[Sandbox | None] = ContextVar("own_sandbox", default=None)
-"""The engine that conditions of this thread are asked in, where it has limits of its own."""
-
-
-def sandbox() -> Sandbox:
-    """Return the engine that conditions are asked in: that of the thread, if it has one, or of the process.
-
-    >>> sandbox() is sandbox()
-    True
-    """
-    return own_sandbox.get() or _of_process()
-
-
 @cache
-def _of_process() -> Sandbox:
-    return Sandbox()
+def sandbox(limits: Limits) -> Sandbox:
+    """Return the engine of this process that conditions are asked in within some limits.
+
+    >>> sandbox(Limits.of()) is sandbox(Limits.of()), sandbox(Limits.of(seconds=1)) is sandbox(Limits.of(seconds=2))
+    (True, False)
+    """
+    return Sandbox(limits)
 
 
 def check(where: Where) -> None:
@@ -74,8 +65,10 @@ def check(where: Where) -> None:
         raise refused("where", "a polars expression or a SQL text", where)
 
 
-def holds(where: pl.Expr | str, *, names: ColumnNames, build: Build) -> pl.Series:
+def holds(where: pl.Expr | str, *, names: ColumnNames, build: Build, limits: Limits | None = None) -> pl.Series:
     """Return of each run whether the condition holds. Raises QueryError, and UnknownNameError with the nearest column.
+
+    `limits` are those of a text, by default those of the environment.
 
     >>> table = example()._view.runs
     >>> build = lambda names: table.select(wanted=names)
@@ -84,20 +77,20 @@ def holds(where: pl.Expr | str, *, names: ColumnNames, build: Build) -> pl.Serie
     """
     if isinstance(where, str):
         text, label = where, f"where={where!r}"
-        series = _of_text(text, label=label, names=names, build=build, is_condition=True)
+        series = _of_text(text, label=label, names=names, build=build, limits=limits, is_condition=True)
     else:
         series = _of_expression(where, names=names, build=build)
     return series.fill_null(value=False)
 
 
-def order(text: str, *, names: ColumnNames, build: Build) -> pl.Series:
+def order(text: str, *, names: ColumnNames, build: Build, limits: Limits | None = None) -> pl.Series:
     """Return of each run the value of an expression in SQL by which runs are ordered.
 
     >>> table = example()._view.runs
     >>> order("-lr", names=table.names, build=lambda names: table.select(wanted=names)).to_list()
     [-0.01, -0.1]
     """
-    return _of_text(text, label=f"order_by={text!r}", names=names, build=build, is_condition=False)
+    return _of_text(text, label=f"order_by={text!r}", names=names, build=build, limits=limits, is_condition=False)
 
 
 def computed(text: str, *, label: str, names: Names, build: Build) -> pl.Series:
@@ -116,9 +109,16 @@ def computed(text: str, *, label: str, names: Names, build: Build) -> pl.Series:
 
 
 def _of_text(
-    text: str, *, label: str, names: Names, build: Build, is_condition: bool, numbers_of_mixed: bool = False
+    text: str,
+    *,
+    label: str,
+    names: Names,
+    build: Build,
+    is_condition: bool,
+    limits: Limits | None = None,
+    numbers_of_mixed: bool = False,
 ) -> pl.Series:
-    engine = sandbox()
+    engine = sandbox(limits or Limits.of())
     sql = parsed(text, label)
     if is_condition and "'" in text and not sql.columns:  # plain constants, such as true, are what programs write
         raise QueryError(f"{label} names no column; {QUOTES}")
@@ -145,7 +145,7 @@ def parsed(text: str, label: str) -> SqlText:
     >>> parsed("lr < 1", "where='lr < 1'").columns[0].parts
     ('lr',)
     """
-    engine = sandbox()
+    engine = sandbox(Limits.of())
     cursor = engine.cursor()
     try:
         return parser.parse_condition(text, execute=partial(fetched, cursor))

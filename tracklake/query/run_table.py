@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -23,10 +24,11 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import STORED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from tracklake.query.column_names import ColumnRef
     from tracklake.query.run_filter import Runs, Where
+    from tracklake.query.sandbox.connection import Limits
     from tracklake.query.summaries import Summaries
     from tracklake.schema.statistics import Statistic
 
@@ -39,8 +41,10 @@ _ORDER = re.compile(r"(.*\S)\s+(asc|desc)", re.IGNORECASE | re.DOTALL)
 class RunTable:
     """Builds tables of runs over one snapshot; what several calls need is computed once."""
 
-    def __init__(self, summaries: Summaries) -> None:
+    def __init__(self, summaries: Summaries, *, limits: Limits | None = None) -> None:
+        """`limits` are those of conditions and expressions that are texts, by default those of the environment."""
         self.summaries = summaries
+        self._limits = limits
         self.snapshot = summaries.snapshot
         self._columns = SummaryColumns(summaries)
         self.config = ConfigValues(self.snapshot)
@@ -99,7 +103,8 @@ class RunTable:
 
     def _holds(self, where: pl.Expr | str, rows: pl.DataFrame) -> pl.Series:
         """Return of each of these runs whether a condition holds."""
-        return conditions.holds(where, names=self.names, build=lambda names: self._named_columns(rows, names))
+        build = partial(self._named_columns, rows)
+        return conditions.holds(where, names=self.names, build=build, limits=self._limits)
 
     def _terms(self, keys: Sequence[str]) -> list[str]:
         """Return what runs are ordered by: a text may list several columns or expressions, as ORDER BY does."""
@@ -121,7 +126,8 @@ class RunTable:
             if name.isidentifier() or self.names.is_dotted(name):
                 raise
             name = text if word is None else _direction(text)[0]
-            key = conditions.order(name, names=self.names, build=lambda names: self._named_columns(rows, names))
+            build = partial(self._named_columns, rows)
+            key = conditions.order(name, names=self.names, build=build, limits=self._limits)
             return key, word == "DESC"
         key = self._build(rows, [column])[column.name]
         if word is None and sign not in ("+", "-"):
@@ -187,7 +193,8 @@ class RunTable:
             unread = {n for n in config.values() if n not in self._config_cells}
             is_much = paths and self.summaries.runs.height * len(unread) > _MANY_CELLS
             _ = self.names.taken  # both ask for it
-            for columns_of_kind in threads.in_threads(_done, acts, workers=2) if is_much else map(_done, acts):
+            call = operator.call
+            for columns_of_kind in threads.in_threads(call, acts, workers=2) if is_much else map(call, acts):
                 built |= columns_of_kind
         series: dict[str, pl.Series] = {}
         for column in columns:
@@ -343,10 +350,6 @@ class RunTable:
     def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""
         return None if len(run_ids) == self.summaries.runs.height else run_ids.to_list()
-
-
-def _done(act: Callable[[], dict[ColumnRef, list[pl.Series]]]) -> dict[ColumnRef, list[pl.Series]]:
-    return act()
 
 
 def _column(run_ids: pl.Series, table: pl.DataFrame) -> pl.Series:

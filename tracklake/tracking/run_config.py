@@ -78,19 +78,41 @@ class Config(Mapping[str, Any]):
         Traceback (most recent call last):
         tracklake.errors.ConfigError: config['lr'] is 0.1 and would become 0.2; say ...
         """
+        self._update(nesting.as_mapping(mapping), allowed=bool(allow_val_change))
+
+    def change(self, path: tuple[str, ...], value: object, *, allow_val_change: bool = False) -> None:
+        """Set the value at a path. Of what stands beside it nothing is stored: others may have set that meanwhile.
+
+        >>> config = Config({"opt": {"lr": 0.1, "n": 1}}, store=print)
+        >>> config.change(("opt", "n"), 1)
+        [(<StatementKind.CONFIG: 'config'>, 'opt.n', Stored(kind=1, value=1.0, ival=1, text=None))]
+        """
+        top = here = config_values.plain(self._items.get(path[0], {}))
+        for part in path[1:-1]:
+            here = here[part]
+        if len(path) > 1:
+            here[path[-1]] = value
+        else:
+            top = value
+        self._update({path[0]: top}, allowed=allow_val_change, at=path[1:])
+
+    def _update(self, mapping: dict[str, Any], *, allowed: bool, at: tuple[str, ...] = ()) -> None:
+        """Store values: of those that are there what differs, and all that is set `at` a path in them."""
         changes: list[Change] = []
         fresh = {}
-        for key, value in self._unlocked(nesting.as_mapping(mapping)).items():
+        for key, value in self._unlocked(mapping).items():
             leaves = stored_leaves(key, value)
             fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
             before: dict[tuple[str, ...], Stored] = {}
-            if key in self._items and not _same(self._items[key], fresh[key]):
-                if not _only_adds(self._items[key], fresh[key]):
-                    self._refuse_change(key, fresh[key], allowed=bool(allow_val_change))
+            is_same = key in self._items and _same(self._items[key], fresh[key])
+            if key in self._items and not is_same and not _only_adds(self._items[key], fresh[key]):
+                self._refuse_change(key, fresh[key], allowed=allowed)
+            if key in self._items and (at or not is_same):
                 before = dict(stored_leaves(key, self._items[key], warns=False))
-            gone, changed = before.keys() - dict(leaves), [leaf for leaf in leaves if before.get(leaf[0]) != leaf[1]]
+            gone = before.keys() - dict(leaves)
+            is_set = [(path, s) for path, s in leaves if before.get(path) != s or (at and path[: len(at)] == at)]
             changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path in sorted(gone)]
-            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in changed]
+            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in is_set]
         if changes:
             self._store(changes)
             self._hold(fresh)
@@ -127,18 +149,7 @@ class Config(Mapping[str, Any]):
 
     def _hold(self, fresh: dict[str, Any]) -> None:
         for key, value in fresh.items():
-            self._items[key] = config_values.nested(value, path=(key,), change=self._change_nested)
-
-    def _change_nested(self, path: tuple[str, ...], value: Any) -> None:
-        """Store what was changed inside of a value."""
-        top = here = config_values.plain(self._items[path[0]])
-        if len(path) == 1:
-            top = value
-        for part in path[1:-1]:
-            here = here[part]
-        if len(path) > 1:
-            here[path[-1]] = value
-        self.update({path[0]: top})
+            self._items[key] = config_values.nested(value, path=(key,), change=self.change)
 
     def _unlocked(self, values: dict[str, Any]) -> dict[str, Any]:
         """Leave out the values that are locked, with a warning where they would become others."""

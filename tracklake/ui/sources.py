@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.errors import LakeError
-from tracklake.query import conditions
-from tracklake.query.sandbox.connection import Limits, Sandbox
-from tracklake.sql.engine import Engine
+from tracklake.query.sandbox.connection import Limits
 from tracklake.storage import layout
 
 if TYPE_CHECKING:
@@ -50,10 +48,9 @@ class Source:
     def __init__(self, lake: Lake, *, name: str) -> None:
         self.name = name
         self.dir = lake.dir
-        self._tables = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
-        self._questions = _Reader(lake._reopened(), threading.RLock())  # noqa: SLF001 - of the page's own
-        self._questions.lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - its own lake
-        self._conditions = Sandbox(Limits.of(seconds=SQL_SECONDS))
+        limits = Limits.of(seconds=SQL_SECONDS)
+        self._tables = _Reader(lake._reopened(limits), threading.RLock())  # noqa: SLF001 - of the page's own
+        self._questions = _Reader(lake._reopened(limits), threading.RLock())  # noqa: SLF001 - of the page's own
         self._cache: OrderedDict[Hashable, Any] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._snapshot: object = None
@@ -72,7 +69,7 @@ class Source:
         ...     lake.metrics
         ['acc', 'loss']
         """
-        with self._tables.lock, self._limited():
+        with self._tables.lock:
             yield self._tables.lake
 
     @contextmanager
@@ -83,17 +80,8 @@ class Source:
         ...     lake.sql("SELECT count(*) AS n FROM runs").item()
         2
         """
-        with self._questions.lock, self._limited():
+        with self._questions.lock:
             yield self._questions.lake
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """Ask conditions within the limits of the page."""
-        token = conditions.own_sandbox.set(self._conditions)
-        try:
-            yield
-        finally:
-            conditions.own_sandbox.reset(token)
 
     def version(self) -> str:
         """Return a text that is another one whenever something has changed.

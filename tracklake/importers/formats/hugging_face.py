@@ -64,7 +64,7 @@ class _LogHistory:
 
     def __init__(self, path: Path, rows: list[dict[str, Any]]) -> None:
         self.path, self._rows = path, rows
-        self.remarks: dict[str, None] = {}
+        self.remarks: dict[str, bool] = {}
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield the rows."""

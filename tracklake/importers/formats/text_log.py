@@ -90,7 +90,7 @@ class TextLog:
 
     def __init__(self, path: Path, pattern: str) -> None:
         self.path = path
-        self.remarks: dict[str, None] = {}
+        self.remarks: dict[str, bool] = {}
         self._regex = _compiled(pattern)
 
     def frames(self) -> Iterator[pl.DataFrame]:

@@ -10,7 +10,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.errors import SourceError
 from tracklake.importers.readers import places
 from tracklake.importers.readers.delimited import DelimitedTable
-from tracklake.importers.readers.records import ImportOptions, Remark, Rows, RunRows, Runs, Source, Yielded
+from tracklake.importers.readers.records import ImportOptions, Rows, RunRows, Runs, Source, Yielded, remarks_of
 from tracklake.importers.readers.run_ids import run_ids
 from tracklake.importers.readers.table_files import header_of
 from tracklake.schema import naming
@@ -64,7 +64,7 @@ def read(source: Source, options: ImportOptions) -> Iterator[Yielded]:
         n_rows, last = n_rows + frame.height, step[-1] if len(step) else last
         own = [{metric: frame[column] for metric, column in columns[run].items()} for run in ordered]
         yield from (RunRows(runs, rows) for rows in _by_type(own, step))
-    yield from (Remark(source.path, remark, is_loss="torn" in remark) for remark in table.remarks)
+    yield from remarks_of(source.path, table.remarks)
 
 
 def _runs(path: Path, options: ImportOptions, ids: Mapping[str, str]) -> Runs:

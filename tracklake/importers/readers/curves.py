@@ -12,7 +12,7 @@ import polars as pl
 from tracklake.errors import SourceError, UnknownNameError
 from tracklake.importers.readers import cells
 from tracklake.importers.readers.kept_frames import KeptFrames
-from tracklake.importers.readers.records import SAMPLES, Points, Remark, RunRecord, columns
+from tracklake.importers.readers.records import SAMPLES, Points, RunRecord, columns, remarks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,8 @@ class Table(Protocol):
     """Rows in frames of bounded size."""
 
     path: Path
-    remarks: dict[str, None]
+    remarks: dict[str, bool]
+    """What is told of its cells, in order, and whether something of it was lost."""
 
     def frames(self) -> Iterator[pl.DataFrame]:
         r"""Yield the rows in order; each call begins anew.
@@ -113,8 +114,7 @@ def points_of_tables(
                 yield reading.record
             yield from reading.batches(frame)
             current = reading.record.identity
-        for remark in reading.table.remarks:
-            yield Remark(reading.table.path, remark, is_loss="torn" in remark)
+        yield from remarks_of(reading.table.path, reading.table.remarks)
 
 
 class _Reading:

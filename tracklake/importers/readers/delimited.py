@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake.display.labels import clipped
 from tracklake.errors import SourceError
 from tracklake.importers.readers import bytestream, cells, text_lines
 from tracklake.importers.readers.kept_frames import UniformFrames
@@ -23,6 +24,8 @@ _SAMPLE = 10_000
 _CUT = (b".", b"e", b"E", b"e-", b"E-", b"e+", b"E+")
 """Ends of numbers that lack digits."""
 _BOM = b"\xef\xbb\xbf"
+_SHOWN_CELL = 40
+"""Characters of a cell that a message shows."""
 _NO_UTF8 = "it is no UTF-8; it was read as Windows-1252, which holds Latin-1"
 
 
@@ -127,8 +130,10 @@ class DelimitedTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.remarks: dict[str, None] = {}
-        """What is told of the cells, in order."""
+        self.remarks: dict[str, bool] = {}
+        """What is told of the cells, in order, and whether something of them was lost."""
+        self._mixed: set[str] = set()
+        """Columns of numbers and text, which are told once."""
         self._is_grouped: dict[str, bool] = {}
         """Of columns with `.` in a table of decimal commas, or the other way round: whether that means thousands."""
         data = bytestream.head(path)
@@ -138,7 +143,7 @@ class DelimitedTable:
             raise SourceError(f"{path}: {error}") from None
         self.names = self.dialect.names
         if not self.dialect.was_utf8:
-            self.remarks[_NO_UTF8] = None
+            self.remarks[_NO_UTF8] = False
         self._n_rows = 0
         """Rows of the frames before."""
         self._frames = UniformFrames(self._parsed, names=self.names)
@@ -166,7 +171,7 @@ class DelimitedTable:
                 self._n_rows += frame.height
         if n_comments:
             lines, were = ("one line", "was") if n_comments == 1 else (f"{n_comments:,} lines", "were")
-            self.remarks[f"{lines} with # between the rows {were} left out"] = None
+            self.remarks[f"{lines} with # between the rows {were} left out"] = False
         if is_empty:
             yield pl.DataFrame(schema=dict.fromkeys(self.names, pl.String))
 
@@ -174,7 +179,7 @@ class DelimitedTable:
         """Return rows as UTF-8, without comments and with one sign between cells, and how many comments these were."""
         rows, was_utf8 = text_lines.as_utf8(rows)
         if not was_utf8:
-            self.remarks[_NO_UTF8] = None
+            self.remarks[_NO_UTF8] = False
         rows, n_comments = text_lines.without_comments(
             rows,
             separator=self.dialect.separator.encode(),
@@ -193,7 +198,7 @@ class DelimitedTable:
         separator = self.dialect.separator.encode()
         if rows.count(separator, at) >= len(self.names) - 1 and not rows.endswith(_CUT):
             return rows
-        self.remarks["the last line is torn; it was left out"] = None
+        self.remarks["the last line is torn; it was left out"] = True
         return rows[:at]
 
     def _parse(self, rows: bytes) -> pl.DataFrame:
@@ -217,14 +222,16 @@ class DelimitedTable:
     def _typed(self, text: pl.Series) -> pl.Series:
         column, remark = cells.typed(text, decimal_comma=self.dialect.decimal_comma)
         if remark:
-            self.remarks[remark] = None
+            self.remarks[remark] = False
         wrong = cells.text_among_numbers(column) if column.dtype == pl.String else None
-        if wrong is not None:
+        if wrong is not None and text.name not in self._mixed:
             at, cell = wrong
+            self._mixed.add(text.name)
+            shown = clipped(repr(cell), width=_SHOWN_CELL)
             self.remarks[
-                f"the column {text.name!r} is text, as row {self._n_rows + at + 1:,} holds {cell!r}, where most "
-                "cells are numbers: mend it to have a metric"
-            ] = None
+                f"the column {text.name!r} is text, as row {self._n_rows + at + 1:,} holds {shown}, where most cells "
+                "are numbers: mend it to have a metric"
+            ] = False
         grouping = "." if self.dialect.decimal_comma else ","
         if column.dtype.is_numeric() and text.str.contains(grouping, literal=True).any():
             is_grouped = cells.has_thousands(cells.stripped(text), grouping)
@@ -256,5 +263,5 @@ class DelimitedTable:
         is_header = is_header.fill_null(value=False)
         if len(texts) < frame.width or not is_header.any():
             return frame
-        self.remarks[f"the header stands again in {int(is_header.sum())} of the rows; they were left out"] = None
+        self.remarks[f"the header stands again in {int(is_header.sum())} of the rows; they were left out"] = False
         return frame.filter(~is_header)

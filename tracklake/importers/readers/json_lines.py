@@ -33,7 +33,7 @@ class JsonLinesTable:
 
     def __init__(self, path: Path, *, separator: str = ".") -> None:
         self.path = path
-        self.remarks: dict[str, None] = {}
+        self.remarks: dict[str, bool] = {}
         self._separator = separator
         self._frames = UniformFrames(self._parsed, mixed=pl.Object)
 
@@ -122,7 +122,7 @@ class JsonLinesTable:
             except (ValueError, RecursionError) as error:
                 if i < len(lines) - 1 or not (rows or n_before):
                     raise SourceError(f"{self.path}: line {n_before + i + 1} is no JSON object: {error}") from None
-                self.remarks[f"line {n_before + i + 1} is torn; the table was read up to it"] = None
+                self.remarks[f"line {n_before + i + 1} is torn; the table was read up to it"] = True
                 break
             rows.append(dict(flattened(value, self._separator)))
         return of_rows(rows)

@@ -10,7 +10,7 @@ import polars as pl
 from tracklake.errors import UnknownNameError
 from tracklake.importers.readers import curves, places, table_files
 from tracklake.importers.readers.kept_frames import KeptFrames
-from tracklake.importers.readers.records import Remark, RunRecord, RunRows
+from tracklake.importers.readers.records import Remark, RunRecord, RunRows, remarks_of
 from tracklake.importers.readers.run_ids import run_ids
 from tracklake.importers.readers.run_numbers import RunNumbers
 from tracklake.importers.readers.run_rows import RunTable
@@ -99,8 +99,7 @@ def read(path: Path, options: ImportOptions, shape: Shape) -> Iterator[Yielded]:
     is_one_each = shape.metric is None and not options.step and _is_one_row_each(frames, shape)
     batches = _one_row_each if is_one_each else _rows
     yield from batches(frames, path, options, shape)
-    for remark in table.remarks:
-        yield Remark(path, remark, is_loss="torn" in remark)
+    yield from remarks_of(path, table.remarks)
 
 
 def _is_one_row_each(frames: Iterable[pl.DataFrame], shape: Shape) -> bool:

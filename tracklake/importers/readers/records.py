@@ -15,7 +15,7 @@ from tracklake.schema.tables import STAMP
 from tracklake.schema.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -165,6 +165,17 @@ class Remark(NamedTuple):
     text: str
     is_loss: bool = False
     """True where something could not be read."""
+
+
+def remarks_of(path: Path, remarks: Mapping[str, bool]) -> Iterator[Remark]:
+    """Yield what a table tells of itself, each with whether something of it was lost.
+
+    >>> from pathlib import Path
+    >>> [remark.is_loss for remark in remarks_of(Path("a.csv"), {"line 7 is torn": True, "50% is 0.5": False})]
+    [True, False]
+    """
+    for text, is_loss in remarks.items():
+        yield Remark(path, text, is_loss)
 
 
 Yielded: TypeAlias = RunRecord | Points | RunRows | Remark

@@ -38,7 +38,7 @@ class ParquetTable:
     def __init__(self, path: Path, *, columns: Sequence[str] | None = None) -> None:
         """`columns` are those that are needed: where they are names of the file's own, only they are read."""
         self.path = path
-        self.remarks: dict[str, None] = {}
+        self.remarks: dict[str, bool] = {}
         self._columns = columns
 
     def frames(self) -> Iterator[pl.DataFrame]:

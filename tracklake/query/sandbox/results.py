@@ -95,6 +95,7 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
         cursor.interrupt()
         if not call.wait(_PATIENCE):
             sandbox.abandon()
+            call.is_daemon = False  # native code that outlives the interpreter aborts the process
         raise
     return call.result()
 

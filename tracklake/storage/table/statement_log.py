@@ -28,7 +28,7 @@ _NAME = ["op", "key"]
 _FEW_RUNS = 1000
 _EQUALITIES = 64
 _EMPTY = pl.DataFrame(schema=STATEMENTS)
-_SAID = pl.col("op") != StatementKind.HEADER
+_IS_STATEMENT = pl.col("op") != StatementKind.HEADER
 _READ = [*STATEMENTS, "place"]
 
 
@@ -88,7 +88,7 @@ def load_names(parts: Iterable[SealedStatements]) -> None:
     >>> load_names([])
     """
     new = [part for part in parts if part._names is None]  # noqa: SLF001 - one noun, two forms
-    frames = scans.collect_each([part.path for part in new], _SAID, _NAME, schema=SESSIONS)
+    frames = scans.collect_each([part.path for part in new], _IS_STATEMENT, _NAME, schema=SESSIONS)
     for part, frame in zip(new, frames, strict=True):
         part._names = frozenset(frame.unique().iter_rows())  # noqa: SLF001
 
@@ -113,7 +113,7 @@ def load(parts: Sequence[SealedStatements], names: Collection[_Name]) -> None:
 def _named(names: Sequence[_Name]) -> pl.Expr:
     """Return the condition that a statement has one of some names; equality is looked up in dictionaries of a file."""
     kinds, keys = sorted({kind for kind, _ in names}), {key for _, key in names}
-    chosen = _SAID & _one_of("op", kinds) & _one_of("key", keys)
+    chosen = _IS_STATEMENT & _one_of("op", kinds) & _one_of("key", keys)
     if len(kinds) > 1 and len(keys) > 1:  # else the names are all of their combinations that there are
         keys_of = {kind: [key for other, key in names if other == kind] for kind in kinds}
         chosen &= reduce(or_, ((pl.col("op") == kind) & pl.col("key").is_in(keys) for kind, keys in keys_of.items()))

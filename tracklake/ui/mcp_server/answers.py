@@ -11,7 +11,6 @@ import polars as pl
 
 from tracklake.errors import QueryError
 from tracklake.query.sandbox.connection import Limits
-from tracklake.sql.engine import Engine
 from tracklake.ui.reports import calls
 from tracklake.ui.reports.blocks import drawn
 
@@ -45,8 +44,7 @@ class Answers:
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._lake = lake._reopened()  # noqa: SLF001 - with an engine of its own
-        self._lake._engine = Engine(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - likewise
+        self._lake = lake._reopened(Limits.of(seconds=SQL_SECONDS))  # noqa: SLF001 - with an engine of its own
         self._lock = threading.Lock()
 
     def as_text(self, answer: object) -> str:
