@@ -132,7 +132,9 @@ class JournalDelta(NamedTuple):
 
 
 def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
-    """Yield what each slice holds; of many at the price of few calls into polars, in threads while others are read.
+    """Yield what each slice holds; of many at the price of few calls into polars, in threads once all are read.
+
+    Both at once would take longer than one after the other: each file that is read would wait for the interpreter.
 
     >>> from tracklake.storage.table.catalog import Catalog, Watermark
     >>> catalog = Catalog(example()._storage)
@@ -140,7 +142,7 @@ def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
     >>> [delta.states["run_id"].unique().item() for delta in deltas(slices)]
     ['fast', 'slow']
     """
-    return live_points.map_groups(_deltas_of, slices)
+    return live_points.map_groups(_deltas_of, list(slices))
 
 
 def _deltas_of(slices: Sequence[JournalSlice]) -> list[JournalDelta]:

@@ -86,7 +86,7 @@ def _frames_of(slices: Sequence[JournalSlice]) -> list[pl.DataFrame]:
 
 
 def map_groups(function: Callable[[Sequence[JournalSlice]], list[_T]], slices: Iterable[JournalSlice]) -> Iterator[_T]:
-    """Yield what a function makes of slices, which it is given some at a time; in threads, while others are read.
+    """Yield what a function makes of slices, which it is given some at a time; in threads, if they are many.
 
     >>> list(map_groups(list, []))
     []
