@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: threads of polars would wait for those of the others
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
@@ -25,9 +25,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
 sys.dont_write_bytecode = False
-os.environ["TRACKLAKE_QUIET"] = "1"  # for child processes too, whose output is compared
-hypothesis.settings.register_profile("quick", max_examples=24, deadline=None, derandomize=True)
-hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
+for name in [name for name in os.environ if name.startswith(("TRACKLAKE_", "WANDB_"))]:  # the user's own settings
+    del os.environ[name]
+os.environ |= {"TRACKLAKE_QUIET": "1", "COLUMNS": "100"}  # for child processes too, whose output is compared
+os.umask(0o022)
+IN_ITS_OWN_TIME: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+"""Examples are drawn as quickly as the machine lets them: one that has much else to do fails no test."""
+hypothesis.settings.register_profile("quick", max_examples=24, derandomize=True, **IN_ITS_OWN_TIME)
+hypothesis.settings.register_profile("long", max_examples=2_000, **IN_ITS_OWN_TIME)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

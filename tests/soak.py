@@ -68,7 +68,7 @@ class Soak:
             time.sleep(0.05)
         end = time.monotonic() + seconds
         with (self.folder / "kills.log").open("w") as log:
-            while time.monotonic() < end or not self.kills:
+            while time.monotonic() < end or not self.kills["writer"]:
                 time.sleep(self.rng.expovariate(kills_a_second))
                 self._check()
                 kind, number = self._victim()

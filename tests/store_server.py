@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Self
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until the server must answer."""
 
 
@@ -19,11 +19,8 @@ class StoreServer:
     port: int
 
     def __enter__(self) -> Self:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + PATIENCE
+        self._begin()
         while True:
             try:
                 self.make_bucket()
@@ -33,7 +30,16 @@ class StoreServer:
                     raise
                 time.sleep(0.05)
             else:
-                return self
+                if self.process.poll() is None:
+                    return self
+            if self.process.poll() is not None:  # another process has taken the port meanwhile, and may have answered
+                self._begin()
+
+    def _begin(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()

@@ -24,12 +24,12 @@ def test_ui_prints_its_link_and_ends_by_ctrl_c(tmp_path: Path):
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             link = urlsplit(process.stdout.readline().strip())  # type: ignore[union-attr] # it is a pipe
-            connection = http.client.HTTPConnection(link.hostname or "", link.port, timeout=10)
+            connection = http.client.HTTPConnection(link.hostname or "", link.port, timeout=120)
             connection.request("GET", f"{link.path}?{link.query}")
             assert connection.getresponse().status == 303
             connection.close()
             process.send_signal(signal.SIGINT)
-            printed, errors = process.communicate(timeout=20)
+            printed, errors = process.communicate(timeout=120)
             assert (printed, errors.strip()) in (("", ""), ("", "Aborted!"))  # the latter where click meets it first
         finally:
             process.kill()

@@ -47,7 +47,8 @@ def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     learning_curves(tmp_path / "database-accuracy.csv")
     saved = read(path)
     notebook = smaller(read(path))
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=1200, coalesce_streams=True, resources=resources).execute()
     assert [kinds(cell) for cell in notebook.cells] == [kinds(cell) for cell in saved.cells]
 
 

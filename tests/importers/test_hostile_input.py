@@ -58,7 +58,7 @@ def test_damaged_files_end_in_rows_and_a_clear_error(tmp_path, name):
     dice = random.Random(name)
     path = tmp_path / Path(SAMPLES[name]).name
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
+    began = time.process_time()
     for _ in range(ROUNDS):
         path.write_bytes(damaged(complete, dice))
         try:
@@ -66,7 +66,7 @@ def test_damaged_files_end_in_rows_and_a_clear_error(tmp_path, name):
                 assert not isinstance(item, Points) or set(item.frame.columns) >= {"metric", "step", "value"}
         except (SourceError, OSError) as error:
             assert str(error)  # noqa: PT017 - either is right
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
 
 

@@ -81,7 +81,7 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(code) for code in ("%load_ext tracklake", SCRIPT)]
     )
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert losses(tl.open(tmp_path / "lake")) == [("walk", 0.5)]
 
 

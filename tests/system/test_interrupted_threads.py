@@ -91,4 +91,4 @@ def test_what_is_interrupted_waits_for_what_it_began():
 
     with pytest.raises(KeyboardInterrupt):
         list(threads.in_threads(work, [0, 0.05, 0.1], workers=3))
-    assert ended == [0, 0.05, 0.1]
+    assert sorted(ended) == [0, 0.05, 0.1]

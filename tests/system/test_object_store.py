@@ -86,7 +86,7 @@ def test_a_run_is_read_elsewhere_while_it_logs(url: str, tmp_path: Path, monkeyp
             run.log({"loss": 1 / (step + 1)})
         use_machine("two", tmp_path, monkeypatch)
         lake = tl.open(url)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "live" not in lake.runs()["run_id"] or lake.history("loss").height < 50:
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -116,11 +116,13 @@ def test_training_goes_on_while_the_store_is_away(
     with tl.init("p", id="cut off", dir=url) as run:
         run.log({"loss": 0.0})
         os.kill(server.process.pid, signal.SIGSTOP)
-        threading.Timer(4, os.kill, (server.process.pid, signal.SIGCONT)).start()
-        began = time.monotonic()
+        waking = threading.Timer(60, os.kill, (server.process.pid, signal.SIGCONT))  # who waits for it waits so long
+        waking.start()
         for step in range(1, 1000):
             run.log({"loss": float(step)})
-        assert time.monotonic() - began < 3
+        assert waking.is_alive()
+        waking.cancel()
+        os.kill(server.process.pid, signal.SIGCONT)
     assert spooled(tmp_path) == []
     assert tl.open(url).history("loss").height == 1000
 
@@ -235,6 +237,6 @@ def test_the_page_shows_a_lake_there(url: str):
     log(url, "a", [0.5])
     with serve(tl.open(url)) as page:
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        browser.open(page.url, timeout=20).close()
-        with browser.open(f"http://127.0.0.1:{page.port}/api/runs", timeout=20) as answer:
+        browser.open(page.url, timeout=120).close()
+        with browser.open(f"http://127.0.0.1:{page.port}/api/runs", timeout=120) as answer:
             assert b'"a"' in answer.read()

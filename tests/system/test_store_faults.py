@@ -124,7 +124,7 @@ def test_what_was_put_is_listed_at_once(url: str):
 
 
 class Gate:
-    """A store that takes every request and answers none, until it is opened or a minute is over."""
+    """A store that takes every request and answers none, until it is opened or five minutes are over."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
@@ -133,7 +133,7 @@ class Gate:
 
     def fault(self, *_: object) -> str | None:
         self.asked.set()
-        if not self.opened.wait(60):
+        if not self.opened.wait(300):
             self.has_waited_in_vain = True
         return "403" if not self.opened.is_set() else None
 
@@ -251,15 +251,15 @@ def test_credentials_that_expire_in_mid_run(proxy: StoreProxy, url: str, monkeyp
         warnings.simplefilter("always")
         run.log({"loss": 0.0})
         proxy.fault = lambda *_: "403"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         step = 0
         while step < 200 or (not told and time.monotonic() < deadline):
             step += 1
             run.log({"loss": float(step)})
             time.sleep(0.005)
         proxy.fault = no_fault
-    assert [str(warning.message) for warning in told if "access" in str(warning.message)] != []
-    assert len(told) == 1
+    (said,) = (str(warning.message) for warning in told if warning.category is UserWarning)
+    assert "access" in said
     assert counts(url) == {"a": step + 1}
 
 

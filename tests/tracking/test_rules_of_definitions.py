@@ -437,7 +437,7 @@ def test_rule_23_what_the_lake_defines_counts_at_once_for_a_run_that_logs(tmp_pa
         tl.open(tmp_path).define_metric("m", step_metric="e")
         run.log({"m": 1})
         output("tl.open(sys.argv[1]).define_metric('k', step_metric='e')", tmp_path)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while "k" not in {statement.name for statement in run._statements} and time.monotonic() < until:
             time.sleep(0.05)
         run.log({"k": 1})

@@ -163,7 +163,7 @@ def test_rule_07_a_value_that_cannot_be_stored_is_skipped(run):
     with pytest.warns(UserWarning, match="'model' cannot be stored") as warned:
         run.log({"a": 1, "model": object()})
         run.log({"a": 2, "model": object()})
-    assert (len(warned), warned[0].filename) == (1, __file__)
+    assert [one.filename for one in warned if one.category is UserWarning] == [__file__]
     assert rows(run) == {0: {"a": 1}, 1: {"a": 2}}
 
 

@@ -56,7 +56,7 @@ class Browser:
     def send(
         self, method: str, target: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         cookie = {"Cookie": self.cookie} if self.cookie else {}
         connection.request(method, target, body, cookie | (headers or {}))
         response = connection.getresponse()

@@ -92,7 +92,7 @@ def test_an_ignored_name_says_so_once(recwarn: pytest.WarningsRecorder):
     """Calls that mean nothing here are accepted, with one warning."""
     for _ in range(2):
         names.resolve("sagemaker_auth")()
-    assert [str(warning.message) for warning in recwarn] == [
+    assert [str(warning.message) for warning in recwarn if warning.category is UserWarning] == [
         "tracklake: wandb.sagemaker_auth() is accepted and means nothing: there is no server"
     ]
 
