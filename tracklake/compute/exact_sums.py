@@ -41,8 +41,10 @@ class GroupSums(NamedTuple):
     mean: Floats
 
 
-def of_groups(x: Floats, n: Ints, groups: SortedGroups) -> GroupSums:
+def of_groups(x: Floats, n: Ints, groups: SortedGroups, *, peak: Floats | None = None) -> GroupSums:
     """Return sum and mean of the finite numbers of each group; `n` counts those that belong to it, the others are 0.0.
+
+    `peak` is the largest absolute number of each group, where that is known.
 
     >>> from tracklake.compute.sorted_groups import SortedGroups
     >>> x = np.array([0.1, 0.2, 0.3, 1e16, -1e16, 1e308, 1e308])
@@ -50,7 +52,7 @@ def of_groups(x: Floats, n: Ints, groups: SortedGroups) -> GroupSums:
     >>> sums.high.tolist(), sums.mean.tolist()
     ([0.6, inf], [0.12, 1e+308])
     """
-    peak = np.maximum.reduceat(np.abs(x), groups.starts)
+    peak = np.maximum.reduceat(np.abs(x), groups.starts) if peak is None else peak
     is_huge = peak >= HUGE
     scale = np.where(is_huge, _SCALE, 1.0)
     high, low = _extracted(x * groups.spread(scale) if is_huge.any() else x, groups, peak=peak * scale)

@@ -42,33 +42,27 @@ def of_numbers(x: Floats, each: SortedGroups, *, is_number: Bools | None = None)
 
 def _of_block(x: Floats, each: SortedGroups, is_number: Bools | None) -> dict[str, Any]:
     finite = np.isfinite(x)
+    extremes = {"min": each.extreme(x, "min"), "max": each.extreme(x, "max")}
     if finite.all():
         counts = {"n": each.lengths} | dict.fromkeys(("n_nan", "n_pos_inf", "n_neg_inf"), each.none)
-    else:
-        nan = np.isnan(x) if is_number is None else np.isnan(x) & is_number
-        counts = {"n": each.count(finite), "n_nan": each.count(nan)}
-        counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
-    return (
-        counts
-        | _moments(x, finite, counts["n"], each)
-        | {
-            "min": each.extreme(x, "min"),
-            "max": each.extreme(x, "max"),
-        }
-    )
+        peak = np.maximum(*(np.abs(x[place]) for place in extremes.values()))
+        return counts | _moments(x, None, each.lengths, each, peak) | extremes
+    nan = np.isnan(x) if is_number is None else np.isnan(x) & is_number
+    counts = {"n": each.count(finite), "n_nan": each.count(nan)}
+    counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
+    return counts | _moments(np.where(finite, x, 0.0), finite, counts["n"], each, None) | extremes
 
 
-def _moments(x: Floats, finite: Bools, n: Ints, each: SortedGroups) -> dict[str, Floats]:
-    """Return sums and sums of squared differences from the mean, in two passes.
+def _moments(x: Floats, counts: Bools | None, n: Ints, each: SortedGroups, peak: Floats | None) -> dict[str, Floats]:
+    """Return sums and sums of squared differences from the mean, in two passes, of the numbers that count (None: all).
 
     The mean is rounded: what the differences from it add up to, which would be nothing, corrects their squares.
     """
-    numbers = x if finite.all() else np.where(finite, x, 0.0)
-    sums = exact_sums.of_groups(numbers, n, each)
+    sums = exact_sums.of_groups(x, n, each, peak=peak)
     with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
-        off = numbers - each.spread(sums.mean)
-        if numbers is not x:
-            off *= finite
+        off = x - each.spread(sums.mean)
+        if counts is not None:
+            off *= counts
         lack = each.sum(off)
         off *= off
         m2 = each.sum(off)

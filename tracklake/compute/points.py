@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 ORDER = ("project", "run_id", "metric", "step", "ts", "session")
@@ -28,6 +29,9 @@ the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _ROW = ["project", "run_id", "session", "step"]
 _MILLION = pl.Series([1e6])
+_NEVER = -(1 << 63)
+_FEW_ROWS = 4
+"""Rows of a series on average from which on looking at its first and last alone pays."""
 _LONG = 1 << 11
 """Points of adjacent series of one length from which on a look at them alone pays."""
 _FEW = 65_536
@@ -81,21 +85,70 @@ def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -
 
 
 class SeriesStarts(NamedTuple):
-    """Whether each of sorted points is the first of its run, and of its series (run_id, metric)."""
+    """Where the runs and the series (run_id, metric) of sorted points begin."""
 
-    run: Bools
-    series: Bools
+    run: Ints
+    """The first row of each run."""
+    series: Ints
+    """The first row of each series."""
+    ascend: bool
+    """Whether no series has a step twice."""
+    one_session: bool
+    """Whether each run is of one session."""
 
 
 def series_starts(points: pl.DataFrame) -> SeriesStarts:
     """Tell where the runs and the series of sorted points begin: once, for all who need it.
 
+    Where the steps of neighbours do not ascend a series may begin; if all rows between two such places are of one
+    series, as its first and last tell, no other string need be looked at.
+
     >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
-    >>> [begins.tolist() for begins in series_starts(pl.DataFrame(rows, schema=POINTS, orient="row"))]
-    [[True, False], [True, True]]
+    >>> begins = series_starts(pl.DataFrame(rows, schema=POINTS, orient="row"))
+    >>> begins.run.tolist(), begins.series.tolist(), begins.ascend
+    ([0], [0, 1], True)
     """
-    run, metric = (sorted_groups.group_starts(points, by=(name,)).to_numpy() for name in ("run_id", "metric"))
-    return SeriesStarts(run, run | metric)
+    if points.is_empty():
+        none = np.zeros(0, dtype=np.int64)
+        return SeriesStarts(none, none, ascend=True, one_session=True)
+    step, session = points["step"].to_numpy(), points["session"].to_numpy()
+    places = _changes(step[1:] <= step[:-1])
+    run, series = _starts_among(points, places) or _starts(points)
+    switches = _changes(session[1:] != session[:-1])
+    return SeriesStarts(run, series, ascend=_are_among(places, series), one_session=_are_among(switches, run))
+
+
+def _changes(differs: Bools) -> Ints:
+    """Return the first row, and those that differ from the row before."""
+    return np.append(0, np.flatnonzero(differs) + 1)
+
+
+def _are_among(rows: Ints, others: Ints) -> bool:
+    """Tell whether sorted rows are all among other sorted ones."""
+    if len(rows) > len(others):
+        return False
+    place = np.minimum(np.searchsorted(others, rows), len(others) - 1)
+    return bool((others[place] == rows).all())
+
+
+def _starts_among(points: pl.DataFrame, places: Ints) -> tuple[Ints, Ints] | None:
+    """Return the first rows of runs and of series, if all series begin at some of these places; else None."""
+    if len(places) * _FEW_ROWS > points.height:
+        return None
+    heads, tails = (pl.Series(rows) for rows in (places, np.append(places[1:], points.height) - 1))
+    starts = []
+    for column in (points["run_id"], points["metric"]):
+        names = column[heads]
+        if not (names == column[tails]).all():
+            return None
+        starts.append(np.append(True, (names.slice(1) != names.head(-1)).to_numpy()))
+    run, metric = starts
+    return places[run], places[run | metric]
+
+
+def _starts(points: pl.DataFrame) -> tuple[Ints, Ints]:
+    run, metric = (sorted_groups.group_starts(points, by=[name]).to_numpy() for name in ("run_id", "metric"))
+    return np.flatnonzero(run), np.flatnonzero(run | metric)
 
 
 def without_pseudo(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> pl.DataFrame:
@@ -113,35 +166,42 @@ def without_pseudo(points: pl.DataFrame, *, starts: SeriesStarts | None = None) 
 
 def _has_name(points: pl.DataFrame, names: Collection[str], starts: SeriesStarts | None) -> pl.Series | None:
     """Mark the points of metrics of these names; None if there are none."""
-    firsts = None if starts is None else np.flatnonzero(starts.series)
-    metrics = points["metric"] if firsts is None else points["metric"][pl.Series(firsts)]
+    metrics = points["metric"] if starts is None else points["metric"][pl.Series(starts.series)]
     marked = reduce(or_, (metrics == name for name in names))
     if not marked.any():
         return None
-    if firsts is None:
+    if starts is None:
         return marked
-    return pl.Series(np.repeat(marked.to_numpy(), np.diff(np.append(firsts, points.height))))
+    return pl.Series(np.repeat(marked.to_numpy(), np.diff(np.append(starts.series, points.height))))
 
 
 class LoggedRows(NamedTuple):
     """Of sorted points: what the series that every run has are made of."""
 
-    rows: pl.DataFrame
-    """Each (project, run_id, session, step) once, with its largest ts."""
+    runs: pl.DataFrame
+    """The project and run_id of each run."""
+    run: Ints
+    """Of each logged row, which of the runs it is of; they stand run by run."""
+    session: Ints
+    step: Ints
+    ts: Ints
+    """The largest of the row (microseconds)."""
     user: pl.DataFrame
     """The points of the user's own `_timestamp`."""
 
 
 def logged_rows(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> LoggedRows:
-    """Return the rows of sorted points; `starts` of the points spares looking at each of them.
+    """Return each (run_id, session, step) of sorted points once; `starts` of them spares looking at each.
 
     >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
-    >>> logged_rows(pl.DataFrame(rows, schema=POINTS, orient="row")).rows["step"].to_list()
+    >>> logged_rows(pl.DataFrame(rows, schema=POINTS, orient="row")).step.tolist()
     [7]
     """
-    is_user = _has_name(points, ["_timestamp"], starts)
+    begins = starts or series_starts(points)
+    is_user = _has_name(points, ["_timestamp"], begins)
     user = points.head(0) if is_user is None else points.filter(is_user)
-    return LoggedRows(_rows(points, starts or series_starts(points)), user)
+    runs = sorted_groups.take_rows(points[["project", "run_id"]], begins.run)
+    return LoggedRows(runs, *_rows(points, begins), user)
 
 
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -164,28 +224,67 @@ def pseudo_of_rows(logged: Sequence[LoggedRows], *, sessions: pl.DataFrame | Non
     >>> pseudo_of_rows([logged]).select("metric", "step", "value").rows()
     [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
-    rows, user = (pl.concat(parts, rechunk=True) for parts in zip(*logged, strict=True))
-    timed = rows.join(user, on=_ROW, how="anti") if user.height else rows
+    rows = _joined(logged)
+    owners = sorted_groups.take_rows(rows.runs, rows.run)
+    timed = np.ones(len(rows.run), dtype=np.bool_)
     series = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
-        begun = _with_start(rows, sessions)
-        if begun["runtime_base"].null_count():  # sessions without time
-            begun = begun.filter(pl.col("runtime_base").is_not_null())
-            timed = timed.join(begun, on=_ROW, how="semi", maintain_order="left")
-        ran = seconds(begun["ts"].cast(pl.Int64) - begun["start"].cast(pl.Int64)) + begun["runtime_base"]
-        series.append(_series(begun, "_runtime", ran))
-    series.append(_series(rows, "_step", rows["step"].cast(pl.Float64), exact=rows["step"]))
-    series.append(_series(timed, "_timestamp", seconds(timed["ts"].cast(pl.Int64))))
-    return sort(pl.concat([*series, user])) if user.height else pl.concat(series, rechunk=True)
+        start, base = _started(rows, sessions)
+        ran = ~np.isnan(base)
+        if (start[~ran] != _NEVER).any():  # sessions without time
+            timed = ran
+        series.append(_series("_runtime", rows, owners, (rows.ts - start) / 1e6 + base, of=ran))
+    series.append(_series("_step", rows, owners, rows.step.astype(np.float64)))
+    if rows.user.height:
+        timed = timed & ~_are_of(rows, owners, rows.user)
+    series.append(_series("_timestamp", rows, owners, rows.ts / 1e6, of=timed))
+    return sort(pl.concat([*series, rows.user])) if rows.user.height else pl.concat(series, rechunk=True)
 
 
-def _with_start(rows: pl.DataFrame, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Add start and runtime_base of the session of each row; rows of other sessions are left out."""
-    new = sorted_groups.group_starts(rows, by=["run_id", "session"])
-    heads = sorted_groups.filter_rows(rows[["run_id", "session"]], new)
+def _joined(logged: Sequence[LoggedRows]) -> LoggedRows:
+    """Put the rows of several parts one after the other."""
+    if len(logged) == 1:
+        return logged[0]
+    before = np.cumsum([0, *(part.runs.height for part in logged)])
+    run = np.concatenate([part.run + number for part, number in zip(logged, before, strict=False)])
+    runs, user = (pl.concat(frames) for frames in ([part.runs for part in logged], [part.user for part in logged]))
+    session, step, ts = (
+        np.concatenate(arrays) for arrays in zip(*((part.session, part.step, part.ts) for part in logged), strict=True)
+    )
+    return LoggedRows(runs, run, session, step, ts, user)
+
+
+def _started(rows: LoggedRows, sessions: pl.DataFrame) -> tuple[Ints, Floats]:
+    """Return start and runtime_base of the session of each row; _NEVER and NaN where there is none."""
+    new = np.append(True, (rows.run[1:] != rows.run[:-1]) | (rows.session[1:] != rows.session[:-1]))[: len(rows.run)]
+    heads = pl.DataFrame([rows.runs["run_id"][pl.Series(rows.run[new])], pl.Series("session", rows.session[new])])
     begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
-    of_rows = rows.hstack(begun[["start", "runtime_base"]][sorted_groups.group_ids(new)])
-    return of_rows.filter(pl.col("start").is_not_null()) if begun["start"].null_count() else of_rows
+    has_time = (begun["start"].is_not_null() & begun["runtime_base"].is_not_null()).to_numpy()
+    start = begun["start"].cast(pl.Int64).fill_null(_NEVER).to_numpy()
+    base = np.where(has_time, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
+    of_row = np.cumsum(new) - 1
+    return start[of_row], base[of_row]
+
+
+def _are_of(rows: LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:
+    """Tell which rows are those of some points."""
+    keys = owners.with_columns(pl.Series("session", rows.session), pl.Series("step", rows.step))
+    marked = points.select(*_ROW, pl.lit(value=True).alias("is_among")).unique(_ROW)
+    return keys.join(marked, on=_ROW, how="left", maintain_order="left")["is_among"].is_not_null().to_numpy()
+
+
+def _series(
+    metric: str, rows: LoggedRows, owners: pl.DataFrame, value: Floats, *, of: Bools | None = None
+) -> pl.DataFrame:
+    """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
+    is_step = metric == "_step"
+    same = {"metric": metric, "ival": None, "text": None, "kind": int(Kind.INT if is_step else Kind.FLOAT)}
+    columns = {name: pl.Series([x], dtype=POINTS[name]).new_from_index(0, len(value)) for name, x in same.items()}
+    columns |= {"project": owners["project"], "run_id": owners["run_id"], "value": pl.Series(value)}
+    columns |= {"session": pl.Series(rows.session), "step": pl.Series(rows.step)}
+    columns |= {"ts": pl.Series(rows.ts).cast(POINTS["ts"])} | ({"ival": columns["step"]} if is_step else {})
+    points = pl.DataFrame([columns[name].alias(name) for name in POINTS])
+    return points if of is None or of.all() else points.filter(pl.Series(of))
 
 
 def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -217,7 +316,9 @@ def _rows_of_run(points: pl.DataFrame) -> pl.DataFrame:
     Few points are grouped by polars alone: to load numpy takes longer than that.
     """
     if points.height > _FEW:
-        return _rows(points, series_starts(points)).select("session", "step", "ts")
+        _, *columns = _rows(points, series_starts(points))
+        session, step, ts = (pl.Series(name, x) for name, x in zip(("session", "step", "ts"), columns, strict=True))
+        return pl.DataFrame([session, step, ts.cast(POINTS["ts"])])
     return points.group_by("session", "step").agg(pl.col("ts").max()).sort("session", "step")
 
 
@@ -232,19 +333,19 @@ def seconds(microseconds: pl.Series) -> pl.Series:
     return microseconds / _MILLION.new_from_index(0, len(microseconds))
 
 
-def _rows(points: pl.DataFrame, starts: SeriesStarts) -> pl.DataFrame:
-    """Return each (project, run_id, session, step) once, with its largest ts."""
-    firsts = np.flatnonzero(starts.run)
-    runs = points[["project", "run_id"]][pl.Series(firsts)]
-    one = _covering_series(points, starts)
-    if one is not None:
-        of_run = runs[pl.Series(np.searchsorted(firsts, one, side="right") - 1)]
-        times = [pl.Series(name, points[name].cast(pl.Int64).to_numpy()[one]) for name in ("session", "step", "ts")]
-        return pl.DataFrame([*of_run, *times[:2], times[2].cast(POINTS["ts"])])
-    numbers = sorted_groups.group_ids(pl.Series(starts.run)).alias("run")  # strings take several times as long
-    numbered = points.select(pl.lit(numbers), "session", "step", "ts")
+def _rows(points: pl.DataFrame, starts: SeriesStarts) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return run (its number among all), session, step and largest ts of each (run_id, session, step)."""
+    covering = _covering_series(points, starts)
+    if covering is not None:
+        run = np.searchsorted(starts.run, covering, side="right") - 1
+        session, step, ts = (points[name].cast(pl.Int64).to_numpy()[covering] for name in ("session", "step", "ts"))
+        return run, session, step, ts
+    lengths = np.diff(np.append(starts.run, points.height))
+    numbers = pl.Series("run", np.repeat(np.arange(len(lengths)), lengths))  # strings take several times as long
+    numbered = points.select(pl.lit(numbers), "session", "step", pl.col("ts").cast(pl.Int64))
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
-    return pl.concat([runs[rows["run"]], rows.drop("run")], how="horizontal")
+    run, session, step, ts = (column.to_numpy() for column in rows)
+    return run, session, step, ts
 
 
 def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:
@@ -252,17 +353,14 @@ def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:
 
     That is usual, and spares a group by.
     """
-    firsts = np.flatnonzero(starts.series)
-    lengths = np.diff(np.append(firsts, points.height))
-    is_new_run = starts.run[firsts]
-    run = np.cumsum(is_new_run) - 1
-    longest = np.lexsort((-lengths, run))[np.flatnonzero(is_new_run)]  # stable: the first of equal ones
-    step, session = points["step"].to_numpy(), points["session"].to_numpy()
-    if ((step[1:] <= step[:-1]) > starts.series[1:]).any():  # a step logged twice
+    if not starts.ascend:  # a step logged twice
         return None
-    columns = [step, points["ts"].cast(pl.Int64).to_numpy()]
-    if ((session[1:] != session[:-1]) > starts.run[1:]).any():  # else each run has a single one
-        columns.append(session)
+    firsts = starts.series
+    lengths = np.diff(np.append(firsts, points.height))
+    run = np.searchsorted(starts.run, firsts, side="right") - 1
+    longest = np.lexsort((-lengths, run))[np.searchsorted(firsts, starts.run)]  # stable: the first of equal ones
+    names = ("step", "ts") if starts.one_session else ("step", "ts", "session")
+    columns = [points[name].cast(pl.Int64).to_numpy() for name in names]
     series = _Series(firsts, lengths, longest[run])
     if not (_long_ones_agree(columns, series) and _short_ones_agree(columns, series)):
         return None
@@ -325,13 +423,3 @@ def _rows_of(series: Ints, firsts: Ints, lengths: Ints) -> Ints:
     chosen = lengths[series]
     before = np.cumsum(chosen) - chosen
     return np.repeat(firsts[series] - before, chosen) + np.arange(chosen.sum())
-
-
-def _series(rows: pl.DataFrame, metric: str, value: pl.Series, *, exact: pl.Series | None = None) -> pl.DataFrame:
-    """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
-    kind = int(Kind.FLOAT if exact is None else Kind.INT)
-    same = {"metric": metric, "ival": None, "text": None, "kind": kind}
-    columns = {name: pl.Series([x], dtype=POINTS[name]).new_from_index(0, rows.height) for name, x in same.items()}
-    columns |= {name: rows[name] for name in (*_ROW, "ts")} | {"value": value}
-    columns |= {"ival": exact} if exact is not None else {}
-    return pl.DataFrame({name: columns[name] for name in POINTS})

@@ -62,6 +62,16 @@ def filter_rows(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     return pl.DataFrame([column.filter(mask) for column in frame])
 
 
+def take_rows(frame: pl.DataFrame, rows: Ints) -> pl.DataFrame:
+    """Return some rows, by their numbers; for few, as a gather of several columns at once waits for threads of polars.
+
+    >>> take_rows(pl.DataFrame({"a": [1, 2, 3]}), np.array([2, 0]))["a"].to_list()
+    [3, 1]
+    """
+    places = pl.Series(rows)
+    return pl.DataFrame([column[places] for column in frame])
+
+
 def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     """Return whether the rows ascend by these columns (none of them null), without sorting.
 
@@ -175,6 +185,16 @@ class SortedGroups:
         """
         return self.stops - self.starts
 
+    @cached_property
+    def common_length(self) -> int | None:
+        """How many rows all groups have; None where they differ.
+
+        >>> SortedGroups(np.array([0, 2]), 4).common_length, SortedGroups(np.array([0, 2]), 3).common_length
+        (2, None)
+        """
+        first = int(self.lengths[0]) if len(self.starts) else 0
+        return first if first and (self.lengths == first).all() else None
+
     def blocks(self, rows: int) -> Iterator[tuple[slice, Self]]:
         """Yield the groups in their order, some at a time of no more than so many rows (or one): their rows, and they.
 
@@ -261,5 +281,10 @@ class SortedGroups:
         >>> SortedGroups(np.array([0, 2]), 3).extreme(np.array([1.0, 1.0, np.nan]), "min").tolist()
         [0, -1]
         """
+        if self.common_length is not None:
+            lines = x.reshape(-1, self.common_length)
+            place: Ints = self.starts + (lines.argmin(axis=1) if which == "min" else lines.argmax(axis=1))
+            if not np.isnan(x[place]).any():  # which these two take for the least and for the greatest
+                return place
         pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
         return self.first(x == self.spread(pick.reduceat(x, self.starts)))

@@ -13,7 +13,7 @@ import polars as pl
 from tracklake.common.lazy_numpy import np
 from tracklake.compute import exact_sums, group_numbers, sorted_groups
 from tracklake.compute.exact_sums import GroupSums
-from tracklake.compute.points import logged_rows, pseudo_of_rows, series_starts, without_pseudo
+from tracklake.compute.points import SeriesStarts, logged_rows, pseudo_of_rows, series_starts, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
 from tracklake.schema.values import STORED, Kind
@@ -26,20 +26,18 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]
-    Columns = dict[str, pl.Series]
+    Column = pl.Series | Ints | Floats
+    Columns = dict[str, Column]
 
 _SERIES = ("run_id", "metric")
-_VALUE = ("step", *STORED)
 _COUNTS = ("n_raw", "n_points", "n", "n_bool", "n_nan", "n_pos_inf", "n_neg_inf")
-_FOUND = ("min", "max", "first", "last")
 _PLACES = {
     "start": {name: name for name in ("project", "run_id", "metric")} | {"lo": "step"},
     "stop": {"hi": "step"},
     **{which: {which: "value", f"{which}_step": "step"} for which in ("min", "max")},
-    **{end: {f"{end}_{name}": name for name in _VALUE} for end in ("first", "last")},
+    **{end: {f"{end}_{name}": name for name in ("step", *STORED)} for end in ("first", "last")},
 }
 """Which points of a group its state tells of, and what: {place: {column of STATES: column of POINTS}}."""
-_TAKEN = list(dict.fromkeys(old for taken in _PLACES.values() for old in taken.values()))
 _NEVER = -(1 << 63)
 _EXTREMES: tuple[Literal["min", "max"], ...] = ("min", "max")
 
@@ -57,8 +55,7 @@ def of(points: pl.DataFrame, *, by_session: bool = True) -> pl.DataFrame:
     """
     if points.is_empty():
         return pl.DataFrame(schema=STATES)
-    starts = series_starts(points)
-    return _sorted(_assembled([_aggregates(points, starts.series, by_session=by_session)]), then="session")
+    return _sorted(_assembled([_aggregates(points, by_session=by_session)]), then="session")
 
 
 def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
@@ -91,60 +88,58 @@ def of_parts(parts: Iterable[pl.DataFrame], *, sessions: pl.DataFrame) -> pl.Dat
         rows.append(logged_rows(points, starts=starts))
         own = without_pseudo(points, starts=starts)
         if own.height:
-            logged.append(_aggregates(own, starts.series if own is points else series_starts(own).series))
+            logged.append(_aggregates(own, starts if own is points else None))
     if not rows:
         return pl.DataFrame(schema=STATES)
-    added = pseudo_of_rows(rows, sessions=sessions)
-    every = [_aggregates(added, series_starts(added).series), *logged]
-    return _sorted(_assembled(every), then="session")
+    added = _aggregates(pseudo_of_rows(rows, sessions=sessions))
+    return _sorted(_assembled([added, *logged]), then="session")
 
 
-class _Aggregates(NamedTuple):
-    """The aggregates of groups of points."""
-
-    numbers: dict[str, Ints | Floats]
-    """Columns of STATES, an element a group."""
-    rows: pl.DataFrame
-    """Of each place of _PLACES one row a group, one place below the other: the point that is there."""
-
-
-def _aggregates(points: pl.DataFrame, new: Bools, *, by_session: bool = True) -> _Aggregates:
-    """Aggregate points, whose series begin where `new` is true."""
-    raw, new = _by_session(points, new) if by_session else (points, new)
-    every = SortedGroups(np.flatnonzero(new), raw.height)
-    step = raw["step"].to_numpy()
-    again = (step[1:] == step[:-1]) > new[1:]
-    latest, each = raw, every
-    if again.any():
-        last = np.append(~again, True)
-        lengths, latest = every.count(last), raw.filter(pl.Series(last))
-        each = SortedGroups(np.cumsum(lengths) - lengths, latest.height)
-    numbers = _numbers(latest, each) | {"n_raw": every.lengths}
-    places = {"start": each.starts, "stop": each.stops - 1} | {name: numbers.pop(name) for name in _FOUND}
-    rows = _rows_at(latest[_TAKEN], np.concatenate([places[name] for name in _PLACES]))
-    return _Aggregates(numbers, rows)
+def _aggregates(points: pl.DataFrame, starts: SeriesStarts | None = None, *, by_session: bool = True) -> Columns:
+    """Return the columns of the states of points, in the order of their groups."""
+    starts = starts or series_starts(points)
+    every = SortedGroups(starts.series, points.height)
+    if by_session and not starts.one_session:
+        points, every = _by_session(points, every)
+    latest, each = (points, every) if starts.ascend else _last_of_steps(points, every)
+    numbers = _numbers(latest, each, by_session=by_session) | {"n_raw": every.lengths}
+    chosen = {name: numbers.pop(name) for name in ("min", "max", "first", "last")}
+    places = {"start": each.starts, "stop": each.stops - 1} | chosen
+    for place, names in _PLACES.items():
+        numbers |= {new: _rows_at(latest[old], places[place]) for new, old in names.items()}
+    return numbers
 
 
-def _assembled(aggregates: Sequence[_Aggregates]) -> pl.DataFrame:
-    """Return states, in the order of the groups."""
-    names = aggregates[0].numbers
-    columns = {name: pl.Series(np.concatenate([one.numbers[name] for one in aggregates])) for name in names}
+def _assembled(parts: Sequence[Columns]) -> pl.DataFrame:
+    """Return the states of several parts, one below the other."""
+    columns = {name: _concatenated([part[name] for part in parts]) for name in STATES}
     columns["ts"] = _stamps(columns["ts"])
-    sizes = [len(one.numbers["n"]) for one in aggregates]
-    for i, place in enumerate(_PLACES.values()):
-        parts = [one.rows.slice(i * size, size) for one, size in zip(aggregates, sizes, strict=True)]
-        columns |= {new: pl.concat([part[old] for part in parts], rechunk=True) for new, old in place.items()}
     return _frame(columns, STATES)
 
 
-def _by_session(points: pl.DataFrame, new: Bools) -> tuple[pl.DataFrame, Bools]:
-    """Sort the points of each series by session, stably, and mark the first of each (run, metric, session)."""
+def _concatenated(parts: Sequence[Column]) -> pl.Series:
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return pl.Series(np.concatenate(parts))
+    return pl.concat([part if isinstance(part, pl.Series) else pl.Series(part) for part in parts], rechunk=True)
+
+
+def _by_session(points: pl.DataFrame, every: SortedGroups) -> tuple[pl.DataFrame, SortedGroups]:
+    """Sort the points of each series by session, stably, and let each (run, metric, session) be a group."""
+    series = every.spread(np.arange(len(every.starts)))
     session = points["session"].to_numpy()
-    switch = np.append(False, session[1:] != session[:-1])
-    if (switch > new).any():
-        order = np.lexsort((session, np.cumsum(new)))  # moves points within a series only: `new` stays true
-        points, switch = points[pl.Series(order)], np.append(False, np.diff(session[order]) != 0)
-    return points, new | switch
+    order = np.lexsort((session, series))  # moves points within a series only
+    switch = np.append(True, (np.diff(session[order]) != 0) | (np.diff(series) != 0))
+    return points[pl.Series(order)], SortedGroups(np.flatnonzero(switch), points.height)
+
+
+def _last_of_steps(points: pl.DataFrame, every: SortedGroups) -> tuple[pl.DataFrame, SortedGroups]:
+    """Leave out the points of each group that another one at the same step follows."""
+    step = points["step"].to_numpy()
+    last = np.append(step[1:] != step[:-1], True)
+    last[every.stops - 1] = True
+    lengths = every.count(last)
+    latest = points if last.all() else points.filter(pl.Series(last))
+    return latest, SortedGroups(np.cumsum(lengths) - lengths, latest.height)
 
 
 class _Rows(NamedTuple):
@@ -159,16 +154,16 @@ class _Rows(NamedTuple):
     session: Ints
 
 
-def _numbers(points: pl.DataFrame, each: SortedGroups) -> dict[str, Any]:
-    """Return the columns of states that are numbers, and the places of the points of _FOUND (-1: there is none)."""
+def _numbers(points: pl.DataFrame, each: SortedGroups, *, by_session: bool) -> dict[str, Any]:
+    """Return the columns of states that are numbers, and the places of min, max, first and last (-1: there is none)."""
     value, ts = points["value"], points["ts"].cast(pl.Int64)
     ts = ts.fill_null(_NEVER) if ts.null_count() else ts
     is_number = value.is_not_null().to_numpy() if value.null_count() else None
     kind, stamp, session = (column.to_numpy() for column in (points["kind"], ts, points["session"]))
-    return _count(_Rows(value.to_numpy(), is_number, kind, stamp, session), each)
+    return _count(_Rows(value.to_numpy(), is_number, kind, stamp, session), each, by_session=by_session)
 
 
-def _count(rows: _Rows, each: SortedGroups) -> dict[str, Any]:
+def _count(rows: _Rows, each: SortedGroups, *, by_session: bool) -> dict[str, Any]:
     """Return the same; what usual points do not have costs no pass over them."""
     highest = rows.kind.max()
     has_value = rows.kind < Kind.NULL
@@ -179,16 +174,16 @@ def _count(rows: _Rows, each: SortedGroups) -> dict[str, Any]:
         counts
         | group_numbers.of_numbers(rows.value, each, is_number=rows.is_number)
         | ends
-        | _latest(rows, has_value, each)
+        | _latest(rows, has_value, each, by_session=by_session)
     )
 
 
-def _latest(rows: _Rows, has_value: Bools, each: SortedGroups) -> dict[str, Ints]:
+def _latest(rows: _Rows, has_value: Bools, each: SortedGroups, *, by_session: bool = False) -> dict[str, Ints]:
     """Return the largest (ts, session) of the rows of each group that have a value; a ts of _NEVER if none has."""
     stamps = rows.stamp if has_value.all() else np.where(has_value, rows.stamp, _NEVER)
     last = each.max(stamps)
     session = rows.session[each.starts]
-    if (rows.session != each.spread(session)).any():
+    if not by_session and (rows.session != each.spread(session)).any():
         session = each.max(np.where(stamps == each.spread(last), rows.session, _NEVER))
     return {"ts": last, "session": session}
 
@@ -198,19 +193,21 @@ def _stamps(microseconds: pl.Series) -> pl.Series:
     return (microseconds.replace(_NEVER, None) if missing.any() else microseconds).cast(STAMP)
 
 
-def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> Columns:
+def _take(frame: pl.DataFrame, at: Ints, names: Mapping[str, str]) -> dict[str, pl.Series]:
     """Return the rows `at` of the columns {new name: old name}, null where `at` is -1."""
-    chosen = _rows_at(pl.DataFrame([frame[name] for name in dict.fromkeys(names.values())]), at)
-    return {new: chosen[old] for new, old in names.items()}
+    return {new: pl.Series(_rows_at(frame[old], at)) for new, old in names.items()}
 
 
-def _rows_at(frame: pl.DataFrame, at: Ints) -> pl.DataFrame:
-    """Return some rows, all null where `at` is -1."""
-    rows = pl.Series(at).cast(pl.get_index_type(), strict=False)  # -1 becomes null, and a null row is all null
-    return pl.DataFrame([column[rows] for column in frame])
+def _rows_at(column: pl.Series, at: Ints) -> Column:
+    """Return some rows of a column, null where `at` is -1; numbers by numpy, since a query of polars takes longer."""
+    if column.null_count() == len(column) > 0:
+        return column.new_from_index(0, len(at))
+    if column.dtype.is_numeric() and not column.null_count() and at.min(initial=0) >= 0:
+        return column.to_numpy()[at]
+    return column[pl.Series(at).cast(pl.get_index_type(), strict=False)]  # -1 becomes null, and so does the row
 
 
-def _frame(columns: Columns, schema: Mapping[str, Any]) -> pl.DataFrame:
+def _frame(columns: dict[str, pl.Series], schema: Mapping[str, Any]) -> pl.DataFrame:
     """Return a frame with columns in the order of a schema; polars' own way of a dictionary takes half a ms longer."""
     typed = [(columns[name], name, dtype) for name, dtype in schema.items()]
     return pl.DataFrame([(x if x.dtype == dtype else x.cast(dtype)).alias(name) for x, name, dtype in typed])
@@ -295,7 +292,7 @@ def with_what_merges(columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*asked, *(other for name in asked for other in _MERGED_FROM.get(name, ()))]))
 
 
-def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
+def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> dict[str, pl.Series]:
     present = set(pieces.columns)
     for name in present & _MERGED_FROM.keys():
         if missing := [other for other in _MERGED_FROM[name] if other not in present]:
@@ -317,15 +314,15 @@ def _merged_numbers(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
     return {name: pl.Series(column) for name, column in merged.items()}
 
 
-def _merged_stamps(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
+def _merged_stamps(pieces: pl.DataFrame, each: SortedGroups) -> dict[str, pl.Series]:
     ts, unused = pieces["ts"].cast(pl.Int64).fill_null(_NEVER).to_numpy(), np.empty(0)
     rows = _Rows(unused, None, unused.astype(np.int8), ts, pieces["session"].to_numpy())
     latest = _latest(rows, ts != _NEVER, each)
     return {"ts": _stamps(pl.Series(latest["ts"])), "session": pl.Series(latest["session"])}
 
 
-def _merged_values(pieces: pl.DataFrame, each: SortedGroups) -> Columns:
-    merged: Columns = {}
+def _merged_values(pieces: pl.DataFrame, each: SortedGroups) -> dict[str, pl.Series]:
+    merged: dict[str, pl.Series] = {}
     for which in _EXTREMES:
         names = {name: name for name in (which, f"{which}_step") if name in pieces.columns}
         if names:

@@ -31,9 +31,11 @@ _PAGE = 1 << 14
 """Bytes of a column that are read or left out at once: with the usual 1 MB, one metric of all runs and few runs of many
 take a fifth to a quarter longer, and a file is some 4 % smaller, more where numbers are regular."""
 _STRINGS = ["project", "run_id", "metric", "op", "key", "text", "first_text", "last_text"]
-_FEW_STEPS = 1024
-"""Distinct steps up to which they are kept as a dictionary: one metric of all runs is read a fifth sooner, in as many
-bytes. Of tens of thousands the places in a dictionary take two bytes a point, their differences none."""
+_OFTEN_FEW = ("step", "session")
+_FEW = 1024
+"""Distinct steps, or sessions, up to which they are kept as a dictionary: one metric of all runs is read a fifth
+sooner, in as many bytes. Of tens of thousands the places in a dictionary take two bytes a point, their differences
+none."""
 _DELTAS = {
     "step",
     "ts",
@@ -190,7 +192,7 @@ class ParquetFile:
         import pyarrow.parquet as pq
 
         names = list(self._schema)
-        dictionaries = [c for c in names if c in _STRINGS or (c == "step" and table[c].n_unique() <= _FEW_STEPS)]
+        dictionaries = [c for c in names if c in _STRINGS or (c in _OFTEN_FEW and table[c].n_unique() <= _FEW)]
         encodings = {c: "DELTA_BINARY_PACKED" for c in names if c in _DELTAS and c not in dictionaries}
         encodings |= {c: "BYTE_STREAM_SPLIT" for c in names if c in _FLOATS}
         return pq.ParquetWriter(

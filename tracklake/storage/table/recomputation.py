@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
+from functools import partial
+from operator import eq, ne
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tracklake.common import threads
-from tracklake.compute import scans, sorted_groups, states
+from tracklake.compute import scans, states
 from tracklake.schema.tables import POINTS
 from tracklake.storage.table import partitions
 from tracklake.storage.table.verified_files import verified
@@ -107,18 +110,18 @@ def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     edges: list[pl.DataFrame] = []  # whole runs that lie in several stretches
     tail: list[pl.DataFrame] = []  # the last run so far, which may go on
     for stretch in stretches:
-        starts = sorted_groups.group_starts(stretch, by=["run_id"]).arg_true().to_list()
+        run_id = stretch["run_id"]
+        last = bisect_left(run_id, True, key=partial(eq, run_id[-1]))  # its first row: the rows of a run lie together
         first = 0
         if tail:
-            goes_on = tail[-1]["run_id"][-1] == stretch["run_id"][0]
-            first = 0 if not goes_on else starts[1] if len(starts) > 1 else stretch.height
+            first = bisect_left(run_id, True, key=partial(ne, tail[-1]["run_id"][-1]))
             tail.append(stretch.head(first))
-            if goes_on and len(starts) == 1:
+            if first == stretch.height:
                 continue
             edges.append(pl.concat(tail, rechunk=True))
-        if starts[-1] > first:
-            yield stretch[first : starts[-1]]
-        tail = [stretch[starts[-1] :]]
+        if last > first:
+            yield stretch[first:last]
+        tail = [stretch[last:]]
         if sum(edge.height for edge in edges) >= EDGE_POINTS:
             yield pl.concat(edges, rechunk=True)
             edges = []
