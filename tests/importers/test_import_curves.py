@@ -310,7 +310,8 @@ def test_watch_follows_a_growing_file(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert [process.stdout.readline() for _ in range(2)][1].startswith("1 run with 1 point came in")
-        path.write_text("step,loss\n1,0.5\n2,0.25\n3,0.125\n")
+        with path.open("a") as file:  # at once: what is written anew is empty for a moment
+            file.write("2,0.25\n3,0.125\n")
         assert "2 new points" in process.stdout.readline()
         process.terminate()
     assert points(tl.open(tmp_path / "lake"), "loss") == [(1, 0.5), (2, 0.25), (3, 0.125)]
