@@ -122,24 +122,34 @@ def drag(page, place, x: float, y: float, *, to: tuple[float, float]) -> None:
     page.mouse.up()
 
 
-def let_go(pattern: str, held: list, page) -> None:
-    """Hold no request any more, and let those go on that are held: none comes in between and is held for ever."""
-    page.unroute(pattern)
-    for route in held:
-        route.continue_()
+class Held:
+    """Requests of a page that wait until they are let go, and later ones with them: none is held for ever."""
+
+    def __init__(self, page, pattern: str) -> None:
+        self.routes: list = []
+        self.is_over = False
+        page.route(pattern, lambda route: self.take(route))  # noqa: PLW0108 - playwright marks what it is given
+
+    def take(self, route) -> None:
+        route.continue_() if self.is_over else self.routes.append(route)
+
+    def let_go(self) -> None:
+        self.is_over = True
+        for route in self.routes:
+            route.continue_()
 
 
 @contextmanager
 def changed_while_pressed(visit: Visit) -> Iterator[None]:
     """Press and change the lake in the block: the browser hears of it before it lets go, and asks nothing till then."""
-    page, held = visit.page, []
-    page.route("**/api/changes?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it is given
-    while not held:
+    page = visit.page
+    held = Held(page, "**/api/changes?*")
+    while not held.routes:
         page.wait_for_timeout(20)
     yield
     visit.requests.clear()
     with page.expect_response(lambda answer: "/api/changes" in answer.url and answer.json()["changed"]):
-        let_go("**/api/changes?*", held, page)
+        held.let_go()
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     assert [url for url in visit.requests if "/api/changes" not in url] == []  # it may be time to look again
     page.mouse.up()
@@ -369,16 +379,15 @@ def test_a_comparison_of_live_runs_is_not_asked_over_and_over(chromium, tmp_path
     visit = Visit(chromium, tl.open(tmp_path / "lake"))
     page = visit.open("/compare?metric=loss&by=group&goal=min")
     page.locator("table.sheet", has_text="1.50").wait_for()
-    held: list = []
-    page.route("**/api/compare?*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it is given
+    held = Held(page, "**/api/compare?*")
     for loss in (0.9, 0.5, 0.24):
         with page.expect_response(lambda answer: "/api/changes" in answer.url and answer.json()["changed"]):
             runs[0].log({"loss": loss})
     assert page.locator(".waiting").count() == 0
-    while not held:
+    while not held.routes:
         page.wait_for_timeout(20)
-    assert len(held) == 1
-    let_go("**/api/compare?*", held, page)
+    assert len(held.routes) == 1
+    held.let_go()
     page.get_by_role("cell", name="1.1", exact=True).wait_for()
     for run in runs:
         run.finish()
