@@ -189,9 +189,24 @@ def test_where_states_are_too_many_to_be_looked_at_history_is_the_same(tmp_path,
     with tl.init("p", id="a", dir=tmp_path, resume="must") as run:
         run.log({"m": 9.0}, step=1)
     log(tmp_path, "b", {"m": 5.0}, {"n": "x"})
-    monkeypatch.setattr("tracklake.storage.table.snapshot.READ_ALL", 1)
+    monkeypatch.setattr("tracklake.storage.table.snapshot_view.READ_ALL", 1)
     found = tl.open(tmp_path).history(["m", "n"], runs=["a"]).select("step", "value", "text")
     assert found.rows() == [(0, 0.0, None), (1, 9.0, None), (1, 1.0, "true")]
+
+
+def test_excerpts_of_moved_runs_claim_no_order(tmp_path):
+    """Points stand in files by the projects in which they were logged, whatever project the runs belong to now."""
+    for project, run_id in (("z", "a"), ("y", "b")):
+        with tl.init(project, id=run_id, dir=tmp_path) as run:
+            run.log({"m": 1.0})
+    lake = tl.open(tmp_path)
+    lake.move(["a", "b"], "archive")
+    lake.refresh()
+    snapshot = tl.open(tmp_path)._view.logged
+    snapshot.engine = object()
+    part = next(part for part, runs in snapshot.excerpts(["a", "b"]) if runs == ["a", "b"])
+    assert part.points(["m"]).collect()["run_id"].to_list() == ["b", "a"]
+    assert not part.comes_in_order(None)
 
 
 FORKING = """
@@ -296,7 +311,7 @@ def test_no_journal_and_no_partition_is_an_empty_snapshot(tmp_path):
     assert snapshot.states().columns == ["run_id", "metric", "session", "lo", "hi"]
     assert snapshot.points().collect().is_empty()
     assert snapshot.resolved(["_step"]).is_empty()
-    assert snapshot.needs_resolution(["m"], runs=None).is_empty()
+    assert snapshot.series_to_resolve(["m"], runs=None).is_empty()
 
 
 def test_a_logged_none_stamps_nothing(tmp_path):

@@ -68,7 +68,7 @@ class SeriesTable:
             unclean = (
                 pl.DataFrame(schema=dict.fromkeys(_SERIES, pl.String))
                 if raw
-                else self.snapshot.needs_resolution(stored, runs=ids)
+                else self.snapshot.series_to_resolve(stored, runs=ids)
             )
             if not unclean.is_empty():
                 clean = clean.join(unclean.lazy(), on=_SERIES, how="anti")
@@ -163,7 +163,7 @@ class SeriesTable:
 
     def _ordered(self, history: pl.DataFrame, names: Collection[str], ids: Collection[str] | None) -> pl.DataFrame:
         """Bring points in order of run, metric, step and time, without looking at them where they come so."""
-        is_plain = not set(names).intersection(PSEUDO) and self.snapshot.needs_resolution(names, runs=ids).is_empty()
+        is_plain = not set(names).intersection(PSEUDO) and self.snapshot.series_to_resolve(names, runs=ids).is_empty()
         if is_plain and self.snapshot.comes_in_order(ids):
             return history
         return points.sort(history, by=(*_SERIES, "step", "time"))

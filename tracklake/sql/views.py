@@ -166,7 +166,7 @@ def apart_from_stored(table: RunTable) -> Apart:
 def _unresolved(table: RunTable, metrics: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
     """Return the series (run_id, metric) of which the stored points are not just those that count, or not all."""
     snapshot = table.snapshot
-    series = [snapshot.needs_resolution(snapshot.metrics if metrics is None else metrics, runs=runs)]
+    series = [snapshot.series_to_resolve(snapshot.metrics if metrics is None else metrics, runs=runs)]
     if snapshot.disputed:  # the project of a run is what its first session said
         disputed = pl.col("run_id").is_in(snapshot.disputed)
         series.append(snapshot.states(metrics, runs=runs).filter(disputed).select(list(SERIES)))

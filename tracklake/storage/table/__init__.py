@@ -17,6 +17,7 @@
 - `moved_runs`: moved runs: statements by which runs belong to another project at once.
 - `name_index`: which names a file has, in the metadata of its footer.
 - `parquet_file`: Parquet files as a lake writes them; what is damaged of one can be left out.
+- `partial_snapshot`: what tasks read of a snapshot: points and states of runs, in partitions and in live frames.
 - `partitions`: three sibling Parquet files that hold the records of many journals, published by one commit.
 - `past_reader`: a reader of the sealed data of one version, as it was.
 - `recomputation`: the states of a partition from its points alone.

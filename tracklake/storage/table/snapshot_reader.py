@@ -133,34 +133,33 @@ class SnapshotReader:
         self, files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]
     ) -> list[JournalFile]:
         """Read on in every journal that is not sealed to its end; return those that were gone."""
-        live: dict[tuple[int, int], LiveJournal] = {}
-        grown: list[LiveJournal] = []
-        before, self._unread = self._unread, {}
+        before, self._live = self._live, {}
+        unread_before, self._unread = self._unread, {}
         unsealed = [file for file in files if not watermarks.get(file.key, Watermark()).complete]
-        for i, delta in enumerate(deltas(self._slices(unsealed, watermarks, live, grown))):
-            grown[i].apply(delta)
-        self._changed |= bool(grown) or live.keys() != self._live.keys() or before.keys() != self._unread.keys()
-        self._live = live
-        return [file for file in unsealed if file.key not in live and file.key not in self._unread]
+        appended = list(self._appended(unsealed, watermarks, before))
+        for (journal, _), delta in zip(appended, deltas([part for _, part in appended]), strict=True):
+            journal.apply(delta)
+            self._changed = True
+        self._changed |= self._live.keys() != before.keys() or self._unread.keys() != unread_before.keys()
+        return [file for file in unsealed if file.key not in self._live and file.key not in self._unread]
 
-    def _slices(
+    def _appended(
         self,
         files: Sequence[JournalFile],
         watermarks: dict[tuple[int, int], Watermark],
-        live: dict[tuple[int, int], LiveJournal],
-        grown: list[LiveJournal],
-    ) -> Iterator[JournalSlice]:
-        """Yield what was appended to journals; add those that are there to `live`, and those that grew to `grown`."""
+        before: dict[tuple[int, int], LiveJournal],
+    ) -> Iterator[tuple[LiveJournal, JournalSlice]]:
+        """Yield the journals that grew, each with what was appended; all that are there, grown or not, are live now."""
         for file in files:
             watermark = watermarks.get(file.key, Watermark())
+            journal = before.get(file.key)
             try:
-                journal, is_grown = self._live_journal(file, watermark)
-                try:
-                    journal_slice = journal.read() if is_grown else None
-                except RewrittenError as error:
-                    warn(f"tracklake: {error}. It is read anew; {LOOK}")
-                    journal = LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key))
-                    journal_slice = journal.read()
+                if journal is None or journal.watermark != watermark:
+                    journal, appended = self._read_on(self._opened(file, watermark), file)
+                elif journal.file.entry != file.entry:
+                    journal, appended = self._read_on(journal, file)
+                else:
+                    appended = None
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -168,17 +167,21 @@ class SnapshotReader:
                 self._leave_out([file], str(error.strerror or error))
                 continue
             journal.file = file
-            live[file.key] = journal
-            if journal_slice is not None:
-                grown.append(journal)
-                yield journal_slice
+            self._live[file.key] = journal
+            if appended is not None:
+                yield journal, appended
 
-    def _live_journal(self, file: JournalFile, watermark: Watermark) -> tuple[LiveJournal, bool]:
-        """Return the reader of a journal beyond its watermark, and whether there is anything to read."""
-        journal = self._live.get(file.key)
-        if journal is None or journal.watermark != watermark:
-            return LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key)), True
-        return journal, journal.file.entry != file.entry
+    def _opened(self, file: JournalFile, watermark: Watermark) -> LiveJournal:
+        return LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key))
+
+    def _read_on(self, journal: LiveJournal, file: JournalFile) -> tuple[LiveJournal, JournalSlice | None]:
+        """Return a journal and what was appended to it; one whose file was rewritten begins anew."""
+        try:
+            return journal, journal.read()
+        except RewrittenError as error:
+            warn(f"tracklake: {error}. It is read anew; {LOOK}")
+            journal = self._opened(file, journal.watermark)
+            return journal, journal.read()
 
 
 def _has_gap(files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:

@@ -290,10 +290,12 @@ class SnapshotView(ABC):
             collected.replace_column(collected.get_column_index("project"), one), cutoffs=self.cutoffs
         )
 
-    def needs_resolution(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
-        """Return the series (run_id, metric) of which some stored points do not count: overwritten or masked.
+    def series_to_resolve(self, metrics: Collection[str], *, runs: Collection[str] | None) -> pl.DataFrame:
+        """Return the series (run_id, metric) whose stored points are not just those that count, in order.
 
-        >>> example()._view.snapshot.needs_resolution(["loss"], runs=None).rows()  # nothing was logged twice or rewound
+        Points were overwritten or masked, or two sessions speak of the same steps: a history resolves them.
+
+        >>> example()._view.snapshot.series_to_resolve(["loss"], runs=None).rows()  # nothing was logged twice
         []
         """
         if not self._look_at(metrics, runs):
@@ -326,7 +328,7 @@ class SnapshotView(ABC):
         return sum(int(frame["n_raw"].sum()) for frame in counts)
 
     def _look_at(self, metrics: Collection[str], runs: Collection[str] | None) -> bool:
-        """Learn from the states of these metrics, once, what `needs_resolution` and `are_numbers` tell.
+        """Learn from the states of these metrics, once, what `series_to_resolve` and `are_numbers` tell.
 
         Not if the states of all runs are far more than those of the runs asked for: then return False.
         """
