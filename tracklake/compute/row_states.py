@@ -72,7 +72,7 @@ def of_rows(several: Sequence[Rows]) -> pl.DataFrame:
     each = SortedGroups(np.cumsum(lengths) - lengths, int(lengths.sum()))
     ordered = [(rows, _order(rows.names)) for rows in several]
     kinds = np.concatenate([np.array([*rows.kinds, *_OWN_KINDS], dtype=np.int8)[order] for rows, order in ordered])
-    x, ends = np.concatenate([_numbers(*one) for one in ordered]), _ends(ordered)
+    x, ends = _numbers(ordered, each.size), _ends(ordered)
     numbers = group_numbers.of_numbers(x, each)
     places = {"first": each.starts, "last": each.stops - 1} | {which: numbers.pop(which) for which in ("min", "max")}
     counts = {"n_raw": lengths, "n_points": lengths, "n_bool": np.where(kinds == Kind.BOOL, lengths, 0)}
@@ -104,21 +104,33 @@ def _where(mask: NDArray[np.bool_], column: pl.Series) -> pl.Series:
     return column if mask.all() else pl.select(pl.when(pl.Series(mask)).then(column)).to_series()
 
 
-def _numbers(rows: Rows, order: Ints) -> Floats:
-    """Return the values, series by series in an order."""
-    n_logged = len(rows.names)
-    raw = np.empty((n_logged + len(_OWN), len(rows.steps)), dtype=np.int64)
-    place = np.argsort(order)
-    raw[place[:n_logged]] = rows.values.T
+@lru_cache(maxsize=256)
+def _exact(kinds: tuple[Kind, ...]) -> list[int]:
+    """Return which series are of whole numbers."""
+    return [number for number, kind in enumerate(kinds) if kind != Kind.FLOAT]
+
+
+def _numbers(ordered: Sequence[tuple[Rows, Ints]], size: int) -> Floats:
+    """Return the values of sessions, of each series by series in an order."""
+    raw = np.empty(size, dtype=np.int64)
+    stop = 0
+    for rows, order in ordered:
+        start, stop = stop, stop + len(order) * len(rows.steps)
+        _fill(raw[start:stop].reshape(len(order), -1), rows, order)
+    return raw.view(np.float64)
+
+
+def _fill(raw: Ints, rows: Rows, order: Ints) -> None:
+    """Write the values of a session, a line a series, as floats."""
     x: Floats = raw.view(np.float64)
-    for j, kind in enumerate(rows.kinds):
-        if kind != Kind.FLOAT:
-            x[place[j]] = rows.values[:, j]
-    runtime, step, timestamp = place[n_logged:]
+    place = np.argsort(order)
+    runtime, step, timestamp = place[len(rows.names) :]
+    raw[place[: len(rows.names)]] = rows.values.T
+    for j in _exact(rows.kinds):
+        x[place[j]] = rows.values[:, j]
     x[runtime] = (rows.stamps - rows.start) / 1e6 + rows.runtime_base
     x[step] = rows.steps
     x[timestamp] = rows.stamps / 1e6
-    return x.ravel()
 
 
 def _ends(ordered: Sequence[tuple[Rows, Ints]]) -> Ints:

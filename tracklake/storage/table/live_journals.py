@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -178,6 +179,11 @@ def _rows(journal_slice: JournalSlice) -> row_states.Rows | None:
         return None
     block = records.blocks[0]
     owner = (header["project"], header["run"], header["session"], header["start"], float(base))
-    kinds = tuple(Kind(frame_format.KINDS[letter]) for letter in block.kinds)
-    rows = row_states.Rows(*owner, block.names, kinds, block.stamps, block.steps, block.values)
+    rows = row_states.Rows(*owner, block.names, _kinds(block.kinds), block.stamps, block.steps, block.values)
     return rows if rows.is_plain else None
+
+
+@lru_cache(maxsize=256)
+def _kinds(letters: str) -> tuple[Kind, ...]:
+    """Return the kinds of values by their letters in a key set, which many rows have in common."""
+    return tuple(Kind(frame_format.KINDS[letter]) for letter in letters)
