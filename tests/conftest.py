@@ -25,8 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
 sys.dont_write_bytecode = False
-for name in [name for name in os.environ if name.startswith(("TRACKLAKE_", "WANDB_"))]:  # the user's own settings
-    del os.environ[name]
+for name in [name for name in os.environ if name.startswith(("TRACKLAKE_", "WANDB_", "FORCE_COLOR", "NO_COLOR"))]:
+    del os.environ[name]  # the user's own settings
 os.environ |= {"TRACKLAKE_QUIET": "1", "COLUMNS": "100"}  # for child processes too, whose output is compared
 os.umask(0o022)
 IN_ITS_OWN_TIME: dict[str, Any] = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import processes
 import pytest
 from click.shell_completion import BashComplete
 from click.testing import CliRunner, Result
@@ -225,6 +226,13 @@ def test_watch(tmp_path: Path):
     assert found[1].split() == ["run", "step", "loss", "best", "curve", "silent"]
     assert found[2].split()[:5] == ["alive", "2", "2", "1", "█▁▃"]
     assert len(lines("watch", "--all", folder=str(tmp_path))) == 4
+
+
+def test_watch_ends_where_its_output_is_no_terminal(folder: str, monkeypatch: pytest.MonkeyPatch):
+    """Also where FORCE_COLOR, as on many servers that run tests, asks for colours."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    watched = processes.command("watch", "--all", "--dir", folder)
+    assert (watched.returncode, watched.stdout.count("silent")) == (0, 1)
 
 
 def test_watch_of_an_empty_lake(tmp_path: Path):

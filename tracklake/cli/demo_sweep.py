@@ -58,7 +58,7 @@ def train_all(jobs: Sequence[tuple[int, Configuration]], *, directory: str, epoc
     columns = [TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeRemainingColumn()]
     try:
         futures = [pool.submit(train, point, seed=seed, epochs=epochs, directory=directory) for seed, point in jobs]
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.file.isatty()) as progress:
             task = progress.add_task("training", total=len(jobs))
             for future in concurrent.futures.as_completed(futures):
                 future.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,7 +64,7 @@ def watch(metric: str | None, directory: str, project: str | None, interval: flo
 
     chosen = metric or _usual(lake)
     runs = running()
-    if once or not console.is_terminal:
+    if once or not sys.stdout.isatty():  # FORCE_COLOR colours what goes into a file, and makes it no terminal
         console.print(_table(runs, chosen))
         return
     with Live(_table(runs, chosen), console=console, auto_refresh=False) as live:
