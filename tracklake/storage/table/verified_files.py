@@ -128,14 +128,26 @@ def verified_all(
     chosen = list(partitions)
     only = None if columns is None else frozenset(columns)
     names = {(storage.describe(getattr(partition, sibling)), only) for partition in chosen}
-    if len(chosen) == 1 or names <= _seen:  # to look at their status again needs no threads
-        return [verified(storage, partition, sibling, columns=only) for partition in chosen]
+    if len(chosen) == 1 or names <= _seen or _is_little(storage, chosen, sibling, only):  # not worth a thread each
+        paths = [verified(storage, partition, sibling, columns=only) for partition in chosen]
+        _seen.update(names)
+        return paths
     workers = _DOWNLOADS if isinstance(storage.root, str) else os.cpu_count() or 1
     paths = list(
         threads.in_threads(lambda part: verified(storage, part, sibling, columns=only), chosen, workers=workers)
     )
     _seen.update(names)
     return paths
+
+
+def _is_little(
+    storage: Storage, partitions: Iterable[Partition], sibling: Sibling, columns: frozenset[str] | None
+) -> bool:
+    """Tell whether files of this machine are read sooner one after the other than threads are begun for them."""
+    if isinstance(storage.root, str):
+        return False
+    place = SIBLINGS.index(sibling)
+    return columns == frozenset() or all(partition.sizes[place] <= _WHOLE for partition in partitions)
 
 
 def checksum(path: Path) -> tuple[int, int]:
