@@ -67,9 +67,10 @@ def _stretches(path: Path) -> Iterator[pl.DataFrame]:
     offsets = itertools.accumulate(map(sum, batches), initial=0)
     slices = [stored.slice(offset, sum(batch)) for offset, batch in zip(offsets, batches, strict=False)]
     for decoded, batch in zip(threads.in_threads(scans.collect, slices, workers=AHEAD), batches, strict=True):
+        columns = {column.name: column for column in (*decoded, *constants)}
         for start, length in zip(itertools.accumulate(batch, initial=0), batch, strict=False):
-            rows = decoded.slice(start, length).hstack([column.head(length) for column in constants])
-            yield rows.select(list(POINTS))
+            of_row_group = [(columns[name], 0 if name in same else start) for name in POINTS]
+            yield pl.DataFrame([column.slice(first, length) for column, first in of_row_group])
 
 
 def _constant(name: str, value: Any, length: int) -> pl.Series:
@@ -107,7 +108,7 @@ def _only_value(column: pq.ColumnChunkMetaData) -> Any:
 
 def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Cut the rows of runs that lie one after the other so that each run is in one part; the parts in any order."""
-    edges: list[pl.DataFrame] = []  # whole runs that lie in several stretches
+    edges: list[pl.DataFrame] = []  # whole runs that lie in several stretches, piece by piece
     tail: list[pl.DataFrame] = []  # the last run so far, which may go on
     for stretch in stretches:
         run_id = stretch["run_id"]
@@ -118,7 +119,7 @@ def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
             tail.append(stretch.head(first))
             if first == stretch.height:
                 continue
-            edges.append(pl.concat(tail, rechunk=True))
+            edges += tail
         if last > first:
             yield stretch[first:last]
         tail = [stretch[last:]]
