@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import accumulate
 from operator import or_
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
@@ -62,7 +63,7 @@ def filter_rows(frame: pl.DataFrame, mask: pl.Series) -> pl.DataFrame:
     return pl.DataFrame([column.filter(mask) for column in frame])
 
 
-def take_rows(frame: pl.DataFrame, rows: Ints) -> pl.DataFrame:
+def take_rows(frame: pl.DataFrame, rows: Ints | Sequence[int]) -> pl.DataFrame:
     """Return some rows, by their numbers; for few, as a gather of several columns at once waits for threads of polars.
 
     >>> take_rows(pl.DataFrame({"a": [1, 2, 3]}), np.array([2, 0]))["a"].to_list()
@@ -78,16 +79,40 @@ def is_sorted(frame: pl.DataFrame, *, by: Sequence[str]) -> bool:
     >>> is_sorted(pl.DataFrame({"a": [1, 1, 2], "b": [5, 7, 0]}), by=["a", "b"])
     True
     """
+    if _descends_between_pieces(frame, by):
+        return False
     equal = _FIRST.new_from_index(0, max(frame.height - 1, 0))
     for name in by:
         column, steps = frame[name], _steps(frame[name])
         matters = equal & steps
-        if (column.head(-1).filter(matters) > column.slice(1).filter(matters)).any():
+        before, after = column.head(-1), column.slice(1)
+        if 2 * (matters.sum() or 0) > len(matters):  # to leave the others out would copy nearly all
+            descends = (before > after) & matters
+        else:
+            descends = before.filter(matters) > after.filter(matters)
+        if descends.any():
             return False
         equal = equal & ~steps
         if not equal.any():
             break
     return True
+
+
+def _descends_between_pieces(frame: pl.DataFrame, by: Sequence[str]) -> bool:
+    """Tell whether a piece of memory begins before the end of the one that it follows: few rows tell that."""
+    firsts = [first for first, _ in _pieces(frame, by)[1:]]
+    if not firsts:
+        return False
+    heads, tails = (take_rows(frame[[*by]], rows).rows() for rows in (firsts, [first - 1 for first in firsts]))
+    return any(tail > head for tail, head in zip(tails, heads, strict=True))
+
+
+def _pieces(frame: pl.DataFrame, by: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the first row and the length of each large piece of memory in which rows lie, else of all rows as one."""
+    lengths = frame[by[0]].chunk_lengths()
+    if len(lengths) * _FEW > frame.height:
+        return [(0, frame.height)]
+    return list(zip(accumulate(lengths, initial=0), lengths, strict=False))
 
 
 def sort(frame: pl.DataFrame, *, by: Sequence[str], series: Sequence[str]) -> pl.DataFrame:
@@ -129,10 +154,13 @@ def gathered_groups(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.DataFrame:
     >>> gathered_groups(pl.DataFrame({"a": ["y", "y", "x", "y"], "b": [0, 1, 2, 3]}), by=["a"])["b"].to_list()
     [2, 0, 1, 3]
     """
-    keys = frame.select(by).rechunk()  # of many pieces all that follows takes several times as long
-    starts = group_starts(keys, by=by).arg_true()
+    keys = frame[[*by]]
+    pieces = _pieces(keys, by)
+    keys = keys.rechunk() if len(pieces) == 1 else keys  # of many small ones all takes several times as long
+    of_pieces = [group_starts(keys.slice(*piece), by=by).arg_true() + piece[0] for piece in pieces]
+    starts = pl.concat(of_pieces, rechunk=True)
     if len(starts) * _LARGE > frame.height:
-        return frame[gather_order(keys, by=by)]
+        return frame[gather_order(keys.rechunk(), by=by)]
     stops = starts.slice(1).append(pl.Series([frame.height], dtype=pl.UInt32))
     heads = pl.DataFrame([keys[name].gather(starts) for name in by])
     places = heads.with_columns(starts.alias("from"), stops.alias("to")).sort(by, maintain_order=True)
