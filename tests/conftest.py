@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: threads of po
 
 import hypothesis
 import pytest
-from quick_disk import use_quick_disk
+from quick_disk import MEMORY, use_memory, use_quick_disk
 
 import tracklake
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 use_quick_disk()
+use_memory()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell, where Ctrl-C is ignored
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes begin here: none is to compile all of it anew
@@ -47,6 +50,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="runs only with --long"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: where a test waits for a process, a lock or a connection, another one computes."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Keep seven thousand tests and all modules out of every garbage collection to come."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _memory_is_given_back(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove the folders of tests that lie in memory, where none failed; those on a disk are kept, as pytest does."""
+    yield
+    folder = tmp_path_factory.getbasetemp()
+    if MEMORY in folder.parents and not request.session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

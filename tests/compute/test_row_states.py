@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tracklake.compute import row_states, states
-from tracklake.compute.row_states import Rows
+from tracklake.compute.row_states import SessionRows
 from tracklake.schema.tables import POINTS
 from tracklake.schema.values import Kind
 
@@ -18,7 +18,7 @@ KINDS = (Kind.FLOAT, Kind.BOOL, Kind.FLOAT, Kind.INT)
 SPECIAL = [math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0, -0.0, 1e-320]
 
 
-def rows_of(seed: int) -> Rows:
+def rows_of(seed: int) -> SessionRows:
     """Rows of one run with numbers of all sorts."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 60))
@@ -27,10 +27,10 @@ def rows_of(seed: int) -> Rows:
     values = np.stack([*columns, rng.integers(-(1 << 60), 1 << 60, n)], axis=1)
     steps = np.cumsum(rng.integers(1, 9, n))
     stamps = 1_700_000_000_000_000 + np.cumsum(rng.integers(0, 999, n))
-    return Rows("p", f"r{seed}", seed, int(stamps[0]) - 5, 1.5, NAMES, KINDS, stamps, steps, values)
+    return SessionRows("p", f"r{seed}", seed, int(stamps[0]) - 5, 1.5, NAMES, KINDS, stamps, steps, values)
 
 
-def points_of(rows: Rows) -> pl.DataFrame:
+def points_of(rows: SessionRows) -> pl.DataFrame:
     """Every value as a point."""
     frames = []
     for j, (name, kind) in enumerate(zip(rows.names, rows.kinds, strict=True)):
@@ -65,5 +65,5 @@ def test_states_of_rows_are_those_of_their_points():
 def test_rows_are_plain_where_each_has_a_step_of_its_own(change, is_plain):
     """A step that comes twice, or back, and a series that every run has need points."""
     steps = np.array(change.get("steps", [1, 2, 3]))
-    rows = Rows("p", "a", 1, 0, 0.0, change.get("names", ("x",)), (Kind.FLOAT,), steps, steps, steps[:, None])
+    rows = SessionRows("p", "a", 1, 0, 0.0, change.get("names", ("x",)), (Kind.FLOAT,), steps, steps, steps[:, None])
     assert rows.is_plain == is_plain

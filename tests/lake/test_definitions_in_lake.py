@@ -44,7 +44,7 @@ def test_a_definition_for_a_project_leaves_the_others_alone(tmp_path):
 
 
 def test_it_merges_with_what_the_run_said_of_the_name(tmp_path):
-    """Kinds are united in the order of KINDS; with overwrite it replaces what was said before."""
+    """Kinds are united in the order of SUMMARY_KINDS; with overwrite it replaces what was said before."""
     lake = log(tmp_path, "a", define=[("val/loss", {"summary": "last"})])
     lake.define_metric("val/loss", summary="min")
     assert lake.run("a").summary["val/loss"] == {"min": 1.0, "last": 2.0}

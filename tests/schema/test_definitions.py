@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from tracklake.errors import DefinitionError
 from tracklake.schema.definition_statement import Statement, statement
 from tracklake.schema.definitions import Definitions, MetricDefinition
-from tracklake.schema.statistics import KINDS
+from tracklake.schema.statistics import SUMMARY_KINDS
 
 NAMES = st.text(alphabet="ab*/.", min_size=1, max_size=6)
 STATEMENTS = st.builds(
     Statement,
     name=NAMES,
-    summary=st.none() | st.frozensets(st.sampled_from([*KINDS, "none"])),
+    summary=st.none() | st.frozensets(st.sampled_from([*SUMMARY_KINDS, "none"])),
     step_metric=st.none() | st.text(min_size=1),
     step_sync=st.none() | st.booleans(),
     hidden=st.none() | st.booleans(),

@@ -131,4 +131,4 @@ def test_a_view_leads_nowhere_else(browser, address):
 
 def test_the_page_offers_every_summary_kind(browser):
     """A metric can be defined in the page by each kind that a definition takes, and by none."""
-    assert browser.ask("schema")["kinds"] == [*statistics.KINDS, "none"]
+    assert browser.ask("schema")["kinds"] == [*statistics.SUMMARY_KINDS, "none"]

@@ -39,9 +39,10 @@ def test_metrics_have_the_statistics_of_summaries(tmp_path: Path, enter):
     with lake.ui() as server:
         columns = enter(server).ask("run", id="run")["metrics"]
     found = {column["name"]: column["values"] for column in columns}
-    for kind in ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf"):
+    for kind in ("min", "argmin", "max", "argmax", "mean", "std", "sum", "count", "n_nan", "n_inf"):
         numbers = lake.summaries([(metric, kind) for metric in found["metric"]]).drop("run_id").row(0)
-        assert [float(value) for value in found[kind]] == [float(value) for value in numbers]
+        expected = pytest.approx([float(value) for value in numbers], rel=0, abs=0, nan_ok=True)
+        assert [float(value) for value in found[kind]] == expected
     assert dict(zip(found["metric"], found["last_step"], strict=True))["loss"] == 3
     assert "word" not in found["metric"]
 

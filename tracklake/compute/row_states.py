@@ -27,7 +27,7 @@ _OWN = (_RUNTIME, _STEP, _TIMESTAMP)
 _OWN_KINDS = (Kind.FLOAT, Kind.INT, Kind.FLOAT)
 
 
-class Rows(NamedTuple):
+class SessionRows(NamedTuple):
     """Rows of one session: its numbers of the series `names`, whose kinds are FLOAT, INT or BOOL."""
 
     project: str
@@ -48,19 +48,19 @@ class Rows(NamedTuple):
         """Whether each row has a step of its own, in order, and no series that every run has by itself is logged.
 
         >>> values = np.zeros((2, 1), dtype=np.int64)
-        >>> Rows("p", "a", 1, 0, 0.0, ("x",), (Kind.FLOAT,), np.array([5, 6]), np.array([1, 1]), values).is_plain
+        >>> SessionRows("p", "a", 1, 0, 0.0, ("x",), (Kind.FLOAT,), np.array([5, 6]), np.array([1, 1]), values).is_plain
         False
         """
         return bool((self.steps[1:] > self.steps[:-1]).all()) and not set(PSEUDO).intersection(self.names)
 
 
-def of_rows(several: Sequence[Rows]) -> pl.DataFrame:
+def of_rows(several: Sequence[SessionRows]) -> pl.DataFrame:
     """Return the states of plain rows of different sessions, those that `states.of_rows` computes.
 
     They come session after session, as these are given, each in order of metrics.
 
     >>> values = np.array([[0.5], [0.25]]).view(np.int64)
-    >>> rows = Rows("p", "a", 1, 0, 0.0, ("x",), (Kind.FLOAT,), np.array([5, 6]), np.array([1, 2]), values)
+    >>> rows = SessionRows("p", "a", 1, 0, 0.0, ("x",), (Kind.FLOAT,), np.array([5, 6]), np.array([1, 2]), values)
     >>> of_rows([rows]).filter(metric="x").select("n", "min", "min_step", "last_value").row(0)
     (2, 0.25, 2, 0.25)
     """
@@ -110,7 +110,7 @@ def _exact(kinds: tuple[Kind, ...]) -> list[int]:
     return [number for number, kind in enumerate(kinds) if kind != Kind.FLOAT]
 
 
-def _numbers(ordered: Sequence[tuple[Rows, Ints]], size: int) -> Floats:
+def _numbers(ordered: Sequence[tuple[SessionRows, Ints]], size: int) -> Floats:
     """Return the values of sessions, of each series by series in an order."""
     raw = np.empty(size, dtype=np.int64)
     stop = 0
@@ -120,7 +120,7 @@ def _numbers(ordered: Sequence[tuple[Rows, Ints]], size: int) -> Floats:
     return raw.view(np.float64)
 
 
-def _fill(raw: Ints, rows: Rows, order: Ints) -> None:
+def _fill(raw: Ints, rows: SessionRows, order: Ints) -> None:
     """Write the values of a session, a line a series, as floats."""
     x: Floats = raw.view(np.float64)
     place = np.argsort(order)
@@ -133,13 +133,13 @@ def _fill(raw: Ints, rows: Rows, order: Ints) -> None:
     x[timestamp] = rows.stamps / 1e6
 
 
-def _ends(ordered: Sequence[tuple[Rows, Ints]]) -> Ints:
+def _ends(ordered: Sequence[tuple[SessionRows, Ints]]) -> Ints:
     """Return the first and the last value of each series as exact integers: two lines."""
     exact = [np.append(rows.values[end], [0, rows.steps[end], 0])[order] for end in (0, -1) for rows, order in ordered]
     return np.concatenate(exact).reshape(2, -1)
 
 
-def _owners(ordered: Sequence[tuple[Rows, Ints]], n_series: Ints) -> dict[str, pl.Series]:
+def _owners(ordered: Sequence[tuple[SessionRows, Ints]], n_series: Ints) -> dict[str, pl.Series]:
     """Return whose each state is."""
     several = [rows for rows, _ in ordered]
     of_series = pl.Series(np.repeat(np.arange(len(several)), n_series))

@@ -24,7 +24,7 @@ _COLUMNS_OF = {
 }
 _NOWHERE = pl.Series([None], dtype=pl.UInt32)
 _BEYOND_INT64 = {pl.UInt64, pl.Int128, pl.UInt128}
-_KINDS = {
+_KIND_OF_DTYPE = {
     pl.Boolean: Kind.BOOL,
     pl.Null: Kind.NULL,
     **dict.fromkeys((pl.String, pl.Categorical, pl.Enum), Kind.TEXT),
@@ -154,7 +154,7 @@ def _kind(dtype: pl.DataType) -> Kind | None:
         return Kind.FLOAT
     if dtype.is_integer() and dtype not in _BEYOND_INT64:
         return Kind.INT
-    return _KINDS.get(dtype.base_type())
+    return _KIND_OF_DTYPE.get(dtype.base_type())
 
 
 def _covered(kinds: set[int]) -> set[int]:

@@ -18,7 +18,7 @@ from tracklake.storage.journal.statements import FILES, STATEMENTS, SessionRecor
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tracklake.importers.readers.records import Rows, Runs
+    from tracklake.importers.readers.records import Runs, SampleRows
 
     Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -60,11 +60,11 @@ def slices(run: Ints, step: Ints, *, most: int, is_whole: bool = False) -> list[
 class TableContents:
     """Makes the contents of partitions from batches of rows of the runs of one table.
 
-    >>> from tracklake.importers.readers.records import Rows, Runs
+    >>> from tracklake.importers.readers.records import SampleRows, Runs
     >>> at, ids, lrs = np.array([1, 1]), pl.Series(["a", "b"]), pl.DataFrame({"lr": [0.1, 0.2]})
     >>> table = TableContents(Runs("p", ids, ids, "x.csv", at, at, lrs), {"imported_from": "x.csv"})
     >>> loss = pl.DataFrame({"loss": [1.0, 0.5, 2.0]})
-    >>> (partition,) = table.partitions(Rows(np.array([0, 0, 1]), np.array([0, 1, 0]), loss))
+    >>> (partition,) = table.partitions(SampleRows(np.array([0, 0, 1]), np.array([0, 1, 0]), loss))
     >>> next(partition.chunks).select("run_id", "step", "value").rows()
     [('a', 0, 1.0), ('a', 1, 0.5), ('b', 0, 2.0)]
     """
@@ -77,13 +77,13 @@ class TableContents:
         self._n_files: Ints = np.zeros(len(runs.ids), dtype=np.int64)
         """Of each session, how many files it has so far."""
 
-    def partitions(self, rows: Rows) -> Iterator[PartitionRows]:
+    def partitions(self, rows: SampleRows) -> Iterator[PartitionRows]:
         """Yield what partitions hold, one after the other; the chunks of one are used before the next is asked for.
 
-        >>> from tracklake.importers.readers.records import Rows, Runs
+        >>> from tracklake.importers.readers.records import SampleRows, Runs
         >>> at, ids = np.array([1]), pl.Series(["a"])
         >>> table = TableContents(Runs("p", ids, ids, "x.csv", at, at, pl.DataFrame()), {})
-        >>> list(table.partitions(Rows(np.arange(0), np.arange(0), pl.DataFrame({"x": []}))))
+        >>> list(table.partitions(SampleRows(np.arange(0), np.arange(0), pl.DataFrame({"x": []}))))
         []
         """
         if not rows.metrics.width:  # runs of which only config is known
@@ -97,12 +97,12 @@ class TableContents:
             yield PartitionRows(self._chunks(several), SessionRecords(self._files(numbers), pl.concat(statements)))
             self._n_files[numbers] += 1
 
-    def _chunks(self, rows: Rows) -> Iterator[pl.DataFrame]:
+    def _chunks(self, rows: SampleRows) -> Iterator[pl.DataFrame]:
         most = max(1, AT_ONCE // rows.metrics.width)
         for cut in slices(rows.run, rows.step, most=most, is_whole=True):
             yield self._points(rows.cut(cut))
 
-    def _points(self, rows: Rows) -> pl.DataFrame:
+    def _points(self, rows: SampleRows) -> pl.DataFrame:
         """Lay the metrics of each run one below the other: in the order of points, without sorting them."""
         size, width = len(rows.run), rows.metrics.width
         order = interleaved(rows.run, width)

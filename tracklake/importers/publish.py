@@ -173,10 +173,10 @@ class Publication:
 
         Where the lake has none of the runs their partitions are written at once; else each goes the way of a record.
 
-        >>> from tracklake.importers.readers.records import Rows, RunRows, Runs
+        >>> from tracklake.importers.readers.records import SampleRows, RunRows, Runs
         >>> at, ids = np.array([1]), pl.Series(["a"])
         >>> runs = Runs("p", ids, ids, "x.csv", at, at, pl.DataFrame())
-        >>> rows = Rows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"loss": [0.5, 0.25]}))
+        >>> rows = SampleRows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"loss": [0.5, 0.25]}))
         >>> Publication(example()._reader).add_rows(RunRows(runs, rows), {})
         2
         """

@@ -17,7 +17,7 @@ from tracklake.plots import binning, parallel_axes, scatter, sweep_marks
 from tracklake.plots.binning import MARKS, wants_log
 from tracklake.plots.encodings import Axis, Legend
 from tracklake.plots.figure import Plot, empty, in_sentences
-from tracklake.plots.sweep_marks import VERDICTS, Rows
+from tracklake.plots.sweep_marks import VERDICTS, RowLabels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def leaderboard(comparison: Comparison, *, limit: int) -> Plot:
     baseline = group_keys.label(comparison.baseline or {})
     against = baseline if len(baseline) <= _BASELINE else "the baseline"
     legend = Legend(f"against {against}", [v for v in VERDICTS if v in set(data["verdict"])])
-    draw = partial(sweep_marks.leaderboard, runs=runs, rows=Rows(labels, by), x=x, legend=legend)
+    draw = partial(sweep_marks.leaderboard, runs=runs, rows=RowLabels(labels, by), x=x, legend=legend)
     return Plot(title, data=data, draw=draw, notes=[*notes, *beyond, *_left_out(comparison)])
 
 
@@ -122,7 +122,7 @@ def importance(sweep: Sweep, *, method: Method, quantile: float | None) -> Plot:
         return empty(title, because=_nothing(sweep.runs) if not used else "no parameter varies")
     row = pl.int_range(pl.len()).alias("row")
     data = table.select("name", row, "importance", "low", "high", "share", "failure")
-    rows = Rows([short_name(name) for name in data["name"]], "")
+    rows = RowLabels([short_name(name) for name in data["name"]], "")
     notes = [
         _METHODS[method].format(best),
         f"From {number_of(used, 'run')}. Lines: 95% bootstrap interval; behind them each one's share of the total.",

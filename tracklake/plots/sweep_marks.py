@@ -24,14 +24,14 @@ BLUE, ORANGE, FAINT = encodings.OKABE_ITO[0], encodings.OKABE_ITO[1], "#888888"
 MEAN, ADJUSTED, FAILED = "mean of the runs", "mean, the other parameters evened out", "failed runs"
 
 
-class Rows(NamedTuple):
+class RowLabels(NamedTuple):
     """Named rows below each other: their labels from the top down, and what they are."""
 
     labels: Sequence[str]
     title: str
 
 
-def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, legend: Legend) -> Chart:
+def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: RowLabels, x: Axis, legend: Legend) -> Chart:
     """Draw a row a group: its center, its interval, and its runs as faint dots.
 
     data: group, row, n, value, low, high, verdict. runs: row, value.
@@ -51,7 +51,7 @@ def leaderboard(data: pl.DataFrame, *, runs: pl.DataFrame, rows: Rows, x: Axis, 
     return {"data": values(data), "layer": [{"data": values(runs), **faint}, span, center], "height": _height(rows)}
 
 
-def bars(data: pl.DataFrame, *, rows: Rows, x: Axis) -> Chart:
+def bars(data: pl.DataFrame, *, rows: RowLabels, x: Axis) -> Chart:
     """Draw a bar a row with its interval, and its share behind it: name, row, importance, low, high, share.
 
     >>> lake = example()
@@ -138,7 +138,7 @@ def _along(data: pl.DataFrame, x: Axis) -> Channel:
     return encodings.channel("x", "N", title=short_name(x.title), sort=names, axis=ticks)
 
 
-def _row(rows: Rows) -> Channel:
+def _row(rows: RowLabels) -> Channel:
     """Return the channel of rows below each other, each with its label."""
     names = json.dumps([short_name(label, width=_TITLE_WIDTH) for label in rows.labels])
     axis = {"labelExpr": f"{names}[datum.value]", "labelLimit": 420, "grid": False, "ticks": False, "domain": False,
@@ -147,7 +147,7 @@ def _row(rows: Rows) -> Channel:
     return encodings.channel("row", "O", title=short_name(rows.title), sort="ascending", axis=axis)
 
 
-def _height(rows: Rows) -> int:
+def _height(rows: RowLabels) -> int:
     return _ROW * max(len(rows.labels), 2)
 
 

@@ -27,7 +27,7 @@ class Cells:
     """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
 
 
-class Rows:
+class TableRows:
     """The rows of a table: which runs they are, as places among all runs."""
 
     def __init__(self, places: pl.Series, *, of: int) -> None:
@@ -45,7 +45,7 @@ class Rows:
     def take(self, cells: Cells) -> tuple[pl.DataFrame, pl.Series]:
         """Return the values that belong into the table, and their rows.
 
-        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> rows = TableRows(pl.Series([2, 0]), of=3)
         >>> values, at = rows.take(Cells(pl.Series([0, 1, 2]), pl.DataFrame({"value": [0.0, 0.1, 0.2]})))
         >>> values["value"].to_list(), at.to_list()
         ([0.0, 0.2], [1, 0])
@@ -63,7 +63,7 @@ class Rows:
     def column(self, name: str, cells: Cells) -> list[pl.Series]:
         """Return the column of these cells (and `name.text` where kinds mix), null where a run has none.
 
-        >>> rows = Rows(pl.Series([2, 0]), of=3)
+        >>> rows = TableRows(pl.Series([2, 0]), of=3)
         >>> rows.column("loss", Cells(pl.Series([0, 1]), pl.DataFrame({"value": [0.0, 0.1]})))[0].to_list()
         [None, 0.0]
         """

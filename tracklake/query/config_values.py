@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tracklake.storage.table.snapshot_view import SnapshotView
 
-_KINDS = (StatementKind.CONFIG, StatementKind.UNSET)
+_CONFIG_STATEMENTS = (StatementKind.CONFIG, StatementKind.UNSET)
 
 
 class ConfigValues:
@@ -54,7 +54,7 @@ class ConfigValues:
         """
         keys = [key for name in columns if name not in self._read for key in self.columns.get(name, ())]
         if len(keys) > 1:
-            self._snapshot.statements.read_ahead(*_KINDS, keys=keys)
+            self._snapshot.statements.read_ahead(*_CONFIG_STATEMENTS, keys=keys)
 
     def of(self, columns: Collection[str]) -> pl.DataFrame:
         """Return the values that some columns show.
@@ -101,7 +101,7 @@ class ConfigValues:
 
     def _last(self, keys: Collection[str] | None, runs: Collection[str] | None) -> pl.DataFrame:
         """Return what was said last under each of these keys (None: all), of some runs (None: of all)."""
-        lines = self._snapshot.statements.of(*_KINDS, keys=keys, runs=runs)
+        lines = self._snapshot.statements.of(*_CONFIG_STATEMENTS, keys=keys, runs=runs)
         is_there = lines["run_id"] != LAKE_RUN
         lines = lines if is_there.all() else lines.filter(is_there)
         is_of_one = keys is not None and len(keys) == 1

@@ -13,7 +13,7 @@ from tracklake.common import arguments, threads
 from tracklake.compute import points, typed_columns
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
-from tracklake.query.cells import Cells, Move, Rows, Unfinished
+from tracklake.query.cells import Cells, Move, TableRows, Unfinished
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.config_values import ConfigValues
 from tracklake.query.quality import PREFIX, Quality
@@ -224,7 +224,7 @@ class RunTable:
         """The columns that there are."""
         return ColumnNames(self.summaries, self.config)
 
-    def _base(self, rows: pl.DataFrame, at: Rows, name: str) -> pl.Series:
+    def _base(self, rows: pl.DataFrame, at: TableRows, name: str) -> pl.Series:
         if name in rows.columns:
             return rows[name]
         if name == "state":
@@ -283,11 +283,11 @@ class RunTable:
         ends = main.join(finished.select("session", pl.col("text").alias("state")), on="session", how="left")
         return ends.sort("start", "session").select("run_id", "session", "state")
 
-    def _config_columns(self, rows: Rows, config: dict[ColumnRef, str]) -> dict[ColumnRef, list[pl.Series]]:
+    def _config_columns(self, rows: TableRows, config: dict[ColumnRef, str]) -> dict[ColumnRef, list[pl.Series]]:
         self.config.load([n for n in config.values() if n not in {**self._config_cells, **self._earlier_config}])
         return {c: self._config(rows, name) for c, name in config.items()}
 
-    def _config(self, rows: Rows, name: str) -> list[pl.Series]:
+    def _config(self, rows: TableRows, name: str) -> list[pl.Series]:
         if name not in self._config_cells:
             unfinished = self._earlier_config.pop(name, None)
             if unfinished is None:
@@ -301,7 +301,7 @@ class RunTable:
         return Cells(self._columns.places(config["run_id"]), config.select(STORED))
 
     def _summary(
-        self, rows: Rows, requested: dict[ColumnRef, Statistic], runs: Collection[str] | None
+        self, rows: TableRows, requested: dict[ColumnRef, Statistic], runs: Collection[str] | None
     ) -> dict[ColumnRef, list[pl.Series]]:
         """Return summary columns: bare entries, and statistics that always read history."""
         entries = self._entries(rows, [path.metric for path in requested.values() if path.stat is None], runs)
@@ -309,7 +309,7 @@ class RunTable:
         statistics = self._statistics(rows, numbers, runs)
         return {c: entries[path.metric] if path.stat is None else statistics[c.name] for c, path in requested.items()}
 
-    def _entries(self, rows: Rows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
+    def _entries(self, rows: TableRows, wanted: list[str], runs: Collection[str] | None) -> dict[str, list[pl.Series]]:
         entries = self._columns.entries(wanted, runs=runs)
         names = {key: f"summary.{key}" for key in wanted}
         return {key: _named(name, rows.column(name, entries[key]), self.names.taken) for key, name in names.items()}
@@ -339,13 +339,13 @@ class RunTable:
         return columns | self._statistics(rows, logged, runs)
 
     def _statistics(
-        self, rows: Rows, requested: dict[str, Statistic], runs: Collection[str] | None
+        self, rows: TableRows, requested: dict[str, Statistic], runs: Collection[str] | None
     ) -> dict[str, list[pl.Series]]:
         cells = self._columns.statistics(requested.values(), runs=runs)
         return {name: _named(name, rows.column(name, cells[path]), requested) for name, path in requested.items()}
 
-    def _rows_of(self, run_ids: pl.Series) -> Rows:
-        return Rows(self._columns.places(run_ids), of=self.summaries.runs.height)
+    def _rows_of(self, run_ids: pl.Series) -> TableRows:
+        return TableRows(self._columns.places(run_ids), of=self.summaries.runs.height)
 
     def _limited(self, run_ids: pl.Series) -> Collection[str] | None:
         """Return the ids to read, or None where all runs are meant and a filter would only cost."""

@@ -15,12 +15,12 @@ from tracklake.common.arguments import check_word
 from tracklake.common.warnings import warn_set_aside
 from tracklake.errors import DefinitionError
 from tracklake.schema.naming import encodable, metric_name
-from tracklake.schema.statistics import KINDS
+from tracklake.schema.statistics import SUMMARY_KINDS
 
 Goal = Literal["min", "max"]
 GoalWord = Literal["min", "max", "minimize", "maximize"]
 
-_ACCEPTED_KINDS = (*KINDS, "none", "copy")
+_ACCEPTED_KINDS = (*SUMMARY_KINDS, "none", "copy")
 GOALS: dict[str, Goal] = {"min": "min", "minimize": "min", "max": "max", "maximize": "max"}
 """The words for which way is better, and the goal that each names."""
 
@@ -80,7 +80,7 @@ class Statement:
 
 _FORMS: dict[str, Callable[[Any], bool]] = {
     "name": lambda value: isinstance(value, str) and value != "",
-    "summary": lambda value: isinstance(value, list) and all(kind in (*KINDS, "none") for kind in value),
+    "summary": lambda value: isinstance(value, list) and all(kind in (*SUMMARY_KINDS, "none") for kind in value),
     "step_metric": lambda value: isinstance(value, str),
     "step_sync": lambda value: isinstance(value, bool),
     "hidden": lambda value: isinstance(value, bool),

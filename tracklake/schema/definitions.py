@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tracklake.schema.definition_statement import Goal, Statement
 from tracklake.schema.naming import compile_glob, is_glob
-from tracklake.schema.statistics import KINDS
+from tracklake.schema.statistics import SUMMARY_KINDS
 
 if TYPE_CHECKING:
     import re
@@ -39,7 +39,7 @@ class MetricDefinition:
         ('min', 'last')
         """
         lacking = {"best"} if self.goal is None else set()  # which way is better is said in other runs only
-        return () if self.none else tuple(kind for kind in KINDS if kind in self.summary - lacking)
+        return () if self.none else tuple(kind for kind in SUMMARY_KINDS if kind in self.summary - lacking)
 
     def as_statement(self) -> Statement:
         """Return the statement that defines the same where nothing was defined before.

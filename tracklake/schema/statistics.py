@@ -145,7 +145,7 @@ REGISTRY: dict[str, StatisticSpec] = {
 
 STATISTICS: tuple[str, ...] = tuple(REGISTRY)
 """The names of these; quantiles (`p95`, `p99.9`) come beside them."""
-KINDS: tuple[str, ...] = tuple(name for name, spec in REGISTRY.items() if spec.is_kind)
+SUMMARY_KINDS: tuple[str, ...] = tuple(name for name, spec in REGISTRY.items() if spec.is_kind)
 """The kinds of summary that show something, in the order in which an entry shows them."""
 _ACCEPTED = f"there are {', '.join(STATISTICS)} and quantiles such as p95"
 

@@ -29,7 +29,7 @@ _CONTINUOUS: dict[str, tuple[str, ...]] = {
 }
 """Continuous distributions, and the keys of each; all but the inverse ones have a quantised form, q_<name>."""
 _DEFAULTS = {"mu": 0.0, "sigma": 1.0, "a": 1.0, "b": 1.0, "q": 1}
-KINDS: dict[str, tuple[str, ...]] = {
+DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
     "constant": ("value",),
     "categorical": ("values",),
     "categorical_w_probabilities": ("values", "probabilities"),
@@ -148,12 +148,12 @@ def describe(name: str, kind: str, keys: Mapping[str, Any]) -> Distribution:
     Traceback (most recent call last):
     tracklake.errors.SweepError: parameter 'x': min 2 is above max 1
     """
-    if kind not in KINDS:
-        raise SweepError.nearest(f"distribution of parameter {name!r}:", kind, KINDS)
+    if kind not in DISTRIBUTIONS:
+        raise SweepError.nearest(f"distribution of parameter {name!r}:", kind, DISTRIBUTIONS)
     for key in keys:
-        if key not in KINDS[kind]:
-            raise SweepError(f"parameter {name!r}: {kind} has no {key!r}; it takes {', '.join(KINDS[kind])}")
-    about = {key: keys.get(key, _DEFAULTS.get(key)) for key in KINDS[kind]}
+        if key not in DISTRIBUTIONS[kind]:
+            raise SweepError(f"parameter {name!r}: {kind} has no {key!r}; it takes {', '.join(DISTRIBUTIONS[kind])}")
+    about = {key: keys.get(key, _DEFAULTS.get(key)) for key in DISTRIBUTIONS[kind]}
     if lacking := [key for key in about if key not in keys and key not in _DEFAULTS]:
         raise SweepError(f"parameter {name!r}: {kind} needs {' and '.join(lacking)}")
     _check(name, kind, about)

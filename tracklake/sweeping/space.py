@@ -7,11 +7,11 @@ from typing import Any
 
 from tracklake.errors import SweepError
 from tracklake.schema import naming
-from tracklake.sweeping.distributions import KINDS, Distribution, describe
+from tracklake.sweeping.distributions import DISTRIBUTIONS, Distribution, describe
 
 Point = dict[str, Any]
 """A value for each parameter, by its dotted name."""
-_KEYS = {"distribution", "parameters", *(key for keys in KINDS.values() for key in keys)}
+_KEYS = {"distribution", "parameters", *(key for keys in DISTRIBUTIONS.values() for key in keys)}
 
 
 def read(parameters: object) -> list[Distribution]:
@@ -64,4 +64,6 @@ def _default_kind(name: str, about: Mapping[str, Any]) -> str:
     if "min" in about and "max" in about:
         whole_numbers = all(isinstance(about[key], int) for key in ("min", "max"))
         return "int_uniform" if whole_numbers else "uniform"
-    raise SweepError(f"parameter {name!r} needs value, values, min and max, or a distribution: {', '.join(KINDS)}")
+    raise SweepError(
+        f"parameter {name!r} needs value, values, min and max, or a distribution: {', '.join(DISTRIBUTIONS)}"
+    )

@@ -286,7 +286,7 @@ class _JournalFollower:
 
     def _lay_out(self, number: int) -> tuple[struct.Struct, dict[str, tuple[int, int]]]:
         key_set = self._tail.key_sets[number]
-        kinds = [frame_format.KINDS[letter] for letter in key_set.kinds]
+        kinds = [frame_format.KIND_OF_LETTER[letter] for letter in key_set.kinds]
         columns = self._columns(list(zip(key_set.names, kinds, strict=True)))
         row_layout = self._layouts[number] = key_set.values, columns
         return row_layout

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tracklake.tracking.read_your_writes import ReadYourWrites
     from tracklake.tracking.session import Session
 
-_LETTERS = {kind: letter for letter, kind in frame_format.KINDS.items()}
+_LETTERS = {kind: letter for letter, kind in frame_format.KIND_OF_LETTER.items()}
 
 
 class _Plan(NamedTuple):
@@ -115,14 +115,11 @@ class RowWriter:
         journal = session.journal
         plan = self._plan_of(data)
         at = self.step if step is None else step
-        if (
-            plan is None
-            or journal is None
-            or plan.file is not journal.file
-            or (step is not None and (type(step) is not int or (step < self.step and self._watch.is_on)))
-            or (plan.related and self._is_open(at))
-            or at < self._watch.contested
-        ):
+        if plan is None or journal is None or plan.file is not journal.file:
+            self.write(self.checked(data, step, commit=commit))
+            return
+        is_checked_step = step is not None and (type(step) is not int or (step < self.step and self._watch.is_on))
+        if is_checked_step or at < self._watch.contested or (plan.related and self._is_open(at)):
             self.write(self.checked(data, step, commit=commit))
             return
         try:
@@ -134,7 +131,7 @@ class RowWriter:
         names = plan.key_set.names
         file = journal.file
         n_pending = journal.pending.n_bytes
-        session.turn.recovery = (self._recovery, at, names, commit, file, file.size, n_pending, None)
+        session.turn.recovery = (self._recovery, at, names, commit, file, file.size, n_pending, None)  # see `_complete`
         journal.append(frame)
         for name in plan.tracked:
             self._latest[name] = values.store(data[name], name=name)

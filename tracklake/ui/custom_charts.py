@@ -32,7 +32,7 @@ def custom_chart(entry: Mapping[str, Any], *, columns: Sequence[str], rows: Sequ
     'bar'
     """
     kind, fields = str(entry.get("chart")), dict(entry.get("fields", {}))
-    draw = _KINDS.get(kind)
+    draw = _PRESETS.get(kind)
     if draw is None:
         raise QueryError(f"a chart of the kind {kind!r} is stored and not drawn; its table is shown")
     places = {field: columns.index(column) for field, column in fields.items()}
@@ -106,7 +106,7 @@ def _matrix(data: pl.DataFrame, _: Mapping[str, str]) -> Chart:
     }
 
 
-_KINDS: dict[str, Callable[[pl.DataFrame, Mapping[str, str]], Chart]] = {
+_PRESETS: dict[str, Callable[[pl.DataFrame, Mapping[str, str]], Chart]] = {
     "bar": _bars,
     "histogram": _histogram,
     "scatter": _points,

@@ -30,7 +30,7 @@ SHOWN = {
     "wav": "audio/wav", "mp3": "audio/mpeg", "ogg": "audio/ogg", "mp4": "video/mp4", "webm": "video/webm",
 }  # fmt: skip
 """Files that a browser shows and that can hold no script, by the end of their names."""
-KINDS = ("image-file", "images/separated", "audio-file", "video-file", "html-file", "table-file", "custom-chart",
+MEDIA_KINDS = ("image-file", "images/separated", "audio-file", "video-file", "html-file", "table-file", "custom-chart",
          "histogram", "object3D-file", "molecule-file", "plotly-file", "graph-file")  # fmt: skip
 _CONTENT = re.compile(r"files/[0-9a-f]{64}[\w.\-]*")
 
@@ -61,7 +61,7 @@ def listed(lake: Lake, run: RecordedRun) -> list[dict[str, Any]]:
 def _entries(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for key, value in nested.items():
         if isinstance(value, dict):
-            if value.get("_type") in KINDS:
+            if value.get("_type") in MEDIA_KINDS:
                 yield f"{above}{key}", value
             elif "_type" not in value:
                 yield from _entries(value, f"{above}{key}.")
@@ -98,7 +98,7 @@ def _at(lake: Lake, run: RecordedRun, key: str, step: str | None) -> dict[str, A
         return entries[key]
     at = lake.history([key], runs=run.id).filter(pl.col("step").cast(pl.String) == step)
     entry = json.loads(at["text"][0]) if at.height and at["text"][0] else None
-    if not isinstance(entry, dict) or entry.get("_type") not in KINDS:
+    if not isinstance(entry, dict) or entry.get("_type") not in MEDIA_KINDS:
         raise QueryError(f"{key} was not logged at step {step}")
     return entry
 

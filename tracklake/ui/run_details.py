@@ -25,9 +25,18 @@ METRICS = 2_000
 """Metrics of a run that are listed."""
 JUDGED = 8
 """Metrics of which the quality is looked at: those with a goal first."""
-_KINDS = ("EDIT", "ERASE", "FIELD", "TAG", "UNTAG", "CONFIG", "UNSET")
-_STATISTICS = ("min", "argmin", "max", "argmax", "mean", "count", "n_nan", "n_inf")
-_EDITS = tuple(StatementKind[kind] for kind in _KINDS)
+_STATISTICS = tuple(name for name, spec in statistics.REGISTRY.items() if spec.expression is not None)
+"""The numbers that states hold of a metric."""
+_STEP_OF = dict(zip(statistics.spec("best").by_goal or (), statistics.spec("best_step").by_goal or (), strict=True))
+_EDITS = (
+    StatementKind.EDIT,
+    StatementKind.ERASE,
+    StatementKind.FIELD,
+    StatementKind.TAG,
+    StatementKind.UNTAG,
+    StatementKind.CONFIG,
+    StatementKind.UNSET,
+)
 
 
 def details(source: Source, parameters: Parameters) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def details(source: Source, parameters: Parameters) -> dict[str, Any]:
 
 
 def _metrics(lake: Lake, run: RecordedRun) -> pl.DataFrame:
-    """Return a row a metric: last, its step, min and max with their steps, mean, count, n_nan, n_inf."""
+    """Return a row a metric: last, its step, and every statistic that states hold as a number."""
     names = [name for name in run.metrics if not name.startswith("_")]
     needed = {"hi", "last_value", *(column for stat in _STATISTICS for column in statistics.columns(stat))}
     states = lake._view.runs.snapshot.states(names, columns=sorted(needed), runs=[run.id])  # noqa: SLF001 - the page is another face
@@ -116,7 +125,7 @@ def _entries(
 def _origin(row: Mapping[str, Any] | None, stat: str, definition: str, goal: str | None) -> str:
     if row is None:
         return "set by hand"
-    step = row.get({"min": "argmin", "max": "argmax"}.get(goal if stat == "best" and goal else stat, ""))
+    step = row.get(_STEP_OF.get(goal if stat == "best" and goal else stat, ""))
     if stat in ("", "last"):
         place = f"last value, at step {row['last_step']}"
     elif stat == "best_step":

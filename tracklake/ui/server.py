@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import selectors
 import socket
 import threading
 import time
@@ -40,6 +41,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
+    timeout = 0.0  # of `handle_request`: it is called when somebody waits
     allow_reuse_address = True
 
     def __init__(self, application: Application, *, port: int = 0) -> None:
@@ -54,7 +56,8 @@ class Server(ThreadingHTTPServer):
         self.guard = Guard(self.port)
         self._room = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[Any] = set()
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="tracklake-ui", daemon=True)
+        self._waking, self._waker = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept, name="tracklake-ui", daemon=True)
         self._thread.start()
         self._warming = application.warm()
         atexit.register(self.close)  # a thread that is inside native code while Python ends would abort the process
@@ -69,6 +72,15 @@ class Server(ThreadingHTTPServer):
         True
         """
         return f"http://127.0.0.1:{self.port}/?token={self.guard.token}"
+
+    def _accept(self) -> None:
+        """Accept connections until `close` wakes it: one that looked now and then would let a close wait."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(self._waking, selectors.EVENT_READ)
+            while not self.application.closing.is_set():
+                selector.select()
+                self.handle_request()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
         """Give a connection a thread, or where there are too many send it away.
@@ -107,12 +119,13 @@ class Server(ThreadingHTTPServer):
         """
         atexit.unregister(self.close)
         self.application.closing.set()
-        self.shutdown()
+        self._waker.close()
+        self._thread.join()
+        self._waking.close()
         self.server_close()
         for connection in tuple(self._open):
             with suppress(OSError):  # it may just have ended by itself
                 connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
         self._warming.join(CLOSE_SECONDS)
         deadline = time.monotonic() + CLOSE_SECONDS
         while self._open and time.monotonic() < deadline:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.schema.statistics import KINDS, STATISTICS
+from tracklake.schema.statistics import STATISTICS, SUMMARY_KINDS
 
 if TYPE_CHECKING:
     from tracklake.ui.sources import Source
@@ -37,7 +37,7 @@ def schema(source: Source) -> dict[str, Any]:
             "curves": with_numbers(source, metrics),
             "goals": {metric: goal for metric, goal in goals.items() if goal},
             "statistics": list(STATISTICS),
-            "kinds": [*KINDS, "none"],
+            "kinds": [*SUMMARY_KINDS, "none"],
             "projects": sorted(projects.unique()),
             "runs": len(projects),
             "lost": [*left_out],

@@ -6,8 +6,8 @@ and `read(source, options)`, which yields run records, each followed by its poin
 for databases and logs, 30 to 50 for a tool's tables, 90 and more for anything. A table is read by
 `run_files.read_run`; with an ending beyond `table_files.SUFFIXES` its header is
 `delimited.dialect(bytestream.head(path)).names`, its reader `read_run(..., table=DelimitedTable(path))`, and the ending
-goes into `places._stem`. Then a line in this list, and a test that writes files as the tool does, beside the tool's own
-reader. Other packages offer such a module by an entry point of the group `tracklake.importers`.
+goes into `places._without_endings`. Then a line in this list, and a test that writes files as the tool does, beside the
+tool's own reader. Other packages offer such a module by an entry point of the group `tracklake.importers`.
 
 - `aim`: aim: a repository `.aim`, read through the package aim, where that is installed.
 - `catboost`: CatBoost: `catboost_info/`, whose files hold one run together.

@@ -10,7 +10,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.errors import SourceError
 from tracklake.importers.readers import places
 from tracklake.importers.readers.delimited import DelimitedTable
-from tracklake.importers.readers.records import ImportOptions, Rows, RunRows, Runs, Source, Yielded, remarks_of
+from tracklake.importers.readers.records import ImportOptions, RunRows, Runs, SampleRows, Source, Yielded, remarks_of
 from tracklake.importers.readers.run_ids import run_ids
 from tracklake.importers.readers.table_files import header_of
 from tracklake.schema import naming
@@ -96,11 +96,11 @@ def _steps(frame: pl.DataFrame, path: Path, *, n_before: int, last: int | None) 
     return step
 
 
-def _by_type(metrics: Sequence[Mapping[str, pl.Series]], step: pl.Series) -> Iterator[Rows]:
+def _by_type(metrics: Sequence[Mapping[str, pl.Series]], step: pl.Series) -> Iterator[SampleRows]:
     """Yield the rows of runs, those of values of one type together: a metric may be whole numbers in one run alone."""
     for dtype in dict.fromkeys(column.dtype for of_run in metrics for column in of_run.values()):
         chosen = [{name: c for name, c in of_run.items() if c.dtype == dtype} for of_run in metrics]
         numbers = [number for number, of_run in enumerate(chosen) if of_run]
         together = pl.concat([pl.DataFrame(chosen[number]) for number in numbers], how="diagonal")
         of_rows = np.repeat(np.array(numbers), len(step))
-        yield Rows(of_rows, np.tile(step.to_numpy(), len(numbers)), together.select(sorted(together.columns)))
+        yield SampleRows(of_rows, np.tile(step.to_numpy(), len(numbers)), together.select(sorted(together.columns)))

@@ -57,10 +57,11 @@ class Form:
     """How a tool writes its curves; None: found out by the names of columns."""
 
     step: str | None = None
-    """"" : rows are counted."""
+    """The column of steps; an empty name: rows are counted."""
     elapsed: str | None = None
-    """"" : none."""
+    """The column of the time since the start; an empty name: there is none."""
     clock: str | None = None
+    """The column of moments; an empty name: there is none."""
     elapsed_unit: float = 1e6
     """Microseconds."""
     origin: float | None = None
@@ -130,6 +131,7 @@ class _Reading:
         self._elapsed = None if form.elapsed == "" or self._clock else _elapsed(self._first, form.elapsed)
         self._n_rows = 0
         self._shift = 0
+        self._highest_step = 0
         self._last_step: int | None = None
         self._n_restarts = 0
         end = table.path.stat().st_mtime_ns // 1000
@@ -187,7 +189,7 @@ class _Reading:
 
     def _restart(self, step: int) -> Iterator[Yielded]:
         if self.options.restart == "continue":
-            self._shift = self._highest + 1 - step
+            self._shift = self._highest_step + 1 - step
             return
         self._n_restarts += 1
         suffix = f"restart{self._n_restarts}"
@@ -204,10 +206,8 @@ class _Reading:
         )
         yield self.record
 
-    _highest = 0
-
     def _points(self, rows: pl.DataFrame, step: pl.Series) -> pl.DataFrame:
-        self._highest = max(self._highest, *step.tail(1))
+        self._highest_step = max(self._highest_step, *step.tail(1))
         dropped = {self.steps, *self.form.leave_out}
         metrics = {}
         for column in rows:

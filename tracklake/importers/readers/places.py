@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from tracklake.importers.readers.records import ImportOptions
 
-GENERIC = {"metrics", "results", "result", "progress", "training", "train", "log", "logs", "history", "trainer_state",
-           "monitor", "output", "summary", "catboost_info", "dvclive"}  # fmt: skip
+SHARED_NAMES = {"metrics", "results", "result", "progress", "training", "train", "log", "logs", "history",
+                "trainer_state", "monitor", "output", "summary", "catboost_info", "dvclive"}  # fmt: skip
 """Names of files and folders that many runs share."""
 _FIELD = re.compile(r"\{(\w+)\}")
 
@@ -81,17 +81,17 @@ def _names(path: Path, root: Path) -> tuple[str, str]:
     """
     inside = path != root and path.is_relative_to(root)
     parts = list(path.relative_to(root).parts if inside else path.absolute().parts[-1:])
-    folders, last = parts[:-1], _stem(parts[-1]) if parts else ""
+    folders, last = parts[:-1], _without_endings(parts[-1]) if parts else ""
     is_file = bool(parts) and last != parts[-1]
     parts = [*folders, *([last] if last else [])]
     telling = [part == "train" and not (is_file and i == len(folders)) for i, part in enumerate(parts)]
-    some = [part for part, tells in zip(parts, telling, strict=True) if tells or part.casefold() not in GENERIC]
+    some = [part for part, tells in zip(parts, telling, strict=True) if tells or part.casefold() not in SHARED_NAMES]
     near = [*reversed(path.absolute().parts[:-1])]
-    fallback = next((part for part in near if part.casefold() not in GENERIC), "run")
+    fallback = next((part for part in near if part.casefold() not in SHARED_NAMES), "run")
     return ("-".join(some[-4:]), "-".join(parts)) if some else (fallback, "-".join([fallback, *parts]))
 
 
-def _stem(name: str) -> str:
+def _without_endings(name: str) -> str:
     return re.sub(r"(\.monitor)?\.(csv|tsv|txt|log|jsonl?|ndjson|parquet)(\.gz|\.zst)?$", "", name)
 
 

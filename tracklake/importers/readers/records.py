@@ -129,7 +129,7 @@ class Runs(NamedTuple):
         )
 
 
-class Rows(NamedTuple):
+class SampleRows(NamedTuple):
     """Rows in order of run, and within a run of step: row i belongs to run run[i] and stands at step[i]."""
 
     run: Ints
@@ -141,21 +141,21 @@ class Rows(NamedTuple):
     metric: pl.Series | None = None
     """Where each row is one point: its metric. `metrics` has one column then."""
 
-    def cut(self, rows: slice) -> Rows:
+    def cut(self, rows: slice) -> SampleRows:
         """Return some of the rows.
 
         >>> import numpy as np
-        >>> Rows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"x": [0.5, 0.25]})).cut(slice(1, 2)).step
+        >>> SampleRows(np.array([0, 0]), np.array([1, 2]), pl.DataFrame({"x": [0.5, 0.25]})).cut(slice(1, 2)).step
         array([2])
         """
-        return Rows(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
+        return SampleRows(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
 
 
 class RunRows(NamedTuple):
     """A batch of rows of many runs of a table; all batches of a table have the same `runs`."""
 
     runs: Runs
-    rows: Rows
+    rows: SampleRows
 
 
 class Remark(NamedTuple):
@@ -259,11 +259,11 @@ def _end_to_end(several: Sequence[tuple[str, pl.Series]], rows: pl.DataFrame) ->
     return frame.filter(pl.col("kind") != int(Kind.NULL)) if has_nulls else frame
 
 
-def samples_of(rows: Rows) -> pl.DataFrame:
+def samples_of(rows: SampleRows) -> pl.DataFrame:
     """Return the points of rows of one run (schema SAMPLES).
 
     >>> import numpy as np
-    >>> rows = Rows(np.array([0]), np.array([3]), pl.DataFrame({"value": [0.5]}), metric=pl.Series(["loss"]))
+    >>> rows = SampleRows(np.array([0]), np.array([3]), pl.DataFrame({"value": [0.5]}), metric=pl.Series(["loss"]))
     >>> samples_of(rows).select("metric", "step", "value").rows()
     [('loss', 3, 0.5)]
     """

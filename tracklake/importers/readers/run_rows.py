@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.common.lazy_numpy import np
-from tracklake.importers.readers.records import Rows, Runs
+from tracklake.importers.readers.records import Runs, SampleRows
 from tracklake.importers.readers.run_ids import fitting_id, run_ids
 from tracklake.importers.readers.run_survey import RowPlacing, rows_at, times_of
 from tracklake.schema import run_fields
@@ -72,7 +72,7 @@ class RunTable:
             is_timed=survey.columns.clock is not None or survey.columns.elapsed is not None,
         )
 
-    def rows(self, frame: pl.DataFrame, metrics: Mapping[str, str]) -> Rows:
+    def rows(self, frame: pl.DataFrame, metrics: Mapping[str, str]) -> SampleRows:
         """Return the rows of the next surveyed frame in order of run and step; of equal ones the later stands behind.
 
         `metrics` are columns by the names of their metrics.
@@ -88,13 +88,13 @@ class RunTable:
         run = self._rank[self._offset[placed.run] + placed.n_restarts] if len(placed.run) else placed.run
         columns = frame.select(pl.col(column).alias(name) for name, column in metrics.items())
         metric = frame[self._columns.metric].cast(pl.String) if self._columns.metric is not None else None
-        rows = Rows(run, placed.step, columns, self._times(frame, run), metric)
+        rows = SampleRows(run, placed.step, columns, self._times(frame, run), metric)
         order = _order(run, placed)
         if order is None:
             return rows
         at = pl.Series(order)
         ts = None if rows.ts is None else rows.ts[order]
-        return Rows(run[order], rows.step[order], columns[at], ts, None if metric is None else metric[at])
+        return SampleRows(run[order], rows.step[order], columns[at], ts, None if metric is None else metric[at])
 
     def _times(self, frame: pl.DataFrame, run: Ints) -> Ints | None:
         """Return when each row was; one without time has that of the one before it in its run."""

@@ -27,7 +27,7 @@ _TYPED: dict[int, Callable[[Any], Any]] = {
     8: lambda value: json.loads(text(value)),
 }
 """Values of history items that are no JSON text: none, boolean, integer, number, text, json."""
-_KINDS = {1: "min", 2: "max", 3: "mean", 4: "best", 5: "last", 6: "none", 8: "first"}
+_SUMMARY_KINDS = {1: "min", 2: "max", 3: "mean", 4: "best", 5: "last", 6: "none", 8: "first"}
 _GOALS = {1: "minimize", 2: "maximize"}
 _DIGITS = frozenset(b"-0123456789NI")
 
@@ -231,7 +231,7 @@ def definition(data: bytes, names: list[str]) -> Statement | None:
         elif number == 6:  # noqa: PLR2004 - options
             flags = {n: bool(v) for n, v in fields(message(raw))}
         elif number == 7:  # noqa: PLR2004 - summary
-            kinds = [_KINDS[n] for n, v in fields(message(raw)) if n in _KINDS and v]
+            kinds = [_SUMMARY_KINDS[n] for n, v in fields(message(raw)) if n in _SUMMARY_KINDS and v]
         elif number == 8:  # noqa: PLR2004 - goal
             goal = _GOALS.get(whole(raw))
         elif number == 9:  # noqa: PLR2004 - control

@@ -36,7 +36,7 @@ RESIDUE = 0x2144DF1C
 
 UNREADABLE = "a sound frame of a form that this version of tracklake cannot read"
 
-KINDS = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
+KIND_OF_LETTER = {"d": int(Kind.FLOAT), "q": int(Kind.INT), "?": int(Kind.BOOL)}
 """The kinds of values that are packed, by their letters in a key set; bools as int64: each takes 8 bytes."""
 
 _ROWS_AT_ONCE = 1 << 12
@@ -257,7 +257,7 @@ class KeySet:
         number, names, kinds = declared
         if not is_int64(number) or not isinstance(names, list) or not isinstance(kinds, str):
             raise ValueError("it is no [id, names, kinds]")
-        if len(names) != len(kinds) or not set(kinds) <= KINDS.keys():
+        if len(names) != len(kinds) or not set(kinds) <= KIND_OF_LETTER.keys():
             raise ValueError(f"the kinds {kinds!r} do not fit {len(names)} names")
         return cls(number, tuple(map(_text, names)), kinds)
 

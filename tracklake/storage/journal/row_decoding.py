@@ -78,7 +78,7 @@ def _of_columns(columns: list[_Column]) -> pl.DataFrame:
     stamps, steps, raw = (np.concatenate(parts) for parts in zip(*(column[2:5] for column in columns), strict=True))
     lengths = np.fromiter((len(column.steps) for column in columns), np.int64, len(columns))
     kinds = np.repeat(
-        np.fromiter((frame_format.KINDS[column.kind] for column in columns), np.int8, len(columns)), lengths
+        np.fromiter((frame_format.KIND_OF_LETTER[column.kind] for column in columns), np.int8, len(columns)), lengths
     )
     which = pl.Series(np.repeat(np.arange(len(columns), dtype=np.uint32), lengths))
     owners = pl.DataFrame(

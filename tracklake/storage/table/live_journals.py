@@ -169,7 +169,7 @@ def _states_of(slices: Sequence[JournalSlice], records: SessionRecords) -> pl.Da
     return pl.concat(frames)
 
 
-def _rows(journal_slice: JournalSlice) -> row_states.Rows | None:
+def _rows(journal_slice: JournalSlice) -> row_states.SessionRows | None:
     """Return the rows of a slice, if each of them has the same series, numbers alone, and a step of its own."""
     header, records = journal_slice.header, journal_slice.records
     base = header.get("runtime_base", 0.0)
@@ -179,11 +179,11 @@ def _rows(journal_slice: JournalSlice) -> row_states.Rows | None:
         return None
     block = records.blocks[0]
     owner = (header["project"], header["run"], header["session"], header["start"], float(base))
-    rows = row_states.Rows(*owner, block.names, _kinds(block.kinds), block.stamps, block.steps, block.values)
+    rows = row_states.SessionRows(*owner, block.names, _kinds(block.kinds), block.stamps, block.steps, block.values)
     return rows if rows.is_plain else None
 
 
 @lru_cache(maxsize=256)
 def _kinds(letters: str) -> tuple[Kind, ...]:
     """Return the kinds of values by their letters in a key set, which many rows have in common."""
-    return tuple(Kind(frame_format.KINDS[letter]) for letter in letters)
+    return tuple(Kind(frame_format.KIND_OF_LETTER[letter]) for letter in letters)

@@ -11,6 +11,7 @@ import polars as pl
 
 from tracklake.errors import QueryError
 from tracklake.query.sandbox.connection import Limits
+from tracklake.schema import statistics
 from tracklake.ui.reports import calls
 from tracklake.ui.reports.blocks import drawn
 
@@ -28,9 +29,8 @@ METRICS = 100
 SQL_SECONDS = 20.0
 POINTS = 2_000_000
 """Points that one question may read."""
-STATISTICS = (
-    "summary.<metric>.<statistic>, a statistic being one of min max mean std median first last count argmin argmax "
-    "best best_step n_nan n_inf p50 p95 ..."
+SUMMARY_COLUMNS = (
+    f"summary.<metric>.<statistic>, a statistic being one of {' '.join(statistics.STATISTICS)} p50 p95 ..."
 )
 _DIGITS = 6
 
@@ -73,7 +73,7 @@ class Answers:
             f"{description.runs:,} runs ({states}), {description.points:,} points",
             f"projects:\n{_csv(description.projects.head(ROWS))}",
             f"metrics (defined: how summaries show them):\n{_csv(description.metrics.head(METRICS))}{more}",
-            f"columns of the runs: {', '.join(config[:300])}; and {STATISTICS}",
+            f"columns of the runs: {', '.join(config[:300])}; and {SUMMARY_COLUMNS}",
         ]
         return _cut("\n\n".join(parts))
 

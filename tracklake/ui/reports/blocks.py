@@ -34,7 +34,6 @@ ROWS = 200
 """Rows of a table in a report."""
 _OF_RUNS = ("curves", "scatter", "heatmap", "ecdf", "parallel")
 _OF_SWEEPS = ("importance", "marginal", "pareto")
-PLOTS = (*_OF_RUNS, "leaderboard", *_OF_SWEEPS)
 
 
 def sql(lake: Lake, text: str, where: str | None) -> str:
@@ -91,16 +90,33 @@ def drawn(lake: Lake, call: Call, where: str | None) -> Plot:
     >>> drawn(example(), calls.read('scatter("lr", "loss.min")'), None)
     Plot('loss.min over lr', 2 rows)
     """
-    if call.name in _OF_RUNS:
-        return getattr(lake.plot, call.name)(*call.arguments, **_filtered(call.keywords, where))  # type: ignore[no-any-return] # a Plot
-    if call.name == "leaderboard":
-        of_comparison, of_plot = _divided(call.keywords, lake.compare)
-        return lake.plot.leaderboard(lake.compare(*call.arguments, **_filtered(of_comparison, where)), **of_plot)
-    if call.name in _OF_SWEEPS:
-        of_sweep, of_plot = _divided(call.keywords, lake.sweep)
-        sweep = lake.sweep(**_filtered(of_sweep, where))
-        return getattr(lake.plot, call.name)(sweep, *call.arguments, **of_plot)  # type: ignore[no-any-return] # a Plot
-    raise UnknownNameError.nearest("plot", call.name, PLOTS)
+    if call.name not in PLOTS:
+        raise UnknownNameError.nearest("plot", call.name, PLOTS)
+    return PLOTS[call.name](lake, call, where)
+
+
+def _of_runs(lake: Lake, call: Call, where: str | None) -> Plot:
+    return getattr(lake.plot, call.name)(*call.arguments, **_filtered(call.keywords, where))  # type: ignore[no-any-return] # a Plot
+
+
+def _of_comparison(lake: Lake, call: Call, where: str | None) -> Plot:
+    of_comparison, of_plot = _divided(call.keywords, lake.compare)
+    comparison = lake.compare(*call.arguments, **_filtered(of_comparison, where))
+    return getattr(lake.plot, call.name)(comparison, **of_plot)  # type: ignore[no-any-return] # a Plot
+
+
+def _of_sweep(lake: Lake, call: Call, where: str | None) -> Plot:
+    of_sweep, of_plot = _divided(call.keywords, lake.sweep)
+    sweep = lake.sweep(**_filtered(of_sweep, where))
+    return getattr(lake.plot, call.name)(sweep, *call.arguments, **of_plot)  # type: ignore[no-any-return] # a Plot
+
+
+PLOTS: dict[str, Callable[[Lake, Call, str | None], Plot]] = {
+    **dict.fromkeys(_OF_RUNS, _of_runs),
+    "leaderboard": _of_comparison,
+    **dict.fromkeys(_OF_SWEEPS, _of_sweep),
+}
+"""How each plot is drawn, by its name in a call."""
 
 
 def _divided(keywords: dict[str, Any], question: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -144,7 +160,7 @@ def _sheet(sheet: tables.Sheet) -> str:
     )
 
 
-KINDS: dict[str, Callable[[Lake, str, str | None], str]] = {
+BLOCKS: dict[str, Callable[[Lake, str, str | None], str]] = {
     "compare": compare,
     "plot": plot,
     "query": query,

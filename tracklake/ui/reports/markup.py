@@ -82,7 +82,7 @@ class Markup:
         token = tokens[index]
         kind, _, caption = token.info.strip().partition(" ")
         text = _PLACE.sub(lambda match: self._quoted[int(match[1])][0], token.content)
-        if kind not in blocks.KINDS:
+        if kind not in blocks.BLOCKS:
             return f"<pre><code>{escape(text)}</code></pre>\n"
         below = f"<figcaption>{self._filled(caption)}</figcaption>" if caption else ""
         try:

@@ -67,7 +67,7 @@ def render(lake: Lake, text: str, *, title: str = "") -> Report:
     run = _run_of(lake, about, where)
     markup = Markup(
         quote=lambda inside: references.quote(lake, inside, run=run),
-        answer=lambda kind, block: blocks.KINDS[kind](lake, block, where),
+        answer=lambda kind, block: blocks.BLOCKS[kind](lake, block, where),
     )
     content = markup.html(body)
     name = about.title or title or "Report"
