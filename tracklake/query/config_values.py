@@ -28,6 +28,8 @@ class ConfigValues:
     def __init__(self, snapshot: SnapshotView) -> None:
         self._snapshot = snapshot
         self._read: dict[str, pl.DataFrame] = {}
+        self._unique = pl.Series(dtype=pl.String)
+        """The runs that were found to be without repeats last: mostly all runs have the same keys."""
 
     @cached_property
     def columns(self) -> dict[str, list[str]]:
@@ -105,7 +107,7 @@ class ConfigValues:
         is_there = lines["run_id"] != LAKE_RUN
         lines = lines if is_there.all() else lines.filter(is_there)
         is_of_one = keys is not None and len(keys) == 1
-        if not (is_of_one and lines["run_id"].is_unique().all()):  # else each is the last of its run
+        if not (is_of_one and self._are_unique(lines["run_id"])):  # else each is the last of its run
             lines = lines.sort("ts", "session", maintain_order=True)
             lines = lines.filter(lines["run_id"].is_last_distinct() if is_of_one else _is_last(lines))
         is_set = lines["op"] == StatementKind.CONFIG
@@ -116,6 +118,13 @@ class ConfigValues:
             return stored.hstack([name.new_from_index(0, last.height)])
         names = {key: _column_of(key) for key in last["key"].unique()}
         return stored.with_columns(pl.col("key").replace_strict(names, return_dtype=pl.String).alias("column"))
+
+    def _are_unique(self, run_ids: pl.Series) -> bool:
+        if run_ids.equals(self._unique):
+            return True
+        is_unique = bool(run_ids.is_unique().all())
+        self._unique = run_ids if is_unique else self._unique
+        return is_unique
 
 
 def _is_last(lines: pl.DataFrame) -> pl.Series:

@@ -49,6 +49,8 @@ class RunTable:
         self._columns = SummaryColumns(summaries)
         self.config = ConfigValues(self.snapshot)
         self._config_cells: dict[str, Cells] = {}
+        self._config_places = pl.Series(dtype=pl.String), pl.Series(dtype=pl.get_index_type())
+        """The runs of the column of config that was read last, and their places."""
         self._earlier_config: dict[str, Unfinished] = {}
         self.touched: frozenset[str] | None = None
         """The runs that were read anew since an earlier table; None if all were."""
@@ -298,7 +300,12 @@ class RunTable:
         return _named(name, rows.column(name, self._config_cells[name]), self.names.taken)
 
     def _cells_of(self, config: pl.DataFrame) -> Cells:
-        return Cells(self._columns.places(config["run_id"]), config.select(STORED))
+        run_ids, places = self._config_places
+        if not run_ids.equals(config["run_id"]):  # mostly all runs have the same keys
+            run_ids = config["run_id"]
+            places = self._columns.places(run_ids)
+            self._config_places = run_ids, places
+        return Cells(places, config.select(STORED))
 
     def _summary(
         self, rows: TableRows, requested: dict[ColumnRef, Statistic], runs: Collection[str] | None

@@ -210,19 +210,24 @@ class _RestrictedLog(StatementLog):
 
 
 class _Loaded:
-    """Statements in memory, cut by kind when they are first asked for."""
+    """Statements in memory, those of a kind picked out when they are first asked for."""
 
     def __init__(self, frames: Sequence[pl.DataFrame]) -> None:
         self.frames = frames
+        self._kinds: dict[StatementKind, pl.DataFrame] = {}
 
     @cached_property
-    def _of_kind(self) -> dict[str, pl.DataFrame]:
-        """Those of each kind, with their places among all."""
-        lines = pl.concat([_EMPTY, *self.frames], rechunk=True).with_row_index("place")
-        return {str(part["op"][0]): part for part in lines.partition_by("op")}
+    def _lines(self) -> pl.DataFrame:
+        """All, with their places."""
+        return pl.concat([_EMPTY, *self.frames], rechunk=True).with_row_index("place")
+
+    def _of_kind(self, kind: StatementKind) -> pl.DataFrame:
+        if kind not in self._kinds:
+            self._kinds[kind] = sorted_groups.filter_rows(self._lines, self._lines["op"] == kind)
+        return self._kinds[kind]
 
     def of(self, kinds: Sequence[StatementKind], keys: Collection[str] | None) -> pl.DataFrame:
-        parts = [self._of_kind[kind] for kind in kinds if kind in self._of_kind]
+        parts = [part for kind in kinds if (part := self._of_kind(kind)).height]
         if keys is not None:
             parts = [sorted_groups.filter_rows(part, part["key"].is_in(list(keys))) for part in parts]
         if not parts:
@@ -231,7 +236,7 @@ class _Loaded:
         return pl.DataFrame(lines.get_columns()[1:])
 
     def keys(self, kind: StatementKind) -> Collection[str]:
-        return self._of_kind[kind]["key"].unique() if self.frames and kind in self._of_kind else ()
+        return self._of_kind(kind)["key"].unique() if self.frames else ()
 
 
 def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
