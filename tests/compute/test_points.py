@@ -109,6 +109,25 @@ def test_resolve_agrees_with_a_dict_filled_in_stamp_order(raw, cut):
     assert_frame_equal(got, frame(*(expected[key] for key in sorted(expected))), check_exact=True)
 
 
+ROWS = st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(1, 2), st.integers(0, 3))
+
+
+@given(st.lists(ROWS, min_size=1, max_size=40), st.sampled_from([1, 4, 1_000]))
+@settings(deadline=None)
+def test_series_begin_where_run_or_metric_changes(rows: list[tuple[str, str, int, int]], few: int):
+    """Whatever their steps are: one of each, ascending into the next series, or one logged again and again."""
+    ordered = points.sort(frame(*((run, metric, session, step, 0, 0.0) for run, metric, session, step in rows)))
+    names = ordered.select("run_id", "metric").rows()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points, "_FEW_ROWS", few)
+        starts = points.series_starts(ordered)
+    assert starts.series.tolist() == [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+    assert starts.run.tolist() == [i for i, (run, _) in enumerate(names) if i == 0 or run != names[i - 1][0]]
+    of_step = ordered.select("run_id", "metric", "step")
+    assert starts.ascend is not bool(of_step.is_duplicated().any())
+    assert starts.one_session is all(len(set(g["session"])) == 1 for _, g in ordered.group_by("run_id"))
+
+
 def test_pseudo_series_have_a_point_at_every_step_of_the_session():
     """`_step`, `_timestamp` and `_runtime` take the step's largest stamp; the runtime goes on from its base."""
     raw = frame(("a", "x", 1, 0, 2_000_000, 0.1), ("a", "x", 1, 3, 3_000_000, 0.2), ("a", "y", 1, 3, 4_500_000, 0.3))

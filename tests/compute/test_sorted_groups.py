@@ -64,6 +64,23 @@ def test_many_rows_sort_as_few_do(order: str):
     assert found.equals(rows.sort("a", "b", "c", maintain_order=True))
 
 
+@pytest.mark.parametrize("order", ["piece by piece", "one after the other", "shuffled"])
+def test_pieces_of_memory_sort_as_one(order: str):
+    """Rows that lie in several large pieces, each sorted or not, are put in order as if they lay in one."""
+    n, pieces = 20_000, 4
+    rows = pl.DataFrame({"a": [f"m{i % 7}" for i in range(n)], "b": [f"r{i // 70:03d}" for i in range(n)]})
+    rows = rows.with_columns(c=pl.Series(range(n)) % 3, at=pl.Series(range(n)))
+    rows = rows.sample(n, shuffle=True, seed=0) if order == "shuffled" else rows
+    rows = rows.sort("a", "b", "c") if order == "one after the other" else rows
+    parts = [rows[i * n // pieces : (i + 1) * n // pieces] for i in range(pieces)]
+    parts = [part.sort("a", "b", "c") for part in parts] if order == "piece by piece" else parts
+    joined = pl.concat([part.clone() for part in parts], rechunk=False)
+    assert joined.n_chunks() == pieces
+    expected = joined.sort("a", "b", "c", maintain_order=True)
+    assert sorted_groups.sort(joined, by=["a", "b", "c"], series=["a"]).equals(expected)
+    assert sorted_groups.is_sorted(joined, by=["a", "b", "c"]) is (order == "one after the other")
+
+
 def test_nothing_is_gathered_from_nothing():
     """An empty frame has no order."""
     assert sorted_groups.gather_order(pl.DataFrame({"a": []}, schema={"a": pl.String}), by=["a"]).to_list() == []
