@@ -97,7 +97,7 @@ def collect_each(
     rows = collect((scanned if where is None else scanned.filter(where)).select(*columns, _FILE))
     lengths = dict(rows[_FILE].rle().struct.unnest().select("value", "len").iter_rows())
     numbers = [lengths.get(str(path), 0) for path in paths]
-    values = rows.drop(_FILE)
+    values = rows[list(columns)]  # by no query, unlike `drop`
     starts = itertools.accumulate(numbers, initial=0)
     return [values.slice(start, number) for start, number in zip(starts, numbers, strict=False)]
 
