@@ -5,8 +5,8 @@
 - `group_numbers`: what states hold of the numbers of groups: counts, moments, extremes.
 - `name_hiding`: hiding of names above and under each other, such as `a` and `a.b`: what is written later replaces its
   relatives.
-- `points`: the long frame of points: its order, which points count, and the series that every run has without logging
-  them.
+- `points`: the long frame of points: its order, which points count, and where runs and series begin.
+- `pseudo_series`: the series that every run has without logging them, of its rows: step, time of day, and runtime.
 - `rewinds`: from which step on a later session masks what those before it wrote, of points, states and edits.
 - `row_states`: states of rows as they were logged, without points, where all series of a session have the same rows.
 - `running_state`: the running aggregate of one series, point by point: the scalar twin of `states`, for the run being
@@ -23,6 +23,7 @@ from __future__ import annotations
 __all__ = [
     "name_hiding",
     "points",
+    "pseudo_series",
     "rewinds",
     "row_states",
     "running_state",

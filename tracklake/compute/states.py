@@ -13,7 +13,8 @@ import polars as pl
 from tracklake.common.lazy_numpy import np
 from tracklake.compute import exact_sums, group_numbers, sorted_groups
 from tracklake.compute.exact_sums import GroupSums
-from tracklake.compute.points import SeriesStarts, logged_rows, pseudo_of_rows, series_starts, without_pseudo
+from tracklake.compute.points import SeriesStarts, series_starts
+from tracklake.compute.pseudo_series import logged_rows, pseudo_of_rows, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
 from tracklake.schema.values import STORED, Kind

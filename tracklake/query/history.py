@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from tracklake.common import arguments
-from tracklake.compute import points, scans, sorted_groups, typed_columns
+from tracklake.compute import points, pseudo_series, scans, sorted_groups, typed_columns
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import HistoryTooLargeError, QueryError
 from tracklake.query import thinning
@@ -94,11 +94,11 @@ class SeriesTable:
         """
         logged, starts = self.snapshot.of_run(run_id), self.snapshot.starts
         sessions = sorted_groups.filter_rows(starts, starts["run_id"] == run_id)
-        rows = points.times(logged, sessions=sessions)
+        rows = pseudo_series.times(logged, sessions=sessions)
         parts = _placed(logged, rows["step"])
         own = [name for name in ("_timestamp",) if name in parts]  # the user's, perhaps not at all steps
         if own:
-            parts |= _placed(points.resolve(points.pseudo(logged, sessions=sessions)), rows["step"])
+            parts |= _placed(points.resolve(pseudo_series.pseudo(logged, sessions=sessions)), rows["step"])
         if metrics is not None and not self.snapshot.derived.metrics.isdisjoint(metrics):
             parts |= _placed(self.snapshot.resolved(metrics, runs=[run_id]), rows["step"])
         names = sorted(parts) if metrics is None else dict.fromkeys(metrics)

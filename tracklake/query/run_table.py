@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tracklake.common import arguments, threads
-from tracklake.compute import points, typed_columns
+from tracklake.compute import pseudo_series, typed_columns
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
 from tracklake.query import conditions, run_filter
 from tracklake.query.cells import Cells, Move, TableRows, Unfinished
@@ -261,7 +261,7 @@ class RunTable:
         sessions = self.snapshot.sessions.join(self.snapshot.starts, on=["run_id", "session"])
         untimed = sessions["session"].is_in(self.snapshot.facts("untimed")["session"].implode())
         base = sessions["runtime_base"].fill_null(0.0).set(untimed, None)
-        ran = points.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + base
+        ran = pseudo_series.seconds((sessions["last"] - sessions["start"]).dt.total_microseconds()) + base
         return sessions.select("run_id", ran.alias("runtime")).group_by("run_id").agg(pl.col("runtime").max())
 
     def _states(self, run_ids: pl.Series) -> pl.Series:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.compute import points, states
+from tracklake.compute import pseudo_series, states
 from tracklake.compute.points import PSEUDO
 from tracklake.query.summaries import Summaries
 from tracklake.schema import naming, values
@@ -270,7 +270,7 @@ class _JournalFollower:
             self._add_row(step, stamp, columns, layout.unpack_from(data, body + frame_format.ROW_HEAD))
 
     def _add_row(self, step: int, stamp: int, columns: dict[str, tuple[int, int]], values_: tuple[Any, ...]) -> None:
-        """Take in a row, and what every row has without logging it, as `points.pseudo` makes it."""
+        """Take in a row, and what every row has without logging it, as `pseudo_series.pseudo` makes it."""
         runtime = (stamp - self._began) / _MICROSECONDS + self._ran
         self.running.take((step, stamp, columns, (*values_, step, stamp / _MICROSECONDS, runtime)))
 
@@ -306,7 +306,7 @@ class _JournalFollower:
         logged = row_decoding.points_of([row_decoding.Source(tail, header["project"], header["run"], self._session)])
         if "_timestamp" in logged["metric"]:
             self.running.series("_timestamp").spoil()
-        logged_points = points.with_pseudo(logged, sessions=self._starts)
+        logged_points = pseudo_series.with_pseudo(logged, sessions=self._starts)
         top = pl.col("step") == pl.col("step").max()
         for state in _in_microseconds(states.of(logged_points.filter(~top))).iter_rows(named=True):
             self.running.series(state["metric"]).absorb(state)

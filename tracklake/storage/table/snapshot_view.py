@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import polars as pl
 
 from tracklake.common.task_engine import LOCAL
-from tracklake.compute import points, rewinds, scans, states
+from tracklake.compute import points, pseudo_series, rewinds, scans, states
 from tracklake.compute.points import PSEUDO
 from tracklake.compute.scans import READ_ALL
 from tracklake.errors import LakeError
@@ -278,7 +278,7 @@ class SnapshotView(ABC):
         """
         if not set(metrics).intersection(PSEUDO):
             return self._counting(self.points(metrics, runs=runs))
-        every = points.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
+        every = pseudo_series.with_pseudo(self._counting(self.points(runs=runs)), sessions=self.starts)
         return points.resolve(every.filter(pl.col("metric").is_in(list(metrics))))
 
     def _counting(self, stored: pl.LazyFrame) -> pl.DataFrame:

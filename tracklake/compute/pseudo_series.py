@@ -1,0 +1,321 @@
+"""The series that every run has without logging them, of its rows: step, time of day, and runtime."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from tracklake.common.lazy_numpy import np
+from tracklake.compute import sorted_groups
+from tracklake.compute.points import PSEUDO, SeriesStarts, series_starts, sort
+from tracklake.schema.tables import POINTS
+from tracklake.schema.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_ROW = ["project", "run_id", "session", "step"]
+_MILLION = pl.Series([1e6])
+_NEVER = -(1 << 63)
+_LONG = 1 << 11
+"""Points of adjacent series of one length from which on a look at them alone pays."""
+_FEW = 65_536
+"""Points of a run up to which polars alone groups them by row."""
+
+
+def with_pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the points, sorted, with `_step`, `_timestamp` and `_runtime` of every (run, session) in place of markers.
+
+    Each gets one point at every step of the session that has any point, stamped with the largest ts there: `_step` the
+    step (int), `_timestamp` that ts in epoch seconds (not where the user logged one), `_runtime` the seconds from the
+    session's start to that ts, plus `runtime_base`. `sessions` has the columns run_id, session, start, runtime_base;
+    where runtime_base is null, as for an imported run without time, there is neither `_runtime` nor `_timestamp`.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> with_pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "value").rows()
+    [('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
+    """
+    return sort(pl.concat([without_pseudo(points), pseudo(sort(points), sessions=sessions)]))
+
+
+def without_pseudo(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> pl.DataFrame:
+    """Return the points without those of series that every run has: markers, and the user's own `_timestamp`.
+
+    `starts` of the points spares looking at each of them.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("_step", "x")]
+    >>> without_pseudo(pl.DataFrame(rows, schema=POINTS, orient="row"))["metric"].to_list()
+    ['x']
+    """
+    is_pseudo = _has_name(points, PSEUDO, starts)
+    return points if is_pseudo is None else points.filter(~is_pseudo)
+
+
+def _has_name(points: pl.DataFrame, names: Collection[str], starts: SeriesStarts | None) -> pl.Series | None:
+    """Mark the points of metrics of these names; None if there are none."""
+    metrics = points["metric"] if starts is None else points["metric"][pl.Series(starts.series)]
+    marked = reduce(or_, (metrics == name for name in names))
+    if not marked.any():
+        return None
+    if starts is None:
+        return marked
+    return pl.Series(np.repeat(marked.to_numpy(), np.diff(np.append(starts.series, points.height))))
+
+
+class LoggedRows(NamedTuple):
+    """Of sorted points: what the series that every run has are made of."""
+
+    runs: pl.DataFrame
+    """The project and run_id of each run."""
+    run: Ints
+    """Of each logged row, which of the runs it is of; they stand run by run."""
+    session: Ints
+    step: Ints
+    ts: Ints
+    """The largest of the row (microseconds)."""
+    user: pl.DataFrame
+    """The points of the user's own `_timestamp`."""
+
+
+def logged_rows(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> LoggedRows:
+    """Return each (run_id, session, step) of sorted points once; `starts` of them spares looking at each.
+
+    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
+    >>> logged_rows(pl.DataFrame(rows, schema=POINTS, orient="row")).step.tolist()
+    [7]
+    """
+    begins = starts or series_starts(points)
+    is_user = _has_name(points, ["_timestamp"], begins)
+    user = points.head(0) if is_user is None else points.filter(is_user)
+    runs = sorted_groups.take_rows(points[["project", "run_id"]], begins.run)
+    return LoggedRows(runs, *_rows(points, begins), user)
+
+
+def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return only the series that `with_pseudo` adds, of sorted points; the user's own `_timestamp` is among them.
+
+    The points of each series stand together and in order, the series in no order.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
+    """
+    return pseudo_of_rows([logged_rows(points)], sessions=sessions)
+
+
+def pseudo_of_rows(logged: Sequence[LoggedRows], *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return the same of the rows of several parts, each of whole runs.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> logged = logged_rows(pl.DataFrame([row], schema=POINTS, orient="row"))
+    >>> pseudo_of_rows([logged]).select("metric", "step", "value").rows()
+    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
+    """
+    rows = _joined(logged)
+    owners = sorted_groups.take_rows(rows.runs, rows.run)
+    timed = np.ones(len(rows.run), dtype=np.bool_)
+    series = []  # in the order of their names: those of a single session are sorted then
+    if sessions is not None:
+        start, base = _started(rows, sessions)
+        ran = ~np.isnan(base)
+        if (start[~ran] != _NEVER).any():  # sessions without time
+            timed = ran
+        series.append(_series("_runtime", rows, owners, (rows.ts - start) / 1e6 + base, of=ran))
+    series.append(_series("_step", rows, owners, rows.step.astype(np.float64)))
+    if rows.user.height:
+        timed = timed & ~_are_of(rows, owners, rows.user)
+    series.append(_series("_timestamp", rows, owners, rows.ts / 1e6, of=timed))
+    return sort(pl.concat([*series, rows.user])) if rows.user.height else pl.concat(series, rechunk=True)
+
+
+def _joined(logged: Sequence[LoggedRows]) -> LoggedRows:
+    """Put the rows of several parts one after the other."""
+    if len(logged) == 1:
+        return logged[0]
+    before = np.cumsum([0, *(part.runs.height for part in logged)])
+    run = np.concatenate([part.run + number for part, number in zip(logged, before, strict=False)])
+    runs, user = (pl.concat(frames) for frames in ([part.runs for part in logged], [part.user for part in logged]))
+    session, step, ts = (
+        np.concatenate(arrays) for arrays in zip(*((part.session, part.step, part.ts) for part in logged), strict=True)
+    )
+    return LoggedRows(runs, run, session, step, ts, user)
+
+
+def _started(rows: LoggedRows, sessions: pl.DataFrame) -> tuple[Ints, Floats]:
+    """Return start and runtime_base of the session of each row; _NEVER and NaN where there is none."""
+    new = np.append(True, (rows.run[1:] != rows.run[:-1]) | (rows.session[1:] != rows.session[:-1]))[: len(rows.run)]
+    heads = pl.DataFrame([rows.runs["run_id"][pl.Series(rows.run[new])], pl.Series("session", rows.session[new])])
+    begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
+    has_time = (begun["start"].is_not_null() & begun["runtime_base"].is_not_null()).to_numpy()
+    start = begun["start"].cast(pl.Int64).fill_null(_NEVER).to_numpy()
+    base = np.where(has_time, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
+    of_row = np.cumsum(new) - 1
+    return start[of_row], base[of_row]
+
+
+def _are_of(rows: LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:
+    """Tell which rows are those of some points."""
+    keys = owners.with_columns(pl.Series("session", rows.session), pl.Series("step", rows.step))
+    marked = points.select(*_ROW, pl.lit(value=True).alias("is_among")).unique(_ROW)
+    return keys.join(marked, on=_ROW, how="left", maintain_order="left")["is_among"].is_not_null().to_numpy()
+
+
+def _series(
+    metric: str, rows: LoggedRows, owners: pl.DataFrame, value: Floats, *, of: Bools | None = None
+) -> pl.DataFrame:
+    """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
+    is_step = metric == "_step"
+    same = {"metric": metric, "ival": None, "text": None, "kind": int(Kind.INT if is_step else Kind.FLOAT)}
+    columns = {name: pl.Series([x], dtype=POINTS[name]).new_from_index(0, len(value)) for name, x in same.items()}
+    columns |= {"project": owners["project"], "run_id": owners["run_id"], "value": pl.Series(value)}
+    columns |= {"session": pl.Series(rows.session), "step": pl.Series(rows.step)}
+    columns |= {"ts": pl.Series(rows.ts).cast(POINTS["ts"])} | ({"ival": columns["step"]} if is_step else {})
+    points = pl.DataFrame([columns[name].alias(name) for name in POINTS])
+    return points if of is None or of.all() else points.filter(pl.Series(of))
+
+
+def times(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
+    """Return when the rows of one run were logged: step, _timestamp, _runtime, one row a step, sorted.
+
+    The same times as `with_pseudo` gives, of the latest session at each step, but not the user's own.
+    `sessions` has every session of the run.
+
+    >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
+    >>> sessions = {"run_id": ["a"], "session": [1], "start": [2_000_000], "runtime_base": [60.0]}
+    >>> begun = pl.DataFrame(sessions).with_columns(pl.col("start").cast(POINTS["ts"]))
+    >>> times(pl.DataFrame([row], schema=POINTS, orient="row"), sessions=begun).row(0)
+    (7, 2.5, 60.5)
+    """
+    rows = _rows_of_run(points)
+    if not (rows["step"].slice(1) > rows["step"].head(-1)).all():  # several sessions, which may share steps
+        rows = rows.sort("step", "ts", "session").unique("step", keep="last", maintain_order=True)
+    begun = rows[["session"]].join(sessions, on="session", how="left", maintain_order="left")
+    ts, start = (column.cast(pl.Int64) for column in (rows["ts"], begun["start"]))
+    ran = seconds(ts - start) + begun["runtime_base"]
+    times = pl.DataFrame([rows["step"], seconds(ts).alias("_timestamp"), ran.alias("_runtime")])
+    has_time = pl.col("_runtime").is_not_null()  # a session without time has a runtime_base of null
+    return times.with_columns(pl.when(has_time).then(pl.col("_timestamp", "_runtime")))
+
+
+def _rows_of_run(points: pl.DataFrame) -> pl.DataFrame:
+    """Return each (session, step) of one run once, with its largest ts.
+
+    Few points are grouped by polars alone: to load numpy takes longer than that.
+    """
+    if points.height > _FEW:
+        _, *columns = _rows(points, series_starts(points))
+        session, step, ts = (pl.Series(name, x) for name, x in zip(("session", "step", "ts"), columns, strict=True))
+        return pl.DataFrame([session, step, ts.cast(POINTS["ts"])])
+    return points.group_by("session", "step").agg(pl.col("ts").max()).sort("session", "step")
+
+
+def seconds(microseconds: pl.Series) -> pl.Series:
+    """Return microseconds divided by a million, exactly rounded.
+
+    Polars multiplies by the reciprocal, but not if there is only one number.
+
+    >>> seconds(pl.Series([1_700_000_000_005_000, 0]))[0]
+    1700000000.005
+    """
+    return microseconds / _MILLION.new_from_index(0, len(microseconds))
+
+
+def _rows(points: pl.DataFrame, starts: SeriesStarts) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return run (its number among all), session, step and largest ts of each (run_id, session, step)."""
+    covering = _covering_series(points, starts)
+    if covering is not None:
+        run = np.searchsorted(starts.run, covering, side="right") - 1
+        session, step, ts = (points[name].cast(pl.Int64).to_numpy()[covering] for name in ("session", "step", "ts"))
+        return run, session, step, ts
+    lengths = np.diff(np.append(starts.run, points.height))
+    numbers = pl.Series("run", np.repeat(np.arange(len(lengths)), lengths))  # strings take several times as long
+    numbered = points.select(pl.lit(numbers), "session", "step", pl.col("ts").cast(pl.Int64))
+    rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
+    run, session, step, ts = (column.to_numpy() for column in rows)
+    return run, session, step, ts
+
+
+def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:
+    """Return the rows of the first longest series of each run, if it has those of all others.
+
+    That is usual, and spares a group by.
+    """
+    if not starts.ascend:  # a step logged twice
+        return None
+    firsts = starts.series
+    lengths = np.diff(np.append(firsts, points.height))
+    run = np.searchsorted(starts.run, firsts, side="right") - 1
+    longest = np.lexsort((-lengths, run))[np.searchsorted(firsts, starts.run)]  # stable: the first of equal ones
+    names = ("step", "ts") if starts.one_session else ("step", "ts", "session")
+    columns = [points[name].cast(pl.Int64).to_numpy() for name in names]
+    series = _Series(firsts, lengths, longest[run])
+    if not (_long_ones_agree(columns, series) and _short_ones_agree(columns, series)):
+        return None
+    return _rows_of(longest, firsts, lengths)
+
+
+class _Series(NamedTuple):
+    """Where series lie among points, an element each."""
+
+    firsts: Ints
+    lengths: Ints
+    longest: Ints
+    """Which series is the longest of the same run."""
+
+
+def _long_ones_agree(columns: Sequence[Ints], series: _Series) -> bool:
+    """Tell whether the series that are as long as the longest of their run have the same rows as that."""
+    firsts, lengths, longest = series
+    long = np.flatnonzero(lengths == lengths[longest])
+    if not len(long):
+        return True
+    breaks = np.flatnonzero((np.diff(longest[long]) != 0) | (np.diff(long) != 1)) + 1
+    begins, ends = long[np.append(0, breaks)], long[np.append(breaks, len(long)) - 1]
+    if len(begins) * _LONG > len(columns[0]):  # of short stretches a look at each takes longer than one at all
+        rows = _rows_of(long, firsts, lengths)
+        place = rows - np.repeat(firsts[long] - firsts[longest[long]], lengths[long])
+        return all((column[rows] == column[place]).all() for column in columns)
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        length, start, model = int(lengths[begin]), int(firsts[begin]), int(firsts[longest[begin]])
+        stop = start + length * (end - begin + 1)
+        for column in columns:
+            if (column[start:stop].reshape(-1, length) != column[model : model + length]).any():
+                return False
+    return True
+
+
+def _short_ones_agree(columns: Sequence[Ints], series: _Series) -> bool:
+    """Tell whether each row of the series that are shorter than the longest of their run is there as well."""
+    firsts, lengths, longest = series
+    shorter = np.flatnonzero(lengths < lengths[longest])
+    if not len(shorter):
+        return True
+    step = columns[0]
+    low, span = int(step.min()), int(step.max()) - int(step.min()) + 1
+    if span > (1 << 62) // len(firsts):
+        return False
+    number = np.cumsum(np.append(True, np.diff(longest) > 0)) - 1  # of the run, whose longest series ascend
+    among = np.flatnonzero(longest == np.arange(len(firsts)))
+    rows, searched_rows = (_rows_of(chosen, firsts, lengths) for chosen in (among, shorter))
+    keys, searched_keys = (
+        np.repeat(number[chosen], lengths[chosen]) * span + (step[at] - low)
+        for chosen, at in ((among, rows), (shorter, searched_rows))
+    )
+    place = rows[np.minimum(np.searchsorted(keys, searched_keys), len(rows) - 1)]
+    return all((column[searched_rows] == column[place]).all() for column in columns)
+
+
+def _rows_of(series: Ints, firsts: Ints, lengths: Ints) -> Ints:
+    """Return the rows of some series, in their order."""
+    chosen = lengths[series]
+    before = np.cumsum(chosen) - chosen
+    return np.repeat(firsts[series] - before, chosen) + np.arange(chosen.sum())
