@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracklake._version import VERSION as _VERSION
+from tracklake.common import late_modules as _late_modules
 from tracklake.errors import TracklakeError
 from tracklake.tracking import trial as _trial
 from tracklake.tracking.open_runs import open_runs as _open_runs
@@ -91,6 +92,8 @@ __all__ = [
     "watch",
 ]
 __version__ = _VERSION
+_LENT = frozenset(("analysis", "display", "query", "sql"))
+"""Packages that lend their modules: `from tracklake import display` is how our own modules name them."""
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:  # noqa: FBT001 - as W&B
@@ -183,10 +186,9 @@ def __getattr__(name: str) -> Any:
         return _open_runs.current
     if name in ("config", "summary"):
         return _BeforeInit() if _open_runs.current is None else getattr(_current(), name)
+    if name in _LENT:
+        return _late_modules.of(__name__)(name)
     if name in ("Lake", "open"):
-        from tracklake.lake import opening
-
-        return getattr(opening, name)
-    from tracklake.integrations.wandb_standin import names
-
+        return getattr(_late_modules.load("tracklake.lake.opening"), name)
+    names = _late_modules.load("tracklake.integrations.wandb_standin.names")
     return names.notebook() if name == "load_ipython_extension" else names.resolve(name)

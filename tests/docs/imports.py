@@ -114,13 +114,27 @@ def dotted_names(module: str) -> frozenset[str]:
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     late = {match for text in texts for match in re.findall(r"tracklake(?:\.\w+)+", text)}
     late = {name for name in late if _module(name) not in FACES}
-    imported = {name for statement in imports(module) for name in dotted(statement.statement)}
+    return frozenset(late | _imported(module) | lent(module))
+
+
+@functools.cache
+def lent(module: str) -> frozenset[str]:
+    """Return the full names that a module takes of packages as attributes, such as `display.reprs`."""
     packages = {
-        name.rpartition(".")[2]: name for name in imported if name.startswith("tracklake.") and _module(name) in FACES
+        name.rpartition(".")[2]: name
+        for name in _imported(module)
+        if name.startswith("tracklake.") and _module(name) in FACES
     }
-    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
-    used = {f"{packages[n.value.id]}.{n.attr}" for n in attributes if n.value.id in packages}  # type: ignore[attr-defined]
-    return frozenset(late | imported | used)
+    attributes = [
+        node
+        for node in ast.walk(ast.parse(FILES[module].read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    return frozenset(f"{packages[n.value.id]}.{n.attr}" for n in attributes if n.value.id in packages)  # type: ignore[attr-defined]
+
+
+def _imported(module: str) -> set[str]:
+    return {name for statement in imports(module) for name in dotted(statement.statement)}
 
 
 def lines(package: str) -> int:
@@ -130,9 +144,13 @@ def lines(package: str) -> int:
 
 
 def cycle() -> list[str]:
-    """Return the modules of a cycle of imports; empty where there is none."""
+    """Return the modules of a cycle of imports, lent ones among them; empty where there is none."""
     needs = {
-        module: {other for found in imports(module) for other in own(found.statement)} - {module}
+        module: (
+            {other for statement in imports(module) for other in own(statement.statement)}
+            | {_module(name) for name in lent(module)}
+        )
+        - {module}
         for module in FILES
         if module not in FACES
     }

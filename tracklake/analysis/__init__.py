@@ -24,6 +24,13 @@ The statistics themselves, which know no lake, lie in the subpackage `stats`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.analysis import grouping, objectives
+
 __all__ = [
     "comparison",
     "contrasts",
@@ -39,3 +46,4 @@ __all__ = [
     "sweep",
     "time_to_threshold",
 ]
+__getattr__ = late_modules.of(__name__)

@@ -3,6 +3,7 @@
 - `arguments`: what public calls are given, checked at the door: words, texts, lists of names, numbers.
 - `documents`: small documents of settings: JSON, and YAML where its library is installed.
 - `interrupts`: what a signal handler raises comes through, where native libraries lose it.
+- `late_modules`: modules of ours that load when they are first used: a question does not wait for what others need.
 - `lazy_numpy`: numpy, loaded when something of it is first used: a table of runs is answered without it.
 - `progress`: progress of long work: a bar on a terminal and in a notebook, nothing elsewhere.
 - `task_engine`: what heavy work runs on: pure tasks, mapped by threads of this process or by an engine elsewhere.
@@ -18,6 +19,7 @@ __all__ = [
     "arguments",
     "documents",
     "interrupts",
+    "late_modules",
     "lazy_numpy",
     "progress",
     "task_engine",

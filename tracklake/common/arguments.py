@@ -105,6 +105,18 @@ def texts(name: str, value: object, *, takes: str = "a name or a list of names")
     raise refused(name, takes, value)
 
 
+def paths(name: str, value: object, *, takes: str = "a path, or several") -> list[str | os.PathLike[str]]:
+    """Return a path, or several, as a list; raise TypeError for anything else.
+
+    >>> paths("queries", "queries"), paths("queries", ())
+    (['queries'], [])
+    """
+    items: list[Any] = [value] if not isinstance(value, Iterable) or isinstance(value, str) else list(value)
+    if not all(isinstance(item, str | os.PathLike) for item in items):
+        raise refused(name, takes, value)
+    return items
+
+
 def whole(name: str, value: object, *, least: int, error: type[TracklakeError] = DefinitionError) -> int:
     """Return the value if it is a whole number from `least` on; raise TypeError, or the error for a smaller one.
 

@@ -8,4 +8,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.display import labels, reprs
+
 __all__ = ["labels", "numbers", "reprs", "tables"]
+__getattr__ = late_modules.of(__name__)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from tracklake.analysis import grouping, objectives, pooling
+from tracklake import analysis
+from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import AmbiguousNameError, TracklakeError, UnknownNameError
@@ -100,9 +101,9 @@ class AnalysisMethods(LakeBase):
 
         _need("scipy")
         table = self._view_of(project).runs
-        objective = objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        objective = analysis.objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         design = grouped_runs.Design(by, over=over, task=task, unit=unit)
-        counting = objectives.Counting(failed, diverged)
+        counting = analysis.objectives.Counting(failed, diverged)
         grouped = grouped_runs.read(table, objective, design, runs=runs, where=where, counting=counting)
         settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
         return comparison.compared(grouped, settings, baseline=baseline)
@@ -135,7 +136,7 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import learning_curves
 
         series = self._view_of(project).series
-        direction = objectives.direction(series.table, metric, goal)
+        direction = analysis.objectives.direction(series.table, metric, goal)
         rows = learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
         return pooling.warned(rows, series.table, runs=runs, where=where)
 
@@ -174,8 +175,8 @@ class AnalysisMethods(LakeBase):
 
         _need("scipy")
         series = self._view_of(project).series
-        direction = objectives.direction(series.table, metric, goal)
-        grouped = grouping.grouped(series.table, by, runs=runs, where=where)
+        direction = analysis.objectives.direction(series.table, metric, goal)
+        grouped = analysis.grouping.grouped(series.table, by, runs=runs, where=where)
         return time_to_threshold.time_to(
             series, metric, threshold, goal=direction, x=x, by=grouped, baseline=baseline, confidence=confidence
         )
@@ -206,7 +207,7 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import learning_curves
 
         series = self._view_of(project).series
-        best = objectives.direction(series.table, metric, goal) if best_so_far else None
+        best = analysis.objectives.direction(series.table, metric, goal) if best_so_far else None
         rows = learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
         return pooling.warned(rows, series.table, runs=runs, where=where)
 
@@ -240,8 +241,8 @@ class AnalysisMethods(LakeBase):
         from tracklake.analysis import learning_curves
 
         series = self._view_of(project).series
-        best = objectives.direction(series.table, metric, goal) if best_so_far else None
-        grouped = grouping.grouped(series.table, by, runs=runs, where=where)
+        best = analysis.objectives.direction(series.table, metric, goal) if best_so_far else None
+        grouped = analysis.grouping.grouped(series.table, by, runs=runs, where=where)
         pooling.warned(grouped.select("run_id"), series.table, runs=runs, where=where)
         return learning_curves.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
@@ -309,8 +310,8 @@ class AnalysisMethods(LakeBase):
         if metric is None:
             raise TypeError("sweep takes a metric to judge runs by, such as metric='val/loss', or the id of a sweep")
         series = self._view_of(project).series
-        objective = objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        counting = objectives.Counting(failed, diverged)
+        objective = analysis.objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
+        counting = analysis.objectives.Counting(failed, diverged)
         return sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
 
     def _is_measured(self, name: str) -> bool:
@@ -349,7 +350,7 @@ class AnalysisMethods(LakeBase):
         """
         view = self._view_of(project)
         table = view.runs
-        direction = None if goal is None else objectives.direction(table, metric, goal)
+        direction = None if goal is None else analysis.objectives.direction(table, metric, goal)
         (name,) = view.series.known(arguments.metric("metric", metric))
         ids = table.select(runs=runs, where=where, wanted=["run_id"])
         rows = ids.join(table.quality.flags(name, goal=direction), on="run_id", how="left", maintain_order="left")

@@ -6,19 +6,17 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from tracklake import query, sql
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.task_engine import LOCAL
 from tracklake.common.warnings import warn
 from tracklake.errors import QueryError, RunNotFoundError
-from tracklake.query import derived_snapshot, run_filter, system_history
+from tracklake.query import run_filter
 from tracklake.query.history import SeriesTable
-from tracklake.query.project_snapshot import of_project
 from tracklake.query.run_table import RunTable
-from tracklake.query.sandbox.connection import Limits
+from tracklake.query.sandbox.limits import Limits
 from tracklake.query.summaries import Summaries
-from tracklake.sql import named_queries
-from tracklake.sql.engine import Engine
 from tracklake.storage import layout
 from tracklake.storage.table.snapshot_reader import SnapshotReader
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 
     from tracklake.common.task_engine import TaskEngine
     from tracklake.lake.recorded_run import RecordedRun
+    from tracklake.sql.engine import Engine
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_view import SnapshotView
 
@@ -45,7 +44,7 @@ class View(NamedTuple):
 
 
 def _view(logged: SnapshotView, limits: Limits) -> View:
-    snapshot = derived_snapshot.over(logged)
+    snapshot = query.derived_snapshot.over(logged) if logged.derives else logged
     table = RunTable(Summaries(snapshot), limits=limits)
     return View(logged, snapshot, table, SeriesTable(table))
 
@@ -70,9 +69,8 @@ class LakeBase:
         self._project = None if project is None else arguments.text("project", project)
         self._remembered: tuple[SnapshotView | None, dict[str | None, View]] = None, {}
         """The newest snapshot, and its view by project: replaced as one, for threads and interrupts."""
-        self._engine = Engine(self._limits)
         self._task_engine: TaskEngine = LOCAL
-        self._queries = named_queries.folders_of(queries)
+        self._queries = arguments.paths("queries", queries, takes="a folder of .sql files, or several")
 
     def _connect(
         self, root: os.PathLike[str] | str | None, *, create: bool, options: Mapping[str, str] | None
@@ -92,7 +90,7 @@ class LakeBase:
 
     def _system_samples(self, run_ids: Collection[str] | None) -> pl.DataFrame:
         """Return the system metrics of these runs; see `system_history.samples`."""
-        return system_history.samples(self._storage, run_ids)
+        return query.system_history.samples(self._storage, run_ids)
 
     def _reopened(self, limits: Limits | None = None) -> Self:
         """Return the same lake with a reader and an engine of its own: a Lake is for one thread at a time.
@@ -101,14 +99,20 @@ class LakeBase:
         """
         other = copy.copy(self)
         limits = limits or self._limits
-        vars(other).pop("_reader", None)
-        vars(other).update(_remembered=(None, {}), _limits=limits, _engine=Engine(limits))
+        for own in ("_reader", "_engine"):
+            vars(other).pop(own, None)
+        vars(other).update(_remembered=(None, {}), _limits=limits)
         return other
 
     @cached_property
     def _reader(self) -> SnapshotReader:
         """What takes snapshots."""
         return SnapshotReader(self._storage, engine=self._task_engine, tolerant=True)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """What asks in SQL."""
+        return sql.engine.Engine(self._limits)
 
     @property
     def dir(self) -> str:
@@ -139,7 +143,9 @@ class LakeBase:
             views = {}
             self._remembered = logged, views
         if project not in views:
-            newest = _view(logged if project is None else of_project(logged, project), self._limits)
+            newest = _view(
+                logged if project is None else query.project_snapshot.of_project(logged, project), self._limits
+            )
             if earlier is not None:
                 newest.runs.carry_over(earlier.runs, touched=newest.logged.touched_since(earlier.logged))
             views[project] = newest

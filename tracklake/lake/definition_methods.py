@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tracklake import query
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import DefinitionError
 from tracklake.lake.base import LakeBase
 from tracklake.query import definitions_in_force
-from tracklake.query.derivations import Derivation
 from tracklake.schema import definition_statement, naming, run_fields
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
@@ -20,6 +20,7 @@ from tracklake.storage.journal.clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracklake.query.derivations import Derivation
     from tracklake.tracking.run_mappings import Change
 
 
@@ -101,7 +102,7 @@ class DefinitionMethods(LakeBase):
         >>> lake.summaries(["error.max", "error.argmax"]).rows()
         [('slow', 0.6, 0), ('fast', 0.30000000000000004, 0)]
         """
-        derivation = Derivation(name, expression, description=description, unit=unit)
+        derivation = query.derivations.Derivation(name, expression, description=description, unit=unit)
         self._say_derivation(StatementKind.DERIVE, derivation, project)
 
     def alias(
@@ -119,7 +120,9 @@ class DefinitionMethods(LakeBase):
         [('slow', 0.6), ('fast', 0.9)]
         """
         names = tuple(name for other in others for name in arguments.texts("others", other))
-        self._say_derivation(StatementKind.ALIAS, Derivation(name, others=names, description=description), project)
+        self._say_derivation(
+            StatementKind.ALIAS, query.derivations.Derivation(name, others=names, description=description), project
+        )
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
         from tracklake.query import derivation_checks

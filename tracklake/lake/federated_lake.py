@@ -14,7 +14,7 @@ from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import LakeError
 from tracklake.lake.lake import Lake
 from tracklake.query.federated_snapshot import FederatedSnapshot
-from tracklake.storage.store_connection import is_url
+from tracklake.storage.layout import is_url
 
 if TYPE_CHECKING:
     import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tracklake.lake.integrity import Report
     from tracklake.query.run_filter import Runs
-    from tracklake.query.sandbox.connection import Limits
+    from tracklake.query.sandbox.limits import Limits
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.storage.table.snapshot_view import SnapshotView

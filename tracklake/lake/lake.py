@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
+from tracklake import display, query
 from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.compute.points import PSEUDO
-from tracklake.display import reprs
-from tracklake.display.labels import printable_lines
 from tracklake.errors import QueryError
 from tracklake.lake.analysis_methods import AnalysisMethods
 from tracklake.lake.definition_methods import DefinitionMethods
@@ -20,11 +19,10 @@ from tracklake.lake.maintenance_methods import MaintenanceMethods
 from tracklake.lake.page_methods import PageMethods
 from tracklake.lake.run_methods import RunMethods
 from tracklake.lake.sql_methods import SqlMethods
-from tracklake.query import summary_columns, system_history
+from tracklake.query import summary_columns
 from tracklake.query.history import Shape
 from tracklake.schema import statistics
-from tracklake.storage import layout
-from tracklake.storage.table import sealing
+from tracklake.storage import layout, table
 
 if TYPE_CHECKING:
     import os
@@ -153,7 +151,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
             if x is not None or downsample is not None or raw:
                 raise QueryError("stream='system' is shown as it was sampled: leave out x, downsample and raw")
             ids = self._view_of(project).runs.ids(runs=runs, where=where)
-            return system_history.shaped(self._system_samples(ids), names, steps=steps, shape=shape)
+            return query.system_history.shaped(self._system_samples(ids), names, steps=steps, shape=shape)
         view = self._view_of(project)
         points = view.series.read(
             names, runs=runs, where=where, steps=steps, x=x, shape=shape, downsample=downsample, raw=raw, limit=limit
@@ -223,7 +221,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> example().refresh()
         Sealed(partitions=1, journals=2, points=12, faults=[])
         """
-        return sealing.seal(self._reader.catalog.copy(), live=True)
+        return table.sealing.seal(self._reader.catalog.copy(), live=True)
 
     def copy_to(self, place: os.PathLike[str] | str, *, storage_options: Mapping[str, str] | None = None) -> Copied:
         """Copy all that is sealed to a folder or a URL, verified; again, it copies what is new.
@@ -279,7 +277,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
 
     def __repr__(self) -> str:
         """Return what it holds in three lines of at most 80 columns."""
-        return printable_lines(reprs.lake_text(self._view.series, self._storage.location))
+        return display.labels.printable_lines(display.reprs.lake_text(self._view.series, self._storage.location))
 
     def _repr_html_(self) -> str:
-        return reprs.lake_html(self._view.series, self._storage.location)
+        return display.reprs.lake_html(self._view.series, self._storage.location)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake import display
 from tracklake.common.interrupts import raised_again, raised_again_by_methods
 from tracklake.compute.points import PSEUDO
-from tracklake.display import reprs
-from tracklake.display.labels import printable_lines
 from tracklake.errors import FileMissingError
 from tracklake.query.column_names import BASE
 from tracklake.query.history import SeriesTable
@@ -243,10 +242,10 @@ class RecordedRun:
 
     def __repr__(self) -> str:
         """Return its state, config and metrics in at most 80 columns."""
-        return printable_lines(reprs.run_text(SeriesTable(self._table()), self.id))
+        return display.labels.printable_lines(display.reprs.run_text(SeriesTable(self._table()), self.id))
 
     def _repr_html_(self) -> str:
-        return reprs.run_html(SeriesTable(self._table()), self.id)
+        return display.reprs.run_html(SeriesTable(self._table()), self.id)
 
     def _base(self, name: str) -> Any:
         return self._table().select(runs=[self.id], wanted=[name])[name][0]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
+from tracklake import sql
 from tracklake.common import arguments, interrupts
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.lake.base import LakeBase
 from tracklake.query import run_filter
-from tracklake.sql import caller_frames, engine, named_queries
 
 if TYPE_CHECKING:
     import os
@@ -56,7 +56,9 @@ class SqlMethods(LakeBase):
         """
         arguments.text("text", text, takes="a text in SQL")
         frame = inspect.currentframe()
-        return self._engine.ask(self._view.runs, text, params, find=caller_frames.Caller(interrupts.caller_of(frame)))
+        return self._engine.ask(
+            self._view.runs, text, params, find=sql.caller_frames.Caller(interrupts.caller_of(frame))
+        )
 
     def query(self, name: str, /, **params: Any) -> pl.DataFrame:
         """Ask a named query: one of those that come with tracklake, or a .sql file of your own; `queries` lists them.
@@ -67,7 +69,7 @@ class SqlMethods(LakeBase):
         [(1, 'fast', 0.9, 1), (2, 'slow', 0.6, 2)]
         """
         arguments.text("name", name, takes="the name of a query")
-        query = named_queries.get(name, self._queries)
+        query = sql.named_queries.get(name, self._queries)
         table = self._view.runs
         return self._engine.ask(table, query.text, query.bind(params, table=table), find=lambda _: None)
 
@@ -77,7 +79,7 @@ class SqlMethods(LakeBase):
         >>> dict(example().queries().select("name", "answers").iter_rows())["recent"]
         'Which runs were started last?'
         """
-        return named_queries.listing(named_queries.find(self._queries))
+        return sql.named_queries.listing(sql.named_queries.find(self._queries))
 
     def connect(self, *, unsafe: bool = False) -> DuckDBPyConnection:
         """Return a plain duckdb connection with the views of the newest snapshot; close it when done.
@@ -89,7 +91,7 @@ class SqlMethods(LakeBase):
         ...     connection.sql("SELECT count(*) FROM history").fetchall()
         [(12,)]
         """
-        return engine.connect(self._view.runs, unsafe=unsafe)
+        return sql.engine.connect(self._view.runs, unsafe=unsafe)
 
     def export(
         self,

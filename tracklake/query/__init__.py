@@ -31,6 +31,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.query import conditions as conditions
+    from tracklake.query import derivations, derived_snapshot, project_snapshot, system_history
+
 __all__ = [
     "column_names",
     "definitions_in_force",
@@ -48,3 +56,4 @@ __all__ = [
     "text_columns",
     "thinning",
 ]
+__getattr__ = late_modules.of(__name__)

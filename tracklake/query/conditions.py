@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.common import whole_modules
-from tracklake.common.arguments import refused
 from tracklake.errors import QueryError
 from tracklake.query import computed_nan
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Limits, Sandbox, beside, fetched
+from tracklake.query.sandbox.connection import Sandbox, beside, fetched
+from tracklake.query.sandbox.limits import Limits
 from tracklake.query.sandbox.sql_text import Column
 from tracklake.query.text_columns import TextColumns, refuse_mixed, without_nan
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracklake.query.column_names import ColumnNames
-    from tracklake.query.run_filter import Where
     from tracklake.query.sandbox.sql_text import SqlText
     from tracklake.query.text_columns import Names
 
@@ -54,15 +53,6 @@ def sandbox(limits: Limits) -> Sandbox:
     (True, False)
     """
     return Sandbox(limits)
-
-
-def check(where: Where) -> None:
-    """Raise TypeError for what is no condition.
-
-    >>> check("lr < 0.1")
-    """
-    if not (where is None or isinstance(where, pl.Expr | str)):
-        raise refused("where", "a polars expression or a SQL text", where)
 
 
 def holds(where: pl.Expr | str, *, names: ColumnNames, build: Build, limits: Limits | None = None) -> pl.Series:

@@ -33,6 +33,15 @@ _NULLS = ("None", "nan", "<NA>")
 """How nulls show themselves: those of polars and arrow, and two of pandas."""
 
 
+def check(where: Where) -> None:
+    """Raise TypeError for what is no condition.
+
+    >>> check("lr < 0.1")
+    """
+    if not (where is None or isinstance(where, pl.Expr | str)):
+        raise refused("where", "a polars expression or a SQL text", where)
+
+
 def ids(runs: Runs) -> list[str]:
     """Return the ids of the runs that are meant; raise TypeError for what is none, UnknownNameError for other frames.
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake import query
 from tracklake.common import arguments, threads
 from tracklake.compute import pseudo_series, typed_columns
 from tracklake.errors import AmbiguousNameError, QueryError, UnknownNameError
-from tracklake.query import conditions, run_filter
+from tracklake.query import run_filter, sandbox
 from tracklake.query.cells import Cells, Move, TableRows, Unfinished
 from tracklake.query.column_names import ColumnNames
 from tracklake.query.config_values import ConfigValues
 from tracklake.query.quality import PREFIX, Quality
-from tracklake.query.sandbox import rewriting
 from tracklake.query.summary_columns import SummaryColumns
 from tracklake.schema import run_fields
 from tracklake.schema.statement_kind import StatementKind
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tracklake.query.column_names import ColumnRef
     from tracklake.query.run_filter import Runs, Where
-    from tracklake.query.sandbox.connection import Limits
+    from tracklake.query.sandbox.limits import Limits
     from tracklake.query.summaries import Summaries
     from tracklake.schema.statistics import Statistic
 
@@ -93,7 +93,7 @@ class RunTable:
         named = None if wanted is None else arguments.texts("columns", wanted)
         keys = [] if order_by is None else self._terms(arguments.texts("order_by", order_by))
         most = None if limit is None else arguments.whole("limit", limit, least=0, error=QueryError)
-        conditions.check(where)
+        run_filter.check(where)
         every = self._rows(project, runs)
         rows = every if where is None else every.filter(self._holds(where, every))
         for key in reversed(keys):
@@ -106,14 +106,14 @@ class RunTable:
     def _holds(self, where: pl.Expr | str, rows: pl.DataFrame) -> pl.Series:
         """Return of each of these runs whether a condition holds."""
         build = partial(self._named_columns, rows)
-        return conditions.holds(where, names=self.names, build=build, limits=self._limits)
+        return query.conditions.holds(where, names=self.names, build=build, limits=self._limits)
 
     def _terms(self, keys: Sequence[str]) -> list[str]:
         """Return what runs are ordered by: a text may list several columns or expressions, as ORDER BY does."""
         return [
             term
             for key in keys
-            for term in ([key] if self.names.find(key.lstrip("+-")) else rewriting.split_at_commas(key))
+            for term in ([key] if self.names.find(key.lstrip("+-")) else sandbox.rewriting.split_at_commas(key))
         ]
 
     def _key(self, text: str, rows: pl.DataFrame) -> tuple[pl.Series, bool]:
@@ -129,7 +129,7 @@ class RunTable:
                 raise
             name = text if word is None else _direction(text)[0]
             build = partial(self._named_columns, rows)
-            key = conditions.order(name, names=self.names, build=build, limits=self._limits)
+            key = query.conditions.order(name, names=self.names, build=build, limits=self._limits)
             return key, word == "DESC"
         key = self._build(rows, [column])[column.name]
         if word is None and sign not in ("+", "-"):

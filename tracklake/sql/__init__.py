@@ -13,4 +13,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.sql import caller_frames, engine, named_queries
+
 __all__ = ["caller_frames", "engine", "named_queries", "views"]
+__getattr__ = late_modules.of(__name__)

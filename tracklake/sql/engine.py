@@ -16,7 +16,8 @@ from tracklake.common import whole_modules
 from tracklake.errors import AmbiguousNameError, QueryError, TracklakeError, UnknownNameError
 from tracklake.query.column_names import IS_NAN
 from tracklake.query.sandbox import messages, parser, results, rewriting
-from tracklake.query.sandbox.connection import Limits, Sandbox, beside, fetched, locked
+from tracklake.query.sandbox.connection import Sandbox, beside, fetched, locked
+from tracklake.query.sandbox.limits import Limits
 from tracklake.query.sandbox.rewriting import Edit, quoted
 from tracklake.query.sandbox.sql_text import pointing, refused
 from tracklake.query.text_columns import elements, reading, refuse_mixed, without_nan

@@ -9,21 +9,20 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from tracklake.common.arguments import check_word, refused
+from tracklake.common.arguments import check_word
 from tracklake.errors import DefinitionError, QueryError, UnknownNameError
 from tracklake.schema.definition_statement import GOALS, GoalWord
 from tracklake.schema.statistics import STATISTICS, is_statistic
 from tracklake.sql.summaries_view import ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tracklake.query.run_table import RunTable
 
@@ -254,18 +253,6 @@ def find(folders: Iterable[str | os.PathLike[str]] = ()) -> dict[str, NamedQuery
         for path in sorted(folder.glob("*.sql")):
             queries.setdefault(path.stem, NamedQuery(path))
     return dict(sorted(queries.items()))
-
-
-def folders_of(queries: object) -> list[str | os.PathLike[str]]:
-    """Return one folder of queries, or several, as a list; raise TypeError for what is none.
-
-    >>> folders_of("queries"), folders_of(())
-    (['queries'], [])
-    """
-    folders: list[Any] = [queries] if not isinstance(queries, Iterable) or isinstance(queries, str) else list(queries)
-    if not all(isinstance(folder, str | os.PathLike) for folder in folders):
-        raise refused("queries", "a folder of .sql files, or several", queries)
-    return folders
 
 
 def get(name: str, folders: Iterable[str | os.PathLike[str]] = ()) -> NamedQuery:

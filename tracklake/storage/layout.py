@@ -13,7 +13,6 @@ from tracklake.errors import CommitError, LakeError
 from tracklake.schema.tables import FORMAT_VERSION
 from tracklake.storage import checked_json
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.store_connection import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +26,20 @@ MARKER = "tracklake.json"
 JOURNAL_FOLDER = "journal"
 JOURNAL_SUFFIX = ".tlj"
 SYSTEM_FOLDER = "system"
+_SIGNS = str.maketrans(dict.fromkeys("+.-"))
+"""What the scheme of a URL may hold beside letters and digits."""
+
+
+def is_url(location: object) -> bool:
+    """Tell whether the place of a lake is given as a URL rather than a folder.
+
+    >>> is_url("s3://bucket/lake"), is_url("runs/lake")
+    (True, False)
+    """
+    if not isinstance(location, str):
+        return False
+    scheme, separator, _ = location.partition("://")
+    return bool(separator) and scheme.isascii() and scheme[:1].isalpha() and scheme.translate(_SIGNS).isalnum()
 
 
 def root_of(path: str | os.PathLike[str] | None) -> Location:

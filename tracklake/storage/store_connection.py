@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "memory")
 _SECRET = re.compile(r"^[^/]*@|[?]")
 _PASSWORD = re.compile(r"://[^/@\s]*@")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 
 class Tag(NamedTuple):
@@ -36,15 +35,6 @@ class Tag(NamedTuple):
         return cls(fields["e_tag"], fields["version"])
 
 
-def is_url(location: object) -> bool:
-    """Tell whether the place of a lake is given as a URL rather than a folder.
-
-    >>> is_url("s3://bucket/lake"), is_url("runs/lake")
-    (True, False)
-    """
-    return isinstance(location, str) and _URL.fullmatch(location) is not None
-
-
 def connect(url: str, options: Mapping[str, Any] | None) -> Any:
     """Return obstore's store of a URL; LakeError for what is none, and where the extra `cloud` is missing.
 
@@ -52,12 +42,12 @@ def connect(url: str, options: Mapping[str, Any] | None) -> Any:
     Traceback (most recent call last):
     tracklake.errors.LakeError: 'ftp://host/lake' is no place of a lake: a folder, or a URL that begins with s3://, ...
     """
-    match = _URL.fullmatch(url)
-    if match is None or match[1] not in SCHEMES:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in SCHEMES:
         raise LakeError(f"{url!r} is no place of a lake: a folder, or a URL that begins with s3://, gs:// or az://")
-    if _SECRET.search(match[2]) and not match[1].startswith("abfs"):  # there an account stands behind the @
+    if _SECRET.search(rest) and not scheme.startswith("abfs"):  # there an account stands behind the @
         raise LakeError(
-            f"the {match[1]}:// URL of a lake holds credentials or a query, and would be written where it is named; "
+            f"the {scheme}:// URL of a lake holds credentials or a query, and would be written where it is named; "
             "give storage_options=, or the environment that the store's own tools read"
         )
     try:
@@ -65,7 +55,7 @@ def connect(url: str, options: Mapping[str, Any] | None) -> Any:
     except ImportError:
         raise LakeError(f"{url} is on an object store: pip install 'tracklake[cloud]' to read and write it") from None
     settings = dict(options or {})
-    if "AWS_ENDPOINT_URL" in os.environ and match[1].startswith("s3"):
+    if "AWS_ENDPOINT_URL" in os.environ and scheme.startswith("s3"):
         settings.setdefault("endpoint", os.environ["AWS_ENDPOINT_URL"])
     connection: dict[str, Any] = {"config": settings} if settings else {}
     if any(str(value).startswith("http://") for value in settings.values()):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from tracklake.errors import LakeError
-from tracklake.query.sandbox.connection import Limits
+from tracklake.query.sandbox.limits import Limits
 from tracklake.storage import layout
 
 if TYPE_CHECKING:

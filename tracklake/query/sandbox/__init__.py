@@ -5,6 +5,7 @@
 - `computed_nan`: NaN that a text computes itself, such as sqrt(-1) or infinity less infinity, is null as that of the
   data is.
 - `connection`: a connection in memory without any right to write or to open a path, with bounds of memory and time.
+- `limits`: how much memory and time a query may take, as given or as the environment says.
 - `messages`: what duckdb says is wrong with a text, in our words: what it met, and the nearest that there is.
 - `parser`: what a SQL text names: its tables, columns and parameters, and the constants that restrict them.
 - `pushdown`: predicate pushdown: to which values a WHERE restricts the columns of one table, read from duckdb's own
@@ -19,4 +20,12 @@
 
 from __future__ import annotations
 
-__all__ = ["connection", "messages", "parser", "pushdown", "results", "rewriting", "sql_text"]
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.query.sandbox import rewriting
+
+__all__ = ["connection", "limits", "messages", "parser", "pushdown", "results", "rewriting", "sql_text"]
+__getattr__ = late_modules.of(__name__)

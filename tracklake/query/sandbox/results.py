@@ -14,14 +14,15 @@ import polars as pl
 from tracklake.common import interrupts, threads
 from tracklake.errors import QueryError
 from tracklake.query.sandbox import computed_nan
-from tracklake.query.sandbox.connection import MEMORY, SECONDS
+from tracklake.query.sandbox.limits import MEMORY, SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-    from tracklake.query.sandbox.connection import Limits, Sandbox
+    from tracklake.query.sandbox.connection import Sandbox
+    from tracklake.query.sandbox.limits import Limits
 
 _QUOTED = re.compile(r"""(["']).*?\1""")
 """Names of fields and values of an enum in the name of a type."""
@@ -77,7 +78,8 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
 
     Whatever ends it early, it ends at once: a cursor that does not hear that it should end is left behind.
 
-    >>> from tracklake.query.sandbox.connection import Limits, Sandbox
+    >>> from tracklake.query.sandbox.connection import Sandbox
+    from tracklake.query.sandbox.limits import Limits
     >>> sandbox = Sandbox(Limits.of(seconds=0.2))
     >>> cursor = sandbox.cursor()
     >>> text = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"
@@ -113,7 +115,7 @@ def _check(limits: Limits, seconds: float, memory: int) -> None:
 def over_memory(limits: Limits) -> str:
     """Return what is told of a query that needs more memory than it may.
 
-    >>> from tracklake.query.sandbox.connection import Limits
+    >>> from tracklake.query.sandbox.limits import Limits
     >>> over_memory(Limits.of("1 GB"))
     "the query needs more memory than sql_memory='1024 MB': ask for less, or allow more with ..."
     """

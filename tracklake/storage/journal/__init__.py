@@ -16,6 +16,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.storage.journal import reader
+
 __all__ = [
     "clock",
     "file_names",
@@ -28,3 +35,4 @@ __all__ = [
     "upload",
     "writer",
 ]
+__getattr__ = late_modules.of(__name__)

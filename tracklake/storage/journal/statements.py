@@ -9,12 +9,12 @@ import polars as pl
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import SESSIONS, STATEMENT
 from tracklake.schema.values import store_exact
-from tracklake.storage.journal.reader import Item
+from tracklake.storage import journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracklake.storage.journal.reader import JournalRecords
+    from tracklake.storage.journal.reader import Item, JournalRecords
 
 FILES = {
     name: SESSIONS[name]
@@ -129,7 +129,10 @@ def _file_row(journal_slice: JournalSlice) -> tuple[object, ...]:
 def _facts(header: dict[str, Any]) -> list[Item]:
     """Return what the header tells of its session as statements, stamped with the session's beginning."""
     facts = [(key, value) for key, value in header.items() if key not in _NO_FACTS and value is not None]
-    return [Item(header["start"], StatementKind.SESSION, key, store_exact(value, name=key)) for key, value in facts]
+    return [
+        journal.reader.Item(header["start"], StatementKind.SESSION, key, store_exact(value, name=key))
+        for key, value in facts
+    ]
 
 
 def _plain(item: Item) -> tuple[object, ...]:

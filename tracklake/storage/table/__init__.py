@@ -42,6 +42,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.storage.table import live_journals, recomputation, sealing
+    from tracklake.storage.table import live_points as live_points
+
 __all__ = [
     "catalog",
     "compaction",
@@ -66,3 +74,4 @@ __all__ = [
     "verified_files",
     "versions",
 ]
+__getattr__ = late_modules.of(__name__)

@@ -12,7 +12,8 @@ from tracklake.compute import scans
 from tracklake.compute.scans import READ_ALL
 from tracklake.errors import LakeError
 from tracklake.schema.tables import POINTS, STATES
-from tracklake.storage.table import deleted_runs, live_points, moved_runs, unreadable_files
+from tracklake.storage import table
+from tracklake.storage.table import deleted_runs, moved_runs, unreadable_files
 from tracklake.storage.table.catalog import MANY_RUNS, partitions_with_runs
 from tracklake.storage.table.delta_log import DeltaLog
 from tracklake.storage.table.snapshot_view import SnapshotView
@@ -96,7 +97,7 @@ class PartialSnapshot(SnapshotView):
 
     @cached_property
     def _live_points(self) -> list[pl.DataFrame]:
-        return few(live_points.frames(self._points_of_live))
+        return few(table.live_points.frames(self._points_of_live)) if self._points_of_live else []
 
     @property
     def alive(self) -> pl.DataFrame:

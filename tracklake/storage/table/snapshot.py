@@ -12,10 +12,9 @@ from tracklake.common.task_engine import LocalThreads
 from tracklake.errors import LakeError
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
-from tracklake.storage import layout
+from tracklake.storage import layout, table
 from tracklake.storage.journal import file_names
 from tracklake.storage.table import deleted_runs, moved_runs, partitions, run_tasks, unreadable_files
-from tracklake.storage.table.live_points import LivePoints
 from tracklake.storage.table.partial_snapshot import PartialSnapshot, few
 from tracklake.storage.table.statement_log import PartitionLog
 from tracklake.storage.table.unreadable_files import LeftOut
@@ -135,7 +134,9 @@ class Snapshot(PartialSnapshot):
             storage=self._storage,
             partition_runs=[p for p in self._partition_runs if p.partition in task.partitions],
             known_metrics=self._known_metrics,
-            points_of_live=[LivePoints(None, frame=frame.filter(is_one)) for frame in self._live_points],
+            points_of_live=[
+                table.live_points.LivePoints(None, frame=frame.filter(is_one)) for frame in self._live_points
+            ],
             live_states=[frame.filter(is_one) for frame in self._live_states],
             stored_projects=self._stored_projects if self._moved else files["project"],
         )

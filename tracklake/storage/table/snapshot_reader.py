@@ -12,10 +12,8 @@ from tracklake.common.task_engine import LOCAL
 from tracklake.common.warnings import warn
 from tracklake.compute.scans import LOOK
 from tracklake.errors import LakeError
-from tracklake.storage import layout
-from tracklake.storage.journal.reader import RewrittenError
+from tracklake.storage import journal, layout, table
 from tracklake.storage.table.catalog import Catalog, Watermark
-from tracklake.storage.table.live_journals import LiveJournal, deltas
 from tracklake.storage.table.snapshot import Snapshot
 from tracklake.storage.table.verified_files import FileGoneError
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.statements import JournalSlice
     from tracklake.storage.table.catalog import JournalFile
     from tracklake.storage.table.delta_log import Version
+    from tracklake.storage.table.live_journals import LiveJournal
 
 _LISTINGS = 20
 
@@ -137,8 +136,9 @@ class SnapshotReader:
         unread_before, self._unread = self._unread, {}
         unsealed = [file for file in files if not watermarks.get(file.key, Watermark()).complete]
         appended = list(self._appended(unsealed, watermarks, before))
-        for (journal, _), delta in zip(appended, deltas([part for _, part in appended]), strict=True):
-            journal.apply(delta)
+        deltas = table.live_journals.deltas([part for _, part in appended]) if appended else ()
+        for (live, _), delta in zip(appended, deltas, strict=True):
+            live.apply(delta)
             self._changed = True
         self._changed |= self._live.keys() != before.keys() or self._unread.keys() != unread_before.keys()
         return [file for file in unsealed if file.key not in self._live and file.key not in self._unread]
@@ -152,12 +152,12 @@ class SnapshotReader:
         """Yield the journals that grew, each with what was appended; all that are there, grown or not, are live now."""
         for file in files:
             watermark = watermarks.get(file.key, Watermark())
-            journal = before.get(file.key)
+            live = before.get(file.key)
             try:
-                if journal is None or journal.watermark != watermark:
-                    journal, appended = self._read_on(self._opened(file, watermark), file)
-                elif journal.file.entry != file.entry:
-                    journal, appended = self._read_on(journal, file)
+                if live is None or live.watermark != watermark:
+                    live, appended = self._read_on(self._opened(file, watermark), file)
+                elif live.file.entry != file.entry:
+                    live, appended = self._read_on(live, file)
                 else:
                     appended = None
             except FileNotFoundError:
@@ -166,22 +166,22 @@ class SnapshotReader:
                 interrupts.let_through(error)
                 self._leave_out([file], str(error.strerror or error))
                 continue
-            journal.file = file
-            self._live[file.key] = journal
+            live.file = file
+            self._live[file.key] = live
             if appended is not None:
-                yield journal, appended
+                yield live, appended
 
     def _opened(self, file: JournalFile, watermark: Watermark) -> LiveJournal:
-        return LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key))
+        return table.live_journals.LiveJournal(self.catalog, file, watermark, until=self._until.get(file.key))
 
-    def _read_on(self, journal: LiveJournal, file: JournalFile) -> tuple[LiveJournal, JournalSlice | None]:
+    def _read_on(self, live: LiveJournal, file: JournalFile) -> tuple[LiveJournal, JournalSlice | None]:
         """Return a journal and what was appended to it; one whose file was rewritten begins anew."""
         try:
-            return journal, journal.read()
-        except RewrittenError as error:
+            return live, live.read()
+        except journal.reader.RewrittenError as error:
             warn(f"tracklake: {error}. It is read anew; {LOOK}")
-            journal = self._opened(file, journal.watermark)
-            return journal, journal.read()
+            live = self._opened(file, live.watermark)
+            return live, live.read()
 
 
 def _has_gap(files: Sequence[JournalFile], watermarks: dict[tuple[int, int], Watermark]) -> bool:

@@ -211,6 +211,15 @@ class SnapshotView(ABC):
         own = self.statements_of(*kinds, run_id=LAKE_RUN)
         return own.join(scopes, on="session", how="left", maintain_order="left").with_columns(lake=pl.lit(""))
 
+    @property
+    def derives(self) -> bool:
+        """Whether the lake says that something is to be derived.
+
+        >>> example()._view.logged.derives
+        False
+        """
+        return self.statements_of_lakes(StatementKind.DERIVE, StatementKind.ALIAS).height > 0
+
     def facts(self, key: str) -> pl.DataFrame:
         """Return the statements of sessions about themselves under one key, one row a session (schema STATEMENTS).
 

@@ -12,7 +12,8 @@ import polars as pl
 from tracklake.common.warnings import warn
 from tracklake.errors import LakeError
 from tracklake.schema.tables import LAKE_RUN, STATES
-from tracklake.storage.table import partitions, recomputation
+from tracklake.storage import table
+from tracklake.storage.table import partitions
 from tracklake.storage.table.verified_files import FileGoneError, verified, verified_all
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def computed_states(storage: Storage, part: Partition) -> pl.DataFrame:
     10
     """
     try:
-        return pl.concat([pl.DataFrame(schema=STATES), *recomputation.states_of(storage, part)])
+        return pl.concat([pl.DataFrame(schema=STATES), *table.recomputation.states_of(storage, part)])
     except LakeError:
         return pl.DataFrame(schema=STATES)
 

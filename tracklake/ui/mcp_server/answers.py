@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.errors import QueryError
-from tracklake.query.sandbox.connection import Limits
+from tracklake.query.sandbox.limits import Limits
 from tracklake.schema import statistics
 from tracklake.ui.reports import calls
 from tracklake.ui.reports.blocks import drawn
