@@ -74,8 +74,10 @@ class NameFamilies:
         ['a', 'a.x.y']
         """
         for name in names:
-            yield from self.above(name)
-            yield from self.under(name)
+            if "." in name:
+                yield from self.above(name)
+            if name in self._under:
+                yield from self._under[name]
 
 
 class Stamps(NamedTuple):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _DEEPEST = 100
 """Levels of nested mappings."""
+_SINGLE = frozenset((bool, int, float, str, bytes, list, tuple, type(None)))
+"""Types that most values have, none of which is nested: they are not looked at any further."""
 
 
 def as_mapping(config: object) -> dict[str, Any]:
@@ -72,6 +74,8 @@ def as_nested(value: object) -> Mapping[Any, Any] | None:
     >>> as_nested(argparse.Namespace(lr=0.1)), as_nested([1])
     ({'lr': 0.1}, None)
     """
+    if type(value) in _SINGLE:
+        return None
     if isinstance(value, Mapping):
         return value
     argparse = sys.modules.get("argparse")  # where it was never imported, there is no Namespace

@@ -103,19 +103,28 @@ class Config(Mapping[str, Any]):
         for key, value in self._unlocked(mapping).items():
             leaves = stored_leaves(key, value)
             fresh[key] = naming.nest(((key, *path), values.restore(*stored)) for path, stored in leaves)[key]
-            before: dict[tuple[str, ...], Stored] = {}
-            is_same = key in self._items and _same(self._items[key], fresh[key])
-            if key in self._items and not is_same and not _only_adds(self._items[key], fresh[key]):
-                self._refuse_change(key, fresh[key], allowed=allowed)
-            if key in self._items and (at or not is_same):
-                before = dict(stored_leaves(key, self._items[key], warns=False))
-            gone = before.keys() - dict(leaves)
-            is_set = [(path, s) for path, s in leaves if before.get(path) != s or (at and path[: len(at)] == at)]
-            changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path in sorted(gone)]
-            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in is_set]
+            if key in self._items:
+                leaves, gone = self._differing(key, fresh[key], dict(leaves), allowed=allowed, at=at)
+                changes += [(StatementKind.UNSET, naming.join((key, *path)), NOTHING) for path in gone]
+            changes += [(StatementKind.CONFIG, naming.join((key, *path)), stored) for path, stored in leaves]
         if changes:
             self._store(changes)
             self._hold(fresh)
+
+    def _differing(
+        self, key: str, fresh: Any, leaves: dict[tuple[str, ...], Stored], *, allowed: bool, at: tuple[str, ...]
+    ) -> tuple[list[tuple[tuple[str, ...], Stored]], list[tuple[str, ...]]]:
+        """Return what of a value that is there becomes another, and the paths that go; all that is set `at` a path."""
+        is_same = _same(self._items[key], fresh)
+        if not is_same and not _only_adds(self._items[key], fresh):
+            self._refuse_change(key, fresh, allowed=allowed)
+        before = dict(stored_leaves(key, self._items[key], warns=False)) if at or not is_same else {}
+        is_set = [
+            (path, stored)
+            for path, stored in leaves.items()
+            if before.get(path) != stored or (at and path[: len(at)] == at)
+        ]
+        return is_set, sorted(before.keys() - leaves)
 
     def lock(self, config: Mapping[str, Any], *, by: str) -> None:
         """Set values that no later `update` changes: what a sweep tries. They are told who locked them.

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,17 +85,25 @@ def collect() -> dict[str, Any]:
     """
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     folder = Path(program).parent if program else Path.cwd()
-    system = platform.uname()  # platform.platform() takes a lock up to Python 3.11, which a fork may leave taken
     return {
         "host": socket.gethostname(),
-        "os": f"{system.system}-{system.release}-{system.machine}",
-        "python": platform.python_version(),
+        **_machine(),
         "pid": os.getpid(),
         "argv": without_secrets(sys.argv),
-        "cpu_count": os.cpu_count() or 1,
         "tracklake": VERSION,
         **({"program": str(program)} if program else {}),
         **_git(str(folder), int(time.monotonic() / _GIT_SECONDS)),
+    }
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    """Return what stays the same as long as the process lives."""
+    system = platform.uname()  # platform.platform() takes a lock up to Python 3.11, which a fork may leave taken
+    return {
+        "os": f"{system.system}-{system.release}-{system.machine}",
+        "python": platform.python_version(),
+        "cpu_count": os.cpu_count() or 1,
     }
 
 

@@ -70,8 +70,10 @@ class OpenFile:
             if self._file is None:
                 self._file = io.FileIO(os.fspath(self.path), "ab")
             hold_lock(self._file)
-            if self._file.seek(0, os.SEEK_END) != len(opening):
-                self._file.truncate(0)
+            size = self._file.seek(0, os.SEEK_END)
+            if size != len(opening):
+                if size:  # a new file is not cut: ext4 then begins to write out what it holds when it is closed
+                    self._file.truncate(0)
                 if self._file.write(opening) != len(opening):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 - one way out
             if self._sync:
@@ -156,7 +158,8 @@ class OpenFile:
         if self._file is None or self._file.closed:
             return
         with interrupts.suppressed(OSError):  # a file system without modes: sealing reads the file's end instead
-            self.path.chmod(stat.S_IMODE(self.path.stat().st_mode) & ~_WRITE_BITS)
+            file = self._file.fileno() if os.chmod in os.supports_fd else self.path
+            os.chmod(file, stat.S_IMODE(os.stat(file).st_mode) & ~_WRITE_BITS)  # noqa: PTH101, PTH116 - of a descriptor
         self._file.close()
 
     def close(self) -> None:

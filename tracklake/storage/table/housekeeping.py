@@ -19,10 +19,11 @@ GATHERED_FILES, GATHERED_BYTES = 64, 64 << 20
 """Complete journals that are not sealed yet and make it worth while to seal."""
 _catalogs: dict[tuple[str, str], Catalog] = {}
 """The catalog of each lake in which this process has sealed: one that finishes many runs need not begin anew."""
-_complete: dict[tuple[str, str], dict[str, Entry]] = {}
-"""Journals that this process has seen to be complete, by lake: they do not change, and need no second look."""
-_sealed_names: dict[tuple[str, str], dict[str, Entry]] = {}
-"""Journals that this process has seen to be sealed to their end and yet to stay, by lake."""
+_complete: dict[str, dict[str, Entry]] = {}
+"""Journals that this process has seen to be complete, by place: they do not change, and need no second look. Another
+lake in the same place has none of them, since each name holds the random id of a session."""
+_sealed_names: dict[str, dict[str, Entry]] = {}
+"""Journals that this process has seen to be sealed to their end and yet to stay, by place."""
 
 
 def is_due(storage: Storage) -> bool:
@@ -31,11 +32,11 @@ def is_due(storage: Storage) -> bool:
     >>> is_due(example()._storage)  # two small ones are too few
     False
     """
-    lake = _lake(storage)
-    cached = _complete.get(lake, NO_ENTRIES)
+    place = storage.describe()
+    cached = _complete.get(place, NO_ENTRIES)
     entries = storage.list(layout.JOURNAL_FOLDER, suffix=layout.JOURNAL_SUFFIX, cached=cached)
-    complete = _complete[lake] = {entry.name: entry for entry in entries if not entry.writable}
-    sealed = _sealed_names.get(lake, NO_ENTRIES)
+    complete = _complete[place] = {entry.name: entry for entry in entries if not entry.writable}
+    sealed = _sealed_names.get(place, NO_ENTRIES)
     return _are_enough(entry for name, entry in complete.items() if name not in sealed)
 
 
@@ -50,14 +51,15 @@ def seal_gathered(storage: Storage) -> Sealed:
     """
     if not is_due(storage):
         return Sealed(0, 0, 0, [])
-    lake = _lake(storage)
+    place = storage.describe()
+    lake = place, layout.read_id(storage)  # a folder may have become another lake
     catalog = _catalogs.pop(lake, None) or Catalog(storage, statements=False)
     try:
         files = catalog.list_journals()
         catalog.refresh()
         watermarks = catalog.watermarks(files)
         complete = {f.key: f.entry for f in files if f.key in watermarks and watermarks[f.key].complete}
-        _sealed_names[lake] = {entry.name: entry for entry in complete.values()}
+        _sealed_names[place] = {entry.name: entry for entry in complete.values()}
         waiting = (file.entry for file in files if file.key not in complete and not file.entry.writable)
         if not _are_enough(waiting):
             return Sealed(0, 0, 0, [])
@@ -66,11 +68,6 @@ def seal_gathered(storage: Storage) -> Sealed:
         return sealed_now
     finally:
         _catalogs[lake] = catalog
-
-
-def _lake(storage: Storage) -> tuple[str, str]:
-    """Return the place and the id of a lake: a folder may have become another one."""
-    return storage.describe(), layout.read_id(storage)
 
 
 def _are_enough(complete: Iterable[Entry]) -> bool:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
 
 
+_SCALARS = frozenset((float, int, bool, str, type(None)))
+"""Types of most logged values, none of which is a medium."""
+
+
 def entry_of(value: object, *, lake: Storage) -> Any:
     """Return the JSON entry of a media value, or of a list of such, after storing its bytes; any other value as it is.
 
@@ -19,6 +23,8 @@ def entry_of(value: object, *, lake: Storage) -> Any:
     >>> entry_of(0.5, lake=lake), entry_of(tl.Html("a"), lake=lake)["_type"]
     (0.5, 'html-file')
     """
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, list | tuple) and value and all(isinstance(item, Media) for item in value):
         return list_entry(list(value), lake)
     media = as_media(value)
