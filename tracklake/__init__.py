@@ -92,7 +92,7 @@ __all__ = [
     "watch",
 ]
 __version__ = _VERSION
-_LENT = frozenset(("analysis", "display", "query", "sql"))
+_LENT = frozenset(("analysis", "display", "query", "sql", "tracking"))
 """Packages that lend their modules: `from tracklake import display` is how our own modules name them."""
 
 

@@ -26,7 +26,6 @@ LATE |= {
     "lake/opening",
     "lake/recorded_run",
     "storage/layout",
-    "tracking/origins",
 }
 """The lazy faces: they import their own package inside a function, for what most questions do without."""
 

@@ -37,7 +37,15 @@ from tracklake.common import late_modules
 
 if TYPE_CHECKING:
     from tracklake.query import conditions as conditions
-    from tracklake.query import derivations, derived_snapshot, project_snapshot, system_history
+    from tracklake.query import (
+        definitions_in_force,
+        derivations,
+        derived_snapshot,
+        project_snapshot,
+        run_table,
+        summaries,
+        system_history,
+    )
 
 __all__ = [
     "column_names",

@@ -40,6 +40,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.tracking import distant_writers as distant_writers
+    from tracklake.tracking import live_summary as live_summary
+
 __all__ = [
     "config_values",
     "edit_session",
@@ -57,3 +65,4 @@ __all__ = [
     "tensorboard_sync",
     "trial",
 ]
+__getattr__ = late_modules.of(__name__)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
+from tracklake import query
 from tracklake.common.warnings import warn
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import LakeError, RunError, RunExistsError, RunNotFoundError
@@ -19,14 +20,15 @@ from tracklake.schema import naming, run_fields, values
 from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import STORED, Stored
+from tracklake.storage import table
 from tracklake.storage.table.catalog import Catalog
-from tracklake.storage.table.snapshot_reader import SnapshotReader
 from tracklake.tracking.run import Start
 from tracklake.tracking.run_files import saved_files
 
 if TYPE_CHECKING:
     from tracklake.schema.definition_statement import Statement
     from tracklake.storage.backend import Storage
+    from tracklake.storage.table.snapshot import Snapshot
 
 
 class Before(NamedTuple):
@@ -72,7 +74,7 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
     >>> find_run(storage, "SLOW").run_id, find_run(storage, "nowhere")
     ('slow', None)
     """
-    snapshot = SnapshotReader(storage, only=run_id).snapshot()
+    snapshot = _snapshot(storage, only=run_id)
     name = naming.safe_name(run_id)
     real_ids = [
         r for r in snapshot.sessions["run_id"].unique().to_list() if r != LAKE_RUN and naming.safe_name(r) == name
@@ -83,19 +85,17 @@ def find_run(storage: Storage, run_id: str) -> Before | None:
                 f"run {run_id!r} was deleted: its id stays taken; lake.restore({run_id!r}) brings it back"
             )
         return None
-    from tracklake.query.run_table import RunTable
-    from tracklake.query.summaries import Summaries
 
     (real_id,) = real_ids
-    table = RunTable(Summaries(snapshot))
+    runs = query.run_table.RunTable(query.summaries.Summaries(snapshot))
     wanted = ["project", "state", "runtime", *run_fields.TEXTS, "tags"]
-    row = table.select(runs=[real_id], wanted=wanted).row(0, named=True)
+    row = runs.select(runs=[real_id], wanted=wanted).row(0, named=True)
     steps = snapshot.states(["_step"], runs=[real_id])
-    config = table.config.of_runs([real_id]).select("key", *STORED)
+    config = runs.config.of_runs([real_id]).select("key", *STORED)
     start = Start(
         step=int(steps["hi"].max()) + 1 if not steps.is_empty() else 0,  # type: ignore[arg-type] # an Int64 column
         config=naming.nest((naming.split(key), values.restore(*stored)) for key, *stored in config.iter_rows()),
-        definitions=table.summaries.defined.of_run(real_id).statements,
+        definitions=runs.summaries.defined.of_run(real_id).statements,
         names=tuple(snapshot.metrics_of([real_id])),
         fields={name: row[name] for name in (*run_fields.TEXTS, "tags") if row[name]},
         files=saved_files(snapshot.statements_of(StatementKind.FILE, run_id=real_id).select("key", "text").iter_rows()),
@@ -118,20 +118,19 @@ def find_parent(
         raise RunExistsError(f"fork_from begins a new run, but there is a run {before.run_id!r}; choose another id")
     if from_step is not None:
         raise RunError("from_step rewinds a run that is there, fork_from begins a new one: give one of the two")
-    snapshot = SnapshotReader(storage, only=given_id).snapshot()
+    snapshot = _snapshot(storage, only=given_id)
     run_ids = [r for r in snapshot.sessions["run_id"].unique() if r != LAKE_RUN]
     real_ids = [r for r in run_ids if naming.safe_name(r) == naming.safe_name(given_id)]
     if not real_ids:
-        everywhere = SnapshotReader(storage).snapshot().sessions["run_id"].unique()
+        everywhere = _snapshot(storage).sessions["run_id"].unique()
         raise RunNotFoundError.nearest("run", given_id, [r for r in everywhere if r != LAKE_RUN])
-    from tracklake.query.summaries import Summaries
 
     states = snapshot.states(runs=real_ids)["metric"].to_list()
     copied = [name for name in states if name not in PSEUDO]
     rows = snapshot.resolved([*copied, "_timestamp"], runs=real_ids).filter(pl.col("step") < step)
     ran = snapshot.resolved(["_runtime"], runs=real_ids).filter(pl.col("step") < step)["value"].max()
     own = set(snapshot.statements_of(StatementKind.DEFINE, run_id=real_ids[0])["key"])
-    in_force = Summaries(snapshot).defined.of_run(real_ids[0])
+    in_force = query.summaries.Summaries(snapshot).defined.of_run(real_ids[0])
     definitions = tuple(in_force[name].as_statement() for name in in_force if name in own)
     return Parent(real_ids[0], step, _by_step(rows), float(ran or 0.0), definitions)  # type: ignore[arg-type] # a Float64
 
@@ -144,13 +143,15 @@ def lake_definitions(storage: Storage, project: str) -> tuple[Statement, ...]:
     >>> [defined.step_metric for defined in lake_definitions(lake._storage, "example")]
     ['epoch']
     """
-    from tracklake.query import definitions_in_force
-
     try:
-        return definitions_in_force.of_lake(SnapshotReader(storage, only=LAKE_RUN).snapshot(), project).statements
+        return query.definitions_in_force.of_lake(_snapshot(storage, only=LAKE_RUN), project).statements
     except LakeError as error:
         _tell_undefined(error)
         return ()
+
+
+def _snapshot(storage: Storage, *, only: str | None = None) -> Snapshot:
+    return table.snapshot_reader.SnapshotReader(storage, only=only).snapshot()
 
 
 def _tell_undefined(error: LakeError) -> None:

@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tracklake import query, tracking
 from tracklake.common import interrupts
-from tracklake.query.summaries import Summaries
 from tracklake.schema.values import STORED, Kind, Stored
+from tracklake.storage import table
 from tracklake.storage.journal import host
 from tracklake.storage.layout import JOURNAL_FOLDER
 from tracklake.storage.local import LocalStorage
-from tracklake.storage.table.snapshot_reader import SnapshotReader
-from tracklake.tracking.live_summary import LiveSummary
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from tracklake.query.summaries import Summaries
     from tracklake.storage.journal.writer import Journal
     from tracklake.storage.table.snapshot import Snapshot
+    from tracklake.storage.table.snapshot_reader import SnapshotReader
     from tracklake.tracking.distant_writers import Marks
+    from tracklake.tracking.live_summary import LiveSummary
     from tracklake.tracking.session import Session
 
 _AWAY = "run.summary is what this machine has yet to upload of the run, until it does"
@@ -50,7 +52,7 @@ class ReadYourWrites:
         with turn.lock:
             if turn.recovery is not None and not turn.begin():  # inside a call that writes: ask the lake alone
                 session = self._session
-                return Summaries(self._snapshot(None)).of_run(session.run_id)
+                return query.summaries.Summaries(self._snapshot(None)).of_run(session.run_id)
             turn.recovery = (self.forget,)  # what was read halfway is read anew
             entries = self._entries(name)
             turn.recovery = None
@@ -72,7 +74,7 @@ class ReadYourWrites:
         """Return the entries as read on in the journal; None if that is not exact, or would wait for a store."""
         session = self._session
         if self._live is None:
-            self._live = LiveSummary(session.storage, session.run_id, session.project, journal)
+            self._live = tracking.live_summary.LiveSummary(session.storage, session.run_id, session.project, journal)
         if session.store_is_away and not self._live.is_following:
             return None
         try:
@@ -96,21 +98,21 @@ class ReadYourWrites:
             if session.journal is not None and not session.is_over:
                 session.journal.flush()
             if self._reader is None:
-                self._reader = SnapshotReader(session.storage, only=session.run_id)
-            return Summaries(self._snapshot(self._reader))
+                self._reader = table.snapshot_reader.SnapshotReader(session.storage, only=session.run_id)
+            return query.summaries.Summaries(self._snapshot(self._reader))
 
     def _snapshot(self, reader: SnapshotReader | None) -> Snapshot:
         """Return the run as it stands in the lake; while a store is away, as its spool on this machine has it."""
         session = self._session
         if not session.store_is_away:
             try:
-                return (reader or SnapshotReader(session.storage, only=session.run_id)).snapshot()
+                return (reader or table.snapshot_reader.SnapshotReader(session.storage, only=session.run_id)).snapshot()
             except OSError as error:
                 interrupts.let_through(error)
                 if not session.is_uploaded:
                     raise
         spool = LocalStorage(session.storage.journal_folder(JOURNAL_FOLDER).parent)
-        return SnapshotReader(spool, only=session.run_id).snapshot()
+        return table.snapshot_reader.SnapshotReader(spool, only=session.run_id).snapshot()
 
     def value(self, metric: str, step: int | None) -> Stored | None:
         """Return the value of a metric at a step, also a null; with None its latest number. None: it has none.

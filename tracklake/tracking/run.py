@@ -7,6 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from tracklake import tracking
 from tracklake.common import interrupts
 from tracklake.schema import naming, values
 from tracklake.schema.definition_statement import Statement, statement
@@ -16,7 +17,6 @@ from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import layout
 from tracklake.storage.journal import host
-from tracklake.tracking.distant_writers import DistantWriters
 from tracklake.tracking.exit_status import KILLED, TERMINATED, code_of
 from tracklake.tracking.open_runs import open_runs
 from tracklake.tracking.read_your_writes import ReadYourWrites
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracklake.storage.journal.clock import Clock
     from tracklake.storage.journal.writer import Durability
     from tracklake.tracking.artifacts.media.content import StoredFile
-    from tracklake.tracking.distant_writers import Marks
+    from tracklake.tracking.distant_writers import DistantWriters, Marks
 
 
 class Start(NamedTuple):
@@ -368,7 +368,7 @@ class Run(WrittenFields, RunFiles, RunConveniences):
         """Ask the store in the background what writers on other machines have said."""
         journal = self._session.journal
         if journal is not None:
-            self._distant = self._distant or DistantWriters(
+            self._distant = self._distant or tracking.distant_writers.DistantWriters(
                 self._session.storage, self.id, journal.session, self._take_over
             )
             self._defined_at_look = self._definitions

@@ -16,14 +16,15 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.values import Kind, Stored
 from tracklake.storage import content_files
 from tracklake.storage.atomic_files import copy_file
-from tracklake.tracking.artifacts.artifact import Artifact
+from tracklake.tracking import artifacts
 from tracklake.tracking.artifacts.media.content import StoredFile, save_file
-from tracklake.tracking.artifacts.repository import Repository
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
 
+    from tracklake.tracking.artifacts.artifact import Artifact
+    from tracklake.tracking.artifacts.repository import Repository
     from tracklake.tracking.session import Session
 
 WORK_FOLDER = "run_folders"
@@ -142,7 +143,7 @@ class RunFiles:
         ['train.py']
         """
         folder = Path(root or ".")
-        artifact = Artifact(name or f"source-{naming.safe_name(self._session.project)}", type="code")
+        artifact = artifacts.artifact.Artifact(name or f"source-{naming.safe_name(self._session.project)}", type="code")
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".venv" not in path.parts]
         chosen = [p for p in paths if (include_fn(str(p)) if include_fn else p.suffix == ".py")]
         for path in chosen:
@@ -165,11 +166,11 @@ class RunFiles:
         ...     run.log_artifact("data.csv", name="data", type="set", aliases=["raw"]).name
         'data:v0'
         """
-        if isinstance(artifact_or_path, Artifact):
+        if isinstance(artifact_or_path, artifacts.artifact.Artifact):
             artifact = artifact_or_path
         else:
             path = Path(artifact_or_path)
-            artifact = Artifact(
+            artifact = artifacts.artifact.Artifact(
                 name or f"run-{naming.safe_name(self._session.run_id)}-{path.name}", type or "unspecified"
             )
             artifact.add_dir(path) if path.is_dir() else artifact.add_file(path)
@@ -199,12 +200,12 @@ class RunFiles:
         Traceback (most recent call last):
         tracklake.errors.UnknownNameError: there is no artifact 'model' in project 'uncategorized'; the lake has none
         """
-        if isinstance(artifact_or_name, Artifact):
+        if isinstance(artifact_or_name, artifacts.artifact.Artifact):
             artifact = self.log_artifact(artifact_or_name, aliases=aliases)
             manifest = self._artifacts.find(artifact.id)
         else:
             manifest = self._artifacts.find(artifact_or_name, project=self._session.project, type=type)
-            artifact = Artifact.stored(manifest, self._artifacts)
+            artifact = artifacts.artifact.Artifact.stored(manifest, self._artifacts)
         self._artifacts.note_use(manifest, self._session.run_id)
         return artifact
 
@@ -267,7 +268,7 @@ class RunFiles:
 
     @cached_property
     def _artifacts(self) -> Repository:
-        return Repository(self._session.storage)
+        return artifacts.repository.Repository(self._session.storage)
 
     def _save(self, name: str, path: Path, *, again: bool) -> None:
         file = save_file(path, lake=self._session.storage)

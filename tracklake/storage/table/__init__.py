@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING
 from tracklake.common import late_modules
 
 if TYPE_CHECKING:
-    from tracklake.storage.table import live_journals, recomputation, sealing
+    from tracklake.storage.table import live_journals, recomputation, sealing, snapshot_reader
     from tracklake.storage.table import live_points as live_points
 
 __all__ = [

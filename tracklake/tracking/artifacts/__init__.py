@@ -13,4 +13,12 @@ the versions.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.tracking.artifacts import artifact, repository
+
 __all__ = ["artifact", "repository"]
+__getattr__ = late_modules.of(__name__)
