@@ -92,7 +92,9 @@ __all__ = [
     "watch",
 ]
 __version__ = _VERSION
-_LENT = frozenset(("analysis", "display", "query", "sql", "tracking"))
+_LENT = frozenset(
+    ("analysis", "display", "engines", "importers", "lake", "plots", "query", "sql", "storage", "sweeping", "tracking")
+)
 """Packages that lend their modules: `from tracklake import display` is how our own modules name them."""
 
 

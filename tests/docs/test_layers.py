@@ -18,16 +18,10 @@ TERMINAL = {"cli", "integrations"}
 """The packages that may import at their top what only a terminal needs, or the library that a module is for."""
 AT_TOP = set(sys.stdlib_module_names) | {"numpy", "polars", "tracklake"}
 """What any module may import at its top; everything else loads when it is used."""
-LATE = {f"lake/{name}_methods" for name in ("analysis", "definition", "import", "maintenance", "run", "sql")}
-LATE |= {
-    "__init__",
-    "lake/base",
-    "lake/lake",
-    "lake/opening",
-    "lake/recorded_run",
-    "storage/layout",
-}
-"""The lazy faces: they import their own package inside a function, for what most questions do without."""
+LATE = {"__init__", "storage/layout"}
+"""Modules that import their own package inside a function: the public names, and what needs the library of an extra.
+
+Else a module that few questions need is lent by its package: `from tracklake import display`, then `display.reprs`."""
 
 
 def test_the_table_names_every_package_once():

@@ -14,7 +14,7 @@ from worker_tasks import CompactsMeanwhile, Counted, Processes, Twice, dies_once
 
 import tracklake as tl
 from tracklake.common.task_engine import TaskEngine, run_tasks
-from tracklake.engines import engine_of
+from tracklake.engines.choice import engine_of
 from tracklake.errors import LakeError, SourceError
 from tracklake.storage.table import rewriting
 from tracklake.storage.table import run_tasks as cutting

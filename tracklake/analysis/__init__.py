@@ -29,7 +29,16 @@ from typing import TYPE_CHECKING
 from tracklake.common import late_modules
 
 if TYPE_CHECKING:
-    from tracklake.analysis import grouping, objectives
+    from tracklake.analysis import (
+        comparison,
+        contrasts,
+        grouped_runs,
+        grouping,
+        learning_curves,
+        objectives,
+        sweep,
+        time_to_threshold,
+    )
 
 __all__ = [
     "comparison",

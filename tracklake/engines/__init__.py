@@ -11,6 +11,12 @@ An engine has one method, `map(task, items)`, which returns the results in order
 
 from __future__ import annotations
 
-from tracklake.engines.choice import EngineName, engine_of
+from typing import TYPE_CHECKING
 
-__all__ = ["EngineName", "engine_of"]
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.engines import choice
+
+__all__ = ["choice"]
+__getattr__ = late_modules.of(__name__)

@@ -21,4 +21,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.importers import run_import, table
+
 __all__ = ["publish", "registry", "run_import", "sources", "table"]
+__getattr__ = late_modules.of(__name__)

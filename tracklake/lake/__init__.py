@@ -26,4 +26,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.lake import describe as describe
+    from tracklake.lake import export, recorded_run
+    from tracklake.lake import federated_lake as federated_lake
+    from tracklake.lake import foreign_export as foreign_export
+    from tracklake.lake import integrity as integrity
+    from tracklake.lake import transfer as transfer
+
 __all__ = ["export", "lake", "opening", "recorded_run"]
+__getattr__ = late_modules.of(__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from tracklake import analysis
+from tracklake import analysis, sweeping
 from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
@@ -96,17 +96,14 @@ class AnalysisMethods(LakeBase):
           run has no spread
         - 2 groups of too few runs for a sound interval (the table's column warning)
         """
-        from tracklake.analysis import comparison, grouped_runs
-        from tracklake.analysis.contrasts import Settings
-
         _need("scipy")
         table = self._view_of(project).runs
         objective = analysis.objectives.resolve(table, run_filter.plain_frame(metric), stat=stat, goal=goal)
-        design = grouped_runs.Design(by, over=over, task=task, unit=unit)
+        design = analysis.grouped_runs.Design(by, over=over, task=task, unit=unit)
         counting = analysis.objectives.Counting(failed, diverged)
-        grouped = grouped_runs.read(table, objective, design, runs=runs, where=where, counting=counting)
-        settings = Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
-        return comparison.compared(grouped, settings, baseline=baseline)
+        grouped = analysis.grouped_runs.read(table, objective, design, runs=runs, where=where, counting=counting)
+        settings = analysis.contrasts.Settings(center=center, test=test, confidence=confidence, draws=draws, seed=seed)
+        return analysis.comparison.compared(grouped, settings, baseline=baseline)
 
     def at_budget(
         self,
@@ -133,11 +130,9 @@ class AnalysisMethods(LakeBase):
         >>> example().at_budget({"step": 1}, metric="acc", goal="max").select("run_id", "best", "reached").rows()
         [('slow', 0.5, True), ('fast', 0.9, True)]
         """
-        from tracklake.analysis import learning_curves
-
         series = self._view_of(project).series
         direction = analysis.objectives.direction(series.table, metric, goal)
-        rows = learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
+        rows = analysis.learning_curves.at_budget(series, budget, metric=metric, goal=direction, runs=runs, where=where)
         return pooling.warned(rows, series.table, runs=runs, where=where)
 
     def time_to(
@@ -171,13 +166,11 @@ class AnalysisMethods(LakeBase):
         0.01  1        1            2     0.317
         - log-rank test over all groups: p = 0.317
         """
-        from tracklake.analysis import time_to_threshold
-
         _need("scipy")
         series = self._view_of(project).series
         direction = analysis.objectives.direction(series.table, metric, goal)
         grouped = analysis.grouping.grouped(series.table, by, runs=runs, where=where)
-        return time_to_threshold.time_to(
+        return analysis.time_to_threshold.time_to(
             series, metric, threshold, goal=direction, x=x, by=grouped, baseline=baseline, confidence=confidence
         )
 
@@ -204,11 +197,11 @@ class AnalysisMethods(LakeBase):
         >>> example().area_under("acc", until=1).select("run_id", "area").rows()
         [('slow', 0.45), ('fast', 0.8)]
         """
-        from tracklake.analysis import learning_curves
-
         series = self._view_of(project).series
         best = analysis.objectives.direction(series.table, metric, goal) if best_so_far else None
-        rows = learning_curves.area_under(series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where)
+        rows = analysis.learning_curves.area_under(
+            series, metric, x=x, until=until, best_so_far=best, runs=runs, where=where
+        )
         return pooling.warned(rows, series.table, runs=runs, where=where)
 
     def learning_curves(
@@ -238,13 +231,11 @@ class AnalysisMethods(LakeBase):
         >>> example().learning_curves("acc", band=(0, 1)).select("x", "n", "low", "high").rows()
         [(0.0, 2, 0.4, 0.7), (1.0, 2, 0.5, 0.9), (2.0, 2, 0.6, 0.8)]
         """
-        from tracklake.analysis import learning_curves
-
         series = self._view_of(project).series
         best = analysis.objectives.direction(series.table, metric, goal) if best_so_far else None
         grouped = analysis.grouping.grouped(series.table, by, runs=runs, where=where)
         pooling.warned(grouped.select("run_id"), series.table, runs=runs, where=where)
-        return learning_curves.learning_curves(
+        return analysis.learning_curves.learning_curves(
             series, metric, by=grouped, x=x, points=points, band=band, best_so_far=best, carry=carry
         )
 
@@ -255,17 +246,15 @@ class AnalysisMethods(LakeBase):
         >>> example().sweeps
         []
         """
-        from tracklake.sweeping.records import sweeps_of
-
-        return sorted(sweep for storage in self._storages for sweep in sweeps_of(storage))
+        return sorted(sweep for storage in self._storages for sweep in sweeping.records.sweeps_of(storage))
 
     def _sweep_records(self, sweep_id: str) -> SweepRecords:
         """Return what is known of a launched sweep."""
-        from tracklake.sweeping.records import SweepRecords, sweeps_of
-
         storages = self._storages
-        has_it = (storage for storage in storages if len(storages) > 1 and sweep_id in sweeps_of(storage))
-        return SweepRecords.open(next(has_it, storages[0]), sweep_id)
+        has_it = (
+            storage for storage in storages if len(storages) > 1 and sweep_id in sweeping.records.sweeps_of(storage)
+        )
+        return sweeping.records.SweepRecords.open(next(has_it, storages[0]), sweep_id)
 
     def sweep(
         self,
@@ -298,8 +287,6 @@ class AnalysisMethods(LakeBase):
         lr         float  log    0.01 .. 0.1     2
         - the best is 0.9000
         """
-        from tracklake.analysis import sweep
-
         _need("scipy")
         if sweep_id is not None and metric is None and sweep_id not in self.sweeps and self._is_measured(sweep_id):
             sweep_id, metric = None, sweep_id
@@ -312,7 +299,7 @@ class AnalysisMethods(LakeBase):
         series = self._view_of(project).series
         objective = analysis.objectives.resolve(series.table, run_filter.plain_frame(metric), stat=stat, goal=goal)
         counting = analysis.objectives.Counting(failed, diverged)
-        return sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
+        return analysis.sweep.sweep(series, objective, params=params, runs=runs, where=where, counting=counting)
 
     def _is_measured(self, name: str) -> bool:
         """Say whether a name means a number of runs: a metric, a statistic of one, or a column."""

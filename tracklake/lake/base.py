@@ -6,7 +6,7 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from tracklake import query, sql
+from tracklake import lake, query, sql
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.common.task_engine import LOCAL
@@ -171,7 +171,8 @@ class LakeBase:
         if not (run_ids == wanted).any():
             view.logged.whole(f"run {wanted!r} is not in what can be read")
             raise RunNotFoundError.nearest("run", wanted, run_ids)
-        from tracklake.lake.recorded_run import RecordedRun
 
         storage, stored_id = self._place_of(wanted)
-        return RecordedRun(wanted, storage=storage, table=lambda: self._view.runs, stored_id=stored_id)
+        return lake.recorded_run.RecordedRun(
+            wanted, storage=storage, table=lambda: self._view.runs, stored_id=stored_id
+        )

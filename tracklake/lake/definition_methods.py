@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tracklake import query
+from tracklake import query, tracking
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import DefinitionError
@@ -125,7 +125,6 @@ class DefinitionMethods(LakeBase):
         )
 
     def _say_derivation(self, op: StatementKind, derivation: Derivation, project: str | None) -> None:
-        from tracklake.query import derivation_checks
 
         arguments.text("name", derivation.name, takes="the name of a metric")
         derivation = replace(derivation, name=naming.encodable(derivation.name))
@@ -133,7 +132,7 @@ class DefinitionMethods(LakeBase):
             if (text := getattr(derivation, name)) is not None:
                 arguments.text(name, text, takes="an expression in SQL" if name == "expression" else "a text")
         project = self._project if project is None else run_fields.check_project(project)
-        derivation = derivation_checks.checked(derivation, project=project, table=self._view.runs)
+        derivation = query.derivation_checks.checked(derivation, project=project, table=self._view.runs)
         change = (op, derivation.name, Stored(Kind.JSON, None, None, derivation.to_json()))
         self._say(change, project=project)
 
@@ -141,14 +140,12 @@ class DefinitionMethods(LakeBase):
         """Write a statement about the lake, or one project of it, later than all that was said before."""
         project = self._project if project is None else run_fields.check_project(project)
         newest = self._reader.snapshot().files["last"].dt.epoch("us").max()
-        from tracklake.tracking import edit_session
-        from tracklake.tracking.open_runs import open_runs
 
-        edit_session.write_session(
+        tracking.edit_session.write_session(
             self._storage,
             run_id=LAKE_RUN,
             project=project or "",
             changes=[change],
             clock=Clock(after=int(newest or 0)),  # type: ignore[arg-type] # an Int64 column
         )
-        open_runs.keep_alive()
+        tracking.open_runs.open_runs.keep_alive()

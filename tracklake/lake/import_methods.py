@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Self
 
+from tracklake import importers, lake
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
+from tracklake.importers import readers
 from tracklake.lake.base import LakeBase
 from tracklake.schema import run_fields
 
@@ -56,15 +58,12 @@ class ImportMethods(LakeBase):
         >>> example().import_table(curves, run_columns=["seed"], step="epoch", metrics={"val/err": "err"})
         Imported(runs=2, points=3, partitions=1)
         """
-        from tracklake.importers import table as tables
-        from tracklake.importers.readers import records
-
         id_columns = arguments.texts("run_columns", run_columns)
         config = id_columns if config_columns is None else arguments.texts("config_columns", config_columns)
         if restart is not None:
-            arguments.check_word("restart", restart, records.Restart)
-        layout = tables.Layout(id_columns, config, step, metrics, project, restart)
-        return tables.import_table(self._reader, table, layout)
+            arguments.check_word("restart", restart, readers.records.Restart)
+        layout = importers.table.Layout(id_columns, config, step, metrics, project, restart)
+        return importers.table.import_table(self._reader, table, layout)
 
     def merge(self, other: Self | str | os.PathLike[str]) -> Imported:
         """Copy the runs of another lake into this one, by one commit, with arrays and system metrics.
@@ -77,11 +76,9 @@ class ImportMethods(LakeBase):
         >>> other.merge(lake), other.merge(lake)[:2]
         (Imported(runs=2, points=12, partitions=1), (0, 0))
         """
-        from tracklake.lake import transfer
-
         theirs = other if isinstance(other, LakeBase) else LakeBase(other)
         snapshot, storage = theirs._reader.snapshot(), theirs._storage  # noqa: SLF001 - of its own class
-        return transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
+        return lake.transfer.merge(self._reader, self._storage, other=snapshot, other_storage=storage)
 
     def diff(self, other: Self | str | os.PathLike[str]) -> pl.DataFrame:
         """In which runs do two lakes differ? One row a run: run_id, change, metrics.
@@ -92,10 +89,8 @@ class ImportMethods(LakeBase):
         >>> lake.diff(other).select("run_id", "change").rows()
         [('fast', 'only here'), ('slow', 'only here')]
         """
-        from tracklake.lake import transfer
-
         theirs = other if isinstance(other, LakeBase) else LakeBase(other)
-        return transfer.difference(self._reader.snapshot(), theirs._reader.snapshot())  # noqa: SLF001
+        return lake.transfer.difference(self._reader.snapshot(), theirs._reader.snapshot())  # noqa: SLF001
 
     def import_from(
         self,
@@ -135,12 +130,9 @@ class ImportMethods(LakeBase):
         keras            training.log: 1 run, 2 new points
         1 run with 2 points came in; projects: 'uncategorized' (1)
         """
-        from tracklake.importers import run_import
-        from tracklake.importers.readers import records
-
         if restart is not None:
-            arguments.check_word("restart", restart, records.Restart)
-        options = records.ImportOptions(
+            arguments.check_word("restart", restart, readers.records.Restart)
+        options = readers.records.ImportOptions(
             project=None if project is None else run_fields.check_project(project),
             step=step,
             run_columns=tuple(arguments.texts("run_columns", run_columns)),
@@ -150,6 +142,6 @@ class ImportMethods(LakeBase):
             path=paths,
         )
         several = [path] if isinstance(path, str | os.PathLike) else list(path)
-        return run_import.import_paths(
+        return importers.run_import.import_paths(
             self._reader, several, format=format, options=options, dry_run=dry_run, verify=verify, replace=replace
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
-from tracklake import display, query
+from tracklake import display, engines, lake, plots, query
 from tracklake.analysis import pooling
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracklake.common.task_engine import TaskEngine
-    from tracklake.engines import EngineName
+    from tracklake.engines.choice import EngineName
     from tracklake.lake.integrity import Report
     from tracklake.plots.accessor import Plots
     from tracklake.query.run_filter import Runs, Where
@@ -209,9 +209,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> example().plot.scatter("lr", "loss.min")
         Plot('loss.min over lr', 2 rows)
         """
-        from tracklake.plots.accessor import Plots
-
-        return Plots(lambda project: self._view_of(project).series)
+        return plots.accessor.Plots(lambda project: self._view_of(project).series)
 
     def refresh(self) -> Sealed:
         """Seal what the journals hold into one partition (or more): reading gets faster, answers stay the same.
@@ -234,9 +232,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> lake.copy_to("backup").commits, tl.open("backup").runs()["run_id"].to_list()
         (2, ['slow', 'fast'])
         """
-        from tracklake.storage.table import transfer
-
-        return transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
+        return table.transfer.copy(self._storage, layout.connect(layout.root_of(place), options=storage_options))
 
     def on(self, engine: EngineName | TaskEngine, **options: Any) -> Self:
         """Return this lake with its heavy work done elsewhere: "threads" (of this process), "ray", "dask", "spark".
@@ -254,10 +250,8 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> lake.on("threads", workers=2).summaries(["loss.p95"]).equals(lake.summaries(["loss.p95"]))
         True
         """
-        from tracklake.engines import engine_of
-
         other = self._reopened()
-        other._task_engine = engine_of(engine, **options)  # noqa: SLF001 - of its own class
+        other._task_engine = engines.choice.engine_of(engine, **options)  # noqa: SLF001 - of its own class
         return other
 
     def check(self, *, full: bool = False) -> Report:
@@ -271,9 +265,7 @@ class Lake(AnalysisMethods, SqlMethods, DefinitionMethods, ImportMethods, Mainte
         >>> report.ok, report.checked[0]
         (True, 'the log: version 1, 1 partition')
         """
-        from tracklake.lake import integrity
-
-        return integrity.check(self._storage, full=full, engine=self._task_engine)
+        return lake.integrity.check(self._storage, full=full, engine=self._task_engine)
 
     def __repr__(self) -> str:
         """Return what it holds in three lines of at most 80 columns."""

@@ -9,10 +9,12 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast
 
+from tracklake import storage
 from tracklake.common.arguments import refused
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import LakeError
 from tracklake.lake.base import LakeBase
+from tracklake.storage import table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,9 +45,7 @@ class MaintenanceMethods(LakeBase):
         >>> lake.compact()
         Compacted(steps=1, merged=2, written=1, points=13, resolved=0)
         """
-        from tracklake.storage.table import compaction
-
-        return compaction.compact(self._reader.catalog.copy())
+        return table.compaction.compact(self._reader.catalog.copy())
 
     def vacuum(self, *, older_than: timedelta = timedelta(days=7), dry_run: bool = False) -> Vacuumed:
         """Delete the files that no version of the last `older_than` needs, and those that belong to no commit.
@@ -56,11 +56,9 @@ class MaintenanceMethods(LakeBase):
         >>> example().vacuum(dry_run=True)
         Vacuumed(files=0, bytes=0, runs=0)
         """
-        from tracklake.storage.table import vacuum
-
         if not isinstance(older_than, timedelta):
             raise refused("older_than", "a timedelta such as timedelta(days=7)", older_than)
-        return vacuum.vacuum(self._reader.catalog.copy(), older_than=older_than, dry_run=dry_run)
+        return table.vacuum.vacuum(self._reader.catalog.copy(), older_than=older_than, dry_run=dry_run)
 
     def repair(self, *, dry_run: bool = False) -> Repaired:
         """Mend what `check` finds wrong, as far as the bytes that are left allow; tell which runs lost what.
@@ -73,9 +71,7 @@ class MaintenanceMethods(LakeBase):
         >>> print(example().repair())
         there is nothing to repair
         """
-        from tracklake.storage.table import repair
-
-        return repair.repair(self._storage, dry_run=dry_run, engine=self._task_engine)
+        return table.repair.repair(self._storage, dry_run=dry_run, engine=self._task_engine)
 
     def versions(self) -> pl.DataFrame:
         """Which versions of the sealed data are there, and what made each? One row a version, the oldest first.
@@ -88,9 +84,7 @@ class MaintenanceMethods(LakeBase):
         >>> lake.versions().select("version", "operation", "added", "points").rows()
         [(0, 'CREATE TABLE', 0, 0), (1, 'SEAL', 1, 12)]
         """
-        from tracklake.storage.table import versions
-
-        return versions.table(self._reader.catalog.log)
+        return table.versions.table(self._reader.catalog.log)
 
     def at(self, version: int | datetime | str) -> Self:
         """Return the lake as it was: a version's number, or a time (ISO text or datetime; UTC if it names no zone).
@@ -105,15 +99,13 @@ class MaintenanceMethods(LakeBase):
         >>> lake.at(1).runs().height, lake.runs().height
         (2, 3)
         """
-        from tracklake.storage.read_only import ReadOnly
-        from tracklake.storage.table import versions
-        from tracklake.storage.table.past_reader import PastReader
-
-        number = versions.number_at(self._reader.catalog.log, _moment(version))
+        number = table.versions.number_at(self._reader.catalog.log, _moment(version))
         reason = f"this is version {number} of {self._storage.describe()} as it was; open the lake itself"
         past = copy.copy(self)
-        past._storage = cast("Storage", ReadOnly(self._storage, reason=reason))  # noqa: SLF001 - of its own class
-        past._reader = cast("SnapshotReader", PastReader(past._storage, number, engine=self._task_engine))  # noqa: SLF001
+        read_only = storage.read_only.ReadOnly(self._storage, reason=reason)
+        reader = table.past_reader.PastReader(cast("Storage", read_only), number, engine=self._task_engine)
+        past._storage = cast("Storage", read_only)  # noqa: SLF001 - of its own class
+        past._reader = cast("SnapshotReader", reader)  # noqa: SLF001
         past._remembered = None, {}  # noqa: SLF001
         return past
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracklake import lake
 from tracklake.errors import LakeError
 from tracklake.lake.lake import Lake
 
@@ -52,9 +53,8 @@ def open(  # noqa: A001 - tl.open
                 f"create=True needs one lake, and {len(places)} are named: open the one that is meant, such as "
                 f"tracklake.open({str(places[0])!r})"
             )
-        from tracklake.lake.federated_lake import FederatedLake
 
-        return FederatedLake(
+        return lake.federated_lake.FederatedLake(
             places,
             queries=queries,
             storage_options=storage_options,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake import display
+from tracklake import display, tracking
 from tracklake.common.interrupts import raised_again, raised_again_by_methods
 from tracklake.compute.points import PSEUDO
 from tracklake.errors import FileMissingError
@@ -56,10 +56,8 @@ class RecordedRun:
         >>> run.summary["loss"], run.summary["acc"]
         (0.4, 0.6)
         """
-        from tracklake.tracking.run_mappings import Summary
-
         entries = raised_again(lambda _: self._table().summaries.of_run(self.id))
-        return Summary(entries=entries, store=self.say, storage=self.storage)
+        return tracking.run_mappings.Summary(entries=entries, store=self.say, storage=self.storage)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -70,16 +68,14 @@ class RecordedRun:
         >>> run.config
         {'lr': 0.01, 'seed': 3}
         """
-        from tracklake.tracking.config_values import NestedDict
-
-        return NestedDict(self._table().config.nested([self.id])[self.id], path=(), change=self._set_config)
+        return tracking.config_values.NestedDict(
+            self._table().config.nested([self.id])[self.id], path=(), change=self._set_config
+        )
 
     def _set_config(self, path: tuple[str, ...], value: Any) -> None:
         """Store a value at a path of the config, beside what others have stored."""
-        from tracklake.tracking.run_config import Config
-
         current = self._table().config.nested([self.id])[self.id]
-        Config(current, store=self.say).change(path, value, allow_val_change=True)
+        tracking.run_config.Config(current, store=self.say).change(path, value, allow_val_change=True)
 
     @property
     def dir(self) -> Path | str:
@@ -217,10 +213,9 @@ class RecordedRun:
 
     @property
     def _files(self) -> Mapping[str, StoredFile]:
-        from tracklake.tracking.run_files import saved_files
 
         saved = self._table().snapshot.statements_of(StatementKind.FILE, run_id=self.id)
-        return saved_files(saved.select("key", "text").iter_rows())
+        return tracking.run_files.saved_files(saved.select("key", "text").iter_rows())
 
     def history(self, metrics: Sequence[str] | None = None) -> pl.DataFrame:
         """Return its rows: _step, one typed column a metric, _timestamp (epoch seconds), _runtime (seconds).
@@ -258,10 +253,8 @@ class RecordedRun:
         >>> run.facts["notes"]
         'rerun'
         """
-        from tracklake.tracking.edit_session import write_session
-
         newest = self._table().snapshot.files.filter(pl.col("run_id") == self.id)["last"].dt.epoch("us").max()
-        write_session(
+        tracking.edit_session.write_session(
             self.storage,
             run_id=self._stored_id,
             project=self.project,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from tracklake import tracking
 from tracklake.common import arguments
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.errors import RunError, RunNotFoundError, UnknownNameError
@@ -16,6 +17,7 @@ from tracklake.schema.statement_kind import StatementKind
 from tracklake.schema.tables import LAKE_RUN
 from tracklake.schema.values import Stored, store
 from tracklake.storage.journal.clock import Clock
+from tracklake.tracking import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,15 +94,15 @@ class RunMethods(LakeBase):
         >>> lake.rename_project("example", "demo"), lake.runs(project="demo").height
         (2, 2)
         """
-        from tracklake.tracking.artifacts.repository import Repository
-
         run_fields.check_project(name)
         all_runs = self._view.runs.summaries.runs
         own = all_runs.filter(pl.col("project") == arguments.text("project", project))["run_id"].to_list()
         if not own:
             raise UnknownNameError.nearest("project", project, all_runs["project"].unique())
         moves = self._moves(self._ended(own, "moved"), name)
-        left_behind = Repository(self._storage).copy_project(project, name) if name != project else []
+        left_behind = (
+            artifacts.repository.Repository(self._storage).copy_project(project, name) if name != project else []
+        )
         self._say_of_runs([*moves, (StatementKind.RENAME_PROJECT, project, store(name, name="name"))])
         for file in left_behind:
             self._storage.delete(file)
@@ -122,11 +124,9 @@ class RunMethods(LakeBase):
 
     def _say_of_runs(self, changes: list[tuple[StatementKind, str, Stored]]) -> int:
         """Write statements about runs, together and later than all that there are; return how many."""
-        from tracklake.tracking import edit_session
-
         if not changes:
             return 0
         newest = self._view.logged.files["last"].dt.epoch("us").max()
         clock = Clock(after=int(newest or 0))  # type: ignore[arg-type] # an Int64 column
-        edit_session.write_session(self._storage, run_id=LAKE_RUN, project="", changes=changes, clock=clock)
+        tracking.edit_session.write_session(self._storage, run_id=LAKE_RUN, project="", changes=changes, clock=clock)
         return len(changes)

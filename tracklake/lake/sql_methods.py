@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from tracklake import sql
+from tracklake import lake, sql
 from tracklake.common import arguments, interrupts
 from tracklake.common.interrupts import raised_again_by_methods
 from tracklake.lake.base import LakeBase
@@ -116,23 +116,21 @@ class SqlMethods(LakeBase):
         >>> [path.name for path in example().export("out", format="csv")]
         ['history.csv', 'runs.csv', 'summaries.csv']
         """
-        from tracklake.lake import export, foreign_export
-
-        arguments.check_word("format", format, export.Form | foreign_export.ForeignForm)
+        arguments.check_word("format", format, lake.export.Form | lake.foreign_export.ForeignForm)
         path = arguments.path("folder", folder)
-        if format in arguments.words(foreign_export.ForeignForm):
+        if format in arguments.words(lake.foreign_export.ForeignForm):
             ids = None if run is None else [run_filter.id_of(run, argument="run")]
             return self._export_foreign(path, ids, where, project, cast("ForeignForm", format))
         form = cast("Form", format)
         if run is not None:
-            return export.write_run(
+            return lake.export.write_run(
                 path, run=self.run(run_filter.id_of(run, argument="run")), form=form, escape_formulas=escape_formulas
             )
         view = self._view_of(project)
         ids = view.runs.ids(where=where)
         text = "FROM summaries" + ("" if ids is None else " WHERE run_id IN $runs") + " ORDER BY run_id, metric, stat"
         params = {} if ids is None else {"runs": ids}
-        return export.write_tables(
+        return lake.export.write_tables(
             path,
             runs=view.runs.select(runs=ids),
             summaries=self._engine.ask(view.runs, text, params, find=lambda _: None),
@@ -144,7 +142,6 @@ class SqlMethods(LakeBase):
     def _export_foreign(
         self, path: Path, ids: list[str] | None, where: Where, project: str | None, form: ForeignForm
     ) -> list[Path]:
-        from tracklake.lake import export, foreign_export
 
         table = self._view_of(project).runs.select(runs=ids, where=where, wanted=["run_id"])
         columns = ["metric", "step", "time", "value", "text"]
@@ -154,7 +151,7 @@ class SqlMethods(LakeBase):
                 points = self._view.series.scan(None, runs=[run_id]).select(columns).collect()
                 yield self.run(run_id), points.sort("metric", "step")
 
-        return export.publish(path, lambda into: foreign_export.write_runs(into, each(), form))
+        return lake.export.publish(path, lambda into: lake.foreign_export.write_runs(into, each(), form))
 
     def describe(self, *, project: str | None = None) -> Description:
         """What is in this lake? Numbers of runs by state, projects, metrics with their coverage, what is not sealed.
@@ -163,6 +160,4 @@ class SqlMethods(LakeBase):
         >>> described.states, described.metrics.select("metric", "runs", "points").rows()
         ({'finished': 2}, [('acc', 2, 6), ('loss', 2, 6)])
         """
-        from tracklake.lake import describe
-
-        return describe.describe(self._view_of(project).runs, self._storages)
+        return lake.describe.describe(self._view_of(project).runs, self._storages)

@@ -19,4 +19,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.plots import accessor
+
 __all__ = ["accessor", "binning", "encodings", "figure", "marks", "titles"]
+__getattr__ = late_modules.of(__name__)

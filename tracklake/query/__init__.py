@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tracklake.query import conditions as conditions
     from tracklake.query import (
         definitions_in_force,
+        derivation_checks,
         derivations,
         derived_snapshot,
         project_snapshot,

@@ -18,6 +18,13 @@ Journals and the table of partitions lie in the subpackages `journal` and `table
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.storage import read_only
+
 __all__ = [
     "atomic_files",
     "backend",
@@ -30,3 +37,4 @@ __all__ = [
     "spool",
     "store_connection",
 ]
+__getattr__ = late_modules.of(__name__)

@@ -15,4 +15,12 @@ so no two agents try the same. Whoever claims has read all earlier claims, so a 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.sweeping import records
+
 __all__ = ["bayes", "command", "config", "hyperband", "records", "search", "space"]
+__getattr__ = late_modules.of(__name__)

@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING
 from tracklake.common import late_modules
 
 if TYPE_CHECKING:
+    from tracklake.tracking import config_values, edit_session, open_runs, run_config, run_files, run_mappings
     from tracklake.tracking import distant_writers as distant_writers
     from tracklake.tracking import live_summary as live_summary
 

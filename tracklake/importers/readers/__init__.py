@@ -42,6 +42,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from tracklake.common import late_modules
+
+if TYPE_CHECKING:
+    from tracklake.importers.readers import records
+
 __all__ = [
     "bytestream",
     "cells",
@@ -70,3 +77,4 @@ __all__ = [
     "wandb_history",
     "wandb_records",
 ]
+__getattr__ = late_modules.of(__name__)

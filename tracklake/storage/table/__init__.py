@@ -47,7 +47,18 @@ from typing import TYPE_CHECKING
 from tracklake.common import late_modules
 
 if TYPE_CHECKING:
-    from tracklake.storage.table import live_journals, recomputation, sealing, snapshot_reader
+    from tracklake.storage.table import (
+        compaction,
+        live_journals,
+        past_reader,
+        recomputation,
+        repair,
+        sealing,
+        snapshot_reader,
+        transfer,
+        vacuum,
+        versions,
+    )
     from tracklake.storage.table import live_points as live_points
 
 __all__ = [
