@@ -104,7 +104,7 @@ def test_create(log: DeltaLog) -> None:
 
 def test_first_commit_creates(log: DeltaLog) -> None:
     """A commit on top of nothing creates the log first, and is version 1 even where nothing newer is acceptable."""
-    version = log.commit(base=Version(), add=[part("a")], operation="SEAL", still_valid=never)
+    version = log.commit(base=Version(-1, 0, {}), add=[part("a")], operation="SEAL", still_valid=never)
     assert version is not None
     assert (version.number, version.partitions) == (1, {"a": part("a")})
     assert log.read() == version

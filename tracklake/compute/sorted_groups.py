@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import accumulate
 from operator import or_
@@ -183,7 +182,6 @@ def gather_order(frame: pl.DataFrame, *, by: Sequence[str]) -> pl.Series:
     return order.select(pl.int_ranges("from", "to", dtype=pl.UInt32).explode()).to_series()
 
 
-@dataclass(frozen=True)
 class SortedGroups:
     """A partition of rows into groups of adjacent rows, none empty; every method returns one element a group.
 
@@ -192,8 +190,9 @@ class SortedGroups:
     ([3.0, 4.0], [1, 2])
     """
 
-    starts: Ints
-    size: int
+    def __init__(self, starts: Ints, size: int) -> None:
+        self.starts = starts
+        self.size = size
 
     @cached_property
     def stops(self) -> Ints:

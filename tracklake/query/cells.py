@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -14,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-@dataclass(frozen=True)
 class Cells:
     """What some runs have in one column: the place of each run among all runs, and a value for each.
 
     `values` are stored columns (kind, value, ival, text) of values of any kind, or the one column of a number.
     """
 
-    runs: pl.Series
-    values: pl.DataFrame
-    whole: dict[str, list[pl.Series]] = field(default_factory=dict)
-    """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
+    def __init__(self, runs: pl.Series, values: pl.DataFrame) -> None:
+        self.runs = runs
+        self.values = values
+        self.whole: dict[str, list[pl.Series]] = {}
+        """The column over all runs in their order, by its name, once it was asked for: most tables show all runs."""
 
 
 class TableRows:
@@ -80,8 +79,7 @@ class TableRows:
         return typed_columns.typed(name, values, at, len(self), of_all=cells.values)
 
 
-@dataclass(frozen=True)
-class Unfinished:
+class Unfinished(NamedTuple):
     """Cells of an earlier snapshot, of the runs that say now what they said then; those of `touched` are to be read."""
 
     cells: Cells

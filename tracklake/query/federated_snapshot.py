@@ -142,7 +142,7 @@ class FederatedSnapshot(SnapshotView):
             for member in self.members
             for key, partition in member.snapshot.version.partitions.items()
         }
-        version = Version(timestamp=max(s.version.timestamp for s in snapshots.values()), partitions=partitions)
+        version = Version(-1, timestamp=max(s.version.timestamp for s in snapshots.values()), partitions=partitions)
         super().__init__(version, self._of_runs("files"), _FederatedLog(self.members))
         self.lake_of_run = {name: member.lake for member in self.members for name in member.names.values()}
 

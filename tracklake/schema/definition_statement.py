@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from tracklake.common.arguments import check_word
 from tracklake.common.warnings import warn_set_aside
@@ -39,8 +38,7 @@ class Named(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One define_metric call; None is what it did not give. Made by `statement`, which checks."""
 
     name: str
@@ -57,13 +55,11 @@ class Statement:
         >>> statement("loss", summary="min,max").to_json()
         '{"name":"loss","summary":["max","min"]}'
         """
-        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        content = self._asdict()
         if self.summary is not None:
             content["summary"] = sorted(self.summary)
-        defaults = {field.name: field.default for field in fields(self)}
-        return json.dumps(
-            {key: value for key, value in content.items() if value != defaults[key]}, separators=(",", ":")
-        )
+        given = {key: value for key, value in content.items() if key == "name" or value != self._field_defaults[key]}
+        return json.dumps(given, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Statement:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.schema.definition_statement import Goal, Statement
 from tracklake.schema.naming import compile_glob, is_glob
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     import re
 
 
-@dataclass(frozen=True, slots=True)
-class MetricDefinition:
+class MetricDefinition(NamedTuple):
     """The definition of one name (or glob): all of its calls merged."""
 
     name: str
@@ -76,8 +74,7 @@ class MetricDefinition:
         ('min',)
         """
         kinds = call.summary
-        return replace(
-            self,
+        return self._replace(
             summary=self.summary if kinds is None else self.summary | kinds - {"none"},
             none=self.none if kinds is None else "none" in kinds,
             step_metric=self.step_metric if call.step_metric is None else call.step_metric,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import polars as pl
@@ -27,8 +26,7 @@ _NUMBERS = ("n", "n_pos_inf", "n_neg_inf")
 _SUMS = (*_NUMBERS, "sum", "sum_low", "mean")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticSpec:
+class StatisticSpec(NamedTuple):
     """One statistic. Exactly one of `columns` (of states, see tables.STATES) and `of_points` tells where it comes from.
 
     `expression` and `scalar` are null and None where there is none. A statistic without an expression over states is a

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -311,15 +310,15 @@ class Catalog:
         return read
 
 
-@dataclass(frozen=True)
 class PartitionRuns:
     """The runs that a partition holds records of."""
 
-    partition: str
-    first: str
-    last: str
-    ids: pl.Series
-    """Sorted, with repeats."""
+    def __init__(self, partition: str, first: str, last: str, ids: pl.Series) -> None:
+        """`ids` are sorted, with repeats, from `first` to `last`."""
+        self.partition = partition
+        self.first = first
+        self.last = last
+        self.ids = ids
 
     @cached_property
     def _members(self) -> frozenset[str]:

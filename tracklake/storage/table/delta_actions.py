@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 import uuid
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,8 +30,7 @@ _ENGINE = "tracklake"
 _PART = re.compile(r"part-(\w[\w.-]*)\.parquet", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """One committed trio of sibling files.
 
     >>> part = Partition("7f3a", n_points=200, created=1_700_000_000_000, sizes=(900, 500, 300), crcs=(1, 2, 3))

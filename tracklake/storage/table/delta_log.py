@@ -11,8 +11,7 @@ import errno
 import random
 import re
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracklake.common import interrupts
 from tracklake.errors import CommitError, LakeError
@@ -31,15 +30,14 @@ _NOT_DONE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM,
 _PATIENCE = 3  # losses before a committer begins to pause
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """What one commit and all before it leave in the lake."""
 
-    number: int = -1
+    number: int
     """-1 where nothing was ever committed."""
-    timestamp: int = 0
+    timestamp: int
     """Milliseconds since the epoch; never below that of an earlier version."""
-    partitions: dict[str, Partition] = field(default_factory=dict)
+    partitions: dict[str, Partition]
     """By id, in the order of their commits."""
 
 
@@ -205,7 +203,7 @@ class DeltaLog:
                     damage = damage or error
         if damage is not None and name_of(0).rpartition("/")[2] not in names:
             raise damage
-        return Version()
+        return Version(-1, 0, {})
 
     def _from_checkpoint(self, number: int) -> Version:
         partitions = checkpoint.read(self.storage, number)
@@ -277,7 +275,7 @@ def after(version: Version, commits: Sequence[Commit]) -> Version:
     """Return the version that these commits make of another one.
 
     >>> part = Partition("7f3a", n_points=200, created=0, sizes=(900, 500, 300), crcs=(1, 2, 3))
-    >>> after(Version(), [Commit(7, [part], []), Commit(9, [], ["7f3a"])])
+    >>> after(Version(-1, 0, {}), [Commit(7, [part], []), Commit(9, [], ["7f3a"])])
     Version(number=1, timestamp=9, partitions={})
     """
     if not commits:

@@ -44,7 +44,8 @@ def cut(run_ids: pl.Series, partition_runs: Sequence[PartitionRuns], version: Ve
     >>> from tracklake.storage.table.catalog import PartitionRuns
     >>> from tracklake.storage.table.delta_log import Version
     >>> held = [PartitionRuns("p2", "a", "b", pl.Series(["a", "b"])), PartitionRuns("p1", "b", "b", pl.Series(["b"]))]
-    >>> [(task.run_ids, sorted(task.partitions)) for task in cut(pl.Series(["a", "b", "live"]), held, Version())]
+    >>> tasks = cut(pl.Series(["a", "b", "live"]), held, Version(-1, 0, {}))
+    >>> [(task.run_ids, sorted(task.partitions)) for task in tasks]
     [(['live'], []), (['b'], ['p1', 'p2']), (['a'], ['p2'])]
     """
     holders = _holders(partition_runs)

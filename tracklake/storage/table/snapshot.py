@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ class Snapshot(PartialSnapshot):
         moved = moved_runs.projects_of_moved(log)
         stored = {key: part for key, part in version.partitions.items() if key not in catalog.unreadable}
         super().__init__(
-            replace(version, partitions=stored),
+            version._replace(partitions=stored),
             moved_runs.in_their_projects(files, log, moved),
             log,
             storage=catalog.storage,
@@ -128,7 +127,7 @@ class Snapshot(PartialSnapshot):
         files = self.files.filter(is_one)
         stored = {key: part for key, part in self.version.partitions.items() if key in task.partitions}
         return PartialSnapshot(
-            replace(self.version, partitions=stored),
+            self.version._replace(partitions=stored),
             files,
             PartitionLog([], [facts]),
             storage=self._storage,
