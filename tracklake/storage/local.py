@@ -42,14 +42,13 @@ class LocalStorage:
     (True, False)
     """
 
-    __slots__ = ("_root", "location", "root")
+    __slots__ = ("location", "root")
 
     def __init__(self, root: Path) -> None:
         self.location = root
         """The folder as it was given, perhaps seen from where the process was then."""
         self.root = _decodable(root.absolute())
         """The folder, also for a process that has gone to another one since."""
-        self._root = os.path.join(self.root, "")  # noqa: PTH118 - with its separator at the end
 
     def path(self, name: str) -> Path:
         """Return the absolute path of a name; LakeError if the name leads out of the root.
@@ -61,18 +60,11 @@ class LocalStorage:
         Traceback (most recent call last):
         tracklake.errors.LakeError: the name '../secret' leads out of the lake lake; names are relative, without '..'
         """
-        return self.root / self._checked(name)
-
-    def _place(self, name: str) -> str:
-        """Return the absolute path of a name as text: what is asked for often does without the arithmetic of paths."""
-        return f"{self._root}{self._checked(name)}"
-
-    def _checked(self, name: str) -> str:
-        if name.startswith("/") or (".." in name and ".." in name.split("/")):
+        if name.startswith("/") or ".." in name.split("/"):
             raise LakeError(
                 f"the name {name!r} leads out of the lake {self.location}; names are relative, without '..'"
             )
-        return name
+        return self.root / name
 
     def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
         """Return `length` bytes (None: all) from `offset`, fewer if the file ends; FileNotFoundError if it is gone.
@@ -84,7 +76,7 @@ class LocalStorage:
         (b'hello', b'ell')
         """
         try:
-            with open(self._place(name), "rb") as file:  # noqa: PTH123
+            with self.path(name).open("rb") as file:
                 if offset:
                     file.seek(offset)
                 return file.read(-1 if length is None else length)
@@ -115,7 +107,7 @@ class LocalStorage:
         (['a.parquet', 'b.parquet'], [])
         """
         try:
-            with os.scandir(self._place(folder)) as listing:
+            with os.scandir(self.path(folder)) as listing:
                 files = {file.name: file for file in listing}
         except FileNotFoundError:
             return []
