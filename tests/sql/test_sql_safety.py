@@ -12,7 +12,8 @@ from interrupter import interrupt_a_query
 
 import tracklake as tl
 from tracklake.errors import QueryError, TracklakeError
-from tracklake.query.sandbox.connection import Limits, locked
+from tracklake.query.sandbox.connection import locked
+from tracklake.query.sandbox.limits import Limits
 
 SECRET = "nobody should read this"
 

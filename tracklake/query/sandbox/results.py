@@ -79,7 +79,7 @@ def bounded(sandbox: Sandbox, cursor: DuckDBPyConnection, work: Callable[[], pl.
     Whatever ends it early, it ends at once: a cursor that does not hear that it should end is left behind.
 
     >>> from tracklake.query.sandbox.connection import Sandbox
-    from tracklake.query.sandbox.limits import Limits
+    >>> from tracklake.query.sandbox.limits import Limits
     >>> sandbox = Sandbox(Limits.of(seconds=0.2))
     >>> cursor = sandbox.cursor()
     >>> text = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"
