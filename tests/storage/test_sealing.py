@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -127,6 +128,20 @@ def test_finishing_processes_seal_when_much_has_gathered(tmp_path: Path, monkeyp
         monkeypatch.setattr(housekeeping, "GATHERED_BYTES", enough)
         tl.init("p", dir=tmp_path).finish()
     assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_a_folder_that_became_another_lake_is_sealed_like_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What a process remembers of the lake that lay there before is of no use for this one, and does no harm."""
+    monkeypatch.setattr(housekeeping, "GATHERED_FILES", 2)
+    for _ in range(2):
+        for run_id in ("a", "b", "c"):
+            with tl.init("p", id=run_id, dir=tmp_path / "lake") as run:
+                run.log({"loss": 0.5})
+        assert len(list((tmp_path / "lake/runs").iterdir())) == 1  # of the first two
+        lake = tl.open(tmp_path / "lake")
+        assert lake.history("loss")["run_id"].to_list() == ["a", "b", "c"]
+        assert lake.refresh()[:2] == (1, 1)
+        shutil.rmtree(tmp_path / "lake")
 
 
 def test_two_sealers_race(tmp_path: Path):
