@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -67,7 +66,7 @@ def lake(folder: Path) -> tl.Lake:
 
 def allow_more_time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the bound of time away from what was just ended: the next question may have to wait for its processor."""
-    monkeypatch.setattr(sandbox, "limits", replace(sandbox.limits, seconds=600))
+    monkeypatch.setattr(sandbox, "limits", sandbox.limits._replace(seconds=600))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

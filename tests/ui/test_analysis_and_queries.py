@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -89,7 +88,7 @@ def test_sql_that_takes_too_long_is_stopped(lake, enter, monkeypatch):
         )
         assert (answer.status, "took longer than" in answer.json["error"]) == (400, True)
         sandbox = server.application.sources["lake"]._questions.lake._engine._sandbox
-        monkeypatch.setattr(sandbox, "limits", replace(sandbox.limits, seconds=600))  # for a machine that is busy
+        monkeypatch.setattr(sandbox, "limits", sandbox.limits._replace(seconds=600))  # for a machine that is busy
         assert browser.ask("ask", sql="SELECT 1 AS one")["columns"][0]["values"] == [1]
 
 
