@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # a worker for each core: threads of polars would wait for those of the others
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: threads of polars would wait for those of the others
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 import hypothesis
