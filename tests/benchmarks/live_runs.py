@@ -56,8 +56,8 @@ def write(place: Path, runs: int, rows: int) -> None:
 def look(place: Path, runs: int, rows: int) -> Live:
     """Start a process that logs, and look at its runs."""
     shutil.rmtree(place, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as tiny:  # so that all modules are loaded
-        tl.init("p", dir=tiny, settings={"quiet": True}).finish()
+    with tempfile.TemporaryDirectory() as tiny, tl.init("p", dir=tiny, settings={"quiet": True}) as run:
+        run.log(_VALUES)  # so that all modules are loaded
         tl.open(tiny).runs()
     command = [sys.executable, __file__, str(place), "--runs", str(runs), "--rows", str(rows), "--write"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
