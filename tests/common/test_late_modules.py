@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -59,6 +60,25 @@ def test_loads_of_two_threads_leave_collections_on(package: Path):
     gate.leave.set()
     thread.join()
     assert (was_on, gc.isenabled()) == (False, True)
+
+
+def test_a_signal_does_not_cut_a_load_short(package: Path):
+    """What the handler of a signal raises comes through; the module is whole, and garbage is collected again."""
+    (package / "alarming_module.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGALRM)\ntime.sleep(0.1)\nis_whole = True\n"
+    )
+
+    def time_out(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, time_out)
+    try:
+        with pytest.raises(TimeoutError):
+            late_modules.load("alarming_module")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert sys.modules["alarming_module"].is_whole
+    assert gc.isenabled()
 
 
 def test_what_was_frozen_stays_frozen():

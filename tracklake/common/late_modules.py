@@ -13,6 +13,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from tracklake.common import threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
@@ -47,7 +49,7 @@ def of(package: str) -> Callable[[str], ModuleType]:
 
 
 def load(name: str) -> ModuleType:
-    """Import a module that needs many others, if it is not there yet.
+    """Import a module that needs many others, if it is not there yet, in a thread, where no signal interrupts it.
 
     A hundred collections of garbage would fall into it and find none: nothing that a module defines is garbage.
 
@@ -56,6 +58,11 @@ def load(name: str) -> ModuleType:
     """
     if name in sys.modules:
         return importlib.import_module(name)  # which waits, where another thread is loading it
+    (module,) = threads.in_threads(_import, [name], workers=1)
+    return module
+
+
+def _import(name: str) -> ModuleType:
     with _without_collections():
         return importlib.import_module(name)
 

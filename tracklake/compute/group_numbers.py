@@ -46,23 +46,25 @@ def _of_block(x: Floats, each: SortedGroups, is_number: Bools | None) -> dict[st
     if finite.all():
         counts = {"n": each.lengths} | dict.fromkeys(("n_nan", "n_pos_inf", "n_neg_inf"), each.none)
         peak = np.maximum(*(np.abs(x[place]) for place in extremes.values()))
-        return counts | _moments(x, None, each.lengths, each, peak) | extremes
+        return counts | _moments(x, each, n=each.lengths, peak=peak) | extremes
     nan = np.isnan(x) if is_number is None else np.isnan(x) & is_number
     counts = {"n": each.count(finite), "n_nan": each.count(nan)}
     counts |= {"n_pos_inf": each.count(x == math.inf), "n_neg_inf": each.count(x == -math.inf)}
-    return counts | _moments(np.where(finite, x, 0.0), finite, counts["n"], each, None) | extremes
+    return counts | _moments(np.where(finite, x, 0.0), each, n=counts["n"], counted=finite) | extremes
 
 
-def _moments(x: Floats, counts: Bools | None, n: Ints, each: SortedGroups, peak: Floats | None) -> dict[str, Floats]:
-    """Return sums and sums of squared differences from the mean, in two passes, of the numbers that count (None: all).
+def _moments(
+    x: Floats, each: SortedGroups, *, n: Ints, counted: Bools | None = None, peak: Floats | None = None
+) -> dict[str, Floats]:
+    """Return sums and sums of squared differences from the mean, in two passes, of the numbers `counted` (None: all).
 
     The mean is rounded: what the differences from it add up to, which would be nothing, corrects their squares.
     """
     sums = exact_sums.of_groups(x, n, each, peak=peak)
     with np.errstate(over="ignore", invalid="ignore"):  # beyond 1e308 it is infinite, as IEEE has it
         off = x - each.spread(sums.mean)
-        if counts is not None:
-            off *= counts
+        if counted is not None:
+            off *= counted
         lack = each.sum(off)
         off *= off
         m2 = each.sum(off)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _ROW = ["project", "run_id", "session", "step"]
 _MILLION = pl.Series([1e6])
-_NEVER = -(1 << 63)
 _LONG = 1 << 11
 """Points of adjacent series of one length from which on a look at them alone pays."""
 _FEW = 65_536
@@ -125,10 +124,9 @@ def pseudo_of_rows(logged: Sequence[LoggedRows], *, sessions: pl.DataFrame | Non
     timed = np.ones(len(rows.run), dtype=np.bool_)
     series = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
-        start, base = _started(rows, sessions)
+        start, base, is_untimed = _started(rows, sessions)
         ran = ~np.isnan(base)
-        if (start[~ran] != _NEVER).any():  # sessions without time
-            timed = ran
+        timed = ran if is_untimed.any() else timed
         series.append(_series("_runtime", rows, owners, (rows.ts - start) / 1e6 + base, of=ran))
     series.append(_series("_step", rows, owners, rows.step.astype(np.float64)))
     if rows.user.height:
@@ -150,16 +148,16 @@ def _joined(logged: Sequence[LoggedRows]) -> LoggedRows:
     return LoggedRows(runs, run, session, step, ts, user)
 
 
-def _started(rows: LoggedRows, sessions: pl.DataFrame) -> tuple[Ints, Floats]:
-    """Return start and runtime_base of the session of each row; _NEVER and NaN where there is none."""
+def _started(rows: LoggedRows, sessions: pl.DataFrame) -> tuple[Ints, Floats, Bools]:
+    """Return start and runtime_base (NaN: none) of the session of each row, and whether it is known to have no time."""
     new = np.append(True, (rows.run[1:] != rows.run[:-1]) | (rows.session[1:] != rows.session[:-1]))[: len(rows.run)]
     heads = pl.DataFrame([rows.runs["run_id"][pl.Series(rows.run[new])], pl.Series("session", rows.session[new])])
     begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
-    has_time = (begun["start"].is_not_null() & begun["runtime_base"].is_not_null()).to_numpy()
-    start = begun["start"].cast(pl.Int64).fill_null(_NEVER).to_numpy()
-    base = np.where(has_time, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
+    is_known, has_base = (begun[name].is_not_null().to_numpy() for name in ("start", "runtime_base"))
+    start = begun["start"].cast(pl.Int64).fill_null(0).to_numpy()
+    base = np.where(is_known & has_base, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
     of_row = np.cumsum(new) - 1
-    return start[of_row], base[of_row]
+    return start[of_row], base[of_row], (is_known & ~has_base)[of_row]
 
 
 def _are_of(rows: LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:

@@ -212,16 +212,6 @@ class SortedGroups:
         """
         return self.stops - self.starts
 
-    @cached_property
-    def common_length(self) -> int | None:
-        """How many rows all groups have; None where they differ.
-
-        >>> SortedGroups(np.array([0, 2]), 4).common_length, SortedGroups(np.array([0, 2]), 3).common_length
-        (2, None)
-        """
-        first = int(self.lengths[0]) if len(self.starts) else 0
-        return first if first and (self.lengths == first).all() else None
-
     def blocks(self, rows: int) -> Iterator[tuple[slice, Self]]:
         """Yield the groups in their order, some at a time of no more than so many rows (or one): their rows, and they.
 
@@ -308,10 +298,5 @@ class SortedGroups:
         >>> SortedGroups(np.array([0, 2]), 3).extreme(np.array([1.0, 1.0, np.nan]), "min").tolist()
         [0, -1]
         """
-        if self.common_length is not None:
-            lines = x.reshape(-1, self.common_length)
-            place: Ints = self.starts + (lines.argmin(axis=1) if which == "min" else lines.argmax(axis=1))
-            if not np.isnan(x[place]).any():  # which these two take for the least and for the greatest
-                return place
         pick = np.fmin if which == "min" else np.fmax  # these two skip NaN
         return self.first(x == self.spread(pick.reduceat(x, self.starts)))

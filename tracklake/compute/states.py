@@ -103,7 +103,7 @@ def _aggregates(points: pl.DataFrame, starts: SeriesStarts | None = None, *, by_
     if by_session and not starts.one_session:
         points, every = _by_session(points, every)
     latest, each = (points, every) if starts.ascend else _last_of_steps(points, every)
-    numbers = _numbers(latest, each, by_session=by_session) | {"n_raw": every.lengths}
+    numbers = _numbers(latest, each, one_session=by_session or starts.one_session) | {"n_raw": every.lengths}
     chosen = {name: numbers.pop(name) for name in ("min", "max", "first", "last")}
     places = {"start": each.starts, "stop": each.stops - 1} | chosen
     for place, names in _PLACES.items():
@@ -155,16 +155,19 @@ class _Rows(NamedTuple):
     session: Ints
 
 
-def _numbers(points: pl.DataFrame, each: SortedGroups, *, by_session: bool) -> dict[str, Any]:
-    """Return the columns of states that are numbers, and the places of min, max, first and last (-1: there is none)."""
+def _numbers(points: pl.DataFrame, each: SortedGroups, *, one_session: bool) -> dict[str, Any]:
+    """Return the columns of states that are numbers, and the places of min, max, first and last (-1: there is none).
+
+    `one_session` tells that each group is of one session, which spares looking.
+    """
     value, ts = points["value"], points["ts"].cast(pl.Int64)
     ts = ts.fill_null(_NEVER) if ts.null_count() else ts
     is_number = value.is_not_null().to_numpy() if value.null_count() else None
     kind, stamp, session = (column.to_numpy() for column in (points["kind"], ts, points["session"]))
-    return _count(_Rows(value.to_numpy(), is_number, kind, stamp, session), each, by_session=by_session)
+    return _count(_Rows(value.to_numpy(), is_number, kind, stamp, session), each, one_session=one_session)
 
 
-def _count(rows: _Rows, each: SortedGroups, *, by_session: bool) -> dict[str, Any]:
+def _count(rows: _Rows, each: SortedGroups, *, one_session: bool) -> dict[str, Any]:
     """Return the same; what usual points do not have costs no pass over them."""
     highest = rows.kind.max()
     has_value = rows.kind < Kind.NULL
@@ -175,16 +178,16 @@ def _count(rows: _Rows, each: SortedGroups, *, by_session: bool) -> dict[str, An
         counts
         | group_numbers.of_numbers(rows.value, each, is_number=rows.is_number)
         | ends
-        | _latest(rows, has_value, each, by_session=by_session)
+        | _latest(rows, has_value, each, one_session=one_session)
     )
 
 
-def _latest(rows: _Rows, has_value: Bools, each: SortedGroups, *, by_session: bool = False) -> dict[str, Ints]:
+def _latest(rows: _Rows, has_value: Bools, each: SortedGroups, *, one_session: bool = False) -> dict[str, Ints]:
     """Return the largest (ts, session) of the rows of each group that have a value; a ts of _NEVER if none has."""
     stamps = rows.stamp if has_value.all() else np.where(has_value, rows.stamp, _NEVER)
     last = each.max(stamps)
     session = rows.session[each.starts]
-    if not by_session and (rows.session != each.spread(session)).any():
+    if not one_session and (rows.session != each.spread(session)).any():
         session = each.max(np.where(stamps == each.spread(last), rows.session, _NEVER))
     return {"ts": last, "session": session}
 

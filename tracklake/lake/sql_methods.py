@@ -142,7 +142,6 @@ class SqlMethods(LakeBase):
     def _export_foreign(
         self, path: Path, ids: list[str] | None, where: Where, project: str | None, form: ForeignForm
     ) -> list[Path]:
-
         table = self._view_of(project).runs.select(runs=ids, where=where, wanted=["run_id"])
         columns = ["metric", "step", "time", "value", "text"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -45,7 +45,7 @@ _RANGES = {"IsBetween", "IsIn"}
 """Comparisons of polars that what is null does not meet."""
 
 
-@cache
+@lru_cache(maxsize=8)
 def sandbox(limits: Limits) -> Sandbox:
     """Return the engine of this process that conditions are asked in within some limits.
 

@@ -19,7 +19,7 @@ from tracklake.storage.table import live_points, partitions, sealing
 from tracklake.storage.table.live_points import LivePoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracklake.storage.backend import Storage
     from tracklake.storage.journal.reader import Fault
@@ -132,10 +132,10 @@ class JournalDelta(NamedTuple):
     states: pl.DataFrame
 
 
-def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
-    """Yield what each slice holds; of many at the price of few calls into polars, in threads once all are read.
+def deltas(slices: Sequence[JournalSlice]) -> Iterator[JournalDelta]:
+    """Yield what each slice holds; of many at the price of few calls into polars, in threads.
 
-    Both at once would take longer than one after the other: each file that is read would wait for the interpreter.
+    All are read before: both at once would take longer, since each file that is read would wait for the interpreter.
 
     >>> from tracklake.storage.table.catalog import Catalog, Watermark
     >>> catalog = Catalog(example()._storage)
@@ -143,7 +143,7 @@ def deltas(slices: Iterable[JournalSlice]) -> Iterator[JournalDelta]:
     >>> [delta.states["run_id"].unique().item() for delta in deltas(slices)]
     ['fast', 'slow']
     """
-    return live_points.map_groups(_deltas_of, list(slices))
+    return live_points.map_groups(_deltas_of, slices)
 
 
 def _deltas_of(slices: Sequence[JournalSlice]) -> list[JournalDelta]:
