@@ -77,6 +77,7 @@ def test_stream(lists):
         ([5e-324] * 3, 1.5e-323, 5e-324),
         ([0.1] * 10, 1.0, 0.1),
         ([0.0], 0.0, 0.0),
+        ([-0.0] * 3, 0.0, 0.0),
     ],
 )
 def test_hard_cases(numbers, total, mean):

@@ -185,9 +185,11 @@ def test_steps_are_a_dictionary_where_few_recur(root, tmp_path: Path):
         assert encoding in step.encodings, lake
 
 
-@pytest.mark.parametrize(("row_group", "n_parts"), [(7, 4), (16, 4), (40, 3), (1_000, 2)])  # of 64 points, 16 a run
+@pytest.mark.parametrize(  # of 64 points, 16 a run
+    ("row_group", "n_parts"), [(7, (4, 4, 2)), (16, (4, 4, 2)), (40, (3, 2, 2)), (1_000, (2, 2, 2))]
+)
 def test_states_are_computed_again_some_runs_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int, n_parts: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_group: int, n_parts: tuple[int, ...]
 ):
     """However few points a row group has, they are those that sealing wrote."""
     monkeypatch.setattr(parquet_file, "ROW_GROUP", row_group)
@@ -200,11 +202,10 @@ def test_states_are_computed_again_some_runs_at_a_time(
     (part,) = lake._view.snapshot.version.partitions.values()
     stored = pl.read_parquet(tmp_path / part.states)
     monkeypatch.setattr(recomputation, "EDGE_POINTS", 1)
-    monkeypatch.setattr(recomputation, "PARTS", 1)
-    for at_once in (1, 2, 100):
+    for at_once, n in zip((1, 2, 100), n_parts, strict=True):
         monkeypatch.setattr(recomputation, "READ_ROW_GROUPS", at_once)
         again = list(recomputation.states_of(lake._storage, part))
-        assert len(again) == n_parts, at_once
+        assert len(again) == n, at_once
         assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once
 
 

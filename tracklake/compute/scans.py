@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from functools import reduce
 from operator import or_
@@ -14,7 +15,7 @@ from tracklake.common import interrupts
 from tracklake.errors import LakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 READ_ALL = 1_000_000
@@ -64,8 +65,21 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     >>> [frame.height for frame in collect_all([pl.LazyFrame({"a": [1, 2]}), pl.LazyFrame({"a": [3]})])]
     [2, 1]
     """
-    try:
+    with damage_told():
         return pl.collect_all(frames)
+
+
+@contextlib.contextmanager
+def damage_told() -> Iterator[None]:
+    """Raise LakeError for what is raised where a file is gone or damaged.
+
+    >>> with damage_told():
+    ...     open("lake/history/gone.parquet")
+    Traceback (most recent call last):
+    tracklake.errors.LakeError: a partition cannot be read: ...
+    """
+    try:
+        yield
     except _DAMAGE as error:
         interrupts.let_through(error)
         first = str(error).partition("\n")[0]

@@ -14,7 +14,7 @@ from tracklake.common.lazy_numpy import np
 from tracklake.compute import exact_sums, group_numbers, sorted_groups
 from tracklake.compute.exact_sums import GroupSums
 from tracklake.compute.points import SeriesStarts, series_starts
-from tracklake.compute.pseudo_series import logged_rows, pseudo_of_rows, without_pseudo
+from tracklake.compute.pseudo_series import pseudo_by_name, without_pseudo
 from tracklake.compute.sorted_groups import SortedGroups
 from tracklake.schema.tables import STAMP, STATES
 from tracklake.schema.values import STORED, Kind
@@ -68,32 +68,15 @@ def of_rows(points: pl.DataFrame, *, sessions: pl.DataFrame) -> pl.DataFrame:
     >>> of_rows(points, sessions=sessions).select("metric", "last_value").rows()
     [('_runtime', 1.5), ('_step', 7.0), ('_timestamp', 2.5), ('x', 0.5)]
     """
-    return of_parts([points], sessions=sessions)
-
-
-def of_parts(parts: Iterable[pl.DataFrame], *, sessions: pl.DataFrame) -> pl.DataFrame:
-    """Return the states of the rows of several frames, each in POINTS order and of whole runs: nothing is copied.
-
-    >>> from tracklake.schema.tables import POINTS
-    >>> rows = [("p", run, "x", 1, 7, 2_500_000, 0.5, None, None, 0) for run in "ab"]
-    >>> parts = [pl.DataFrame([row], schema=POINTS, orient="row") for row in rows]
-    >>> sessions = pl.concat(parts).select("run_id", "session", start="ts", runtime_base=1.5)
-    >>> of_parts(parts, sessions=sessions).filter(metric="x").select("run_id", "n").rows()
-    [('a', 1), ('b', 1)]
-    """
-    logged, rows = [], []
-    for points in parts:
-        if points.is_empty():
-            continue
-        starts = series_starts(points)
-        rows.append(logged_rows(points, starts=starts))
-        own = without_pseudo(points, starts=starts)
-        if own.height:
-            logged.append(_aggregates(own, starts if own is points else None))
-    if not rows:
+    if points.is_empty():
         return pl.DataFrame(schema=STATES)
-    added = _aggregates(pseudo_of_rows(rows, sessions=sessions))
-    return _sorted(_assembled([added, *logged]), then="session")
+    starts = series_starts(points)
+    added = pseudo_by_name(points, sessions=sessions, starts=starts)
+    parts = [_aggregates(series) for series in added if series.height]
+    own = without_pseudo(points, starts=starts)
+    if own.height:
+        parts.append(_aggregates(own, starts if own is points else None))
+    return _sorted(_assembled(parts), then="session")
 
 
 def _aggregates(points: pl.DataFrame, starts: SeriesStarts | None = None, *, by_session: bool = True) -> Columns:
@@ -170,10 +153,12 @@ def _numbers(points: pl.DataFrame, each: SortedGroups, *, one_session: bool) -> 
 def _count(rows: _Rows, each: SortedGroups, *, one_session: bool) -> dict[str, Any]:
     """Return the same; what usual points do not have costs no pass over them."""
     highest = rows.kind.max()
-    has_value = rows.kind < Kind.NULL
+    has_value = rows.kind < Kind.NULL if highest >= Kind.NULL else None
     counts = {"n_points": each.lengths if highest < Kind.REPLACED else each.count(rows.kind != Kind.REPLACED)}
     counts["n_bool"] = each.none if highest < Kind.BOOL else each.count(rows.kind == Kind.BOOL)
-    ends = {"first": each.first(has_value), "last": each.last(has_value)}
+    ends = {"first": each.starts, "last": each.stops - 1}
+    if has_value is not None:
+        ends = {"first": each.first(has_value), "last": each.last(has_value)}
     return (
         counts
         | group_numbers.of_numbers(rows.value, each, is_number=rows.is_number)
@@ -182,9 +167,9 @@ def _count(rows: _Rows, each: SortedGroups, *, one_session: bool) -> dict[str, A
     )
 
 
-def _latest(rows: _Rows, has_value: Bools, each: SortedGroups, *, one_session: bool = False) -> dict[str, Ints]:
-    """Return the largest (ts, session) of the rows of each group that have a value; a ts of _NEVER if none has."""
-    stamps = rows.stamp if has_value.all() else np.where(has_value, rows.stamp, _NEVER)
+def _latest(rows: _Rows, has_value: Bools | None, each: SortedGroups, *, one_session: bool = False) -> dict[str, Ints]:
+    """Return the largest (ts, session) of the rows of each group that have a value (None: all); _NEVER if none has."""
+    stamps = rows.stamp if has_value is None else np.where(has_value, rows.stamp, _NEVER)
     last = each.max(stamps)
     session = rows.session[each.starts]
     if not one_session and (rows.session != each.spread(session)).any():

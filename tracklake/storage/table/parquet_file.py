@@ -238,8 +238,25 @@ def row_groups(path: Path, *, size: int, crc: int) -> RowGroups:
         return RowGroups(len(parts.row_groups), sound)
 
 
-def read_row_groups(path: Path, numbers: Sequence[int], schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Return the rows of some row groups.
+def footer(path: Path) -> pq.FileMetaData:
+    """Return what a file says of its row groups.
+
+    >>> from pathlib import Path
+    >>> with ParquetFile(Path("a.parquet"), {"value": pl.Float64}) as file:
+    ...     file.append(pl.DataFrame({"value": [0.5]}))
+    >>> footer(Path("a.parquet")).num_row_groups
+    1
+    """
+    whole_modules.load("pyarrow.parquet")
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path)
+
+
+def read_row_groups(
+    path: Path, numbers: Sequence[int], schema: Mapping[str, Any], *, footer: pq.FileMetaData | None = None
+) -> pl.DataFrame:
+    """Return the rows of some row groups, numbers of all of them as one array; a `footer` is not read again.
 
     >>> from pathlib import Path
     >>> with ParquetFile(Path("a.parquet"), {"value": pl.Float64}) as file:
@@ -251,7 +268,7 @@ def read_row_groups(path: Path, numbers: Sequence[int], schema: Mapping[str, Any
     whole_modules.load("pyarrow.parquet")
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        frames = [pl.DataFrame(file.read_row_group(number)) for number in numbers]
-    empty = pl.DataFrame(schema=dict(schema))
-    return pl.concat([empty, *(frame.select(empty.columns).cast(empty.schema) for frame in frames)])
+    with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:  # of its own: threads must not share one
+        rows = file.read_row_groups(list(numbers), columns=list(schema), use_threads=False)
+    frame = pl.DataFrame(rows.select(list(schema)))
+    return frame if frame.schema == schema else frame.cast(pl.Schema(schema))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from bisect import bisect_left
+from collections import deque
 from functools import partial
 from operator import eq, ne
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tracklake.common import threads
-from tracklake.compute import scans, states
+from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
-from tracklake.storage.table import partitions
+from tracklake.storage.table import parquet_file, partitions
 from tracklake.storage.table.verified_files import verified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -25,17 +25,14 @@ if TYPE_CHECKING:
     from tracklake.storage.backend import Storage
     from tracklake.storage.table.delta_actions import Partition
 
-READ_ROW_GROUPS = 4
-"""Row groups that are decoded at once. Of each the states are computed by themselves: its columns fit into the caches
-of a processor, and nothing is copied."""
+READ_ROW_GROUPS = 16
+"""Row groups that are decoded and counted at once, two million points: of fewer, calls take as long as numbers."""
 AHEAD = 2
-"""Batches of row groups that are decoded while one is counted, or wait for that."""
+"""Stretches that are decoded while one is counted, or wait for that."""
 EDGE_POINTS = 200_000
-"""Points of runs that lie in several row groups, which are copied and counted together."""
+"""Points of runs that lie in several stretches, which are copied and counted together."""
 _VARIES = object()
 _OFTEN_SAME = ("project", "ival", "text", "kind")
-PARTS = 8
-"""Row groups whose states become one frame: to make one costs as much as a hundred thousand points."""
 
 
 def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
@@ -46,43 +43,54 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     >>> lake = example()
     >>> _ = lake.refresh()
     >>> (part,) = lake._view.snapshot.version.partitions.values()
-    >>> [frame.height for frame in states_of(lake._storage, part)]
-    [10]
+    >>> sum(frame.height for frame in states_of(lake._storage, part))
+    10
     """
     path = verified(storage, partition, "history")
     sessions = partitions.session_starts(partitions.read_sessions(storage, partition))
-    parts = _whole_runs(_stretches(path))
-    while several := list(itertools.islice(parts, PARTS)):
-        yield states.of_parts(several, sessions=sessions)
+    yield from map(partial(states.of_rows, sessions=sessions), _whole_runs(_stretches(path)))
 
 
 def _stretches(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a file in their order, each row group by itself, as they lie in memory."""
-    row_groups = _row_groups(path)
+    """Yield the rows of a file in their order, those of some row groups at a time."""
+    with scans.damage_told():
+        footer = parquet_file.footer(path)
+    row_groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     same = _same_everywhere(row_groups)
-    stored = scans.scan(path, schema=POINTS).select(name for name in POINTS if name not in same)
-    sizes = [row_group.num_rows for row_group in row_groups]
-    constants = [_constant(name, value, max(sizes, default=0)) for name, value in same.items()]
-    batches = [sizes[first : first + READ_ROW_GROUPS] for first in range(0, len(sizes), READ_ROW_GROUPS)]
-    offsets = itertools.accumulate(map(sum, batches), initial=0)
-    slices = [stored.slice(offset, sum(batch)) for offset, batch in zip(offsets, batches, strict=False)]
-    for decoded, batch in zip(threads.in_threads(scans.collect, slices, workers=AHEAD), batches, strict=True):
-        columns = {column.name: column for column in (*decoded, *constants)}
-        for start, length in zip(itertools.accumulate(batch, initial=0), batch, strict=False):
-            of_row_group = [(columns[name], 0 if name in same else start) for name in POINTS]
-            yield pl.DataFrame([column.slice(first, length) for column, first in of_row_group])
+    varying = [name for name in POINTS if name not in same]
+    numbers = range(len(row_groups))
+    batches = [numbers[first : first + READ_ROW_GROUPS] for first in numbers[::READ_ROW_GROUPS]]
+    longest = max((sum(row_groups[i].num_rows for i in batch) for batch in batches), default=0)
+    constants = {name: _constant(name, value, longest) for name, value in same.items()}
+    rows = threads.in_threads(partial(_rows, path, footer, varying), batches, workers=AHEAD)
+    yield from map(partial(_completed, constants), rows)
+
+
+def _completed(constants: Mapping[str, pl.Series], rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the columns that are the same in all of them."""
+    columns = {name: column.head(rows.height) for name, column in constants.items()}
+    return pl.DataFrame([columns[name] if name in columns else rows[name] for name in POINTS])
+
+
+def _rows(path: Path, footer: pq.FileMetaData, names: Sequence[str], row_groups: range) -> pl.DataFrame:
+    """Read some columns of adjacent row groups: strings by polars, whose views of them cost less.
+
+    Numbers by pyarrow, which decodes floats in half the time, and those of several row groups into one array: each is
+    looked at a dozen times.
+    """
+    sizes = [footer.row_group(i).num_rows for i in range(row_groups.stop)]
+    first, length = sum(sizes[: row_groups.start]), sum(sizes[row_groups.start :])
+    strings = [name for name in names if POINTS[name] == pl.String]
+    stored = scans.scan(path, schema=POINTS).select(strings).slice(first, length)
+    schema = {name: POINTS[name] for name in names if name not in strings}
+    with scans.damage_told():
+        numbers = parquet_file.read_row_groups(path, row_groups, schema, footer=footer)
+    return pl.DataFrame([*scans.collect(stored), *numbers])
 
 
 def _constant(name: str, value: Any, length: int) -> pl.Series:
     """Return a column in memory: made once, since who reads a literal of polars makes all of it anew."""
     return pl.Series(name, [value], dtype=POINTS[name]).new_from_index(0, length)
-
-
-def _row_groups(path: Path) -> list[pq.RowGroupMetaData]:
-    import pyarrow.parquet as pq
-
-    footer = pq.read_metadata(path)
-    return [footer.row_group(i) for i in range(footer.num_row_groups)]
 
 
 def _same_everywhere(row_groups: Sequence[pq.RowGroupMetaData]) -> dict[str, Any]:
@@ -107,7 +115,11 @@ def _only_value(column: pq.ColumnChunkMetaData) -> Any:
 
 
 def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Cut the rows of runs that lie one after the other so that each run is in one part; the parts in any order."""
+    """Cut the rows of runs that lie one after the other so that each run is in one part; the parts in any order.
+
+    What was yielded is not held on to: so the next stretch finds warm memory.
+    """
+    parts: deque[pl.DataFrame] = deque()
     edges: list[pl.DataFrame] = []  # whole runs that lie in several stretches, piece by piece
     tail: list[pl.DataFrame] = []  # the last run so far, which may go on
     for stretch in stretches:
@@ -116,15 +128,23 @@ def _whole_runs(stretches: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         first = 0
         if tail:
             first = bisect_left(run_id, True, key=partial(ne, tail[-1]["run_id"][-1]))
-            tail.append(stretch.head(first))
             if first == stretch.height:
+                tail.append(stretch)
                 continue
-            edges += tail
+            edges += [*tail, _copied(stretch, range(first))]
+        tail = [_copied(stretch, range(last, stretch.height))]
         if last > first:
-            yield stretch[first:last]
-        tail = [stretch[last:]]
+            parts.append(stretch[first:last])
         if sum(edge.height for edge in edges) >= EDGE_POINTS:
-            yield pl.concat(edges, rechunk=True)
+            parts.append(pl.concat(edges, rechunk=True))
             edges = []
+        del stretch, run_id
+        while parts:
+            yield parts.popleft()
     if tail:
         yield pl.concat([*edges, *tail], rechunk=True)
+
+
+def _copied(stretch: pl.DataFrame, rows: range) -> pl.DataFrame:
+    """Return some rows, few of many, without the memory of all others that a slice holds on to."""
+    return sorted_groups.take_rows(stretch, rows)
