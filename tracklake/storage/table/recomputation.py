@@ -38,7 +38,7 @@ _OFTEN_SAME = ("project", "ival", "text", "kind")
 def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     """Yield the states (schema STATES) of a partition, of some runs at a time: memory follows these, not the partition.
 
-    Raises LakeError if a file is gone or damaged.
+    They are in no order. Raises LakeError if a file is gone or damaged.
 
     >>> lake = example()
     >>> _ = lake.refresh()
@@ -48,7 +48,18 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     """
     path = verified(storage, partition, "history")
     sessions = partitions.session_starts(partitions.read_sessions(storage, partition))
-    yield from map(partial(states.of_rows, sessions=sessions), _whole_runs(_stretches(path)))
+    yield from map(partial(states.of_rows, sessions=sessions, in_order=False), _whole_runs(_stretches(path)))
+
+
+def longest_first(parts: Iterable[Partition]) -> list[Partition]:
+    """Return partitions so that workers who take one after the other end at the same time: those of most states first.
+
+    >>> lake = example()
+    >>> _ = lake.refresh()
+    >>> len(longest_first(lake._view.snapshot.version.partitions.values()))
+    1
+    """
+    return sorted(parts, key=lambda part: part.sizes[1], reverse=True)
 
 
 def _stretches(path: Path) -> Iterator[pl.DataFrame]:
