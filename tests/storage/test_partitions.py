@@ -21,6 +21,7 @@ from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
 from tracklake.storage.table import delta_log, parquet_file, partitions, recomputation, verified_files
+from tracklake.storage.table.delta_actions import Partition
 
 NAN = math.nan
 TABLES = {"history": POINTS, "states": STATES, "runs": SESSIONS}
@@ -207,6 +208,15 @@ def test_states_are_computed_again_some_runs_at_a_time(
         again = list(recomputation.states_of(lake._storage, part))
         assert len(again) == n, at_once
         assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once
+
+
+def test_partitions_of_most_states_are_recomputed_first():
+    """Short series take longest, point by point: begun last, one of them would keep a single worker busy."""
+    sizes = {"first": 5, "wide": 700, "second": 5}  # bytes of states
+    parts = [
+        Partition(name, n_points=16, created=0, sizes=(9, size, 3), crcs=(1, 2, 3)) for name, size in sizes.items()
+    ]
+    assert [part.id for part in recomputation.longest_first(parts)] == ["wide", "first", "second"]
 
 
 def test_a_partition_file_that_is_left_while_a_thread_writes_it(tmp_path: Path):
