@@ -105,14 +105,15 @@ def test_resolve_agrees_with_a_dict_filled_in_stamp_order(raw, cut):
 ROWS = st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(1, 2), st.integers(0, 3))
 
 
-@given(st.lists(ROWS, min_size=1, max_size=40), st.sampled_from([1, 4, 1_000]))
+@given(st.lists(ROWS, min_size=1, max_size=40), st.sampled_from([1, 4, 1_000]), st.sampled_from([1, 2, 3, 1_000]))
 @settings(deadline=None)
-def test_series_begin_where_run_or_metric_changes(rows: list[tuple[str, str, int, int]], few: int):
+def test_series_begin_where_run_or_metric_changes(rows: list[tuple[str, str, int, int]], few: int, block: int):
     """Whatever their steps are: one of each, ascending into the next series, or one logged again and again."""
     ordered = points.sort(frame(*((run, metric, session, step, 0, 0.0) for run, metric, session, step in rows)))
     names = ordered.select("run_id", "metric").rows()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(points, "_FEW_ROWS", few)
+        patch.setattr(points, "_BLOCK", block)
         starts = points.series_starts(ordered)
     assert starts.series.tolist() == [i for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
     assert starts.run.tolist() == [i for i, (run, _) in enumerate(names) if i == 0 or run != names[i - 1][0]]

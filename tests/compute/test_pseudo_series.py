@@ -108,8 +108,8 @@ SERIES = st.dictionaries(
 )
 
 
-@given(series=SERIES)
-def test_pseudo_points_are_those_of_all_series_of_a_run(series: dict[str, dict[int, tuple[int, int]]]):
+@given(series=SERIES, long=st.sampled_from([1, 1_000]))
+def test_pseudo_points_are_those_of_all_series_of_a_run(series: dict[str, dict[int, tuple[int, int]]], long: int):
     """Whichever series is the longest, and whether it has the steps of all others: each row of a session once."""
     raw = frame(
         *(
@@ -121,9 +121,24 @@ def test_pseudo_points_are_those_of_all_series_of_a_run(series: dict[str, dict[i
     expected: dict[tuple[str, int, int], int] = {}
     for run_id, session, step, ts in raw.select("run_id", "session", "step", pl.col("ts").dt.epoch("us")).iter_rows():
         expected[run_id, session, step] = max(ts, expected.get((run_id, session, step), ts))
-    steps = pseudo_series.with_pseudo(raw).filter(pl.col("metric") == "_step")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pseudo_series, "_LONG", long)
+        steps = pseudo_series.with_pseudo(raw).filter(pl.col("metric") == "_step")
     stamps = steps.select("run_id", "session", "step", pl.col("ts").dt.epoch("us"))
     assert sorted(stamps.rows()) == sorted((*row, ts) for row, ts in expected.items())
+
+
+@pytest.mark.parametrize("long", [1, 1_000])
+@pytest.mark.parametrize("late", [(0,), (1,), (2,), (3,), (4,), (5,), (6,), (7,), (4, 6), (5, 7)])
+def test_a_stamp_of_any_series_counts(monkeypatch: pytest.MonkeyPatch, long: int, late: tuple[int, ...]):
+    """Of some that were logged later than all others, wherever they stand among those of one length."""
+    monkeypatch.setattr(pseudo_series, "_LONG", long)
+    names = ["v", "w", "x", "z"]  # and between w and x a shorter one
+    raw = [("a", name, 1, step, 5, 0.0) for name in names for step in (0, 1)]
+    for row in late:
+        raw[row] = (*raw[row][:4], 9, 0.0)
+    steps = pseudo_series.pseudo(frame(*raw[:4], ("a", "ww", 1, 0, 5, 0.0), *raw[4:])).filter(metric="_step")
+    assert steps["ts"].dt.epoch("us").to_list() == ([5, 9] if late[0] % 2 else [9, 5])
 
 
 SAID = st.lists(st.tuples(st.sampled_from("xy"), st.integers(1, 3), st.integers(0, 4), st.integers(0, 9)), min_size=1)

@@ -25,6 +25,8 @@ the marker of an empty row, and a stored `_timestamp` the user's own."""
 
 _FEW_ROWS = 4
 """Rows of a series on average from which on looking at its first and last alone pays."""
+_BLOCK = 1 << 16
+"""Rows that are compared at once: what that makes stays in the cache of a core."""
 
 
 def sort(points: pl.DataFrame, *, by: Sequence[str] = ORDER) -> pl.DataFrame:
@@ -89,15 +91,19 @@ def series_starts(points: pl.DataFrame) -> SeriesStarts:
         none = np.zeros(0, dtype=np.int64)
         return SeriesStarts(none, none, ascend=True, one_session=True)
     step, session = points["step"].to_numpy(), points["session"].to_numpy()
-    places = _changes(step[1:] <= step[:-1])
+    places = _breaks(step, np.less_equal)
     run, series = _starts_among(points, places) or _starts(points)
-    switches = _changes(session[1:] != session[:-1])
+    switches = _breaks(session, np.not_equal)
     return SeriesStarts(run, series, ascend=_are_among(places, series), one_session=_are_among(switches, run))
 
 
-def _changes(differs: Bools) -> Ints:
-    """Return the first row, and those that differ from the row before."""
-    return np.append(0, np.flatnonzero(differs) + 1)
+def _breaks(column: Ints, is_break: np.ufunc) -> Ints:
+    """Return the first row, and those of which this is true beside the row before."""
+    breaks = [np.zeros(1, dtype=np.int64)]
+    for first in range(1, len(column), _BLOCK):
+        rows = column[first - 1 : first + _BLOCK]
+        breaks.append(np.flatnonzero(is_break(rows[1:], rows[:-1])) + first)
+    return np.concatenate(breaks)
 
 
 def _are_among(rows: Ints, others: Ints) -> bool:

@@ -128,11 +128,17 @@ def _started(rows: _LoggedRows, run_id: pl.Series, sessions: pl.DataFrame) -> tu
     first = np.append(0, np.flatnonzero(switches) + 1)[: len(rows.run)]
     heads = pl.DataFrame([run_id[pl.Series(first)], pl.Series("session", rows.session[first])])
     begun = heads.join(sessions, on=["run_id", "session"], how="left", maintain_order="left")
-    is_known, has_base = (begun[name].is_not_null().to_numpy() for name in ("start", "runtime_base"))
-    start = begun["start"].cast(pl.Int64).fill_null(0).to_numpy()
+    is_known, has_base = (_is_there(begun[name]) for name in ("start", "runtime_base"))
+    stamps = begun["start"].cast(pl.Int64)
+    start = (stamps if is_known.all() else stamps.fill_null(0)).to_numpy()
     base = np.where(is_known & has_base, begun["runtime_base"].cast(pl.Float64).to_numpy(), np.nan)
     lengths = np.diff(np.append(first, len(rows.run)))
     return np.repeat(start, lengths), np.repeat(base, lengths), np.repeat(is_known & ~has_base, lengths)
+
+
+def _is_there(column: pl.Series) -> Bools:
+    """Tell which values are not null; where all are there, as is usual, no query of polars is asked."""
+    return column.is_not_null().to_numpy() if column.null_count() else np.ones(len(column), dtype=np.bool_)
 
 
 def _are_of(rows: _LoggedRows, owners: pl.DataFrame, points: pl.DataFrame) -> Bools:
@@ -259,8 +265,11 @@ def _long_ones_agree(columns: Sequence[Ints], series: _Series) -> bool:
     for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
         length, start, model = int(lengths[begin]), int(firsts[begin]), int(firsts[longest[begin]])
         stop = start + length * (end - begin + 1)
-        for column in columns:
-            if (column[start:stop].reshape(-1, length) != column[model : model + length]).any():
+        for column in columns:  # the first as the model, and each as the one before it
+            rows = column[start:stop]
+            if not (rows[:length] == column[model : model + length]).all():
+                return False
+            if not (rows[length:] == rows[:-length]).all():
                 return False
     return True
 
