@@ -37,7 +37,7 @@ def recompute(task: tuple[Path, Partition]) -> int:
 def ours(place: Path, number: int | None) -> int:
     """States of so many partitions."""
     chosen = list(tl.open(place)._view.snapshot.version.partitions.values())[:number]
-    tasks = [(place, partition) for partition in recomputation.longest_first(chosen)]
+    tasks = [(place, partition) for partition in recomputation.most_states_first(chosen)]
     return sum(run_tasks(LOCAL, recompute, tasks))
 
 

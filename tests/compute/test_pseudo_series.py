@@ -65,6 +65,13 @@ def test_a_session_without_a_start_has_no_runtime():
     assert made["metric"].to_list() == ["_step", "_timestamp", "x"]
 
 
+def test_a_session_without_a_start_has_times_beside_one_that_has_none():
+    """What another run is does not matter: an imported one without time has neither."""
+    untimed = sessions("b", 0, 0.0).with_columns(runtime_base=pl.lit(None, dtype=pl.Float64))
+    made = pseudo_series.pseudo(frame(("a", "x", 1, 0, 1, 0.0), ("b", "x", 1, 0, 1, 0.0)), sessions=untimed)
+    assert sorted(made.select("run_id", "metric").rows()) == [("a", "_step"), ("a", "_timestamp"), ("b", "_step")]
+
+
 def test_pseudo_points_of_unsorted_runs_come_once():
     """Runs and steps in any order give one pseudo point a (run, session, step), sorted."""
     raw = frame(("b", "x", 1, 0, 5, 0.0), ("a", "x", 1, 1, 5, 0.0), ("b", "y", 1, 0, 6, 0.0), ("a", "x", 1, 0, 4, 0.0))

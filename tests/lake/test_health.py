@@ -89,13 +89,18 @@ def test_missing_partition_file(lake: tl.Lake, folder: str):
 
 def rewrite_states(lake: tl.Lake, change: pl.Expr) -> None:
     """Change the states and make the commit's checksum fit them."""
-    path = file(lake, "states")
-    pl.read_parquet(path).with_columns(change).write_parquet(path)
+    rewrite(lake, "states", pl.read_parquet(file(lake, "states")).with_columns(change))
+
+
+def rewrite(lake: tl.Lake, sibling: str, rows: pl.DataFrame) -> None:
+    """Write other rows into a file of the partition, and make the commit's checksum fit them."""
+    path, place = file(lake, sibling), ["history", "states", "runs"].index(sibling)
+    rows.write_parquet(path)
     lines = [json.loads(line) for line in commit_of(lake, 1).read_text().splitlines()]
     del lines[0]["commitInfo"]["tracklake"]["crc32"]
     (add,) = (line["add"] for line in lines if "add" in line)
     for tag, value in (("tracklake.crcs", zlib.crc32(path.read_bytes())), ("tracklake.sizes", path.stat().st_size)):
-        add["tags"][tag] = json.dumps([x if i != 1 else value for i, x in enumerate(json.loads(add["tags"][tag]))])
+        add["tags"][tag] = json.dumps([x if i != place else value for i, x in enumerate(json.loads(add["tags"][tag]))])
     commit_of(lake, 1).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -138,6 +143,20 @@ def test_states_that_are_no_parquet(lake: tl.Lake):
     commit_of(lake, 1).write_text(lines.replace(str(old), str(zlib.crc32(file(lake, "states").read_bytes()))))
     (finding,) = lake.check().findings
     assert finding.startswith(f"partition {file(lake, 'states').stem[5:]}: a partition cannot be read: parquet: ")
+
+
+@pytest.mark.parametrize("change", ["text for numbers", "narrow steps", "no values"])
+def test_history_of_other_columns(lake: tl.Lake, change: str):
+    """A history file that fits its checksum and has other columns than points have is told, not raised, nor cast."""
+    points = pl.read_parquet(file(lake, "history"))
+    changed = {
+        "text for numbers": points.with_columns(pl.lit("x").alias("value")),
+        "narrow steps": points.with_columns(pl.col("step").cast(pl.Int32)),
+        "no values": points.drop("value"),
+    }
+    rewrite(lake, "history", changed[change])
+    (finding,) = lake.check(full=True).findings
+    assert finding.startswith(f"partition {file(lake, 'history').stem[5:]}: a partition cannot be read: ")
 
 
 def test_damaged_journal(lake: tl.Lake):

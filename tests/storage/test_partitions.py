@@ -216,7 +216,7 @@ def test_partitions_of_most_states_are_recomputed_first():
     parts = [
         Partition(name, n_points=16, created=0, sizes=(9, size, 3), crcs=(1, 2, 3)) for name, size in sizes.items()
     ]
-    assert [part.id for part in recomputation.longest_first(parts)] == ["wide", "first", "second"]
+    assert [part.id for part in recomputation.most_states_first(parts)] == ["wide", "first", "second"]
 
 
 def test_a_partition_file_that_is_left_while_a_thread_writes_it(tmp_path: Path):

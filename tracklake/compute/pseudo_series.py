@@ -85,7 +85,9 @@ def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.
 def pseudo_by_name(
     points: pl.DataFrame, *, sessions: pl.DataFrame | None = None, starts: SeriesStarts | None = None
 ) -> list[pl.DataFrame]:
-    """Return the same, the series of each name by themselves; `starts` of the points spares looking at each of them.
+    """Return the same, the series of each name by themselves, of some maybe no points, in the order of the names.
+
+    `starts` of the points spares looking at each of them.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
     >>> [x["metric"].item() for x in pseudo_by_name(pl.DataFrame([row], schema=POINTS, orient="row"))]
@@ -101,7 +103,7 @@ def pseudo_by_name(
     if sessions is not None:
         start, base, is_untimed = _started(rows, owners["run_id"], sessions)
         ran = ~np.isnan(base)
-        timed = ran if is_untimed.any() else timed
+        timed = ~is_untimed
         series.append(_series("_runtime", rows, owners, (rows.ts - start) / 1e6 + base, of=ran))
     series.append(_series("_step", rows, owners, rows.step.astype(np.float64)))
     user = points.head(0) if is_user is None else points.filter(is_user)

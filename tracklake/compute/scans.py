@@ -32,7 +32,7 @@ _DAMAGE = (
     pl.exceptions.PanicException,
     OSError,
 )
-"""What polars raises for a file that is not what it should be."""
+"""What is raised for a file that is gone, or not what it should be, by polars."""
 
 
 def scan(paths: Path | list[Path], *, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.LazyFrame:
@@ -70,8 +70,8 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 
 
 @contextlib.contextmanager
-def damage_told() -> Iterator[None]:
-    """Raise LakeError for what is raised where a file is gone or damaged.
+def damage_told(*, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise LakeError for what polars raises where a file is gone or damaged, and for what another reader does.
 
     >>> with damage_told():
     ...     open("lake/history/gone.parquet")
@@ -80,7 +80,7 @@ def damage_told() -> Iterator[None]:
     """
     try:
         yield
-    except _DAMAGE as error:
+    except _DAMAGE + also as error:
         interrupts.let_through(error)
         first = str(error).partition("\n")[0]
         raise LakeError(f"a partition cannot be read: {first}. {LOOK}") from error

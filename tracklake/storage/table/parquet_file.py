@@ -254,9 +254,11 @@ def footer(path: Path) -> pq.FileMetaData:
 
 
 def read_row_groups(
-    path: Path, numbers: Sequence[int], schema: Mapping[str, Any], *, footer: pq.FileMetaData | None = None
+    path: Path, row_groups: Sequence[int], schema: Mapping[str, Any], *, about: pq.FileMetaData | None = None
 ) -> pl.DataFrame:
-    """Return the rows of some row groups, numbers of all of them as one array; a `footer` is not read again.
+    """Return the rows of some row groups, each column of numbers as one array; what is known of the `footer` spares it.
+
+    Raises SchemaError of polars where the columns are not those of the schema.
 
     >>> from pathlib import Path
     >>> with ParquetFile(Path("a.parquet"), {"value": pl.Float64}) as file:
@@ -268,7 +270,9 @@ def read_row_groups(
     whole_modules.load("pyarrow.parquet")
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:  # of its own: threads must not share one
-        rows = file.read_row_groups(list(numbers), columns=list(schema), use_threads=False)
-    frame = pl.DataFrame(rows.select(list(schema)))
-    return frame if frame.schema == schema else frame.cast(pl.Schema(schema))
+    with pq.ParquetFile(path, metadata=about, pre_buffer=False) as file:  # of its own: threads must not share one
+        rows = file.read_row_groups(list(row_groups), columns=list(schema), use_threads=False)
+    frame = pl.DataFrame(rows.select([name for name in schema if name in rows.column_names]))
+    if frame.schema != schema:
+        raise pl.exceptions.SchemaError(f"columns {frame.schema}; expected {dict(schema)}")
+    return frame

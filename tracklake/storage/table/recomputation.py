@@ -31,6 +31,8 @@ AHEAD = 2
 """Stretches that are decoded while one is counted, or wait for that."""
 EDGE_POINTS = 200_000
 """Points of runs that lie in several stretches, which are copied and counted together."""
+_DAMAGE = (ValueError, KeyError, NotImplementedError, TypeError)
+"""What pyarrow's errors are, of a file that is not Parquet."""
 _VARIES = object()
 _OFTEN_SAME = ("project", "ival", "text", "kind")
 
@@ -51,12 +53,12 @@ def states_of(storage: Storage, partition: Partition) -> Iterator[pl.DataFrame]:
     yield from map(partial(states.of_rows, sessions=sessions, in_order=False), _whole_runs(_stretches(path)))
 
 
-def longest_first(parts: Iterable[Partition]) -> list[Partition]:
-    """Return partitions so that workers who take one after the other end at the same time: those of most states first.
+def most_states_first(parts: Iterable[Partition]) -> list[Partition]:
+    """Return partitions by the size of their states: so workers who take one after the other end at the same time.
 
     >>> lake = example()
     >>> _ = lake.refresh()
-    >>> len(longest_first(lake._view.snapshot.version.partitions.values()))
+    >>> len(most_states_first(lake._view.snapshot.version.partitions.values()))
     1
     """
     return sorted(parts, key=lambda part: part.sizes[1], reverse=True)
@@ -64,10 +66,10 @@ def longest_first(parts: Iterable[Partition]) -> list[Partition]:
 
 def _stretches(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file in their order, those of some row groups at a time."""
-    with scans.damage_told():
+    with scans.damage_told(also=_DAMAGE):
         footer = parquet_file.footer(path)
-    row_groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    same = _same_everywhere(row_groups)
+        row_groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+        same = _same_everywhere(row_groups)
     varying = [name for name in POINTS if name not in same]
     numbers = range(len(row_groups))
     batches = [numbers[first : first + READ_ROW_GROUPS] for first in numbers[::READ_ROW_GROUPS]]
@@ -94,8 +96,8 @@ def _rows(path: Path, footer: pq.FileMetaData, names: Sequence[str], row_groups:
     strings = [name for name in names if POINTS[name] == pl.String]
     stored = scans.scan(path, schema=POINTS).select(strings).slice(first, length)
     schema = {name: POINTS[name] for name in names if name not in strings}
-    with scans.damage_told():
-        numbers = parquet_file.read_row_groups(path, row_groups, schema, footer=footer)
+    with scans.damage_told(also=_DAMAGE):
+        numbers = parquet_file.read_row_groups(path, row_groups, schema, about=footer)
     return pl.DataFrame([*scans.collect(stored), *numbers])
 
 
