@@ -210,6 +210,20 @@ def test_states_are_computed_again_some_runs_at_a_time(
         assert pl.concat(again).sort("metric", "run_id", "session").equals(stored), at_once
 
 
+@pytest.mark.parametrize("size", [0, 3, 1_000])
+def test_a_file_that_is_cut_short_once_it_was_verified_is_told(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    """As any damage is, whichever reader meets it."""
+    lake = tl.open(root)
+    part = next(iter(lake._view.snapshot.version.partitions.values()))
+    cut = tmp_path / "cut.parquet"
+    cut.write_bytes((root / part.history).read_bytes()[:size])
+    monkeypatch.setattr(recomputation, "verified", lambda *_: cut)
+    with pytest.raises(tl.LakeError, match="a partition cannot be read"):
+        list(recomputation.states_of(lake._storage, part))
+
+
 def test_partitions_of_most_states_are_recomputed_first():
     """Short series take longest, point by point: begun last, one of them would keep a single worker busy."""
     sizes = {"first": 5, "wide": 700, "second": 5}  # bytes of states

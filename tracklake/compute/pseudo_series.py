@@ -73,7 +73,7 @@ def _has_name(points: pl.DataFrame, names: Collection[str], starts: SeriesStarts
 def pseudo(points: pl.DataFrame, *, sessions: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return only the series that `with_pseudo` adds, of sorted points; the user's own `_timestamp` is among them.
 
-    The points of each series stand together and in order, the series in no order.
+    The points of each name stand together, run by run and session by session; the names in order.
 
     >>> row = ("p", "a", "x", 1, 7, 2_500_000, 0.5, None, None, 0)
     >>> pseudo(pl.DataFrame([row], schema=POINTS, orient="row")).select("metric", "step", "value").rows()

@@ -111,9 +111,9 @@ def check(storage: Storage, *, full: bool, engine: TaskEngine = LOCAL) -> Report
 def _check_partitions(catalog: Catalog, version: Version, *, full: bool, report: Report) -> None:
     storage, version_partitions = catalog.storage, version.partitions.values()
     report.checked.append(f"the log: version {version.number}, {number_of(len(version_partitions), 'partition')}")
-    begun = recomputation.most_states_first(version_partitions)
-    tasks = [(storage, partition, full) for partition in begun]
-    of_partition = dict(zip(begun, run_tasks(catalog.engine, _check_partition, tasks), strict=True))
+    ordered = recomputation.most_states_first(version_partitions)
+    tasks = [(storage, partition, full) for partition in ordered]
+    of_partition = dict(zip(ordered, run_tasks(catalog.engine, _check_partition, tasks), strict=True))
     looked_at = [of_partition[partition] for partition in version_partitions]
     report.checked.append(f"the checksums of {number_of(3 * len(tasks), 'partition file')}")
     report.findings.extend(finding for one in looked_at for finding in one.findings)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tracklake.common import threads
+from tracklake.common import threads, whole_modules
 from tracklake.compute import scans, sorted_groups, states
 from tracklake.schema.tables import POINTS
 from tracklake.storage.table import parquet_file, partitions
@@ -18,6 +18,7 @@ from tracklake.storage.table.verified_files import verified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow.parquet as pq
@@ -31,8 +32,6 @@ AHEAD = 2
 """Stretches that are decoded while one is counted, or wait for that."""
 EDGE_POINTS = 200_000
 """Points of runs that lie in several stretches, which are copied and counted together."""
-_DAMAGE = (ValueError, KeyError, NotImplementedError, TypeError)
-"""What pyarrow's errors are, of a file that is not Parquet."""
 _VARIES = object()
 _OFTEN_SAME = ("project", "ival", "text", "kind")
 
@@ -66,7 +65,7 @@ def most_states_first(parts: Iterable[Partition]) -> list[Partition]:
 
 def _stretches(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the rows of a file in their order, those of some row groups at a time."""
-    with scans.damage_told(also=_DAMAGE):
+    with _damage_told():
         footer = parquet_file.footer(path)
         row_groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
         same = _same_everywhere(row_groups)
@@ -96,9 +95,17 @@ def _rows(path: Path, footer: pq.FileMetaData, names: Sequence[str], row_groups:
     strings = [name for name in names if POINTS[name] == pl.String]
     stored = scans.scan(path, schema=POINTS).select(strings).slice(first, length)
     schema = {name: POINTS[name] for name in names if name not in strings}
-    with scans.damage_told(also=_DAMAGE):
+    with _damage_told():
         numbers = parquet_file.read_row_groups(path, row_groups, schema, about=footer)
     return pl.DataFrame([*scans.collect(stored), *numbers])
+
+
+def _damage_told() -> AbstractContextManager[None]:
+    """Raise LakeError for what pyarrow raises where a file is gone or damaged; names in a footer may be no UTF-8."""
+    whole_modules.load("pyarrow.parquet")
+    import pyarrow as pa
+
+    return scans.damage_told(also=(pa.ArrowException, UnicodeDecodeError))
 
 
 def _constant(name: str, value: Any, length: int) -> pl.Series:
