@@ -17,6 +17,7 @@ from processes import output
 
 import tracklake as tl
 from tracklake.common import threads
+from tracklake.errors import LakeError
 from tracklake.schema.tables import POINTS, SESSIONS, STATES
 from tracklake.storage.journal import statements
 from tracklake.storage.local import LocalStorage
@@ -220,7 +221,7 @@ def test_a_file_that_is_cut_short_once_it_was_verified_is_told(
     cut = tmp_path / "cut.parquet"
     cut.write_bytes((root / part.history).read_bytes()[:size])
     monkeypatch.setattr(recomputation, "verified", lambda *_: cut)
-    with pytest.raises(tl.LakeError, match="a partition cannot be read"):
+    with pytest.raises(LakeError, match="a partition cannot be read"):
         list(recomputation.states_of(lake._storage, part))
 
 
